@@ -1,0 +1,147 @@
+"""Users by e-mail, named tokens, addresses, orders."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+from knox.models import AbstractAuthToken
+
+from accounts.querysets import OrderQuerySet
+from catalog.models import Product, Variant, default_currency
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Django's own, with the e-mail address in the place of the user name."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]  # no user name
+        fields = {"is_staff": False, "is_superuser": False} | fields
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]  # the same
+        return self.create_user(email, password, **fields | {"is_staff": True, "is_superuser": True})
+
+    def get_by_natural_key(self, email: str | None) -> "User":
+        # People don't remember how they wrote their address; the unique index is over the lower case too.
+        return self.get(email__lower=(email or "").lower())
+
+
+class User(AbstractUser):
+    """A person or a program that signs in with an e-mail address."""
+
+    username = None  # type: ignore[assignment]  # Django's way to drop a field of an abstract model
+    email = models.EmailField("e-mail address", unique=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]  # AbstractUser's has a user name
+
+    class Meta:
+        # Log in, and "is it taken": by address, whatever its case.
+        constraints = (models.UniqueConstraint(Lower("email"), name="user_email_once"),)
+
+    def __str__(self) -> str:
+        return self.email
+
+
+models.EmailField.register_lookup(Lower)
+
+
+class AuthToken(AbstractAuthToken):
+    """A knox token with a name, so that a person knows which of theirs to revoke; only its digest is kept."""
+
+    name = models.CharField(max_length=100, default="token")
+
+    class Meta:
+        ordering = ("-created", "digest")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.token_key[:6]}…)"
+
+
+class Address(models.Model):
+    user = models.ForeignKey(User, models.CASCADE, related_name="addresses")
+    name = models.CharField(max_length=200)
+    line1 = models.CharField("address", max_length=200)
+    line2 = models.CharField("address, second line", max_length=200, blank=True, default="")
+    city = models.CharField(max_length=100)
+    postcode = models.CharField(max_length=20, blank=True, default="")
+    country = models.CharField(max_length=2, help_text="Two capitals of ISO 3166.")
+
+    class Meta:
+        ordering = ("id",)
+        verbose_name_plural = "addresses"
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.line1}, {self.city}"
+
+
+class Order(models.Model):
+    """What a user bought; the totals are the server's."""
+
+    class Status(models.TextChoices):
+        PLACED = "placed"
+        PAID = "paid"
+        SHIPPED = "shipped"
+        COMPLETED = "completed"
+        CANCELED = "canceled"
+
+    number = models.CharField(max_length=20, unique=True)
+    # The database refuses to delete a user whose orders stand; PROTECT would read them all first.
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="orders", db_index=False)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PLACED)
+    currency = models.CharField(max_length=3, default=default_currency)
+    subtotal = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
+    total = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
+    placed_at = models.DateTimeField(default=timezone.now)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(subtotal__gte=0, total__gte=0), name="order_totals_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status__in=("placed", "paid", "shipped", "completed", "canceled")),
+                name="order_status_known",
+            ),
+        )
+        indexes = (
+            # me/orders/ and users/{id}/orders/, newest first; serves the foreign key too.
+            models.Index(fields=("user", "placed_at", "id"), name="order_by_user"),
+            # orders/, newest first.
+            models.Index(fields=("placed_at", "id"), name="order_by_placed"),
+        )
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class OrderLine(models.Model):
+    """A copy of what was sold, since products and prices change and are deleted."""
+
+    order = models.ForeignKey(Order, models.DB_CASCADE, related_name="lines")
+    product = models.ForeignKey(Product, models.DB_SET_NULL, null=True, blank=True, related_name="+")
+    variant = models.ForeignKey(Variant, models.DB_SET_NULL, null=True, blank=True, related_name="+")
+    sku = models.CharField("SKU", max_length=100)
+    title = models.CharField(max_length=500)
+    price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
+    quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(condition=Q(price__gte=0), name="order_line_price_not_negative"),
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="order_line_quantity_positive"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku}"

@@ -1,0 +1,16 @@
+"""Who may see which account row: `visible_to` begins every query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.db.models import QuerySet
+
+if TYPE_CHECKING:
+    from accounts.models import Order, User
+
+
+class OrderQuerySet(QuerySet["Order"]):
+    def visible_to(self, caller: User) -> Self:
+        """Their own orders, or all of them for who may view orders by Django's permissions."""
+        return self.all() if caller.has_perm("accounts.view_order") else self.filter(user=caller)

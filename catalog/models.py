@@ -1,0 +1,269 @@
+"""The catalogue's tables; each index names the query it serves.
+
+`version` and `updated_at` are moved by a trigger, and so are `Product.price`, `in_stock` and `image_url`
+(from variants, stock and images), `Category.path` and the search document: bulk SQL, imports and the admin
+can't bypass them. The triggers are in `migrations/sql/`, one file a database.
+
+Foreign keys to brands and categories are DO_NOTHING: the database itself refuses to leave a product dangling,
+where PROTECT would first read every product of the brand into memory. What belongs to a product goes with it,
+in the database (DB_CASCADE).
+"""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from catalog.querysets import (
+    BrandQuerySet,
+    CategoryQuerySet,
+    ImageQuerySet,
+    ProductQuerySet,
+    StockQuerySet,
+    VariantQuerySet,
+)
+
+
+def default_currency() -> str:
+    return settings.CURRENCY
+
+
+class Versioned(models.Model):
+    """A row whose version counts its changes; both columns are the trigger's, never the application's."""
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Brand(Versioned):
+    """Who makes a product; found by its slug."""
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=220, unique=True, allow_unicode=True)
+
+    objects = BrandQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Category(Versioned):
+    """A node of the category tree.
+
+    `path` holds the ids from the root down, ten digits each, so a subtree is a prefix. The slug is that of the
+    whole path, since names repeat: "Tea" stands under two parents in a real catalogue.
+    """
+
+    parent = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="children")
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=500, unique=True, allow_unicode=True)
+    path = models.CharField(max_length=200, default="", editable=False)
+
+    objects = CategoryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("slug",)
+        verbose_name_plural = "categories"
+        constraints = (
+            models.UniqueConstraint(fields=("parent", "name"), name="category_name_once_a_parent"),
+            # SQLite has no NULLS NOT DISTINCT, so the roots have a constraint of their own.
+            models.UniqueConstraint(fields=("name",), condition=Q(parent=None), name="category_root_name_once"),
+        )
+        indexes = (
+            # path LIKE 'x%': a subtree. The operator class makes LIKE a range in any collation.
+            models.Index(fields=("path",), name="category_path", opclasses=("varchar_pattern_ops",)),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Attribute(models.Model):
+    """A name in `Product.attributes` that `attr.NAME=value` may filter by, and the type of its values."""
+
+    class Type(models.TextChoices):
+        TEXT = "text"
+        NUMBER = "number"
+        BOOLEAN = "boolean"
+
+    name = models.SlugField(max_length=60, unique=True, allow_unicode=True)
+    type = models.CharField(max_length=10, choices=Type, default=Type.TEXT)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(condition=Q(type__in=("text", "number", "boolean")), name="attribute_type_known"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(Versioned):
+    """The narrow row that lists read. Texts are in ProductText, so that a price change touches no text index."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        DRAFT = "draft"
+        ARCHIVED = "archived"
+
+    sku = models.CharField("SKU", max_length=100, unique=True)
+    slug = models.SlugField(max_length=255, unique=True, allow_unicode=True)
+    title = models.CharField(max_length=500)
+    brand = models.ForeignKey(Brand, models.DO_NOTHING, null=True, blank=True, related_name="products", db_index=False)
+    category = models.ForeignKey(
+        Category, models.DO_NOTHING, null=True, blank=True, related_name="products", db_index=False
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    currency = models.CharField(max_length=3, default=default_currency)
+    price = models.DecimalField(max_digits=12, decimal_places=2, default=Decimal("0.00"), editable=False)
+    compare_at_price = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    in_stock = models.BooleanField(default=False, editable=False)
+    # NOT NULL, since lists are ordered by it; 0 says "nobody rated it yet".
+    rating = models.DecimalField(
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0.00"),
+        validators=[MinValueValidator(0), MaxValueValidator(5)],
+        help_text="0 to 5; 0 means unrated.",
+    )
+    image_url = models.CharField(max_length=1000, blank=True, default="", editable=False)
+    attributes = models.JSONField(default=dict, blank=True)
+
+    objects = ProductQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(compare_at_price=None) | Q(compare_at_price__gte=0), name="product_compare_at_not_negative"
+            ),
+            models.CheckConstraint(condition=Q(rating__gte=0, rating__lte=5), name="product_rating_0_to_5"),
+            models.CheckConstraint(
+                condition=Q(status__in=("active", "draft", "archived")), name="product_status_known"
+            ),
+        )
+        # sku=, id=: the unique indexes. attr.NAME=: a GIN index, in migrations/sql (PostgreSQL).
+        indexes = (
+            # ?ordering=±created_at, created_after, created_before, for one status: the default of every caller.
+            models.Index(fields=("status", "created_at", "id"), name="product_by_status"),
+            # The same for staff, who see every status.
+            models.Index(fields=("created_at", "id"), name="product_by_created"),
+            # ?brand=B&ordering=±created_at; brand_id leads, so the foreign key needs no index of its own.
+            models.Index(fields=("brand", "created_at", "id"), name="product_by_brand"),
+            # ?brand=B&ordering=±price
+            models.Index(fields=("brand", "price", "id"), name="product_by_brand_price", condition=Q(status="active")),
+            # ?category=C&ordering=±created_at; serves the foreign key too.
+            models.Index(fields=("category", "created_at", "id"), name="product_by_category"),
+            # ?category=C&ordering=±price
+            models.Index(
+                fields=("category", "price", "id"), name="product_by_category_price", condition=Q(status="active")
+            ),
+            # ?updated_since=T and ?ordering=±updated_at, also for staff: partners sync by it.
+            models.Index(fields=("updated_at", "id"), name="product_by_updated"),
+            # ?ordering=±price, price_min, price_max
+            models.Index(fields=("price", "id"), name="product_by_price", condition=Q(status="active")),
+            # ?ordering=±title
+            models.Index(fields=("title", "id"), name="product_by_title", condition=Q(status="active")),
+            # ?ordering=±rating
+            models.Index(fields=("rating", "id"), name="product_by_rating", condition=Q(status="active")),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ProductText(models.Model):
+    """The wide half of a product, 1:1. Its search document is a column (PostgreSQL) or an FTS5 table (SQLite)."""
+
+    product = models.OneToOneField(Product, models.DB_CASCADE, primary_key=True, related_name="text")
+    description = models.TextField(blank=True, default="")
+    seo_title = models.CharField(max_length=500, blank=True, default="")
+    seo_description = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"Texts of product {self.pk}"
+
+
+class Variant(Versioned):
+    """What is sold: one size or colour of a product. Every product has at least one."""
+
+    product = models.ForeignKey(Product, models.DB_CASCADE, related_name="variants", db_index=False)
+    sku = models.CharField("SKU", max_length=100, unique=True)
+    barcode = models.CharField(max_length=50, blank=True, default="")
+    options = models.JSONField(default=dict, blank=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
+    weight = models.PositiveIntegerField(default=0, help_text="Grams.")
+    position = models.PositiveIntegerField(default=1)
+
+    objects = VariantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("position", "id")
+        constraints = (models.CheckConstraint(condition=Q(price__gte=0), name="variant_price_not_negative"),)
+        indexes = (
+            # products/{id}/variants/ and ?expand=variants; serves the foreign key too.
+            models.Index(fields=("product", "position", "id"), name="variant_by_product"),
+        )
+
+    def __str__(self) -> str:
+        return self.sku
+
+
+class Stock(models.Model):
+    """Pieces of a variant at a location. Narrow, with no index beside its keys: the hottest writes land here."""
+
+    variant = models.ForeignKey(Variant, models.DB_CASCADE, related_name="stock", db_index=False)
+    location = models.CharField(max_length=32, default="main")
+    on_hand = models.PositiveIntegerField(default=0)
+    reserved = models.PositiveIntegerField(default=0)
+
+    objects = StockQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("location",)
+        verbose_name_plural = "stock"
+        constraints = (
+            models.UniqueConstraint(fields=("variant", "location"), name="stock_once_a_location"),
+            models.CheckConstraint(condition=Q(on_hand__gte=0), name="stock_on_hand_not_negative"),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0, reserved__lte=models.F("on_hand")), name="stock_reserved_is_on_hand"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.on_hand - self.reserved} free at {self.location}"
+
+
+class Image(models.Model):
+    """A picture of a product, by URL; the first by position is the product's `image_url`."""
+
+    product = models.ForeignKey(Product, models.DB_CASCADE, related_name="images", db_index=False)
+    url = models.CharField("URL", max_length=1000)
+    alt = models.CharField("alternative text", max_length=500, blank=True, default="")
+    position = models.PositiveIntegerField(default=1)
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("position", "id")
+        constraints = (models.UniqueConstraint(fields=("product", "url"), name="image_once_a_product"),)
+        indexes = (
+            # products/{id}/images/ and ?expand=images; serves the foreign key too.
+            models.Index(fields=("product", "position", "id"), name="image_by_product"),
+        )
+
+    def __str__(self) -> str:
+        return self.url

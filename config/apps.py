@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+from config.logs import start_listener
+
+
+class ConfigConfig(AppConfig):
+    """Loaded once in each process, web worker or command, after its fork."""
+
+    name = "config"
+    verbose_name = "Tenfold"
+
+    def ready(self) -> None:
+        from config import checks  # noqa: F401, PLC0415 (registers the checks, which wants loaded apps)
+
+        start_listener()

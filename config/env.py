@@ -1,0 +1,95 @@
+"""Environment variables in, typed values out; a bad value stops the start and is named.
+
+Every reader raises ImproperlyConfigured with one sentence: the variable, the value, what was expected.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+NAMES = (
+    "DATABASE_URL", "DATABASE_POOL", "DATABASE_POOL_MIN", "DATABASE_POOL_TIMEOUT", "DATABASE_POOL_RECYCLE",
+    "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG", "ALLOWED_HOSTS", "HOST", "PORT", "WEB_WORKERS",
+    "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "CACHE", "CURRENCY", "MAX_BODY_BYTES",
+    "HTTPS",
+)  # fmt: skip
+
+
+def refuse_near_misses() -> None:
+    """`DATABSE_URL=…` would silently start on SQLite, so a name that nearly is one of ours stops the start."""
+    for name in os.environ.keys() - set(NAMES):
+        if meant := get_close_matches(name, NAMES, n=1, cutoff=0.9):
+            raise ImproperlyConfigured(f"{name} is not a setting of Tenfold: did you mean {meant[0]}?")
+
+
+def read_text(name: str, default: str) -> str:
+    return os.environ.get(name, default).strip()
+
+
+def read_secret(name: str, hint: str) -> str:
+    """A text that must be there, since no default could be safe."""
+    if not (text := read_text(name, "")):
+        raise ImproperlyConfigured(f"{name} is not set: {hint}")
+    return text
+
+
+def read_flag(name: str, default: bool) -> bool:
+    return read_choice(name, str(default).lower(), ("true", "false")) == "true"
+
+
+def read_choice(name: str, default: str, choices: Sequence[str]) -> str:
+    text = read_text(name, default)
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name}={text!r}: expected one of {', '.join(choices)}, as in {name}={default}")
+    return text
+
+
+def read_count(name: str, default: int, most: int, least: int = 1) -> int:
+    """A whole number from `least` to `most`."""
+    text = read_text(name, str(default))
+    # int() alone also takes "1_000" and other scripts' digits; the shell and compose.yaml,
+    # which read the same variable, don't.
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise ImproperlyConfigured(
+            f"{name}={text!r}: expected a whole number from {least} to {most}, as in {name}={default}"
+        )
+    return int(text)
+
+
+def read_list(name: str, default: str) -> list[str]:
+    """Values parted by commas; blanks around them don't count."""
+    return [item.strip() for item in read_text(name, default).split(",") if item.strip()]
+
+
+def read_currency(name: str, default: str) -> str:
+    text = read_text(name, default)
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ImproperlyConfigured(f"{name}={text!r}: expected three capitals of ISO 4217, as in {name}={default}")
+    return text
+
+
+def read_redis_url(name: str) -> str:
+    """A Redis URL, or "" where there is no Redis."""
+    text = read_text(name, "")
+    if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"{name}={text!r}: expected a Redis URL, as in {name}=redis://127.0.0.1:6379/0")
+    return text
+
+
+def read_database_url(name: str, default: str) -> dict[str, Any]:
+    """Django's DATABASES entry for `postgres://user:password@host:port/name` or `sqlite:///path`."""
+    text = read_text(name, default)
+    # The password stays out of the sentence: it ends in logs.
+    expected = f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE"
+    try:
+        database: dict[str, Any] = environ.Env.db_url_config(text)
+    except Exception as error:
+        raise ImproperlyConfigured(f"{expected}, and this one can't be read ({type(error).__name__})") from error
+    if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
+        raise ImproperlyConfigured(expected)
+    return database

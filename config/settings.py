@@ -1,0 +1,257 @@
+"""Every setting, in the order in which a request meets it; what the environment may change is read by env.py."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+from config import env
+from config.logs import build_logging
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# A file beside manage.py, written by `make run`; what the environment says already stays.
+environ.Env.read_env(BASE_DIR / ".env")
+env.refuse_near_misses()
+
+# -- the process ------------------------------------------------------------------------------------------------
+
+DEBUG = env.read_flag("DEBUG", False)
+LOGGING = build_logging(
+    env.read_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+    env.read_choice("LOG_FORMAT", "json", ("json", "console")),
+)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "django_tasks_db",
+    "config",
+    "config.api",
+    "catalog",
+    "accounts",
+    "exports",
+]
+
+# -- the connection ---------------------------------------------------------------------------------------------
+
+WSGI_APPLICATION = "config.wsgi.application"
+HOST = env.read_text("HOST", "127.0.0.1")
+PORT = env.read_count("PORT", 8000, most=65_535)
+REDIS_URL = env.read_redis_url("REDIS_URL")
+WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
+WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)
+if WEB_WORKERS > 1 and not REDIS_URL:
+    raise ImproperlyConfigured(
+        f"WEB_WORKERS={WEB_WORKERS} needs REDIS_URL: without Redis each worker would keep a cache of its own"
+    )
+
+ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# The proxy ends TLS; without one, plain HTTP on the loopback address.
+HTTPS = env.read_flag("HTTPS", False)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# A probe asks the process itself, not the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+
+# -- middleware, from the outside in ----------------------------------------------------------------------------
+
+MIDDLEWARE = [
+    "config.middleware.RequestRecord",  # outermost: times and names whatever happens inside
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.OptionalSlash",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# OptionalSlash answers without a redirect, which would turn a POST into a GET.
+APPEND_SLASH = False
+X_FRAME_OPTIONS = "DENY"
+# Images of products lie on other hosts; DRF's and Swagger UI's pages style inline. config.middleware relaxes /admin/.
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:", "https:"],
+    "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "worker-src": [CSP.SELF, "blob:"],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.SELF],
+    "form-action": [CSP.SELF],
+}
+
+# -- routes, sessions, who ---------------------------------------------------------------------------------------
+
+ROOT_URLCONF = "config.urls"
+SECRET_KEY = env.read_secret("SECRET_KEY", "`make run` writes one to .env, or set it to 50 random characters.")
+SECRET_KEY_FALLBACKS = env.read_list("SECRET_KEY_FALLBACKS", "")
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "/api/v1/"
+KNOX_TOKEN_MODEL = "accounts.AuthToken"
+REST_KNOX: dict[str, Any] = {
+    "TOKEN_TTL": None,  # the lifetime is given with each token, 90 days by default
+    "TOKEN_LIMIT_PER_USER": 50,
+    "AUTH_HEADER_PREFIX": "Token",
+}
+
+# -- the API ----------------------------------------------------------------------------------------------------
+
+# The greatest body that is read into memory; uploads of files are streams.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.read_count("MAX_BODY_BYTES", 2_621_440, most=1_073_741_824, least=1024)
+CURRENCY = env.read_currency("CURRENCY", "USD")
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["config.api.permissions.ModelPermissions"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "config.api.renderers.JSONRenderer",
+        "config.api.renderers.HTMLRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["config.api.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.api.renderers.Negotiation",
+    "DEFAULT_SCHEMA_CLASS": "config.api.schemas.Schema",
+    "EXCEPTION_HANDLER": "config.api.error_handler.handle_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,  # ?format= would be one more parameter that changes nothing but the cache's key
+    "NUM_PROXIES": 0,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Tenfold",
+    "VERSION": "1",
+    "DESCRIPTION": "A product catalogue that stays fast at ten million rows.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# -- cache ------------------------------------------------------------------------------------------------------
+
+CACHE = env.read_choice("CACHE", "on", ("on", "off"))
+CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if REDIS_URL:
+    CACHES["default"] = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "tenfold",
+        "OPTIONS": {
+            # A hung Redis costs 5 s a call by default; a request makes at most three calls.
+            "SOCKET_CONNECT_TIMEOUT": 0.08,
+            "SOCKET_TIMEOUT": 0.08,
+            # Bytes only: unpickling would run code for whoever can write to Redis.
+            "SERIALIZER": "config.api.caching.BytesSerializer",
+            "CONNECTION_POOL_KWARGS": {"max_connections": 50},
+        },
+    }
+
+# -- database ---------------------------------------------------------------------------------------------------
+
+DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
+DATABASES: dict[str, Any] = {
+    "default": env.read_database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tenfold.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
+            # A writer takes its lock at BEGIN and waits; a deferred one fails at its first write after a read.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 10,
+        },
+    }
+elif DATABASE_POOL:
+    # Django refuses a pool together with CONN_MAX_AGE. It opens at the first query, so after the fork.
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "pool": {
+                "max_size": DATABASE_POOL,
+                "min_size": env.read_count("DATABASE_POOL_MIN", 1, most=DATABASE_POOL, least=0),
+                "timeout": env.read_count("DATABASE_POOL_TIMEOUT", 3, most=60),
+                "max_lifetime": env.read_count("DATABASE_POOL_RECYCLE", 3600, most=86_400),
+            }
+        },
+    }
+else:
+    DATABASES["default"] |= {"CONN_MAX_AGE": 600}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- background work --------------------------------------------------------------------------------------------
+
+TASKS: dict[str, Any] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+if REDIS_URL:
+    INSTALLED_APPS += ["django_rq"]
+    TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
+    RQ_QUEUES = {"default": {"URL": REDIS_URL}}
+
+# -- pages and their files --------------------------------------------------------------------------------------
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+# Served from the packages themselves: no collectstatic before the first start.
+WHITENOISE_USE_FINDERS = True
+USE_TZ = True
+TIME_ZONE = "UTC"  # DRF writes times in the current zone, and the contract says Z
+USE_I18N = False
+
+UNFOLD: dict[str, Any] = {"SITE_TITLE": "Tenfold", "SITE_HEADER": "Tenfold", "SITE_URL": "/"}
+
+# -- development only -------------------------------------------------------------------------------------------
+
+if DEBUG:
+    INSTALLED_APPS += ["debug_toolbar"]
+    MIDDLEWARE.insert(2, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1"]

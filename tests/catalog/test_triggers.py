@@ -1,0 +1,122 @@
+"""What the database itself keeps true, whoever writes."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_price_is_the_lowest_of_the_variants() -> None:
+    product = make_product(price="9.50", variants=2)
+    Variant.objects.filter(sku=product.sku).update(price=Decimal("3.25"))
+    product.refresh_from_db()
+    assert product.price == Decimal("3.25")
+    Variant.objects.filter(sku=product.sku).delete()
+    product.refresh_from_db()
+    assert product.price == Decimal("9.50")
+
+
+def test_a_product_is_in_stock_while_a_piece_is_free() -> None:
+    product = make_product(stock=0)
+    assert not product.in_stock
+    Stock.objects.filter(variant__product=product).update(on_hand=2)
+    product.refresh_from_db()
+    assert product.in_stock
+    assert Stock.objects.filter(variant__product=product).reserve_units(2) == 1
+    product.refresh_from_db()
+    assert not product.in_stock
+
+
+def test_deleting_the_stocked_variant_empties_the_stock() -> None:
+    product = make_product(stock=1)
+    other = Variant.objects.create(product=product, sku="EMPTY", price=1)
+    Stock.objects.create(variant=other, on_hand=0)
+    Variant.objects.exclude(pk=other.pk).delete()
+    product.refresh_from_db()
+    assert not product.in_stock
+
+
+def test_the_image_is_the_first_by_position() -> None:
+    product = make_product(images=2)
+    first = product.image_url
+    Image.objects.create(product=product, url="https://images.example/zero.jpg", position=0)
+    product.refresh_from_db()
+    assert product.image_url == "https://images.example/zero.jpg"
+    Image.objects.filter(position=0).delete()
+    product.refresh_from_db()
+    assert product.image_url == first
+    Image.objects.filter(product=product).delete()
+    product.refresh_from_db()
+    assert product.image_url == ""
+
+
+def test_the_version_counts_real_changes_only() -> None:
+    product = make_product()
+    version, moved = product.version, product.updated_at
+    Product.objects.filter(pk=product.pk).update(title=product.title)
+    product.save()
+    product.refresh_from_db()
+    assert (product.version, product.updated_at) == (version, moved)
+    Product.objects.filter(pk=product.pk).update(title="New", version=99)
+    product.refresh_from_db()
+    assert product.version == version + 1
+    assert product.updated_at > moved
+
+
+def test_a_category_path_follows_its_parent() -> None:
+    tea = make_category("Food", "Drinks", "Tea")
+    food = Category.objects.get(slug="food")
+    assert tea.path.startswith(food.path)
+    home = make_category("Home")
+    Category.objects.filter(slug="food-drinks").update(parent=home)
+    tea.refresh_from_db()
+    assert tea.path.startswith(home.path)
+    assert list(Category.objects.subtree("home").values_list("slug", flat=True)) == [
+        "food-drinks",
+        "food-drinks-tea",
+        "home",
+    ]
+
+
+def test_a_category_cannot_stand_below_itself() -> None:
+    tea = make_category("Food", "Drinks", "Tea")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Category.objects.filter(slug="food").update(parent=tea)
+
+
+def test_search_finds_words_of_sku_title_brand_and_description() -> None:
+    lamp = make_product(title="Brass Lamp", brand=make_brand("Oléo"), sku="LMP-1", description="Burns oil.")
+    make_product(title="Chair")
+    for words in ("brass", "BRAS lamp", "oléo", "burns", "lmp-1", "lmp"):
+        assert list(Product.objects.matching(words)) == [lamp], words
+    Brand.objects.update(name="Ferro")
+    Product.objects.filter(pk=lamp.pk).update(title="Steel Lamp")
+    ProductText.objects.filter(pk=lamp.pk).update(description="Runs on current.")
+    assert list(Product.objects.matching("steel ferro current")) == [lamp]
+    assert not Product.objects.matching("brass").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        (Product, {"rating": Decimal("5.01")}),
+        (Product, {"status": "gone"}),
+        (Product, {"compare_at_price": Decimal("-1")}),
+        (Variant, {"price": Decimal("-0.01")}),
+        (Stock, {"reserved": 9}),
+    ],
+)
+def test_the_database_refuses_impossible_values(model: type[Product], change: dict[str, object]) -> None:
+    make_product()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        model.objects.update(**change)
+
+
+def test_deleting_a_product_takes_what_belongs_to_it() -> None:
+    make_product().delete()
+    assert not any(model.objects.exists() for model in (Variant, Stock, Image, ProductText))

@@ -1,0 +1,126 @@
+"""A pytest plugin (`-p tests.services`), loaded before the settings: the services that the suite runs on.
+
+`TEST_BACKEND=embedded` (the default) is SQLite and the in-process cache; `TEST_BACKEND=production` starts a
+PostgreSQL and a Redis of its own on free ports from the machine's binaries, and stops them at the end.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+def find_binary(name: str) -> str | None:
+    """PostgreSQL's server programs aren't on the PATH of a Debian machine."""
+    beside = POSTGRES / name if POSTGRES else None
+    return str(beside) if beside and beside.exists() else shutil.which(name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)  # a poll of another process's start; nothing tells us earlier
+    raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
+
+
+def stop_process(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    process.send_signal(how)
+    process.wait(timeout=20)
+
+
+class PostgresServer:
+    """A server with its own data folder; fast and forgetful (fsync off), as tests want it."""
+
+    def __init__(self, *options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tenfold-postgres-"))
+        self.port = free_port()
+        # The server refuses to run as root.
+        self.user = "postgres" if os.geteuid() == 0 else None
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        self.run("initdb", "--auth=trust", "--username=tenfold", "--encoding=UTF8", "--locale=C.UTF-8")
+        self.options = ("-c", "fsync=off", "-c", "full_page_writes=off", *options)
+        self.start()
+        self.url = f"postgres://tenfold@127.0.0.1:{self.port}/postgres"
+
+    def run(self, name: str, *arguments: str) -> None:
+        command = [str(find_binary(name)), *arguments, "-D", str(self.folder)]
+        subprocess.run(command, user=self.user, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        command = [str(find_binary("postgres")), "-D", str(self.folder), "-p", str(self.port), "-k", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([*command, *self.options], user=self.user, cwd="/", stdout=log, stderr=log)
+        wait_for_port(self.port)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self.process.poll() is None:
+            stop_process(self.process, how)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RedisServer:
+    """A Redis without persistence."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        command = [str(find_binary("redis-server")), "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            stop_process(self.process, signal.SIGTERM)
+
+
+def missing_binaries() -> list[str]:
+    return [name for name in ("initdb", "postgres", "redis-server") if not find_binary(name)]
+
+
+def choose_backend() -> None:
+    os.environ["SECRET_KEY"] = "the tests' own, fifty characters long, never in use"
+    os.environ["LOG_LEVEL"] = "WARNING"
+    for name in ("DATABASE_URL", "REDIS_URL", "DEBUG", "DATABASE_POOL"):
+        os.environ.pop(name, None)
+    if os.environ.get("TEST_BACKEND", "embedded") == "embedded":
+        # An absolute file beside no project file; pytest-django makes its own test database from the name.
+        os.environ["DATABASE_URL"] = "sqlite:///" + str(Path(tempfile.gettempdir()) / f"tenfold-{os.getpid()}.sqlite3")
+        return
+    if missing := missing_binaries():
+        sentence = f"PostgreSQL and Redis: not tested, missing {', '.join(missing)} (Debian: postgresql redis-server)"
+        pytest.exit(sentence, returncode=1 if os.environ.get("CI") == "true" else 0)
+    postgres, redis = PostgresServer(), RedisServer()
+    atexit.register(postgres.remove)
+    atexit.register(redis.stop)
+    os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = postgres.url, redis.url
+
+
+choose_backend()
+print(f"backend: {os.environ.get('TEST_BACKEND', 'embedded')}", file=sys.stderr)
