@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 
 @register(Tags.security, deploy=True)
@@ -11,7 +12,7 @@ def check_https(**kwargs: Any) -> list[CheckMessage]:
     if settings.HTTPS:
         return []
     return [
-        Warning("HTTPS is off.", hint="Set HTTPS=true behind a proxy that ends TLS.", id="tenfold.W001"),
+        checks.Warning("HTTPS is off.", hint="Set HTTPS=true behind a proxy that ends TLS.", id="tenfold.W001"),
     ]
 
 
