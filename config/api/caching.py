@@ -21,8 +21,25 @@ ENTRY_SECONDS = 60
 
 # Tokens whose move Redis didn't take; nothing of theirs is answered from the cache until it does.
 _unmoved: set[str] = set()
-# SQLite's data_version as each thread's connection saw it last.
-_seen = threading.local()
+
+
+class _Witness(threading.local):
+    """SQLite's data_version as this thread's connection saw it last."""
+
+    version: tuple[int, int] | None = None
+
+
+_witness = _Witness()
+
+
+class _Epoch:
+    """Part of every stamp; a new one makes the whole in-process cache stale."""
+
+    token = b""
+
+    @classmethod
+    def begin(cls) -> None:
+        cls.token = secrets.token_hex(8).encode()
 
 
 class BytesSerializer(BaseSerializer):
@@ -41,7 +58,7 @@ def move_generations(*resources: str) -> None:
 
 
 def read_generations(resources: Iterable[str]) -> bytes | None:
-    """The tokens of `resources` as one stamp; None where the cache can't be trusted, so that the caller passes it by."""
+    """The tokens of `resources` as one stamp; None where the cache can't be trusted and is to be passed by."""
     if settings.CACHE == "off" or not _is_trusted():
         return None
     try:
@@ -49,11 +66,11 @@ def read_generations(resources: Iterable[str]) -> bytes | None:
         tokens = [_read_token(resource) for resource in resources]
     except (ConnectionInterrupted, RedisError):
         return None
-    return None if _unmoved or None in tokens else b".".join(token for token in tokens if token)
+    return None if _unmoved or None in tokens else b".".join([_Epoch.token, *filter(None, tokens)])
 
 
 def read_or_fill(key: str, stamp: bytes, fill: Callable[[], bytes | None]) -> tuple[bytes | None, bool]:
-    """The entry under `key` if it bears `stamp`, else what `fill` returns, kept unless it is None; and whether it hit."""
+    """The entry under `key` if it bears `stamp`, else what `fill` returns (kept, unless it is None); and if it hit."""
     entry = _get(key)
     if entry is not None and entry.startswith(stamp + b"\n"):
         return entry[len(stamp) + 1 :], True
@@ -68,14 +85,14 @@ def _is_trusted() -> bool:
         return True
     if connection.vendor != "sqlite":
         return False
-    # The number changes when another connection commits; a connection can't compare it with another's, so each
-    # remembers its own. Our own writes move the tokens themselves.
+    # The number changes when another connection commits. It can't be compared with another connection's, so each
+    # remembers its own, and the first look trusts nothing. Our own writes move the tokens themselves.
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA data_version")
         version = (id(connection.connection), cursor.fetchone()[0])
-    if getattr(_seen, "version", version) != version:
-        cache.clear()
-    _seen.version = version
+    if _witness.version != version:
+        _Epoch.begin()
+        _witness.version = version
     return True
 
 
