@@ -4,12 +4,14 @@ The listener's thread doesn't survive a fork and isn't started by dictConfig: ea
 for itself when its apps are ready, so a web worker after its fork.
 """
 
-import atexit
 import copy
 import logging
 import logging.handlers
+import os
 import time
 from contextvars import ContextVar
+from multiprocessing.util import Finalize
+from queue import Queue
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
@@ -96,14 +98,43 @@ def build_logging(level: str, style: str) -> dict[str, Any]:
 
 def start_listener() -> None:
     """Start writing, in the process at hand, until its exit; a second call does nothing."""
-    handler = logging.getHandlerByName("queue")
-    if isinstance(handler, CountingQueueHandler) and handler.listener and handler.listener._thread is None:
+    handler = find_queue()
+    if handler and handler.listener and handler.listener._thread is None:
         handler.listener.start()
-        atexit.register(stop_listener)
+        # Not atexit: a process of multiprocessing, as granian's workers are, runs that only since Python 3.13.
+        Finalize(None, stop_listener, exitpriority=0)
 
 
 def stop_listener() -> None:
     """Write out what waits, then stop."""
-    handler = logging.getHandlerByName("queue")
-    if isinstance(handler, CountingQueueHandler) and handler.listener and handler.listener._thread is not None:
+    handler = find_queue()
+    if handler and handler.listener and handler.listener._thread is not None:
         handler.listener.stop()
+
+
+def find_queue() -> CountingQueueHandler | None:
+    handler = logging.getHandlerByName("queue")
+    return handler if isinstance(handler, CountingQueueHandler) else None
+
+
+def hold_stdout() -> None:
+    """Before a fork: a line that is half written would be written by both."""
+    if stdout := logging.getHandlerByName("stdout"):
+        stdout.acquire()
+
+
+def release_stdout() -> None:
+    if stdout := logging.getHandlerByName("stdout"):
+        stdout.release()
+
+
+def forget_listener() -> None:
+    """In a fork: the thread is gone, and the lines that waited are the parent's to write."""
+    handler = find_queue()
+    if handler and handler.listener:
+        handler.queue = handler.listener.queue = Queue()
+        handler.listener._thread = None
+
+
+# logging itself gives the child's handlers new locks.
+os.register_at_fork(before=hold_stdout, after_in_parent=release_stdout, after_in_child=forget_listener)

@@ -1,0 +1,57 @@
+# Every command of the project; each does the set-up that it needs, and a second one finds it done.
+
+BIN := .venv/bin
+
+# The machine's own Pythons, best first: a version manager's `python3` may be an old one, or fail.
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
+
+# The lock files name no host; hashes make whatever an index answers safe.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help install run serve worker test lint
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+install: .venv/run.stamp  ## .venv and the locked dependencies, nothing else
+
+run: .venv/run.stamp  ## all set-up, 10,000 demo products, server and worker
+	@$(BIN)/python -m config.dotenv
+	@$(BIN)/python -m config.server --check
+	@LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py prepare
+	@LOG_FORMAT=$${LOG_FORMAT:-console} exec $(BIN)/python -m config.server --with-worker
+
+serve: .venv/run.stamp  ## the server alone, as the environment says
+	@exec $(BIN)/python -m config.server
+
+worker: .venv/run.stamp  ## a background worker, as the environment says
+	@exec $(BIN)/python manage.py work
+
+test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Redis
+	@TEST_BACKEND=embedded $(BIN)/python -m pytest
+	@TEST_BACKEND=production $(BIN)/python -m pytest
+
+lint: .venv/dev.stamp  ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@SECRET_KEY=for-reading-the-settings-only $(BIN)/mypy
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Tenfold needs Python 3.12 or later: install it, or name one, as in make PYTHON=/usr/bin/python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+		echo "Tenfold needs Python 3.12 or later, and $(PYTHON) is older: name another, as in make PYTHON=/usr/bin/python3.13" >&2; exit 1; }
+	@echo "Creating .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv --clear .venv || { \
+		echo "$(PYTHON) can't make a virtual environment (on Debian: apt-get install python3-venv)" >&2; rm -rf .venv; exit 1; }
+
+.venv/run.stamp: requirements.lock | $(BIN)/python
+	@echo "Installing what requirements.lock names (about a minute)"
+	@$(PIP) --requirement requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	@echo "Installing what requirements-dev.lock names (about a minute)"
+	@$(PIP) --requirement requirements-dev.lock
+	@touch $@

@@ -1,0 +1,27 @@
+"""`manage.py work`: runs background tasks until SIGTERM; from Redis with REDIS_URL, else from the database."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+from config.worker import Heartbeat
+
+
+class Command(BaseCommand):
+    help = "Run background tasks until SIGTERM; start as many as you like, on any machine that reaches the services."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
+
+    def handle(self, *args: Any, parent: int | None, **options: Any) -> None:
+        with Heartbeat(parent):
+            if settings.REDIS_URL:
+                # Without its own job class an RQ worker can't run django-tasks-rq's tasks.
+                call_command(
+                    "rqworker", job_class="django_tasks_rq.backend.Job", worker_class="config.worker.JobWorker"
+                )
+            else:
+                # Its reloader, on by default with DEBUG, doesn't stop cleanly.
+                call_command("db_worker", reload=False, startup_delay=False)

@@ -1,0 +1,174 @@
+"""The launcher: `python -m config.server [--with-worker]`; it ends, with all its processes, on Ctrl-C or SIGTERM.
+
+It reads the settings and never loads the apps: no thread, connection or pool may exist before the web workers fork.
+"""
+
+import argparse
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from config.logs import stop_listener
+
+MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+
+# How long a request may go on after the signal to stop; a proxy has its own idea by then.
+STOP_SECONDS = 10
+
+
+class PortTaken(Exception):
+    """Nothing can listen there; the message says why and what to do."""
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m config.server", description="Serve Tenfold.")
+    parser.add_argument("--with-worker", action="store_true", help="run a background worker beside the server")
+    parser.add_argument("--check", action="store_true", help="only see whether the settings and the port are right")
+    options = parser.parse_args(arguments)
+    check_port(settings.HOST, settings.PORT)
+    if not options.check:
+        serve(options.with_worker)
+
+
+def check_port(host: str, port: int) -> None:
+    """PortTaken where nothing can listen: granian would share the port with another server and say nothing."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As servers do: without it, a port whose last connections are still closing counts as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        other = port + 1 if port < 65_535 else 8000
+        raise PortTaken(
+            f"can't listen on {host}:{port} ({error.strerror}); stop what uses it, or set another, as in PORT={other}"
+        ) from error
+
+
+def serve(with_worker: bool) -> None:
+    """Returns when a signal has stopped everything."""
+    server = build_server()
+    companion = Companion() if with_worker else None
+    server.on_startup(lambda: hang_up(server))
+    threading.Thread(target=announce, daemon=True).start()
+    if companion:
+        companion.start()
+    try:
+        server.serve(target_loader=load_application, wrap_loader=False)
+    finally:
+        if companion:
+            companion.stop()
+
+
+def build_server() -> Any:
+    return Granian(
+        "config.wsgi:application",
+        address=settings.HOST,
+        port=settings.PORT,
+        interface=Interfaces.WSGI,
+        workers=settings.WEB_WORKERS,
+        blocking_threads=settings.WEB_THREADS,
+        websockets=False,
+        log_level=LogLevels.warning,  # our own line says that it serves
+        log_access=False,  # config.middleware writes the line of a request
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+    )
+
+
+def load_application() -> Any:
+    """In a web worker, after the fork: leave the terminal's signals to the launcher, and end when it is gone."""
+    os.setpgrp()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        from config.wsgi import application  # noqa: PLC0415 (it loads the apps, which the launcher must not)
+    except ImproperlyConfigured as error:
+        stop_listener()
+        sys.exit(f"tenfold: {error}")
+    return application
+
+
+def end_with_parent() -> None:
+    """A killed launcher would leave its web workers on the port."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def hang_up(server: Any) -> None:
+    """A closed terminal stops the server; granian takes SIGHUP as an order to reload."""
+    signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+
+
+def announce() -> None:
+    """Say that it serves once it does, so that whoever waits for the line can go on."""
+    host = "127.0.0.1" if settings.HOST == "0.0.0.0" else settings.HOST  # noqa: S104 (read, not bound)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(f"{url}/livez", timeout=2):  # noqa: S310 (our own address)
+                break
+        except urllib.error.HTTPError:
+            break  # an answer all the same, as where ALLOWED_HOSTS leaves this name out
+        except OSError:
+            threading.Event().wait(0.1)
+    print(f"Tenfold serves on {url} (Ctrl-C stops it)", flush=True)
+
+
+class Companion(threading.Thread):
+    """The background worker beside the server: started, started again where it fails, stopped with it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="companion", daemon=True)
+        self.stopping = threading.Event()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lock = threading.Lock()
+
+    def run(self) -> None:
+        while process := self.spawn():
+            code = process.wait()
+            if not self.stopping.wait(1):
+                print(f"tenfold: the worker ended with code {code} and is started again", file=sys.stderr, flush=True)
+
+    def spawn(self) -> subprocess.Popen[bytes] | None:
+        """A worker just started; None once the server stops."""
+        command = [sys.executable, str(MANAGE), "work", "--parent", str(os.getpid())]
+        with self.lock:
+            if self.stopping.is_set():
+                return None
+            # Its own group: Ctrl-C reaches the launcher alone, which stops things in their order.
+            self.process = subprocess.Popen(command, process_group=0)  # noqa: S603 (our own program)
+            return self.process
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopping.set()
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.join()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        main(sys.argv[1:])
+    except (ImproperlyConfigured, PortTaken) as error:
+        sys.exit(f"tenfold: {error}")

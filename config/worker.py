@@ -1,0 +1,88 @@
+"""A background process: it says every five seconds that it is alive, and writes its log lines to the last."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import DatabaseError, connection
+from django.utils import timezone
+from rq import Worker as RQWorker
+
+from config.api.models import BEAT_SECONDS, Worker
+from config.logs import start_listener, stop_listener
+
+logger = logging.getLogger("tenfold.worker")
+
+
+class Heartbeat(threading.Thread):
+    """`with Heartbeat():` keeps this process's row in the table of workers while the block runs.
+
+    With `parent`, the process ends when that one is gone: a worker that outlived its server would work unseen.
+    """
+
+    def __init__(self, parent: int | None = None) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self.parent = parent
+        self.host, self.pid = socket.gethostname(), os.getpid()
+        self.done = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.done.set()
+        self.join()
+
+    def run(self) -> None:
+        self.write("clean up", self.forget_dead)
+        while not self.done.is_set():
+            self.write("beat", self.beat)
+            self.end_with_parent()
+            self.done.wait(BEAT_SECONDS)
+        self.write("sign off", self.sign_off)
+
+    def write(self, what: str, change: Any) -> None:
+        """A database that is away must not end the beat: it may be back by the next one."""
+        try:
+            change()
+        except DatabaseError as error:
+            logger.warning("The worker can't %s: %s", what, error)
+        finally:
+            # No connection between beats: RQ forks for each job, and a fork must find none open.
+            connection.close()
+
+    def beat(self) -> None:
+        Worker.objects.update_or_create(
+            name=f"{self.host}:{self.pid}", defaults={"host": self.host, "pid": self.pid, "beat_at": timezone.now()}
+        )
+
+    def sign_off(self) -> None:
+        Worker.objects.filter(name=f"{self.host}:{self.pid}").delete()
+
+    def forget_dead(self) -> None:
+        # A killed worker can't sign off; after a day nobody asks where it went.
+        Worker.objects.filter(beat_at__lt=timezone.now() - timedelta(days=1)).delete()
+
+    def end_with_parent(self) -> None:
+        if self.parent is not None and os.getppid() != self.parent:
+            os.kill(self.pid, signal.SIGTERM)
+
+
+class JobWorker(RQWorker):
+    """RQ runs each job in a fork that leaves by os._exit: there the log's listener is started and drained by hand."""
+
+    def main_work_horse(self, *arguments: Any, **options: Any) -> None:
+        start_listener()
+        super().main_work_horse(*arguments, **options)
+
+    def perform_job(self, *arguments: Any, **options: Any) -> bool:
+        try:
+            return super().perform_job(*arguments, **options)
+        finally:
+            stop_listener()
