@@ -9,7 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from accounts.models import AuthToken
 
 
-class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox has no types
+class TokenAuthentication(KnoxAuthentication):
     """`Authorization: Token …`: one query; 401 for a token that is unknown, expired, revoked or no text."""
 
     def authenticate_credentials(self, token: bytes) -> Any:

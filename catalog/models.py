@@ -18,9 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog.querysets import (
-    BrandQuerySet,
     CategoryQuerySet,
-    ImageQuerySet,
     ProductQuerySet,
     StockQuerySet,
     VariantQuerySet,
@@ -47,8 +45,6 @@ class Brand(Versioned):
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=220, unique=True, allow_unicode=True)
-
-    objects = BrandQuerySet.as_manager()
 
     class Meta:
         ordering = ("slug",)
@@ -254,8 +250,6 @@ class Image(models.Model):
     url = models.CharField("URL", max_length=1000)
     alt = models.CharField("alternative text", max_length=500, blank=True, default="")
     position = models.PositiveIntegerField(default=1)
-
-    objects = ImageQuerySet.as_manager()
 
     class Meta:
         ordering = ("position", "id")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.db import connections
-from django.db.models import FETCH_RAISE, F, QuerySet, Subquery
+from django.db.models import F, FloatField, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-    from django.contrib.auth.models import AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
-    from catalog.models import Brand, Category, Image, Product, Stock, Variant
+    from catalog.models import Category, Product, Stock, Variant
 
-type Caller = AbstractBaseUser | AnonymousUser
+type Caller = PermissionsMixin | AnonymousUser
 
 # Past this many hits a rank says little, and sorting them all is what makes searches slow.
 SEARCH_HITS = 1_000
@@ -33,20 +32,19 @@ class ProductQuerySet(QuerySet["Product"]):
     def of_brand(self, slug: str) -> Self:
         # A subselect: a join to the brand would sort the whole brand instead of reading its index in order.
         brands = self.model._meta.get_field("brand").related_model._default_manager
-        return self.filter(brand_id=Subquery(brands.filter(slug=slug).values("pk")))
+        return self.filter(brand_id=Subquery(brands.filter(slug=slug).values("pk")[:1]))
 
     def in_category(self, slug: str) -> Self:
         """Products of the category and of everything below it."""
-        categories = self.model._meta.get_field("category").related_model._default_manager
+        categories: CategoryQuerySet = self.model._meta.get_field("category").related_model._default_manager.all()  # type: ignore[assignment]  # Category's manager is made of it
         return self.filter(category_id__in=categories.subtree(slug).values("pk"))
 
     def matching(self, words: str) -> Self:
         """Products whose SKU, title, brand or description has a word that begins with each of `words`."""
         return self.filter(pk__in=search_hits(self, words))
 
-    def for_reading(self) -> Self:
-        """A forgotten select_related or prefetch_related raises instead of asking once a row."""
-        return self.fetch_mode(FETCH_RAISE)
+    def by_rank(self, words: str) -> Self:
+        return self.alias(rank=search_rank(self, words)).order_by("rank", "pk")
 
 
 class VariantQuerySet(QuerySet["Variant"]):
@@ -55,14 +53,6 @@ class VariantQuerySet(QuerySet["Variant"]):
         if caller.has_perm("catalog.view_product"):
             return self.all()
         return self.filter(product__status="active")
-
-    def for_reading(self) -> Self:
-        return self.fetch_mode(FETCH_RAISE)
-
-
-class ImageQuerySet(QuerySet["Image"]):
-    def for_reading(self) -> Self:
-        return self.fetch_mode(FETCH_RAISE)
 
 
 class StockQuerySet(QuerySet["Stock"]):
@@ -73,36 +63,44 @@ class StockQuerySet(QuerySet["Stock"]):
         return free.update(reserved=F("reserved") + units)
 
 
-class BrandQuerySet(QuerySet["Brand"]):
-    def for_reading(self) -> Self:
-        return self.fetch_mode(FETCH_RAISE)
-
-
 class CategoryQuerySet(QuerySet["Category"]):
     def subtree(self, slug: str) -> Self:
         """The category and everything below it; nothing for an unknown slug."""
         root = self.filter(slug=slug).values_list("path", flat=True).first()
         return self.filter(path__startswith=root) if root else self.none()
 
-    def for_reading(self) -> Self:
-        return self.fetch_mode(FETCH_RAISE)
+
+def find_words(text: str) -> list[str]:
+    """The words to search for; signs part them, as they do in the search document."""
+    return "".join(letter if letter.isalnum() else " " for letter in text).split()
+
+
+def write_match(vendor: str, words: str) -> str:
+    """Every word by its beginning, in the database's own language: `"tea"* "bag"*`, `tea:* & bag:*`."""
+    terms = find_words(words)
+    return " ".join(f'"{term}"*' for term in terms) if vendor == "sqlite" else " & ".join(f"{t}:*" for t in terms)
 
 
 def search_hits(products: ProductQuerySet, words: str) -> RawSQL:
-    """The ids of the best SEARCH_HITS products, as a subselect; `words` needs at least one letter or digit."""
-    terms = "".join(letter if letter.isalnum() else " " for letter in words).split()
-    if connections[products.db].vendor == "sqlite":
-        match = " ".join(f'"{term}"*' for term in terms)
-        # bm25's weights stand for title (and SKU), brand, description; the smallest is the best.
-        return RawSQL(
-            "SELECT rowid FROM catalog_search WHERE catalog_search MATCH %s"
-            " ORDER BY bm25(catalog_search, 8, 4, 1), rowid LIMIT %s",
-            (match, SEARCH_HITS),
-        )
-    query = " & ".join(f"{term}:*" for term in terms)
-    return RawSQL(
-        "SELECT product_id FROM (SELECT product_id, search FROM catalog_producttext"
-        " WHERE search @@ to_tsquery('simple', %s) LIMIT %s) hit"
-        " ORDER BY ts_rank(search, to_tsquery('simple', %s)) DESC, product_id",
-        (query, SEARCH_HITS, query),
+    """The ids of the first SEARCH_HITS products that match, as a subselect."""
+    vendor = connections[products.db].vendor
+    hits = "SELECT rowid FROM catalog_search WHERE catalog_search MATCH %s LIMIT %s"
+    if vendor == "postgresql":
+        hits = "SELECT product_id FROM catalog_producttext WHERE search @@ to_tsquery('simple', %s) LIMIT %s"
+    return RawSQL(hits, (write_match(vendor, words), SEARCH_HITS))  # noqa: S611 (no text of a caller is in the SQL)
+
+
+def search_rank(products: ProductQuerySet, words: str) -> RawSQL:
+    """How badly a product matches, the best first; asked only of rows that do match."""
+    vendor = connections[products.db].vendor
+    # bm25's weights stand for title (with SKU), brand and description.
+    rank = (
+        "SELECT bm25(catalog_search, 8, 4, 1) FROM catalog_search"
+        " WHERE catalog_search MATCH %s AND rowid = catalog_product.id"
     )
+    if vendor == "postgresql":
+        rank = (
+            "SELECT -ts_rank(search, to_tsquery('simple', %s)) FROM catalog_producttext"
+            " WHERE product_id = catalog_product.id"
+        )
+    return RawSQL(f"({rank})", (write_match(vendor, words),), FloatField())  # noqa: S611 (the same)

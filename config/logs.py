@@ -40,7 +40,7 @@ class CountingQueueHandler(logging.handlers.QueueHandler):
     dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        if record.levelno < logging.WARNING and self.queue.qsize() >= QUEUE_LENGTH:  # type: ignore[union-attr]  # queue.Queue has it
+        if record.levelno < logging.WARNING and self.queue.qsize() >= QUEUE_LENGTH:  # type: ignore[attr-defined]  # queue.Queue has it
             type(self).dropped += 1
         else:
             super().enqueue(record)

@@ -1,3 +1,35 @@
-from django.urls import URLPattern, URLResolver
+"""Every address: the API under /api/v1/, the rest for people and probes."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+from config.api.root import Root
+from config.health import show_alive, show_ready
+
+api: list[URLPattern | URLResolver] = [
+    path("", Root.as_view(), name="root"),
+    path("", include("catalog.urls")),
+    path("auth/session/", include("rest_framework.urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(api)),
+    path("admin/", admin.site.urls),
+    path("livez", show_alive),
+    path("readyz", show_ready),
+]
+
+if settings.DEBUG:
+    from debug_toolbar.toolbar import debug_toolbar_urls
+
+    urlpatterns += debug_toolbar_urls()
+
+handler400 = "config.api.error_handler.answer_bad_request"
+handler403 = "config.api.error_handler.answer_forbidden"
+handler404 = "config.api.error_handler.answer_not_found"
+handler500 = "config.api.error_handler.answer_server_error"

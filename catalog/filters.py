@@ -1,0 +1,116 @@
+"""What narrows a list and an export of products: one FilterSet for both."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import connections
+from django.db.models.fields.json import KeyTransform
+from django_filters import BaseInFilter, CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+
+from catalog.models import Attribute, Product
+from catalog.querysets import ProductQuerySet, find_words
+from config.api.errors import InvalidParameter, UnknownParameter
+from config.api.filtering import FlagFilter
+
+GREATEST_LIST = 200
+GREATEST_ID = 2**63 - 1
+
+# An exponent in a price makes a number of thousands of digits out of six letters.
+PRICE = {"min_value": 0, "max_digits": 12, "decimal_places": 2}
+
+
+class NumberInFilter(BaseInFilter, NumberFilter):
+    """`1,2,3`"""
+
+
+class TextInFilter(BaseInFilter, CharFilter):
+    """`a,b`"""
+
+
+class ProductFilters(FilterSet):
+    """Prices are in each row's own currency; times are RFC 3339."""
+
+    # By slug, never a ModelChoiceFilter: its form lists the whole table, and browsers timed out where
+    # curl took 0.4 s (RolnickLab/antenna#1391).
+    brand = CharFilter(method="keep_brand", label="Brand, by slug")
+    category = CharFilter(method="keep_subtree", label="Category, by slug, with everything below it")
+    status = ChoiceFilter(choices=Product.Status.choices, label="Status; anonymous callers see active products only")
+    price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Least price", **PRICE)
+    price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Greatest price", **PRICE)
+    in_stock = FlagFilter(field_name="in_stock", label="Whether some variant can be bought now")
+    created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
+    created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
+    updated_since = IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
+    id = NumberInFilter(method="keep_ids", decimal_places=0, label="Ids, parted by commas, 200 at most")
+    sku = TextInFilter(method="keep_skus", label="SKUs of products, parted by commas, 200 at most")
+    search = CharFilter(method="keep_hits", label="Words of SKU, title, brand or description, by their beginnings")
+
+    def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
+        rows: ProductQuerySet = super().filter_queryset(queryset)
+        return self.keep_attributes(rows)
+
+    def keep_brand(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
+        return rows.of_brand(slug)
+
+    def keep_subtree(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
+        return rows.in_category(slug)
+
+    def keep_ids(self, rows: ProductQuerySet, name: str, ids: Sequence[Decimal]) -> ProductQuerySet:
+        check_list(name, ids)
+        # SQLite takes no whole number past 64 bits; no row has one anyway.
+        return rows.filter(pk__in=[int(number) for number in ids if 0 <= number <= GREATEST_ID])
+
+    def keep_skus(self, rows: ProductQuerySet, name: str, skus: Sequence[str]) -> ProductQuerySet:
+        check_list(name, skus)
+        return rows.filter(sku__in=skus)
+
+    def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
+        if not find_words(words):
+            raise InvalidParameter(name, "It has neither a letter nor a digit.")
+        # In the rank's order; an `ordering` that is asked for replaces it.
+        return rows.matching(words).by_rank(words)
+
+    def keep_attributes(self, rows: ProductQuerySet) -> ProductQuerySet:
+        """`attr.NAME=value` for declared attributes; one query for their types."""
+        asked = {name[5:]: text for name, text in self.data.items() if name.startswith("attr.") and text}
+        if not asked:
+            return rows
+        types = dict(Attribute.objects.values_list("name", "type"))
+        if unknown := asked.keys() - types.keys():
+            raise UnknownParameter(f"attr.{min(unknown)}", [f"attr.{name}" for name in types])
+        wanted = {name: read_value(name, types[name], text) for name, text in asked.items()}
+        return keep_values(rows, wanted)
+
+
+def check_list(name: str, values: Sequence[Any]) -> None:
+    if len(values) > GREATEST_LIST:
+        raise InvalidParameter(name, f"It has {len(values)} values; {GREATEST_LIST} is the most.")
+
+
+def read_value(name: str, type_: str, text: str) -> str | bool | int | float:
+    """`text` as a JSON value of the attribute's declared type."""
+    if type_ == Attribute.Type.TEXT:
+        return text
+    if type_ == Attribute.Type.BOOLEAN:
+        if text not in ("true", "false"):
+            raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not true or false.")
+        return text == "true"
+    try:
+        number = Decimal(text[:40])
+    except InvalidOperation as error:
+        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is no number.") from error
+    if not number.is_finite() or len(text) > 40 or abs(number) > 2**63:
+        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is no number of at most 64 bits.")
+    return int(number) if number == int(number) else float(number)
+
+
+def keep_values(rows: ProductQuerySet, wanted: dict[str, Any]) -> ProductQuerySet:
+    if connections[rows.db].vendor == "postgresql":
+        # One containment over all of them, served by one GIN index.
+        return rows.filter(attributes__contains=wanted)
+    for name, value in wanted.items():
+        # Not attributes__NAME: a name like `a__gt` would be a look-up.
+        rows = rows.alias(**{f"attribute_{name}": KeyTransform(name, "attributes")})
+        rows = rows.filter(**{f"attribute_{name}": value})
+    return rows

@@ -1,0 +1,212 @@
+"""Catalogue rows as JSON. Read serializers are written out in full; projection.py trims them to what is asked."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
+from rest_framework.serializers import (
+    CharField,
+    ChoiceField,
+    DecimalField,
+    DictField,
+    IntegerField,
+    ModelSerializer,
+    RegexField,
+    SlugField,
+    URLField,
+)
+from rest_framework.validators import UniqueValidator
+
+from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from catalog.writes import create_product, update_product
+from config.api.bodies import StrictSerializer
+
+# PositiveIntegerField's greatest on every database.
+GREATEST_COUNT = 2**31 - 1
+
+
+class RatingField(DecimalField):
+    """`"4.50"`, or null for a product that nobody rated, which is stored as 0."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=3, decimal_places=2, **options)
+
+    def to_representation(self, value: Decimal) -> str | None:
+        return super().to_representation(value) if value else None
+
+
+class BrandRead(ModelSerializer[Brand]):
+    """`{"id": 3, "slug": "acme", "name": "Acme", …}`"""
+
+    class Meta:
+        model = Brand
+        fields = ("id", "slug", "name", "version", "created_at", "updated_at")
+
+
+class CategoryRead(ModelSerializer[Category]):
+    """`{"id": 12, "slug": "food-tea", "name": "Tea", "parent": "food", …}`; parent is null at the root."""
+
+    parent = SlugRelatedField(slug_field="slug", read_only=True, allow_null=True)  # type: ignore[assignment]  # hides Field.parent, as DRF's metaclass means it to
+
+    class Meta:
+        model = Category
+        fields = ("id", "slug", "name", "parent", "version", "created_at", "updated_at")
+
+
+class ImageRead(ModelSerializer[Image]):
+    """`{"id": 9, "url": "https://…", "alt": "Front", "position": 1}`"""
+
+    class Meta:
+        model = Image
+        fields = ("id", "url", "alt", "position")
+
+
+class StockRead(ModelSerializer[Stock]):
+    """`{"location": "main", "on_hand": 7, "reserved": 2}`"""
+
+    class Meta:
+        model = Stock
+        fields = ("location", "on_hand", "reserved")
+
+
+class VariantRead(ModelSerializer[Variant]):
+    """`{"id": 5, "product": 2, "sku": "A-1", "options": {"Size": "M"}, "price": "9.50", "weight": 250, …}`
+
+    Weight is in grams; `expand=stock` adds what each location has.
+    """
+
+    stock = StockRead(many=True, read_only=True)
+
+    class Meta:
+        model = Variant
+        fields = (
+            "id",
+            "product",
+            "sku",
+            "barcode",
+            "options",
+            "price",
+            "weight",
+            "position",
+            "stock",
+            "version",
+            "created_at",
+            "updated_at",
+        )
+
+
+class ProductRead(ModelSerializer[Product]):
+    """A product in lists and details: `{"id": 7, "price": "12.50", "brand": {"id": 3, …}, "images": […], …}`.
+
+    This is the expanded form; without `?expand=brand` the projection puts the slug there. `price` is the lowest of
+    the variants' prices, a decimal string with two places; times are UTC with `Z`; images come by position.
+    """
+
+    brand = BrandRead(read_only=True, allow_null=True)
+    category = CategoryRead(read_only=True, allow_null=True)
+    rating = RatingField(read_only=True, allow_null=True)
+    description = CharField(source="text.description", read_only=True)
+    seo_title = CharField(source="text.seo_title", read_only=True)
+    seo_description = CharField(source="text.seo_description", read_only=True)
+    images = ImageRead(many=True, read_only=True)
+    images_url = HyperlinkedIdentityField(view_name="product-images", lookup_url_kwarg="product")
+    variants = VariantRead(many=True, read_only=True)
+    variants_url = HyperlinkedIdentityField(view_name="product-variants", lookup_url_kwarg="product")
+
+    class Meta:
+        model = Product
+        fields = (
+            "id",
+            "sku",
+            "slug",
+            "title",
+            "brand",
+            "category",
+            "status",
+            "currency",
+            "price",
+            "compare_at_price",
+            "in_stock",
+            "rating",
+            "image_url",
+            "attributes",
+            "description",
+            "seo_title",
+            "seo_description",
+            "images",
+            "images_url",
+            "variants",
+            "variants_url",
+            "version",
+            "created_at",
+            "updated_at",
+        )
+        # Kilobytes a row in a table of their own: a list leaves them out unless `fields` names them.
+        detail_only: ClassVar = ("description", "seo_title", "seo_description")
+
+
+# -- writes -----------------------------------------------------------------------------------------------------
+
+
+class VariantWrite(StrictSerializer[Variant]):
+    """A variant in a product's body. A stored one is found by `id` or `sku`; a new one needs `sku` and `price`.
+
+    `on_hand` is the stock at the location `main`; weight is in grams.
+    """
+
+    id = IntegerField(required=False, min_value=1)
+    sku = CharField(required=False, max_length=100)
+    barcode = CharField(required=False, max_length=50, allow_blank=True)
+    options = DictField(required=False, child=CharField(max_length=200, allow_blank=True))
+    price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))
+    weight = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+    position = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+    on_hand = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+
+
+class ImageWrite(StrictSerializer[Image]):
+    """An image in a product's body. A stored one is found by `id` or `url`; a new one needs `url`."""
+
+    id = IntegerField(required=False, min_value=1)
+    url = URLField(required=False, max_length=1000)
+    alt = CharField(required=False, max_length=500, allow_blank=True)
+    position = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+
+
+class ProductWrite(StrictSerializer[Product]):
+    """The body of POST, PUT and PATCH. `brand` and `category` are slugs.
+
+    `price` is for a product with one variant; with several it follows from `variants[].price`.
+    """
+
+    sku = CharField(max_length=100, validators=[UniqueValidator(Product.objects.all())])
+    slug = SlugField(
+        required=False, max_length=255, allow_unicode=True, validators=[UniqueValidator(Product.objects.all())]
+    )
+    title = CharField(max_length=500)
+    brand = SlugRelatedField(slug_field="slug", queryset=Brand.objects.all(), allow_null=True, required=False)
+    category = SlugRelatedField(slug_field="slug", queryset=Category.objects.all(), allow_null=True, required=False)
+    status = ChoiceField(Product.Status.choices, required=False)
+    currency = RegexField(r"\A[A-Z]{3}\Z", required=False)
+    price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))
+    compare_at_price = DecimalField(
+        required=False, max_digits=12, decimal_places=2, min_value=Decimal(0), allow_null=True
+    )
+    rating = DecimalField(
+        required=False, max_digits=3, decimal_places=2, min_value=Decimal(0), max_value=Decimal(5), allow_null=True
+    )
+    attributes = DictField(required=False)
+    description = CharField(required=False, allow_blank=True, max_length=100_000)
+    seo_title = CharField(required=False, allow_blank=True, max_length=500)
+    seo_description = CharField(required=False, allow_blank=True, max_length=10_000)
+    variants = VariantWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+    images = ImageWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+
+    def validate_rating(self, value: Decimal | None) -> Decimal:
+        return value or Decimal(0)
+
+    def create(self, validated_data: dict[str, Any]) -> Product:
+        return create_product(validated_data)
+
+    def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
+        return update_product(instance, validated_data, replace=not self.partial)

@@ -1,0 +1,19 @@
+from django.urls import re_path
+from rest_framework.routers import SimpleRouter
+
+from catalog import views
+
+router = SimpleRouter()
+router.register("products", views.ProductViewSet)
+router.register("variants", views.VariantViewSet)
+router.register("brands", views.BrandViewSet)
+router.register("categories", views.CategoryViewSet)
+
+# 18 digits at the most: a longer number is no id, and SQLite can't even compare it.
+OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
+
+urlpatterns = [
+    re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
+    re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view({"get": "list"}), name="product-images"),
+    *router.urls,
+]

@@ -1,0 +1,133 @@
+"""The catalogue's endpoints; each view says which rows, filters and orderings, viewsets.py does the rest."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.filters import ProductFilters
+from catalog.models import Brand, Category, Image, Product, Variant
+from catalog.querysets import ProductQuerySet, VariantQuerySet
+from catalog.serializers import BrandRead, CategoryRead, ImageRead, ProductRead, ProductWrite, VariantRead
+from catalog.trees import build_tree
+from catalog.writes import delete_product
+from config.api.filtering import FilterBackend, OrderingBackend
+from config.api.pagination import PageNumberPagination, Pages
+from config.api.permissions import PublicRead
+from config.api.viewsets import CachedListMixin, ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+
+
+class ProductViewSet(WriteMixin, ReadViewSet):
+    """Products. Anybody reads the active ones; writes need the model permission.
+
+    A page is one statement for the rows, with brand and category joined where they're shown, and one for each
+    expanded list.
+    """
+
+    queryset = Product.objects.all()
+    permission_classes = (PublicRead,)
+    read_serializer = ProductRead
+    write_serializer = ProductWrite
+    filter_backends = (FilterBackend, OrderingBackend)
+    filterset_class = ProductFilters
+    open_parameters = ("attr.",)
+    orderings = tuple(
+        sign + name for name in ("created_at", "updated_at", "price", "title", "rating") for sign in ("", "-")
+    )
+    default_ordering = "-created_at"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> ProductQuerySet:
+        return Product.objects.visible_to(self.request.user)
+
+    def choose_default_pagination(self) -> type[Pages]:
+        # By rank there is no cursor, so a search without an ordering begins with page one.
+        query = self.request.query_params
+        return PageNumberPagination if query.get("search") and not query.get("ordering") else self.pagination_class
+
+    def perform_destroy(self, instance: Product) -> None:
+        delete_product(instance)
+
+
+class OfProduct(ListMixin, ShapedViewSet):
+    """Rows below `products/{product}/`; the list of a product that the caller can't see is a 404."""
+
+    permission_classes = (PublicRead,)
+    orderings = ("position", "-position")
+    default_ordering = "position"
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        product = get_object_or_404(Product.objects.visible_to(self.request.user).only("pk"), pk=self.kwargs["product"])
+        return rows.filter(product=product)
+
+
+class ProductVariants(OfProduct):
+    """All variants of a product, by position."""
+
+    queryset = Variant.objects.all()
+    read_serializer = VariantRead
+
+    def get_queryset(self) -> QuerySet[Variant]:
+        return self.narrow(Variant.objects.all())
+
+
+class ProductImages(OfProduct):
+    """All images of a product, by position."""
+
+    queryset = Image.objects.all()
+    read_serializer = ImageRead
+
+    def get_queryset(self) -> QuerySet[Image]:
+        return self.narrow(Image.objects.all())
+
+
+class VariantViewSet(RetrieveMixin, ShapedViewSet):
+    """One variant by SKU, `GET /api/v1/variants/{sku}/`: one query, or 404."""
+
+    queryset = Variant.objects.all()
+    permission_classes = (PublicRead,)
+    read_serializer = VariantRead
+    lookup_field = "sku"
+    # DRF's own pattern stops at a dot, so "A.12" would be a 404 although it is sold.
+    lookup_value_regex = "[^/]+"
+
+    def get_queryset(self) -> VariantQuerySet:
+        return Variant.objects.visible_to(self.request.user)
+
+
+class BrandViewSet(CachedListMixin, ReadViewSet):
+    """Brands by slug; a small list, cached whole."""
+
+    queryset = Brand.objects.all()
+    permission_classes = (PublicRead,)
+    read_serializer = BrandRead
+    pagination_class = PageNumberPagination
+    orderings = ("slug", "-slug")
+    default_ordering = "slug"
+    lookup_field = "slug"
+    lookup_value_regex = "[^/]+"
+    cache_resources = ("brands",)
+
+
+class CategoryViewSet(CachedListMixin, ReadViewSet):
+    """Categories by slug; a small list, cached whole."""
+
+    queryset = Category.objects.all()
+    permission_classes = (PublicRead,)
+    read_serializer = CategoryRead
+    pagination_class = PageNumberPagination
+    orderings = ("slug", "-slug")
+    default_ordering = "slug"
+    lookup_field = "slug"
+    lookup_value_regex = "[^/]+"
+    cache_resources = ("categories",)
+
+    @action(detail=True)
+    def tree(self, request: Request, slug: str) -> HttpResponse:
+        """The category and everything below it, nested: `{"slug", "name", "children": […]}`."""
+        root = get_object_or_404(Category, slug=slug)
+        return self.answer_cached(lambda: Response(build_tree(root)))

@@ -1,0 +1,128 @@
+"""What the API refuses, as classes: status, code, sentence and hint; raising one is all the handling there is.
+
+ApiError
+├── UnknownParameter, InvalidParameter    400  the query string
+├── InvalidCursor, PageTooDeep            400  pages
+├── InvalidBody                           400  the body's members, each with its JSON pointer
+├── Conflict                              409
+├── BodyTooLarge                          413
+└── Unavailable                           503
+
+A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
+settings, and through them us, while that module is half loaded.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from http import HTTPStatus
+
+from rest_framework.exceptions import APIException
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: a JSON pointer into the body, or `?name` for a query parameter."""
+
+    pointer: str
+    code: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class ApiError(APIException):
+    """A refusal with a sentence for people, a code for programs and, where there is one, the way out."""
+
+    status_code: int = HTTPStatus.BAD_REQUEST
+    default_code = "bad_request"
+
+    def __init__(self, detail: str, hint: str = "", faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.hint = hint
+        self.faults = tuple(faults)
+
+
+def suggest(word: str, known: Collection[str]) -> str:
+    """A hint that names the near match, or else all there is."""
+    if near := get_close_matches(word, known, n=1, cutoff=0.6):
+        return f"Did you mean {near[0]}?"
+    return f"Known here: {', '.join(sorted(known))}." if known else "None is known here."
+
+
+class UnknownParameter(ApiError):
+    """A slip like `?prise=` would return everything, so it is refused."""
+
+    default_code = "unknown_parameter"
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        detail = f"{name} is no parameter of this address."
+        super().__init__(detail, suggest(name, known), [Fault(f"?{name}", "unknown_parameter", detail)])
+
+
+class InvalidParameter(ApiError):
+    """A value that its parameter doesn't take."""
+
+    default_code = "invalid_parameter"
+
+    def __init__(self, name: str, detail: str, hint: str = "") -> None:
+        super().__init__(f"{name}: {detail}", hint, [Fault(f"?{name}", "invalid_parameter", detail)])
+
+
+class InvalidCursor(ApiError):
+    """Changed, cut, from another list, or from the same list with other filters or another ordering."""
+
+    default_code = "invalid_cursor"
+
+    def __init__(self) -> None:
+        detail = "The cursor is damaged or belongs to another list."
+        hint = "Follow `next` and `previous` as they are, or leave `cursor` out to begin again."
+        super().__init__(detail, hint, [Fault("?cursor", "invalid_cursor", detail)])
+
+
+class PageTooDeep(ApiError):
+    """`page * page_size` lies past `limit` rows; the hint is the URL that goes on by cursor."""
+
+    default_code = "page_too_deep"
+
+    def __init__(self, limit: int, cursor_url: str) -> None:
+        # Refused half-way through a list: without the way on, the client would start again at page one.
+        detail = f"Page numbers end at {limit} rows."
+        super().__init__(detail, f"Go on with {cursor_url}", [Fault("?page", "page_too_deep", detail)])
+
+
+class InvalidBody(ApiError):
+    """Members of the body that can't be taken; nothing of it was written."""
+
+    default_code = "invalid_body"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        first = faults[0]
+        super().__init__(f"{first.pointer or 'The body'}: {first.detail}", faults=faults)
+
+
+class Conflict(ApiError):
+    """The request is right in itself and clashes with what is stored."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "conflict"
+
+
+class BodyTooLarge(ApiError):
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit} bytes.", "Send it in several requests.")
+
+
+class Unavailable(ApiError):
+    """The database can't answer now; the same request may succeed in a few seconds (`Retry-After`)."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "service_unavailable"
+    wait = 2  # seconds, as DRF's exceptions name it
+
+    def __init__(self) -> None:
+        super().__init__("The database can't answer at the moment.", f"Try again in {self.wait} seconds.")

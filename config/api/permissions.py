@@ -1,0 +1,24 @@
+"""Who may call a view: Django's model permissions; reading is open where the view says so."""
+
+from typing import Any
+
+from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.request import Request
+
+
+class ModelPermissions(DjangoModelPermissions):
+    """Default deny: signed in, and with the model permission that the method needs (`view` for GET).
+
+    `is_staff` decides nothing here: it only opens the admin.
+    """
+
+    perms_map = DjangoModelPermissions.perms_map | {
+        method: ["%(app_label)s.view_%(model_name)s"] for method in ("GET", "HEAD")
+    }
+
+
+class PublicRead(DjangoModelPermissions):
+    """Anybody reads (the queryset says which rows); writes need the model permission."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)

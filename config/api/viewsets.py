@@ -1,0 +1,203 @@
+"""What every endpoint does, in the order in which it happens: parse, filter, page, shape, answer."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.cache import patch_vary_headers
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import GenericViewSet
+
+from config.api import projection
+from config.api.caching import read_generations, read_or_fill
+from config.api.filtering import OrderingBackend
+from config.api.pagination import KeysetPagination, Pages, choose_pagination
+from config.api.parameters import check_parameters
+from config.api.projection import ReadSerializer, Selection
+from config.api.renderers import write_json
+
+
+class ShapedViewSet(GenericViewSet[Any]):
+    """What reads share: the parameters are checked, the rows narrowed, and shaped by a read serializer."""
+
+    read_serializer: ReadSerializer
+    pagination_class: type[Pages] = KeysetPagination
+    filter_backends: Sequence[type[BaseFilterBackend]] = (OrderingBackend,)
+    filterset_class: Any = None
+    orderings: tuple[str, ...] = ()
+    default_ordering = "pk"
+    # Whole families of parameters, like `attr.`.
+    open_parameters: tuple[str, ...] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        # After permissions, so that a stranger learns nothing, and before the first catalogue query.
+        check_parameters(request.query_params, self.known_parameters, self.open_parameters if self.is_list else ())
+
+    @property
+    def is_list(self) -> bool:
+        return self.action == "list"
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        """Every query parameter that the action at hand reads."""
+        names = set(projection.PARAMETERS)
+        if self.is_list:
+            names |= {"page", "cursor", *self.pagination_class.parameters}
+            names |= set(self.filterset_class.base_filters) if self.filterset_class else set()
+            names |= {"ordering"} if self.orderings else set()
+        return frozenset(names)
+
+    @cached_property
+    def paginator(self) -> Pages:
+        return choose_pagination(self.request.query_params, self.choose_default_pagination())()
+
+    def choose_default_pagination(self) -> type[Pages]:
+        return self.pagination_class
+
+    def read_selection(self, detail: bool) -> Selection:
+        return projection.read_selection(self.request.query_params, self.read_serializer, detail)
+
+    def select(self, rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
+        return projection.select_rows(rows, self.read_serializer, selection)
+
+    def shape(self, rows: Any, selection: Selection, many: bool = False) -> Any:
+        context = self.get_serializer_context()
+        return projection.build_serializer(self.read_serializer, selection, rows, many=many, context=context).data
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        return self.read_serializer
+
+
+class ListMixin:
+    """`GET` of a list: one page of it."""
+
+    def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        selection = self.read_selection(detail=False)
+        rows = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(self.select(rows, selection))
+        response: HttpResponse = self.get_paginated_response(self.shape(page, selection, many=True))
+        return response
+
+
+class RetrieveMixin:
+    """`GET` of one row; its 404 doesn't tell a row that the caller may not see from a missing one."""
+
+    def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        selection = self.read_selection(detail=True)
+        rows = self.select(self.get_queryset(), selection)
+        row = get_object_or_404(rows, **{self.lookup_field: self.kwargs[self.lookup_field]})
+        return Response(self.shape(row, selection))
+
+
+class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
+    """Both."""
+
+
+class WriteMixin:
+    """`POST`, `PUT`, `PATCH`, `DELETE` by a write serializer; the answer is the row as a GET would show it."""
+
+    write_serializer: type[BaseSerializer[Any]]
+
+    def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.write(self.get_serializer(data=request.data), HTTPStatus.CREATED)
+
+    def update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        partial = kwargs.pop("partial", False)
+        row = self.get_object()
+        return self.write(self.get_serializer(row, data=request.data, partial=partial), HTTPStatus.OK)
+
+    def partial_update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response: Response = self.update(request, *args, partial=True, **kwargs)
+        return response
+
+    def destroy(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        self.perform_destroy(self.get_object())
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def write(self: Any, serializer: Any, status: HTTPStatus) -> Response:
+        # First, so that a slip in `fields` writes nothing.
+        selection = self.read_selection(detail=True)
+        serializer.is_valid(raise_exception=True)
+        row = serializer.save()
+        # Not through get_queryset(): who made it a draft still gets to see what was written.
+        rows = self.select(type(row)._default_manager.all(), selection)
+        headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
+        return Response(self.shape(rows.get(pk=row.pk), selection), status, headers=headers)
+
+    def build_address(self: Any, row: Any) -> str:
+        value = getattr(row, self.lookup_field)
+        return self.reverse_action("detail", kwargs={self.lookup_field: value})
+
+    def filter_queryset(self: Any, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # An address names its row; a filter beside it would only hide it.
+        return super().filter_queryset(queryset) if self.is_list else queryset  # type: ignore[misc]  # a mixin
+
+    def get_serializer_class(self: Any) -> type[BaseSerializer[Any]]:
+        is_write = self.action in ("create", "update", "partial_update")
+        return self.write_serializer if is_write else self.read_serializer
+
+
+class CachedListMixin:
+    """For small lists that are the same for every caller: JSON answers are kept under generation tokens.
+
+    `X-Cache` says hit, miss or bypass; `If-None-Match` is answered 304 without a query of the list.
+    """
+
+    cache_resources: tuple[str, ...]
+    request: Any
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.answer_cached(lambda: super(CachedListMixin, self).list(request, *args, **kwargs))  # type: ignore[misc]  # a mixin
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.answer_cached(lambda: super(CachedListMixin, self).retrieve(request, *args, **kwargs))  # type: ignore[misc]  # a mixin
+
+    def answer_cached(self, build: Callable[[], Any]) -> HttpResponse:
+        """`build()`'s response as final bytes; HTML pages and what went wrong pass the cache by."""
+        request = self.request
+        is_json = request.accepted_renderer.format == "json"
+        stamp = read_generations(self.cache_resources) if is_json else None
+        if stamp is None:
+            response: HttpResponse = build()
+            return response
+        key = self.find_key()
+        etag = f'W/"{hashlib.blake2b(stamp + key.encode(), digest_size=12).hexdigest()}"'
+        if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
+            return self.finish(HttpResponse(status=304), etag, "hit")
+        body, hit = read_or_fill(key, stamp, lambda: pack_response(build()))
+        assert body is not None  # a build that fails raises
+        return self.finish(unpack_response(body), etag, "hit" if hit else "miss")
+
+    def find_key(self) -> str:
+        # The links in the body are absolute, so scheme and host are part of what is asked for.
+        query = sorted(self.request.query_params.items())
+        text = repr((self.request.scheme, self.request.get_host(), self.request.path, query))
+        return f"answer:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+    def finish(self, response: HttpResponse, etag: str, cache: str) -> HttpResponse:
+        response["ETag"] = etag
+        response["Cache-Control"] = "public, no-cache"
+        response["X-Cache"] = cache
+        patch_vary_headers(response, ["Accept", "Accept-Encoding"])
+        return response
+
+
+def pack_response(response: Response) -> bytes:
+    """Link header and body as bytes; never pickle."""
+    return str(response.get("Link", "")).encode() + b"\n" + write_json(response.data)
+
+
+def unpack_response(packed: bytes) -> HttpResponse:
+    link, _, body = packed.partition(b"\n")
+    headers = {"Link": link.decode()} if link else {}
+    return HttpResponse(body, content_type="application/json", headers=headers)

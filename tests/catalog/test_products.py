@@ -1,0 +1,206 @@
+"""`GET /api/v1/products/` and what one product looks like."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from catalog.models import Product
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/products/"
+
+
+def test_a_list_shows_slugs_and_addresses(client: APIClient) -> None:
+    product = make_product(
+        sku="A-1", title="Tea", brand=make_brand("Acme"), category=make_category("Food", "Tea"), price="9.50"
+    )
+    answer = client.get(URL)
+    row = answer.json()["results"][0]
+    moment = row["created_at"]
+    assert moment.endswith("Z")
+    assert row == {
+        "id": product.pk,
+        "sku": "A-1",
+        "slug": product.slug,
+        "title": "Tea",
+        "brand": "acme",
+        "category": "food-tea",
+        "status": "active",
+        "currency": "USD",
+        "price": "9.50",
+        "compare_at_price": None,
+        "in_stock": True,
+        "rating": None,
+        "image_url": product.image_url,
+        "attributes": {},
+        "images_url": f"http://testserver/api/v1/products/{product.pk}/images/",
+        "variants_url": f"http://testserver/api/v1/products/{product.pk}/variants/",
+        "version": product.version,
+        "created_at": moment,
+        "updated_at": row["updated_at"],
+    }
+    assert list(answer.json()) == ["results", "next", "previous", "next_cursor"]
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_expanded_relations_are_objects_and_lists(client: APIClient) -> None:
+    product = make_product(brand=make_brand("Acme"), category=make_category("Food", "Tea"), images=2, variants=2)
+    row = client.get(URL, {"expand": "brand,category,images,variants.stock"}).json()["results"][0]
+    assert row["brand"]["slug"] == "acme"
+    assert row["category"]["parent"] == "food"
+    assert [image["position"] for image in row["images"]] == [1, 2]
+    assert row["images_url"].endswith(f"{product.pk}/images/")
+    assert [variant["sku"] for variant in row["variants"]] == [product.sku, f"{product.sku}-2"]
+    assert row["variants"][0]["stock"] == [{"location": "main", "on_hand": 1, "reserved": 0}]
+
+
+def test_a_nested_list_ends_at_twenty_and_its_address_has_the_rest(client: APIClient) -> None:
+    product = make_product(images=23)
+    row = client.get(f"{URL}{product.pk}/", {"expand": "images"}).json()
+    assert len(row["images"]) == 20
+    assert len(client.get(row["images_url"]).json()["results"]) == 23
+
+
+def test_a_detail_has_the_texts_and_a_list_only_on_request(client: APIClient) -> None:
+    product = make_product(description="Green.")
+    assert client.get(f"{URL}{product.pk}/").json()["description"] == "Green."
+    assert "description" not in client.get(URL).json()["results"][0]
+    assert client.get(URL, {"fields": "id,description"}).json()["results"] == [
+        {"id": product.pk, "description": "Green."}
+    ]
+
+
+def test_fields_and_omit_choose_what_is_shown(client: APIClient) -> None:
+    product = make_product()
+    row = client.get(f"{URL}{product.pk}/", {"fields": "title,id"}).json()
+    assert list(row) == ["id", "title"]
+    assert "attributes" not in client.get(f"{URL}{product.pk}/", {"omit": "attributes"}).json()
+
+
+def test_what_nobody_asked_for_is_not_in_the_sql(
+    client: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_product(brand=make_brand())
+    with django_assert_num_queries(1) as captured:
+        client.get(URL, {"fields": "id,title"})
+    sql = captured.captured_queries[0]["sql"]
+    assert '"price"' not in sql
+    assert "catalog_brand" not in sql
+    assert "catalog_producttext" not in sql
+
+
+@pytest.mark.parametrize("size", [1, 10, 50])
+def test_an_expanded_page_costs_three_queries(
+    size: int, client: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(size):
+        make_product(brand=make_brand(), category=make_category("Food", f"Kind {number}"), images=3, variants=2)
+    # 1. the page, with brand, category and its parent joined
+    # 2. the images of all its rows
+    # 3. the variants of all its rows
+    with django_assert_num_queries(3):
+        answer = client.get(URL, {"expand": "brand,category,images,variants"})
+    assert len(answer.json()["results"]) == size
+
+
+def test_drafts_are_a_404_for_strangers_and_seen_by_staff(client: APIClient, staff: APIClient) -> None:
+    product = make_product(status="draft", images=1)
+    for path in ("", "variants/", "images/"):
+        assert client.get(f"{URL}{product.pk}/{path}").status_code == 404
+        assert staff.get(f"{URL}{product.pk}/{path}").status_code == 200
+    assert client.get(f"/api/v1/variants/{product.sku}/").status_code == 404
+    assert client.get(URL).json()["results"] == []
+    assert len(staff.get(URL).json()["results"]) == 1
+
+
+def test_a_variant_is_found_by_its_sku_with_any_sign_in_it(client: APIClient) -> None:
+    make_product(sku="A.12 é+x")
+    assert client.get("/api/v1/variants/A.12 é+x/").json()["sku"] == "A.12 é+x"
+    assert client.get("/api/v1/variants/A.13/").status_code == 404
+
+
+def test_the_slash_at_the_end_may_be_left_out(client: APIClient) -> None:
+    product = make_product()
+    for path in ("products", f"products/{product.pk}", f"products/{product.pk}/images", f"variants/{product.sku}"):
+        assert client.get(f"/api/v1/{path}").status_code == 200
+    assert client.get("/api/v1/products?page_size=1").json()["next"] is None
+
+
+FILTERS: list[tuple[dict[str, str], set[str]]] = [
+    ({"brand": "acme"}, {"tea"}),
+    ({"brand": "nobody"}, set()),
+    ({"category": "food"}, {"tea", "bread"}),
+    ({"category": "food-tea"}, {"tea"}),
+    ({"category": "nothing"}, set()),
+    ({"price_min": "5.00"}, {"bread", "chair"}),
+    ({"price_min": "5.01", "price_max": "100"}, {"chair"}),
+    ({"in_stock": "true"}, {"tea", "chair"}),
+    ({"in_stock": "false"}, {"bread"}),
+    ({"sku": "tea,chair,nothing"}, {"tea", "chair"}),
+    ({"search": "ched"}, {"tea"}),
+    ({"search": "CHAIR"}, {"chair"}),
+    ({"attr.color": "green"}, {"tea"}),
+    ({"attr.size": "40"}, {"chair"}),
+    ({"attr.size": "40.0"}, {"chair"}),
+    ({"attr.organic": "true"}, {"bread"}),
+    ({"attr.organic": "true", "attr.color": "green"}, set()),
+    ({"created_after": "2000-01-01T00:00:00Z", "updated_since": "2000-01-01"}, {"tea", "bread", "chair"}),
+    ({"created_before": "2000-01-01T00:00:00Z"}, set()),
+    ({"status": "draft"}, set()),
+]
+
+
+@pytest.mark.parametrize(("query", "found"), FILTERS)
+def test_filters_narrow_the_list(query: dict[str, str], found: set[str], client: APIClient) -> None:
+    from catalog.models import Attribute
+
+    for name, type_ in (("color", "text"), ("size", "number"), ("organic", "boolean")):
+        Attribute.objects.create(name=name, type=type_)
+    make_product(
+        sku="tea", title="Ched Tea", brand=make_brand("Acme"), category=make_category("Food", "Tea"), price="4.99",
+        attributes={"color": "green"},
+    )  # fmt: skip
+    make_product(
+        sku="bread", title="Bread", category=make_category("Food", "Bread"), price="5", stock=0,
+        attributes={"organic": True},
+    )  # fmt: skip
+    make_product(sku="chair", title="Chair", category=make_category("Home"), price="80", attributes={"size": 40})
+    assert {row["sku"] for row in client.get(URL, query).json()["results"]} == found
+
+
+def test_ids_are_a_filter(client: APIClient) -> None:
+    first, _, third = (make_product() for _ in range(3))
+    answer = client.get(URL, {"id": f"{first.pk},{third.pk},99999999999999999999"})
+    assert [row["id"] for row in answer.json()["results"]] == [third.pk, first.pk]
+
+
+def test_search_is_by_rank_and_by_page(client: APIClient) -> None:
+    second = make_product(title="Chair", description="A lamp stands beside it.")
+    first = make_product(title="Lamp")
+    answer = client.get(URL, {"search": "lamp"}).json()
+    assert [row["id"] for row in answer["results"]] == [first.pk, second.pk]
+    assert (answer["page"], answer["count"], answer["next_cursor"]) == (1, 2, None)
+    ordered = client.get(URL, {"search": "lamp", "ordering": "created_at"}).json()
+    assert [row["id"] for row in ordered["results"]] == [second.pk, first.pk]
+
+
+def walk_pages(client: APIClient, url: str | None) -> Iterator[dict[str, Any]]:
+    while url:
+        page = client.get(url).json()
+        yield from page["results"]
+        url = page["next"]
+
+
+@pytest.mark.parametrize("name", ["created_at", "updated_at", "price", "title", "rating"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_each_ordering_is_walked_in_order(name: str, sign: str, client: APIClient) -> None:
+    for number in range(7):
+        make_product(price=str(number % 3 + 1), title=f"T{number % 2}", rating=number % 4)
+    rows = list(walk_pages(client, f"{URL}?ordering={sign}{name}&page_size=2"))
+    products = list(Product.objects.order_by(f"{sign}{name}", f"{sign}pk"))
+    assert [row["id"] for row in rows] == [product.pk for product in products]
