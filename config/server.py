@@ -114,10 +114,15 @@ def hang_up(server: Any) -> None:
     signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
 
+def find_address() -> str:
+    """Where a person on this machine reaches the server: an address that stands for all isn't one to visit."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (read, not bound)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+
+
 def announce() -> None:
     """Say that it serves once it does, so that whoever waits for the line can go on."""
-    host = "127.0.0.1" if settings.HOST == "0.0.0.0" else settings.HOST  # noqa: S104 (read, not bound)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    url = find_address()
     for _ in range(600):
         try:
             with urllib.request.urlopen(f"{url}/livez", timeout=2):  # noqa: S310 (our own address)

@@ -1,0 +1,158 @@
+"""`manage.py import_products FILE`: the command line of catalog.imports; what is printed is printed here."""
+
+import json
+import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from catalog.imports.readers import FORMATS, BadFile, open_source
+from catalog.imports.report import Report
+from catalog.imports.runs import ImportRun
+from catalog.imports.values import FIELDS
+
+# So many reasons fit a terminal; --json has a thousand.
+SHOWN_ERRORS = 20
+# Seconds between two plain lines where no terminal shows a bar.
+LINE_SECONDS = 5.0
+BAD_FILE, BAD_ROWS = 2, 1
+
+RULES = f"""\
+fields:
+  {", ".join(FIELDS)}
+
+rows:
+  Products are found by SKU (Shopify: by Handle), created where they are new, and written only where they differ.
+  A column that the file doesn't have leaves its field as it is. A blank cell clears brand, category, compare_at_price,
+  tags, barcode and texts, and leaves every other field as it is, so an unrated row keeps the rating that is there.
+  Nothing is deleted: variants and images that the file doesn't name stay.
+  A SKU or Handle that an earlier line has is refused, and both lines are named.
+  A Shopify product with a bad row is left out whole; every other bad row is left out by itself.
+
+exit code:
+  0 everything was imported, {BAD_ROWS} some rows were refused, {BAD_FILE} the file or the mapping can't be used.
+"""
+
+
+class Command(BaseCommand):
+    help = "Import products from a Shopify CSV, a plain CSV or an NDJSON file."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        return super().create_parser(
+            prog_name, subcommand, epilog=RULES, formatter_class=RawDescriptionHelpFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--format", choices=FORMATS, help="guessed from the suffix and the header if left out")
+        parser.add_argument(
+            "--map",
+            default="",
+            metavar="field=column,…",
+            help="our field on the left, the file's column on the right; category takes a path of columns:"
+            " --map title=product,sku=index,category=category/sub_category/type."
+            " Columns that bear a field's name map by themselves.",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="report what a real run would do, write nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError, with 2 for a file that can't be used and 1 for refused rows, after the summary."""
+        path: Path = options["file"]
+        try:
+            report = self.import_file(path, options)
+        except BadFile as error:
+            raise CommandError(str(error), returncode=BAD_FILE) from None
+        except KeyboardInterrupt:
+            raise CommandError("stopped; whole batches are in, and the same command goes on from there") from None
+        except OSError as error:
+            raise CommandError(f"{path} can't be read: {error.strerror or error}", returncode=BAD_FILE) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_json()))
+        else:
+            self.print_summary(report)
+        if report.refused:
+            raise CommandError(describe_refused(report), returncode=BAD_ROWS)
+
+    def import_file(self, path: Path, options: dict[str, Any]) -> Report:
+        with path.open("rb") as stream:
+            run = ImportRun(
+                open_source(stream, path.name, options["format"]), options["map"], dry_run=options["dry_run"]
+            )
+            with closing(Watch(Console(file=cast(IO[str], self.stderr._out)), path.stat().st_size)) as watch:
+                for report in run.take_steps():
+                    watch.show(report, run.source.lines.bytes_read)
+        return run.report
+
+    def print_summary(self, report: Report) -> None:
+        out = cast(IO[str], self.stdout._out)
+        # A pipe has no width; rich would wrap reasons at 80.
+        console = Console(file=out, width=None if out.isatty() else 1_000)
+        console.print(make_table(report))
+        for error in report.errors[:SHOWN_ERRORS]:
+            console.print(f"line {error.line}, {error.key or 'no SKU'}: {error.reason}", markup=False, highlight=False)
+        if (rest := report.errors_total - SHOWN_ERRORS) > 0:
+            console.print(f"… and {rest:,} more; --json lists the first 1,000.")
+        console.print(describe_run(report), markup=False, highlight=False)
+
+
+class Watch:
+    """A bar with rows/s and time left on a terminal, else a plain line every few seconds."""
+
+    def __init__(self, console: Console, size: int) -> None:
+        self.console = console
+        self.next_line = time.monotonic() + LINE_SECONDS
+        self.progress = Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:,} rows, {task.fields[speed]:,.0f} rows/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=size, rows=0, speed=0)
+        self.progress.start()
+
+    def show(self, report: Report, done: int) -> None:
+        """`done` is in bytes: how many rows a file has is known only at its end."""
+        speed = report.rows / report.seconds
+        self.progress.update(self.task, completed=done, rows=report.rows, speed=speed)
+        if not self.console.is_terminal and time.monotonic() >= self.next_line:
+            self.next_line = time.monotonic() + LINE_SECONDS
+            self.console.print(f"{report.rows:,} rows, {speed:,.0f} rows/s", highlight=False)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def make_table(report: Report) -> Table:
+    table = Table("", *(("created", "updated", "unchanged", "refused")))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows = {"products": report.products, "variants": report.variants, "images": report.images}
+    for name, tally in rows.items():
+        refused = f"{report.refused:,}" if name == "products" else ""
+        table.add_row(name, f"{tally.created:,}", f"{tally.updated:,}", f"{tally.unchanged:,}", refused)
+    table.add_row("brands", f"{report.brands_created:,}")
+    table.add_row("categories", f"{report.categories_created:,}")
+    return table
+
+
+def describe_run(report: Report) -> str:
+    speed = f"{report.rows:,} rows in {report.seconds:.1f} s"
+    if report.dry_run:
+        return f"Dry run, nothing was written: {speed}."
+    if report.products.unchanged and not report.has_changes:
+        return f"Nothing changed, the catalogue already says what {report.file} says: {speed}."
+    return f"{speed}, {report.rows / max(report.seconds, 0.001):,.0f} rows/s."
+
+
+def describe_refused(report: Report) -> str:
+    what = "1 product was" if report.refused == 1 else f"{report.refused:,} products were"
+    return f"{what} refused; mend the lines named and import the file again."
