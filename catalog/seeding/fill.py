@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.utils.text import slugify
 
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.seeding.rows import ATTRIBUTES, SKU_PREFIX, DemoProduct, make_product
+from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, SKU_PREFIX, DemoProduct, make_product
 from catalog.seeding.words import CATALOGUE, DEPARTMENT_BRANDS
 from config.api.caching import move_generations
 
@@ -50,13 +50,14 @@ def put_up_shelves() -> Shelves:
     """Brands, categories and declared attributes; those that are there stay as they are."""
     for name, kind in ATTRIBUTES.items():
         Attribute.objects.get_or_create(name=name, defaults={"type": kind})
+    moments = {"created_at": FIRST_DAY, "updated_at": FIRST_DAY}
     brands = {
-        name: Brand.objects.get_or_create(slug=slugify(name), defaults={"name": name})[0].pk
+        name: Brand.objects.get_or_create(slug=slugify(name), defaults=moments | {"name": name})[0].pk
         for name in chain.from_iterable(DEPARTMENT_BRANDS.values())
     }
     categories: dict[tuple[str, ...], int] = {}
     for path in sorted({leaf.path[:depth] for leaf in CATALOGUE for depth in (1, 2, 3)}):
-        fields = {"name": path[-1], "parent_id": categories.get(path[:-1])}
+        fields = moments | {"name": path[-1], "parent_id": categories.get(path[:-1])}
         categories[path] = Category.objects.get_or_create(slug=slugify(" ".join(path)), defaults=fields)[0].pk
     return Shelves(brands, categories)
 

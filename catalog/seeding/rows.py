@@ -28,7 +28,7 @@ SKU_PREFIX = "TF-"
 
 # Fixed, since rows that moved with the calendar would differ from machine to machine.
 LAST_DAY = datetime(2026, 10, 31, tzinfo=UTC)
-TWO_YEARS = timedelta(days=730)
+FIRST_DAY = LAST_DAY - timedelta(days=730)
 
 # One digit of the barcode counts them.
 MOST_VARIANTS = 9
@@ -66,7 +66,7 @@ def make_product(number: int) -> DemoProduct:
     brand = chance.choice(DEPARTMENT_BRANDS[leaf.path[0]])
     series, material, noun = chance.choice(SERIES), chance.choice(leaf.materials), chance.choice(leaf.nouns)
     title = f"{series} {material} {noun}"
-    created = LAST_DAY - TWO_YEARS * chance.random()
+    created = FIRST_DAY + (LAST_DAY - FIRST_DAY) * chance.random()
     moments = {"created_at": created, "updated_at": min(LAST_DAY, created + timedelta(days=60 * chance.random()))}
     variants = list(make_variants(chance, number, leaf, moments))
     stock = make_stock(chance, variants)
