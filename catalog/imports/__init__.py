@@ -1,0 +1,13 @@
+"""Files of products into the catalogue; a stage is a module, and a row passes them in this order.
+
+readers.py   file -> records (line, cells), for CSV and NDJSON; refuses a file that is neither
+mapping.py   columns of the file -> fields of ours; refuses a column that isn't there
+values.py    cell -> value of a field; refuses with a rule and a remedy
+plain.py     record of a plain CSV or NDJSON file -> draft; shopify.py  records of one Handle -> draft
+seen.py      refuses what stands twice in one file
+runs.py      drafts -> batches; a dry run is the same run, rolled back
+upsert.py    batch of drafts -> rows (matching.py finds what is there, taxonomy.py brands and categories)
+report.py    what happened, counted
+
+Nothing here prints or knows of the command line, so that a job of the API can drive the same run.
+"""

@@ -1,0 +1,86 @@
+"""The text of --map and the columns of a file in, the columns of each field out.
+
+A column that bears the name of a field maps by itself. What can't be mapped is a BadFile that names the near match.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from catalog.imports.readers import BadFile, Source
+from catalog.imports.values import FIELDS
+
+type Columns = dict[str, tuple[str, ...]]
+
+# Names of our own exports that differ from the field's.
+ALIASES = {"image_url": "image", "on_hand": "stock"}
+
+
+def map_columns(source: Source, pairs: str) -> Columns:
+    """The columns of each mapped field, one or (category) several; `pairs` is `field=column,…` or empty."""
+    chosen = parse_pairs(pairs, source)
+    columns = map_own_names(source.columns) | chosen
+    # An explicit `image=url` beats a column of ours that it uses up under another name.
+    used = {column for path in chosen.values() for column in path}
+    columns = {field: path for field, path in columns.items() if field in chosen or not used & set(path)}
+    if "sku" not in columns:
+        near = suggest("sku", source.columns) or source.columns[0] if source.columns else "COLUMN"
+        raise BadFile(
+            f"{source.name} has no column sku, by which products are found: name yours with --map sku={near}."
+            f" {list_columns(source)}"
+        )
+    return columns
+
+
+def map_own_names(columns: Iterable[str]) -> Columns:
+    own: Columns = {}
+    for column in columns:
+        name = column.strip().lower().replace(" ", "_")
+        name = ALIASES.get(name, name)
+        if name in FIELDS:
+            own.setdefault(name, (column,))
+    return own
+
+
+def parse_pairs(pairs: str, source: Source) -> Columns:
+    chosen: Columns = {}
+    # A comma ends a pair only where the next one begins: "price=Price, net" is one column.
+    for pair in filter(None, re.split(r",(?=\s*\w+=)", pairs)):
+        field, sign, column = (part.strip() for part in pair.partition("="))
+        if not (sign and column):
+            raise BadFile(f"--map: {pair!r} is no field=column, as in title=product")
+        refuse_field(field, chosen)
+        chosen[field] = split_column(field, column, source)
+    return chosen
+
+
+def refuse_field(field: str, chosen: Columns) -> None:
+    if field in chosen:
+        raise BadFile(f"--map names {field} twice: keep one of them")
+    if field not in FIELDS:
+        near = suggest(field, FIELDS)
+        hint = f"did you mean {near}? " if near else ""
+        raise BadFile(f"--map: {field!r} is no field of a product: {hint}Its fields are {', '.join(FIELDS)}")
+
+
+def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
+    """The column itself, or a path of columns for a category; each of them is in the file."""
+    if column in source.columns:
+        return (column,)
+    path = tuple(part.strip() for part in column.split("/")) if field == "category" else (column,)
+    for part in path:
+        if part not in source.columns:
+            near = suggest(part, source.columns)
+            hint = f" Did you mean {near}?" if near else ""
+            raise BadFile(f"--map {field}={column}: {source.name} has no column {part!r}.{hint} {list_columns(source)}")
+    return path
+
+
+def suggest(name: str, known: Iterable[str]) -> str | None:
+    by_letters = {word.lower(): word for word in known}
+    near = get_close_matches(name.lower(), by_letters, n=1)
+    return by_letters[near[0]] if near else None
+
+
+def list_columns(source: Source) -> str:
+    return f"Its columns are {', '.join(column for column in source.columns if column)}"

@@ -1,0 +1,165 @@
+"""Records of a plain CSV or NDJSON file in, drafts or refusals out: one record is one product."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from catalog.imports.drafts import BadRow, ImageDraft, ProductDraft, Refusal, VariantDraft
+from catalog.imports.mapping import Columns
+from catalog.imports.readers import Record
+from catalog.imports.values import FIELDS, BadValue, Blank, Cell, Field, is_blank, read_line, read_whole, show_cell
+
+PRODUCT_FIELDS = ("slug", "title", "status", "compare_at_price", "rating")
+TEXT_FIELDS = ("description", "seo_title", "seo_description")
+LINK_FIELDS = ("brand", "category")
+VARIANT_FIELDS = ("barcode", "options", "price", "weight")
+# Inside the lists `variants` and `images` of one product.
+VARIANT_ROW = {name: FIELDS[name] for name in ("sku", *VARIANT_FIELDS, "stock")}
+IMAGE_ROW = {"url": FIELDS["image"], "alt": Field(read_line(500), blank=""), "position": Field(read_whole)}
+# Shopify's own limits are 2,048 and 250; a product is written whole, so it must fit the memory.
+MOST_PARTS = 2_500
+
+
+class RowReader:
+    """Reads the cells of one row and collects what is wrong with them."""
+
+    def __init__(self, record: Record, key: str) -> None:
+        self.line = record.line
+        self.key = key
+        self.refusals: list[Refusal] = []
+        self.is_broken = bool(record.fault)
+        if record.fault:
+            self.refusals.append(Refusal(self.line, key, f"the row {record.fault}"))
+
+    def refuse(self, reason: str) -> None:
+        # The cells of a broken row may stand in each other's columns: what they hold says nothing more.
+        if not self.is_broken:
+            self.refusals.append(Refusal(self.line, self.key, reason))
+
+    def read_cell(self, column: str, field: Field, cell: Cell) -> Any:
+        """The value, or Blank.KEEPS where nothing is to change or the value was refused."""
+        if is_blank(cell):
+            return field.blank
+        try:
+            return field.read(cell)
+        except BadValue as error:
+            self.refuse(f"{column}: {show_cell(cell)} {error}")
+            return Blank.KEEPS
+
+    def read_row(self, cells: Mapping[str, Cell], fields: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
+        """The values of those `fields` that `cells` has."""
+        values = {
+            name: self.read_cell(prefix + name, field, cells[name]) for name, field in fields.items() if name in cells
+        }
+        return {name: value for name, value in values.items() if value is not Blank.KEEPS}
+
+    def finish(self) -> None:
+        if self.refusals:
+            raise BadRow(self.refusals)
+
+
+def draft_products(records: Iterable[Record], columns: Columns) -> Iterator[ProductDraft | BadRow]:
+    for record in records:
+        try:
+            yield draft_product(record, columns)
+        except BadRow as error:
+            yield error
+
+
+def draft_product(record: Record, columns: Columns) -> ProductDraft:
+    """Raises BadRow with everything that is wrong with the row."""
+    sku_cell = record.cells.get(columns["sku"][0])
+    row = RowReader(record, "" if is_blank(sku_cell) else show_cell(sku_cell)[1:-1])
+    if is_blank(sku_cell):
+        row.refuse(f"{columns['sku'][0]}: is blank; give each product its SKU")
+    values = read_values(row, record, columns)
+    images = read_images(row, values)
+    variants = read_variants(row, values)
+    row.finish()
+    return ProductDraft(
+        line=record.line,
+        sku=values["sku"],
+        slug=values.get("slug", ""),
+        fields=pick(values, PRODUCT_FIELDS),
+        text=pick(values, TEXT_FIELDS),
+        links=pick(values, LINK_FIELDS),
+        attributes=values.get("attributes", {}) | pick(values, ("tags",)),
+        variants=variants,
+        has_variant_rows="variants" in values,
+        images=images,
+    )
+
+
+def read_values(row: RowReader, record: Record, columns: Columns) -> dict[str, Any]:
+    """The value of each mapped field; messages name the file's column."""
+    values = {}
+    for name, path in columns.items():
+        if any(column in record.cells for column in path):
+            cells = [record.cells.get(column) for column in path]
+            cell = cells[0] if len(path) == 1 else [part for part in cells if not is_blank(part)] or None
+            value = row.read_cell("/".join(path), FIELDS[name], cell)
+            if value is not Blank.KEEPS:
+                values[name] = value
+    return values
+
+
+def pick(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
+
+
+def read_variants(row: RowReader, values: Mapping[str, Any]) -> tuple[VariantDraft, ...]:
+    """The variants of the list `variants`, else one with the product's own SKU."""
+    if "variants" not in values:
+        return (VariantDraft(row.line, values.get("sku", ""), pick(values, VARIANT_FIELDS), values.get("stock")),)
+    refuse_crowd(row, "variants", values["variants"])
+    return tuple(
+        variant
+        for position, cells in enumerate(values["variants"][:MOST_PARTS], 1)
+        if (variant := read_variant(row, position, cells))
+    )
+
+
+def refuse_crowd(row: RowReader, name: str, parts: list[Any]) -> None:
+    if not parts:
+        row.refuse(f"{name}: is an empty list; leave it out")
+    if len(parts) > MOST_PARTS:
+        row.refuse(f"{name}: has {len(parts):,} entries; give at most {MOST_PARTS:,}")
+
+
+def read_variant(row: RowReader, position: int, cells: Any) -> VariantDraft | None:
+    prefix = f"variants[{position}]."
+    if not isinstance(cells, dict) or is_blank(cells.get("sku")):
+        row.refuse(f'{prefix}sku: is missing; write {{"sku": …, "price": …}}')
+        return None
+    values = row.read_row(cells, VARIANT_ROW, prefix)
+    fields = pick(values, VARIANT_FIELDS) | {"position": position}
+    return VariantDraft(row.line, values.get("sku", ""), fields, values.get("stock"))
+
+
+def read_images(row: RowReader, values: Mapping[str, Any]) -> tuple[ImageDraft, ...]:
+    """The column `image` first, then the list `images`; each URL once."""
+    cells = values.get("images", [])
+    if len(cells) > MOST_PARTS:
+        refuse_crowd(row, "images", cells)
+    images = [ImageDraft(values["image"], 1)] if "image" in values else []
+    for number, cell in enumerate(cells[:MOST_PARTS], 1):
+        image = read_image(row, f"images[{number}].", cell, len(images) + 1)
+        images += [image] if image else []
+    return keep_first(images)
+
+
+def read_image(row: RowReader, prefix: str, cell: Any, position: int) -> ImageDraft | None:
+    cells = cell if isinstance(cell, dict) else {"url": cell}
+    if is_blank(cells.get("url")):
+        row.refuse(f'{prefix}url: is missing; write {{"url": …, "alt": …}}')
+        return None
+    values = row.read_row(cells, IMAGE_ROW, prefix)
+    if "url" not in values:
+        return None
+    return ImageDraft(values["url"], values.get("position", position), values.get("alt"))
+
+
+def keep_first(images: Iterable[ImageDraft]) -> tuple[ImageDraft, ...]:
+    by_url: dict[str, ImageDraft] = {}
+    for image in images:
+        by_url.setdefault(image.url, image)
+    return tuple(by_url.values())

@@ -1,0 +1,90 @@
+"""What an import did, counted as it goes; its size doesn't grow with the file."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from catalog.imports.drafts import Refusal
+
+# A file of ten million bad rows must not fill the memory with reasons.
+MOST_ERRORS = 1_000
+
+
+@dataclass(slots=True)
+class Tally:
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def add(self, other: "Tally") -> None:
+        self.created += other.created
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+
+    def count(self, *, is_new: bool, is_changed: bool) -> None:
+        if is_new:
+            self.created += 1
+        elif is_changed:
+            self.updated += 1
+        else:
+            self.unchanged += 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one batch. A product counts as updated when anything that belongs to it changed."""
+
+    products: Tally = field(default_factory=Tally)
+    variants: Tally = field(default_factory=Tally)
+    images: Tally = field(default_factory=Tally)
+    brands_created: int = 0
+    categories_created: int = 0
+    refused: int = 0
+    errors: list[Refusal] = field(default_factory=list)
+
+    def add(self, other: "Outcome") -> None:
+        self.products.add(other.products)
+        self.variants.add(other.variants)
+        self.images.add(other.images)
+        self.brands_created += other.brands_created
+        self.categories_created += other.categories_created
+        self.refused += other.refused
+        self.errors += other.errors
+
+    @property
+    def has_changes(self) -> bool:
+        return any(tally.created or tally.updated for tally in (self.products, self.variants, self.images))
+
+
+@dataclass(slots=True)
+class Report(Outcome):
+    """What became of the file so far; `refused` counts products, `errors` has the first 1,000 reasons in full."""
+
+    file: str = ""
+    format: str = ""
+    dry_run: bool = False
+    rows: int = 0
+    errors_total: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: Outcome) -> None:
+        self.errors_total += len(other.errors)
+        Outcome.add(self, other)
+        del self.errors[MOST_ERRORS:]
+
+    def as_json(self) -> dict[str, Any]:
+        products = asdict(self.products) | {"refused": self.refused}
+        name = "handle" if self.format == "shopify" else "sku"
+        return {
+            "file": self.file,
+            "format": self.format,
+            "dry_run": self.dry_run,
+            "rows": self.rows,
+            "products": products,
+            "variants": asdict(self.variants),
+            "images": asdict(self.images),
+            "brands": {"created": self.brands_created},
+            "categories": {"created": self.categories_created},
+            "errors": [{"line": error.line, name: error.key, "reason": error.reason} for error in self.errors],
+            "errors_total": self.errors_total,
+            "seconds": round(self.seconds, 3),
+        }

@@ -1,0 +1,118 @@
+"""Names of brands and paths of categories in, ids out; what is missing is created, what is there keeps its name.
+
+A brand is found by the slug of its name, so `Fresho`, `fresho ` and `FRESHO` are one. A category is found below its
+parent by name, else by slug; the slug comes from the whole path, since names repeat under different parents.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import Q
+
+from catalog.imports.slugs import fingerprint, make_slug
+from catalog.models import Brand, Category
+
+type Path = tuple[str, ...]
+
+SLUG_MOST = {"brand": 220, "category": 500}
+
+
+@dataclass(slots=True)
+class Taxonomy:
+    """The ids for one batch, and how many of them are new."""
+
+    brands: dict[str, int] = field(default_factory=dict)
+    categories: dict[Path, int] = field(default_factory=dict)
+    brands_created: int = 0
+    categories_created: int = 0
+
+
+def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxonomy:
+    """One query for the brands, one for the categories, and one more for each level that has new ones."""
+    taxonomy = Taxonomy()
+    resolve_brands(dict.fromkeys(brand_names), taxonomy)
+    resolve_categories(dict.fromkeys(paths), taxonomy)
+    return taxonomy
+
+
+def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
+    slugs = {name: make_slug(name, SLUG_MOST["brand"]) for name in names}
+    ids = find_brands(slugs.values())
+    missing = {slug: name for name, slug in reversed(slugs.items()) if slug not in ids}
+    if missing:
+        rows = [Brand(name=name, slug=slug) for slug, name in reversed(missing.items())]
+        # Another import may create the same brand meanwhile; then its row is the one, and it is read again.
+        Brand.objects.bulk_create(rows, ignore_conflicts=True)
+        ids |= find_brands(missing)
+    taxonomy.brands = {name: ids[slug] for name, slug in slugs.items()}
+    taxonomy.brands_created = len(missing)
+
+
+def find_brands(slugs: Iterable[str]) -> dict[str, int]:
+    return dict(Brand.objects.filter(slug__in=set(slugs)).values_list("slug", "pk"))
+
+
+def resolve_categories(paths: Iterable[Path], taxonomy: Taxonomy) -> None:
+    # Every ancestor once, level by level: a child needs its parent's id.
+    nodes = dict.fromkeys(path[:depth] for path in paths for depth in range(1, len(path) + 1))
+    tree = CategoryTree(nodes)
+    for depth in range(1, max(map(len, nodes), default=0) + 1):
+        taxonomy.categories_created += tree.resolve_level([node for node in nodes if len(node) == depth])
+    taxonomy.categories = tree.ids
+
+
+class CategoryTree:
+    """The categories that the paths of one batch may mean, read at once."""
+
+    def __init__(self, nodes: Iterable[Path]) -> None:
+        self.ids: dict[Path, int] = {}
+        self.by_name: dict[tuple[int | None, str], int] = {}
+        self.by_slug: dict[str, tuple[int | None, int]] = {}
+        self.parents: dict[str, int | None] = {}
+        slugs = {slug for node in nodes for slug in list_slugs(node)}
+        names = {node[-1] for node in nodes}
+        if names:
+            # By name as well: staff may have given a category another slug.
+            self.remember(Category.objects.filter(Q(slug__in=slugs) | Q(name__in=names)))
+
+    def remember(self, rows: Iterable[Category]) -> None:
+        for row in rows:
+            self.by_name[row.parent_id, row.name] = row.pk
+            self.by_slug[row.slug] = (row.parent_id, row.pk)
+            self.parents[row.slug] = row.parent_id
+
+    def resolve_level(self, nodes: list[Path]) -> int:
+        """Find or create the nodes of one depth; the number of new ones."""
+        new: dict[str, Category] = {}
+        for node in nodes:
+            if not self.find(node):
+                slug, parent = self.claim_slug(node), self.parent_of(node)
+                # Two spellings of one name claim one slug; the first is the name.
+                new.setdefault(slug, Category(name=node[-1], parent_id=parent, slug=slug))
+        if new:
+            self.remember(Category.objects.bulk_create(new.values()))
+        self.ids |= {node: found for node in nodes if (found := self.find(node))}
+        return len(new)
+
+    def parent_of(self, node: Path) -> int | None:
+        return self.ids[node[:-1]] if len(node) > 1 else None
+
+    def find(self, node: Path) -> int | None:
+        parent = self.parent_of(node)
+        if found := self.by_name.get((parent, node[-1])):
+            return found
+        known = [self.by_slug[slug] for slug in list_slugs(node) if slug in self.by_slug]
+        return next((pk for above, pk in known if above == parent), None)
+
+    def claim_slug(self, node: Path) -> str:
+        """The plain slug unless a category elsewhere has it: `Home & Garden` against `Home > Garden`."""
+        plain, apart = list_slugs(node)
+        return plain if self.parents.setdefault(plain, self.parent_of(node)) == self.parent_of(node) else apart
+
+
+def list_slugs(node: Path) -> tuple[str, str]:
+    """The slug of the whole path, and the one to take where that is taken."""
+    most = SLUG_MOST["category"]
+    parts = [make_slug(name, most) for name in node]
+    plain = make_slug("-".join(parts), most)
+    return plain, f"{plain[: most - 9]}-{fingerprint('/'.join(parts))}"

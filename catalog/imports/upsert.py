@@ -1,0 +1,234 @@
+"""A batch of drafts in, rows in the database out, and an Outcome that counts them.
+
+Only rows that differ are written: a second import of the same file moves no version. Every step is a few statements
+whatever the size of the batch; triggers derive price, in_stock, image_url and the search document.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import DataError, IntegrityError, models, transaction
+
+from catalog.imports.drafts import ImageDraft, ProductDraft, Refusal, VariantDraft
+from catalog.imports.matching import LOCATION, KnownRows, Plan, match_drafts
+from catalog.imports.report import Outcome
+from catalog.imports.slugs import fingerprint, make_slug
+from catalog.imports.taxonomy import Taxonomy, resolve_taxonomy
+from catalog.models import Image, Product, ProductText, Stock, Variant
+from config.api.caching import move_generations
+
+PRODUCT_COLUMNS = ("slug", "title", "brand", "category", "status", "compare_at_price", "rating", "attributes")
+TEXT_COLUMNS = ("description", "seo_title", "seo_description")
+VARIANT_COLUMNS = ("barcode", "options", "price", "weight", "position")
+
+
+def import_batch(drafts: Sequence[ProductDraft]) -> Outcome:
+    """Write the batch; a row that the database itself refuses is found by halving, and the others are written."""
+    try:
+        with transaction.atomic():
+            return write_batch(drafts)
+    except (IntegrityError, DataError) as error:
+        # Rules are checked before; what is left is another writer at the same moment, and then the second
+        # attempt reads what that one wrote.
+        if len(drafts) > 1:
+            outcome = import_batch(drafts[: len(drafts) // 2])
+            outcome.add(import_batch(drafts[len(drafts) // 2 :]))
+            return outcome
+        return refuse_draft(drafts[0], error)
+
+
+def refuse_draft(draft: ProductDraft, error: Exception) -> Outcome:
+    reason = f"the database refused the row ({str(error).splitlines()[0]}); import it again"
+    return Outcome(refused=1, errors=[Refusal(draft.line, draft.key, reason)])
+
+
+def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
+    known = KnownRows(drafts)
+    plans, refused = match_drafts(drafts, known)
+    outcome = Outcome(refused=len(refused), errors=[reason for reasons in refused for reason in reasons])
+    if plans:
+        BatchWriter(plans, known, outcome).write()
+    if outcome.has_changes:
+        move_generations("products", "brands", "categories")
+    return outcome
+
+
+class BatchWriter:
+    """Compares the plans of one batch with the known rows and writes what differs, parents first."""
+
+    def __init__(self, plans: list[Plan], known: KnownRows, outcome: Outcome) -> None:
+        self.plans = plans
+        self.known = known
+        self.outcome = outcome
+        # Positions in `plans` of products of which anything changed.
+        self.changed: set[int] = set()
+        self.products: list[Product] = []
+
+    def write(self) -> None:
+        taxonomy = self.write_taxonomy()
+        self.write_products(taxonomy)
+        self.write_texts()
+        self.write_variants()
+        self.write_images()
+        for number, plan in enumerate(self.plans):
+            self.outcome.products.count(is_new=plan.product is None, is_changed=number in self.changed)
+
+    def write_taxonomy(self) -> Taxonomy:
+        links = [plan.draft.links for plan in self.plans]
+        names = [link["brand"] for link in links if link.get("brand")]
+        taxonomy = resolve_taxonomy(names, [link["category"] for link in links if link.get("category")])
+        self.outcome.brands_created = taxonomy.brands_created
+        self.outcome.categories_created = taxonomy.categories_created
+        return taxonomy
+
+    def write_products(self, taxonomy: Taxonomy) -> None:
+        slugs = choose_slugs([plan.draft for plan in self.plans if plan.product is None])
+        writes = Writes(Product, PRODUCT_COLUMNS)
+        for number, plan in enumerate(self.plans):
+            product = plan.product or start_product(plan.draft, slugs[plan.draft.sku])
+            self.products.append(product)
+            fields = list_fields(plan.draft, product, taxonomy)
+            if writes.put(product, fields, is_new=plan.product is None):
+                self.changed.add(number)
+        writes.save()
+
+    def write_texts(self) -> None:
+        writes = Writes(ProductText, TEXT_COLUMNS)
+        for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
+            text = self.known.texts.get(product.pk)
+            if writes.put(text or ProductText(product=product), plan.draft.text, is_new=text is None):
+                self.changed.add(number)
+        writes.save()
+
+    def write_variants(self) -> None:
+        writes, pieces = Writes(Variant, VARIANT_COLUMNS), Writes(Stock, ("on_hand",))
+        for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
+            for draft, row in plan.variants:
+                variant = row or Variant(product=product, sku=draft.sku)
+                is_changed = writes.put(variant, draft.fields, is_new=row is None)
+                is_changed |= self.put_stock(pieces, variant, draft)
+                self.outcome.variants.count(is_new=row is None, is_changed=is_changed)
+                self.changed |= {number} if is_changed else set()
+        writes.save()
+        pieces.save()
+
+    def put_stock(self, pieces: "Writes", variant: Variant, draft: VariantDraft) -> bool:
+        """A new variant has a row of stock, too, 0 where the file says nothing."""
+        stock = self.known.stock.get(variant.pk) if variant.pk else None
+        if stock is None and variant.pk and draft.stock is None:
+            return False
+        fields = {} if draft.stock is None else {"on_hand": draft.stock}
+        return pieces.put(stock or Stock(variant=variant, location=LOCATION), fields, is_new=stock is None)
+
+    def write_images(self) -> None:
+        writes = Writes(Image, ("alt", "position"))
+        for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
+            if plan.draft.images:
+                rows = self.known.images_of[product.pk] if plan.product else []
+                if self.put_images(writes, plan.draft.images, rows, product):
+                    self.changed.add(number)
+        writes.save()
+
+    def put_images(self, writes: "Writes", drafts: Iterable[ImageDraft], rows: list[Image], product: Product) -> bool:
+        by_url = {row.url: row for row in rows}
+        is_changed = move_behind(writes, drafts, rows)
+        for draft in drafts:
+            row = by_url.get(draft.url)
+            fields = {"position": draft.position} | ({} if draft.alt is None else {"alt": draft.alt})
+            is_put = writes.put(row or Image(product=product, url=draft.url), fields, is_new=row is None)
+            self.outcome.images.count(is_new=row is None, is_changed=is_put)
+            is_changed |= is_put
+        return is_changed
+
+
+class Writes:
+    """New and changed rows of one table, written in a statement each."""
+
+    def __init__(self, model: type[models.Model], columns: tuple[str, ...]) -> None:
+        self.model = model
+        self.columns = columns
+        self.new: list[models.Model] = []
+        self.old: list[models.Model] = []
+
+    def put(self, row: models.Model, fields: dict[str, Any], *, is_new: bool) -> bool:
+        """Set the fields and remember the row if it is to be written; whether it is."""
+        # By attname, so that `brand` compares ids and loads no row.
+        is_changed = False
+        for name, value in fields.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+                is_changed = True
+        if is_new or is_changed:
+            (self.new if is_new else self.old).append(row)
+        return is_new or is_changed
+
+    def save(self) -> None:
+        rows = self.model._default_manager
+        if self.new:
+            rows.bulk_create(self.new)
+        if self.old:
+            # INSERT … ON CONFLICT DO UPDATE by key instead of bulk_update, whose CASE has a branch for each row
+            # and is walked for each row. The rows are locked, so none of them is inserted.
+            rows.bulk_create(self.old, update_conflicts=True, unique_fields=["pk"], update_fields=self.columns)
+
+
+def list_fields(draft: ProductDraft, product: Product, taxonomy: Taxonomy) -> dict[str, Any]:
+    """The columns of the product that the file names, brand and category by id, attributes merged."""
+    fields = dict(draft.fields)
+    if "brand" in draft.links:
+        fields["brand_id"] = taxonomy.brands.get(draft.links["brand"])
+    if "category" in draft.links:
+        fields["category_id"] = taxonomy.categories.get(draft.links["category"])
+    if draft.attributes:
+        merged = product.attributes | draft.attributes
+        fields["attributes"] = {name: value for name, value in merged.items() if value is not None}
+    return fields
+
+
+def start_product(draft: ProductDraft, slug: str) -> Product:
+    """A new product that already has what the triggers would derive: three updates of a wide-indexed row less."""
+    price = min(variant.fields["price"] for variant in draft.variants)
+    images = sorted(draft.images, key=lambda image: image.position)
+    return Product(
+        sku=draft.sku,
+        slug=slug,
+        price=price,
+        in_stock=any(variant.stock for variant in draft.variants),
+        image_url=images[0].url if images else "",
+    )
+
+
+def choose_slugs(drafts: Sequence[ProductDraft]) -> dict[str, str]:
+    """A free slug for each new product, by SKU: its own, else that of the title, else with the SKU behind."""
+    choices = {draft.sku: list_slugs(draft) for draft in drafts}
+    wanted = {slug for slugs in choices.values() for slug in slugs}
+    taken = set(Product.objects.filter(slug__in=wanted).values_list("slug", flat=True)) if wanted else set()
+    taken |= {draft.slug for draft in drafts if draft.slug}
+    chosen = {}
+    for draft in drafts:
+        free = (slug for slug in choices[draft.sku] if slug not in taken)
+        # Where even the last one is taken, the unique index refuses the row.
+        chosen[draft.sku] = draft.slug or next(free, choices[draft.sku][-1])
+        taken.add(chosen[draft.sku])
+    return chosen
+
+
+def list_slugs(draft: ProductDraft) -> list[str]:
+    """What the slug may be, best first; the last one is this SKU's alone."""
+    if draft.slug:
+        return [draft.slug]
+    title = make_slug(draft.fields["title"], 140)
+    with_sku = f"{title}-{make_slug(draft.sku, 100)}"
+    return [title, with_sku, f"{with_sku}-{fingerprint(draft.sku)}"]
+
+
+def move_behind(writes: Writes, drafts: Iterable[ImageDraft], rows: list[Image]) -> bool:
+    """Images that the file doesn't name stay, behind those that it names: the first of the file is to be shown."""
+    named = {draft.url for draft in drafts}
+    last = max(draft.position for draft in drafts)
+    others = [row for row in rows if row.url not in named]
+    step = last + 1 - min((row.position for row in others), default=last + 1)
+    if step > 0:
+        for row in others:
+            writes.put(row, {"position": row.position + step}, is_new=False)
+    return step > 0
