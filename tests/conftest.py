@@ -1,9 +1,20 @@
 """Fixtures that every test may ask for."""
 
 import pytest
+from django.conf import settings
+from django.db import connections
 from rest_framework.test import APIClient
 
 from accounts.models import User
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as in production: in memory, neither threads nor processes share it."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"] = database.get("TEST", {}) | {"NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
+        connections["default"].settings_dict["TEST"]["NAME"] = database["TEST"]["NAME"]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from config.api.parameters import read_choice, read_number
 PAGE_SIZE = 50
 GREATEST_PAGE_SIZE = 200
 
-SIGNER = Signer(salt="config.api.pagination")
+SALT = "config.api.pagination"
 
 # What a cursor doesn't depend on: a client may change these half-way.
 UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "expand"})
@@ -102,13 +102,13 @@ def find_list_mark(request: Request, keyset: Keyset) -> str:
 
 def write_cursor(position: Position, mark: str) -> str:
     values = [_write_value(value) for value in position.values]
-    return SIGNER.sign_object([mark, values, int(position.backward), int(position.inclusive)])
+    return Signer(salt=SALT).sign_object([mark, values, int(position.backward), int(position.inclusive)])
 
 
 def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> Position:
     """The position in `text`; InvalidCursor if it is damaged or not of the list that `mark` stands for."""
     try:
-        found, values, backward, inclusive = SIGNER.unsign_object(text)
+        found, values, backward, inclusive = Signer(salt=SALT).unsign_object(text)
         if found != mark or len(values) != len(fields):
             raise InvalidCursor
         typed = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))

@@ -21,4 +21,6 @@ class PublicRead(DjangoModelPermissions):
     """Anybody reads (the queryset says which rows); writes need the model permission."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
+        # A method that the view hasn't got is a 405 for everybody, whoever asks.
+        is_missing = getattr(view, "action", "") is None
+        return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)

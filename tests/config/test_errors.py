@@ -1,0 +1,173 @@
+"""Every refusal is a problem document (RFC 9457) that names what is wrong and the way out."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from catalog.models import Product
+from tests.factories import make_product
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/products/"
+
+
+def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert answer["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert list(problem) == ["type", "title", "status", "code", "detail", "hint", "request_id", "errors"]
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code), problem
+    assert problem["request_id"] == answer["X-Request-ID"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "names"),
+    [
+        ("prise=5", "unknown_parameter", "price_min"),
+        ("nonsense=5", "unknown_parameter", "Known here"),
+        ("brand=a&brand=b", "invalid_parameter", "brand"),
+        ("brand=%00", "invalid_parameter", "brand"),
+        ("page_size=0", "invalid_parameter", "1 to 200"),
+        ("page_size=201", "invalid_parameter", "1 to 200"),
+        ("page_size=", "invalid_parameter", "page_size"),
+        ("page_size=1e2", "invalid_parameter", "page_size"),
+        ("page_size=%D9%A1", "invalid_parameter", "page_size"),
+        ("page=" + "9" * 20_000, "invalid_parameter", "page"),
+        ("page=1&cursor=x", "invalid_parameter", "not both"),
+        ("page=-1", "invalid_parameter", "page"),
+        ("count=some", "invalid_parameter", "bounded"),
+        ("price_min=abc", "invalid_parameter", "price_min"),
+        ("price_min=-1", "invalid_parameter", "price_min"),
+        ("price_min=NaN", "invalid_parameter", "price_min"),
+        ("price_min=Infinity", "invalid_parameter", "price_min"),
+        ("price_min=1e400", "invalid_parameter", "price_min"),
+        ("price_max=" + "9" * 20_000, "invalid_parameter", "price_max"),
+        ("in_stock=yes", "invalid_parameter", "in_stock"),
+        ("status=gone", "invalid_parameter", "status"),
+        ("created_after=yesterday", "invalid_parameter", "created_after"),
+        ("id=1,x", "invalid_parameter", "id"),
+        ("id=1.5", "invalid_parameter", "id"),
+        ("id=" + ",".join(["1"] * 201), "invalid_parameter", "200"),
+        ("sku=" + ",".join(["a"] * 201), "invalid_parameter", "200"),
+        ("ordering=id", "invalid_parameter", "ordering"),
+        ("ordering=price,title", "invalid_parameter", "ordering"),
+        ("search=%21%21", "invalid_parameter", "search"),
+        ("search=tea&cursor=x", "invalid_parameter", "rank"),
+        ("fields=id,titel", "invalid_parameter", "title"),
+        ("fields=images", "invalid_parameter", "expand=images"),
+        ("omit=nothing", "invalid_parameter", "omit"),
+        ("expand=text", "invalid_parameter", "expand"),
+        ("expand=variants.product", "invalid_parameter", "expand"),
+        ("expand=*", "invalid_parameter", "expand"),
+        ("attr.nothing=1", "unknown_parameter", "attr.nothing"),
+        ("format=xml", "unknown_parameter", "format"),
+    ],
+)
+def test_a_bad_parameter_is_named(query: str, code: str, names: str, client: APIClient) -> None:
+    problem = assert_problem(client.get(f"{URL}?{query}"), 400, code)
+    assert names in f"{problem['detail']} {problem['hint']}"
+    if problem["code"] != "invalid_cursor" and "errors" in problem and problem["errors"]:
+        assert problem["errors"][0]["pointer"].startswith("?")
+
+
+def test_a_missing_row_and_a_missing_address_are_404(client: APIClient) -> None:
+    for path in (f"{URL}999/", f"{URL}{'9' * 18}/", f"{URL}x/", f"{URL}{'9' * 30}/", "/nowhere/", "/api/v1/prodcts/"):
+        assert_problem(client.get(path), 404, "not_found")
+
+
+def test_what_needs_credentials_is_401_and_what_needs_a_right_403(client: APIClient, db: None) -> None:
+    from accounts.models import User
+
+    answer = client.post(URL, {})
+    assert_problem(answer, 401, "not_authenticated")
+    assert answer["WWW-Authenticate"] == "Token"
+    client.force_authenticate(User.objects.create_user("a@example.com", "a", is_staff=True))
+    assert_problem(client.post(URL, {}), 403, "permission_denied")
+
+
+@pytest.mark.parametrize("token", ["Token nonsense", "Token é".encode().decode("latin-1"), "Token a b", "Token"])
+def test_a_wrong_token_is_401(token: str, client: APIClient) -> None:
+    assert_problem(client.get(URL, HTTP_AUTHORIZATION=token), 401, "authentication_failed")
+
+
+def test_a_wrong_method_and_a_wrong_accept_are_refused(client: APIClient) -> None:
+    assert_problem(client.post("/api/v1/brands/", {}), 405, "method_not_allowed")
+    assert_problem(client.get(URL, HTTP_ACCEPT="application/pdf"), 406, "not_acceptable")
+
+
+BODIES: list[tuple[bytes, str, int, str]] = [
+    (b"{", "application/json", 400, "malformed_json"),
+    (b'{"title": NaN}', "application/json", 400, "malformed_json"),
+    (b"\xff\xfe", "application/json", 400, "malformed_json"),
+    (b'{"title": "\\ud800"}', "application/json", 400, "malformed_json"),
+    (b'{"title": "a\\u0000b"}', "application/json", 400, "malformed_json"),
+    (b'{"attributes": {"a\\u0000": 1}}', "application/json", 400, "malformed_json"),
+    (b'{"price": 18446744073709551616}', "application/json", 400, "malformed_json"),
+    (b'{"attributes": ' + b"[" * 2000 + b"]" * 2000 + b"}", "application/json", 400, "malformed_json"),
+    (b'{"attributes": ' + b"[" * 40 + b"]" * 40 + b"}", "application/json", 400, "malformed_json"),
+    (b"[]", "application/json", 400, "invalid_body"),
+    (b"null", "application/json", 400, "invalid_body"),
+    (b'"text"', "application/json", 400, "invalid_body"),
+    (b"{}", "application/json; charset=rot13", 415, "unsupported_media_type"),
+    (b"{}", "application/json; charset=bz2_codec", 415, "unsupported_media_type"),
+    (b"{}", "application/json; charset=nothing", 415, "unsupported_media_type"),
+    (b"a=b", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+    (b"<a/>", "text/xml", 415, "unsupported_media_type"),
+    (b'{"title": "' + b"x" * 3_000_000 + b'"}', "application/json", 413, "body_too_large"),
+]
+
+
+@pytest.mark.parametrize(("body", "type_", "status", "code"), BODIES)
+def test_a_bad_body_is_refused_and_loses_nothing(
+    body: bytes, type_: str, status: int, code: str, staff: APIClient
+) -> None:
+    product = make_product(title="Kept")
+    for method, url in ((staff.post, URL), (staff.put, f"{URL}{product.pk}/")):
+        assert_problem(method(url, body, content_type=type_), status, code)
+    assert list(Product.objects.values_list("title", flat=True)) == ["Kept"]
+
+
+def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None:
+    # A chunked body has no Content-Length; Django sees only the stream.
+    class Endless:
+        left = 3_000_000
+
+        def read(self, size: int = -1) -> bytes:
+            size = self.left if size < 0 else min(size, self.left)
+            self.left -= size
+            return b" " * size
+
+    from config.api.errors import BodyTooLarge
+    from config.api.parsers import JSONParser
+
+    with pytest.raises(BodyTooLarge):
+        JSONParser().parse(Endless(), "application/json", {})
+
+
+def test_a_forged_host_is_a_problem_too(client: APIClient) -> None:
+    assert_problem(client.get(URL, HTTP_HOST="evil.example"), 400, "bad_request")
+
+
+def test_a_failure_of_ours_is_a_500_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("catalog.views.ProductViewSet.get_queryset", fail)
+    answer = Client(raise_request_exception=False).get(URL)
+    assert_problem(answer, 500, "server_error")
+    assert b"secret" not in answer.content
+
+
+def test_a_database_that_fails_is_a_503_with_retry_after(monkeypatch: pytest.MonkeyPatch, client: APIClient) -> None:
+    from django.db import OperationalError
+
+    def fail(*args: Any) -> None:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr("catalog.views.ProductViewSet.get_queryset", fail)
+    answer = client.get(URL)
+    assert_problem(answer, 503, "service_unavailable")
+    assert answer["Retry-After"] == "2"

@@ -1,0 +1,59 @@
+"""What every answer carries: an id, its timing, its log line."""
+
+import json
+import re
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from tests.factories import make_product
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["/api/v1/products/", "/nowhere/", "/livez", "/api/v1/products/?x=1"])
+def test_every_answer_says_its_id_and_its_timing(path: str, client: APIClient) -> None:
+    answer = client.get(path)
+    assert re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]+", answer["X-Request-ID"])
+    timing = answer["Server-Timing"]
+    assert re.fullmatch(
+        r'db;dur=[\d.]+;desc="\d+ queries", cache;desc="bypass", render;dur=[\d.]+, total;dur=[\d.]+', timing
+    )
+    assert answer["X-Cache"] == "bypass"
+
+
+def test_the_timing_counts_the_queries(client: APIClient, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    make_product()
+    with django_assert_num_queries(2):
+        answer = client.get("/api/v1/products/?expand=images")
+    assert 'desc="2 queries"' in answer["Server-Timing"]
+
+
+def test_a_given_id_is_kept_unless_it_could_forge_a_line(client: APIClient) -> None:
+    assert client.get("/livez", HTTP_X_REQUEST_ID="abc-1.2:3")["X-Request-ID"] == "abc-1.2:3"
+    for forged in ("a b", "a\nb", "x" * 101, "é"):
+        assert client.get("/livez", HTTP_X_REQUEST_ID=forged)["X-Request-ID"] != forged
+
+
+def test_a_request_is_one_log_line_with_its_figures(client: APIClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "tenfold.request"):
+        answer = client.get("/api/v1/products/?search=secret")
+    [record] = [record for record in caplog.records if record.name == "tenfold.request"]
+    line = {name: getattr(record, name) for name in ("method", "path", "route", "status", "queries", "bytes")}
+    assert line == {
+        "method": "GET",
+        "path": "/api/v1/products/",
+        "route": "api/v1/products/$",
+        "status": 200,
+        "queries": 2,
+        "bytes": len(answer.content),
+    }
+    assert "secret" not in json.dumps(line)
+
+
+def test_a_json_answer_is_compressed_on_request(client: APIClient) -> None:
+    for _ in range(5):
+        make_product()
+    assert client.get("/api/v1/products/", HTTP_ACCEPT_ENCODING="gzip")["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in client.get("/api/v1/products/")
