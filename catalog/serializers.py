@@ -17,7 +17,7 @@ from rest_framework.serializers import (
 )
 from rest_framework.validators import UniqueValidator
 
-from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.writes import create_product, update_product
 from config.api.bodies import StrictSerializer
 
@@ -204,6 +204,11 @@ class ProductWrite(StrictSerializer[Product]):
 
     def validate_rating(self, value: Decimal | None) -> Decimal:
         return value or Decimal(0)
+
+    def to_representation(self, instance: Product) -> dict[str, Any]:
+        """A body that could be sent back: the start of the browsable API's form."""
+        text = ProductText.objects.filter(pk=instance.pk).values("description", "seo_title", "seo_description")
+        return super().to_representation(instance) | (text.first() or {})
 
     def create(self, validated_data: dict[str, Any]) -> Product:
         return create_product(validated_data)

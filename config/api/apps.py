@@ -1,7 +1,16 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class ApiConfig(AppConfig):
     name = "config.api"
     label = "api"
     verbose_name = "Operation"
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    """Django's admin with our site."""
+
+    # False: Django would take this class for the configuration of config.api otherwise.
+    default = False
+    default_site = "config.api.admin.Site"

@@ -60,7 +60,10 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """By the Accept header alone."""
+    """By the Accept header alone; an empty one takes anything, as a missing one does."""
+
+    def get_accept_list(self, request: Request) -> list[str]:
+        return [kind.strip() for kind in (request.META.get("HTTP_ACCEPT") or "*/*").split(",")]
 
     def get_format_suffix(self, request: Request) -> None:
         return None

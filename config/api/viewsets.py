@@ -138,6 +138,13 @@ class WriteMixin:
         value = getattr(row, self.lookup_field)
         return self.reverse_action("detail", kwargs={self.lookup_field: value})
 
+    def get_serializer(self: Any, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
+        """DRF's; the browsable API's form asks it for a body of the row that the page shows a selection of."""
+        row = kwargs.pop("instance", None)
+        if row is not None:
+            args = (type(row)._default_manager.get(pk=row.pk),)
+        return super().get_serializer(*args, **kwargs)  # type: ignore[misc]  # a mixin
+
     def filter_queryset(self: Any, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # An address names its row; a filter beside it would only hide it.
         return super().filter_queryset(queryset) if self.is_list else queryset  # type: ignore[misc]  # a mixin

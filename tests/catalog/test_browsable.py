@@ -1,0 +1,84 @@
+"""The API in a browser: every list and form, and no more queries than the JSON costs."""
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "products/",
+        "products/?search=tea",
+        "products/?expand=brand,images,variants",
+        "products/{id}/",
+        "products/{id}/?fields=id",
+        "products/{id}/variants/",
+        "products/{id}/images/",
+        "variants/A-1/",
+        "brands/",
+        "brands/acme/",
+        "categories/",
+        "categories/food/tree/",
+        "products/?prise=1",
+        "products/999/",
+    ],
+)
+def test_each_page_opens(path: str, client: APIClient, staff: APIClient) -> None:
+    product = make_product(sku="A-1", title="Tea", brand=make_brand("Acme"), category=make_category("Food"))
+    for caller in (client, staff):
+        answer = caller.get(f"/api/v1/{path.format(id=product.pk)}", HTTP_ACCEPT=HTML)
+        assert answer.status_code == (400 if "prise" in path else 404 if "999" in path else 200)
+        assert answer["Content-Type"] == "text/html; charset=utf-8"
+        assert b"Tenfold" in answer.content
+
+
+def test_a_program_that_takes_anything_gets_json(client: APIClient) -> None:
+    for accept in ("*/*", "application/*", ""):
+        assert client.get("/api/v1/brands/", HTTP_ACCEPT=accept)["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_a_page_in_html_costs_what_its_json_costs(
+    size: int, client: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(size):
+        make_product(brand=make_brand())
+    # 1. the bounded count  2. the page
+    with django_assert_num_queries(2):
+        client.get("/api/v1/products/?page=1&page_size=10", HTTP_ACCEPT=HTML)
+
+
+def test_no_form_lists_a_table(staff: APIClient) -> None:
+    product = make_product()
+    for number in range(30):
+        make_brand(f"Listed {number}")
+    for path in ("products/", f"products/{product.pk}/"):
+        assert b"Listed" not in staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content
+
+
+def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClient) -> None:
+    import html
+    import re
+
+    product = make_product(brand=make_brand("Acme"), variants=2, images=2, description="Kept.")
+    url = f"/api/v1/products/{product.pk}/"
+    page = staff.get(url, HTTP_ACCEPT=HTML).content.decode()
+    forms = re.findall(r'<textarea name="_content"[^>]*>(.*?)</textarea>', page, re.DOTALL)
+    assert "Kept." in forms[0]
+    before = staff.get(f"{url}?expand=variants.stock,images").json()
+    answer = staff.put(url, html.unescape(forms[0]), content_type="application/json")
+    assert answer.status_code == 200, answer.json()
+    assert staff.get(f"{url}?expand=variants.stock,images").json() == before
+
+
+def test_a_stranger_sees_no_form(client: APIClient) -> None:
+    make_product()
+    assert b"<textarea" not in client.get("/api/v1/products/", HTTP_ACCEPT=HTML).content

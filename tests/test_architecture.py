@@ -1,0 +1,86 @@
+"""Who may import whom: exports -> accounts -> catalog -> config.api, each only to its right, and no circles."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("exports", "accounts", "catalog", "config.api")
+# What every package may use beside config.api: the request id of a log line.
+SHARED = {"config.logs"}
+
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for package in ("config/api", "catalog", "accounts", "exports")
+    for path in (ROOT / package).rglob("*.py")
+)
+
+
+def read_imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def find_package(module: str) -> str | None:
+    return next((package for package in PACKAGES if f"{module}.".startswith(f"{package}.")), None)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
+    own = find_package(".".join(path.with_suffix("").parts))
+    assert own is not None
+    for module in read_imports(path):
+        if (other := find_package(module)) is not None:
+            assert PACKAGES.index(other) >= PACKAGES.index(own), f"{path} imports {module}"
+        elif module.startswith("config"):
+            assert module in SHARED, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_import_hides_in_a_function(path: Path) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    hidden = [
+        ast.unparse(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not hidden
+
+
+def test_each_module_says_what_it_is() -> None:
+    silent = [
+        str(path)
+        for path in MODULES
+        if path.name not in ("__init__.py", "apps.py", "urls.py")
+        and "migrations" not in path.parts
+        and not ast.get_docstring(ast.parse((ROOT / path).read_text()))
+    ]
+    assert not silent
+
+
+def test_views_that_drf_names_in_its_settings_load_first() -> None:
+    # DRF resolves the names in REST_FRAMEWORK while rest_framework.views is half loaded.
+    code = "import django; django.setup(); import rest_framework.views, rest_framework.viewsets"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, env=environment, check=True)
+
+
+def test_the_top_level_is_the_owners() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {line.split("/")[0] for line in listed.splitlines() if "/" in line and not line.startswith(".")}
+    assert folders == {"config", "catalog", "accounts", "exports", "tests"}
+
+
+def test_no_migration_is_missing() -> None:
+    command = [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
