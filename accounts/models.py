@@ -34,7 +34,7 @@ class UserManager(DjangoUserManager["User"]):
         return self.get(email__lower=(email or "").lower())
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, which has no types, names the relation
     """A person or a program that signs in with an e-mail address."""
 
     username = None  # type: ignore[assignment]  # Django's way to drop a field of an abstract model
@@ -43,7 +43,7 @@ class User(AbstractUser):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]  # AbstractUser's has a user name
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
         # Log in, and "is it taken": by address, whatever its case.

@@ -31,7 +31,7 @@ class RatingField(DecimalField):
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=3, decimal_places=2, **options)
 
-    def to_representation(self, value: Decimal) -> str | None:
+    def to_representation(self, value: Decimal) -> Any:
         return super().to_representation(value) if value else None
 
 
@@ -46,7 +46,7 @@ class BrandRead(ModelSerializer[Brand]):
 class CategoryRead(ModelSerializer[Category]):
     """`{"id": 12, "slug": "food-tea", "name": "Tea", "parent": "food", …}`; parent is null at the root."""
 
-    parent = SlugRelatedField(slug_field="slug", read_only=True, allow_null=True)  # type: ignore[assignment]  # hides Field.parent, as DRF's metaclass means it to
+    parent: Any = SlugRelatedField(slug_field="slug", read_only=True, allow_null=True)
 
     class Meta:
         model = Category

@@ -59,6 +59,11 @@ def find_nested(field: Any) -> ReadSerializer | None:
     return type(inner) if isinstance(inner, ModelSerializer) else None
 
 
+def find_model(serializer: Any) -> type[Model]:
+    model: type[Model] = serializer.Meta.model
+    return model
+
+
 @cache
 def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> tuple[str, ...]:
     """Every value that `expand` takes: `brand`, `variants`, `variants.stock`."""
@@ -150,7 +155,7 @@ def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str =
         elif below is None:
             yield f"{path}__slug"
         else:
-            yield f"{path}__{nested.Meta.model._meta.pk.name}"  # type: ignore[attr-defined]  # the stubs know no Meta
+            yield f"{path}__{find_model(nested)._meta.pk.name}"
             yield from find_columns(nested, below, f"{path}__")
 
 
@@ -169,9 +174,9 @@ def find_prefetches(serializer: ReadSerializer, selection: Selection, prefix: st
         if not isinstance(field, ListSerializer):
             yield from find_prefetches(nested, below, f"{prefix}{field.source}__")
             continue
-        relation = serializer.Meta.model._meta.get_field(field.source or name)
-        model = nested.Meta.model  # type: ignore[attr-defined]  # the stubs know no Meta
-        rows = model._default_manager.order_by(*model._meta.ordering)
+        relation: Any = find_model(serializer)._meta.get_field(field.source or name)
+        model = find_model(nested)
+        rows = model._default_manager.order_by(*(model._meta.ordering or ()))
         # Without its foreign key a row couldn't be given to its parent.
         selected = select_rows(rows, nested, below)
         selected.query.add_immediate_loading([*selected.query.deferred_loading[0], relation.field.name])
