@@ -38,7 +38,7 @@ def show_alive(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def show_ready(request: HttpRequest) -> JsonResponse:
-    """One to three queries, in a thread of their own, and at most ANSWER_SECONDS."""
+    """At most four queries, in a thread of their own, and at most ANSWER_SECONDS."""
     report = PROBE.ask()
     faults = [name for name, state in report.items() if state != OK]
     unavailable = any(name in VITAL for name in faults)

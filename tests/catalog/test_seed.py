@@ -1,0 +1,121 @@
+"""`manage.py seed`: the same rows everywhere, up to a number, with nothing left for the triggers to mend."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Min
+
+from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.seeding.fill import count_seeded
+from catalog.seeding.rows import MOST_VARIANTS, make_product
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(products: int) -> dict[str, float]:
+    out = StringIO()
+    call_command("seed", products=products, json=True, stdout=out)
+    report: dict[str, float] = json.loads(out.getvalue())
+    return report
+
+
+def test_a_number_is_always_the_same_product() -> None:
+    assert make_product(4711) == make_product(4711)
+    assert make_product(4711) != make_product(4712)
+
+
+def test_seed_adds_up_to_the_number() -> None:
+    assert seed(30)["added"] == 30
+    assert seed(50) | {"seconds": 0} == {"before": 30, "added": 20, "seconds": 0}
+    assert Product.objects.count() == count_seeded() == 50
+
+
+def test_a_second_seed_changes_nothing_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    seed(20)
+    before = list(Product.objects.order_by("pk").values())
+    out = StringIO()
+    call_command("seed", products=20, stdout=out)
+    assert out.getvalue() == "Nothing to do: the catalogue has 20 demo products already\n"
+    assert list(Product.objects.order_by("pk").values()) == before
+
+
+def test_two_steps_give_the_rows_of_one() -> None:
+    columns = (
+        "sku",
+        "title",
+        "price",
+        "compare_at_price",
+        "rating",
+        "status",
+        "attributes",
+        "created_at",
+        "brand__slug",
+    )
+    seed(12)
+    seed(40)
+    in_two = list(Product.objects.order_by("sku").values(*columns))
+    Product.objects.all().delete()
+    seed(40)
+    assert list(Product.objects.order_by("sku").values(*columns)) == in_two
+
+
+def test_a_deleted_product_stays_deleted() -> None:
+    seed(20)
+    Product.objects.filter(sku="TF-00000007").delete()
+    assert seed(20)["added"] == 0
+    assert not Product.objects.filter(sku="TF-00000007").exists()
+
+
+def test_the_triggers_find_nothing_to_change() -> None:
+    seed(300)
+    # A trigger that had derived another price, stock or image would have moved the version.
+    assert set(Product.objects.values_list("version", flat=True)) == {1}
+    assert set(Variant.objects.values_list("version", flat=True)) == {1}
+    for product in Product.objects.annotate(least=Min("variants__price")).prefetch_related("images", "variants__stock"):
+        free = [pile.on_hand - pile.reserved for variant in product.variants.all() for pile in variant.stock.all()]
+        assert product.price == product.least
+        assert product.in_stock == any(pieces > 0 for pieces in free)
+        assert product.image_url == next((image.url for image in product.images.all()), "")
+
+
+def test_the_data_is_as_various_as_a_shop() -> None:
+    seed(600)
+    products = Product.objects.all()
+    assert set(products.values_list("status", flat=True)) == {"active", "draft", "archived"}
+    assert products.filter(rating=0).exists()
+    assert products.filter(rating__gt=4).exists()
+    assert products.filter(compare_at_price=None).exists()
+    assert products.filter(image_url="").exists()
+    assert 0 < products.filter(in_stock=False).count() < 300
+    assert Stock.objects.filter(location="outlet").exists()
+    assert Image.objects.exclude(alt="").count() == Image.objects.count()
+    assert {len(path) for path in Category.objects.values_list("path", flat=True)} == {10, 20, 30}
+    assert Brand.objects.count() > 80
+    days = sorted(products.values_list("created_at", flat=True))
+    assert (days[-1] - days[0]).days > 600
+    declared = set(Attribute.objects.values_list("name", flat=True))
+    assert {name for attributes in products.values_list("attributes", flat=True) for name in attributes} == declared
+
+
+def test_a_reduced_price_is_lower_than_the_old_one() -> None:
+    demos = [make_product(number).columns for number in range(1, 500)]
+    reduced = [columns for columns in demos if columns["compare_at_price"] is not None]
+    assert reduced
+    assert all(columns["compare_at_price"] > columns["price"] > 0 for columns in reduced)
+
+
+def test_barcodes_are_valid_and_unique() -> None:
+    codes = [variant["barcode"] for number in range(1, 300) for variant in make_product(number).variants]
+    assert len(set(codes)) == len(codes)
+    for code in codes:
+        assert len(code) == 13
+        assert sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(code)) % 10 == 0
+    assert max(len(make_product(number).variants) for number in range(1, 300)) <= MOST_VARIANTS
+
+
+@pytest.mark.parametrize("products", [0, -5, 100_000_000])
+def test_an_impossible_number_is_refused(products: int) -> None:
+    with pytest.raises(CommandError, match=f"--products {products}: expected a number from 1 to 99999999"):
+        seed(products)

@@ -1,0 +1,269 @@
+"""How it starts and ends: the commands of the Makefile as real processes."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import AuthToken, User
+from catalog.models import Product
+from config.dotenv import add_secret_key
+from config.management.commands import welcome
+from tests.factories import make_brand, make_product
+from tests.launching import ROOT, launch, launch_server, run_command
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
+    done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=f"sqlite:///{file}")
+    assert done.returncode == 0, done.stderr
+    return file
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> str:
+    """The URL of a fresh SQLite file with all tables."""
+    return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
+
+
+def read_url(url: str, **headers: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+# -- the server -------------------------------------------------------------------------------------------------
+
+
+def test_the_server_writes_every_request_line_before_it_ends(database: str) -> None:
+    ids = [f"walk-{number}" for number in range(300)]
+    with launch_server(DATABASE_URL=database) as (url, launched):
+        for request_id in ids:
+            read_url(f"{url}/livez", **{"X-Request-ID": request_id})
+        assert launched.stop() == 0
+    records = [json.loads(line) for line in launched.lines if line.startswith("{")]
+    assert [record["request_id"] for record in records if record["request_id"] in ids] == ids
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_server_and_worker_and_leaves_no_process(database: str, how: signal.Signals) -> None:
+    with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
+        launched.wait_for("Starting worker")
+        read_url(f"{url}/livez")
+        # stop() waits for the end of the output, which an orphan would hold open.
+        assert launched.stop(how) == 0
+    with pytest.raises(OSError, match="refused"):
+        read_url(f"{url}/livez")
+
+
+def test_a_killed_server_takes_its_processes_with_it(database: str) -> None:
+    with launch_server("--with-worker", DATABASE_URL=database) as (_, launched):
+        launched.wait_for("Starting worker")
+        assert launched.stop(signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_a_worker_beside_the_server_is_heard_of(database: str) -> None:
+    with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
+        # It beats before it looks for its first task.
+        launched.wait_for("Starting worker")
+        assert json.loads(read_url(f"{url}/readyz"))["worker"] == "ok"
+        launched.stop()
+    code = "import django; django.setup(); from config.api.models import Worker; print(Worker.objects.count())"
+    done = run_command("-c", code, DATABASE_URL=database, DJANGO_SETTINGS_MODULE="config.settings")
+    assert done.stdout == "0\n"  # it signed off
+
+
+def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
+    with launch("manage.py", "work", DATABASE_URL=database) as launched:
+        launched.wait_for("Starting worker")
+        assert launched.stop() == 0
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run_command("-m", "config.server", PORT=str(port))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"tenfold: can't listen on 127.0.0.1:{port} (Address already in use);"
+        f" stop what uses it, or set another, as in PORT={port + 1}\n"
+    )
+
+
+def test_a_host_that_is_not_ours_is_one_sentence() -> None:
+    done = run_command("-m", "config.server", "--check", HOST="203.0.113.7")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tenfold: can't listen on 203.0.113.7:8000 (")
+    assert done.stderr.count("\n") == 1
+
+
+# -- make -------------------------------------------------------------------------------------------------------
+
+
+def run_make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", "-f", str(ROOT / "Makefile"), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_old_python_is_one_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python-old"
+    # Whatever it is asked, its version is too low.
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    (tmp_path / "requirements.lock").touch()
+    done = run_make("install", f"PYTHON={old}", folder=tmp_path)
+    assert done.returncode == 2
+    sentence, *rest = done.stderr.splitlines()
+    assert sentence == (
+        f"Tenfold needs Python 3.12 or later, and {old} is older: name another, as in make PYTHON=/usr/bin/python3.13"
+    )
+    assert all(line.startswith("make: ***") for line in rest)
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_no_python_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").touch()
+    done = run_make("install", "PYTHON=", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("Tenfold needs Python 3.12 or later: install it")
+
+
+def test_make_lists_its_commands(tmp_path: Path) -> None:
+    done = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    names = {line.split()[1] for line in done.stdout.splitlines()}
+    assert {"install", "run", "serve", "worker", "test", "lint"} <= names
+
+
+# -- what `make run` writes and prints --------------------------------------------------------------------------
+
+
+def read_mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_secret_is_written_once_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY")
+    file = tmp_path / ".env"
+    file.write_text("PORT=8001")
+    add_secret_key(file)
+    written = file.read_text()
+    assert re.fullmatch(r"PORT=8001\nSECRET_KEY=[\w-]{60,}\n", written)
+    assert read_mode(file) == 0o600
+    add_secret_key(file)
+    assert file.read_text() == written
+
+
+def test_a_secret_of_the_environment_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "from outside")
+    add_secret_key(tmp_path / ".env")
+    assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.django_db
+def test_the_second_welcome_prints_the_first_ones_login(tmp_path: Path) -> None:
+    file = tmp_path / ".demo"
+    first = welcome.find_login(file)
+    assert read_mode(file) == 0o600
+    assert welcome.find_login(file) == first
+    assert User.objects.get().check_password(first.password)
+    assert AuthToken.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_token_that_expired_is_replaced_and_the_password_kept(tmp_path: Path) -> None:
+    first = welcome.find_login(tmp_path / ".demo")
+    AuthToken.objects.all().delete()
+    second = welcome.find_login(tmp_path / ".demo")
+    assert second.password == first.password
+    assert second.token != first.token
+
+
+@pytest.mark.django_db
+def test_a_password_that_was_changed_is_not_set_back(tmp_path: Path) -> None:
+    welcome.find_login(tmp_path / ".demo")
+    user = User.objects.get()
+    user.set_password("my own")
+    user.save()
+    assert welcome.find_login(tmp_path / ".demo").password == ""
+    assert User.objects.get().check_password("my own")
+
+
+@pytest.mark.django_db
+def test_the_printed_curl_lines_are_requests_that_work(tmp_path: Path) -> None:
+    product = make_product(brand=make_brand("Nordholm"))
+    login = welcome.find_login(tmp_path / ".demo")
+    listing, change, export = (
+        read_curl(line) for line in welcome.write_examples("http://testserver/api/v1", login.token)
+    )
+    client = Client()
+    rows = client.get(listing["url"]).json()["results"]
+    assert [(row["id"], row["brand"]["slug"]) for row in rows] == [(product.pk, "nordholm")]
+    changed = client.patch(change["url"], change["data"], content_type="application/json", headers=change["headers"])
+    assert changed.status_code == 200
+    assert changed.json()["rating"] == "4.50"
+    exported = client.get(export["url"], headers=export["headers"])
+    assert exported.status_code == 200
+    assert b"".join(exported).count(b"\n") == Product.objects.count() + 1
+
+
+def read_curl(line: str) -> dict[str, object]:
+    """What curl would send: the address, the headers and the body of a pasted line."""
+    words = subprocess.run(
+        ["sh", "-c", f'curl() {{ printf "%s\\n" "$@"; }}; {line}'], capture_output=True, text=True, check=True
+    )
+    arguments = words.stdout.splitlines()
+    pairs = list(itertools.pairwise(arguments))
+    headers = dict(value.split(": ", 1) for option, value in pairs if option == "-H")
+    data = next((value for option, value in pairs if option == "-d"), "")
+    url = next(word for word in arguments if word.startswith("http"))
+    return {"url": url, "headers": headers, "data": data}
+
+
+def test_files_of_make_run_are_not_in_git() -> None:
+    ignored = (settings.BASE_DIR / ".gitignore").read_text().splitlines()
+    assert {".env", ".demo", ".venv/"} <= set(ignored)
+
+
+def test_the_locks_name_no_package_host() -> None:
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert "--index-url" not in text
+
+
+def test_prepare_fills_a_fresh_database_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.sqlite3'}"
+    count = "import django; django.setup(); from catalog.models import Product; print(Product.objects.count())"
+
+    def prepare() -> str:
+        code = (
+            "import sys, django; from pathlib import Path; from django.conf import settings;"
+            f" settings.BASE_DIR = Path({str(tmp_path)!r}); django.setup();"
+            " from django.core.management import call_command; call_command('prepare', products=25)"
+        )
+        done = run_command("-c", code, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first, second = prepare(), prepare()
+    assert "25 demo products added" in first
+    assert "Nothing to do" in second
+    # The same login, token and lines.
+    assert first.partition("Start page")[2] == second.partition("Start page")[2]
+    done = run_command("-c", count, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
+    assert done.stdout == "25\n"
