@@ -14,7 +14,7 @@ settings, and through them us, while that module is half loaded.
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from http import HTTPStatus
 
 from rest_framework.exceptions import APIException
@@ -46,9 +46,16 @@ class ApiError(APIException):
 
 def suggest(word: str, known: Collection[str]) -> str:
     """A hint that names the near match, or else all there is."""
-    if near := get_close_matches(word, known, n=1, cutoff=0.6):
-        return f"Did you mean {near[0]}?"
+    # `prise` is nearer to `price_min` than its length lets it look, so it is held against the beginning too.
+    scores = {name: max(_likeness(word, name), _likeness(word, name[: len(word)])) for name in sorted(known)}
+    near = max(scores, key=scores.__getitem__, default="")
+    if near and scores[near] >= 0.7:
+        return f"Did you mean {near}?"
     return f"Known here: {', '.join(sorted(known))}." if known else "None is known here."
+
+
+def _likeness(word: str, name: str) -> float:
+    return SequenceMatcher(None, word, name).ratio()
 
 
 class UnknownParameter(ApiError):

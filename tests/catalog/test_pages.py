@@ -1,5 +1,6 @@
 """Pages of products: by cursor without end, by number within the first 10,000 rows."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,18 +92,20 @@ def test_the_sql_compares_rows(client: APIClient, django_assert_num_queries: Dja
     assert "OFFSET" not in sql
 
 
-@pytest.mark.parametrize("ordering", ["created_at", "-updated_at", "price", "-price", "title", "-rating"])
-def test_the_database_reads_a_page_in_the_order_of_an_index(ordering: str, client: APIClient) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("PostgreSQL's planner: needs TEST_BACKEND=production")
+@pytest.mark.parametrize(
+    "ordering",
+    [sign + name for name in ("created_at", "updated_at", "price", "title", "rating") for sign in ("", "-")],
+)
+def test_the_database_reads_a_page_in_the_order_of_an_index(ordering: str) -> None:
     rows = Product.objects.only_active().order_by(ordering, "-pk" if ordering[0] == "-" else "pk")[:51]
-    with connection.cursor() as cursor:
-        # An empty table is cheapest to sort; the question is whether an index can do it.
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_sort = off")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # An empty table is cheapest to sort; the question is whether an index can do it.
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
     plan = rows.explain()
     assert "Sort" not in plan
-    assert "Index Scan" in plan
+    assert "TEMP B-TREE" not in plan
+    assert re.search(r"Index Scan (Backward )?using product_by|USING INDEX product_by", plan)
 
 
 BROKEN = ["", "x", "a:b", "é", "W10:abc", "\x00", "=" * 5000]

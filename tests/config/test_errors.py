@@ -26,7 +26,7 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("query", "code", "names"),
     [
-        ("prise=5", "unknown_parameter", "price_min"),
+        ("prise=5", "unknown_parameter", "Did you mean price_max?"),
         ("nonsense=5", "unknown_parameter", "Known here"),
         ("brand=a&brand=b", "invalid_parameter", "brand"),
         ("brand=%00", "invalid_parameter", "brand"),
