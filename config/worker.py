@@ -36,6 +36,8 @@ class Heartbeat(threading.Thread):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # A signal may have come between db_worker's BEGIN and its try: that lock would keep us from signing off.
+        connection.close()
         self.done.set()
         self.join()
 

@@ -91,6 +91,18 @@ def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
         assert launched.stop() == 0
 
 
+def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
+    # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
+    services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}
+    code = "import django; django.setup(); from accounts.tasks import delete_expired_tokens as task; task.enqueue()"
+    done = run_command("-c", code, DJANGO_SETTINGS_MODULE="config.settings", **services)
+    assert done.returncode == 0, done.stderr
+    with launch("manage.py", "work", **services) as launched:
+        line = json.loads(launched.wait_for("state=SUCCESSFUL"))
+        assert launched.stop() == 0
+    assert "accounts.tasks.delete_expired_tokens" in line["message"]
+
+
 def test_a_taken_port_is_one_sentence() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
