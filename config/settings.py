@@ -25,8 +25,9 @@ LOGGING = build_logging(
 )
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "config.api.apps.AdminConfig",  # django.contrib.admin with the site of config/api/admin.py
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -87,7 +88,7 @@ MIDDLEWARE = [
 # OptionalSlash answers without a redirect, which would turn a POST into a GET.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
-# Images of products lie on other hosts; DRF's and Swagger UI's pages style inline. config.middleware relaxes /admin/.
+# Images of products lie on other hosts; DRF's and Swagger UI's pages style inline. config.api.admin relaxes /admin/.
 SECURE_CSP = {
     "default-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:", "https:"],
@@ -249,7 +250,14 @@ USE_TZ = True
 TIME_ZONE = "UTC"  # DRF writes times in the current zone, and the contract says Z
 USE_I18N = False
 
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "Tenfold", "SITE_HEADER": "Tenfold", "SITE_URL": "/"}
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Tenfold",
+    "SITE_HEADER": "Tenfold",
+    "SITE_SUBHEADER": "Product catalogue",
+    "SITE_SYMBOL": "inventory_2",
+    "SITE_URL": "/",
+    "SIDEBAR": {"navigation": "config.api.admin.list_sidebar"},
+}
 
 # -- development only -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,268 @@
+"""Accounts for staff: users by e-mail, groups, tokens without their secrets, addresses, orders."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline, checkbox
+from unfold.contrib.filters.admin import TextFilter
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import Address, AuthToken, Order, OrderLine, User
+from config.api.admin import BoundedAdmin, ReadOnlyAdmin
+
+# What makes a person mightier; only somebody who has it all may give it.
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+admin.site.unregister(Group)
+
+
+class OfUserFilter(TextFilter):
+    """Rows of one user, by the whole address; as a subselect of one id, so that the index over the user is read."""
+
+    title = "user's e-mail address"
+    parameter_name = "of_user"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        return queryset.filter(user__in=User.objects.filter(email__lower=self.value().lower()).values("pk"))
+
+
+class OfOrderFilter(TextFilter):
+    title = "order's number"
+    parameter_name = "of_order"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        return queryset.filter(order__in=Order.objects.filter(number=self.value()).values("pk"))
+
+
+class ExpiryFilter(admin.SimpleListFilter):
+    title = "expired"
+    parameter_name = "expired"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("yes", "Yes"), ("no", "No"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> QuerySet[AuthToken]:
+        match self.value():
+            case "yes":
+                return queryset.filter(expiry__lt=timezone.now())
+            case "no":
+                return queryset.exclude(expiry__lt=timezone.now())
+        return queryset
+
+
+class AddUserForm(UserCreationForm):
+    """An address, whatever its case, belongs to one user; unfold's form asks for a user name."""
+
+    class Meta:
+        model = User
+        fields = ("email",)
+        field_classes: ClassVar[dict[str, type]] = {}
+
+    def clean_email(self) -> str:
+        email: str = User.objects.normalize_email(self.cleaned_data["email"])
+        if User.objects.filter(email__lower=email.lower()).exists():
+            raise forms.ValidationError("A user with this e-mail address exists already.")
+        return email
+
+
+class ChangeUserForm(UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+        field_classes: ClassVar[dict[str, type]] = {}
+
+
+@admin.register(User)
+class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc]  # takes no brackets at run time; unfold has no types
+    """Whoever is no superuser can neither make one nor change one: a password is enough to become its owner."""
+
+    form = ChangeUserForm
+    add_form = AddUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("email", "first_name", "last_name", "is_staff", "is_active", "date_joined")  # type: ignore[misc]  # the stubs take it for an instance variable
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    ordering = ("-pk",)
+    sortable_by = ("email",)
+    # Both are prefixes of an index; "contains" would read every user.
+    search_fields = ("email__lower", "email__startswith")
+    search_help_text = "E-mail address, or how it begins"
+    readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ("groups", "user_permissions")
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Name", {"fields": (("first_name", "last_name"),)}),
+        ("Rights", {"fields": (("is_active", "is_staff", "is_superuser"), "groups", "user_permissions")}),
+        ("Times", {"fields": (("last_login", "date_joined"),)}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return super().get_search_results(request, queryset, search_term.lower())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, *(() if request.user.is_superuser else POWERS))
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and may_touch(request, obj)
+
+    def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
+        yield from super().find_hindrances(request, rows)
+        # The bulk action asks for the right once and without a row.
+        for user in rows:
+            if not may_touch(request, user):
+                yield f"{user}: only a superuser deletes a superuser."
+
+
+def may_touch(request: HttpRequest, user: User | None) -> bool:
+    return bool(request.user.is_superuser or user is None or not user.is_superuser)
+
+
+@admin.register(Group)
+class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # unfold has no types
+    ordering = ("name",)
+    search_fields = ("name__contains",)
+    list_display = ("name",)  # type: ignore[misc]  # the same
+
+
+@admin.register(AuthToken)
+class AuthTokenAdmin(ReadOnlyAdmin):
+    """Which tokens there are, and an end to them. A new one is made by the API, which shows its secret once.
+
+    The key of the table is the digest, and the digest appears nowhere: a row is named by the look-up part of its
+    token (15 letters of 64), which knox stores in clear.
+    """
+
+    actions = ("revoke",)
+    list_display = ("name", "prefix", "user", "created", "expiry", "state")
+    list_display_links = None
+    list_filter = (ExpiryFilter, OfUserFilter)
+    list_select_related = ("user",)
+    # "digest" makes the order total, so nothing is appended to it.
+    ordering = ("-created", "digest")
+    search_fields = ("token_key__startswith", "user__email__lower")
+    search_help_text = "How the token begins, or its user's e-mail address"
+
+    @admin.display(description="prefix")
+    def prefix(self, token: AuthToken) -> str:
+        return f"{token.token_key[:6]}…"
+
+    @display(description="state", label={"valid": "success", "expired": "danger"})  # type: ignore[untyped-decorator]  # the same
+    def state(self, token: AuthToken) -> str:
+        return "expired" if token.expiry and token.expiry < timezone.now() else "valid"
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # No page of a single token: its address would be the digest.
+        return obj is None and super().has_view_permission(request, obj)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.delete_authtoken")
+
+    @admin.display(description=BoundedAdmin.action_checkbox.short_description)
+    def action_checkbox(self, token: AuthToken) -> SafeString:
+        return checkbox.render(ACTION_CHECKBOX_NAME, token.token_key)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[AuthToken], *args: Any, **kwargs: Any) -> Any:
+        """Django looks for what was ticked by the primary key, so the digests are put into its place."""
+        posted = request.POST.copy()
+        keys = posted.getlist(ACTION_CHECKBOX_NAME)
+        posted.setlist(ACTION_CHECKBOX_NAME, list_digests(keys))
+        request.POST = posted  # type: ignore[assignment]  # mutable here, read as before
+        return super().response_action(request, queryset, *args, **kwargs)
+
+    @admin.action(permissions=("revoke",), description="Revoke the selected tokens")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> None:
+        number = AuthToken.objects.filter(pk__in=queryset.order_by().values("pk")).delete()[0]
+        self.message_user(request, f"{number} {'token' if number == 1 else 'tokens'} revoked.", messages.SUCCESS)
+
+
+def list_digests(keys: Sequence[str]) -> list[str]:
+    return list(AuthToken.objects.filter(token_key__in=keys).values_list("digest", flat=True))
+
+
+@admin.register(Address)
+class AddressAdmin(BoundedAdmin):
+    list_display = ("name", "line1", "postcode", "city", "country", "user")
+    list_filter = (OfUserFilter,)
+    list_select_related = ("user",)
+    search_fields = ("user__email__lower",)
+    search_help_text = "The user's whole e-mail address, in small letters"
+    raw_id_fields = ("user",)
+
+
+class OrderLineInline(TabularInline):
+    model = OrderLine
+    fields = ("sku", "title", "price", "quantity")
+    readonly_fields = fields
+    extra = 0
+    show_title = False
+    per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
+        return False
+
+
+@admin.register(Order)
+class OrderAdmin(BoundedAdmin):
+    """Staff move an order on by its status; the rest is a copy of what was agreed."""
+
+    inlines = (OrderLineInline,)
+    list_display = ("number", "user", "state", "amount", "placed_at")
+    list_filter = ("status", OfUserFilter)
+    list_select_related = ("user",)
+    ordering = ("-placed_at", "-pk")
+    sortable_by = ("number", "placed_at")
+    search_fields = ("number__exact", "user__email__lower")
+    search_help_text = "Number, or the user's e-mail address in small letters"
+    fields = (("number", "status"), "user", ("subtotal", "total", "currency"), "placed_at")
+    readonly_fields = ("number", "user", "subtotal", "total", "currency", "placed_at")
+
+    @admin.display(description="total")
+    def amount(self, order: Order) -> str:
+        return f"{order.total} {order.currency}"
+
+    @display(
+        description="status",
+        label={"Paid": "info", "Shipped": "info", "Completed": "success", "Canceled": "danger"},
+    )  # type: ignore[untyped-decorator]  # the same
+    def state(self, order: Order) -> str:
+        return order.get_status_display()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+@admin.register(OrderLine)
+class OrderLineAdmin(ReadOnlyAdmin):
+    list_display = ("order", "sku", "title", "price", "quantity")
+    list_filter = (OfOrderFilter,)
+    list_select_related = ("order",)
+    search_fields = ("order__number__exact",)
+    search_help_text = "A whole order number"
+    # Raw: the page of a line would read its product and variant for their names.
+    fields = ("order", "sku", "title", "price", "quantity")

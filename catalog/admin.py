@@ -1,0 +1,485 @@
+"""The catalogue's pages for staff: every table, searched by what an index serves, never listed in a select box."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import F, Model, OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+from unfold.admin import StackedInline, TabularInline
+from unfold.contrib.filters.admin import TextFilter
+from unfold.decorators import display
+from unfold.forms import PaginationInlineFormSet
+
+from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.querysets import ProductQuerySet, find_words
+from config.api.admin import BoundedAdmin, show_picture
+from config.api.caching import move_generations
+
+# An UPDATE of this many rows holds its locks for about 0.1 s.
+STATUS_CHUNK = 1_000
+# A request may change statuses for this long; the rest is the next click's.
+STATUS_SECONDS = 20.0
+# A path holds ten digits a level in 200 letters.
+DEEPEST = 20
+
+
+# -- filters: text, since a list of links would hold the whole table ---------------------------------------------
+
+
+class BrandFilter(TextFilter):
+    title = "brand's slug"
+    parameter_name = "brand"
+
+    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
+        return queryset.of_brand(self.value()) if self.value() else queryset
+
+
+class CategoryFilter(TextFilter):
+    """The category and all below it."""
+
+    title = "category's slug"
+    parameter_name = "category"
+
+    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
+        return queryset.in_category(self.value()) if self.value() else queryset
+
+
+class OfProductFilter(TextFilter):
+    """Rows of one product; `path` leads from the row to the product."""
+
+    title = "product's SKU"
+    parameter_name = "of_product"
+    path = "product"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        # As a subselect of one id, so that the index over the product's rows is read and nothing is joined.
+        return queryset.filter(**{f"{self.path}__in": Product.objects.filter(sku=self.value()).values("pk")})
+
+
+class StockOfProductFilter(OfProductFilter):
+    path = "variant__product"
+
+
+class ParentFilter(TextFilter):
+    title = "parent's slug"
+    parameter_name = "under"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> QuerySet[Category]:
+        return queryset.filter(parent__slug=self.value()) if self.value() else queryset
+
+
+class FreeFilter(admin.SimpleListFilter):
+    title = "free pieces"
+    parameter_name = "free"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("some", "Some"), ("none", "None"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
+        match self.value():
+            case "some":
+                return queryset.filter(on_hand__gt=F("reserved"))
+            case "none":
+                return queryset.filter(on_hand__lte=F("reserved"))
+        return queryset
+
+
+# -- forms -------------------------------------------------------------------------------------------------------
+
+
+def check_object(value: Any, example: str) -> dict[str, Any]:
+    """A JSON object, `{}` for an empty field; the column is NOT NULL and its readers expect names."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise forms.ValidationError(f"A JSON object is needed, as in {example}.")
+    return value
+
+
+class ProductForm(forms.ModelForm[Product]):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "attributes" in self.fields:  # not for whoever may only look
+            self.fields["attributes"].widget.attrs["rows"] = 4
+
+    def clean_attributes(self) -> dict[str, Any]:
+        return check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+            raise forms.ValidationError("Three letters of ISO 4217 are needed, as in USD.")
+        return currency
+
+
+class VariantForm(forms.ModelForm[Variant]):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "options" in self.fields:
+            self.fields["options"].widget.attrs["rows"] = 2
+
+    def clean_options(self) -> dict[str, Any]:
+        return check_object(self.cleaned_data["options"], '{"Size": "M"}')
+
+
+class CategoryForm(forms.ModelForm[Category]):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "slug" in self.fields:
+            self.fields["slug"].required = False
+            self.fields["slug"].help_text = "Left empty, it is made from the names from the root down."
+
+    def clean_parent(self) -> Category | None:
+        """The database refuses a circle too, but by an error without a field."""
+        parent: Category | None = self.cleaned_data["parent"]
+        if parent and self.instance.path and parent.path.startswith(self.instance.path):
+            raise forms.ValidationError("A category can't stand below itself.")
+        if parent and len(parent.path) >= DEEPEST * 10:
+            raise forms.ValidationError(f"Categories nest {DEEPEST} levels deep at the most.")
+        return parent
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if not values.get("slug") and "slug" not in self.errors:
+            above = parent.slug if (parent := values.get("parent")) else ""
+            values["slug"] = slugify(f"{above} {values.get('name', '')}", allow_unicode=True)[:500]
+            if not values["slug"]:
+                self.add_error("slug", "The name has no letter to make a slug of: write one.")
+        return values
+
+
+class VariantFormSet(PaginationInlineFormSet):
+    """Never takes the last variant away: a product without one has no price."""
+
+    def clean(self) -> None:
+        super().clean()
+        if any(self.errors):
+            return
+        gone = {form.instance.pk for form in self.deleted_forms}
+        added = any(form.has_changed() and form not in self.deleted_forms for form in self.extra_forms)
+        # Asked of the table, since a page of the formset shows twenty of them.
+        if not added and not Variant.objects.filter(product=self.instance.pk).exclude(pk__in=gone).exists():
+            raise forms.ValidationError("A product has at least one variant: keep this one, or add another.")
+
+
+# -- inlines -----------------------------------------------------------------------------------------------------
+
+
+class VariantInline(TabularInline):
+    model = Variant
+    form = VariantForm
+    formset = VariantFormSet
+    fields = ("sku", "price", "options", "barcode", "weight", "position", "stock")
+    readonly_fields = ("stock",)
+    show_title = False
+    tab = True
+    # A form has at most 1,000 fields, which a product of 150 variants would pass.
+    per_page = 20
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
+        rows: QuerySet[Variant] = super().get_queryset(request)
+        pieces = Stock.objects.filter(variant=OuterRef("pk")).order_by().values("variant")
+        return rows.annotate(free=Subquery(pieces.values(free=Sum(F("on_hand") - F("reserved")))))
+
+    @admin.display(description="free pieces")
+    def stock(self, variant: Variant) -> SafeString | str:
+        """The way to the page on which stock is counted."""
+        if not variant.pk:
+            return "-"
+        url = reverse("admin:catalog_variant_change", args=(variant.pk,)) + "#stock"
+        style = "font-medium text-primary-600 dark:text-primary-500"
+        return format_html('<a href="{}" class="{}">{}</a>', url, style, getattr(variant, "free", None) or 0)
+
+    def get_extra(self, request: HttpRequest, obj: Product | None = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+
+class ImageInline(TabularInline):
+    model = Image
+    fields = ("picture", "url", "alt", "position")
+    readonly_fields = ("picture",)
+    extra = 0
+    show_title = False
+    tab = True
+    per_page = 20
+
+    @admin.display(description="picture")
+    def picture(self, image: Image) -> SafeString | str:
+        return show_picture(image.url, image.alt, size=56)
+
+
+class TextInline(StackedInline):
+    model = ProductText
+    fields = ("description", "seo_title", "seo_description")
+    verbose_name = "texts"
+    can_delete = False
+    tab = True
+
+
+class StockInline(TabularInline):
+    model = Stock
+    fields = ("location", "on_hand", "reserved")
+    # Sales write it; a page that was opened before one would put the old number back.
+    readonly_fields = ("reserved",)
+    extra = 0
+    tab = True
+    per_page = 20
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # Compared with what the page showed, not with what the table holds by then: only a number that the
+        # person changed is written.
+        if db_field.name == "on_hand":
+            kwargs["show_hidden_initial"] = True
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------
+
+RECORD = ("version", "created_at", "updated_at")
+
+
+@admin.register(Brand)
+class BrandAdmin(BoundedAdmin):
+    # Products show their brand's name.
+    resources = ("brands", "products")
+    list_display: ClassVar[Sequence[str]] = ("name", "slug", "version", "updated_at")
+    list_display_links = ("name", "slug")
+    fields: ClassVar[Sequence[str]] = ("name", "slug", *RECORD)
+    readonly_fields = RECORD
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    ordering = ("slug",)
+    sortable_by = ("slug",)
+    # Read from end to end, for a word in the middle: brands are a small list (10 ms at 100,000).
+    search_fields = ("slug__contains",)
+    search_help_text = "Part of the name"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # A slug has no capitals and no signs, so people find "Émile & Co" by "emile co" or "Émile & Co".
+        term = slugify(search_term, allow_unicode=True)
+        if search_term.strip() and not term:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, term)
+
+
+@admin.register(Category)
+class CategoryAdmin(BrandAdmin):
+    resources = ("categories", "products")
+    form = CategoryForm
+    list_display = ("name", "slug", "parent", "version", "updated_at")
+    list_filter = (ParentFilter,)
+    list_select_related = ("parent",)
+    fields = ("name", "parent", "slug", *RECORD)
+    autocomplete_fields = ("parent",)
+    prepopulated_fields: ClassVar = {}
+
+
+@admin.register(Attribute)
+class AttributeAdmin(BoundedAdmin):
+    resources = ("products",)
+    list_display = ("name", "type")
+    list_filter = ("type",)
+    ordering = ("name",)
+    sortable_by = ("name",)
+    search_fields = ("name__contains",)
+
+
+@admin.register(Product)
+class ProductAdmin(BoundedAdmin):
+    """Price, stock flag and picture follow from variants, stock and images, so they are shown and not asked for."""
+
+    resources = ("products",)
+    form = ProductForm
+    inlines = (VariantInline, ImageInline, TextInline)
+    actions = ("publish", "archive", "delete_selected")
+    list_display = ("picture", "sku", "title", "brand", "amount", "state", "in_stock", "created", "updated")
+    list_display_links = ("sku", "title")
+    list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
+    list_select_related = ("brand",)
+    # Index-served for all products, for a status, a brand and a category alike.
+    ordering = ("-created_at", "-pk")
+    sortable_by = ("sku", "created", "updated")
+    search_fields = ("sku__exact",)
+    search_help_text = "SKU, or words of title, brand and description"
+    # Not raw ids: a person knows the name. The search behind them is bounded like every list.
+    autocomplete_fields = ("brand", "category")
+    prepopulated_fields: ClassVar = {"slug": ("title",)}
+    readonly_fields = ("price", "in_stock", "image_url", "large_picture", *RECORD)
+    fieldsets = (
+        (None, {"fields": ("title", ("sku", "slug"), ("status", "rating"))}),
+        ("Where it belongs", {"fields": (("brand", "category"), "attributes")}),
+        ("Price and stock", {"fields": (("price", "compare_at_price"), ("currency", "in_stock"))}),
+        ("Picture", {"fields": ("large_picture", "image_url")}),
+        ("Record", {"fields": (RECORD,)}),
+    )
+
+    @admin.display(description="")
+    def picture(self, product: Product) -> SafeString | str:
+        return show_picture(product.image_url, "")
+
+    @admin.display(description="picture")
+    def large_picture(self, product: Product) -> SafeString | str:
+        return show_picture(product.image_url, product.title, size=160)
+
+    @admin.display(description="price")
+    def amount(self, product: Product) -> str:
+        return f"{product.price} {product.currency}"
+
+    @display(description="status", label={"Active": "success", "Draft": "info", "Archived": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def state(self, product: Product) -> str:
+        return product.get_status_display()
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, product: Product) -> str:
+        return f"{product.created_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="updated", ordering="updated_at")
+    def updated(self, product: Product) -> str:
+        return f"{product.updated_at:%Y-%m-%d %H:%M}"
+
+    def view_on_site(self, product: Product) -> str:
+        return reverse("product-detail", args=(product.pk,))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """The product with this SKU, or of the variant with it; else full text. Each way is an index's."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (key := find_by_sku(term)) is not None:
+            return queryset.filter(pk=key), False
+        products: Any = queryset
+        return (products.matching(term) if find_words(term) else products.none()), False
+
+    def save_related(
+        self, request: HttpRequest, form: forms.ModelForm[Product], formsets: list[Any], change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        # An empty inline saves nothing, and a product without this row is in no search document.
+        ProductText.objects.get_or_create(product=form.instance)
+
+    @admin.action(permissions=("change",), description="Publish: set active")
+    def publish(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
+        self.set_status(request, queryset, Product.Status.ACTIVE)
+
+    @admin.action(permissions=("change",), description="Archive")
+    def archive(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
+        self.set_status(request, queryset, Product.Status.ARCHIVED)
+
+    def set_status(self, request: HttpRequest, products: ProductQuerySet, status: Product.Status) -> None:
+        end = time.monotonic() + STATUS_SECONDS
+        changed, finished = 0, True
+        for keys in list_chunks(products.exclude(status=status)):
+            changed += Product.objects.filter(pk__in=keys).update(status=status)
+            if not (finished := time.monotonic() < end):
+                break
+        move_generations("products")
+        sentence = f"{changed:,} {'product' if changed == 1 else 'products'} set to {status.label.lower()}."
+        rest = "" if finished else f" {STATUS_SECONDS:g} s were over: run the action again for the rest."
+        self.message_user(request, sentence + rest, messages.SUCCESS if finished else messages.WARNING)
+
+
+@admin.register(Variant)
+class VariantAdmin(BoundedAdmin):
+    resources = ("products",)
+    form = VariantForm
+    inlines = (StockInline,)
+    list_display = ("sku", "product", "price", "barcode", "position", "updated_at")
+    list_filter = (OfProductFilter,)
+    list_select_related = ("product",)
+    sortable_by = ("sku",)
+    search_fields = ("sku__exact",)
+    search_help_text = "A whole SKU"
+    fields = ("product", ("sku", "barcode"), "options", ("price", "weight", "position"), RECORD)
+    readonly_fields = RECORD
+    raw_id_fields = ("product",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Variant | None = None) -> Sequence[str]:
+        # A variant that moves might leave a product without any.
+        return (*RECORD, "product") if obj else RECORD
+
+    def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
+        yield from super().find_hindrances(request, rows)
+        products = {row.product_id for row in rows}
+        kept = Variant.objects.filter(product__in=products).exclude(pk__in=[row.pk for row in rows])
+        if bare := products - set(kept.values_list("product_id", flat=True)):
+            names = "1 product" if len(bare) == 1 else f"{len(bare)} products"
+            yield f"{names} would be left without a variant: delete the product itself."
+
+
+@admin.register(Stock)
+class StockAdmin(BoundedAdmin):
+    resources = ("products",)
+    list_display = ("variant", "location", "on_hand", "reserved", "free")
+    list_filter = (FreeFilter, StockOfProductFilter)
+    list_select_related = ("variant",)
+    search_fields = ("variant__sku__exact",)
+    search_help_text = "A variant's whole SKU"
+    fields = ("variant", "location", ("on_hand", "reserved"))
+    readonly_fields = ("reserved",)
+    raw_id_fields = ("variant",)
+
+    @admin.display(description="free")
+    def free(self, stock: Stock) -> int:
+        return stock.on_hand - stock.reserved
+
+
+@admin.register(Image)
+class ImageAdmin(BoundedAdmin):
+    resources = ("products",)
+    list_display = ("picture", "url", "product", "position")
+    list_display_links = ("picture", "url")
+    list_filter = (OfProductFilter,)
+    list_select_related = ("product",)
+    search_fields = ("product__sku__exact",)
+    search_help_text = "A product's whole SKU"
+    raw_id_fields = ("product",)
+
+    @admin.display(description="")
+    def picture(self, image: Image) -> SafeString | str:
+        return show_picture(image.url, image.alt)
+
+
+@admin.register(ProductText)
+class ProductTextAdmin(BoundedAdmin):
+    resources = ("products",)
+    list_display = ("product", "seo_title")
+    list_filter = (OfProductFilter,)
+    list_select_related = ("product",)
+    search_fields = ("product__sku__exact",)
+    search_help_text = "A product's whole SKU"
+    raw_id_fields = ("product",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProductText]:
+        # A list shows none of the kilobytes of description.
+        rows: QuerySet[ProductText] = super().get_queryset(request)
+        return rows.defer("description", "seo_description")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # Without its texts a product is in no search document.
+        return False
+
+
+def find_by_sku(sku: str) -> int | None:
+    """The id of the product with this SKU, or of the product that has a variant with it; at most two look-ups."""
+    key = Product.objects.filter(sku=sku).values_list("pk", flat=True).first()
+    return key or Variant.objects.filter(sku=sku).values_list("product_id", flat=True).first()
+
+
+def list_chunks(rows: QuerySet[Any]) -> Iterator[list[int]]:
+    """The keys of `rows` in ascending order, some at a time; each chunk is asked for after the one before."""
+    last = 0
+    while keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STATUS_CHUNK]):
+        yield keys
+        last = keys[-1]
