@@ -1,0 +1,26 @@
+# The server as a container: locked dependencies, an unprivileged user, no compiler and no development tools.
+# `docker build -t tenfold .`; what it serves is said by the environment, as for `make serve`.
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /srv/tenfold
+
+# Before the code: a change of the code then installs nothing anew.
+COPY requirements.lock .
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
+
+RUN useradd --system --home-dir /srv/tenfold tenfold && mkdir exports_files && chown tenfold exports_files
+COPY manage.py ./
+COPY config config
+COPY catalog catalog
+COPY accounts accounts
+COPY exports exports
+USER tenfold
+
+# Inside a container the loopback address would reach nobody.
+ENV HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=4s --start-period=20s CMD \
+    ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
+# The exec form: SIGTERM reaches the launcher itself.
+CMD ["python", "-m", "config.server"]
