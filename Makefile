@@ -30,13 +30,14 @@ worker: .venv/run.stamp  ## a background worker, as the environment says
 	@exec $(BIN)/python manage.py work
 
 test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Redis
-	@TEST_BACKEND=embedded $(BIN)/python -m pytest
-	@TEST_BACKEND=production $(BIN)/python -m pytest
+	@status=0; for backend in embedded production; do \
+		TEST_BACKEND=$$backend $(BIN)/python -m pytest || status=1; \
+	done; exit $$status
 
 lint: .venv/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@SECRET_KEY=for-reading-the-settings-only $(BIN)/mypy
+	@SECRET_KEY=only-to-read-the-settings $(BIN)/mypy
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Tenfold needs Python 3.12 or later: install it, or name one, as in make PYTHON=/usr/bin/python3.13" >&2; exit 1; }
