@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import connections
-from django.db.models import BooleanField, F, FloatField, Func, QuerySet, Subquery
+from django.db.models import F, FloatField, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 if TYPE_CHECKING:
@@ -18,20 +18,9 @@ type Caller = PermissionsMixin | AnonymousUser
 # Past this many hits a rank says little, and sorting them all is what makes searches slow.
 SEARCH_HITS = 1_000
 
-
-class IsActive(Func):
-    """`status = 'active'`, written into the SQL as it stands in the partial indexes.
-
-    As a parameter its value isn't known while the query is planned, so no partial index would serve it (SQLite
-    always, PostgreSQL in a prepared statement's generic plan). SQLite also takes any equality for rare, reads all
-    active rows by status and sorts them, unless it is told that most rows are active.
-    """
-
-    template = "%(expressions)s = 'active'"
-    output_field = BooleanField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        return self.as_sql(compiler, connection, template=f"likelihood({self.template}, 0.9)", **options)
+# Written into the SQL as it stands in the partial indexes: a parameter's value isn't known while the query is
+# planned, so no partial index would serve it (SQLite always, PostgreSQL in a generic plan).
+ACTIVE = RawSQL("'active'", ())
 
 
 class ProductQuerySet(QuerySet["Product"]):
@@ -42,7 +31,7 @@ class ProductQuerySet(QuerySet["Product"]):
         return self.only_active()
 
     def only_active(self) -> Self:
-        return self.filter(IsActive("status"))
+        return self.filter(status=ACTIVE)
 
     def of_brand(self, slug: str) -> Self:
         # A subselect: a join to the brand would sort the whole brand instead of reading its index in order.
@@ -67,7 +56,7 @@ class VariantQuerySet(QuerySet["Variant"]):
         # 404 rather than 403 for the variants of a draft: a refusal would tell that it exists.
         if caller.has_perm("catalog.view_product"):
             return self.all()
-        return self.filter(IsActive("product__status"))
+        return self.filter(product__status=ACTIVE)
 
 
 class StockQuerySet(QuerySet["Stock"]):
