@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connections
 from rest_framework.test import APIClient
 
@@ -23,6 +24,12 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 def cheap_passwords(settings: Any) -> None:
     """Django's own hasher takes 1.5 million rounds, a third of a second a user."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """A test that is rolled back commits nothing, so it moves no generation either."""
+    cache.clear()
 
 
 @pytest.fixture

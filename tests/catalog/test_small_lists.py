@@ -14,9 +14,7 @@ from tests.factories import make_brand, make_category
 URL = "/api/v1/brands/"
 
 
-@pytest.fixture(autouse=True)
-def needs_a_trusted_cache(db: None, settings: Any) -> None:
-    move_generations("brands", "categories")
+pytestmark = pytest.mark.django_db
 
 
 def test_brands_come_in_order_with_their_count(client: APIClient) -> None:
