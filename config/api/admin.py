@@ -93,7 +93,8 @@ class Site(UnfoldAdminSite):
         """
         term = request.GET.get("s", "").strip().lower()
         found = self._search_apps(self.get_app_list(request), term) if term else []
-        context = {"results": Paginator(found, 100).page(1), "search_term": term, "page_counter": 0}
+        pages = Paginator(found, 100)
+        context = {"results": pages.page(1), "page_obj": pages, "page_counter": 0, "search_term": term}
         template = "unfold/helpers/command_results.html"
         return TemplateResponse(request, template, context, headers={"HX-Trigger": "search"})
 
