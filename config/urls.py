@@ -11,6 +11,7 @@ from config.health import show_alive, show_ready
 api: list[URLPattern | URLResolver] = [
     path("", Root.as_view(), name="root"),
     path("", include("catalog.urls")),
+    path("exports/", include("exports.urls")),
     path("auth/session/", include("rest_framework.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

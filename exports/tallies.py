@@ -1,0 +1,20 @@
+"""What an export has written so far: rows, bytes, their SHA-256, the last id."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Tally:
+    """`size` is in bytes, before any compression and without an end line; `last_id` is where a next export goes on."""
+
+    last_id: int = 0
+    rows: int = 0
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, piece: bytes, rows: int = 0) -> None:
+        self.rows += rows
+        self.size += len(piece)
+        self.digest.update(piece)
