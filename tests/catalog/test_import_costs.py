@@ -1,5 +1,6 @@
 """What an import costs: queries a batch, memory a file, and writes only where something differs."""
 
+import gc
 import tracemalloc
 from io import BytesIO
 from unittest.mock import patch
@@ -101,12 +102,13 @@ def test_memory_does_not_grow_with_the_file() -> None:
 def test_memory_does_not_grow_while_rows_are_written() -> None:
     peaks = []
     tracemalloc.start()
-    for _ in ImportRun(open_source(BytesIO(make_rows(6_000)), "file.csv"), dry_run=True).take_steps():
+    for _ in ImportRun(open_source(BytesIO(make_rows(4_000)), "file.csv"), dry_run=True).take_steps():
+        gc.collect()  # psycopg leaves cycles, 1.6 MB a batch, which Python collects every few batches
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
     tracemalloc.stop()
     # The first batch also loads what is loaded once.
-    assert max(peaks[3:]) <= peaks[1] * 1.1
+    assert max(peaks[2:]) <= peaks[1] * 1.1
 
 
 def test_reasons_are_kept_up_to_a_thousand_and_all_are_counted() -> None:

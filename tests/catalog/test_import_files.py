@@ -5,11 +5,15 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
+from catalog.imports import runs
+from catalog.management.commands import import_products
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from tests.factories import make_product
 
@@ -436,3 +440,21 @@ def test_the_summary_names_the_refused_lines_and_the_command_ends_with_one(tmp_p
         call_command("import_products", str(file), stdout=out, stderr=StringIO())
     assert caught.value.returncode == 1
     assert "line 2, A: price: 'x' is not a number" in out.getvalue()
+
+
+def test_without_a_terminal_progress_is_plain_lines_beside_the_json(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("sku,title,price\nA,Lamp,1\n")
+    out, aside = StringIO(), StringIO()
+    with patch.object(import_products, "LINE_SECONDS", 0):
+        call_command("import_products", str(file), json=True, stdout=out, stderr=aside)
+    assert aside.getvalue().startswith("1 rows, ")
+    assert json.loads(out.getvalue())["products"]["created"] == 1
+
+
+def test_a_database_that_gives_up_ends_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("sku,title,price\nA,Lamp,1\n")
+    lost = patch.object(runs, "import_batch", side_effect=OperationalError("the connection is lost\nDETAIL"))
+    with lost, pytest.raises(CommandError, match=r"the database gave up \(the connection is lost\); whole batches"):
+        call_command("import_products", str(file), stderr=StringIO())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -71,6 +72,11 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=BAD_FILE) from None
         except KeyboardInterrupt:
             raise CommandError("stopped; whole batches are in, and the same command goes on from there") from None
+        except DatabaseError as error:
+            reason = str(error).partition("\n")[0]
+            raise CommandError(
+                f"the database gave up ({reason}); whole batches are in: import the file again"
+            ) from error
         except OSError as error:
             raise CommandError(f"{path} can't be read: {error.strerror or error}", returncode=BAD_FILE) from None
         if options["json"]:
