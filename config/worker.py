@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +50,7 @@ class Heartbeat(threading.Thread):
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)
 
-    def write(self, what: str, change: Any) -> None:
+    def write(self, what: str, change: Callable[[], object]) -> None:
         """A database that is away must not end the beat: it may be back by the next one."""
         try:
             change()

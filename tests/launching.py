@@ -96,7 +96,7 @@ def launch(*arguments: str, **variables: str) -> Iterator[Launched]:
 @contextmanager
 def launch_server(*arguments: str, **variables: str) -> Iterator[tuple[str, Launched]]:
     """The address of a server that answers, and its process."""
-    port = str(free_port())
-    with launch("-m", "config.server", *arguments, PORT=port, **variables) as launched:
+    variables.setdefault("PORT", str(free_port()))
+    with launch("-m", "config.server", *arguments, **variables) as launched:
         launched.wait_for("serves on")
-        yield f"http://127.0.0.1:{port}", launched
+        yield f"http://127.0.0.1:{variables['PORT']}", launched

@@ -1,6 +1,6 @@
 """How it starts and ends: the commands of the Makefile as real processes."""
 
-import itertools
+import csv
 import json
 import os
 import re
@@ -9,19 +9,20 @@ import signal
 import socket
 import stat
 import subprocess
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.test import Client
 
 from accounts.models import AuthToken, User
-from catalog.models import Product
 from config.dotenv import add_secret_key
 from config.management.commands import welcome
-from tests.factories import make_brand, make_product
 from tests.launching import ROOT, launch, launch_server, run_command
+from tests.services import free_port
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,58 @@ def test_a_host_that_is_not_ours_is_one_sentence() -> None:
     assert done.stderr.count("\n") == 1
 
 
+# -- services that are away or hang -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hung_port() -> Iterator[int]:
+    """Takes every connection and never says a word, as a server that is stopped or swaps does."""
+    with socket.socket() as hung:
+        hung.bind(("127.0.0.1", 0))
+        hung.listen()
+        yield hung.getsockname()[1]
+
+
+def read_ready(url: str) -> tuple[int, dict[str, str], float]:
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
+            status, report = answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            status, report = error.code, json.load(error)
+    return status, report, time.monotonic() - began
+
+
+def test_a_database_that_hangs_is_a_503_within_seconds(hung_port: int) -> None:
+    with launch_server(DATABASE_URL=f"postgres://shop@127.0.0.1:{hung_port}/shop") as (url, launched):
+        status, report, seconds = read_ready(url)
+        assert (status, report) == (503, {"status": "unavailable", "database": "no answer within 2 s"})
+        assert seconds < 5
+        # The process itself lives, and the question that hangs doesn't hold up its end.
+        assert json.loads(read_url(f"{url}/livez")) == {"status": "ok"}
+        assert launched.stop() == 0
+
+
+def test_a_database_that_is_away_is_a_503_at_once() -> None:
+    with launch_server(DATABASE_URL=f"postgres://shop@127.0.0.1:{free_port()}/shop") as (url, _):
+        status, report, seconds = read_ready(url)
+    assert (status, report["status"], report["database"]) == (503, "unavailable", "down (OperationalError)")
+    assert seconds < 2
+
+
+def test_a_redis_that_hangs_only_degrades(database: str, hung_port: int) -> None:
+    services = {"DATABASE_URL": database, "REDIS_URL": f"redis://127.0.0.1:{hung_port}/0"}
+    # With Redis comes an app whose permissions are a migration.
+    assert run_command("manage.py", "migrate", "-v0", **services).returncode == 0
+    with launch_server(**services) as (url, _):
+        status, report, seconds = read_ready(url)
+        assert (status, report["status"], report["database"]) == (200, "degraded", "ok")
+        assert report["cache"].startswith("down (")
+        assert seconds < 2
+        assert json.loads(read_url(f"{url}/api/v1/products/"))["results"] == []
+
+
 # -- make -------------------------------------------------------------------------------------------------------
 
 
@@ -215,37 +268,6 @@ def test_a_password_that_was_changed_is_not_set_back(tmp_path: Path) -> None:
     assert User.objects.get().check_password("my own")
 
 
-@pytest.mark.django_db
-def test_the_printed_curl_lines_are_requests_that_work(tmp_path: Path) -> None:
-    product = make_product(brand=make_brand("Nordholm"))
-    login = welcome.find_login(tmp_path / ".demo")
-    listing, change, export = (
-        read_curl(line) for line in welcome.write_examples("http://testserver/api/v1", login.token)
-    )
-    client = Client()
-    rows = client.get(listing["url"]).json()["results"]
-    assert [(row["id"], row["brand"]["slug"]) for row in rows] == [(product.pk, "nordholm")]
-    changed = client.patch(change["url"], change["data"], content_type="application/json", headers=change["headers"])
-    assert changed.status_code == 200
-    assert changed.json()["rating"] == "4.50"
-    exported = client.get(export["url"], headers=export["headers"])
-    assert exported.status_code == 200
-    assert b"".join(exported).count(b"\n") == Product.objects.count() + 1
-
-
-def read_curl(line: str) -> dict[str, object]:
-    """What curl would send: the address, the headers and the body of a pasted line."""
-    words = subprocess.run(
-        ["sh", "-c", f'curl() {{ printf "%s\\n" "$@"; }}; {line}'], capture_output=True, text=True, check=True
-    )
-    arguments = words.stdout.splitlines()
-    pairs = list(itertools.pairwise(arguments))
-    headers = dict(value.split(": ", 1) for option, value in pairs if option == "-H")
-    data = next((value for option, value in pairs if option == "-d"), "")
-    url = next(word for word in arguments if word.startswith("http"))
-    return {"url": url, "headers": headers, "data": data}
-
-
 def test_files_of_make_run_are_not_in_git() -> None:
     ignored = (settings.BASE_DIR / ".gitignore").read_text().splitlines()
     assert {".env", ".demo", ".venv/"} <= set(ignored)
@@ -258,24 +280,43 @@ def test_the_locks_name_no_package_host() -> None:
         assert "--index-url" not in text
 
 
+def prepare(folder: Path, **variables: str) -> str:
+    """What `make run` prints before it serves, with its hidden files in `folder`."""
+    code = (
+        "import django; from pathlib import Path; from django.conf import settings;"
+        f" settings.BASE_DIR = Path({str(folder)!r}); django.setup();"
+        " from django.core.management import call_command; call_command('prepare', products=25)"
+    )
+    done = run_command("-c", code, DJANGO_SETTINGS_MODULE="config.settings", **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_prepare_fills_a_fresh_database_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shop.sqlite3'}"
-    count = "import django; django.setup(); from catalog.models import Product; print(Product.objects.count())"
-
-    def prepare() -> str:
-        code = (
-            "import sys, django; from pathlib import Path; from django.conf import settings;"
-            f" settings.BASE_DIR = Path({str(tmp_path)!r}); django.setup();"
-            " from django.core.management import call_command; call_command('prepare', products=25)"
-        )
-        done = run_command("-c", code, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    first, second = prepare(), prepare()
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"}
+    first, second = prepare(tmp_path, **variables), prepare(tmp_path, **variables)
     assert "25 demo products added" in first
-    assert "Nothing to do" in second
+    assert "Nothing to do: the catalogue has 25 demo products already" in second
     # The same login, token and lines.
-    assert first.partition("Start page")[2] == second.partition("Start page")[2]
-    done = run_command("-c", count, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
-    assert done.stdout == "25\n"
+    assert first.partition("Start page")[2] == second.partition("Start page")[2] != ""
+
+
+def test_the_printed_curl_lines_work_as_pasted(tmp_path: Path, database: str) -> None:
+    variables = {"DATABASE_URL": database, "PORT": str(free_port())}
+    listing, change, export = (line for line in prepare(tmp_path, **variables).splitlines() if line.startswith("curl "))
+    with launch_server(**variables):
+        rows = json.loads(paste_curl(listing, tmp_path))["results"]
+        changed = json.loads(paste_curl(change, tmp_path))
+        paste_curl(export, tmp_path)
+    assert rows
+    assert all(row["in_stock"] and row["brand"]["slug"] and "images" in row for row in rows)
+    assert changed["rating"] == "4.50"
+    with (tmp_path / "products.csv").open() as file:
+        assert sum(1 for _ in csv.DictReader(file)) == 25
+
+
+def paste_curl(line: str, folder: Path) -> str:
+    if not shutil.which("curl"):
+        pytest.skip("no curl on this machine")
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
