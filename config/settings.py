@@ -1,5 +1,6 @@
 """Every setting, in the order in which a request meets it; what the environment may change is read by env.py."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -255,13 +256,16 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Tenfold",
     "SITE_SUBHEADER": "Product catalogue",
     "SITE_SYMBOL": "inventory_2",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"/{STATIC_URL}tenfold/icon.svg"}],
     "SITE_URL": "/",
     "SIDEBAR": {"navigation": "config.api.admin.list_sidebar"},
 }
 
 # -- development only -------------------------------------------------------------------------------------------
 
-if DEBUG:
+# Among the development dependencies only, and its absence stops nothing.
+DEBUG_TOOLBAR = DEBUG and find_spec("debug_toolbar") is not None
+if DEBUG_TOOLBAR:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(2, "debug_toolbar.middleware.DebugToolbarMiddleware")
     INTERNAL_IPS = ["127.0.0.1"]

@@ -11,7 +11,6 @@ from django.core.management import call_command
 from rest_framework.exceptions import APIException
 from rest_framework.test import APIClient
 
-import config.api.error_handler
 from catalog import views
 from catalog.filters import ProductFilters
 from config import env
