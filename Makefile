@@ -2,8 +2,10 @@
 
 BIN := .venv/bin
 
-# The machine's own Pythons, best first: a version manager's `python3` may be an old one, or fail.
-PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14; do \
+# The machine's own Pythons, best first: a version manager's `python3` may be an old one, or fail
+# because .python-version names one that it hasn't installed; then what it has installed will do.
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/python3 \
+	$(wildcard $(HOME)/.pyenv/versions/3.1[2-9]*/bin/python3); do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
 # The lock files name no host; hashes make whatever an index answers safe.
