@@ -64,13 +64,25 @@ def test_rows_that_stay_are_seen_once_while_others_come_and_go(client: APIClient
     assert read_ids(second) == [product.pk for product in reversed(products)][10:20]
 
 
-def test_a_page_whose_rows_are_gone_still_leads_back(client: APIClient) -> None:
+@pytest.mark.parametrize("ordering", ["-created_at", "created_at"])
+def test_a_page_whose_rows_are_gone_still_leads_back(ordering: str, client: APIClient) -> None:
     make_rows(20)
-    first = client.get(f"{URL}?page_size=10").json()
+    first = client.get(f"{URL}?page_size=10&ordering={ordering}").json()
     Product.objects.exclude(pk__in=read_ids(first)).delete()
     empty = client.get(first["next"]).json()
     assert (empty["results"], empty["next"]) == ([], None)
     assert read_ids(client.get(empty["previous"]).json()) == read_ids(first)
+
+
+@pytest.mark.parametrize("ordering", ["-created_at", "created_at"])
+def test_a_page_before_which_all_is_gone_still_leads_on(ordering: str, client: APIClient) -> None:
+    make_rows(20)
+    first = client.get(f"{URL}?page_size=10&ordering={ordering}").json()
+    second = client.get(first["next"]).json()
+    Product.objects.filter(pk__in=read_ids(first)).delete()
+    empty = client.get(second["previous"]).json()
+    assert (empty["results"], empty["previous"]) == ([], None)
+    assert read_ids(client.get(empty["next"]).json()) == read_ids(second)
 
 
 def test_links_are_in_the_header_too(client: APIClient) -> None:
