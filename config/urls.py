@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from config.api.root import Root
 from config.health import show_alive, show_ready
+from config.home import show_home
 
 api: list[URLPattern | URLResolver] = [
     path("", Root.as_view(), name="root"),
@@ -20,12 +21,13 @@ api: list[URLPattern | URLResolver] = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(api)),
+    path("", show_home, name="home"),
     path("admin/", admin.site.urls),
     path("livez", show_alive),
     path("readyz", show_ready),
 ]
 
-if settings.DEBUG:
+if settings.DEBUG_TOOLBAR:
     from debug_toolbar.toolbar import debug_toolbar_urls
 
     urlpatterns += debug_toolbar_urls()

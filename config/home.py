@@ -1,0 +1,154 @@
+"""The start page, `/`: what Tenfold is, where everything lies, figures of the catalogue at hand.
+
+Every figure is bounded, so the page costs the same at a thousand and at ten million products; the figures are kept
+until the catalogue changes, and for a minute at the most.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.models import Count, Max, Min, Model, Q
+from django.db.models.functions import Left
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from catalog.models import Brand, Category, Product, Variant
+from config.api.caching import read_generations, read_or_fill
+from config.api.counting import BOUND, count_at_most, estimate_rows
+
+RESOURCES = ("products", "brands", "categories")
+TABLES: dict[str, type[Model]] = {
+    "Products": Product,
+    "Variants": Variant,
+    "Brands": Brand,
+    "Categories": Category,
+}
+# The chart reads this many products at the most, in stripes over the whole table: those that came last may all
+# be of one category.
+SAMPLE = 5_000
+STRIPES = 20
+BARS = 8
+# Ten digits of Category.path are the root's.
+ROOT_DIGITS = 10
+
+type Figures = dict[str, Any]
+
+
+@require_safe
+def show_home(request: HttpRequest) -> HttpResponse:
+    figures = read_figures()
+    base = request.build_absolute_uri("/").rstrip("/")
+    context = figures | {"links": list_links(), "examples": list_examples(base, figures)}
+    response = render(request, "home.html", context)
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+def list_links() -> list[tuple[str, str, str]]:
+    """`(address, name, what is there)`."""
+    return [
+        (reverse("root"), "Browsable API", "Walk through lists, filters and forms in this browser."),
+        (reverse("docs"), "Documents", "Every endpoint, tried out on the page (Swagger UI)."),
+        (reverse("redoc"), "Reference", "The same, made for reading (ReDoc)."),
+        (reverse("schema"), "OpenAPI 3.1", "The schema that programs and generators read."),
+        (reverse("admin:index"), "Admin", "Products, stock, orders and users, for staff."),
+        ("/readyz", "Readiness", "Database, migrations, cache and worker, as probes see them."),
+    ]
+
+
+def list_examples(base: str, figures: Figures) -> list[str]:
+    """Three commands to paste; the category is the catalogue's own."""
+    slugs = [bar["slug"] for bar in figures["bars"] if bar["slug"]]
+    narrowed = f"category={slugs[0]}&ordering=price" if slugs else "in_stock=true&ordering=price"
+    return [
+        f"curl '{base}/api/v1/products/?page_size=3&expand=brand,images'",
+        f"curl '{base}/api/v1/products/?{narrowed}&page=1'",
+        f"curl -H 'Authorization: Token …' '{base}/api/v1/exports/products.ndjson' -o products.ndjson",
+    ]
+
+
+# -- figures -----------------------------------------------------------------------------------------------------
+
+
+def read_figures() -> Figures:
+    stamp = read_generations(RESOURCES)
+    if stamp is None:
+        return collect_figures()
+    body, _ = read_or_fill("home", stamp, lambda: orjson.dumps(collect_figures()))
+    figures: Figures = orjson.loads(body or b"{}")
+    return figures
+
+
+def collect_figures() -> Figures:
+    """`{"counts": [{"name": "Products", "text": "about 1,000,000"}, …], "bars": […], "sampled": 5000, "empty": …}`."""
+    counts = [{"name": name, "text": describe_size(model)} for name, model in TABLES.items()]
+    bars = list_bars()
+    sampled = sum(bar["number"] for bar in bars)
+    return {"counts": counts, "bars": bars, "sampled": sampled, "empty": counts[0]["text"] == "0"}
+
+
+def describe_size(model: type[Model]) -> str:
+    """Exact up to 10,000 rows, past it a guess of three figures."""
+    rows = model._default_manager.all()
+    number = count_at_most(rows, BOUND)
+    if number <= BOUND:
+        return f"{number:,}"
+    # SQLite has no estimate; its greatest key is one look-up and counts deleted rows too.
+    guess = estimate_rows(rows)[0] if connection.vendor == "postgresql" else rows.aggregate(most=Max("pk"))["most"]
+    # The planner knows nothing of rows that came since the last ANALYZE.
+    return f"about {round_to_three(guess):,}" if guess > BOUND else f"more than {BOUND:,}"
+
+
+def round_to_three(number: int) -> int:
+    return round(number, 3 - len(str(number)))
+
+
+@dataclass
+class Bar:
+    """One top-level category's share of the products that were looked at."""
+
+    name: str
+    slug: str
+    number: int
+
+    def as_dict(self, most: int, total: int) -> dict[str, Any]:
+        width, percent = round(100 * self.number / most, 1), round(100 * self.number / total)
+        return {"name": self.name, "slug": self.slug, "number": self.number, "width": width, "percent": percent}
+
+
+def list_bars() -> list[dict[str, Any]]:
+    """The largest top-level categories first, what is left over last."""
+    shares = count_by_root()
+    roots = {row.pk: row for row in Category.objects.filter(pk__in=[key for key in shares if key])}
+    bars = [Bar(roots[key].name, roots[key].slug, number) for key, number in shares.items() if key in roots]
+    first, rest = bars[:BARS], sum(shares.values()) - sum(bar.number for bar in bars[:BARS])
+    first += [Bar("Everything else", "", rest)] if rest else []
+    most, total = max((bar.number for bar in first), default=1), sum(shares.values())
+    return [bar.as_dict(most, total) for bar in first]
+
+
+def count_by_root() -> dict[int | None, int]:
+    """Active products of the sample by the id of their top-level category, the most first; two queries."""
+    sample = choose_sample()
+    if sample is None:
+        return {}
+    rows = Product.objects.only_active().filter(sample).values(root=Left("category__path", ROOT_DIGITS))
+    counted = rows.annotate(number=Count("pk")).order_by("-number", "root").values_list("root", "number")
+    return {int(root) if root else None: number for root, number in counted}
+
+
+def choose_sample() -> Q | None:
+    """Ranges of keys that hold SAMPLE products at the most; None where there are no products."""
+    ends = Product.objects.aggregate(low=Min("pk"), high=Max("pk"))
+    low, high = ends["low"], ends["high"]
+    if low is None or high - low < SAMPLE:
+        return Q(pk__range=(low, high)) if low is not None else None
+    step, width = (high - low + 1) / STRIPES, SAMPLE // STRIPES
+    starts = [low + int(step * number) for number in range(STRIPES)]
+    return reduce(or_, [Q(pk__range=(start, start + width - 1)) for start in starts])
