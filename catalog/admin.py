@@ -19,7 +19,7 @@ from unfold.forms import PaginationInlineFormSet
 
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet, find_words
-from config.api.admin import BoundedAdmin, show_picture
+from config.api.admin import BoundedAdmin, show_picture, show_unbroken
 from config.api.caching import move_generations
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
@@ -302,13 +302,13 @@ class ProductAdmin(BoundedAdmin):
     form = ProductForm
     inlines = (VariantInline, ImageInline, TextInline)
     actions = ("publish", "archive", "delete_selected")
-    list_display = ("picture", "sku", "title", "brand", "amount", "state", "in_stock", "created", "updated")
-    list_display_links = ("sku", "title")
+    list_display = ("picture", "code", "title", "brand", "amount", "state", "in_stock", "created", "updated")
+    list_display_links = ("code", "title")
     list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
     list_select_related = ("brand",)
     # Index-served for all products, for a status, a brand and a category alike.
     ordering = ("-created_at", "-pk")
-    sortable_by = ("sku", "created", "updated")
+    sortable_by = ("code", "created", "updated")
     search_fields = ("sku__exact",)
     search_help_text = "SKU, or words of title, brand and description"
     # Not raw ids: a person knows the name. The search behind them is bounded like every list.
@@ -331,9 +331,13 @@ class ProductAdmin(BoundedAdmin):
     def large_picture(self, product: Product) -> SafeString | str:
         return show_picture(product.image_url, product.title, size=160)
 
+    @admin.display(description="SKU", ordering="sku")
+    def code(self, product: Product) -> str:
+        return show_unbroken(product.sku)
+
     @admin.display(description="price")
     def amount(self, product: Product) -> str:
-        return f"{product.price} {product.currency}"
+        return show_unbroken(f"{product.price} {product.currency}")
 
     @display(description="status", label={"Active": "success", "Draft": "info", "Archived": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, product: Product) -> str:
@@ -341,11 +345,11 @@ class ProductAdmin(BoundedAdmin):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, product: Product) -> str:
-        return f"{product.created_at:%Y-%m-%d %H:%M}"
+        return show_unbroken(f"{product.created_at:%Y-%m-%d %H:%M}")
 
     @admin.display(description="updated", ordering="updated_at")
     def updated(self, product: Product) -> str:
-        return f"{product.updated_at:%Y-%m-%d %H:%M}"
+        return show_unbroken(f"{product.updated_at:%Y-%m-%d %H:%M}")
 
     def view_on_site(self, product: Product) -> str:
         return reverse("product-detail", args=(product.pk,))

@@ -4,6 +4,7 @@ No COUNT runs past 10,000 rows, no select box lists a table, an order is an inde
 name is refused with a sentence before the database would refuse it at COMMIT.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, reduce
 from operator import or_
@@ -91,10 +92,12 @@ class Site(UnfoldAdminSite):
 
         unfold keeps its results in the cache as pickles, which our cache refuses: unpickling runs code.
         """
+        began = time.perf_counter()
         term = request.GET.get("s", "").strip().lower()
         found = self._search_apps(self.get_app_list(request), term) if term else []
         pages = Paginator(found, 100)
         context = {"results": pages.page(1), "page_obj": pages, "page_counter": 0, "search_term": term}
+        context["execution_time"] = time.perf_counter() - began
         template = "unfold/helpers/command_results.html"
         return TemplateResponse(request, template, context, headers={"HX-Trigger": "search"})
 
@@ -106,7 +109,8 @@ def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": app["name"], "separator": True, "items": [link_table(table) for table in app["models"]]}
         for app in admin.site.get_app_list(request)
     ]
-    elsewhere = [{"title": title, "link": link, "icon": icon} for title, link, icon in ways]
+    # unfold marks a link as active where it is part of the path, as "/" always is.
+    elsewhere = [{"title": title, "link": link, "icon": icon, "active": False} for title, link, icon in ways]
     return [*apps, {"title": "Elsewhere", "separator": True, "items": elsewhere}]
 
 
@@ -279,6 +283,11 @@ def count_related(rows: Sequence[Model], ways: Sequence[Any]) -> Iterator[tuple[
         number = count_at_most(found, BOUND)
         if number:
             yield model, number if number <= BOUND else OrMore(BOUND)
+
+
+def show_unbroken(text: str) -> SafeString:
+    """A value that reads badly on two lines: a SKU, a price, a time."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def show_picture(url: str, alt: str, size: int = 40) -> SafeString | str:

@@ -26,7 +26,11 @@ from tests.factories import make_brand, make_category, make_product
 pytestmark = pytest.mark.django_db
 
 PRODUCTS = "/admin/catalog/product/"
-MODELS = [*apps.get_app_config("catalog").get_models(), *apps.get_app_config("accounts").get_models()]
+MODELS = [
+    model
+    for label in ("catalog", "accounts", "django_tasks_database")
+    for model in apps.get_app_config(label).get_models()
+]
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Admin pages for the tables of packages that bring an unbounded page of their own."""
+
+from django.contrib import admin
+from django_tasks_db.models import DBTaskResult
+
+from config.api.admin import ReadOnlyAdmin
+
+admin.site.unregister(DBTaskResult)
+
+
+@admin.register(DBTaskResult)
+class TaskAdmin(ReadOnlyAdmin):
+    """What the worker did. The package's own page counts the table and lists the distinct queues of all its rows."""
+
+    list_display = ("task_path", "status", "enqueued_at", "started_at", "finished_at")
+    list_filter = ("status",)
+    ordering = ("-enqueued_at", "-pk")
+    search_fields = ("task_path__exact",)
+    search_help_text = "The task's whole dotted path"
