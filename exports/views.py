@@ -1,7 +1,6 @@
 """A signed-in caller's request in, a streamed file out; whatever is wrong with the request is said before it begins."""
 
 from collections.abc import Iterable
-from contextvars import copy_context
 from typing import ClassVar
 
 from django.http import StreamingHttpResponse
@@ -24,8 +23,9 @@ from config.api.projection import Selection
 from config.api.renderers import JSONRenderer, Negotiation
 from config.api.viewsets import ShapedViewSet
 from exports.encoders import CsvEncoder, Encoder, NdjsonEncoder, list_columns
+from exports.hangups import Line
 from exports.rows import Source
-from exports.streams import ContextStream, accepts_gzip, compress_chunks, record_stream, stream_rows
+from exports.streams import Body, accepts_gzip, compress_chunks, record_stream, stream_rows
 from exports.tallies import Tally
 
 GREATEST_AFTER = 10**12 - 1
@@ -75,8 +75,8 @@ class ProductStream(ShapedViewSet):
         chunks = stream_rows(source, self.build_encoder(source.selection), tally)
         if self.is_compressed:
             chunks = compress_chunks(chunks)
-        # The request's context is copied now: it ends before the server asks for the first chunk.
-        return self.respond(ContextStream(record_stream(chunks, tally, self.find_name()), copy_context()))
+        line = Line(int(request.META["SERVER_PORT"]))
+        return self.respond(Body(record_stream(chunks, tally, self.find_name()), line))
 
     def describe(self, request: Request) -> StreamingHttpResponse:
         """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""

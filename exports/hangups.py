@@ -1,0 +1,96 @@
+"""A port and a number of bytes in, the connection that got them cut: for a server that ends a failed body cleanly.
+
+granian 2.8 swallows what a WSGI iterable raises and then writes the terminating chunk, so half a CSV would pass for
+a whole one. It tells nobody which socket is whose. But the kernel counts what each of them was given, and only
+the failed stream's has been given just its bytes. Linux only: elsewhere nothing is found, and nothing is cut.
+"""
+
+import fcntl
+import os
+import socket
+import stat
+import struct
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+OWN_FILES = Path("/proc/self/fd")
+
+# tcpi_bytes_acked in Linux's struct tcp_info, since 4.1.
+ACKED = struct.Struct("@120xQ")
+
+# Status line and headers, and the frames of the chunks, are on top of the body; ours are some 900 bytes.
+HEAD_BYTES = 4096
+# Frame of a chunk: its length in hexadecimal and two line ends.
+FRAME_BYTES = 12
+
+# granian's queue and hyper's buffer, which hold back what a slow client hasn't taken: four chunks, generously.
+HELD_BYTES = 2 * 1024 * 1024
+# How long what is held back may take to reach the kernel; a thread waits meanwhile, as it would in sending.
+WAIT_SECONDS = 5.0
+
+
+class Line:
+    """The connection of the request at hand, known by what is written to it from now on."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.before = {inode: count_written(found) for inode, found in find_sockets(port)}
+        self.size = self.chunks = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self.chunks += 1
+
+    def cut(self) -> int:
+        """Shut the connection down once it has been given all that was added; how many fitted, 1 as a rule."""
+        end = time.monotonic() + (WAIT_SECONDS if self.before else 0)
+        while not (number := self.shut_down(self.size)) and time.monotonic() < end:
+            time.sleep(0.01)  # the server's own threads write; nothing tells when
+        return number or self.shut_down(max(1, self.size - HELD_BYTES))
+
+    def shut_down(self, least: int) -> int:
+        most = self.size + self.chunks * FRAME_BYTES + HEAD_BYTES
+        number = 0
+        for inode, found in find_sockets(self.port):
+            # One that came later isn't ours.
+            if inode in self.before and least <= count_written(found) - self.before[inode] <= most:
+                found.shutdown(socket.SHUT_RDWR)
+                number += 1
+        return number
+
+
+def find_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
+    """This process's connections on `port`, each with its inode, as duplicates that are closed after their turn."""
+    for name in os.listdir(OWN_FILES) if OWN_FILES.exists() else ():
+        try:
+            # Only sockets are duplicated: to close a duplicate of SQLite's file would drop all its locks.
+            if not stat.S_ISSOCK(os.stat(OWN_FILES / name).st_mode):
+                continue
+            found = socket.socket(fileno=os.dup(int(name)))
+        except OSError:
+            # Closed since it was listed; or a file took its number, and its duplicate stays open, for that reason.
+            continue
+        with closing(found):
+            if is_connection(found, port):
+                yield os.fstat(found.fileno()).st_ino, found
+
+
+def is_connection(found: socket.socket, port: int) -> bool:
+    if found.family not in (socket.AF_INET, socket.AF_INET6) or found.type != socket.SOCK_STREAM:
+        return False
+    try:
+        found.getpeername()
+    except OSError:
+        return False  # it listens, or its client left
+    name: tuple[str, int] = found.getsockname()[:2]
+    return name[1] == port
+
+
+def count_written(found: socket.socket) -> int:
+    """Bytes that the kernel was given: what the client has confirmed and what is still under way."""
+    acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
+    queued: int = struct.unpack("@i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    return acked + queued

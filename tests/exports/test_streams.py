@@ -1,0 +1,304 @@
+"""What a stream costs and what it survives: memory, queries, connections, rows that come and go, a server's end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import AuthToken, User
+from catalog.models import Product
+from catalog.serializers import ProductRead
+from config.api.projection import build_selection
+from exports import streams
+from exports.encoders import NdjsonEncoder, list_columns
+from exports.hangups import Line
+from exports.rows import Source, read_batches
+from exports.streams import join_pieces, stream_rows
+from exports.tallies import Tally
+from tests.exports.conftest import make_many
+from tests.services import free_port, wait_for_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NDJSON = "/api/v1/exports/products.ndjson"
+
+
+def build_source(expand: frozenset[str] = frozenset()) -> Source:
+    return Source(Product.objects.all(), ProductRead, build_selection(ProductRead, expand))
+
+
+def stream_ndjson() -> Iterator[bytes]:
+    source = build_source()
+    return stream_rows(source, NdjsonEncoder(list_columns(ProductRead, source.selection)), Tally())
+
+
+# -- chunks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 1000, 100_000, 1_000_000])
+def test_chunks_are_joined_or_cut_to_one_size(size: int) -> None:
+    pieces = [bytes([number % 251]) * size for number in range(max(3, 1_000_000 // size))]
+    chunks = list(join_pieces(pieces))
+    assert {len(chunk) for chunk in chunks[:-1]} == {streams.CHUNK_BYTES}
+    assert 0 < len(chunks[-1]) <= streams.CHUNK_BYTES
+    assert b"".join(chunks) == b"".join(pieces)
+    assert 128 * 1024 <= streams.CHUNK_BYTES <= 512 * 1024
+
+
+def test_no_chunk_is_empty() -> None:
+    # An empty chunk is the end of a chunked body.
+    assert list(join_pieces([b"", b""])) == []
+    assert list(join_pieces([b"a" * streams.CHUNK_BYTES, b""])) == [b"a" * streams.CHUNK_BYTES]
+
+
+# -- costs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_queries_grow_with_batches_and_not_with_rows(small_batches: int) -> None:
+    expand = frozenset({"brand", "images", "variants.stock"})
+    costs = {}
+    for rows in (0, 1, 2, 3, 7, 10):
+        Product.objects.all().delete()
+        make_many(rows, prefix=f"Q{rows}-")
+        with CaptureQueriesContext(connection) as captured:
+            assert sum(len(batch.rows) for batch in read_batches(build_source())) == rows
+        costs[rows] = len(captured)
+    # 1. the upper bound; then one a batch, the last of them short
+    assert costs == {0: 2, 1: 2, 2: 2, 3: 3, 7: 4, 10: 5}
+    with CaptureQueriesContext(connection) as captured:
+        list(read_batches(build_source(expand)))
+    # the same, with images and variants (which have no stock to look for here) for each of the four batches
+    assert len(captured) == 5 + 4 * 2
+
+
+def measure_peak() -> int:
+    """The greatest memory of an export, in bytes."""
+    tracemalloc.start()
+    try:
+        for _ in stream_ndjson():
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.django_db
+def test_memory_is_the_same_for_ten_times_the_rows() -> None:
+    make_many(500)
+    measure_peak()  # what is built once
+    few = measure_peak()
+    make_many(4500, prefix="M")
+    many = measure_peak()
+    # The body of 5,000 rows is 5 MB.
+    assert many < few * 2, f"{few:,} bytes for 500 rows, {many:,} for 5,000"
+
+
+# -- the connection -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_a_client_reads(small_batches: int) -> None:
+    make_many(7)
+    for _ in read_batches(build_source()):
+        assert not connection.in_atomic_block
+        if connection.vendor == "postgresql":
+            assert connection.connection.info.transaction_status.name == "IDLE"
+        else:
+            assert not connection.connection.in_transaction
+            # A statement that still reads would refuse this.
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_not_to_be_kept_goes_back_after_each_batch(small_batches: int) -> None:
+    make_many(7)
+    kept = connection.settings_dict["CONN_MAX_AGE"]
+    connection.close()
+    # As with DATABASE_POOL, where close() gives it back.
+    connection.settings_dict["CONN_MAX_AGE"] = 0
+    try:
+        for _ in read_batches(build_source()):
+            assert connection.connection is None
+    finally:
+        connection.settings_dict["CONN_MAX_AGE"] = kept
+
+
+@pytest.mark.django_db
+def test_rows_that_stay_come_once_while_others_come_and_go(small_batches: int) -> None:
+    products = make_many(12)
+    seen = []
+    for number, batch in enumerate(read_batches(build_source())):
+        seen += [row["id"] for row in batch.rows]
+        if number == 0:
+            gone = [products[1], products[4], products[11]]
+            Product.objects.filter(pk__in=[product.pk for product in gone]).delete()
+            make_many(5, prefix="late")
+        # Everything that was read or is to be read moves in every other order.
+        Product.objects.update(title=f"Changed {number}")
+    stayed = [product.pk for product in products if product not in gone[1:]]
+    assert seen == stayed
+
+
+# -- a real server ------------------------------------------------------------------------------------------------
+
+
+def find_test_database() -> str:
+    """The test database as a DATABASE_URL."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+@pytest.fixture
+def server(transactional_db: None, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """The port of a granian over the test database, whose third batch fails where `fail` is a file; its log."""
+    port, log = free_port(), tmp_path / "log"
+    # The pool gets to prove that nothing is left in it.
+    environment = os.environ | {
+        "DATABASE_URL": find_test_database(),
+        "DATABASE_POOL": "2" if connection.vendor == "postgresql" else "0",
+        "LOG_LEVEL": "INFO",
+        "FAIL_WHILE": str(tmp_path / "fail"),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--no-ws", "tests.exports.failing:application"],
+            cwd=tmp_path, env=environment, stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            wait_for_port(port)
+            yield port, log
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
+
+
+def ask(port: int, token: str, encoding: str = "identity") -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.sendall(
+        f"GET {NDJSON} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {token}\r\n"
+        f"Accept-Encoding: {encoding}\r\nX-Request-ID: over-the-wire\r\nConnection: close\r\n\r\n".encode()
+    )
+    return client
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    received = bytearray()
+    with closing(client):
+        while block := client.recv(65_536):
+            received += block
+    return bytes(received)
+
+
+def read_log(log: Path, seconds: float = 10) -> dict[str, object]:
+    """The line `export`, once it is written."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for text in log.read_text().splitlines():
+            if text.startswith("{") and json.loads(text)["message"] == "export":
+                found: dict[str, object] = json.loads(text)
+                return found
+        time.sleep(0.05)  # another process writes it
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def token(transactional_db: None) -> str:
+    user = User.objects.create_user("partner@example.com", "partner")
+    return str(AuthToken.objects.create(user)[1])
+
+
+def test_a_whole_export_ends_with_the_terminating_chunk(server: tuple[int, Path], token: str) -> None:
+    make_many(3000)
+    received = read_to_end(ask(server[0], token))
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding: chunked" in head.lower()
+    assert body.endswith(b"\r\n0\r\n\r\n")
+    assert b'{"_end":true,"rows":3000,' in body
+    line = read_log(server[1])
+    assert (line["status"], line["rows"], line["request_id"]) == ("complete", 3000, "over-the-wire")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_export_that_fails_ends_without_the_terminating_chunk(
+    encoding: str, server: tuple[int, Path], token: str, tmp_path: Path
+) -> None:
+    make_many(3000)
+    (tmp_path / "fail").touch()
+    head, _, body = read_to_end(ask(server[0], token, encoding)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert len(body) > 1000
+    assert not body.endswith(b"0\r\n\r\n")
+    line = read_log(server[1])
+    assert (line["status"], line["request_id"]) == ("cut", "over-the-wire")
+    assert "RuntimeError: the third batch is lost" in server[1].read_text()
+
+
+def test_only_the_connection_that_got_the_bytes_is_cut() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ExitStack() as stack:
+        port = listener.getsockname()[1]
+        clients, ends = [], []
+        for _ in range(3):
+            clients.append(stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=5))))
+            ends.append(stack.enter_context(closing(listener.accept()[0])))
+        ends[1].sendall(b"an earlier answer")
+        line = Line(port)
+        for chunk in (b"a" * 40_000, b"b" * 10_000):
+            line.add(chunk)
+        ends[0].sendall(b"x" * 40_000)
+        ends[1].sendall(b"HTTP/1.1 200 OK\r\n" + b"x" * 50_000)
+        assert line.cut() == 1
+        assert read_to_end(clients[1]).endswith(b"x")
+        for end, client in ((ends[0], clients[0]), (ends[2], clients[2])):
+            end.sendall(b"still here")
+            assert client.recv(100_000)
+
+
+def test_clients_that_leave_give_back_threads_and_connections(server: tuple[int, Path], token: str) -> None:
+    make_many(12_000)  # more than sockets and queues hold, so that the server waits
+    for _ in range(4):
+        with closing(ask(server[0], token)) as client:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    line = read_log(server[1])
+    assert (line["status"], line["request_id"]) == ("cut", "over-the-wire")
+    assert b'{"_end":true,"rows":12000,' in read_to_end(ask(server[0], token))
+
+
+def test_a_client_that_reads_nothing_keeps_no_connection(server: tuple[int, Path], token: str) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("the embedded database has no pool")
+    make_many(12_000)
+    with closing(ask(server[0], token)), connection.cursor() as cursor:
+        end = time.monotonic() + 10
+        states: list[str] = ["active"]
+        while "active" in states and time.monotonic() < end:
+            time.sleep(0.2)
+            cursor.execute(
+                "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            states = [state for (state,) in cursor.fetchall()]
+        assert set(states) <= {"idle"}
+    assert settings.DATABASES["default"]["CONN_MAX_AGE"] == 600
+
+
+def test_a_real_token_is_taken(client: APIClient, token: str) -> None:
+    answer = client.get(NDJSON, HTTP_AUTHORIZATION=f"Token {token}")
+    assert answer.status_code == 200
+    assert b"_end" in b"".join(answer)
