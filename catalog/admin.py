@@ -15,11 +15,10 @@ from django.utils.text import slugify
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
-from unfold.forms import PaginationInlineFormSet
 
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet, find_words
-from config.api.admin import BoundedAdmin, show_picture, show_unbroken
+from config.api.admin import BoundedAdmin, ChangedFormSet, RemembersShown, show_picture, show_unbroken
 from config.api.caching import move_generations
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
@@ -157,7 +156,7 @@ class CategoryForm(forms.ModelForm[Category]):
         return values
 
 
-class VariantFormSet(PaginationInlineFormSet):
+class VariantFormSet(ChangedFormSet):
     """Never takes the last variant away: a product without one has no price."""
 
     def clean(self) -> None:
@@ -174,7 +173,7 @@ class VariantFormSet(PaginationInlineFormSet):
 # -- inlines -----------------------------------------------------------------------------------------------------
 
 
-class VariantInline(TabularInline):
+class VariantInline(RemembersShown, TabularInline):
     model = Variant
     form = VariantForm
     formset = VariantFormSet
@@ -203,8 +202,9 @@ class VariantInline(TabularInline):
         return 0 if obj else 1
 
 
-class ImageInline(TabularInline):
+class ImageInline(RemembersShown, TabularInline):
     model = Image
+    formset = ChangedFormSet
     fields = ("picture", "url", "alt", "position")
     readonly_fields = ("picture",)
     extra = 0
@@ -217,29 +217,24 @@ class ImageInline(TabularInline):
         return show_picture(image.url, image.alt, size=56)
 
 
-class TextInline(StackedInline):
+class TextInline(RemembersShown, StackedInline):
     model = ProductText
+    formset = ChangedFormSet
     fields = ("description", "seo_title", "seo_description")
     verbose_name = "texts"
     can_delete = False
     tab = True
 
 
-class StockInline(TabularInline):
+class StockInline(RemembersShown, TabularInline):
     model = Stock
+    formset = ChangedFormSet
     fields = ("location", "on_hand", "reserved")
-    # Sales write it; a page that was opened before one would put the old number back.
+    # Sales write it.
     readonly_fields = ("reserved",)
     extra = 0
     tab = True
     per_page = 20
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        # Compared with what the page showed, not with what the table holds by then: only a number that the
-        # person changed is written.
-        if db_field.name == "on_hand":
-            kwargs["show_hidden_initial"] = True
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------
