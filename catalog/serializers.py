@@ -28,6 +28,9 @@ GREATEST_COUNT = 2**31 - 1
 class RatingField(DecimalField):
     """`"4.50"`, or null for a product that nobody rated, which is stored as 0."""
 
+    # For projection.py.
+    database_expression = "nullif({column}, 0)"
+
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=3, decimal_places=2, **options)
 
@@ -105,9 +108,9 @@ class ProductRead(ModelSerializer[Product]):
     brand = BrandRead(read_only=True, allow_null=True)
     category = CategoryRead(read_only=True, allow_null=True)
     rating = RatingField(read_only=True, allow_null=True)
-    description = CharField(source="text.description", read_only=True)
-    seo_title = CharField(source="text.seo_title", read_only=True)
-    seo_description = CharField(source="text.seo_description", read_only=True)
+    description = CharField(source="text.description", read_only=True, default="")
+    seo_title = CharField(source="text.seo_title", read_only=True, default="")
+    seo_description = CharField(source="text.seo_description", read_only=True, default="")
     images = ImageRead(many=True, read_only=True)
     images_url = HyperlinkedIdentityField(view_name="product-images", lookup_url_kwarg="product")
     variants = VariantRead(many=True, read_only=True)

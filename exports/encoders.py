@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from rest_framework.serializers import BooleanField, DateTimeField, DecimalField, IntegerField
 
-from config.api.projection import ReadSerializer, Selection, find_fields
 from config.api.renderers import write_json
+from config.api.selections import ReadSerializer, Selection, find_fields
 from exports.tallies import Tally
 
 # Never text of a person, so never a formula; `-5.00` in them is a number and stays one.

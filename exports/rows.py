@@ -13,7 +13,8 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 
-from config.api.projection import ReadSerializer, Selection, build_serializer, select_rows
+from config.api.selections import ReadSerializer, Selection
+from config.api.shaping import build_serializer, select_rows
 
 # NDJSON rows a CPU second at 100, 250, 500, 1,000 and 5,000: 8,800, 8,800, 10,000, 10,000, 9,200 (SQLite, 40,000
 # products, one round, nothing expanded). Past 500 only memory grows: with everything expanded a row can be

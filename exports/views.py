@@ -14,13 +14,13 @@ from catalog.filters import ProductFilters
 from catalog.models import Product
 from catalog.querysets import SEARCH_HITS, ProductQuerySet
 from catalog.serializers import ProductRead
-from config.api import projection
+from config.api import selections
 from config.api.counting import count_at_most
 from config.api.errors import InvalidParameter
 from config.api.filtering import FilterBackend
 from config.api.parameters import read_choice, read_names, read_number
-from config.api.projection import Selection
 from config.api.renderers import JSONRenderer, Negotiation
+from config.api.selections import Selection
 from config.api.viewsets import ShapedViewSet
 from exports.encoders import CsvEncoder, Encoder, NdjsonEncoder, list_columns
 from exports.hangups import Line
@@ -63,7 +63,7 @@ class ProductStream(ShapedViewSet):
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        return frozenset({*projection.PARAMETERS, *ProductFilters.base_filters, "after", *self.encoder.parameters})
+        return frozenset({*selections.PARAMETERS, *ProductFilters.base_filters, "after", *self.encoder.parameters})
 
     def get_queryset(self) -> ProductQuerySet:
         return Product.objects.visible_to(self.request.user)

@@ -17,7 +17,7 @@ from config import env
 from config.api.error_handler import CODES
 from config.api.errors import ApiError
 from config.api.pagination import KeysetPagination, PageNumberPagination
-from config.api.projection import PARAMETERS, list_expandable
+from config.api.selections import PARAMETERS, list_expandable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -1,6 +1,7 @@
 """How many rows a queryset has: exactly, up to a bound, or by the planner's guess."""
 
 import json
+from typing import Any
 
 from django.db import connections
 from django.db.models import Model, QuerySet
@@ -19,7 +20,7 @@ def count_rows(rows: QuerySet[Model], way: str) -> Count | None:
             number = count_at_most(rows, BOUND)
             return (BOUND, "gte") if number > BOUND else (number, "eq")
         case "exact":
-            return rows.order_by().count(), "eq"
+            return strip_rows(rows).count(), "eq"
         case "estimated":
             return estimate_rows(rows)
     return None
@@ -27,12 +28,17 @@ def count_rows(rows: QuerySet[Model], way: str) -> Count | None:
 
 def count_at_most(rows: QuerySet[Model], limit: int) -> int:
     """The number of rows, or limit + 1 where there are more: it reads no further (3 ms at 10,000 of 2 M rows)."""
-    return rows.order_by()[: limit + 1].count()
+    return strip_rows(rows)[: limit + 1].count()
 
 
 def estimate_rows(rows: QuerySet[Model]) -> Count:
     """The planner's guess, wrong by any factor after a bulk load; SQLite has none, so it counts."""
     if connections[rows.db].vendor != "postgresql":
-        return rows.order_by().count(), "eq"
-    plan = json.loads(rows.order_by().values("pk").explain(format="json"))
+        return strip_rows(rows).count(), "eq"
+    plan = json.loads(strip_rows(rows).explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"]), "approx"
+
+
+def strip_rows(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Nothing but the keys: neither an order nor a projection is worth its while for a number."""
+    return rows.order_by().values("pk")

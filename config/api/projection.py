@@ -1,208 +1,214 @@
-"""`fields`, `omit` and `expand` in; the columns that are read and the JSON that is written out.
+"""An ordinary read serializer and a selection in, SQL out that makes each row's JSON text in the database.
 
-The grammar, on products:
+Serializers are the cost of a list, not JSON: 50 rows with brand, category and images take DRF's serializers longer
+than everything else together. So the class is compiled, once for each selection, to one SQL expression over the
+row's table: columns, objects over foreign keys and lists over reverse relations as subselects, addresses as text.
+Filters, ordering and pagination stay ordinary querysets. The text that comes back goes into the answer untouched, as
+`orjson.Fragment`; shaping.py, DRF's own way, is the oracle that a property test holds it against.
 
-    fields=id,title             nothing but these (and what `expand` names)
-    omit=attributes             all but these
-    expand=brand,images         objects for slugs, lists beside their URLs; `variants.stock` is the greatest depth
-
-A read serializer is an ordinary one, written out in full: every nested serializer in it may be expanded. Without
-`expand` a nested object is its slug and a nested list is left out. `Meta.detail_only` names what lists leave out.
+What can't be compiled is a NotCompilable, which the system check at start turns into an error that names the
+serializer and the field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import FETCH_RAISE, Model, Prefetch, QuerySet
-from django.http import QueryDict
-from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
-from rest_framework.serializers import Field, ListSerializer, ModelSerializer
+import orjson
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections
+from django.db.models import Model, QuerySet, TextField
+from django.db.models.expressions import RawSQL
+from django.urls import reverse
+from rest_framework import serializers as drf
+from rest_framework.fields import empty
+from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelatedField, SlugRelatedField
 
-from config.api.errors import InvalidParameter, suggest
-from config.api.parameters import read_names
-
-PARAMETERS = ("fields", "omit", "expand")
+from config.api.dialects import DIALECTS, Dialect
+from config.api.selections import ReadSerializer, Selection, find_fields, find_model, find_nested
 
 # A nested list shows its first rows; its URL, which stands beside it, has them all.
 NESTED_ROWS = 20
-GREATEST_DEPTH = 2
-# Django gives a sliced prefetch to a list of its own only, not to the relation's manager.
-SHOWN = "shown_"
 
-type ReadSerializer = type[ModelSerializer[Any]]
+# The name of the compiled column among a row's values.
+COLUMN = "row_json"
+
+# Stands for a row's key while an address is split into what is before and behind it.
+KEY = "123456789012345678"
+
+
+class NotCompilable(TypeError):
+    """A field of a read serializer that has no SQL; the message names both."""
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What an answer holds: names of fields, and for each expanded one what that holds. Hashable: a cache's key."""
+class Projection:
+    """SQL for one row, with a %s for the beginning of each address in it."""
 
-    names: tuple[str, ...]
-    expanded: tuple[tuple[str, Selection], ...] = ()
+    sql: str
+    paths: tuple[str, ...]
 
-    def find(self, name: str) -> Selection | None:
-        return dict(self.expanded).get(name)
-
-
-@cache
-def find_fields(serializer: ReadSerializer) -> Mapping[str, Field[Any, Any, Any, Any]]:
-    """The fields as the class declares them, built once."""
-    return serializer().fields
+    def bind(self, origin: str) -> RawSQL:
+        """The expression for addresses at `origin` (`https://shop.example`, or nothing)."""
+        parameters = [json.dumps(f"{origin}{path}")[:-1] for path in self.paths]
+        return RawSQL(self.sql, parameters, TextField())
 
 
-def find_nested(field: Any) -> ReadSerializer | None:
-    """The class of a nested serializer, be it for one object or for many."""
-    inner = field.child if isinstance(field, ListSerializer) else field
-    return type(inner) if isinstance(inner, ModelSerializer) else None
+def select_json(rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str) -> QuerySet[Any]:
+    """`rows` as tuples of `row_json` and the values that order them, which a cursor needs: one statement a page."""
+    projection = compile_projection(serializer, selection, connections[rows.db].vendor)
+    order = [str(name).lstrip("-").replace("pk", "id") for name in rows.query.order_by]
+    columns = [name for name in order if name not in rows.query.annotations]
+    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *columns, named=True)
 
 
-def find_model(serializer: Any) -> type[Model]:
-    model: type[Model] = serializer.Meta.model
-    return model
+def wrap_json(row: Any) -> orjson.Fragment:
+    """The row's text as it came, which the renderer puts into the answer as it is."""
+    return orjson.Fragment(row.row_json)
 
 
-@cache
-def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> tuple[str, ...]:
-    """Every value that `expand` takes: `brand`, `variants`, `variants.stock`."""
-    paths = []
-    for name, field in find_fields(serializer).items():
-        if nested := find_nested(field):
-            below = list_expandable(nested, depth - 1) if depth > 1 else ()
-            paths += [name, *(f"{name}.{path}" for path in below)]
-    return tuple(paths)
+# The selections that clients ask for are few; ones made up by the thousand push each other out.
+@lru_cache(maxsize=512)
+def compile_projection(serializer: ReadSerializer, selection: Selection, vendor: str) -> Projection:
+    compiler = Compiler(DIALECTS[vendor])
+    table = quote_name(find_model(serializer)._meta.db_table)
+    sql = compiler.write_object(serializer, selection, table)
+    return Projection(sql, tuple(compiler.paths))
 
 
-def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -> Selection:
-    """What the query string asks of `serializer`; InvalidParameter names the word that it doesn't know."""
-    fields, omit, expand = (read_names(query, name) for name in PARAMETERS)
-    _check_words("expand", expand, list_expandable(serializer))
-    for name, words in (("fields", fields), ("omit", omit)):
-        _check_words(name, words, tuple(find_fields(serializer)))
-    selection = build_selection(serializer, frozenset(expand), detail, frozenset(fields), frozenset(omit))
-    if hidden := [name for name in fields if name not in selection.names and name not in omit]:
-        raise InvalidParameter("fields", f"{hidden[0]} is a list that isn't expanded.", f"Add expand={hidden[0]}.")
-    return selection
+def quote_name(name: Any) -> str:
+    return f'"{name}"'
 
 
-def _check_words(parameter: str, words: list[str], known: tuple[str, ...]) -> None:
-    for word in words:
-        if word not in known:
-            raise InvalidParameter(parameter, f"{word!r} is not known here.", suggest(word, known))
+def quote_text(text: str) -> str:
+    """A literal; percent signs are doubled, since the driver looks for placeholders."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
 
-@cache
-def build_selection(
-    serializer: ReadSerializer,
-    expand: frozenset[str] = frozenset(),
-    detail: bool = False,
-    fields: frozenset[str] = frozenset(),
-    omit: frozenset[str] = frozenset(),
-) -> Selection:
-    """Names in the serializer's own order, whatever the order in which they were asked for."""
-    roots = {path.partition(".")[0] for path in expand}
-    left_out = set() if detail else set(getattr(serializer.Meta, "detail_only", ()))
-    names, expanded = [], []
-    for name, field in find_fields(serializer).items():
-        asked = name in fields if fields else name not in left_out
-        if (not asked and name not in roots) or name in omit:
-            continue
-        if name in roots:
-            below = frozenset(path.partition(".")[2] for path in expand if path.startswith(f"{name}."))
-            nested = find_nested(field)
-            assert nested is not None  # only nested serializers are expandable
-            expanded.append((name, build_selection(nested, below)))
-        elif isinstance(field, ListSerializer):
-            continue
-        names.append(name)
-    return Selection(tuple(names), tuple(expanded))
+@dataclass
+class Compiler:
+    """Writes the SQL of one projection; `paths` collects the beginnings of its addresses, in their order."""
+
+    dialect: Dialect
+    paths: list[str] = field(default_factory=list)
+    aliases: int = 0
+
+    def write_object(self, serializer: ReadSerializer, selection: Selection, table: str) -> str:
+        """`{"id":…,"title":…}` of the row at hand in `table`."""
+        parts, opening = [], "{"
+        for name in selection.names:
+            parts += [quote_text(f'{opening}"{name}":'), self.write_member(serializer, selection, name, table)]
+            opening = ","
+        return self.dialect.join([*parts, quote_text("}")]) if parts else quote_text("{}")
+
+    def write_member(self, serializer: ReadSerializer, selection: Selection, name: str, table: str) -> str:
+        member, model = find_fields(serializer)[name], find_model(serializer)
+        below = selection.find(name)
+        nested = find_nested(member)
+        try:
+            if isinstance(member, drf.ListSerializer) and nested and below:
+                return self.write_list(model, member, nested, below, table)
+            if nested and below:
+                return self.write_related(model, member, table, lambda t: self.write_object(nested, below, t))
+            if nested or isinstance(member, SlugRelatedField):
+                slug = getattr(member, "slug_field", "slug")
+                return self.write_related(model, member, table, lambda t: self.dialect.text(f"{t}.{quote_name(slug)}"))
+            if isinstance(member, HyperlinkedIdentityField):
+                return self.write_address(model, member, table)
+            return self.write_value(model, member, table)
+        except NotCompilable as reason:
+            raise NotCompilable(f"{serializer.__name__}.{name}: {reason}") from None
+
+    def write_related(self, model: type[Model], member: Any, table: str, write: Any) -> str:
+        """What `write` makes of the row that a foreign key points at, or null."""
+        key = find_column(model, member.source)
+        if not key.many_to_one:
+            raise NotCompilable(f"{member.source} is no foreign key")
+        target, alias = key.related_model, self.name_alias()
+        row = f"{alias}.{quote_name(target._meta.pk.column)} = {table}.{quote_name(key.column)}"
+        return f"coalesce((SELECT {write(alias)} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), 'null')"
+
+    def write_list(self, model: type[Model], member: Any, nested: ReadSerializer, below: Selection, table: str) -> str:
+        """The first rows of a reverse relation, in their model's own order."""
+        relation: Any = model._meta.get_field(member.source)
+        target, alias = find_model(nested), self.name_alias()
+        row = self.write_object(nested, below, alias)
+        parent = f"{alias}.{quote_name(relation.field.column)} = {table}.{quote_name(model._meta.pk.column)}"
+        order = ", ".join(write_order(target, alias))
+        return self.dialect.list_rows(
+            f"SELECT {row} AS json FROM {quote_name(target._meta.db_table)} {alias} WHERE {parent}"
+            f" ORDER BY {order} LIMIT {NESTED_ROWS}"
+        )
+
+    def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
+        """An absolute address: its beginning is a parameter, since the host is the request's."""
+        path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEY})
+        before, _, behind = path.partition(KEY)
+        self.paths.append(before)
+        column = find_column(model, member.lookup_field)
+        value = self.dialect.number(f"{table}.{quote_name(column.column)}")
+        return self.dialect.join(["%s", value, quote_text(f'{behind}"')])
+
+    def write_value(self, model: type[Model], member: Any, table: str) -> str:
+        """A column as JSON; over a 1:1 relation (`text.description`) as a subselect."""
+        if member.source == "*":
+            raise NotCompilable(f"{type(member).__name__} computes in Python; declare a database expression")
+        relation, _, name = member.source.rpartition(".")
+        if not relation:
+            return self.write_column(model, member, table, name)
+        link = find_column(model, relation)
+        if not link.one_to_one or not link.auto_created:
+            raise NotCompilable(f"{relation} is no reverse 1:1 relation")
+        target, alias = link.related_model, self.name_alias()
+        value = self.write_column(target, member, alias, name)
+        row = f"{alias}.{quote_name(link.field.column)} = {table}.{quote_name(model._meta.pk.column)}"
+        missing = quote_text(json.dumps(None if member.default is empty else member.default))
+        return f"coalesce((SELECT {value} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), {missing})"
+
+    def write_column(self, model: type[Model], member: Any, table: str, name: str) -> str:
+        column = find_column(model, name)
+        sql = f"{table}.{quote_name(column.column)}"
+        if expression := getattr(member, "database_expression", None):
+            sql = expression.format(column=sql)
+        value = self.write_kind(member, sql)
+        # Not coalesce(): SQLite's printf() makes a zero of null.
+        return f"CASE WHEN {sql} IS NULL THEN 'null' ELSE {value} END" if column.null or expression else value
+
+    def write_kind(self, member: Any, sql: str) -> str:
+        """By the serializer field's kind; the first that fits."""
+        dialect = self.dialect
+        if isinstance(member, drf.DecimalField):
+            if member.decimal_places is None or getattr(member, "coerce_to_string", True) is False:
+                raise NotCompilable("a decimal needs its places, and leaves as a string")
+            return dialect.decimal(sql, member.decimal_places)
+        for kinds, write in (
+            ((drf.BooleanField,), dialect.flag),
+            ((drf.IntegerField, PrimaryKeyRelatedField), dialect.number),
+            ((drf.DateTimeField,), dialect.time),
+            ((drf.CharField, drf.ChoiceField), dialect.text),
+            ((drf.JSONField, drf.DictField), dialect.json),
+        ):
+            if isinstance(member, kinds):
+                return write(sql)
+        raise NotCompilable(f"{type(member).__name__} has no form in SQL yet")
+
+    def name_alias(self) -> str:
+        self.aliases += 1
+        return f"t{self.aliases}"
 
 
-# -- the columns ------------------------------------------------------------------------------------------------
+def find_column(model: type[Model], name: str) -> Any:
+    try:
+        return model._meta.pk if name == "pk" else model._meta.get_field(name)
+    except FieldDoesNotExist as error:
+        raise NotCompilable(f"{model.__name__} has no column {name}") from error
 
 
-def select_rows[M: Model](rows: QuerySet[M], serializer: ReadSerializer, selection: Selection) -> QuerySet[M]:
-    """`rows` with just the columns and relations that the selection shows; whatever else is touched raises.
-
-    One statement for the rows and what is 1:1, one for each nested list.
-    """
-    columns = set(find_columns(serializer, selection)) | find_order_columns(rows)
-    joins = {path.rpartition("__")[0] for path in columns if "__" in path}
-    rows = rows.only("pk", *columns).prefetch_related(*find_prefetches(serializer, selection))
-    return (rows.select_related(*joins) if joins else rows).fetch_mode(FETCH_RAISE)
-
-
-def find_order_columns(rows: QuerySet[Any]) -> set[str]:
-    """The cursor holds the row's sort values, so they're read even where nobody sees them."""
-    names = {str(name).lstrip("-") for name in rows.query.order_by if isinstance(name, str)}
-    return {name for name in names if name not in rows.query.annotations}
-
-
-def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str = "") -> Iterator[str]:
-    """Paths for `only()`: `title`, `brand__slug`, `text__description`."""
-    for name in selection.names:
-        field = find_fields(serializer)[name]
-        if isinstance(field, ListSerializer):
-            continue
-        path = prefix + "__".join(_find_source(name, field))
-        nested, below = find_nested(field), selection.find(name)
-        if isinstance(field, SlugRelatedField):
-            yield f"{path}__{field.slug_field}"
-        elif nested is None:
-            yield path
-        elif below is None:
-            yield f"{path}__slug"
-        else:
-            yield f"{path}__{find_model(nested)._meta.pk.name}"
-            yield from find_columns(nested, below, f"{path}__")
-
-
-def _find_source(name: str, field: Any) -> list[str]:
-    if isinstance(field, HyperlinkedIdentityField):
-        return [field.lookup_field]
-    return (field.source or name).split(".")
-
-
-def find_prefetches(serializer: ReadSerializer, selection: Selection, prefix: str = "") -> Iterator[Prefetch[Any]]:
-    """A Prefetch for each expanded list: its first rows, in its model's own order."""
-    for name, below in selection.expanded:
-        field = find_fields(serializer)[name]
-        nested = find_nested(field)
-        assert nested is not None  # only nested serializers are expandable
-        if not isinstance(field, ListSerializer):
-            yield from find_prefetches(nested, below, f"{prefix}{field.source}__")
-            continue
-        relation: Any = find_model(serializer)._meta.get_field(field.source or name)
-        model = find_model(nested)
-        rows = model._default_manager.order_by(*(model._meta.ordering or ()))
-        # Without its foreign key a row couldn't be given to its parent.
-        selected = select_rows(rows, nested, below)
-        selected.query.add_immediate_loading([*selected.query.deferred_loading[0], relation.field.name])
-        accessor = relation.get_accessor_name()
-        yield Prefetch(f"{prefix}{accessor}", selected[:NESTED_ROWS], to_attr=f"{SHOWN}{accessor}")
-
-
-# -- the JSON ---------------------------------------------------------------------------------------------------
-
-
-def build_serializer(serializer: ReadSerializer, selection: Selection, instance: Any, **options: Any) -> Any:
-    """The serializer over `instance`, trimmed to the selection."""
-    built = serializer(instance, **options)
-    _trim_fields(built.child if isinstance(built, ListSerializer) else built, selection)
-    return built
-
-
-def _trim_fields(built: Any, selection: Selection) -> None:
-    for name, field in list(built.fields.items()):
-        if name not in selection.names:
-            del built.fields[name]
-        elif (below := selection.find(name)) is not None:
-            if isinstance(field, ListSerializer):
-                field.source_attrs = [f"{SHOWN}{field.source}"]
-            _trim_fields(field.child if isinstance(field, ListSerializer) else field, below)
-        elif find_nested(field) is not None:
-            # Assigned under its own name, it keeps its place among the keys.
-            source = None if field.source == name else field.source
-            built.fields[name] = SlugRelatedField(slug_field="slug", read_only=True, source=source)
+def write_order(model: type[Model], alias: str) -> Iterator[str]:
+    for name in model._meta.ordering or ("pk",):
+        column = quote_name(find_column(model, str(name).lstrip("-")).column)
+        yield f"{alias}.{column}{' DESC' if str(name).startswith('-') else ''}"

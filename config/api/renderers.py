@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -46,8 +47,10 @@ class JSONRenderer(ORJSONRenderer):
         context = renderer_context or {}
         # The browsable API asks for text that a person can read.
         readable = "text/html" in (media_type or "") or "indent" in context
-        option = OPTIONS | (orjson.OPT_INDENT_2 if readable else 0)
-        body = b"" if data is None else orjson.dumps(data, default=encode_other, option=option)
+        body = b"" if data is None else write_json(data)
+        if readable and body:
+            # Indented from the bytes, since rows that came as JSON from the database have no structure yet.
+            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
         if (response := context.get("response")) is not None:
             response.render_seconds = time.perf_counter() - began
             if response.exception and not readable:
@@ -57,6 +60,13 @@ class JSONRenderer(ORJSONRenderer):
 
 class HTMLRenderer(BrowsableAPIRenderer):
     """The browsable API. Second in the list, so `*/*` gets JSON."""
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        """DRF's; its form for PUT and PATCH begins with the row at hand, which an answer from the database isn't."""
+        failed = self.renderer_context["response"].exception
+        if method in ("PUT", "PATCH") and not failed and self.show_form_for_method(view, method, request, None):
+            data = SimpleNamespace(serializer=SimpleNamespace(instance=view.get_object()))
+        return super().get_raw_data_form(data, view, method, request)
 
 
 class Negotiation(DefaultContentNegotiation):

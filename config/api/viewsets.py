@@ -16,13 +16,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from config.api import projection
+from config.api import projection, selections
 from config.api.caching import read_generations, read_or_fill
 from config.api.filtering import OrderingBackend
 from config.api.pagination import KeysetPagination, Pages, choose_pagination
 from config.api.parameters import check_parameters
-from config.api.projection import ReadSerializer, Selection
 from config.api.renderers import write_json
+from config.api.selections import ReadSerializer, Selection
 
 
 class ShapedViewSet(GenericViewSet[Any]):
@@ -50,7 +50,7 @@ class ShapedViewSet(GenericViewSet[Any]):
     @property
     def known_parameters(self) -> frozenset[str]:
         """Every query parameter that the action at hand reads."""
-        names = set(projection.PARAMETERS)
+        names = set(selections.PARAMETERS)
         if self.is_list:
             names |= {"page", "cursor", *self.pagination_class.parameters}
             names |= set(self.filterset_class.base_filters) if self.filterset_class else set()
@@ -65,14 +65,12 @@ class ShapedViewSet(GenericViewSet[Any]):
         return self.pagination_class
 
     def read_selection(self, detail: bool) -> Selection:
-        return projection.read_selection(self.request.query_params, self.read_serializer, detail)
+        return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
     def select(self, rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
-        return projection.select_rows(rows, self.read_serializer, selection)
-
-    def shape(self, rows: Any, selection: Selection, many: bool = False) -> Any:
-        context = self.get_serializer_context()
-        return projection.build_serializer(self.read_serializer, selection, rows, many=many, context=context).data
+        """Tuples of each row's JSON and the values that order it."""
+        origin = self.request.build_absolute_uri("/")[:-1]
+        return projection.select_json(rows, self.read_serializer, selection, origin)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.read_serializer
@@ -85,7 +83,7 @@ class ListMixin:
         selection = self.read_selection(detail=False)
         rows = self.filter_queryset(self.get_queryset())
         page = self.paginate_queryset(self.select(rows, selection))
-        response: HttpResponse = self.get_paginated_response(self.shape(page, selection, many=True))
+        response: HttpResponse = self.get_paginated_response([projection.wrap_json(row) for row in page])
         return response
 
 
@@ -94,9 +92,8 @@ class RetrieveMixin:
 
     def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         selection = self.read_selection(detail=True)
-        rows = self.select(self.get_queryset(), selection)
-        row = get_object_or_404(rows, **{self.lookup_field: self.kwargs[self.lookup_field]})
-        return Response(self.shape(row, selection))
+        rows = self.get_queryset().filter(**{self.lookup_field: self.kwargs[self.lookup_field]})
+        return Response(projection.wrap_json(get_object_or_404(self.select(rows, selection))))
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
@@ -130,9 +127,9 @@ class WriteMixin:
         serializer.is_valid(raise_exception=True)
         row = serializer.save()
         # Not through get_queryset(): who made it a draft still gets to see what was written.
-        rows = self.select(type(row)._default_manager.all(), selection)
+        shown = self.select(type(row)._default_manager.filter(pk=row.pk), selection).get()
         headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
-        return Response(self.shape(rows.get(pk=row.pk), selection), status, headers=headers)
+        return Response(projection.wrap_json(shown), status, headers=headers)
 
     def build_address(self: Any, row: Any) -> str:
         value = getattr(row, self.lookup_field)

