@@ -70,7 +70,8 @@ class RequestRecord:
         clock = QueryClock()
         try:
             with ExitStack() as stack:
-                for connection in connections.all(initialized_only=True):
+                # All of them: a thread's first request has none that is initialised yet.
+                for connection in connections.all():
                     stack.enter_context(connection.execute_wrapper(clock))
                 response = self.get_response(request)
             self.mark(request, response, clock, time.perf_counter() - began)

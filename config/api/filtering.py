@@ -27,7 +27,8 @@ class FlagFilter(TypedChoiceFilter):
     """`true` or `false`; the package's own takes any other word for "not given"."""
 
     def __init__(self, **options: Any) -> None:
-        choices = (("true", "true"), ("false", "false"))
+        # The first stands for "not given": a form without it would begin with true, and send it.
+        choices = (("", "either"), ("true", "true"), ("false", "false"))
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
 
 

@@ -63,7 +63,7 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
         """DRF's; its form for PUT and PATCH begins with the row at hand, which an answer from the database isn't."""
-        failed = self.renderer_context["response"].exception
+        failed = self.renderer_context["response"].exception  # type: ignore[attr-defined]  # DRF sets it in render()
         if method in ("PUT", "PATCH") and not failed and self.show_form_for_method(view, method, request, None):
             data = SimpleNamespace(serializer=SimpleNamespace(instance=view.get_object()))
         return super().get_raw_data_form(data, view, method, request)

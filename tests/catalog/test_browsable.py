@@ -1,5 +1,7 @@
 """The API in a browser: every list and form, and no more queries than the JSON costs."""
 
+import re
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
@@ -66,7 +68,6 @@ def test_no_form_lists_a_table(staff: APIClient) -> None:
 
 def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClient) -> None:
     import html
-    import re
 
     product = make_product(brand=make_brand("Acme"), variants=2, images=2, description="Kept.")
     url = f"/api/v1/products/{product.pk}/"
@@ -77,6 +78,14 @@ def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClie
     answer = staff.put(url, html.unescape(forms[0]), content_type="application/json")
     assert answer.status_code == 200, answer.json()
     assert staff.get(f"{url}?expand=variants.stock,images").json() == before
+
+
+def test_the_filter_form_begins_empty_and_may_be_sent_so(client: APIClient) -> None:
+    make_product(stock=0)
+    page = client.get("/api/v1/products/", HTTP_ACCEPT=HTML).content.decode()
+    assert set(re.findall(r'value="([^"]*)" selected', page)) <= {""}
+    empty = "brand=&category=&status=&price_min=&in_stock=&created_after=&id=&sku=&search="
+    assert len(client.get(f"/api/v1/products/?{empty}").json()["results"]) == 1
 
 
 def test_a_stranger_sees_no_form(client: APIClient) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connections
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -26,8 +28,20 @@ def test_every_answer_says_its_id_and_its_timing(path: str, client: APIClient) -
 def test_the_timing_counts_the_queries(client: APIClient, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     make_product()
     with django_assert_num_queries(2):
-        answer = client.get("/api/v1/products/?expand=images")
+        answer = client.get("/api/v1/products/?page=1")
     assert 'desc="2 queries"' in answer["Server-Timing"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_request_of_a_thread_counts_its_queries_too(client: APIClient) -> None:
+    def ask() -> str:
+        try:
+            return str(client.get("/api/v1/products/")["Server-Timing"])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert 'desc="1 queries"' in pool.submit(ask).result()
 
 
 def test_a_given_id_is_kept_unless_it_could_forge_a_line(client: APIClient) -> None:

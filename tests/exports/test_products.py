@@ -237,7 +237,7 @@ def test_a_cell_with_a_risky_sign_inside_stays(caller: APIClient) -> None:
 
 def test_a_negative_number_stays_a_number() -> None:
     from catalog.serializers import ProductRead
-    from config.api.projection import build_selection
+    from config.api.selections import build_selection
     from exports.encoders import CsvEncoder, list_columns
 
     columns = list_columns(ProductRead, build_selection(ProductRead))

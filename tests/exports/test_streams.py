@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from accounts.models import AuthToken, User
 from catalog.models import Product
 from catalog.serializers import ProductRead
-from config.api.projection import build_selection
+from config.api.selections import build_selection
 from exports import streams
 from exports.encoders import NdjsonEncoder, list_columns
 from exports.hangups import Line
