@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
+from config.api.documents import Document, RedocPage, SwaggerPage
 from config.api.root import Root
 from config.health import show_alive, show_ready
 from config.home import show_home
@@ -14,9 +14,9 @@ api: list[URLPattern | URLResolver] = [
     path("", include("catalog.urls")),
     path("exports/", include("exports.urls")),
     path("auth/session/", include("rest_framework.urls")),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("schema/", Document.as_view(), name="schema"),
+    path("docs/", SwaggerPage.as_view(), name="docs"),
+    path("redoc/", RedocPage.as_view(), name="redoc"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

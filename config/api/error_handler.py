@@ -117,6 +117,8 @@ class BadRequest(ApiError):
 
 
 class ServerError(ApiError):
+    """Something failed on our side; the log has it under the request id."""
+
     status_code = HTTPStatus.INTERNAL_SERVER_ERROR
     default_code = "server_error"
 

@@ -117,6 +117,8 @@ class Conflict(ApiError):
 
 
 class BodyTooLarge(ApiError):
+    """The body is larger than MAX_BODY_BYTES, 2.5 MB by default."""
+
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
 

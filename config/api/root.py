@@ -1,10 +1,15 @@
 """`GET /api/v1/`: where everything is."""
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
+
+from config.api.parameters import check_parameters
 
 LISTS = {
     "products": "product-list",
@@ -15,11 +20,15 @@ LISTS = {
     "redoc": "redoc",
 }
 
+ADDRESSES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
+
 
 class Root(APIView):
     """The catalogue's lists, and the documents that describe them."""
 
     permission_classes = (AllowAny,)
 
+    @extend_schema(responses={200: ADDRESSES})
     def get(self, request: Request) -> Response:
+        check_parameters(request.query_params, ())
         return Response({name: reverse(view, request=request) for name, view in LISTS.items()})

@@ -1,7 +1,424 @@
-"""The OpenAPI document: what drf-spectacular can't see in a view by itself."""
+"""A view's declarations in, its part of the OpenAPI document out: what drf-spectacular can't see by itself.
 
+Parameters come from `known_parameters`, pages from the pagination, shapes from the read serializer, refusals from
+what the view does; nothing is listed route by route.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from http import HTTPStatus
+from itertools import product
+from typing import Any
+
+from django.db.models import JSONField as JSONColumn
+from django_filters import BaseCSVFilter, ChoiceFilter, Filter, IsoDateTimeFilter, NumberFilter
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.serializers import DecimalField, JSONField, ListSerializer, ModelSerializer, Serializer
+from rest_framework.settings import api_settings
+
+from config.api import components
+from config.api.bodies import StrictSerializer
+from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, refer_to_headers
+from config.api.counting import BOUND, WAYS
+from config.api.filtering import FlagFilter
+from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
+from config.api.permissions import PublicRead
+from config.api.projection import NESTED_ROWS
+from config.api.selections import find_fields, find_nested, list_expandable
+from config.api.viewsets import CachedListMixin, ShapedViewSet
+
+WORDS = {
+    "list": "List {many}",
+    "retrieve": "Read a {one}",
+    "create": "Create a {one}",
+    "update": "Replace a {one}",
+    "partial_update": "Change a {one}",
+    "destroy": "Delete a {one}",
+}
+
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "An `ETag` of before: the answer is 304 while nothing has changed.",
+    "schema": TEXT,
+}
+
+# What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
+NOT_SHOWN = ("readOnly", "default", "minimum", "maximum")
+
+# The greatest number of a path's `[0-9]{1,18}` and the like.
+DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
+
+
+NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # half of drf-spectacular has types
+    """Knox's tokens and whatever derives from them."""
+
+    target_class = "knox.auth.TokenAuthentication"
+    match_subclasses = True
+    priority = 1
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        # OpenAPI's `http` schemes would fit, but Swagger UI has no field for any but basic and bearer.
+        description = "The word `Token`, a space and the key: `Token 0123456789abcdef…`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
 class Schema(AutoSchema):
-    """drf-spectacular's."""
+    """One operation: a method of a view at a path."""
+
+    # -- words ---------------------------------------------------------------------------------------------------
+
+    def get_operation_id(self) -> str:
+        return re.sub(r"\W", "_", super().get_operation_id())
+
+    def get_tags(self) -> list[str]:
+        return super().get_tags() or ["api"]
+
+    def get_summary(self) -> str:
+        action = getattr(self.view, "action", "")
+        if action in WORDS and (model := self.find_model()) is not None:
+            names = {"one": model._meta.verbose_name, "many": model._meta.verbose_name_plural}
+            return WORDS[action].format(**names)
+        return re.split(r"[.:;]\s|\.$", self.get_description())[0].replace("`", "")
+
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's, without DRF's arguments
+        """The view's docstring; that of a method only where it is no standard one."""
+        is_standard = getattr(self.view, "action", "") in WORDS
+        return (inspect.getdoc(type(self.view)) if is_standard else super().get_description()) or ""
+
+    def find_model(self) -> Any:
+        rows = getattr(self.view, "queryset", None)
+        return None if rows is None else rows.model
+
+    # -- parameters ----------------------------------------------------------------------------------------------
+
+    @property
+    def shaped(self) -> ShapedViewSet | None:
+        return self.view if isinstance(self.view, ShapedViewSet) else None
+
+    def _get_filter_parameters(self) -> list[dict[str, Any]]:
+        """All of the query string; and `If-None-Match`."""
+        found = list(self.list_query_parameters())
+        return [*found, IF_NONE_MATCH] if self.is_cached else found
+
+    def _get_pagination_parameters(self) -> list[dict[str, Any]]:
+        return []  # among the others
+
+    def list_query_parameters(self) -> Iterator[dict[str, Any]]:
+        view = self.shaped
+        if view is None:
+            return
+        for name, described in describe_parameters(view).items():
+            if name in view.known_parameters:
+                yield {"name": name, "in": "query"} | described
+        for prefix in view.open_parameters if view.is_list else ():
+            yield describe_family(prefix)
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        for parameter in found:
+            parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
+        return found
+
+    # -- who -----------------------------------------------------------------------------------------------------
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        schemes: list[dict[str, Any]] = super().get_auth()
+        return [{}, *(scheme for scheme in schemes if scheme)] if self.is_public else schemes
+
+    @property
+    def is_public(self) -> bool:
+        permissions = self.view.get_permissions()
+        open_to_read = any(isinstance(permission, PublicRead) for permission in permissions)
+        return (open_to_read and self.method in SAFE_METHODS) or {} in super().get_auth()
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_cached(self) -> bool:
+        return isinstance(self.view, CachedListMixin) and self.method == "GET"
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH")
+
+    def _get_paginator(self) -> Any:
+        kind = getattr(self.view, "pagination_class", None)
+        return EitherPage() if kind and issubclass(kind, Pages) else super()._get_paginator()  # type: ignore[no-untyped-call]
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}Page"
+
+    def get_serializer_name(self, serializer: Serializer[Any], direction: str) -> str:
+        """`ProductRead` is `Product` and `ProductWrite` becomes `ProductRequest`."""
+        return re.sub(r"(Read|Write)$", "", type(serializer).__name__)
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[arg-type]  # its Literal has no name
+        for status, body in bodies.items():
+            body["description"] = str(body["description"]) or HTTPStatus(int(status)).phrase
+            body["headers"] = refer_to_headers(*self.list_headers(int(status))) | body.get("headers", {})
+            self.add_examples(status, body)
+        bodies |= {"304": refer_to("responses", "NotModified")} if self.is_cached else {}
+        bodies |= {str(int(status)): refer_to("responses", f"Problem{status}") for status in self.list_refusals()}
+        return dict(sorted(bodies.items()))
+
+    def add_examples(self, status: str, body: dict[str, Any]) -> None:
+        for content in body.get("content", {}).values():
+            content.update(components.build_examples(f"{self.get_operation_id()}_{status}"))
+
+    def list_headers(self, status: int) -> Iterator[str]:
+        yield from components.EVERYWHERE
+        if self.method == "GET":
+            yield "X-Cache"
+        if self.shaped is not None and self.shaped.is_list and self._is_list_view():
+            yield "Link"
+        if self.is_cached:
+            yield from ("ETag", "Cache-Control")
+        if status == HTTPStatus.CREATED:
+            yield "Location"
+
+    def list_refusals(self) -> Iterator[int]:
+        yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+        if self.view.get_authenticators():
+            yield HTTPStatus.UNAUTHORIZED
+        if not self.is_public:
+            yield HTTPStatus.FORBIDDEN
+        if "{" in self.path:
+            yield HTTPStatus.NOT_FOUND
+        if self.view.content_negotiation_class is NEGOTIATION:
+            yield HTTPStatus.NOT_ACCEPTABLE
+        if self.method not in SAFE_METHODS:
+            yield HTTPStatus.CONFLICT
+        if self.has_body:
+            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if self.view.get_throttles():
+            yield HTTPStatus.TOO_MANY_REQUESTS
+
+    def get_request_serializer(self) -> Any:
+        return super().get_request_serializer() if self.has_body else None
+
+    def get_response_serializers(self) -> Any:
+        """A write is answered by the row as a GET would show it."""
+        if self.shaped is not None and self.has_body and getattr(self.view, "action", "") in WORDS:
+            return self.shaped.read_serializer
+        return super().get_response_serializers()
+
+    # -- shapes --------------------------------------------------------------------------------------------------
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        if direction == "response" and self.shaped is not None:
+            # `fields` and `omit` may leave out any of them.
+            schema.pop("required", None)
+            for described, name in product(schema["properties"].values(), NOT_SHOWN):
+                described.pop(name, None)
+        if isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
+
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+        if isinstance(field, DecimalField) and isinstance(schema, dict) and "pattern" in schema:
+            schema["pattern"] = write_decimal_pattern(field, direction)
+        if isinstance(field, ListSerializer) and direction == "request" and (most := getattr(field, "max_length", 0)):
+            schema["maxItems"] = most
+        if isinstance(field, JSONField) and holds_objects(field):
+            return {"type": "object", "additionalProperties": {}}
+        if direction == "response" and self.shaped is not None and find_nested(field) is not None:
+            return describe_nested(field, schema)
+        return schema
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        if "\\w" in schema.get("pattern", ""):
+            # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
+            schema["pattern"] = r"^[-_\p{L}\p{N}]+$"
+
+
+def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object that is its slug without `expand`, or a list that is only there with it."""
+    if isinstance(field, ListSerializer):
+        text = f"With `expand={field.field_name}`: the first {NESTED_ROWS}; the address beside it has them all."
+        return {"type": "array", "items": schema["items"], "maxItems": NESTED_ROWS, "description": text}
+    model = find_nested(field)
+    assert model is not None  # the caller looked
+    forms = [TEXT | {"title": "Slug"}, refer_to("schemas", re.sub(r"Read$", "", model.__name__))]
+    forms += [{"type": "null"}] if field.allow_null else []
+    return {"oneOf": forms, "description": f"Its slug, or the object with `expand={field.field_name}`."}
+
+
+def holds_objects(field: JSONField) -> bool:
+    """Whether the column behind it begins as `{}`; what is written there is checked for being an object."""
+    parent: Any = field.parent
+    if not isinstance(parent, ModelSerializer):
+        return False
+    column: Any = parent.Meta.model._meta.get_field(field.source)  # type: ignore[attr-defined]  # each has a Meta
+    return isinstance(column, JSONColumn) and column.default is dict
+
+
+def write_decimal_pattern(field: DecimalField, direction: str) -> str:
+    """Exact for what we send, `9.50`; what we take may have fewer digits, `9.5`."""
+    sign = "" if field.min_value is not None and field.min_value >= 0 else "-?"
+    places = field.decimal_places
+    decimals = rf"\.[0-9]{{{places}}}" if direction == "response" else rf"(\.[0-9]{{1,{places}}})?"
+    return rf"^{sign}[0-9]{{1,{field.max_whole_digits}}}{decimals}$"
+
+
+# -- pages --------------------------------------------------------------------------------------------------------
+
+COUNTS: dict[str, Any] = {
+    "count": {"type": ["integer", "null"], "minimum": 0, "description": "How many rows there are, as far as counted."},
+    "count_relation": {
+        "oneOf": [{"type": "string", "enum": ["eq", "gte", "approx"]}, {"type": "null"}],
+        "description": f"`eq`: exact. `gte`: there are more than {BOUND:,}. `approx`: the planner's guess.",
+    },
+}
+LINKS: dict[str, Any] = {
+    "next": NULLABLE_LINK | {"description": "The next page, with all of this request's parameters."},
+    "previous": NULLABLE_LINK,
+    "next_cursor": NULLABLE_TEXT | {"description": "`cursor` of what comes after this page; null at the end."},
+}
+NUMBERS: dict[str, Any] = {
+    "page": {"type": "integer", "minimum": 1},
+    "page_size": {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE},
+    "pages": {"type": ["integer", "null"], "minimum": 1},
+}
+
+
+class EitherPage:
+    """The two envelopes, in the form in which drf-spectacular asks a paginator for its one."""
+
+    def get_paginated_response_schema(self, rows: dict[str, Any]) -> dict[str, Any]:
+        by_cursor = build_page("By cursor", {"results": rows} | LINKS, COUNTS)
+        by_number = build_page("By page number", {"results": rows} | NUMBERS | COUNTS | LINKS, {})
+        return {"oneOf": [by_cursor, by_number]}
+
+
+def build_page(title: str, members: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
+    """Closed, since one envelope's members would do for the other else."""
+    return {
+        "type": "object",
+        "title": title,
+        "required": list(members),
+        "properties": deepcopy(members | optional),  # drf-spectacular's hooks change what they find
+        "additionalProperties": False,
+    }
+
+
+# -- parameters ---------------------------------------------------------------------------------------------------
+
+
+def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
+    """What each query parameter of `view` takes, in the order of the document."""
+    filters: Mapping[str, Filter] = view.filterset_class.base_filters if view.filterset_class else {}
+    described = {name: describe_filter(filter_) for name, filter_ in filters.items()}
+    return described | {"ordering": describe_ordering(view)} | describe_paging(view) | describe_projection(view)
+
+
+def describe_paging(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
+    depth = f"Page number; `page * page_size` ends at {BOUND:,}, and `next_cursor` goes on from there."
+    size = {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE, "default": PAGE_SIZE}
+    counts = f"`{PageNumberPagination.default_count}` with `page`, `{KeysetPagination.default_count}` with a cursor"
+    numbered = {"type": "integer", "minimum": 1, "maximum": BOUND}
+    return {
+        "page": {"description": depth, "schema": numbered},
+        "page_size": {"description": "Rows a page.", "schema": size},
+        "cursor": {"description": "`next_cursor` of the page before, as it is.", "schema": TEXT},
+        "count": {
+            "description": f"How to count: by default {counts}. `bounded` is exact up to {BOUND:,}.",
+            "schema": {"type": "string", "enum": list(WAYS)},
+        },
+    }
+
+
+def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:
+    schema = {"type": "string", "enum": list(view.orderings), "default": view.default_ordering}
+    return {"description": "The order of the rows; `-` is descending.", "schema": schema}
+
+
+def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
+    names, paths = list(find_fields(view.read_serializer)), list_expandable(view.read_serializer)
+    texts = {"fields": ("Nothing but these members", names), "omit": ("All members but these", names)}
+    if paths:
+        listed = ", ".join(f"`{path}`" for path in paths)
+        texts["expand"] = (f"Objects for slugs, and lists beside their addresses: {listed}", list(paths))
+    return {name: describe_words(f"{text}.", words) for name, (text, words) in texts.items()}
+
+
+def describe_words(text: str, words: list[str]) -> dict[str, Any]:
+    """A list, parted by commas."""
+    schema = {"type": "array", "items": {"type": "string", "enum": words}}
+    return {"description": text, "schema": schema, "style": "form", "explode": False}
+
+
+def describe_filter(filter_: Filter) -> dict[str, Any]:
+    schema = find_filter_type(filter_)
+    described: dict[str, Any] = {"description": f"{filter_.label}.", "schema": schema}
+    if isinstance(filter_, BaseCSVFilter):
+        described |= {"schema": {"type": "array", "items": schema}, "style": "form", "explode": False}
+    return described
+
+
+def find_filter_type(filter_: Filter) -> dict[str, Any]:
+    match filter_:
+        case FlagFilter():
+            return {"type": "boolean"}
+        case ChoiceFilter():
+            return {"type": "string", "enum": [value for value, _ in filter_.extra["choices"]]}
+        case NumberFilter() if filter_.extra.get("decimal_places") == 0:
+            return {"type": "integer"}
+        case NumberFilter():
+            return describe_amount(**filter_.extra)
+        case IsoDateTimeFilter():
+            return {"type": "string", "format": "date-time"}
+    return TEXT
+
+
+def describe_amount(**options: Any) -> dict[str, Any]:
+    bounds = {
+        name: options[key] for name, key in (("minimum", "min_value"), ("maximum", "max_value")) if key in options
+    }
+    places = {"multipleOf": 10 ** -options["decimal_places"]} if "decimal_places" in options else {}
+    return {"type": "number"} | bounds | places
+
+
+def describe_family(prefix: str) -> dict[str, Any]:
+    """`attr.NAME=value`: an object whose every member is a parameter of its own."""
+    names = {"propertyNames": {"pattern": f"^{re.escape(prefix)}.+$"}, "additionalProperties": TEXT}
+    return {
+        "name": f"{prefix}NAME",
+        "in": "query",
+        "description": f"Any number of `{prefix}NAME=value`, each by the name of a declared attribute.",
+        "schema": {"type": "object"} | names,
+        "style": "form",
+        "explode": True,
+    }
+
+
+def read_path_type(route: str, name: str) -> dict[str, Any] | None:
+    """The type of a path's variable from its regular expression: `[0-9]{1,18}` is a number, other text is text."""
+    for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
+        if group == name or (group, name) == ("pk", "id"):
+            digits = DIGITS.fullmatch(pattern)
+            return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1} if digits else TEXT
+    return None
+
+
+# -- the whole ----------------------------------------------------------------------------------------------------
+
+
+def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A hook of drf-spectacular's: what the operations refer to, and the codes in the head."""
+    for kind, named in components.build_components().items():
+        result["components"].setdefault(kind, {}).update(named)
+    result["info"]["description"] += f"\n\n## Codes of refusals\n\n{components.write_codes()}\n"
+    return result
