@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import (
     CharField,
@@ -10,8 +11,10 @@ from rest_framework.serializers import (
     DecimalField,
     DictField,
     IntegerField,
+    ListField,
     ModelSerializer,
     RegexField,
+    Serializer,
     SlugField,
     URLField,
 )
@@ -54,6 +57,20 @@ class CategoryRead(ModelSerializer[Category]):
     class Meta:
         model = Category
         fields = ("id", "slug", "name", "parent", "version", "created_at", "updated_at")
+
+
+@extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/CategoryNode"}})
+class NodesField(ListField):
+    """Of the serializer that it stands in, which has no name yet there."""
+
+
+class CategoryNode(Serializer[Category]):
+    """`{"id": 12, "slug": "food", "name": "Food", "children": […]}`: a category and all below it."""
+
+    id = IntegerField()
+    slug = CharField()
+    name = CharField()
+    children = NodesField()
 
 
 class ImageRead(ModelSerializer[Image]):

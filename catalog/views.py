@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from catalog.filters import ProductFilters
 from catalog.models import Brand, Category, Image, Product, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
-from catalog.serializers import BrandRead, CategoryRead, ImageRead, ProductRead, ProductWrite, VariantRead
+from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, ProductWrite, VariantRead
 from catalog.trees import build_tree
 from catalog.writes import delete_product
 from config.api.filtering import FilterBackend, OrderingBackend
@@ -126,6 +127,12 @@ class CategoryViewSet(CachedListMixin, ReadViewSet):
     lookup_value_regex = "[^/]+"
     cache_resources = ("categories",)
 
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        # A tree has one shape.
+        return frozenset() if self.action == "tree" else super().known_parameters
+
+    @extend_schema(responses=CategoryNode)
     @action(detail=True)
     def tree(self, request: Request, slug: str) -> HttpResponse:
         """The category and everything below it, nested: `{"slug", "name", "children": […]}`."""

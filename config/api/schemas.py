@@ -118,7 +118,9 @@ class Schema(AutoSchema):
             return
         for name, described in describe_parameters(view).items():
             if name in view.known_parameters:
-                yield {"name": name, "in": "query"} | described
+                # Forms send what isn't filled in too; a page's number is the exception.
+                empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
+                yield {"name": name, "in": "query"} | described | empty
         for prefix in view.open_parameters if view.is_list else ():
             yield describe_family(prefix)
 
@@ -216,7 +218,7 @@ class Schema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
-        if direction == "response" and self.shaped is not None:
+        if direction == "response" and self.shaped is not None and isinstance(serializer, ModelSerializer):
             # `fields` and `omit` may leave out any of them.
             schema.pop("required", None)
             for described, name in product(schema["properties"].values(), NOT_SHOWN):

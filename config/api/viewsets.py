@@ -40,6 +40,8 @@ class ShapedViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        if self.action is None:
+            return  # a method that isn't here: 405, whatever its parameters
         # After permissions, so that a stranger learns nothing, and before the first catalogue query.
         check_parameters(request.query_params, self.known_parameters, self.open_parameters if self.is_list else ())
 
@@ -104,6 +106,11 @@ class WriteMixin:
     """`POST`, `PUT`, `PATCH`, `DELETE` by a write serializer; the answer is the row as a GET would show it."""
 
     write_serializer: type[BaseSerializer[Any]]
+
+    @property
+    def known_parameters(self: Any) -> frozenset[str]:
+        # Of a row that is gone nothing is shown.
+        return frozenset() if self.action == "destroy" else super().known_parameters  # type: ignore[misc]  # a mixin
 
     def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.write(self.get_serializer(data=request.data), HTTPStatus.CREATED)
