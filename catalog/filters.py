@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db import connections
 from django.db.models.fields.json import KeyTransform
-from django_filters import BaseInFilter, CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+from django_filters import BaseInFilter, CharFilter, ChoiceFilter, IsoDateTimeFilter, NumberFilter
 
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet, find_words
 from config.api.errors import InvalidParameter, UnknownParameter
-from config.api.filtering import FlagFilter
+from config.api.filtering import FlagFilter, SparseFilterSet
 
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1
@@ -28,8 +28,10 @@ class TextInFilter(BaseInFilter, CharFilter):
     """`a,b`"""
 
 
-class ProductFilters(FilterSet):
+class ProductFilters(SparseFilterSet):
     """Prices are in each row's own currency; times are RFC 3339."""
+
+    prefixes = ("attr.",)
 
     # By slug, never a ModelChoiceFilter: its form lists the whole table, and browsers timed out where
     # curl took 0.4 s (RolnickLab/antenna#1391).

@@ -200,6 +200,8 @@ if REDIS_URL:
 
 # -- database ---------------------------------------------------------------------------------------------------
 
+# Prepared reads; a PgBouncer in transaction mode knows them since 1.21.
+DATABASE_PREPARE = env.read_flag("DATABASE_PREPARE", True)
 DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
 DATABASES: dict[str, Any] = {
     "default": env.read_database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tenfold.sqlite3'}")
@@ -229,6 +231,9 @@ elif DATABASE_POOL:
     }
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 600}
+if DATABASE_PREPARE and DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Without a threshold psycopg prepares nothing, not even on request; Django's own cursor never does.
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -11,6 +11,9 @@ from typing import Protocol
 class Dialect(Protocol):
     """`column` is any SQL that isn't null, unless a method says otherwise."""
 
+    # A text that comes as a parameter of the statement.
+    parameter: str
+
     def join(self, parts: Sequence[str]) -> str: ...
     def text(self, column: str) -> str: ...
     def number(self, column: str) -> str: ...
@@ -28,6 +31,8 @@ def write_flag(column: str) -> str:
 class PostgreSQL:
     """concat() takes any type by its output function, and skips what is null."""
 
+    # concat() takes any type, so a prepared statement couldn't tell the parameter's.
+    parameter = "%s::text"
     # A function takes 100 arguments at the most.
     GREATEST_ARGUMENTS = 100
 
@@ -67,6 +72,8 @@ class PostgreSQL:
 
 class SQLite:
     """`||` makes null of null; booleans are 0 and 1, decimals floats, times text."""
+
+    parameter = "%s"
 
     def join(self, parts: Sequence[str]) -> str:
         return f"({' || '.join(parts)})"

@@ -1,10 +1,10 @@
 """Filters and orderings, each from an allow-list; a bad value is a 400, where the packages would pass it by."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django_filters import FilterSet, TypedChoiceFilter
+from django_filters import Filter, FilterSet, TypedChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -32,13 +32,35 @@ class FlagFilter(TypedChoiceFilter):
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
 
 
+class SparseFilterSet(FilterSet):
+    """Builds the filters that a request names; all of a product's take 0.7 ms, as long as the rest of a list."""
+
+    # The beginnings of parameters that are no filter of their own, like `attr.`.
+    prefixes: tuple[str, ...] = ()
+
+    # The package's metaclass fills it for each class; on an instance it may hold fewer.
+    base_filters: dict[str, Filter]
+
+    def __init__(self, *args: Any, names: Collection[str] | None = None, **kwargs: Any) -> None:
+        if names is not None:
+            declared = type(self).base_filters
+            self.base_filters = {name: declared[name] for name in names if name in declared}
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def find_names(cls, query: Mapping[str, str]) -> list[str]:
+        """The parameters of `query` that filter."""
+        return [name for name in query if name in cls.base_filters or name.startswith(cls.prefixes)]
+
+
 class FilterBackend(DjangoFilterBackend):
     """django-filter's, with our problem documents."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        filters: FilterSet | None = self.get_filterset(request, queryset, view)
-        if filters is None:
+        kind: type[SparseFilterSet] = view.filterset_class
+        if not (names := kind.find_names(request.query_params)):
             return queryset
+        filters = kind(request.query_params, queryset, request=request, names=names)
         if not filters.is_valid():
             raise InvalidFilters({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
         rows: QuerySet[Any] = filters.qs

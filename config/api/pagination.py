@@ -33,6 +33,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from config.api.counting import BOUND, WAYS, count_rows
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
 from config.api.parameters import read_choice, read_number
+from config.api.statements import fetch_rows
 
 PAGE_SIZE = 50
 GREATEST_PAGE_SIZE = 200
@@ -186,7 +187,7 @@ class KeysetPagination(Pages):
         self.keyset, self.mark = keyset, find_list_mark(request, keyset)
         self.position = self.read_position(queryset)
         rows = self.position.narrow(queryset, keyset) if self.position else queryset
-        found = list(rows[: self.page_size + 1])
+        found = fetch_rows(rows[: self.page_size + 1])
         self.has_more, page = len(found) > self.page_size, found[: self.page_size]
         self.count = count_rows(queryset, self.count_way)
         self.page = page[::-1] if self.is_backward else page
@@ -255,7 +256,7 @@ class PageNumberPagination(Pages):
             raise PageTooDeep(BOUND, self.find_cursor_url())
         self.count = count_rows(queryset, self.count_way)
         start = (self.number - 1) * self.page_size
-        found = list(queryset[start : start + self.page_size + 1])
+        found = fetch_rows(queryset[start : start + self.page_size + 1])
         self.has_more, self.page = len(found) > self.page_size, found[: self.page_size]
         return self.page
 

@@ -151,7 +151,7 @@ class Compiler:
         self.paths.append(before)
         column = find_column(model, member.lookup_field)
         value = self.dialect.number(f"{table}.{quote_name(column.column)}")
-        return self.dialect.join(["%s", value, quote_text(f'{behind}"')])
+        return self.dialect.join([self.dialect.parameter, value, quote_text(f'{behind}"')])
 
     def write_value(self, model: type[Model], member: Any, table: str) -> str:
         """A column as JSON; over a 1:1 relation (`text.description`) as a subselect."""

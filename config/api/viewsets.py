@@ -7,8 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpResponse
 from django.utils.cache import patch_vary_headers
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -23,6 +22,7 @@ from config.api.pagination import KeysetPagination, Pages, choose_pagination
 from config.api.parameters import check_parameters
 from config.api.renderers import write_json
 from config.api.selections import ReadSerializer, Selection
+from config.api.statements import fetch_rows
 
 
 class ShapedViewSet(GenericViewSet[Any]):
@@ -95,7 +95,10 @@ class RetrieveMixin:
     def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         selection = self.read_selection(detail=True)
         rows = self.get_queryset().filter(**{self.lookup_field: self.kwargs[self.lookup_field]})
-        return Response(projection.wrap_json(get_object_or_404(self.select(rows, selection))))
+        found = fetch_rows(self.select(rows, selection)[:1])
+        if not found:
+            raise Http404
+        return Response(projection.wrap_json(found[0]))
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):

@@ -1,0 +1,70 @@
+"""Reads that stay prepared on their connection, on PostgreSQL."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from tests.factories import make_product
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL: needs TEST_BACKEND=production"),
+]
+
+URL = "/api/v1/products/?expand=images&price_min=1"
+
+
+def read_prepared() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%row_json%'")
+        return [statement for (statement,) in cursor.fetchall()]
+
+
+def test_a_page_is_planned_once_whatever_its_values(client: APIClient) -> None:
+    make_product()
+    # A restart of the suite's other tests may have left statements of their own.
+    before = set(read_prepared())
+    for price in ("1", "2", "3"):
+        assert len(client.get(f"/api/v1/products/?expand=images&price_min={price}").json()["results"]) == 1
+    assert len(set(read_prepared()) - before) <= 1
+    assert any("string_agg" in statement for statement in read_prepared())
+
+
+def test_preparing_can_be_turned_off(client: APIClient, settings: Any) -> None:
+    make_product()
+    settings.DATABASE_PREPARE = False
+    before = read_prepared()
+    off = client.get(f"{URL}&omit=rating").json()
+    assert read_prepared() == before
+    settings.DATABASE_PREPARE = True
+    assert client.get(f"{URL}&omit=rating").json() == off
+    assert read_prepared() != before
+
+
+def test_a_connection_that_broke_is_replaced(client: APIClient) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connections
+
+    def ask_twice() -> list[int]:
+        statuses = [client.get("/api/v1/products/?fields=id").status_code]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pids.append(cursor.fetchone()[0])
+        broken.submit(end_backend).result()
+        # What Django does when a request begins, and its test client leaves out.
+        connection.close_if_unusable_or_obsolete()
+        statuses.append(client.get("/api/v1/products/?fields=id").status_code)
+        connections.close_all()
+        return statuses
+
+    def end_backend() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", pids)
+        connections.close_all()
+
+    pids: list[int] = []
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as broken:
+        assert pool.submit(ask_twice).result() == [200, 200]
