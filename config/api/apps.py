@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 
@@ -6,6 +8,10 @@ class ApiConfig(AppConfig):
     name = "config.api"
     label = "api"
     verbose_name = "Operation"
+
+    def ready(self) -> None:
+        # Not an import above: its views need loaded apps.
+        import_module("config.api.checks")
 
 
 class AdminConfig(admin_apps.AdminConfig):

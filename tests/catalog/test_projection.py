@@ -15,6 +15,7 @@ from rest_framework.request import Request
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.serializers import BrandRead, CategoryRead, ImageRead, ProductRead, VariantRead
+from config.api.checks import check_projections
 from config.api.projection import NotCompilable, compile_projection, select_json
 from config.api.renderers import write_json
 from config.api.selections import build_selection, find_fields, list_expandable
@@ -125,6 +126,14 @@ class Bare(serializers.ModelSerializer[Product]):
 def test_a_field_that_has_no_sql_is_named() -> None:
     with pytest.raises(NotCompilable, match=r"Bare\.shout: SerializerMethodField"):
         compile_projection(Bare, build_selection(Bare), connection.vendor)
+
+
+def test_the_system_check_names_serializer_and_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_projections() == []
+    monkeypatch.setattr("catalog.views.BrandViewSet.read_serializer", Bare)
+    [error] = check_projections()
+    assert error.id == "tenfold.E002"
+    assert "Bare.shout" in error.msg
 
 
 @pytest.mark.django_db
