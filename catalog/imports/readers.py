@@ -180,7 +180,8 @@ def read_ndjson(lines: Lines) -> Iterator[Record]:
         except LineTooLong as error:
             yield Record(lines.number, {}, f"can't be read ({error}); write one object a line")
             continue
-        if text.strip():
+        # The last line of our own exports proves the file whole and is no product.
+        if text.strip() and not text.startswith('{"_end":'):
             yield parse_line(lines.number, text)
 
 

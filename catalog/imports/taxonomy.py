@@ -101,6 +101,9 @@ class CategoryTree:
         parent = self.parent_of(node)
         if found := self.by_name.get((parent, node[-1])):
             return found
+        if len(node) == 1 and node[0] in self.by_slug:
+            # A slug as our own exports write it, wherever in the tree it stands.
+            return self.by_slug[node[0]][1]
         known = [self.by_slug[slug] for slug in list_slugs(node) if slug in self.by_slug]
         return next((pk for above, pk in known if above == parent), None)
 
