@@ -1,6 +1,7 @@
 """How many rows a queryset has: exactly, up to a bound, or by the planner's guess."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connections
@@ -37,6 +38,23 @@ def estimate_rows(rows: QuerySet[Model]) -> Count:
         return strip_rows(rows).count(), "eq"
     plan = json.loads(strip_rows(rows).explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"]), "approx"
+
+
+def estimate_sort(rows: QuerySet[Any]) -> int:
+    """How many rows the planner means to sort for `rows`; 0 where an index has them in order, and on SQLite."""
+    if connections[rows.db].vendor != "postgresql":
+        return 0
+    plan = json.loads(rows.explain(format="json"))[0]["Plan"]
+    return max(
+        (below["Plan Rows"] for node in walk_plan(plan) if node["Node Type"] == "Sort" for below in node["Plans"]),
+        default=0,
+    )
+
+
+def walk_plan(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from walk_plan(below)
 
 
 def strip_rows(rows: QuerySet[Any]) -> QuerySet[Any]:

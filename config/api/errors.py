@@ -3,6 +3,7 @@
 ApiError
 ├── UnknownParameter, InvalidParameter    400  the query string
 ├── InvalidCursor, PageTooDeep            400  pages
+├── SortTooLarge                          400  an ordering that no index serves
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
 ├── Conflict                              409
 ├── BodyTooLarge                          413
@@ -97,6 +98,17 @@ class PageTooDeep(ApiError):
         # Refused half-way through a list: without the way on, the client would start again at page one.
         detail = f"Page numbers end at {limit} rows."
         super().__init__(detail, f"Go on with {cursor_url}", [Fault("?page", "page_too_deep", detail)])
+
+
+class SortTooLarge(ApiError):
+    """No index serves this ordering with these filters, and what they leave is too much to sort for one page."""
+
+    default_code = "sort_too_large"
+
+    def __init__(self, name: str, rows: int, limit: int, served: Collection[str]) -> None:
+        detail = f"About {rows} rows would be sorted for this page; {limit} is the most."
+        hint = f"Narrow the list, or order it by {' or '.join(served)}, which an index serves with these filters."
+        super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
 
 
 class InvalidBody(ApiError):

@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from config.api import projection, selections
 from config.api.caching import read_generations, read_or_fill
-from config.api.filtering import OrderingBackend
+from config.api.filtering import IndexServed, OrderingBackend
 from config.api.pagination import KeysetPagination, Pages, choose_pagination
 from config.api.parameters import check_parameters
 from config.api.renderers import write_json
@@ -34,6 +34,7 @@ class ShapedViewSet(GenericViewSet[Any]):
     filterset_class: Any = None
     orderings: tuple[str, ...] = ()
     default_ordering = "pk"
+    index_served: IndexServed = frozenset()
     # Whole families of parameters, like `attr.`.
     open_parameters: tuple[str, ...] = ()
 
