@@ -36,19 +36,22 @@ def estimate_rows(rows: QuerySet[Model]) -> Count:
     """The planner's guess, wrong by any factor after a bulk load; SQLite has none, so it counts."""
     if connections[rows.db].vendor != "postgresql":
         return strip_rows(rows).count(), "eq"
-    plan = json.loads(strip_rows(rows).explain(format="json"))
-    return int(plan[0]["Plan"]["Plan Rows"]), "approx"
+    plan = read_plan(strip_rows(rows))
+    return int(plan.get("Plan Rows", 0)), "approx"
 
 
 def estimate_sort(rows: QuerySet[Any]) -> int:
     """How many rows the planner means to sort for `rows`; 0 where an index has them in order, and on SQLite."""
     if connections[rows.db].vendor != "postgresql":
         return 0
-    plan = json.loads(rows.explain(format="json"))[0]["Plan"]
-    return max(
-        (below["Plan Rows"] for node in walk_plan(plan) if node["Node Type"] == "Sort" for below in node["Plans"]),
-        default=0,
-    )
+    sorts = [node for node in walk_plan(read_plan(rows)) if node.get("Node Type") == "Sort"]
+    return max((below["Plan Rows"] for node in sorts for below in node["Plans"]), default=0)
+
+
+def read_plan(rows: QuerySet[Any]) -> dict[str, Any]:
+    """PostgreSQL's plan, its topmost node; empty where Django sees by itself that nothing can match."""
+    text = rows.explain(format="json")
+    return json.loads(text)[0]["Plan"] if text else {}
 
 
 def walk_plan(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

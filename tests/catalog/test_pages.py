@@ -212,6 +212,12 @@ def test_an_estimated_count_is_labelled(client: APIClient) -> None:
     assert page["count_relation"] == ("approx" if connection.vendor == "postgresql" else "eq")
 
 
+@pytest.mark.parametrize("way", ["none", "bounded", "exact", "estimated"])
+def test_a_list_that_must_be_empty_has_every_count(way: str, client: APIClient) -> None:
+    page = client.get(f"{URL}?page=1&category=nothing&ordering=title&count={way}").json()
+    assert (page["results"], page["count"]) == ([], None if way == "none" else 0)
+
+
 def test_a_cursor_survives_a_new_secret_key(client: APIClient, settings: Any) -> None:
     make_rows(3)
     url = client.get(f"{URL}?page_size=1").json()["next"]
