@@ -1,0 +1,97 @@
+"""The served document against the served API: schemathesis walks every operation with what is allowed and what isn't.
+
+The same requests each time (SEED); `SCHEMATHESIS_EXAMPLES=200` looks further than a test run has time for.
+"""
+
+import os
+from typing import Any
+from zlib import crc32
+
+import pytest
+import schemathesis
+from knox.models import get_token_model
+from schemathesis.checks import CheckContext
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.transport import Response
+
+from accounts.models import User
+from catalog.models import Attribute
+from config.api.components import list_codes
+from config.api.renderers import PROBLEM_TYPE
+from config.wsgi import application
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "/api/v1/schema/"
+SEED = 10_000_000
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
+
+# What no schema can say: `page` and `cursor` exclude each other, a slug must exist. And what is taken beside the
+# document: a list's empty words, a number where its digits are a SKU.
+UNSAYABLE = {"positive_data_acceptance": {"enabled": False}, "negative_data_rejection": {"enabled": False}}
+
+
+def load_document(**phases: bool) -> schemathesis.BaseSchema:
+    config = {
+        "seed": SEED,
+        "checks": UNSAYABLE,
+        "phases": {name: {"enabled": enabled} for name, enabled in phases.items()},
+        "generation": {"max-examples": EXAMPLES, "deterministic": True},
+        # One database serves all requests of a test, as it would a client.
+        "suppress-health-check": ["all"],
+    }
+    return schemathesis.openapi.from_wsgi(URL, application, config=SchemathesisConfig.from_dict(config))
+
+
+# `coverage` tries each limit of each parameter, some 200 requests an operation: enough to do it once.
+FOR_STRANGERS, FOR_STAFF = load_document(coverage=False), load_document(coverage=True)
+
+# schemathesis asks for gzip by itself, and reads it over the network only.
+PLAIN = {"Accept-Encoding": "identity"}
+CODES = {(code.status, code.name) for code in list_codes()}
+
+
+@schemathesis.check
+def check_problem(ctx: CheckContext, response: Response, case: schemathesis.Case) -> None:
+    """Whatever is no success is a problem document with a code that the document lists."""
+    if response.status_code < 300 or response.status_code == 304:
+        return
+    assert response.headers["content-type"] == [PROBLEM_TYPE], response.headers
+    problem = response.json()
+    assert (response.status_code, problem["code"]) in CODES, problem
+
+
+@pytest.fixture
+def shop() -> dict[str, Any]:
+    """A handful of products; the values of paths that lead to one of them, its brand and its category."""
+    Attribute.objects.create(name="color", type="text")
+    brand, category = make_brand("Food Tea"), make_category("Food", "Tea")
+    for _ in range(5):
+        product = make_product(brand=brand, category=category, images=2, variants=2, attributes={"color": "green"})
+    make_product(status="draft")
+    return {"id": product.pk, "product": product.pk, "sku": product.sku, "slug": brand.slug}
+
+
+def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
+    """Every other path leads to a row; made up ones never would."""
+    if crc32(repr((case.query, case.body)).encode()) % 2:
+        case.path_parameters = {name: shop[name] for name in case.path_parameters}
+
+
+@pytest.fixture
+def token(shop: dict[str, Any]) -> str:
+    root = User.objects.create_superuser("root@example.com", "root")
+    return str(get_token_model().objects.create(root)[1])
+
+
+@FOR_STRANGERS.parametrize()
+def test_a_stranger_gets_what_the_document_says(case: schemathesis.Case, shop: dict[str, Any]) -> None:
+    aim_at_rows(case, shop)
+    case.call_and_validate(headers=PLAIN)
+
+
+@FOR_STAFF.parametrize()
+def test_who_may_do_everything_gets_it_too(case: schemathesis.Case, token: str, shop: dict[str, Any]) -> None:
+    aim_at_rows(case, shop)
+    case.call_and_validate(headers=PLAIN | {"Authorization": f"Token {token}"})
