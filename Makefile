@@ -12,7 +12,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve worker test lint
+.PHONY: help install run serve worker test lint bench
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -36,6 +36,9 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Red
 		TEST_BACKEND=$$backend $(BIN)/python -m pytest || status=1; \
 	done; exit $$status
 
+bench: .venv-bench/stamp .venv/run.stamp  ## ours beside the usual ways; make bench BENCH="--quick"
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
 lint: .venv/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -57,4 +60,10 @@ $(BIN)/python:
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
 	@echo "Installing what requirements-dev.lock names (about a minute)"
 	@$(PIP) --requirement requirements-dev.lock
+	@touch $@
+
+.venv-bench/stamp: tests/benchmarks/requirements.lock | $(BIN)/python
+	@echo "Installing the benchmark's peers into .venv-bench (about a minute)"
+	@$(BIN)/python -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@

@@ -1,0 +1,84 @@
+"""Samples in, ratios beside what was promised out. A ratio is taken within each round; its median is what counts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.benchmarks.measure import Sample, Samples
+
+
+@dataclass(frozen=True)
+class Spread:
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Spread":
+        known = list(values)
+        return cls(median(known), min(known), max(known))
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A row of the table: `upper` over `lower` in `unit` (a field of Sample), at least or at most `limit`."""
+
+    name: str
+    upper: str
+    lower: str
+    unit: str
+    limit: float
+    at_least: bool = True
+
+    def keeps(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+@dataclass(frozen=True)
+class Figure:
+    promise: Promise
+    value: Spread
+
+    @property
+    def is_kept(self) -> bool:
+        return self.promise.keeps(self.value.median)
+
+
+RATE, TIME, CPU = "rate", "median_ms", "server_ms"
+
+PROMISES = (
+    Promise("ours / FastAPI + SQLAlchemy + fastapi-pagination, page", "tenfold", "FastAPI, page", RATE, 30),
+    Promise("ours / FastAPI, cursor as documented (it counts)", "tenfold", "FastAPI, cursor", RATE, 30),
+    Promise("ours / FastAPI, cursor with its count switched off", "tenfold", "FastAPI, cursor uncounted", RATE, 8),
+    Promise("ours / tuned DRF with its cursor pages", "tenfold", "DRF, tuned", RATE, 12),
+    Promise("ours / django-ninja with cursor pages", "tenfold", "django-ninja, cursor", RATE, 8),
+    Promise("ours / django-ninja with page numbers", "tenfold", "django-ninja, page", RATE, 8),
+    Promise("ours / bare WSGI + psycopg with the same SQL", "tenfold", "bare WSGI + psycopg", RATE, 0.6),
+    Promise("server CPU a request: ours / bare WSGI", "tenfold", "bare WSGI + psycopg", CPU, 2.5, False),
+    Promise("row at nine tenths of the table / first page, time", "deep page", "first page", TIME, 1.1, False),
+    Promise("most rows / fewest rows, time of a page", "first page", "fewest rows", TIME, 1.3, False),
+    Promise("page with count=bounded / without, time", "count=bounded", "count=none", TIME, 1.5, False),
+    Promise("browsable page, most rows / fewest rows, time", "browsable", "browsable, fewest", TIME, 1.3, False),
+    Promise("fields=id,title / full, requests per second", "fields=id,title", "all fields", RATE, 3),
+    Promise("detail by id: ours / tuned DRF", "detail", "detail, tuned DRF", RATE, 3),
+)
+
+MEMORY = Promise("server memory after many requests / after 100", "many", "100", "bytes", 1.1, False)
+
+
+def compare(samples: Samples, promise: Promise) -> Figure:
+    pairs = zip(samples[promise.upper], samples[promise.lower], strict=True)
+    return Figure(promise, Spread.of(divide(upper, lower, promise.unit) for upper, lower in pairs))
+
+
+def divide(upper: Sample, lower: Sample, unit: str) -> float:
+    below: float = getattr(lower, unit)
+    return getattr(upper, unit) / below if below else float("inf")
+
+
+def compare_all(samples: Samples, memory: tuple[int, int] | None) -> Sequence[Figure]:
+    """Of everything that was measured."""
+    figures = [compare(samples, promise) for promise in PROMISES if {promise.upper, promise.lower} <= samples.keys()]
+    if memory:
+        figures.append(Figure(MEMORY, Spread.of([memory[1] / memory[0]])))
+    return figures

@@ -1,0 +1,54 @@
+"""An address in, figures of one round out, by wrk; what is missing on this machine is said with how to get it."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.services import missing_binaries
+
+PACKAGES = {"initdb": "postgresql", "postgres": "postgresql", "redis-server": "redis-server", "wrk": "wrk"}
+
+UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+class LoadFailed(Exception):
+    """A round with refusals or broken connections; its figures would mean nothing."""
+
+
+@dataclass(frozen=True)
+class Load:
+    requests: int
+    seconds: float
+    median_ms: float
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+
+def list_missing(peers: Path) -> list[str]:
+    """A sentence for each thing that the benchmark needs and can't find."""
+    missing = missing_binaries() + ([] if shutil.which("wrk") else ["wrk"])
+    packages = sorted({PACKAGES[name] for name in missing})
+    sentences = [f"{', '.join(missing)} not found: apt-get install {' '.join(packages)} (Debian)"] if missing else []
+    return sentences + ([] if peers.exists() else ["the peers aren't installed: make bench does it"])
+
+
+def run_wrk(url: str, seconds: float, connections: int, accept: str = "application/json") -> Load:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "--latency"]
+    output = subprocess.run(
+        [*command, "-H", f"Accept: {accept}", url], check=True, capture_output=True, text=True, timeout=seconds + 60
+    ).stdout
+    return read_output(output)
+
+
+def read_output(text: str) -> Load:
+    if fault := re.search(r"(Non-2xx.*|Socket errors.*)", text):
+        raise LoadFailed(fault[1])
+    done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)", text)
+    median = re.search(r"50%\s+([\d.]+)(us|ms|s|m)", text)
+    if not done or not median or done[1] == "0":
+        raise LoadFailed(f"no request was answered: {text}")
+    return Load(int(done[1]), float(done[2]) * UNITS[done[3]] / 1000, float(median[1]) * UNITS[median[2]])

@@ -1,0 +1,226 @@
+"""`make bench`: services, seed, servers, agreement, rounds, report, in this order.
+
+Everything runs on this machine, on free ports of the loopback address, and ends with the program.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.benchmarks.agreement import check_rows, read_rows
+from tests.benchmarks.chart import draw_chart
+from tests.benchmarks.contestants import (
+    CONTESTANTS,
+    DETAIL,
+    PAGE,
+    PEERS,
+    ROOT,
+    Contestant,
+    Server,
+    build_environment,
+)
+from tests.benchmarks.figures import compare_all
+from tests.benchmarks.load import list_missing
+from tests.benchmarks.measure import CONNECTIONS, Plan, Samples, Target, measure_memory, run_rounds
+from tests.benchmarks.report import (
+    build_document,
+    print_contestants,
+    print_figures,
+    print_others,
+    spread,
+    write_document,
+)
+from tests.benchmarks.seed import find_deep_row, make_database
+from tests.services import PostgresServer, RedisServer
+
+# What a small production server sets; the tests' own fsync=off changes no read.
+POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "autovacuum=off")
+
+
+@dataclass(frozen=True)
+class Options:
+    rows: tuple[int, ...]
+    rounds: int
+    seconds: float
+    requests: int
+    only: tuple[str, ...]
+    json: Path | None
+    chart: Path | None
+    strict: bool
+    keep: bool
+
+    @property
+    def contestants(self) -> list[Contestant]:
+        return [one for one in CONTESTANTS if not self.only or one.server in {"tenfold", *self.only}]
+
+
+@dataclass
+class Stage:
+    """Where it all runs."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+    folder: Path
+    stack: ExitStack
+    databases: dict[int, str] = field(default_factory=dict)
+
+    def start(self, name: str, rows: int) -> Server:
+        log = self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
+        server = Server(name, self.databases[rows], self.redis.url, self.folder / "statement.json", log)
+        self.stack.callback(server.stop)
+        return server
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", default="", help="sizes of the table, as in 10000,1000000 (the default)")
+    parser.add_argument("--rounds", type=int, help="rounds of each (5)")
+    parser.add_argument("--seconds", type=float, help="seconds of a round (4)")
+    parser.add_argument("--quick", action="store_true", help="about two minutes: 100,000 rows and short rounds")
+    parser.add_argument("--only", default="", help="servers beside ours: bare,shop,fastapi,flask (all)")
+    parser.add_argument("--json", type=Path, help="write every sample to this file")
+    parser.add_argument("--chart", type=Path, help="draw the requests per second into this SVG file")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a promise isn't kept")
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Enter, to profile it")
+
+
+def read_options(parsed: argparse.Namespace) -> Options:
+    quick = parsed.quick
+    sizes = parsed.rows or ("10000,100000" if quick else "10000,1000000")
+    return Options(
+        rows=tuple(sorted(int(size) for size in sizes.split(","))),
+        rounds=parsed.rounds or (3 if quick else 5),
+        seconds=parsed.seconds or (1 if quick else 4),
+        requests=2_000 if quick else 10_000,
+        only=tuple(name for name in parsed.only.split(",") if name),
+        json=parsed.json,
+        chart=parsed.chart,
+        strict=parsed.strict,
+        keep=parsed.keep,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description="Tenfold beside the usual ways.")
+    add_arguments(parser)
+    return run(read_options(parser.parse_args(arguments)))
+
+
+def run(options: Options) -> int:
+    """The exit code."""
+    # Into a file or a pipe, wide enough for the tables.
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    if missing := list_missing(PEERS):
+        console.print("\n".join(f"tenfold: {sentence}" for sentence in missing), style="red")
+        return 2
+    with open_stage() as stage:
+        return measure(options, stage, console)
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tenfold-bench-")))
+        postgres = PostgresServer(*(word for option in POSTGRES_OPTIONS for word in ("-c", option)))
+        stack.callback(postgres.remove)
+        redis = RedisServer()
+        stack.callback(redis.stop)
+        yield Stage(postgres, redis, folder, stack)
+
+
+def measure(options: Options, stage: Stage, console: Console) -> int:
+    with console.status("seeding") as status:
+
+        def say(text: str) -> None:
+            status.update(text) if console.is_terminal else console.print(text)
+
+        for rows in options.rows:
+            say(f"seeding {rows:,} products")
+            stage.databases[rows] = make_database(stage.postgres.url, rows)
+        cursor = probe(stage, options.rows[-1])
+        servers = start_servers(options, stage)
+        say("checking that all give the same rows")
+        check_agreement(options, servers)
+        samples = run_groups(options, stage, servers, cursor, say)
+        memory = measure_memory(
+            Target("memory", stage.start("tenfold", options.rows[-1]), PAGE), 100, options.requests, say
+        )
+    if options.keep:
+        input("".join(f"{name}: {server.url('/')}\n" for name, server in servers.items()) + "Enter ends it")
+    return report(options, console, samples, memory)
+
+
+def probe(stage: Stage, rows: int) -> str:
+    """Writes the statement of a page for the bare app; the cursor to the row at nine tenths of the table."""
+    place = find_deep_row(stage.databases[rows], rows * 9 // 10)
+    command = [sys.executable, "-m", "tests.benchmarks.probe", PAGE, *map(str, place)]
+    environment = os.environ | build_environment(stage.databases[rows])
+    found = json.loads(subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+    (stage.folder / "statement.json").write_text(json.dumps(found["statement"]))
+    return found["cursor"]
+
+
+def start_servers(options: Options, stage: Stage) -> dict[str, Server]:
+    servers = {name: stage.start(name, options.rows[-1]) for name in {one.server for one in options.contestants}}
+    return servers | {"fewest": stage.start("tenfold", options.rows[0])}
+
+
+def check_agreement(options: Options, servers: dict[str, Server]) -> None:
+    expected = read_rows(servers["tenfold"].fetch(PAGE))
+    for one in options.contestants:
+        check_rows(one.name, read_rows(servers[one.server].fetch(one.path)), expected)
+    servers["fewest"].fetch(PAGE)
+    if "shop" in servers:
+        detail = read_rows(servers["tenfold"].fetch(DETAIL))
+        check_rows("detail, tuned DRF", read_rows(servers["shop"].fetch("/tuned/7/")), detail)
+
+
+def run_groups(options: Options, stage: Stage, servers: dict[str, Server], cursor: str, say: object) -> Samples:
+    """Each group's targets take turns among themselves; times are taken with one connection, rates with many."""
+    long = Plan(options.rounds, options.seconds, CONNECTIONS)
+    short = Plan(options.rounds, max(1, options.seconds / 2), 1)
+    ours, fewest = servers["tenfold"], servers["fewest"]
+    pages = [Target(one.name, servers[one.server], one.path) for one in options.contestants]
+    times = [
+        Target("first page", ours, PAGE),
+        Target("deep page", ours, f"{PAGE}&cursor={cursor}"),
+        Target("fewest rows", fewest, PAGE),
+        Target("count=none", ours, f"{PAGE}&page=1&count=none"),
+        Target("count=bounded", ours, f"{PAGE}&page=1&count=bounded"),
+        Target("browsable", ours, "/api/v1/products/", "text/html"),
+        Target("browsable, fewest", fewest, "/api/v1/products/", "text/html"),
+    ]
+    rates = [
+        Target("all fields", ours, PAGE),
+        Target("fields=id,title", ours, "/api/v1/products/?fields=id,title&page_size=50"),
+        Target("detail", ours, DETAIL),
+        *([Target("detail, tuned DRF", servers["shop"], "/tuned/7/")] if "shop" in servers else []),
+    ]
+    groups = ((pages, long), (times, short), (rates, Plan(long.rounds, short.seconds, CONNECTIONS)))
+    samples: Samples = {}
+    for targets, plan in groups:
+        samples |= run_rounds(targets, plan, stage.postgres.process.pid, say)
+    return samples
+
+
+def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int]) -> int:
+    figures = compare_all(samples, memory)
+    names = [one.name for one in options.contestants]
+    title = f"A page of 50 with brand, category and images, {options.rows[-1]:,} products"
+    print_contestants(console, options.contestants, samples, f"{title}: median (min-max) of {options.rounds} rounds")
+    print_others(console, [name for name in samples if name not in names], samples)
+    print_figures(console, figures)
+    if options.json:
+        write_document(options.json, build_document(options.rows, samples, figures))
+    if options.chart:
+        rates = [(name, spread(samples[name], "rate").median) for name in names]
+        options.chart.write_text(draw_chart(rates, f"{title}: requests per second"))
+    return 1 if options.strict and not all(figure.is_kept for figure in figures) else 0

@@ -1,0 +1,94 @@
+"""Targets in, samples out: rounds go A B C A B C, so that a busy machine slows all alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+
+from tests.benchmarks.contestants import THREADS, Server
+from tests.benchmarks.load import Load, run_wrk
+from tests.benchmarks.processes import read_cpu, read_memory, wait_until_idle
+
+# Twice as many as a server has threads, so that none ever waits for work.
+CONNECTIONS = 2 * THREADS
+
+
+@dataclass(frozen=True)
+class Target:
+    name: str
+    server: Server
+    path: str
+    accept: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One round: requests a second, the middle answer's time, CPU a request of server and PostgreSQL, milliseconds."""
+
+    rate: float
+    median_ms: float
+    server_ms: float
+    postgres_ms: float
+
+
+type Samples = dict[str, list[Sample]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard."""
+
+    rounds: int
+    seconds: float
+    connections: int
+
+
+def run_rounds(targets: Sequence[Target], plan: Plan, postgres: int, say: Callable[[str], None]) -> Samples:
+    """A round of each to warm up, which counts for nothing, then the rounds; `postgres` is its process."""
+    samples: Samples = {target.name: [] for target in targets}
+    for target in targets:
+        say(f"warming up {target.name}")
+        run_round(target, Plan(1, 1, plan.connections), postgres)
+    for number in range(1, plan.rounds + 1):
+        for target in targets:
+            say(f"round {number} of {plan.rounds}: {target.name}")
+            samples[target.name].append(run_round(target, plan, postgres))
+    return samples
+
+
+def run_round(target: Target, plan: Plan, postgres: int) -> Sample:
+    roots = (target.server.process.pid, postgres)
+    before = [read_cpu(root) for root in roots]
+    load = run_wrk(target.server.url(target.path), plan.seconds, plan.connections, target.accept)
+    server, database = (read_cpu(root) - was for root, was in zip(roots, before, strict=True))
+    wait_until_idle(*roots)
+    return make_sample(load, server, database)
+
+
+def make_sample(load: Load, server: float, database: float) -> Sample:
+    return Sample(
+        load.rate, load.median_ms, server_ms=1000 * server / load.requests, postgres_ms=1000 * database / load.requests
+    )
+
+
+def measure_memory(target: Target, first: int, last: int, say: Callable[[str], None]) -> tuple[int, int]:
+    """Bytes of a new server after `first` requests and after at least `last`."""
+    say(f"memory after {first} requests")
+    send_requests(target, first)
+    before, sent = read_memory(target.server.process.pid), first
+    while sent < last:
+        say(f"memory after {last} requests: {sent} so far")
+        sent += run_wrk(target.server.url(target.path), 3, CONNECTIONS, target.accept).requests
+    return before, read_memory(target.server.process.pid)
+
+
+def send_requests(target: Target, number: int) -> None:
+    """Over several connections at once, so that every thread of the server has had its share."""
+    connections = [HTTPConnection("127.0.0.1", target.server.port, timeout=30) for _ in range(CONNECTIONS)]
+    for start in range(0, number, CONNECTIONS):
+        batch = connections[: number - start]
+        for connection in batch:
+            connection.request("GET", target.path)
+        for connection in batch:
+            connection.getresponse().read()
+    for connection in connections:
+        connection.close()

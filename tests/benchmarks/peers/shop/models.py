@@ -1,0 +1,77 @@
+"""The same tables, as any Django project would declare them."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Brand(models.Model):
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=220, unique=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "catalog_brand"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Category(models.Model):
+    parent = models.ForeignKey("self", models.DO_NOTHING, null=True)
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=500, unique=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "catalog_category"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(models.Model):
+    sku = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=255, unique=True)
+    title = models.CharField(max_length=500)
+    brand = models.ForeignKey(Brand, models.DO_NOTHING, null=True)
+    category = models.ForeignKey(Category, models.DO_NOTHING, null=True)
+    status = models.CharField(max_length=10)
+    currency = models.CharField(max_length=3)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    compare_at_price = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    in_stock = models.BooleanField()
+    rating = models.DecimalField(max_digits=3, decimal_places=2)
+    image_url = models.CharField(max_length=1000)
+    attributes = models.JSONField()
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "catalog_product"
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Image(models.Model):
+    product = models.ForeignKey(Product, models.DO_NOTHING, related_name="images")
+    url = models.CharField(max_length=1000)
+    alt = models.CharField(max_length=500)
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "catalog_image"
+        ordering: ClassVar = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.url

@@ -1,0 +1,76 @@
+"""The same tables for SQLAlchemy 2, and the statement that both of its peers page through."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import DateTime, ForeignKey, Select, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship, selectinload
+
+DateTimeZone = DateTime(timezone=True)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Versioned:
+    version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(DateTimeZone)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeZone)
+
+
+class Brand(Versioned, Base):
+    __tablename__ = "catalog_brand"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str]
+    name: Mapped[str]
+
+
+class Category(Versioned, Base):
+    __tablename__ = "catalog_category"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("catalog_category.id"))
+    slug: Mapped[str]
+    name: Mapped[str]
+    parent: Mapped["Category | None"] = relationship(remote_side="Category.id")
+
+
+class Image(Base):
+    __tablename__ = "catalog_image"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("catalog_product.id"))
+    url: Mapped[str]
+    alt: Mapped[str]
+    position: Mapped[int]
+
+
+class Product(Versioned, Base):
+    __tablename__ = "catalog_product"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sku: Mapped[str]
+    slug: Mapped[str]
+    title: Mapped[str]
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("catalog_brand.id"))
+    category_id: Mapped[int | None] = mapped_column(ForeignKey("catalog_category.id"))
+    status: Mapped[str]
+    currency: Mapped[str]
+    price: Mapped[Decimal]
+    compare_at_price: Mapped[Decimal | None]
+    in_stock: Mapped[bool]
+    rating: Mapped[Decimal]
+    image_url: Mapped[str]
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    brand: Mapped[Brand | None] = relationship()
+    category: Mapped[Category | None] = relationship()
+    images: Mapped[list[Image]] = relationship(order_by=(Image.position, Image.id))
+
+
+def select_products() -> Select[Any]:
+    statement = select(Product).where(Product.status == "active")
+    return statement.order_by(Product.created_at.desc(), Product.id.desc()).options(
+        joinedload(Product.brand),
+        joinedload(Product.category).joinedload(Category.parent),
+        selectinload(Product.images),
+    )

@@ -1,0 +1,168 @@
+"""The benchmark's own arithmetic, its data and what it takes from the server; no peer is started."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from catalog.models import Product
+from tests.benchmarks.agreement import Disagreement, check_rows, read_rows
+from tests.benchmarks.chart import draw_chart
+from tests.benchmarks.contestants import CONTESTANTS, PAGE, SERVERS
+from tests.benchmarks.figures import MEMORY, PROMISES, Promise, compare, compare_all
+from tests.benchmarks.load import LoadFailed, read_output
+from tests.benchmarks.measure import Sample
+from tests.benchmarks.probe import capture_statement, sign_cursor
+from tests.benchmarks.processes import read_cpu, read_memory
+from tests.benchmarks.seed import TABLES, fill_tables
+
+postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="the benchmark runs on PostgreSQL")
+
+ROWS = 300
+
+OUTPUT = """Running 2s test @ http://127.0.0.1:1/
+  Latency Distribution
+     50%  2.50ms
+  1000 requests in 2.00s, 1.00MB read
+Requests/sec:    500.00
+"""
+
+
+def make_samples(*rates: float) -> list[Sample]:
+    return [Sample(rate, 1000 / rate, 1.0, 0.5) for rate in rates]
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    # The second round was slow for both, and the ratio doesn't notice.
+    samples = {"tenfold": make_samples(100, 50, 90), "DRF, tuned": make_samples(10, 5, 10)}
+    figure = compare(samples, Promise("", "tenfold", "DRF, tuned", "rate", 9.5))
+    assert (figure.value.median, figure.value.least, figure.value.most) == (10, 9, 10)
+    assert figure.is_kept
+
+
+def test_a_promise_may_be_an_upper_limit() -> None:
+    assert MEMORY.keeps(1.1)
+    assert not MEMORY.keeps(1.2)
+
+
+def test_what_was_not_measured_is_no_figure() -> None:
+    names = [figure.promise.name for figure in compare_all({"tenfold": make_samples(1)}, (100, 105))]
+    assert names == [MEMORY.name]
+
+
+def test_promises_name_contestants_and_contestants_servers() -> None:
+    assert {one.server for one in CONTESTANTS} == SERVERS.keys()
+    against = {promise.lower for promise in PROMISES if promise.upper == "tenfold"}
+    assert against <= {one.name for one in CONTESTANTS}
+
+
+def test_the_load_is_read_from_what_wrk_says() -> None:
+    load = read_output(OUTPUT)
+    assert (load.requests, load.rate, load.median_ms) == (1000, 500, 2.5)
+
+
+@pytest.mark.parametrize("fault", ["Non-2xx or 3xx responses: 3", "Socket errors: connect 0, read 1"])
+def test_a_round_with_faults_has_no_figures(fault: str) -> None:
+    with pytest.raises(LoadFailed, match=fault):
+        read_output(OUTPUT + fault)
+
+
+def test_cpu_and_memory_are_read_of_a_whole_tree() -> None:
+    assert read_cpu(os.getpid()) > 0
+    assert read_memory(os.getpid()) > 10_000_000
+
+
+def test_rows_agree_by_value() -> None:
+    ours = read_rows(b'{"results": [{"id": 1, "at": "2026-01-02T03:04:05Z", "price": "1.50"}]}')
+    theirs = read_rows(b'{"items": [{"price": "1.50", "id": 1, "at": "2026-01-02T03:04:05+00:00"}]}')
+    check_rows("them", theirs, ours)
+
+
+def test_a_difference_is_named() -> None:
+    with pytest.raises(Disagreement, match=r"them, product 1: price is 1\.5, not '1\.50'"):
+        check_rows("them", [{"id": 1, "price": 1.5}], [{"id": 1, "price": "1.50"}])
+
+
+def test_the_chart_is_drawn() -> None:
+    chart = draw_chart([("ours", 500.0), ("<them>", 5.0)], "A page")
+    assert chart.startswith("<svg")
+    assert "&lt;them&gt;" in chart
+
+
+# -- with a database --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(db: None) -> None:
+    connection.ensure_connection()
+    fill_tables(connection.connection, ROWS)
+
+
+def sum_up() -> list[Any]:
+    queries = (f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM catalog_{table} t" for table in TABLES)
+    with connection.cursor() as cursor:
+        return [cursor.execute(query).fetchone()[0] for query in queries]
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_seeding_again_gives_the_same_rows() -> None:
+    first = sum_up()
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(f'catalog_{table}' for table in TABLES)} CASCADE")
+    fill_tables(connection.connection, ROWS)
+    assert sum_up() == first
+    assert None not in first
+
+
+DERIVED = {
+    "price": "SELECT min(price) FROM catalog_variant v WHERE v.product_id = p.id",
+    "in_stock": "SELECT bool_or(on_hand > reserved) FROM catalog_stock s"
+    " JOIN catalog_variant v ON v.id = s.variant_id WHERE v.product_id = p.id",
+    "image_url": "SELECT coalesce(min(url) FILTER (WHERE position = 1), '') FROM catalog_image i"
+    " WHERE i.product_id = p.id",
+}
+
+
+@postgresql
+@pytest.mark.parametrize("column", DERIVED)
+@pytest.mark.usefixtures("filled")
+def test_derived_columns_are_what_triggers_would_make_them(column: str) -> None:
+    with connection.cursor() as cursor:
+        query = f"SELECT count(*) FROM catalog_product p WHERE p.{column} IS DISTINCT FROM ({DERIVED[column]})"
+        assert cursor.execute(query).fetchone()[0] == 0
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_paths_and_search_documents_are_what_triggers_would_make_them() -> None:
+    with connection.cursor() as cursor:
+        before = sum_up()
+        cursor.execute("UPDATE catalog_producttext SET search = ''")  # the trigger writes it anew
+        cursor.execute("SELECT count(*) FROM catalog_category WHERE path NOT LIKE '%' || lpad(id::text, 10, '0')")
+        assert cursor.fetchone()[0] == 0
+    assert sum_up() == before
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_the_captured_statement_gives_what_the_server_answers() -> None:
+    captured = capture_statement(PAGE)
+    with connection.cursor() as cursor:
+        cursor.execute(captured["sql"], captured["parameters"])
+        rows = [json.loads(row[captured["column"]]) for row in cursor.fetchall()]
+    answer = Client(headers={"host": "127.0.0.1"}).get(PAGE).json()
+    assert rows[: captured["page_size"]] == answer["results"]
+    assert len(answer["results"]) == captured["page_size"]
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_a_signed_cursor_goes_on_behind_its_row() -> None:
+    rows = list(Product.objects.only_active().order_by("-created_at", "-id").values("id", "created_at"))
+    cursor = sign_cursor(PAGE, rows[99]["created_at"], rows[99]["id"])
+    answer = Client(headers={"host": "127.0.0.1"}).get(f"{PAGE}&cursor={cursor}").json()
+    assert [row["id"] for row in answer["results"]] == [row["id"] for row in rows[100:150]]
