@@ -74,6 +74,7 @@ SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
 
 MIDDLEWARE = [
     "config.middleware.RequestRecord",  # outermost: times and names whatever happens inside
+    "config.middleware.ChunkedBody",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -86,6 +87,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+CSRF_FAILURE_VIEW = "config.api.error_handler.answer_csrf_failure"
 # OptionalSlash answers without a redirect, which would turn a POST into a GET.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
@@ -285,5 +287,5 @@ UNFOLD: dict[str, Any] = {
 DEBUG_TOOLBAR = DEBUG and find_spec("debug_toolbar") is not None
 if DEBUG_TOOLBAR:
     INSTALLED_APPS += ["debug_toolbar"]
-    MIDDLEWARE.insert(2, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    MIDDLEWARE.insert(3, "debug_toolbar.middleware.DebugToolbarMiddleware")
     INTERNAL_IPS = ["127.0.0.1"]

@@ -147,6 +147,11 @@ def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None
         JSONParser().parse(Endless(), "application/json", {})
 
 
+def test_a_post_without_its_csrf_token_is_a_problem_too() -> None:
+    for path in ("/livez", "/admin/login/", "/api/v1/auth/session/login/"):
+        assert_problem(Client(enforce_csrf_checks=True).post(path, {}), 403, "permission_denied")
+
+
 def test_a_forged_host_is_a_problem_too(client: APIClient) -> None:
     assert_problem(client.get(URL, HTTP_HOST="evil.example"), 400, "bad_request")
 

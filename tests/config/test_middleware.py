@@ -3,6 +3,8 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -71,3 +73,27 @@ def test_a_json_answer_is_compressed_on_request(client: APIClient) -> None:
         make_product()
     assert client.get("/api/v1/products/", HTTP_ACCEPT_ENCODING="gzip")["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in client.get("/api/v1/products/")
+
+
+class Trickle(BytesIO):
+    """What a server hands out of a body without a length: a piece at a time."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 100))
+
+
+def send_chunked(staff: APIClient, body: bytes) -> Any:
+    url = f"/api/v1/products/{make_product().pk}/"
+    chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Trickle(body)}
+    return staff.generic("PATCH", url, content_type="application/json", **chunked)
+
+
+def test_a_body_without_a_length_is_read(staff: APIClient) -> None:
+    answer = send_chunked(staff, b'{"title": "%s"}' % (b"x" * 300))
+    assert (answer.status_code, answer.json()["title"]) == (200, "x" * 300)
+
+
+def test_a_body_without_a_length_has_the_same_bound(staff: APIClient, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_024
+    answer = send_chunked(staff, b'{"title": "%s"}' % (b"x" * 5_000))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
