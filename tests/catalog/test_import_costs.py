@@ -107,8 +107,9 @@ def test_memory_does_not_grow_while_rows_are_written() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
     tracemalloc.stop()
-    # The first batch also loads what is loaded once.
-    assert max(peaks[2:]) <= peaks[1] * 1.1
+    # The first batch also loads what is loaded once. Rows that were kept would double the peak by the fourth batch;
+    # on a busy machine the allocator's mood alone made 1.14 of it.
+    assert max(peaks[2:]) <= peaks[1] * 1.4
 
 
 def test_reasons_are_kept_up_to_a_thousand_and_all_are_counted() -> None:
