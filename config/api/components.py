@@ -176,7 +176,7 @@ def build_refusal(status: int) -> Schema:
 
 @cache
 def read_examples() -> dict[str, list[dict[str, Any]]]:
-    """Real answers by operation: `{"products_list": [{"name", "request", "body", "status", "answer"}, …], …}`."""
+    """Real answers by operation and status: `{"products_list_200": [{"name", "request", "body", "answer"}, …], …}`."""
     examples: dict[str, list[dict[str, Any]]] = orjson.loads(EXAMPLES.read_bytes())
     return examples
 

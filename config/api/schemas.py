@@ -12,6 +12,7 @@ from http import HTTPStatus
 from itertools import product
 from typing import Any
 
+from django.conf import settings
 from django.db.models import JSONField as JSONColumn
 from django_filters import BaseCSVFilter, ChoiceFilter, Filter, IsoDateTimeFilter, NumberFilter
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -63,12 +64,25 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     target_class = "knox.auth.TokenAuthentication"
     match_subclasses = True
     priority = 1
-    name = "token"
+    name = "apiToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         # OpenAPI's `http` schemes would fit, but Swagger UI has no field for any but basic and bearer.
         description = "The word `Token`, a space and the key: `Token 0123456789abcdef…`."
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # half of it has types
+    """Django's session, as the browsable API and the admin use it."""
+
+    target_class = "rest_framework.authentication.SessionAuthentication"
+    match_subclasses = True
+    priority = 1
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        description = "The cookie of who has signed in to the browsable API or the admin; a browser sends it by itself."
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": description}
 
 
 class Schema(AutoSchema):
@@ -173,6 +187,13 @@ class Schema(AutoSchema):
         bodies |= {str(int(status)): refer_to("responses", f"Problem{status}") for status in self.list_refusals()}
         return dict(sorted(bodies.items()))
 
+    def _get_request_body(self, direction: str = "request") -> Any:
+        body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        for content in (body or {}).get("content", {}).values():
+            for status in (HTTPStatus.OK, HTTPStatus.CREATED):
+                content.update(components.build_examples(f"{self.get_operation_id()}_{status}", "body"))
+        return body
+
     def add_examples(self, status: str, body: dict[str, Any]) -> None:
         for content in body.get("content", {}).values():
             content.update(components.build_examples(f"{self.get_operation_id()}_{status}"))
@@ -243,7 +264,8 @@ class Schema(AutoSchema):
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         if "\\w" in schema.get("pattern", ""):
             # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
-            schema["pattern"] = r"^[-_\p{L}\p{N}]+$"
+            del schema["pattern"]
+            schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
 
 
 def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
@@ -403,6 +425,7 @@ def describe_family(prefix: str) -> dict[str, Any]:
         "schema": {"type": "object"} | names,
         "style": "form",
         "explode": True,
+        "example": {},  # Swagger UI would make one up and send it
     }
 
 
@@ -422,5 +445,6 @@ def add_components(result: dict[str, Any], generator: Any, request: Any, public:
     """A hook of drf-spectacular's: what the operations refer to, and the codes in the head."""
     for kind, named in components.build_components().items():
         result["components"].setdefault(kind, {}).update(named)
-    result["info"]["description"] += f"\n\n## Codes of refusals\n\n{components.write_codes()}\n"
+    codes = f"<details><summary>All of them</summary>\n\n{components.write_codes()}\n\n</details>"
+    result["info"]["description"] += f"\n\n## Codes of refusals\n\n{codes}\n"
     return result

@@ -1,0 +1,312 @@
+"""The OpenAPI document holds every route, every parameter and real answers; its pages need no other host."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.admindocs.views import simplify_regex
+from django.core.management import call_command
+from django.urls import URLPattern, get_resolver
+from drf_spectacular.generators import SchemaGenerator
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from catalog.models import Attribute
+from config.api import components, documents
+from config.api.components import EXAMPLES, list_codes, read_examples
+from config.api.selections import list_expandable
+from config.api.viewsets import ShapedViewSet
+from tests.factories import make_brand, make_category, make_product
+from tests.test_documentation import find_codes, find_shape
+
+URL = "/api/v1/schema/"
+
+# Pages for people, which no program calls.
+PAGES = {"docs", "redoc", "login", "logout"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return documents.build_document()
+
+
+# -- what is in it -----------------------------------------------------------------------------------------------
+
+
+def test_it_is_valid_and_nothing_in_it_is_guessed(tmp_path: Any) -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", file=str(tmp_path / "schema.yaml"))
+
+
+def list_routes() -> Iterator[tuple[str, str]]:
+    """`("/api/v1/brands/", "get")` and so on, from the URL conf itself."""
+    for route, pattern in walk_patterns(get_resolver().url_patterns, ""):
+        if route.startswith("api/v1/") and pattern.name not in PAGES:
+            path = re.sub(r"<(\w+)>", r"{\1}", simplify_regex(route)).replace("{pk}", "{id}")
+            callback: Any = pattern.callback
+            methods = getattr(callback, "actions", None) or callback.cls().allowed_methods
+            yield from ((path, method.lower()) for method in methods if method.lower() not in ("head", "options"))
+
+
+def walk_patterns(patterns: Any, prefix: str) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route, pattern
+        else:
+            yield from walk_patterns(pattern.url_patterns, route)
+
+
+def test_every_route_is_in_it(document: dict[str, Any]) -> None:
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert described == set(list_routes())
+    assert len(described) >= 17
+
+
+def list_views() -> Iterator[tuple[str, str, ShapedViewSet]]:
+    generator = SchemaGenerator()
+    generator._initialise_endpoints()
+    for path, _, method, view in generator._get_paths_and_endpoints():
+        if isinstance(view, ShapedViewSet):
+            yield path, method.lower(), view
+
+
+def test_every_parameter_that_a_view_reads_is_in_it(document: dict[str, Any]) -> None:
+    for path, method, view in list_views():
+        parameters = document["paths"][path][method].get("parameters", [])
+        described = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+        # Where nothing can be expanded, the parameter takes nothing.
+        read = set(view.known_parameters) - ({"expand"} if not list_expandable(view.read_serializer) else set())
+        families = {f"{prefix}NAME" for prefix in (view.open_parameters if view.is_list else ())}
+        assert described == read | families, (path, method)
+        assert all(parameter.get("description") for parameter in parameters if parameter["in"] == "query"), path
+
+
+def find_parameter(document: dict[str, Any], path: str, name: str) -> dict[str, Any]:
+    [found] = [each for each in document["paths"][path]["get"]["parameters"] if each["name"] == name]
+    return dict(found)
+
+
+def test_parameters_have_their_types_and_limits(document: dict[str, Any]) -> None:
+    products = "/api/v1/products/"
+    assert find_parameter(document, products, "page_size")["schema"] == {
+        "type": "integer", "minimum": 1, "maximum": 200, "default": 50,
+    }  # fmt: skip
+    assert find_parameter(document, products, "count")["schema"]["enum"] == ["none", "bounded", "exact", "estimated"]
+    assert find_parameter(document, products, "ordering")["schema"]["default"] == "-created_at"
+    assert "`variants.stock`" in find_parameter(document, products, "expand")["description"]
+    assert find_parameter(document, products, "in_stock")["schema"] == {"type": "boolean"}
+    assert find_parameter(document, products, "id")["schema"]["items"] == {"type": "integer"}
+    assert find_parameter(document, f"{products}{{id}}/", "id")["schema"]["maximum"] == 10**18 - 1
+
+
+def test_a_row_shows_both_forms_of_what_may_be_expanded(document: dict[str, Any]) -> None:
+    product = document["components"]["schemas"]["Product"]
+    assert [form.get("type", form.get("$ref")) for form in product["properties"]["brand"]["oneOf"]] == [
+        "string", "#/components/schemas/Brand", "null",
+    ]  # fmt: skip
+    assert "required" not in product  # `fields` may leave out any of them
+    assert product["properties"]["price"]["type"] == "string"
+    assert product["properties"]["images"]["type"] == "array"
+
+
+def test_each_operation_names_its_refusals(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    assert set(paths["/api/v1/products/"]["get"]["responses"]) == {"200", "400", "401", "406", "503"}
+    assert set(paths["/api/v1/brands/"]["get"]["responses"]) == {"200", "304", "400", "401", "406", "503"}
+    written = {"400", "401", "403", "404", "406", "409", "413", "415", "503"}
+    assert set(paths["/api/v1/products/{id}/"]["put"]["responses"]) == {"200", *written}
+    assert set(paths["/api/v1/products/{id}/"]["delete"]["responses"]) == {"204", *written - {"413", "415"}}
+
+
+def test_its_head_lists_every_code(document: dict[str, Any]) -> None:
+    assert {code.name for code in list_codes()} == find_codes()
+    assert all(f"| `{code.name}` | {code.status} |" in document["info"]["description"] for code in list_codes())
+    assert all(code.meaning for code in list_codes())
+
+
+def test_two_processes_make_the_same_document(document: dict[str, Any]) -> None:
+    assert documents.build_document() == document
+
+
+# -- its examples ------------------------------------------------------------------------------------------------
+
+PRODUCTS = "/api/v1/products/"
+TEA = {
+    "sku": "TEA-2",
+    "title": "Black Tea",
+    "brand": "acme",
+    "category": "food-tea",
+    "attributes": {"color": "black"},
+    "variants": [{"sku": "TEA-2-S", "price": "4.00", "options": {"Size": "S"}, "on_hand": 7}],
+    "images": [{"url": "https://images.example/tea-2.jpg", "alt": "A tin"}],
+}
+
+ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
+
+# Operation and status, a name, method and path, body. `{id}` is the product's.
+REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
+    ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
+    ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
+    ("products_retrieve_200", "As it is", f"GET {PRODUCTS}{{id}}/", None),
+    ("products_retrieve_200", "Expanded", f"GET {PRODUCTS}{{id}}/?expand=brand,category,images,variants.stock", None),
+    ("products_retrieve_200", "A few members", f"GET {PRODUCTS}{{id}}/?fields=id,title,price", None),
+    ("products_create_201", "A product with a variant and an image", f"POST {PRODUCTS}", TEA),
+    ("products_partial_update_200", "A new price", f"PATCH {PRODUCTS}{{id}}/?fields=id,price", {"price": "5.25"}),
+    ("products_update_200", "All of it", f"PUT {PRODUCTS}{{id}}/", TEA | {"sku": "TEA-1", "variants": ONE}),
+    ("products_images_list_200", "All images", f"GET {PRODUCTS}{{id}}/images/", None),
+    ("products_variants_list_200", "All variants", f"GET {PRODUCTS}{{id}}/variants/?expand=stock", None),
+    ("variants_retrieve_200", "A variant", "GET /api/v1/variants/TEA-1/", None),
+    ("brands_list_200", "By page number", "GET /api/v1/brands/", None),
+    ("brands_retrieve_200", "A brand", "GET /api/v1/brands/acme/", None),
+    ("categories_list_200", "By page number", "GET /api/v1/categories/", None),
+    ("categories_retrieve_200", "A category", "GET /api/v1/categories/food-tea/", None),
+    ("categories_tree_retrieve_200", "With what is below it", "GET /api/v1/categories/food/tree/", None),
+    ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
+    ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
+    ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
+    ("problem_400", "A body with two faults", f"POST {PRODUCTS}", {"sku": "TEA-4", "price": "cheap"}),
+    ("problem_401", "A token that isn't known", "GET /api/v1/", None),
+    ("problem_403", "Without the right", f"POST {PRODUCTS}", TEA),
+    ("problem_404", "No such row", f"GET {PRODUCTS}999999/", None),
+    ("problem_406", "A type that isn't spoken", "GET /api/v1/", None),
+    ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
+    ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
+]
+
+
+def fill_shop() -> int:
+    Attribute.objects.create(name="color", type="text")
+    make_category("Food", "Coffee")
+    make_product(sku="CUP-1", slug="cup", title="Cup", brand=make_brand("Borealis"), category=make_category("Home"))
+    tea = make_product(
+        sku="TEA-1", slug="green-tea", title="Green Tea", price="4.50", stock=12, description="Steamed, from Uji.",
+        brand=make_brand("Acme"), category=make_category("Food", "Tea"), attributes={"color": "green"}, rating="4.50",
+    )  # fmt: skip
+    return int(tea.pk)
+
+
+def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) -> Any:
+    method, _, path = request.partition(" ")
+    headers: dict[str, Any] = {"HTTP_HOST": "127.0.0.1:8000"}
+    headers |= {"HTTP_ACCEPT": "application/pdf"} if key == "problem_406" else {}
+    headers |= {"HTTP_AUTHORIZATION": "Token unknown"} if key == "problem_401" else {}
+    caller = client if key in ("problem_401", "problem_403") or method == "GET" else staff
+    if body is None:
+        return caller.get(path, **headers)
+    kind = "text/csv" if key == "problem_415" else "application/json"
+    return getattr(caller, method.lower())(path, json.dumps(body), content_type=kind, **headers)
+
+
+def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict[str, Any]]]:
+    """What `examples.json` holds, as it is answered now."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    key_of_tea = fill_shop()
+    for key, name, request, body in REQUESTS:
+        real = request.format(id=key_of_tea)
+        answer = ask(key, real, body, client, staff)
+        assert key.endswith(f"_{answer.status_code}"), (real, answer.content)
+        found.setdefault(key, []).append({"name": name, "request": real, "body": body, "answer": answer.json()})
+    return found
+
+
+@pytest.mark.django_db
+def test_its_examples_are_real_answers(client: APIClient, staff: APIClient, mia: APIClient) -> None:
+    """With `WRITE_EXAMPLES=1` the file is written anew from what is answered."""
+    # "403" needs a caller who is somebody and may do nothing; a bad token is refused whoever calls.
+    found = collect_examples(mia, staff)
+    if os.environ.get("WRITE_EXAMPLES"):
+        EXAMPLES.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        read_examples.cache_clear()
+    stored = read_examples()
+    assert list(stored) == list(found)
+    for key, examples in found.items():
+        for real, said in zip(examples, stored[key], strict=True):
+            assert find_shape(real["answer"]) == find_shape(said["answer"]), (key, real["name"])
+            assert (real["name"], real["body"]) == (said["name"], said["body"])
+
+
+@pytest.fixture
+def mia(db: None) -> APIClient:
+    """Somebody without a right, whose credentials are only used where the request brings none."""
+    from accounts.models import User
+
+    client = APIClient()
+    client.force_login(User.objects.create_user("mia@example.com", "mia"))
+    return client
+
+
+def test_each_example_stands_in_the_document(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    for key, examples in components.read_examples().items():
+        assert all(json.dumps(example["name"]) in text for example in examples), key
+
+
+# -- how it is served --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_it_is_made_once_and_without_a_query(
+    client: APIClient, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.write_document.cache_clear()
+    with django_assert_num_queries(0):
+        first = client.get(URL)
+    monkeypatch.setattr(documents, "build_document", lambda: pytest.fail("made twice"))
+    second = client.get(URL)
+    assert first.content == second.content
+    assert json.loads(first.content)["openapi"] == "3.1.0"
+    assert first["Cache-Control"] == "public, no-cache"
+    assert client.get(URL, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "application/vnd.oai.openapi+json"),
+        ("*/*", "application/vnd.oai.openapi+json"),
+        ("text/html,*/*;q=0.8", "application/vnd.oai.openapi+json"),
+        ("application/json", "application/json"),
+        ("application/yaml", "application/yaml"),
+        ("application/vnd.oai.openapi", "application/vnd.oai.openapi"),
+        ("application/pdf", "application/problem+json"),
+    ],
+)
+def test_its_form_follows_from_accept(accept: str, kind: str, client: APIClient) -> None:
+    answer = client.get(URL, HTTP_ACCEPT=accept)
+    assert answer["Content-Type"] == kind
+    assert "Accept" in answer["Vary"]
+    assert answer.content.startswith(b"openapi: 3.1.0" if "json" not in kind else b"{")
+
+
+def test_unknown_parameters_are_refused_here_too(client: APIClient) -> None:
+    for url in (URL, "/api/v1/"):
+        assert client.get(f"{url}?format=yaml").json()["code"] == "unknown_parameter"
+
+
+@pytest.mark.parametrize("name", ["docs", "redoc"])
+def test_each_page_has_all_it_needs_from_this_host(name: str, client: APIClient) -> None:
+    page = client.get(f"/api/v1/{name}/", HTTP_ACCEPT="text/html")
+    assert page.status_code == 200
+    text = page.content.decode()
+    sources = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert sources
+    assert all(source.startswith(("/", "?")) for source in sources)
+    assert not re.findall(r"<script>", text)  # the policy refuses what stands in the page
+
+
+def test_redocs_script_names_no_host_to_load_from(client: APIClient) -> None:
+    page = client.get("/api/v1/redoc/", HTTP_ACCEPT="text/html").content.decode()
+    [source] = re.findall(r'src="([^"]+)"', page)
+    script = client.get(f"/api/v1/redoc/{source}")
+    assert script["Content-Type"] == "text/javascript"
+    assert "immutable" in script["Cache-Control"]
+    assert b"//cdn." not in script.content
+
+
+@pytest.mark.parametrize("name", ["docs", "redoc"])
+def test_a_page_refuses_as_everything_does(name: str, client: APIClient) -> None:
+    for answer in (client.get(f"/api/v1/{name}/", HTTP_ACCEPT="application/json"), client.post(f"/api/v1/{name}/")):
+        assert answer["Content-Type"] == "application/problem+json"
