@@ -1,15 +1,19 @@
 """Targets in, samples out: rounds go A B C A B C, so that a busy machine slows all alike."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 
 from tests.benchmarks.contestants import THREADS, Server
-from tests.benchmarks.load import Load, run_wrk
+from tests.benchmarks.load import Load, TooSlow, run_wrk
 from tests.benchmarks.processes import read_cpu, read_memory, wait_until_idle
 
 # Twice as many as a server has threads, so that none ever waits for work.
 CONNECTIONS = 2 * THREADS
+
+# Answers in a round, several times those under way at its end, for which no answer is counted; and its longest.
+ENOUGH, MOST_SECONDS = 40, 12.0
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,31 @@ class Plan:
 def run_rounds(targets: Sequence[Target], plan: Plan, postgres: int, say: Callable[[str], None]) -> Samples:
     """A round of each to warm up, which counts for nothing, then the rounds; `postgres` is its process."""
     samples: Samples = {target.name: [] for target in targets}
+    seconds = {}
     for target in targets:
         say(f"warming up {target.name}")
-        run_round(target, Plan(1, 1, plan.connections), postgres)
+        seconds[target.name] = max(plan.seconds, find_seconds(target, plan, postgres))
     for number in range(1, plan.rounds + 1):
         for target in targets:
             say(f"round {number} of {plan.rounds}: {target.name}")
-            samples[target.name].append(run_round(target, plan, postgres))
+            samples[target.name].append(run_round(target, seconds[target.name], plan.connections, postgres))
     return samples
 
 
-def run_round(target: Target, plan: Plan, postgres: int) -> Sample:
+def find_seconds(target: Target, plan: Plan, postgres: int) -> float:
+    """How long a round must be to hold ENOUGH answers; the slowest take seconds for one."""
+    seconds = 1.0
+    while seconds < MOST_SECONDS:
+        with suppress(TooSlow):
+            return min(MOST_SECONDS, ENOUGH / run_round(target, seconds, plan.connections, postgres).rate)
+        seconds *= 3
+    return seconds
+
+
+def run_round(target: Target, seconds: float, connections: int, postgres: int) -> Sample:
     roots = (target.server.process.pid, postgres)
     before = [read_cpu(root) for root in roots]
-    load = run_wrk(target.server.url(target.path), plan.seconds, plan.connections, target.accept)
+    load = run_wrk(target.server.url(target.path), seconds, connections, target.accept)
     server, database = (read_cpu(root) - was for root, was in zip(roots, before, strict=True))
     wait_until_idle(*roots)
     return make_sample(load, server, database)
