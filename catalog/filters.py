@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db import connections
 from django.db.models.fields.json import KeyTransform
-from django_filters import BaseInFilter, CharFilter, ChoiceFilter, IsoDateTimeFilter, NumberFilter
+from django_filters import BaseInFilter, CharFilter, ChoiceFilter, NumberFilter
 
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet, find_words
 from config.api.errors import InvalidParameter, UnknownParameter
-from config.api.filtering import FlagFilter, SparseFilterSet
+from config.api.filtering import FlagFilter, MomentFilter, SparseFilterSet
 
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1
@@ -41,9 +41,9 @@ class ProductFilters(SparseFilterSet):
     price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Least price", **PRICE)
     price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Greatest price", **PRICE)
     in_stock = FlagFilter(field_name="in_stock", label="Whether some variant can be bought now")
-    created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
-    created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
-    updated_since = IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
+    updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
     id = NumberInFilter(method="keep_ids", decimal_places=0, label="Ids, parted by commas, 200 at most")
     sku = TextInFilter(method="keep_skus", label="SKUs of products, parted by commas, 200 at most")
     search = CharFilter(method="keep_hits", label="Words of SKU, title, brand or description, by their beginnings")

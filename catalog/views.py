@@ -119,8 +119,8 @@ class VariantViewSet(RetrieveMixin, ShapedViewSet):
     permission_classes = (PublicRead,)
     read_serializer = VariantRead
     lookup_field = "sku"
-    # DRF's own pattern stops at a dot, so "A.12" would be a 404 although it is sold.
-    lookup_value_regex = "[^/]+"
+    # DRF's own pattern stops at a dot or a slash, so "A.12/B" would be a 404 although it is sold.
+    lookup_value_regex = ".+"
 
     def get_queryset(self) -> VariantQuerySet:
         return Variant.objects.visible_to(self.request.user)

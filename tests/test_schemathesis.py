@@ -21,6 +21,7 @@ from config.api.renderers import PROBLEM_TYPE
 from config.wsgi import application
 from tests.factories import make_brand, make_category, make_product
 
+# Without a transaction around a test: Django closes its connection between requests, as in a server.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 URL = "/api/v1/schema/"

@@ -1,10 +1,13 @@
 """Filters and orderings, each from an allow-list; a bad value is a 400, where the packages would pass it by."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django_filters import Filter, FilterSet, TypedChoiceFilter
+from django_filters import Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -37,6 +40,22 @@ class FlagFilter(TypedChoiceFilter):
         # The first stands for "not given": a form without it would begin with true, and send it.
         choices = (("", "either"), ("true", "true"), ("false", "false"))
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
+
+
+class MomentField(IsoDateTimeField):
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as error:
+            # The last hour of the year 9999 in New York; every database would fail at it.
+            raise ValidationError("Enter a time between the years 1 and 9999.") from error
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """A time with its zone, RFC 3339, or a date."""
+
+    field_class = MomentField
 
 
 class SparseFilterSet(FilterSet):

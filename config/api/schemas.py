@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import JSONField as JSONColumn
-from django_filters import BaseCSVFilter, ChoiceFilter, Filter, IsoDateTimeFilter, NumberFilter
+from django_filters import BaseCSVFilter, ChoiceFilter, Filter, NumberFilter
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
@@ -25,7 +25,7 @@ from config.api import components
 from config.api.bodies import StrictSerializer
 from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, refer_to_headers
 from config.api.counting import BOUND, WAYS
-from config.api.filtering import FlagFilter
+from config.api.filtering import FlagFilter, MomentFilter
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
 from config.api.permissions import PublicRead
 from config.api.projection import NESTED_ROWS
@@ -402,7 +402,7 @@ def find_filter_type(filter_: Filter) -> dict[str, Any]:
             return {"type": "integer"}
         case NumberFilter():
             return describe_amount(**filter_.extra)
-        case IsoDateTimeFilter():
+        case MomentFilter():
             return {"type": "string", "format": "date-time"}
     return TEXT
 

@@ -1,12 +1,14 @@
 """Every refusal is a problem document (RFC 9457) that names what is wrong and the way out."""
 
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
 from catalog.models import Product
+from config.wsgi import application
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +50,8 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("in_stock=yes", "invalid_parameter", "in_stock"),
         ("status=gone", "invalid_parameter", "status"),
         ("created_after=yesterday", "invalid_parameter", "created_after"),
+        ("created_after=9999-12-31T23:59:59-05:00", "invalid_parameter", "1 and 9999"),
+        ("created_before=0001-01-01T00:00:00%2B05:00", "invalid_parameter", "1 and 9999"),
         ("id=1,x", "invalid_parameter", "id"),
         ("id=1.5", "invalid_parameter", "id"),
         ("id=" + ",".join(["1"] * 201), "invalid_parameter", "200"),
@@ -150,6 +154,16 @@ def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None
 def test_a_post_without_its_csrf_token_is_a_problem_too() -> None:
     for path in ("/livez", "/admin/login/", "/api/v1/auth/session/login/"):
         assert_problem(Client(enforce_csrf_checks=True).post(path, {}), 403, "permission_denied")
+
+
+def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:
+    # Through the server's own door: Django raises while it builds the request, before any middleware.
+    head: dict[str, str] = {}
+    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "CONTENT_TYPE": "application/json; charset*=x''y"}
+    setup_testing_defaults(environ)
+    body = application(environ | {"PATH_INFO": "/api/v1/"}, lambda status, headers: head.update(status=status))
+    assert head["status"] == "200 OK"
+    assert b"products" in b"".join(body)
 
 
 def test_a_forged_host_is_a_problem_too(client: APIClient) -> None:
