@@ -35,6 +35,7 @@ from tests.benchmarks.report import (
     build_document,
     print_contestants,
     print_figures,
+    print_memory,
     print_others,
     spread,
     write_document,
@@ -186,7 +187,8 @@ def check_agreement(options: Options, servers: dict[str, Server]) -> None:
 def run_groups(options: Options, stage: Stage, servers: dict[str, Server], cursor: str, say: object) -> Samples:
     """Each group's targets take turns among themselves; times are taken with one connection, rates with many."""
     long = Plan(options.rounds, options.seconds, CONNECTIONS)
-    short = Plan(options.rounds, max(1, options.seconds / 2), 1)
+    # Many short rounds: a ratio near 1 is read off, so both sides should have met the same noise.
+    short = Plan(2 * options.rounds, max(1, options.seconds / 4), 1)
     ours, fewest = servers["tenfold"], servers["fewest"]
     pages = [Target(one.name, servers[one.server], one.path) for one in options.contestants]
     times = [
@@ -204,7 +206,7 @@ def run_groups(options: Options, stage: Stage, servers: dict[str, Server], curso
         Target("detail", ours, DETAIL),
         *([Target("detail, tuned DRF", servers["shop"], "/tuned/7/")] if "shop" in servers else []),
     ]
-    groups = ((pages, long), (times, short), (rates, Plan(long.rounds, short.seconds, CONNECTIONS)))
+    groups = ((pages, long), (times, short), (rates, Plan(options.rounds, max(1, options.seconds / 2), CONNECTIONS)))
     samples: Samples = {}
     for targets, plan in groups:
         samples |= run_rounds(targets, plan, stage.postgres.process.pid, say)
@@ -217,10 +219,11 @@ def report(options: Options, console: Console, samples: Samples, memory: tuple[i
     title = f"A page of 50 with brand, category and images, {options.rows[-1]:,} products"
     print_contestants(console, options.contestants, samples, f"{title}: median (min-max) of {options.rounds} rounds")
     print_others(console, [name for name in samples if name not in names], samples)
-    print_figures(console, figures)
+    print_memory(console, memory, options.requests)
+    print_figures(console, figures, options.rows[-1])
     if options.json:
         write_document(options.json, build_document(options.rows, samples, figures))
     if options.chart:
         rates = [(name, spread(samples[name], "rate").median) for name in names]
-        options.chart.write_text(draw_chart(rates, f"{title}: requests per second"))
+        options.chart.write_text(draw_chart(rates, f"{title}: requests per second, logarithmic"))
     return 1 if options.strict and not all(figure.is_kept for figure in figures) else 0

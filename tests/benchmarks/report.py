@@ -15,6 +15,8 @@ from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.figures import Figure, Spread
 from tests.benchmarks.measure import Sample, Samples
 
+PROMISED_ROWS = 1_000_000
+
 UNITS = ("rate", "median_ms", "server_ms", "postgres_ms")
 
 
@@ -56,8 +58,10 @@ def print_others(console: Console, names: Sequence[str], samples: Samples) -> No
     console.print(table)
 
 
-def print_figures(console: Console, figures: Sequence[Figure]) -> None:
-    table = Table(title="What was promised (median of the rounds' ratios)", title_justify="left")
+def print_figures(console: Console, figures: Sequence[Figure], rows: int) -> None:
+    # Peers that count are the slower the more there is to count.
+    smaller = f"; promised for {PROMISED_ROWS:,} products, here are {rows:,}" if rows < PROMISED_ROWS else ""
+    table = Table(title=f"What was promised (median of the rounds' ratios{smaller})", title_justify="left")
     table.add_column("row")
     table.add_column("ratio", justify="right")
     table.add_column("promised", justify="right")
@@ -67,6 +71,11 @@ def print_figures(console: Console, figures: Sequence[Figure]) -> None:
         verdict = "[green]ok[/green]" if figure.is_kept else "[red]short[/red]"
         table.add_row(figure.promise.name, write_spread(figure.value), f"{sign} {figure.promise.limit:g}", verdict)
     console.print(table)
+
+
+def print_memory(console: Console, memory: tuple[int, int], requests: int) -> None:
+    before, after = (round(size / 1e6) for size in memory)
+    console.print(f"Our server's memory: {before} MB after 100 requests, {after} MB after {requests:,}.")
 
 
 def describe_machine() -> dict[str, Any]:
