@@ -41,6 +41,29 @@ def test_deleting_the_stocked_variant_empties_the_stock() -> None:
     assert not product.in_stock
 
 
+def test_a_variant_that_moves_changes_both_products() -> None:
+    old, new = make_product(price="5.00", stock=0), make_product(price="7.00", stock=0)
+    moving = Variant.objects.create(product=old, sku="MOVING", price=Decimal("3.00"))
+    Stock.objects.create(variant=moving, on_hand=1)
+    Variant.objects.filter(pk=moving.pk).update(product=new)
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.price, old.in_stock) == (Decimal("5.00"), False)
+    assert (new.price, new.in_stock) == (Decimal("3.00"), True)
+
+
+def test_stock_and_images_that_move_change_both_products() -> None:
+    old, new = make_product(stock=1), make_product(stock=0, images=0)
+    url = old.image_url
+    Stock.objects.filter(variant__product=new).delete()
+    Stock.objects.filter(variant__product=old).update(variant=new.variants.get())
+    Image.objects.filter(product=old).update(product=new)
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.in_stock, old.image_url) == (False, "")
+    assert (new.in_stock, new.image_url) == (True, url)
+
+
 def test_the_image_is_the_first_by_position() -> None:
     product = make_product(images=2)
     first = product.image_url
@@ -68,6 +91,18 @@ def test_the_version_counts_real_changes_only() -> None:
     assert product.updated_at > moved
 
 
+def test_a_changed_text_is_a_change_of_its_product() -> None:
+    product = make_product(description="Good.")
+    version, moved = product.version, product.updated_at
+    ProductText.objects.filter(pk=product.pk).update(description="Good.")
+    product.refresh_from_db()
+    assert (product.version, product.updated_at) == (version, moved)
+    ProductText.objects.filter(pk=product.pk).update(seo_title="Better")
+    product.refresh_from_db()
+    assert product.version == version + 1
+    assert product.updated_at > moved
+
+
 def test_a_category_path_follows_its_parent() -> None:
     tea = make_category("Food", "Drinks", "Tea")
     food = Category.objects.get(slug="food")
@@ -81,6 +116,8 @@ def test_a_category_path_follows_its_parent() -> None:
         "food-drinks-tea",
         "home",
     ]
+    # Of the tree below nothing that anybody sees has changed.
+    assert (tea.version, Category.objects.get(slug="food-drinks").version) == (1, 2)
 
 
 def test_a_category_cannot_stand_below_itself() -> None:

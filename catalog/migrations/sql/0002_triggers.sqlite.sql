@@ -1,4 +1,5 @@
--- version and updated_at move with each real change of a row, and take no other value.
+-- version and updated_at move with each real change of a row, and take no other value. Version 0 is how a trigger says
+-- that something which belongs to the row has changed.
 -- recursive_triggers is off, SQLite's default: an UPDATE inside a trigger doesn't fire that trigger again.
 
 -- Times as Django writes them: six decimals, or none where they are zero.
@@ -34,8 +35,16 @@ BEGIN
     UPDATE catalog_product SET (version, updated_at) = (
         SELECT OLD.version + changed, iif(changed, (SELECT now FROM catalog_now), OLD.updated_at)
         FROM (SELECT (NEW.sku, NEW.slug, NEW.title, NEW.brand_id, NEW.category_id, NEW.status, NEW.currency, NEW.price, NEW.compare_at_price, NEW.in_stock, NEW.rating, NEW.image_url, NEW.attributes) IS NOT
-            (OLD.sku, OLD.slug, OLD.title, OLD.brand_id, OLD.category_id, OLD.status, OLD.currency, OLD.price, OLD.compare_at_price, OLD.in_stock, OLD.rating, OLD.image_url, OLD.attributes) AS changed))
+            (OLD.sku, OLD.slug, OLD.title, OLD.brand_id, OLD.category_id, OLD.status, OLD.currency, OLD.price, OLD.compare_at_price, OLD.in_stock, OLD.rating, OLD.image_url, OLD.attributes) OR NEW.version = 0 AS changed))
     WHERE id = NEW.id;
+END;
+
+-- The texts are the product's own members, only in another table: who syncs by updated_since wants them too.
+CREATE TRIGGER touch_text AFTER UPDATE ON catalog_producttext
+WHEN (NEW.description, NEW.seo_title, NEW.seo_description) IS NOT
+     (OLD.description, OLD.seo_title, OLD.seo_description)
+BEGIN
+    UPDATE catalog_product SET version = 0 WHERE id = NEW.product_id;
 END;
 
 CREATE TRIGGER touch_variant AFTER UPDATE ON catalog_variant
@@ -76,11 +85,12 @@ BEGIN
         AND price <> (SELECT min(price) FROM catalog_variant WHERE product_id = NEW.product_id);
 END;
 
+-- A variant that moves to another product changes both, and takes its stock along.
 CREATE TRIGGER price_update AFTER UPDATE OF price, product_id ON catalog_variant
 BEGIN
-    UPDATE catalog_product SET price = (SELECT min(price) FROM catalog_variant WHERE product_id = NEW.product_id)
-    WHERE id = NEW.product_id
-        AND price <> (SELECT min(price) FROM catalog_variant WHERE product_id = NEW.product_id);
+    UPDATE catalog_product SET price = (SELECT min(price) FROM catalog_variant WHERE product_id = catalog_product.id)
+    WHERE id IN (NEW.product_id, OLD.product_id)
+        AND price <> (SELECT min(price) FROM catalog_variant WHERE product_id = catalog_product.id);
 END;
 
 CREATE TRIGGER price_delete AFTER DELETE ON catalog_variant
@@ -100,10 +110,20 @@ BEGIN
 END;
 
 CREATE TRIGGER stock_update AFTER UPDATE ON catalog_stock
-WHEN (NEW.on_hand > NEW.reserved) <> (OLD.on_hand > OLD.reserved)
+WHEN (NEW.variant_id, NEW.on_hand > NEW.reserved) <> (OLD.variant_id, OLD.on_hand > OLD.reserved)
 BEGIN
     UPDATE catalog_product SET in_stock = NOT in_stock
-    WHERE id = (SELECT product_id FROM catalog_variant WHERE id = NEW.variant_id) AND in_stock <> EXISTS (
+    WHERE id IN (SELECT product_id FROM catalog_variant WHERE id IN (NEW.variant_id, OLD.variant_id))
+        AND in_stock <> EXISTS (
+            SELECT 1 FROM catalog_stock s JOIN catalog_variant v ON v.id = s.variant_id
+            WHERE v.product_id = catalog_product.id AND s.on_hand > s.reserved);
+END;
+
+CREATE TRIGGER stock_variant_move AFTER UPDATE OF product_id ON catalog_variant
+WHEN NEW.product_id <> OLD.product_id
+BEGIN
+    UPDATE catalog_product SET in_stock = NOT in_stock
+    WHERE id IN (NEW.product_id, OLD.product_id) AND in_stock <> EXISTS (
         SELECT 1 FROM catalog_stock s JOIN catalog_variant v ON v.id = s.variant_id
         WHERE v.product_id = catalog_product.id AND s.on_hand > s.reserved);
 END;
@@ -137,9 +157,9 @@ END;
 CREATE TRIGGER image_update AFTER UPDATE ON catalog_image
 BEGIN
     UPDATE catalog_product SET image_url = coalesce((
-        SELECT url FROM catalog_image WHERE product_id = NEW.product_id ORDER BY position, id LIMIT 1), '')
-    WHERE id = NEW.product_id AND image_url <> coalesce((
-        SELECT url FROM catalog_image WHERE product_id = NEW.product_id ORDER BY position, id LIMIT 1), '');
+        SELECT url FROM catalog_image WHERE product_id = catalog_product.id ORDER BY position, id LIMIT 1), '')
+    WHERE id IN (NEW.product_id, OLD.product_id) AND image_url <> coalesce((
+        SELECT url FROM catalog_image WHERE product_id = catalog_product.id ORDER BY position, id LIMIT 1), '');
 END;
 
 CREATE TRIGGER image_delete AFTER DELETE ON catalog_image
