@@ -67,9 +67,12 @@ class ProductViewSet(WriteMixin, ReadViewSet):
     def get_queryset(self) -> ProductQuerySet:
         return Product.objects.visible_to(self.request.user)
 
+    def find_audience(self) -> bool:
+        return self.request.user.has_perm("catalog.view_product")
+
     @property
     def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
-        return SERVED_FOR_STAFF if self.request.user.has_perm("catalog.view_product") else SERVED
+        return SERVED_FOR_STAFF if self.find_audience() else SERVED
 
     def choose_default_pagination(self) -> type[Pages]:
         # By rank there is no cursor, so a search without an ordering begins with page one.

@@ -9,6 +9,7 @@ from django.db import connections
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from config.api.plans import PLANS
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,12 @@ def cheap_passwords(settings: Any) -> None:
 def empty_cache() -> None:
     """A test that is rolled back commits nothing, so it moves no generation either."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_plans() -> None:
+    """Made under the settings of another test."""
+    PLANS.clear()
 
 
 @pytest.fixture

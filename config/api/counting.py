@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
+
+from config.api.statements import Statement
 
 BOUND = 10_000
 
@@ -14,25 +16,23 @@ type Count = tuple[int, str]  # the number and its relation: eq, gte or approx
 WAYS = ("none", "bounded", "exact", "estimated")
 
 
-def count_rows(rows: QuerySet[Model], way: str) -> Count | None:
-    """At most one query; None for `none`."""
-    match way:
-        case "bounded":
-            number = count_at_most(rows, BOUND)
-            return (BOUND, "gte") if number > BOUND else (number, "eq")
-        case "exact":
-            return strip_rows(rows).count(), "eq"
-        case "estimated":
-            return estimate_rows(rows)
-    return None
+def compile_count(rows: QuerySet[Any], most: int | None) -> Statement | None:
+    """A statement that counts `rows`, up to the one after `most`: 3 ms at 10,000 of 2 M rows."""
+    statement = Statement.compile(strip_rows(rows)[: most and most + 1])
+    return statement and statement.count()
 
 
-def count_at_most(rows: QuerySet[Model], limit: int) -> int:
-    """The number of rows, or limit + 1 where there are more: it reads no further (3 ms at 10,000 of 2 M rows)."""
+def read_count(statement: Statement | None, most: int | None) -> Count:
+    number = statement.fetch_number() if statement else 0
+    return (most, "gte") if most and number > most else (number, "eq")
+
+
+def count_at_most(rows: QuerySet[Any], limit: int) -> int:
+    """The number of rows, or limit + 1 where there are more."""
     return strip_rows(rows)[: limit + 1].count()
 
 
-def estimate_rows(rows: QuerySet[Model]) -> Count:
+def estimate_rows(rows: QuerySet[Any]) -> Count:
     """The planner's guess, wrong by any factor after a bulk load; SQLite has none, so it counts."""
     if connections[rows.db].vendor != "postgresql":
         return strip_rows(rows).count(), "eq"

@@ -53,7 +53,7 @@ class JSONRenderer(ORJSONRenderer):
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
         if (response := context.get("response")) is not None:
             response.render_seconds = time.perf_counter() - began
-            if response.exception and not readable:
+            if getattr(response, "exception", False) and not readable:
                 response["Content-Type"] = PROBLEM_TYPE
         return body
 

@@ -1,60 +1,161 @@
-"""A queryset of tuples in, its rows out: on PostgreSQL by a prepared statement, since planning is a third of a page.
+"""A queryset of tuples in, a statement out that may be kept and run again: what compiling costs is paid once.
 
-Django prepares nothing (its cursor binds in the client). Here the statement that the queryset compiles to goes to
-the server with its parameters apart, and psycopg keeps it prepared, by its text, on each connection. Page sizes and
-names are part of the text, values aren't. `DATABASE_PREPARE=false` turns it off, as behind a PgBouncer before 1.21.
+Values that each request brings stand as `Given` in the queryset, and as Slots among the statement's parameters.
+On PostgreSQL it goes to the server prepared, since planning is a third of a page: Django prepares nothing (its cursor
+binds in the client), psycopg keeps it by its text on each connection. Page sizes and names are part of the text,
+values aren't. `DATABASE_PREPARE=false` turns that off, as behind a PgBouncer before 1.21.
+
+The first column of each row is its JSON text and goes into the answer as the bytes that came; the others order the
+rows, and only those of a page's first and last row are made Python values, for the cursors.
 """
 
-from collections import namedtuple
-from collections.abc import Sequence
-from functools import lru_cache
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
-from django.db.models import QuerySet
-from psycopg.adapt import Loader
+from django.db import OperationalError, connections
+from django.db.models import Expression, Field, QuerySet
+
+type Text = bytes | str
+type Values = tuple[Any, ...]
 
 
-class BytesLoader(Loader):
-    """JSON text goes into the answer as the bytes that came, neither decoded nor encoded again."""
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value that comes with each run, and the field that knows how a database wants it."""
 
-    def load(self, data: Any) -> bytes:
-        return bytes(data)
+    index: int
+    field: Field[Any, Any]
+
+
+class Given(Expression):
+    """`values[index]` of a run, as a value of `field`, wherever a queryset takes an expression."""
+
+    def __init__(self, index: int, field: Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+        self.slot = Slot(index, field)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return "%s", (self.slot,)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The JSON texts of a page's rows, whether there are more, and the other columns of its first and last row."""
+
+    texts: Sequence[Text] = ()
+    has_more: bool = False
+    first: Values = ()
+    last: Values = ()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Compiled SQL; `converters` are what Django does to columns of this database, by their number."""
+
+    database: str
+    sql: str
+    parameters: tuple[Any, ...]
+    converters: Mapping[int, Any]
+
+    @classmethod
+    def compile(cls, rows: QuerySet[Any]) -> Statement | None:
+        """None where Django sees by itself that nothing can match."""
+        compiler = rows.query.get_compiler(rows.db)
+        try:
+            sql, parameters = compiler.as_sql()
+        except EmptyResultSet:
+            return None
+        converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        return cls(rows.db, sql, tuple(parameters), converters)
+
+    def count(self) -> Statement:
+        """The number of its rows."""
+        sql = f"SELECT count(*) FROM ({self.sql}) counted"  # noqa: S608 (SQL that Django compiled)
+        return Statement(self.database, sql, self.parameters, {})
+
+    def fetch_page(self, size: int, values: Sequence[Any] = ()) -> Page:
+        """At most `size` rows; the statement itself may give one more, to tell whether there are any."""
+        with self.run(values) as cursor:
+            prepared = getattr(cursor, "pgresult", None)
+            return self.read_prepared(cursor, prepared, size) if prepared else self.read_rows(cursor.fetchall(), size)
+
+    def fetch_number(self) -> int:
+        with self.run() as cursor:
+            return int(cursor.fetchone()[0])
+
+    def read_prepared(self, cursor: Any, result: Any, size: int) -> Page:
+        number = min(result.ntuples, size)
+        if not number:
+            return Page()
+        texts = [result.get_value(index, 0) for index in range(number)]
+        first = cursor.fetchone()
+        cursor.scroll(number - 1, "absolute")
+        return Page(texts, result.ntuples > size, first[1:], cursor.fetchone()[1:])
+
+    def read_rows(self, rows: Sequence[Values], size: int) -> Page:
+        if not rows:
+            return Page()
+        page = rows[:size]
+        return Page([row[0] for row in page], len(rows) > size, self.convert(page[0])[1:], self.convert(page[-1])[1:])
+
+    def convert(self, row: Values) -> Values:
+        connection, values = connections[self.database], list(row)
+        for index, (converters, column) in self.converters.items():
+            for converter in converters:
+                values[index] = converter(values[index], column, connection)
+        return tuple(values)
+
+    @contextmanager
+    def run(self, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """A cursor over the rows. A connection that was lost is replaced, and the read done again, once."""
+        connection: Any = connections[self.database]
+        parameters = self.fill(connection, values)
+        try:
+            cursor = self.execute(connection, parameters)
+        except OperationalError:
+            # No look at the connection beforehand, as Django has it: that is a round trip with each request.
+            if connection.in_atomic_block or connection.is_usable():
+                raise
+            connection.close()
+            cursor = self.execute(connection, parameters)
+        with cursor:
+            yield cursor
+
+    def fill(self, connection: Any, values: Sequence[Any]) -> Sequence[Any]:
+        if not values:
+            return self.parameters
+        return [
+            part.field.get_db_prep_value(values[part.index], connection) if isinstance(part, Slot) else part
+            for part in self.parameters
+        ]
+
+    def execute(self, connection: Any, parameters: Sequence[Any]) -> Any:
+        cursor = open_cursor(connection)
+        try:
+            cursor.execute(self.sql, parameters)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
     """psycopg's own cursor, that prepares at the first use of a statement; Django's wrappers go around it."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        super().__init__(connection)
-        self.adapters.register_loader("text", BytesLoader)
-
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(query, params, prepare=True)
 
 
-def fetch_rows(rows: QuerySet[Any]) -> list[Any]:
-    """All of `rows`, a `values_list` with names; their text columns may come as bytes."""
-    connection: Any = connections[rows.db]
+def open_cursor(connection: Any) -> Any:
+    """Django's wrappers count, time and translate errors, whatever cursor is inside."""
     if connection.vendor != "postgresql" or not settings.DATABASE_PREPARE:
-        return list(rows)
-    try:
-        sql, parameters = rows.query.get_compiler(rows.db).as_sql()
-    except EmptyResultSet:
-        return []  # Django sees by itself that nothing can match
-    # As Django's own cursor() does: a connection that broke since the last request is replaced.
-    connection.close_if_health_check_failed()
+        return connection.cursor()
     connection.ensure_connection()
-    # Django's wrappers count, time and translate errors, whatever cursor is inside.
-    with connection._prepare_cursor(PreparedCursor(connection.connection)) as cursor:
-        cursor.execute(sql, parameters)
-        make = name_columns(tuple(column.name for column in cursor.description))
-        return [make(*row) for row in cursor.fetchall()]
-
-
-@lru_cache(maxsize=512)
-def name_columns(names: Sequence[str]) -> Any:
-    return namedtuple("Row", names)
+    return connection._prepare_cursor(PreparedCursor(connection.connection))

@@ -1,11 +1,14 @@
 """What every endpoint does, in the order in which it happens: parse, filter, page, shape, answer."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
+import orjson
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.utils.cache import patch_vary_headers
@@ -18,11 +21,15 @@ from rest_framework.viewsets import GenericViewSet
 from config.api import projection, selections
 from config.api.caching import read_generations, read_or_fill
 from config.api.filtering import IndexServed, OrderingBackend
-from config.api.pagination import KeysetPagination, Pages, choose_pagination
+from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
+from config.api.plans import PLANS
 from config.api.renderers import write_json
 from config.api.selections import ReadSerializer, Selection
-from config.api.statements import fetch_rows
+from config.api.statements import Given, Page, Statement
+
+# The one parameter whose values a plan waits for; a second one stays in the key, and is refused.
+CURSOR = re.compile(r"(?:^|&)cursor=[^&]*")
 
 
 class ShapedViewSet(GenericViewSet[Any]):
@@ -44,7 +51,12 @@ class ShapedViewSet(GenericViewSet[Any]):
         if self.action is None:
             return  # a method that isn't here: 405, whatever its parameters
         # After permissions, so that a stranger learns nothing, and before the first catalogue query.
-        check_parameters(request.query_params, self.known_parameters, self.open_parameters if self.is_list else ())
+        if not self.is_planned:
+            self.check_parameters()
+
+    def check_parameters(self) -> None:
+        open_ones = self.open_parameters if self.is_list else ()
+        check_parameters(self.request.query_params, self.known_parameters, open_ones)
 
     @property
     def is_list(self) -> bool:
@@ -59,6 +71,45 @@ class ShapedViewSet(GenericViewSet[Any]):
             names |= set(self.filterset_class.base_filters) if self.filterset_class else set()
             names |= {"ordering"} if self.orderings else set()
         return frozenset(names)
+
+    # -- plans: what a read comes to, kept for the next one like it
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the action reads by a plan, whose making checks what is asked."""
+        return self.request.method in ("GET", "HEAD") and self.action in ("list", "retrieve")
+
+    def find_audience(self) -> Hashable | None:
+        """What of the caller decides which rows they see; None where that isn't known, and nothing is kept."""
+        return None if self.request.user.is_authenticated else "anybody"
+
+    def find_plan(self, make: Callable[[], Any]) -> Any:
+        """The plan kept for a request like this, or what `make` makes of it once its parameters are checked."""
+        key = self.find_plan_key()
+        plan = PLANS.find(key) if key else None
+        if plan is None:
+            self.check_parameters()
+            plan = PLANS.make(key, make)
+        return plan
+
+    def find_plan_key(self) -> Hashable | None:
+        audience = self.find_audience()
+        if audience is None:
+            return None
+        request = self.request._request
+        query = CURSOR.sub("", request.META["QUERY_STRING"], count=1)
+        # A row's own key is Given to its statement; what else is in the path belongs to the question.
+        path = tuple(item for item in self.kwargs.items() if self.is_list or item[0] != self.lookup_field)
+        return (type(self), self.action, audience, path, request.scheme, request.get_host(), query)
+
+    def answer(self, data: Any, headers: Mapping[str, str] = MappingProxyType({})) -> HttpResponse:
+        """The answer; JSON as final bytes, since DRF's response is worth its price only for its pages."""
+        renderer = self.request.accepted_renderer
+        if renderer.format != "json":
+            return Response(data, headers=dict(headers))
+        response = HttpResponse(headers=headers, content_type=renderer.media_type)
+        response.content = renderer.render(data, renderer.media_type, {"response": response})
+        return response
 
     @cached_property
     def paginator(self) -> Pages:
@@ -83,23 +134,32 @@ class ListMixin:
     """`GET` of a list: one page of it."""
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        cursor, plan = request.query_params.get("cursor"), self.find_plan(self.plan_list)
+        page = plan.read(cursor)
+        return self.answer(page.members, {"Link": page.link_header} if page.link_header else {})
+
+    def plan_list(self: Any) -> ListPlan:
         selection = self.read_selection(detail=False)
         rows = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(self.select(rows, selection))
-        response: HttpResponse = self.get_paginated_response([projection.wrap_json(row) for row in page])
-        return response
+        plan: ListPlan = self.paginator.plan(self.select(rows, selection), self.request)
+        return plan
 
 
 class RetrieveMixin:
     """`GET` of one row; its 404 doesn't tell a row that the caller may not see from a missing one."""
 
     def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        selection = self.read_selection(detail=True)
-        rows = self.get_queryset().filter(**{self.lookup_field: self.kwargs[self.lookup_field]})
-        found = fetch_rows(self.select(rows, selection)[:1])
-        if not found:
+        statement = self.find_plan(self.plan_row)
+        page = statement.fetch_page(1, [self.kwargs[self.lookup_field]]) if statement else Page()
+        if not page.texts:
             raise Http404
-        return Response(projection.wrap_json(found[0]))
+        return self.answer(orjson.Fragment(page.texts[0]))
+
+    def plan_row(self: Any) -> Statement | None:
+        selection = self.read_selection(detail=True)
+        rows = self.get_queryset()
+        key = rows.model._meta.pk if self.lookup_field == "pk" else rows.model._meta.get_field(self.lookup_field)
+        return Statement.compile(self.select(rows.filter(**{key.name: Given(0, key)}), selection)[:1])
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
@@ -207,9 +267,10 @@ class CachedListMixin:
         return response
 
 
-def pack_response(response: Response) -> bytes:
+def pack_response(response: HttpResponse) -> bytes:
     """Link header and body as bytes; never pickle."""
-    return str(response.get("Link", "")).encode() + b"\n" + write_json(response.data)
+    body = write_json(response.data) if isinstance(response, Response) else response.content
+    return str(response.get("Link", "")).encode() + b"\n" + body
 
 
 def unpack_response(packed: bytes) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Filters and orderings that an index serves are read in its order; what would sort much is refused."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from catalog.views import SERVED, SERVED_FOR_STAFF
 from config.api.counting import walk_plan
+from config.api.statements import Page, Statement
 from tests.factories import make_brand
 
 pytestmark = [
@@ -51,11 +52,16 @@ def filled(db: None) -> None:
 def find_nodes(caller: APIClient, query: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The nodes of the plan of the page that `caller` asks for."""
     plans = []
-    monkeypatch.setattr(
-        "config.api.pagination.fetch_rows", lambda rows: plans.append(rows.explain(format="json")) or []
-    )
+
+    def explain(statement: Statement, size: int, values: Sequence[Any] = ()) -> Page:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters)
+            plans.extend(cursor.fetchone()[0])
+        return Page()
+
+    monkeypatch.setattr(Statement, "fetch_page", explain)
     assert caller.get(URL, query).status_code == 200
-    for node in walk_plan(json.loads(plans[0])[0]["Plan"]):
+    for node in walk_plan(plans[0]["Plan"]):
         yield f"{node['Node Type']} {node.get('Relation Name', '')}"
 
 

@@ -54,8 +54,6 @@ def test_a_connection_that_broke_is_replaced(client: APIClient) -> None:
             cursor.execute("SELECT pg_backend_pid()")
             pids.append(cursor.fetchone()[0])
         broken.submit(end_backend).result()
-        # What Django does when a request begins, and its test client leaves out.
-        connection.close_if_unusable_or_obsolete()
         statuses.append(client.get("/api/v1/products/?fields=id").status_code)
         connections.close_all()
         return statuses
