@@ -11,9 +11,13 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from knox.models import AbstractAuthToken
+from knox.models import AuthTokenManager as KnoxManager
 
-from accounts.querysets import OrderQuerySet
+from accounts.querysets import AuthTokenQuerySet, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
+
+# 64 bits of a digest: no user has two tokens that begin alike.
+MARK_LENGTH = 16
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -61,11 +65,18 @@ class AuthToken(AbstractAuthToken):
 
     name = models.CharField(max_length=100, default="token")
 
+    objects = KnoxManager.from_queryset(AuthTokenQuerySet)()
+
     class Meta:
         ordering = ("-created", "digest")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key[:6]}…)"
+
+    @property
+    def mark(self) -> str:
+        """What names the token in an address: the beginning of its digest, which tells nothing of its secret."""
+        return self.digest[:MARK_LENGTH]
 
 
 class Address(models.Model):

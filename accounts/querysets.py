@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 if TYPE_CHECKING:
-    from accounts.models import Order, User
+    from accounts.models import AuthToken, Order, User
+
+
+class AuthTokenQuerySet(QuerySet["AuthToken"]):
+    def visible_to(self, caller: User) -> Self:
+        """Their own, whoever they are."""
+        return self.filter(user=caller)
+
+    def valid(self) -> Self:
+        return self.filter(Q(expiry=None) | Q(expiry__gt=timezone.now()))
 
 
 class OrderQuerySet(QuerySet["Order"]):

@@ -12,6 +12,7 @@ from config.home import show_home
 api: list[URLPattern | URLResolver] = [
     path("", Root.as_view(), name="root"),
     path("", include("catalog.urls")),
+    path("", include("accounts.urls")),
     path("exports/", include("exports.urls")),
     path("auth/session/", include("rest_framework.urls")),
     path("schema/", Document.as_view(), name="schema"),

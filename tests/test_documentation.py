@@ -21,6 +21,8 @@ from config.api.selections import PARAMETERS, list_expandable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+# Whose exceptions are answered.
+PACKAGES = ("config", "catalog", "accounts", "exports", "rest_framework")
 QUOTED = set(re.findall(r"`([^`\n]+)`", README))
 
 
@@ -32,7 +34,7 @@ def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
 
 def find_codes() -> set[str]:
     """Every code that a problem document may bear, of our own errors and of DRF's."""
-    kinds = [kind for kind in find_subclasses(APIException) if kind.__module__.startswith(("config", "rest_framework"))]
+    kinds = [kind for kind in find_subclasses(APIException) if kind.__module__.startswith(PACKAGES)]
     kinds = [kind for kind in kinds if kind is not ApiError and kind.__name__ != "Throttled"]  # no limits yet
     return {CODES.get(kind.default_code, kind.default_code) for kind in kinds}
 

@@ -34,11 +34,11 @@ from config.api.viewsets import CachedListMixin, ShapedViewSet
 
 WORDS = {
     "list": "List {many}",
-    "retrieve": "Read a {one}",
-    "create": "Create a {one}",
-    "update": "Replace a {one}",
-    "partial_update": "Change a {one}",
-    "destroy": "Delete a {one}",
+    "retrieve": "Read {one}",
+    "create": "Create {one}",
+    "update": "Replace {one}",
+    "partial_update": "Change {one}",
+    "destroy": "Delete {one}",
 }
 
 IF_NONE_MATCH = {
@@ -99,7 +99,9 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         action = getattr(self.view, "action", "")
         if action in WORDS and (model := self.find_model()) is not None:
-            names = {"one": model._meta.verbose_name, "many": model._meta.verbose_name_plural}
+            one = str(model._meta.verbose_name)
+            article = "an" if one[0] in "aeio" else "a"  # "a user"
+            names = {"one": f"{article} {one}", "many": model._meta.verbose_name_plural}
             return WORDS[action].format(**names)
         return re.split(r"[.:;]\s|\.$", self.get_description())[0].replace("`", "")
 
@@ -211,6 +213,8 @@ class Schema(AutoSchema):
 
     def list_refusals(self) -> Iterator[int]:
         yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+        # What only the view knows of.
+        yield from getattr(self.view, "refusals", ())
         if self.view.get_authenticators():
             yield HTTPStatus.UNAUTHORIZED
         if not self.is_public:

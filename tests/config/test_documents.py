@@ -145,7 +145,13 @@ TEA = {
     "images": [{"url": "https://images.example/tea-2.jpg", "alt": "A tin"}],
 }
 
+# As the fixtures have it.
+LOGIN = {"email": "root@example.com", "password": "root", "name": "laptop"}
+
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
+
+# What needs a caller even to be read.
+PRIVATE = ("/api/v1/auth/",)
 
 # Operation and status, a name, method and path, body. `{id}` is the product's.
 REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
@@ -165,6 +171,9 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("categories_list_200", "By page number", "GET /api/v1/categories/", None),
     ("categories_retrieve_200", "A category", "GET /api/v1/categories/food-tea/", None),
     ("categories_tree_retrieve_200", "With what is below it", "GET /api/v1/categories/food/tree/", None),
+    ("auth_login_create_200", "Sign in", "POST /api/v1/auth/login/", LOGIN),
+    ("auth_tokens_create_201", "One for a nightly job", "POST /api/v1/auth/tokens/", {"name": "nightly export"}),
+    ("auth_tokens_list_200", "Without their secrets", "GET /api/v1/auth/tokens/", None),
     ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
     ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
     ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
@@ -194,7 +203,8 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
     headers: dict[str, Any] = {"HTTP_HOST": "127.0.0.1:8000"}
     headers |= {"HTTP_ACCEPT": "application/pdf"} if key == "problem_406" else {}
     headers |= {"HTTP_AUTHORIZATION": "Token unknown"} if key == "problem_401" else {}
-    caller = client if key in ("problem_401", "problem_403") or method == "GET" else staff
+    is_public = method == "GET" and not path.startswith(PRIVATE)
+    caller = client if key in ("problem_401", "problem_403") or is_public else staff
     if body is None:
         return caller.get(path, **headers)
     kind = "text/csv" if key == "problem_415" else "application/json"

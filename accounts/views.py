@@ -1,0 +1,119 @@
+"""The endpoints of accounts. Every queryset begins with its caller: a foreign row is the same 404 as a missing one."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth import authenticate, logout
+from django.contrib.auth.signals import user_logged_in
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.errors import WrongCredentials
+from accounts.models import AuthToken
+from accounts.serializers import LoginWrite, TokenList, TokenRead, TokenWithSecret, TokenWrite
+from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
+from config.api.parameters import check_parameters
+from config.api.privacy import PrivateMixin, SecretMixin
+
+# -- signing in ---------------------------------------------------------------------------------------------------
+
+
+class Login(SecretMixin, GenericAPIView[Any]):
+    """Sign in: e-mail address and password in, a token out, whose secret is shown this once.
+
+    Send it as `Authorization: Token …`. It lives for 90 days; past 50 valid tokens it takes the place of the oldest
+    of its name.
+    """
+
+    queryset = AuthToken.objects.none()
+    permission_classes = (AllowAny,)
+    # A token that has expired is a reason to sign in, not to be refused.
+    authentication_classes = ()
+    serializer_class = LoginWrite
+    refusals = (HTTPStatus.UNAUTHORIZED,)
+
+    @extend_schema(responses=TokenWithSecret)
+    def post(self, request: Request) -> Response:
+        check_parameters(request.query_params, ())
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        email, password, name = (body.validated_data[key] for key in ("email", "password", "name"))
+        # Django hashes once whether there is such a user or not, so the time tells nothing either.
+        user: Any = authenticate(request._request, username=email, password=password)
+        if user is None:
+            raise WrongCredentials
+        token, secret = sign_in(user, name)
+        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        return Response(show_secret(token, secret))
+
+
+def show_secret(token: AuthToken, secret: str) -> dict[str, Any]:
+    return {"token": secret} | TokenRead(token).data
+
+
+class Logout(PrivateMixin, GenericAPIView[Any]):
+    """Sign out: the token of this request is revoked, or the session ended."""
+
+    queryset = AuthToken.objects.none()
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        check_parameters(request.query_params, ())
+        if isinstance(request.auth, AuthToken):
+            request.auth.delete()
+        else:
+            logout(request._request)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
+    """The caller's own tokens. A new one's secret is shown once; deleting one revokes it at once."""
+
+    queryset = AuthToken.objects.none()
+    permission_classes = (IsAuthenticated,)
+    serializer_class = TokenRead
+    pagination_class = None
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[0-9a-f]{16}"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        check_parameters(request.query_params, ())
+
+    def get_queryset(self) -> QuerySet[AuthToken]:
+        return AuthToken.objects.visible_to(self.request.user).valid()
+
+    def get_object(self) -> AuthToken:
+        return get_object_or_404(self.get_queryset(), digest__startswith=self.kwargs["id"])
+
+    def get_serializer_class(self) -> Any:
+        return TokenWrite if self.action == "create" else TokenRead
+
+    @extend_schema(responses=TokenList)
+    def list(self, request: Request) -> Response:
+        return Response({"results": TokenRead(self.get_queryset(), many=True).data})
+
+    def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002 (the address's own name for it)
+        return Response(TokenRead(self.get_object()).data)
+
+    @extend_schema(responses={201: TokenWithSecret})
+    def create(self, request: Request) -> Response:
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        expires_at = body.validated_data.get("expires_at", timezone.now() + TOKEN_LIFETIME)
+        user: Any = request.user
+        token, secret = issue_token(user, body.validated_data["name"], expires_at)
+        headers = {"Location": self.reverse_action("detail", kwargs={"id": token.mark})}
+        return Response(show_secret(token, secret), HTTPStatus.CREATED, headers=headers)
+
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 (the same)
+        self.get_object().delete()
+        return Response(status=HTTPStatus.NO_CONTENT)

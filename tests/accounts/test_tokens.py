@@ -1,0 +1,264 @@
+"""Signing in and out, and the tokens of a caller: secrets are shown once, kept as digests, and end at once."""
+
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db import connection
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from accounts import tokens
+from accounts.errors import TooManyTokens
+from accounts.models import AuthToken, User
+from accounts.tokens import issue_token
+
+pytestmark = pytest.mark.django_db
+
+LOGIN, LOGOUT, TOKENS = (f"/api/v1/auth/{name}/" for name in ("login", "logout", "tokens"))
+RIGHT = {"email": "mia@example.com", "password": " a long, blank-ended one "}
+
+
+@pytest.fixture
+def mia() -> User:
+    return User.objects.create_user(**RIGHT)
+
+
+def sign_in(client: APIClient, **more: Any) -> dict[str, Any]:
+    answer = client.post(LOGIN, RIGHT | more)
+    assert answer.status_code == 200, answer.content
+    return dict(answer.json())
+
+
+def bear(secret: str) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
+    return client
+
+
+# -- signing in --------------------------------------------------------------------------------------------------
+
+
+def test_a_login_gives_a_token_that_works(client: APIClient, mia: User) -> None:
+    answer = sign_in(client, name="laptop")
+    assert list(answer) == ["token", "id", "name", "created_at", "expires_at"]
+    left = datetime.fromisoformat(answer["expires_at"]) - timezone.now()
+    assert timedelta(days=89) < left <= timedelta(days=90)
+    [listed] = bear(answer["token"]).get(TOKENS).json()["results"]
+    assert listed == {name: answer[name] for name in ("id", "name", "created_at", "expires_at")}
+    mia.refresh_from_db()
+    assert mia.last_login is not None
+
+
+def test_the_address_may_be_written_in_any_case(client: APIClient, mia: User) -> None:
+    assert sign_in(client, email="MIA@Example.COM")["name"] == "login"
+
+
+def test_only_a_digest_is_kept(client: APIClient, mia: User) -> None:
+    secret = sign_in(client)["token"]
+    [row] = AuthToken.objects.values()
+    assert secret not in str(row)
+    assert secret[16:] not in str(row)
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({"email": "nobody@example.com"}, {}),
+        ({"password": "wrong"}, {}),
+        ({"password": RIGHT["password"].strip()}, {}),
+        ({}, {"is_active": False}),
+        ({}, {"password": "!unusable"}),
+    ],
+    ids=["no such user", "wrong password", "without its blanks", "inactive", "no password"],
+)
+def test_a_refusal_tells_nothing_and_takes_the_same_work(
+    change: dict[str, str], columns: dict[str, Any], client: APIClient, mia: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.filter(pk=mia.pk).update(**columns)
+    hashed: list[str] = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda self, *a: hashed.append("") or encode(self, *a))
+    answer = client.post(LOGIN, RIGHT | change)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (401, "wrong_credentials")
+    assert problem["detail"] == "The e-mail address or the password is wrong."
+    assert answer["WWW-Authenticate"] == "Token"
+    assert len(hashed) == 1
+    assert not AuthToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({}, "/email", "required"),
+        (RIGHT | {"password": None}, "/password", "null"),
+        (RIGHT | {"pasword": "x"}, "/pasword", "unknown_member"),
+        (RIGHT | {"email": ["x"]}, "/email", "invalid"),
+        (RIGHT | {"name": "x" * 101}, "/name", "max_length"),
+        ([], "", "invalid"),
+    ],
+)
+def test_a_bad_body_is_named(body: Any, pointer: str, code: str, client: APIClient) -> None:
+    problem = client.post(LOGIN, body).json()
+    assert problem["status"] == 400
+    assert {"pointer": pointer, "code": code} in [
+        {key: fault[key] for key in ("pointer", "code")} for fault in problem["errors"]
+    ]
+
+
+def test_a_dead_token_does_not_keep_its_owner_from_signing_in(mia: User) -> None:
+    sign_in(bear("0" * 64))
+
+
+def test_secrets_are_kept_by_nobody_and_never_compressed(client: APIClient, mia: User) -> None:
+    # GZipMiddleware compresses from 200 bytes on.
+    zipped = {"HTTP_ACCEPT_ENCODING": "gzip"}
+    login = client.post(LOGIN, RIGHT, **zipped)
+    caller = bear(login.json()["token"])
+    made = caller.post(TOKENS, {"name": "n" * 100}, **zipped)
+    listed = caller.get(TOKENS, **zipped)
+    for answer in (login, made, listed):
+        assert len(answer.content) > 200
+        assert "Content-Encoding" not in answer
+        assert answer["Cache-Control"] == "private, no-store"
+
+
+def test_a_session_serves_the_browsable_api(client: APIClient, mia: User) -> None:
+    page = client.get("/api/v1/auth/session/login/", HTTP_ACCEPT="text/html")
+    assert page.status_code == 200
+    form = {"username": "MIA@example.com", "password": RIGHT["password"]}
+    assert client.post("/api/v1/auth/session/login/", form, format="multipart").status_code == 302
+    assert client.get(TOKENS).json() == {"results": []}
+    assert client.post(LOGOUT).status_code == 204
+    assert client.get(TOKENS).status_code == 401
+
+
+# -- signing out -------------------------------------------------------------------------------------------------
+
+
+def test_a_logout_ends_this_token_and_no_other(client: APIClient, mia: User) -> None:
+    one, two = bear(sign_in(client)["token"]), bear(sign_in(client)["token"])
+    assert one.post(LOGOUT).status_code == 204
+    assert one.get(TOKENS).status_code == 401
+    assert one.get(TOKENS).json()["code"] == "authentication_failed"
+    assert len(two.get(TOKENS).json()["results"]) == 1
+
+
+def test_who_is_not_signed_in_can_not_sign_out(client: APIClient) -> None:
+    assert client.post(LOGOUT).status_code == 401
+
+
+# -- the list of tokens ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def caller(client: APIClient, mia: User) -> APIClient:
+    return bear(sign_in(client)["token"])
+
+
+def test_a_named_token_is_made_read_and_revoked(caller: APIClient) -> None:
+    made = caller.post(TOKENS, {"name": "nightly export", "expires_at": future(days=7)})
+    assert made.status_code == 201
+    token = made.json()
+    assert token["expires_at"] == future(days=7)
+    secret = token.pop("token")
+    assert caller.get(made["Location"]).json() == token
+    other = bear(secret)
+    assert other.get(TOKENS).status_code == 200
+    assert caller.delete(made["Location"]).status_code == 204
+    assert other.get(TOKENS).status_code == 401
+    assert caller.get(made["Location"]).status_code == 404
+
+
+def future(**left: int) -> str:
+    moment = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(**left)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("expires_at", ["2020-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "soon", None])
+def test_a_token_expires_within_a_year(expires_at: str | None, caller: APIClient) -> None:
+    answer = caller.post(TOKENS, {"name": "x", "expires_at": expires_at})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/expires_at"
+
+
+def test_an_expired_token_is_refused_and_not_listed(caller: APIClient, mia: User) -> None:
+    token, secret = issue_token(mia, "old", timezone.now() - timedelta(seconds=1))
+    assert bear(secret).get(TOKENS).json()["code"] == "authentication_failed"
+    assert [row["name"] for row in caller.get(TOKENS).json()["results"]] == ["login"]
+    assert caller.get(f"{TOKENS}{token.mark}/").status_code == 404
+
+
+def test_a_foreign_token_is_as_missing_as_none(caller: APIClient) -> None:
+    other, secret = issue_token(User.objects.create_user("max@example.com", "x"), "theirs", later())
+    for method in (caller.get, caller.delete):
+        foreign, missing = method(f"{TOKENS}{other.mark}/"), method(f"{TOKENS}{'0' * 16}/")
+        assert foreign.status_code == missing.status_code == 404
+        assert foreign.json() | {"request_id": ""} == missing.json() | {"request_id": ""}
+    assert bear(secret).get(TOKENS).status_code == 200
+
+
+def later() -> datetime:
+    return timezone.now() + timedelta(days=1)
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_the_list_costs_two_queries(
+    size: int, caller: APIClient, mia: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(size):
+        issue_token(mia, f"t{number}", later())
+    # 1. the token of the request with its user  2. the tokens
+    with django_assert_num_queries(2):
+        assert len(caller.get(TOKENS).json()["results"]) == size + 1
+
+
+# -- how many there may be ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(settings: Any) -> None:
+    settings.REST_KNOX = settings.REST_KNOX | {"TOKEN_LIMIT_PER_USER": 3}
+
+
+def test_a_login_past_the_limit_replaces_its_oldest(client: APIClient, mia: User, three: None) -> None:
+    kept = issue_token(mia, "nightly", later())[1]
+    logins = [bear(sign_in(client)["token"]) for _ in range(3)]
+    assert [login.get(TOKENS).status_code for login in logins] == [401, 200, 200]
+    assert bear(kept).get(TOKENS).status_code == 200
+
+
+def test_a_named_token_past_the_limit_is_refused(client: APIClient, mia: User, three: None) -> None:
+    caller = bear(sign_in(client)["token"])
+    issue_token(mia, "expired ones don't count", timezone.now() - timedelta(days=1))
+    assert [caller.post(TOKENS, {"name": "more"}).status_code for _ in range(3)] == [201, 201, 409]
+    problem = caller.post(TOKENS, {"name": "more"}).json()
+    assert (problem["code"], problem["hint"]) == ("too_many_tokens", "Revoke one that you don't need any more.")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_the_limit_holds_for_requests_at_once(three: None) -> None:
+    mia = User.objects.create_user(**RIGHT)
+    start = threading.Barrier(8)
+
+    def issue() -> None:
+        start.wait()
+        try:
+            tokens.issue_token(mia, "at once", later())
+        except TooManyTokens:
+            pass
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=issue) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert AuthToken.objects.count() == settings.REST_KNOX["TOKEN_LIMIT_PER_USER"]
