@@ -141,6 +141,8 @@ class Product(Versioned):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
+        # Everybody reads products page by page; the whole table at once is for partners.
+        permissions = (("export_product", "Can export products"),)
         constraints = (
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(

@@ -1,4 +1,4 @@
-"""A signed-in caller's request in, a streamed file out; whatever is wrong with the request is said before it begins."""
+"""A caller with the export permission asks, a streamed file comes; what is wrong is said before it begins."""
 
 from collections.abc import Iterable
 from typing import ClassVar
@@ -6,7 +6,6 @@ from typing import ClassVar
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -19,6 +18,7 @@ from config.api.counting import count_at_most
 from config.api.errors import InvalidParameter
 from config.api.filtering import FilterBackend
 from config.api.parameters import read_choice, read_names, read_number
+from config.api.permissions import ExportPermissions
 from config.api.renderers import JSONRenderer, Negotiation
 from config.api.selections import Selection
 from config.api.viewsets import ShapedViewSet
@@ -54,7 +54,7 @@ class ProductStream(ShapedViewSet):
     """Every product that the caller may see and the filters keep, by id; `after=ID` goes on after that id."""
 
     queryset = Product.objects.all()
-    permission_classes = (IsAuthenticated,)
+    permission_classes = (ExportPermissions,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
     read_serializer = ProductRead

@@ -1,9 +1,15 @@
 """Rows for tests, by a few words."""
 
 from decimal import Decimal
+from importlib import import_module
 from itertools import count
 from typing import Any
 
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.db import connection
+
+from accounts.models import User
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 
 NUMBERS = count(1)
@@ -43,3 +49,17 @@ def make_product(
     )
     product.refresh_from_db()
     return product
+
+
+def make_user(*roles: str, **fields: Any) -> User:
+    """Somebody in the groups named `roles`, whose password is `secret`."""
+    user = User.objects.create_user(fields.pop("email", f"user-{next(NUMBERS)}@example.com"), "secret", **fields)
+    if roles:
+        make_roles()
+        user.groups.set(Group.objects.filter(name__in=roles))
+    return user
+
+
+def make_roles() -> None:
+    """As the migration does: a test with transactions of its own empties its tables."""
+    import_module("accounts.migrations.0002_roles").create_roles(apps, connection.schema_editor())

@@ -17,6 +17,14 @@ class ModelPermissions(DjangoModelPermissions):
     }
 
 
+class ExportPermissions(DjangoModelPermissions):
+    """Whole tables, by whatever method: signed in, and with the model's `export` permission."""
+
+    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
+        names = model_cls._meta
+        return [] if method == "OPTIONS" else [f"{names.app_label}.export_{names.model_name}"]
+
+
 class PublicRead(DjangoModelPermissions):
     """Anybody reads (the queryset says which rows); writes need the model permission."""
 

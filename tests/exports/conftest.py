@@ -6,18 +6,18 @@ import pytest
 from django.http.response import HttpResponseBase
 from rest_framework.test import APIClient
 
-from accounts.models import User
 from catalog.models import Product, ProductText
 from exports import rows
+from tests.factories import make_user
 
 type MakeMany = Callable[[int], list[Product]]
 
 
 @pytest.fixture
 def caller(db: None) -> APIClient:
-    """Signed in, without any right."""
+    """An export partner, without any other right."""
     client = APIClient()
-    client.force_authenticate(User.objects.create_user("buyer@example.com", "buyer"))
+    client.force_authenticate(make_user("Export partner"))
     return client
 
 

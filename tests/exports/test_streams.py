@@ -18,7 +18,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from accounts.models import AuthToken, User
+from accounts.models import AuthToken
 from catalog.models import Product
 from catalog.serializers import ProductRead
 from config.api.selections import build_selection
@@ -29,6 +29,7 @@ from exports.rows import Source, read_batches
 from exports.streams import join_pieces, stream_rows
 from exports.tallies import Tally
 from tests.exports.conftest import make_many
+from tests.factories import make_user
 from tests.services import free_port, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -220,8 +221,7 @@ def read_log(log: Path, seconds: float = 10) -> dict[str, object]:
 
 @pytest.fixture
 def token(transactional_db: None) -> str:
-    user = User.objects.create_user("partner@example.com", "partner")
-    return str(AuthToken.objects.create(user)[1])
+    return str(AuthToken.objects.create(make_user("Export partner"))[1])
 
 
 def test_a_whole_export_ends_with_the_terminating_chunk(server: tuple[int, Path], token: str) -> None:
