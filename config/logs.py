@@ -14,7 +14,7 @@ from multiprocessing.util import Finalize
 from queue import Queue
 from typing import Any
 
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -53,7 +53,7 @@ class CountingQueueHandler(logging.handlers.QueueHandler):
         return record
 
 
-class LineFormatter(JsonFormatter):
+class LineFormatter(OrjsonFormatter):
     """One JSON object a record: time, level, logger, message, request_id, then what `extra` gave."""
 
     def __init__(self) -> None:

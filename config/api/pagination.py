@@ -221,9 +221,8 @@ class KeysetPlan(ListPlan):
 
     def fetch_at(self, position: Position | None) -> Page:
         """The page at the position, in the list's own order."""
-        rows = self.rows[: self.page_size + 1]
         if position is None:
-            return self.fetch("first", lambda: rows)
+            return self.fetch("first", lambda: self.rows[: self.page_size + 1])
         way = (position.backward, position.inclusive)
         page = self.fetch(way, lambda: self.narrow(position)[: self.page_size + 1], position.values)
         if not position.backward:

@@ -16,6 +16,10 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 PROBLEM_TYPE = "application/problem+json"
+# (Accept header, renderers) and the choice among them; the first ones stay, which are what clients really send.
+KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
+GREATEST_CHOICES = 256
+
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
@@ -70,7 +74,20 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """By the Accept header alone; an empty one takes anything, as a missing one does."""
+    """By the Accept header alone; an empty one takes anything, as a missing one does.
+
+    Clients send few different headers, so what each came to is kept.
+    """
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        kinds = tuple(type(renderer) for renderer in renderers)
+        key = (request.META.get("HTTP_ACCEPT", ""), kinds)
+        if (found := KEPT_CHOICES.get(key)) is None:
+            renderer, media_type = super().select_renderer(request, renderers, format_suffix)
+            found = (renderers.index(renderer), media_type)
+            if len(KEPT_CHOICES) < GREATEST_CHOICES:
+                KEPT_CHOICES[key] = found
+        return renderers[found[0]], found[1]
 
     def get_accept_list(self, request: Request) -> list[str]:
         return [kind.strip() for kind in (request.META.get("HTTP_ACCEPT") or "*/*").split(",")]

@@ -7,10 +7,12 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import connections
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from accounts.models import User
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +100,27 @@ def test_a_body_without_a_length_has_the_same_bound(staff: APIClient, settings: 
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_024
     answer = send_chunked(staff, b'{"title": "%s"}' % (b"x" * 5_000))
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_program_s_read_touches_no_session(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError("a session for a request without a cookie")
+
+    monkeypatch.setattr(SessionMiddleware, "process_request", refuse)
+    answer = client.get("/api/v1/products/")
+    assert answer.status_code == 200
+    # All the same: somebody with a session may see other rows.
+    assert {"Accept", "Cookie"} <= set(answer["Vary"].split(", "))
+
+
+def test_who_brings_a_session_has_it(client: APIClient, admin_user: User) -> None:
+    draft = make_product(status="draft")
+    client.force_login(admin_user)
+    assert client.get(f"/api/v1/products/{draft.pk}/").status_code == 200
+    client.logout()
+    assert client.get(f"/api/v1/products/{draft.pk}/").status_code == 404
+
+
+def test_a_json_answer_may_load_nothing(client: APIClient) -> None:
+    policy = client.get("/api/v1/products/")["Content-Security-Policy"]
+    assert policy == "default-src 'none'; frame-ancestors 'none'"
