@@ -12,7 +12,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve worker test lint bench
+.PHONY: help install run serve worker test test-faults lint bench
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -35,6 +35,9 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Red
 	@status=0; for backend in embedded production; do \
 		TEST_BACKEND=$$backend $(BIN)/python -m pytest || status=1; \
 	done; exit $$status
+
+test-faults: .venv/dev.stamp  ## the long tests: many clients at once, at full size
+	@TEST_BACKEND=production RAISES=100 $(BIN)/python -m pytest -k "raise_one_number"
 
 bench: .venv-bench/stamp .venv/run.stamp  ## ours beside the usual ways; make bench BENCH="--quick"
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

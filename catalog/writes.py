@@ -43,7 +43,7 @@ def create_product(body: Values) -> Product:
     columns = parts.columns
     columns.setdefault("slug", make_slug(columns["title"], columns["sku"]))
     variants = parts.variants or [{"sku": columns["sku"], "price": _need_price(parts.price)}]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         product = Product.objects.create(**columns)
         ProductText.objects.create(product=product, **parts.texts)
         _save_variants(product, variants, replace=False)
@@ -55,7 +55,7 @@ def create_product(body: Values) -> Product:
 def update_product(product: Product, body: Values, replace: bool) -> Product:
     """The product changed; with `replace` (PUT) the nested lists in the body are all that stays."""
     parts = Parts.split(body)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         # The lock makes two writers of one product take turns, so that neither replaces half of the other's list.
         Product.objects.select_for_update().get(pk=product.pk)
         if parts.columns:
@@ -74,7 +74,7 @@ def update_product(product: Product, body: Values, replace: bool) -> Product:
 
 def delete_product(product: Product) -> None:
     """Gone for good, with all that belongs to it; order lines are copies and stay."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         product.delete()
         move_generations("products")
 

@@ -61,7 +61,10 @@ HEADERS: dict[str, tuple[str, Schema]] = {
     "Server-Timing": ("Where the time went, in milliseconds: database, cache, rendering, all.", TEXT),
     "X-Cache": ("Whether the answer came from the cache.", {"enum": ["hit", "miss", "stale", "bypass"]}),
     "Link": ("The next and the previous page (`rel=next`, `rel=prev`).", TEXT),
-    "ETag": ("Send it back as `If-None-Match`, and get 304 while nothing has changed.", TEXT),
+    "ETag": (
+        "As `If-None-Match`: 304 while nothing has changed. As `If-Match`: writes only upon it.",
+        TEXT,
+    ),
     "Cache-Control": ("Who may keep the answer, and for how long.", TEXT),
     "Location": ("The address of the new row.", {"type": "string", "format": "uri"}),
     "WWW-Authenticate": ("`Token`", TEXT),

@@ -4,8 +4,10 @@ ApiError
 ├── UnknownParameter, InvalidParameter    400  the query string
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
+├── InvalidHeader                         400  a header that can't be read
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
 ├── Conflict                              409
+├── PreconditionFailed                    412  `If-Match` names another version
 ├── BodyTooLarge                          413
 └── Unavailable                           503
 
@@ -111,6 +113,15 @@ class SortTooLarge(ApiError):
         super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
 
 
+class InvalidHeader(ApiError):
+    """A header that can't be read as what it is."""
+
+    default_code = "invalid_header"
+
+    def __init__(self, name: str, detail: str, hint: str = "") -> None:
+        super().__init__(f"{name}: {detail}", hint)
+
+
 class InvalidBody(ApiError):
     """Members of the body that can't be taken; nothing of it was written."""
 
@@ -126,6 +137,17 @@ class Conflict(ApiError):
 
     status_code = HTTPStatus.CONFLICT
     default_code = "conflict"
+
+
+class PreconditionFailed(ApiError):
+    """Somebody changed the row since the version that `If-Match` names; nothing was written."""
+
+    status_code = HTTPStatus.PRECONDITION_FAILED
+    default_code = "precondition_failed"
+
+    def __init__(self, present: int) -> None:
+        detail = f"The row has version {present} now, which isn't what If-Match names."
+        super().__init__(detail, "Read it again, apply your change to what is there, and send its new ETag.")
 
 
 class BodyTooLarge(ApiError):

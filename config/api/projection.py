@@ -13,7 +13,7 @@ serializer and the field.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -58,12 +58,14 @@ class Projection:
         return RawSQL(self.sql, parameters, TextField())
 
 
-def select_json(rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str) -> QuerySet[Any]:
-    """`rows` as tuples of `row_json` and the values that order them, which a cursor needs: one statement a page."""
+def select_json(
+    rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str, beside: Sequence[str] = ()
+) -> QuerySet[Any]:
+    """`rows` as tuples of `row_json`, the columns `beside` and the values that order them, which a cursor needs."""
     projection = compile_projection(serializer, selection, connections[rows.db].vendor)
     order = [str(name).lstrip("-").replace("pk", "id") for name in rows.query.order_by]
     columns = [name for name in order if name not in rows.query.annotations]
-    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *columns, named=True)
+    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside, *columns, named=True)
 
 
 def wrap_json(row: Any) -> orjson.Fragment:

@@ -24,13 +24,14 @@ from rest_framework.settings import api_settings
 from config.api import components
 from config.api.bodies import StrictSerializer
 from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, refer_to_headers
+from config.api.conditional import list_version_columns
 from config.api.counting import BOUND, WAYS
 from config.api.filtering import FlagFilter, MomentFilter
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
 from config.api.permissions import PublicRead
 from config.api.projection import NESTED_ROWS
 from config.api.selections import find_fields, find_nested, list_expandable
-from config.api.viewsets import CachedListMixin, ShapedViewSet
+from config.api.viewsets import CachedListMixin, ShapedViewSet, WriteMixin
 
 WORDS = {
     "list": "List {many}",
@@ -46,6 +47,14 @@ IF_NONE_MATCH = {
     "in": "header",
     "description": "An `ETag` of before: the answer is 304 while nothing has changed.",
     "schema": TEXT,
+}
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` that the change is made upon: 412, and nothing is written, where the version has moved.",
+    "schema": TEXT,
+    "example": 'W/"3.5f1c0b7d2a9e4c8f10"',
 }
 
 # What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
@@ -121,9 +130,10 @@ class Schema(AutoSchema):
         return self.view if isinstance(self.view, ShapedViewSet) else None
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
-        """All of the query string; and `If-None-Match`."""
+        """All of the query string; `If-None-Match` and `If-Match`."""
         found = list(self.list_query_parameters())
-        return [*found, IF_NONE_MATCH] if self.is_cached else found
+        found += [IF_NONE_MATCH] if self.may_be_unchanged else []
+        return found + ([IF_MATCH] if self.is_conditional_write else [])
 
     def _get_pagination_parameters(self) -> list[dict[str, Any]]:
         return []  # among the others
@@ -165,6 +175,22 @@ class Schema(AutoSchema):
         return isinstance(self.view, CachedListMixin) and self.method == "GET"
 
     @property
+    def shows_row(self) -> bool:
+        """Whether the answer is a row, which has an ETag."""
+        rows = ("retrieve", "create", "update", "partial_update")
+        return self.shaped is not None and getattr(self.view, "action", "") in rows
+
+    @property
+    def may_be_unchanged(self) -> bool:
+        return self.method == "GET" and (self.is_cached or self.shows_row)
+
+    @property
+    def is_conditional_write(self) -> bool:
+        """Whether it changes a row that has a version."""
+        is_write = isinstance(self.view, WriteMixin) and self.method in ("PUT", "PATCH", "DELETE")
+        return is_write and bool(list_version_columns(self.find_model()))
+
+    @property
     def has_body(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH")
 
@@ -185,7 +211,7 @@ class Schema(AutoSchema):
             body["description"] = str(body["description"]) or HTTPStatus(int(status)).phrase
             body["headers"] = refer_to_headers(*self.list_headers(int(status))) | body.get("headers", {})
             self.add_examples(status, body)
-        bodies |= {"304": refer_to("responses", "NotModified")} if self.is_cached else {}
+        bodies |= {"304": refer_to("responses", "NotModified")} if self.may_be_unchanged else {}
         bodies |= {str(int(status)): refer_to("responses", f"Problem{status}") for status in self.list_refusals()}
         return dict(sorted(bodies.items()))
 
@@ -206,7 +232,7 @@ class Schema(AutoSchema):
             yield "X-Cache"
         if self.shaped is not None and self.shaped.is_list and self._is_list_view():
             yield "Link"
-        if self.is_cached:
+        if (self.is_cached or self.shows_row) and status != HTTPStatus.NO_CONTENT:
             yield from ("ETag", "Cache-Control")
         if status == HTTPStatus.CREATED:
             yield "Location"
@@ -223,12 +249,17 @@ class Schema(AutoSchema):
             yield HTTPStatus.NOT_FOUND
         if self.view.content_negotiation_class is NEGOTIATION:
             yield HTTPStatus.NOT_ACCEPTABLE
-        if self.method not in SAFE_METHODS:
-            yield HTTPStatus.CONFLICT
-        if self.has_body:
-            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        yield from self.list_refusals_of_writes()
         if self.view.get_throttles():
             yield HTTPStatus.TOO_MANY_REQUESTS
+
+    def list_refusals_of_writes(self) -> Iterator[int]:
+        if self.method not in SAFE_METHODS:
+            yield HTTPStatus.CONFLICT
+        if self.is_conditional_write:
+            yield HTTPStatus.PRECONDITION_FAILED
+        if self.has_body:
+            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
     def get_request_serializer(self) -> Any:
         return super().get_request_serializer() if self.has_body else None

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseNotModified
 from django.utils.cache import patch_vary_headers
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -20,6 +21,14 @@ from rest_framework.viewsets import GenericViewSet
 
 from config.api import projection, selections
 from config.api.caching import read_generations, read_or_fill
+from config.api.conditional import (
+    claim_version,
+    is_known,
+    list_version_columns,
+    read_versions,
+    spare_known,
+    tag_row,
+)
 from config.api.filtering import IndexServed, OrderingBackend
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
@@ -124,10 +133,10 @@ class ShapedViewSet(GenericViewSet[Any]):
     def read_selection(self, detail: bool) -> Selection:
         return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
-    def select(self, rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
-        """Tuples of each row's JSON and the values that order it."""
+    def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
+        """Tuples of each row's JSON, the columns `beside` and the values that order it."""
         origin = self.request.build_absolute_uri("/")[:-1]
-        return projection.select_json(rows, self.read_serializer, selection, origin)
+        return projection.select_json(rows, self.read_serializer, selection, origin, beside)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.read_serializer
@@ -156,17 +165,22 @@ class RetrieveMixin:
     """`GET` of one row; its 404 doesn't tell a row that the caller may not see from a missing one."""
 
     def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return spare_known(request, self.answer_row())
+
+    def answer_row(self: Any) -> HttpResponse:
+        """The row with its ETag."""
         statement = self.find_plan(self.plan_row)
         page = statement.fetch_page(1, [self.kwargs[self.lookup_field]]) if statement else Page()
         if not page.texts:
             raise Http404
-        return self.answer(orjson.Fragment(page.texts[0]))
+        return self.answer(orjson.Fragment(page.texts[0]), tag_row(self.request, page.texts[0], *page.first))
 
     def plan_row(self: Any) -> Statement | None:
         selection = self.read_selection(detail=True)
         rows = self.get_queryset()
         key = rows.model._meta.pk if self.lookup_field == "pk" else rows.model._meta.get_field(self.lookup_field)
-        return Statement.compile(self.select(rows.filter(**{key.name: Given(0, key)}), selection)[:1])
+        rows = rows.filter(**{key.name: Given(0, key)}).order_by()
+        return Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1])
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
@@ -188,26 +202,35 @@ class WriteMixin:
 
     def update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         partial = kwargs.pop("partial", False)
-        row = self.get_object()
-        return self.write(self.get_serializer(row, data=request.data, partial=partial), HTTPStatus.OK)
+        row, versions = self.get_object(), read_versions(request)
+        serializer = self.get_serializer(row, data=request.data, partial=partial)
+        return self.write(serializer, HTTPStatus.OK, lambda: claim_version(row, versions))
 
     def partial_update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = self.update(request, *args, partial=True, **kwargs)
         return response
 
     def destroy(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-        self.perform_destroy(self.get_object())
+        row, versions = self.get_object(), read_versions(request)
+        with transaction.atomic():
+            claim_version(row, versions)
+            self.perform_destroy(row)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def write(self: Any, serializer: Any, status: HTTPStatus) -> Response:
+    def write(self: Any, serializer: Any, status: HTTPStatus, claim: Callable[[], None] = lambda: None) -> Response:
         # First, so that a slip in `fields` writes nothing.
         selection = self.read_selection(detail=True)
         serializer.is_valid(raise_exception=True)
-        row = serializer.save()
-        # Not through get_queryset(): who made it a draft still gets to see what was written.
-        shown = self.select(type(row)._default_manager.filter(pk=row.pk), selection).get()
+        with transaction.atomic():
+            claim()
+            row = serializer.save()
+            # Not through get_queryset(): who made it a draft still gets to see what was written. And before the
+            # commit: with the ETag of the next writer's row our caller would overwrite it.
+            rows = type(row)._default_manager.filter(pk=row.pk)
+            shown = self.select(rows, selection, list_version_columns(rows.model)).get()
+        text, *version = shown
         headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
-        return Response(projection.wrap_json(shown), status, headers=headers)
+        return Response(orjson.Fragment(text), status, headers=headers | tag_row(self.request, text, *version))
 
     def build_address(self: Any, row: Any) -> str:
         value = getattr(row, self.lookup_field)
@@ -237,12 +260,13 @@ class CachedListMixin:
 
     cache_resources: tuple[str, ...]
     request: Any
+    answer_row: Callable[[], HttpResponse]
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.answer_cached(lambda: super(CachedListMixin, self).list(request, *args, **kwargs))  # type: ignore[misc]  # a mixin
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.answer_cached(lambda: super(CachedListMixin, self).retrieve(request, *args, **kwargs))  # type: ignore[misc]  # a mixin
+        return self.answer_cached(self.answer_row)
 
     def answer_cached(self, build: Callable[[], Any]) -> HttpResponse:
         """`build()`'s response as final bytes; HTML pages and what went wrong pass the cache by."""
@@ -250,15 +274,18 @@ class CachedListMixin:
         is_json = request.accepted_renderer.format == "json"
         stamp = read_generations(self.cache_resources) if is_json else None
         if stamp is None:
-            response: HttpResponse = build()
-            return response
+            return spare_known(request, build())
         key = self.find_key()
         etag = f'W/"{hashlib.blake2b(stamp + key.encode(), digest_size=12).hexdigest()}"'
-        if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
-            return self.finish(HttpResponse(status=304), etag, "hit")
+        if is_known(request, etag):
+            return self.finish(HttpResponseNotModified(), etag, "hit")
         body, hit = read_or_fill(key, stamp, lambda: pack_response(build()))
         assert body is not None  # a build that fails raises
-        return self.finish(unpack_response(body), etag, "hit" if hit else "miss")
+        response = unpack_response(body)
+        # A row has its own, a list that of the stamp.
+        etag = response.get("ETag", etag)
+        response = HttpResponseNotModified() if is_known(request, etag) else response
+        return self.finish(response, etag, "hit" if hit else "miss")
 
     def find_key(self) -> str:
         # The links in the body are absolute, so scheme and host are part of what is asked for.
@@ -274,13 +301,17 @@ class CachedListMixin:
         return response
 
 
+# Headers that are kept with a body.
+PACKED = ("Link", "ETag")
+
+
 def pack_response(response: HttpResponse) -> bytes:
-    """Link header and body as bytes; never pickle."""
+    """A line for each header and the body as bytes; never pickle."""
     body = write_json(response.data) if isinstance(response, Response) else response.content
-    return str(response.get("Link", "")).encode() + b"\n" + body
+    return b"\n".join([*(str(response.get(name, "")).encode() for name in PACKED), body])
 
 
 def unpack_response(packed: bytes) -> HttpResponse:
-    link, _, body = packed.partition(b"\n")
-    headers = {"Link": link.decode()} if link else {}
+    *lines, body = packed.split(b"\n", len(PACKED))
+    headers = {name: line.decode() for name, line in zip(PACKED, lines, strict=True) if line}
     return HttpResponse(body, content_type="application/json", headers=headers)

@@ -115,9 +115,11 @@ def test_a_row_shows_both_forms_of_what_may_be_expanded(document: dict[str, Any]
 
 def test_each_operation_names_its_refusals(document: dict[str, Any]) -> None:
     paths = document["paths"]
-    assert set(paths["/api/v1/products/"]["get"]["responses"]) == {"200", "400", "401", "406", "503"}
-    assert set(paths["/api/v1/brands/"]["get"]["responses"]) == {"200", "304", "400", "401", "406", "503"}
-    written = {"400", "401", "403", "404", "406", "409", "413", "415", "503"}
+    read = {"400", "401", "406", "503"}
+    assert set(paths["/api/v1/products/"]["get"]["responses"]) == {"200", *read}
+    assert set(paths["/api/v1/brands/"]["get"]["responses"]) == {"200", "304", *read}
+    written = {"400", "401", "403", "404", "406", "409", "413", "412", "415", "503"}
+    assert set(paths["/api/v1/products/{id}/"]["get"]["responses"]) == {"200", "304", *read, "404"}
     assert set(paths["/api/v1/products/{id}/"]["put"]["responses"]) == {"200", *written}
     assert set(paths["/api/v1/products/{id}/"]["delete"]["responses"]) == {"204", *written - {"413", "415"}}
 
@@ -183,6 +185,7 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("problem_404", "No such row", f"GET {PRODUCTS}999999/", None),
     ("problem_406", "A type that isn't spoken", "GET /api/v1/", None),
     ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
+    ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
     ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
 ]
 
@@ -203,6 +206,7 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
     headers: dict[str, Any] = {"HTTP_HOST": "127.0.0.1:8000"}
     headers |= {"HTTP_ACCEPT": "application/pdf"} if key == "problem_406" else {}
     headers |= {"HTTP_AUTHORIZATION": "Token unknown"} if key == "problem_401" else {}
+    headers |= {"HTTP_IF_MATCH": 'W/"1.5f1c0b7d2a9e4c8f10"'} if key == "problem_412" else {}
     is_public = method == "GET" and not path.startswith(PRIVATE)
     caller = client if key in ("problem_401", "problem_403") or is_public else staff
     if body is None:

@@ -1,0 +1,195 @@
+"""A row's ETag: 304 for who has it already, and no write upon a version that isn't the present one."""
+
+import gzip
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.models import Product, Stock, Variant
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+PATHS = ("products/{id}/", "variants/A-1/", "brands/acme/", "categories/food/")
+
+
+@pytest.fixture
+def product() -> Product:
+    return make_product(sku="A-1", brand=make_brand("Acme"), category=make_category("Food"))
+
+
+def url_of(product: Product, query: str = "") -> str:
+    return f"/api/v1/products/{product.pk}/{query}"
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_row_has_an_etag_with_its_version(path: str, product: Product, client: APIClient) -> None:
+    url = f"/api/v1/{path.format(id=product.pk)}"
+    first = client.get(url)
+    assert first["ETag"].startswith(f'W/"{first.json()["version"]}.')
+    assert first["Cache-Control"] == "public, no-cache"
+    for _ in range(2):  # brands and categories come from the cache the second time
+        again = client.get(url, HTTP_IF_NONE_MATCH=first["ETag"])
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+        assert "Content-Type" not in again
+
+
+def test_what_is_shown_of_a_row_has_an_etag_of_its_own(product: Product, client: APIClient) -> None:
+    queries = ("", "?fields=id", "?expand=variants.stock")
+    tags = {query: client.get(url_of(product, query))["ETag"] for query in queries}
+    assert len(set(tags.values())) == 3
+    assert len({tag.partition(".")[0] for tag in tags.values()}) == 1
+    assert client.get(url_of(product), HTTP_IF_NONE_MATCH=tags["?fields=id"]).status_code == 200
+
+
+def test_what_is_shown_of_other_rows_counts_too(product: Product, client: APIClient) -> None:
+    url = url_of(product, "?expand=variants.stock")
+    before = client.get(url)["ETag"]
+    Stock.objects.update(on_hand=77)  # moves no version
+    assert client.get(url, HTTP_IF_NONE_MATCH=before).status_code == 200
+
+
+@pytest.mark.parametrize("form", ["{}", "*", '"other", {}', '{} , W/"x,y"', ",{},", "W/{strong}", "{strong}"])
+def test_if_none_match_takes_every_form_of_the_header(form: str, product: Product, client: APIClient) -> None:
+    tag = client.get(url_of(product))["ETag"]
+    header = form.format(tag, strong=tag.removeprefix("W/"))
+    assert client.get(url_of(product), HTTP_IF_NONE_MATCH=header).status_code == 304
+
+
+def test_a_page_for_people_is_never_a_304(product: Product, client: APIClient) -> None:
+    tag = client.get(url_of(product))["ETag"]
+    page = client.get(url_of(product), HTTP_IF_NONE_MATCH=tag, HTTP_ACCEPT="text/html")
+    assert (page.status_code, page.get("ETag")) == (200, None)
+
+
+def test_the_version_costs_no_query(product: Product, client: APIClient, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        client.get(url_of(product))
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_write_answers_with_the_etag_of_what_it_wrote(product: Product, staff: APIClient) -> None:
+    answer = staff.patch(url_of(product), {"title": "New"})
+    assert answer["ETag"] == staff.get(url_of(product))["ETag"]
+    created = staff.post("/api/v1/products/", {"sku": "B", "title": "T", "price": "1"})
+    assert created["ETag"] == staff.get(created["Location"])["ETag"]
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_a_write_upon_another_version_is_refused(method: str, product: Product, staff: APIClient) -> None:
+    stale = staff.get(url_of(product))["ETag"]
+    present = staff.patch(url_of(product), {"title": "Theirs"}).json()["version"]
+    body = {"sku": "A-1", "title": "Mine"}
+    answer = getattr(staff, method)(url_of(product), body, HTTP_IF_MATCH=stale)
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert f"version {present} now" in answer.json()["detail"]
+    assert Product.objects.get().title == "Theirs"
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_a_write_upon_the_present_version_goes_through(method: str, product: Product, staff: APIClient) -> None:
+    tag = staff.get(url_of(product, "?fields=id"))["ETag"]
+    answer = getattr(staff, method)(url_of(product), {"sku": "A-1", "title": "Mine"}, HTTP_IF_MATCH=tag)
+    assert answer.status_code in (200, 204), answer.json()
+    assert not Product.objects.exclude(title="Mine").exists()
+
+
+# A proxy that compresses may weaken the tag or write the coding into it, and Django pads gzip by random bytes.
+@pytest.mark.parametrize(
+    "form", ["{}", "*", '"x.y", {}', "{strong}", '{open}-gzip"', '{open}--gzip"', '{open};gzip"', "{strong},{}"]
+)
+def test_if_match_takes_every_form_of_the_header(form: str, product: Product, staff: APIClient) -> None:
+    tag = staff.get(url_of(product), HTTP_ACCEPT_ENCODING="gzip")["ETag"]
+    header = form.format(tag, strong=tag.removeprefix("W/"), open=tag[:-1])
+    assert staff.patch(url_of(product), {"title": "Mine"}, HTTP_IF_MATCH=header).status_code == 200
+
+
+def test_the_etag_is_the_same_behind_gzip(product: Product, client: APIClient) -> None:
+    plain = client.get(url_of(product))
+    zipped = client.get(url_of(product), HTTP_ACCEPT_ENCODING="gzip")
+    assert gzip.decompress(zipped.content) == plain.content
+    assert zipped["ETag"] == plain["ETag"]
+    assert client.get(url_of(product), HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH=plain["ETag"]).status_code == 304
+
+
+@pytest.mark.parametrize("header", ["7", "W/7", '"7', 'w/"7.ab"', '"a""b"', '"a" b', "*, *", '"a b"', "é"])
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+def test_a_header_that_is_no_list_of_tags_is_refused(
+    name: str, header: str, product: Product, staff: APIClient
+) -> None:
+    ask = staff.patch if name == "If-Match" else staff.get
+    answer = ask(url_of(product), {"title": "Mine"} if name == "If-Match" else None, headers={name: header})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert name in answer.json()["detail"]
+    assert Product.objects.get().title != "Mine"
+
+
+@pytest.mark.parametrize("tag", ['"abc"', '"0.a"', '"99999999999999999999.a"', 'W/""', '"-1.a"', '"٣.a"'])
+def test_a_tag_that_no_row_ever_had_is_412(tag: str, product: Product, staff: APIClient) -> None:
+    answer = staff.patch(url_of(product), {"title": "Mine"}, headers={"If-Match": tag})
+    assert answer.status_code == (400 if "٣" in tag else 412)
+    assert staff.delete(url_of(product), headers={"If-Match": tag}).status_code == answer.status_code
+
+
+def test_a_row_that_is_gone_is_404(product: Product, staff: APIClient) -> None:
+    tag = staff.get(url_of(product))["ETag"]
+    staff.delete(url_of(product))
+    assert staff.patch(url_of(product), {"title": "Mine"}, HTTP_IF_MATCH=tag).status_code == 404
+
+
+def test_a_write_that_changes_nothing_moves_no_version(staff: APIClient) -> None:
+    product = make_product(sku="A-1", variants=2, images=2)
+    variant = Variant.objects.get(sku="A-1")
+    body = {"title": product.title, "variants": [{"id": variant.pk, "price": "10.00"}], "images": []}
+    tag = staff.get(url_of(product))["ETag"]
+    assert staff.patch(url_of(product), body, HTTP_IF_MATCH=tag)["ETag"] == tag
+
+
+# -- many at once ------------------------------------------------------------------------------------------------
+
+CLIENTS = 50
+# 5,000 in all by `make test-faults`, which has the minutes.
+RAISES = int(os.environ.get("RAISES", "5"))
+
+
+def raise_number(url: str, user: User) -> int:
+    """Read, add one, write upon what was read; again from the start where somebody was faster. The refusals."""
+    client, refusals = APIClient(), 0
+    client.force_authenticate(user)
+    try:
+        for _ in range(RAISES):
+            while True:
+                answer = client.get(f"{url}?fields=attributes")
+                number = answer.json()["attributes"]["number"] + 1
+                body = {"attributes": {"number": number}}
+                if client.patch(url, body, HTTP_IF_MATCH=answer["ETag"]).status_code == 200:
+                    break
+                refusals += 1
+                # As a client should: of fifty that come back at once one gets through, and 49 come for nothing.
+                time.sleep(random.random() * 0.5)
+        return refusals
+    finally:
+        connection.close()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_fifty_clients_raise_one_number_and_lose_nothing(admin_user: User) -> None:
+    product = make_product(attributes={"number": 0})
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        refusals = sum(pool.map(lambda _: raise_number(url_of(product), admin_user), range(CLIENTS)))
+    product.refresh_from_db()
+    assert product.attributes["number"] == CLIENTS * RAISES
+    assert refusals > 0  # they did meet
