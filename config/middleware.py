@@ -134,8 +134,8 @@ class OnlyForSessions:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if may_have_session(request):
-            return super().__call__(request)  # type: ignore[misc,no-any-return]  # a mixin
-        return self.get_response(request)  # type: ignore[attr-defined,no-any-return]  # a mixin
+            return super().__call__(request)  # type: ignore[misc]  # a mixin
+        return self.get_response(request)  # type: ignore[attr-defined]  # a mixin
 
 
 class Sessions(OnlyForSessions, SessionMiddleware):

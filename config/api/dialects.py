@@ -60,7 +60,8 @@ class PostgreSQL:
         clock = f"{column} AT TIME ZONE 'UTC'"
         whole = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS"Z\\""\')'
         exact = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""\')'
-        return f"CASE WHEN date_trunc('second', {column}) = {column} THEN {whole} ELSE {exact} END"
+        # Rounding tells whole seconds for less than date_trunc() does, which looks for a time zone.
+        return f"CASE WHEN {column}::timestamptz(0) = {column} THEN {whole} ELSE {exact} END"
 
     def json(self, column: str) -> str:
         return f"{column}::text"

@@ -166,10 +166,12 @@ class Answer:
 class ListPlan:
     """A list as its parameters name it, worked out up to the cursor's values: what may be kept and read again.
 
-    `rows` are tuples of JSON text and the values that order them; `statements` are compiled when first asked for.
+    `shown` are `rows` as tuples of JSON text and the values that order them; `statements` are compiled when first
+    asked for.
     """
 
     rows: QuerySet[Any]
+    shown: QuerySet[Any]
     keyset: Keyset | None
     address: Address
     mark: str
@@ -222,7 +224,7 @@ class KeysetPlan(ListPlan):
     def fetch_at(self, position: Position | None) -> Page:
         """The page at the position, in the list's own order."""
         if position is None:
-            return self.fetch("first", lambda: self.rows[: self.page_size + 1])
+            return self.fetch("first", lambda: self.shown[: self.page_size + 1])
         way = (position.backward, position.inclusive)
         page = self.fetch(way, lambda: self.narrow(position)[: self.page_size + 1], position.values)
         if not position.backward:
@@ -231,7 +233,7 @@ class KeysetPlan(ListPlan):
 
     def narrow(self, position: Position) -> QuerySet[Any]:
         assert self.keyset is not None  # KeysetPagination refuses others
-        return position.narrow(self.rows, self.keyset)
+        return position.narrow(self.shown, self.keyset)
 
     def find_next(self, position: Position | None, page: Page) -> str | None:
         if not (page.has_more or (position and position.backward)):
@@ -255,7 +257,7 @@ class NumberPlan(ListPlan):
 
     def read(self, cursor: str | None) -> Answer:
         start = (self.number - 1) * self.page_size
-        page = self.fetch("page", lambda: self.rows[start : start + self.page_size + 1])
+        page = self.fetch("page", lambda: self.shown[start : start + self.page_size + 1])
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
         return Answer(
@@ -287,7 +289,7 @@ class NumberPlan(ListPlan):
         """The list by cursor, from the last row that a page number reaches; one query."""
         if self.keyset is None:
             return self.address.at(page=1)
-        last = self.fetch("bound", lambda: self.rows[BOUND - 1 : BOUND]).last
+        last = self.fetch("bound", lambda: self.shown[BOUND - 1 : BOUND]).last
         return self.address.at(cursor=self.write_cursor(last)) if last else self.address.at()
 
 
@@ -304,14 +306,15 @@ class Pages(BasePagination):
     parameters: tuple[str, ...]
     default_count: str
 
-    def plan(self, rows: QuerySet[Any], request: Request) -> ListPlan:
-        """What `request` asks of `rows`, an ordered queryset of tuples: JSON text, then the ordering values."""
+    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> ListPlan:
+        """What `request` asks of `rows`, which are ordered; `shown` are they as tuples: JSON, the ordering values."""
         raise NotImplementedError
 
-    def read_parts(self, rows: QuerySet[Any], request: Request) -> dict[str, Any]:
+    def read_parts(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> dict[str, Any]:
         query, keyset = request.query_params, Keyset.of(rows)
         return {
             "rows": rows,
+            "shown": shown,
             "keyset": keyset,
             "address": Address.of(request),
             "mark": find_list_mark(request, keyset) if keyset else "",
@@ -333,8 +336,8 @@ class KeysetPagination(Pages):
     parameters = ("cursor", "page_size", "count")
     default_count = "none"
 
-    def plan(self, rows: QuerySet[Any], request: Request) -> KeysetPlan:
-        plan = KeysetPlan(**self.read_parts(rows, request))
+    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> KeysetPlan:
+        plan = KeysetPlan(**self.read_parts(rows, shown, request))
         if plan.keyset is None:
             raise InvalidParameter("cursor", "Results by rank have page numbers only.", "Use page, or an ordering.")
         return plan
@@ -350,9 +353,9 @@ class PageNumberPagination(Pages):
     parameters = ("page", "page_size", "count")
     default_count = "bounded"
 
-    def plan(self, rows: QuerySet[Any], request: Request) -> NumberPlan:
+    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> NumberPlan:
         number = read_number(request.query_params, "page", 1, 1, 10**9)
-        plan = NumberPlan(**self.read_parts(rows, request), number=number)
+        plan = NumberPlan(**self.read_parts(rows, shown, request), number=number)
         if number * plan.page_size > BOUND:
             raise PageTooDeep(BOUND, plan.find_cursor_url())
         return plan

@@ -13,7 +13,7 @@ serializer and the field.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,8 +21,7 @@ from typing import Any
 import orjson
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
-from django.db.models import Model, QuerySet, TextField
-from django.db.models.expressions import RawSQL
+from django.db.models import Expression, F, Model, QuerySet, TextField
 from django.urls import reverse
 from rest_framework import serializers as drf
 from rest_framework.fields import empty
@@ -45,17 +44,39 @@ class NotCompilable(TypeError):
     """A field of a read serializer that has no SQL; the message names both."""
 
 
+class RowJson(Expression):
+    """`sql` over a row and the rows that it is joined with; `columns` maps each one's name in it to a column there."""
+
+    def __init__(self, sql: str, columns: Mapping[str, str], parameters: Sequence[str]) -> None:
+        super().__init__(output_field=TextField())
+        self.sql, self.names, self.parameters = sql, tuple(columns), tuple(parameters)
+        self.columns: list[Any] = [F(path) for path in columns.values()]
+
+    def get_source_expressions(self) -> list[Any]:
+        return self.columns
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        self.columns = list(exprs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        sql = self.sql
+        # Django has named the joins meanwhile.
+        for name, column in zip(self.names, self.columns, strict=True):
+            sql = sql.replace(name, compiler.quote_name(column.alias))
+        return sql, self.parameters
+
+
 @dataclass(frozen=True)
 class Projection:
     """SQL for one row, with a %s for the beginning of each address in it."""
 
     sql: str
+    columns: Mapping[str, str]
     paths: tuple[str, ...]
 
-    def bind(self, origin: str) -> RawSQL:
+    def bind(self, origin: str) -> RowJson:
         """The expression for addresses at `origin` (`https://shop.example`, or nothing)."""
-        parameters = [json.dumps(f"{origin}{path}")[:-1] for path in self.paths]
-        return RawSQL(self.sql, parameters, TextField())
+        return RowJson(self.sql, self.columns, [json.dumps(f"{origin}{path}")[:-1] for path in self.paths])
 
 
 def select_json(
@@ -77,9 +98,8 @@ def wrap_json(row: Any) -> orjson.Fragment:
 @lru_cache(maxsize=512)
 def compile_projection(serializer: ReadSerializer, selection: Selection, vendor: str) -> Projection:
     compiler = Compiler(DIALECTS[vendor])
-    table = quote_name(find_model(serializer)._meta.db_table)
-    sql = compiler.write_object(serializer, selection, table)
-    return Projection(sql, tuple(compiler.paths))
+    sql = compiler.write_object(serializer, selection, compiler.join("", find_model(serializer)))
+    return Projection(sql, compiler.columns, tuple(compiler.paths))
 
 
 def quote_name(name: Any) -> str:
@@ -93,10 +113,16 @@ def quote_text(text: str) -> str:
 
 @dataclass
 class Compiler:
-    """Writes the SQL of one projection; `paths` collects the beginnings of its addresses, in their order."""
+    """Writes the SQL of one projection.
+
+    `paths` collects the beginnings of its addresses, in their order; `joined` the way to each joined row, by the name
+    that stands for its table until Django has one; `columns` a column there, which makes Django join it.
+    """
 
     dialect: Dialect
     paths: list[str] = field(default_factory=list)
+    joined: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
     aliases: int = 0
 
     def write_object(self, serializer: ReadSerializer, selection: Selection, table: str) -> str:
@@ -125,11 +151,32 @@ class Compiler:
         except NotCompilable as reason:
             raise NotCompilable(f"{serializer.__name__}.{name}: {reason}") from None
 
+    def join(self, path: str, model: type[Model]) -> str:
+        """The name of the row of `model` at `path` from the row itself; one join, however often it is asked for."""
+        for name, known in self.joined.items():
+            if known == path:
+                return name
+        name = f'"@{len(self.joined)}"'
+        self.joined[name] = path
+        # Any but the key, which stands on the near side too.
+        column = next(column.name for column in model._meta.concrete_fields if not column.primary_key)
+        self.columns[name] = f"{path}__{column}" if path else column
+        return name
+
     def write_related(self, model: type[Model], member: Any, table: str, write: Any) -> str:
         """What `write` makes of the row that a foreign key points at, or null."""
         key = find_column(model, member.source)
         if not key.many_to_one:
             raise NotCompilable(f"{member.source} is no foreign key")
+        if table in self.joined:
+            # A subselect would read a small table from end to end for each row: 1.37 ms a page, joined 0.82.
+            alias = self.join(f"{self.joined[table]}__{key.name}".lstrip("_"), key.related_model)
+            value = write(alias)
+            return f"CASE WHEN {alias}.{quote_name(key.related_model._meta.pk.column)} IS NULL THEN 'null' ELSE {value} END"
+        return self.write_subselect(key, table, write)
+
+    def write_subselect(self, key: Any, table: str, write: Any) -> str:
+        """The same within a list, where Django joins nothing."""
         target, alias = key.related_model, self.name_alias()
         row = f"{alias}.{quote_name(target._meta.pk.column)} = {table}.{quote_name(key.column)}"
         return f"coalesce((SELECT {write(alias)} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), 'null')"

@@ -119,7 +119,7 @@ class ShapedViewSet(GenericViewSet[Any]):
         renderer = self.request.accepted_renderer
         if renderer.format != "json":
             return Response(data, headers=dict(headers))
-        response = HttpResponse(headers=JSON_HEADERS | headers, content_type=renderer.media_type)
+        response = HttpResponse(headers={**JSON_HEADERS, **headers}, content_type=renderer.media_type)
         response.content = renderer.render(data, renderer.media_type, {"response": response})
         return response
 
@@ -157,7 +157,7 @@ class ListMixin:
     def plan_list(self: Any) -> ListPlan:
         selection = self.read_selection(detail=False)
         rows = self.filter_queryset(self.get_queryset())
-        plan: ListPlan = self.paginator.plan(self.select(rows, selection), self.request)
+        plan: ListPlan = self.paginator.plan(rows, self.select(rows, selection), self.request)
         return plan
 
 
