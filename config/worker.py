@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from rq import Worker as RQWorker
 
-from config.api.models import BEAT_SECONDS, Worker
+from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
 
 logger = logging.getLogger("tenfold.worker")
@@ -46,6 +46,8 @@ class Heartbeat(threading.Thread):
         self.write("clean up", self.forget_dead)
         while not self.done.is_set():
             self.write("beat", self.beat)
+            # A batch a beat is 17 million a day, and never keeps the next beat waiting.
+            self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)

@@ -67,12 +67,14 @@ HEADERS: dict[str, tuple[str, Schema]] = {
     ),
     "Cache-Control": ("Who may keep the answer, and for how long.", TEXT),
     "Location": ("The address of the new row.", {"type": "string", "format": "uri"}),
+    "Idempotency-Replayed": ("The answer of an earlier request with this key; nothing was done.", {"const": "true"}),
     "WWW-Authenticate": ("`Token`", TEXT),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
 }
 EVERYWHERE = ("X-Request-ID", "Server-Timing")
 STATUS_HEADERS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.CONFLICT: ("Retry-After",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }

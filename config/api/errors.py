@@ -6,9 +6,10 @@ ApiError
 ├── SortTooLarge                          400  an ordering that no index serves
 ├── InvalidHeader                         400  a header that can't be read
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
-├── Conflict                              409
+├── Conflict, IdempotencyKeyInUse         409
 ├── PreconditionFailed                    412  `If-Match` names another version
 ├── BodyTooLarge                          413
+├── IdempotencyKeyReused                  422
 └── Unavailable                           503
 
 A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
@@ -158,6 +159,28 @@ class BodyTooLarge(ApiError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body is larger than {limit} bytes.", "Send it in several requests.")
+
+
+class IdempotencyKeyReused(ApiError):
+    """The `Idempotency-Key` belongs to another request; a repetition has the same address and body."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "idempotency_key_reused"
+
+    def __init__(self, difference: str) -> None:
+        super().__init__(f"This Idempotency-Key was used {difference}.", "Take a new key for a new request.")
+
+
+class IdempotencyKeyInUse(ApiError):
+    """A request with this `Idempotency-Key` is being worked on; its answer is there in a moment (`Retry-After`)."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "idempotency_key_in_use"
+    wait = 1
+
+    def __init__(self) -> None:
+        detail = "A request with this Idempotency-Key is being worked on."
+        super().__init__(detail, f"Send it again in {self.wait} second, with the same key.")
 
 
 class Unavailable(ApiError):

@@ -1,8 +1,9 @@
-"""Tables of the operation itself: which workers are alive."""
+"""Tables of the operation itself: which workers are alive, and what was answered to requests that may be repeated."""
 
 from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -32,3 +33,48 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+# How long a repetition is known; after it, the same key is a new request.
+ANSWER_HOURS = 24
+PURGED_AT_ONCE = 1000
+
+
+class IdempotencyKeyQuerySet(QuerySet["IdempotencyKey"]):
+    def purge_some(self) -> int:
+        """Delete up to 1,000 that are over, oldest first; their number. Nothing is locked where none is."""
+        edge = timezone.now() - timedelta(hours=ANSWER_HOURS)
+        over = self.filter(created_at__lt=edge).order_by("created_at").values_list("pk", flat=True)
+        keys = list(over[:PURGED_AT_ONCE])
+        return self.filter(pk__in=keys).delete()[0] if keys else 0
+
+
+class IdempotencyKey(models.Model):
+    """A caller's key, the request that it stands for, and the answer, written with the request's effect."""
+
+    # The database deletes them with their user; there may be thousands.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    address = models.TextField(help_text="Path and parameters.")
+    body_hash = models.BinaryField(help_text="BLAKE2b of the body, 32 bytes.")
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = IdempotencyKeyQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            # The look-up of each repetition; serves the foreign key too.
+            models.UniqueConstraint(fields=("user", "key"), name="idempotency_key_once"),
+        )
+        # purge_some()
+        indexes = (models.Index(fields=("created_at",), name="idempotency_key_by_age"),)
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.address}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.created_at < timezone.now() - timedelta(hours=ANSWER_HOURS)

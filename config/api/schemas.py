@@ -27,6 +27,8 @@ from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, 
 from config.api.conditional import list_version_columns
 from config.api.counting import BOUND, WAYS
 from config.api.filtering import FlagFilter, MomentFilter
+from config.api.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYED, RepeatablePost
+from config.api.models import ANSWER_HOURS
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
 from config.api.permissions import PublicRead
 from config.api.projection import NESTED_ROWS
@@ -55,6 +57,17 @@ IF_MATCH = {
     "description": "The `ETag` that the change is made upon: 412, and nothing is written, where the version has moved.",
     "schema": TEXT,
     "example": 'W/"3.5f1c0b7d2a9e4c8f10"',
+}
+
+IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": (
+        "Makes the request safe to repeat: sent again with the same key, address and body, it has no second effect and "
+        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, a refusal "
+        "is not."
+    ),
+    "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
 }
 
 # What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
@@ -130,8 +143,9 @@ class Schema(AutoSchema):
         return self.view if isinstance(self.view, ShapedViewSet) else None
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
-        """All of the query string; `If-None-Match` and `If-Match`."""
+        """All of the query string; `Idempotency-Key`, `If-None-Match` and `If-Match`."""
         found = list(self.list_query_parameters())
+        found += [IDEMPOTENCY_KEY] if self.is_repeatable else []
         found += [IF_NONE_MATCH] if self.may_be_unchanged else []
         return found + ([IF_MATCH] if self.is_conditional_write else [])
 
@@ -191,6 +205,10 @@ class Schema(AutoSchema):
         return is_write and bool(list_version_columns(self.find_model()))
 
     @property
+    def is_repeatable(self) -> bool:
+        return isinstance(self.view, RepeatablePost) and self.method == "POST"
+
+    @property
     def has_body(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH")
 
@@ -236,6 +254,8 @@ class Schema(AutoSchema):
             yield from ("ETag", "Cache-Control")
         if status == HTTPStatus.CREATED:
             yield "Location"
+        if self.is_repeatable:
+            yield REPLAYED
 
     def list_refusals(self) -> Iterator[int]:
         yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -260,6 +280,8 @@ class Schema(AutoSchema):
             yield HTTPStatus.PRECONDITION_FAILED
         if self.has_body:
             yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if self.is_repeatable:
+            yield HTTPStatus.UNPROCESSABLE_ENTITY
 
     def get_request_serializer(self) -> Any:
         return super().get_request_serializer() if self.has_body else None

@@ -30,6 +30,7 @@ from config.api.conditional import (
     tag_row,
 )
 from config.api.filtering import IndexServed, OrderingBackend
+from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
 from config.api.plans import PLANS
@@ -44,7 +45,7 @@ JSON_HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 
 CURSOR = re.compile(r"(?:^|&)cursor=[^&]*")
 
 
-class ShapedViewSet(GenericViewSet[Any]):
+class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
     """What reads share: the parameters are checked, the rows narrowed, and shaped by a read serializer."""
 
     read_serializer: ReadSerializer

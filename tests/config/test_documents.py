@@ -150,6 +150,7 @@ TEA = {
 # As the fixtures have it.
 LOGIN = {"email": "root@example.com", "password": "root", "name": "laptop"}
 
+CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 
 # What needs a caller even to be read.
@@ -187,6 +188,7 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
     ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
     ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
+    ("problem_422", "A key of another request", f"POST {PRODUCTS}", CUP | {"price": "8.00"}),
 ]
 
 
@@ -209,8 +211,11 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
     headers |= {"HTTP_IF_MATCH": 'W/"1.5f1c0b7d2a9e4c8f10"'} if key == "problem_412" else {}
     is_public = method == "GET" and not path.startswith(PRIVATE)
     caller = client if key in ("problem_401", "problem_403") or is_public else staff
+    headers |= {"HTTP_IDEMPOTENCY_KEY": "cup-2"} if key == "problem_422" else {}
     if body is None:
         return caller.get(path, **headers)
+    if key == "problem_422":
+        staff.post(path, CUP, **headers)
     kind = "text/csv" if key == "problem_415" else "application/json"
     return getattr(caller, method.lower())(path, json.dumps(body), content_type=kind, **headers)
 
