@@ -18,10 +18,9 @@ from rest_framework.serializers import (
     SlugField,
     URLField,
 )
-from rest_framework.validators import UniqueValidator
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.writes import create_product, update_product
+from catalog.writes.products import create_product, update_product
 from config.api.bodies import StrictSerializer
 
 # PositiveIntegerField's greatest on every database.
@@ -168,6 +167,13 @@ class ProductRead(ModelSerializer[Product]):
 # -- writes -----------------------------------------------------------------------------------------------------
 
 
+class SlugOf(CharField):
+    """Another row by its slug; which one that is, one query tells for all of a body."""
+
+    def to_representation(self, value: Any) -> str:
+        return str(value.slug)
+
+
 class VariantWrite(StrictSerializer[Variant]):
     """A variant in a product's body. A stored one is found by `id` or `sku`; a new one needs `sku` and `price`.
 
@@ -199,13 +205,11 @@ class ProductWrite(StrictSerializer[Product]):
     `price` is for a product with one variant; with several it follows from `variants[].price`.
     """
 
-    sku = CharField(max_length=100, validators=[UniqueValidator(Product.objects.all())])
-    slug = SlugField(
-        required=False, max_length=255, allow_unicode=True, validators=[UniqueValidator(Product.objects.all())]
-    )
+    sku = CharField(max_length=100)
+    slug = SlugField(required=False, max_length=255, allow_unicode=True)
     title = CharField(max_length=500)
-    brand = SlugRelatedField(slug_field="slug", queryset=Brand.objects.all(), allow_null=True, required=False)
-    category = SlugRelatedField(slug_field="slug", queryset=Category.objects.all(), allow_null=True, required=False)
+    brand = SlugOf(max_length=220, allow_null=True, required=False)
+    category = SlugOf(max_length=500, allow_null=True, required=False)
     status = ChoiceField(Product.Status.choices, required=False)
     currency = RegexField(r"\A[A-Z]{3}\Z", required=False)
     price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))

@@ -15,7 +15,7 @@ from catalog.models import Brand, Category, Image, Product, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, ProductWrite, VariantRead
 from catalog.trees import build_tree
-from catalog.writes import delete_product
+from catalog.writes.products import delete_product
 from config.api.filtering import FilterBackend, IndexServed, OrderingBackend
 from config.api.pagination import PageNumberPagination, Pages
 from config.api.permissions import PublicRead

@@ -11,7 +11,6 @@ from typing import Any
 from catalog.imports.drafts import BadRow, ImageDraft, ProductDraft, VariantDraft
 from catalog.imports.plain import LINK_FIELDS, MOST_PARTS, TEXT_FIELDS, VARIANT_FIELDS, RowReader, keep_first, pick
 from catalog.imports.readers import Record
-from catalog.imports.slugs import fingerprint, make_slug
 from catalog.imports.values import (
     FIELDS,
     Blank,
@@ -23,6 +22,7 @@ from catalog.imports.values import (
     read_whole,
     show_cell,
 )
+from catalog.slugs import fingerprint, make_slug
 
 PRODUCT_COLUMNS = {
     "Title": "title",

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from catalog.imports.slugs import fingerprint, make_slug
 from catalog.models import Brand, Category
+from catalog.slugs import fingerprint, make_slug
 
 type Path = tuple[str, ...]
 

@@ -7,14 +7,15 @@ whatever the size of the batch; triggers derive price, in_stock, image_url and t
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import DataError, IntegrityError, models, transaction
+from django.db import DataError, IntegrityError, transaction
 
+from catalog.batches import Batch
 from catalog.imports.drafts import ImageDraft, ProductDraft, Refusal, VariantDraft
 from catalog.imports.matching import LOCATION, KnownRows, Plan, match_drafts
 from catalog.imports.report import Outcome
-from catalog.imports.slugs import fingerprint, make_slug
 from catalog.imports.taxonomy import Taxonomy, resolve_taxonomy
 from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.slugs import Newcomer, choose_slugs
 from config.api.caching import move_generations
 
 PRODUCT_COLUMNS = ("slug", "title", "brand", "category", "status", "compare_at_price", "rating", "attributes")
@@ -82,8 +83,9 @@ class BatchWriter:
         return taxonomy
 
     def write_products(self, taxonomy: Taxonomy) -> None:
-        slugs = choose_slugs([plan.draft for plan in self.plans if plan.product is None])
-        writes = Writes(Product, PRODUCT_COLUMNS)
+        drafts = [plan.draft for plan in self.plans if plan.product is None]
+        slugs = choose_slugs([Newcomer(draft.sku, draft.fields["title"], draft.slug) for draft in drafts])
+        writes = Batch(Product, PRODUCT_COLUMNS)
         for number, plan in enumerate(self.plans):
             product = plan.product or start_product(plan.draft, slugs[plan.draft.sku])
             self.products.append(product)
@@ -93,7 +95,7 @@ class BatchWriter:
         writes.save()
 
     def write_texts(self) -> None:
-        writes = Writes(ProductText, TEXT_COLUMNS)
+        writes = Batch(ProductText, TEXT_COLUMNS)
         for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
             text = self.known.texts.get(product.pk)
             if writes.put(text or ProductText(product=product), plan.draft.text, is_new=text is None):
@@ -101,7 +103,7 @@ class BatchWriter:
         writes.save()
 
     def write_variants(self) -> None:
-        writes, pieces = Writes(Variant, VARIANT_COLUMNS), Writes(Stock, ("on_hand",))
+        writes, pieces = Batch(Variant, VARIANT_COLUMNS), Batch(Stock, ("on_hand",))
         for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
             for draft, row in plan.variants:
                 variant = row or Variant(product=product, sku=draft.sku)
@@ -112,7 +114,7 @@ class BatchWriter:
         writes.save()
         pieces.save()
 
-    def put_stock(self, pieces: "Writes", variant: Variant, draft: VariantDraft) -> bool:
+    def put_stock(self, pieces: Batch, variant: Variant, draft: VariantDraft) -> bool:
         """A new variant has a row of stock, too, 0 where the file says nothing."""
         stock = self.known.stock.get(variant.pk) if variant.pk else None
         if stock is None and variant.pk and draft.stock is None:
@@ -121,7 +123,7 @@ class BatchWriter:
         return pieces.put(stock or Stock(variant=variant, location=LOCATION), fields, is_new=stock is None)
 
     def write_images(self) -> None:
-        writes = Writes(Image, ("alt", "position"))
+        writes = Batch(Image, ("alt", "position"))
         for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
             if plan.draft.images:
                 rows = self.known.images_of[product.pk] if plan.product else []
@@ -129,7 +131,7 @@ class BatchWriter:
                     self.changed.add(number)
         writes.save()
 
-    def put_images(self, writes: "Writes", drafts: Iterable[ImageDraft], rows: list[Image], product: Product) -> bool:
+    def put_images(self, writes: Batch, drafts: Iterable[ImageDraft], rows: list[Image], product: Product) -> bool:
         by_url = {row.url: row for row in rows}
         is_changed = move_behind(writes, drafts, rows)
         for draft in drafts:
@@ -139,37 +141,6 @@ class BatchWriter:
             self.outcome.images.count(is_new=row is None, is_changed=is_put)
             is_changed |= is_put
         return is_changed
-
-
-class Writes:
-    """New and changed rows of one table, written in a statement each."""
-
-    def __init__(self, model: type[models.Model], columns: tuple[str, ...]) -> None:
-        self.model = model
-        self.columns = columns
-        self.new: list[models.Model] = []
-        self.old: list[models.Model] = []
-
-    def put(self, row: models.Model, fields: dict[str, Any], *, is_new: bool) -> bool:
-        """Set the fields and remember the row if it is to be written; whether it is."""
-        # By attname, so that `brand` compares ids and loads no row.
-        is_changed = False
-        for name, value in fields.items():
-            if getattr(row, name) != value:
-                setattr(row, name, value)
-                is_changed = True
-        if is_new or is_changed:
-            (self.new if is_new else self.old).append(row)
-        return is_new or is_changed
-
-    def save(self) -> None:
-        rows = self.model._default_manager
-        if self.new:
-            rows.bulk_create(self.new)
-        if self.old:
-            # INSERT … ON CONFLICT DO UPDATE by key instead of bulk_update, whose CASE has a branch for each row
-            # and is walked for each row. The rows are locked, so none of them is inserted.
-            rows.bulk_create(self.old, update_conflicts=True, unique_fields=["pk"], update_fields=self.columns)
 
 
 def list_fields(draft: ProductDraft, product: Product, taxonomy: Taxonomy) -> dict[str, Any]:
@@ -198,31 +169,7 @@ def start_product(draft: ProductDraft, slug: str) -> Product:
     )
 
 
-def choose_slugs(drafts: Sequence[ProductDraft]) -> dict[str, str]:
-    """A free slug for each new product, by SKU: its own, else that of the title, else with the SKU behind."""
-    choices = {draft.sku: list_slugs(draft) for draft in drafts}
-    wanted = {slug for slugs in choices.values() for slug in slugs}
-    taken = set(Product.objects.filter(slug__in=wanted).values_list("slug", flat=True)) if wanted else set()
-    taken |= {draft.slug for draft in drafts if draft.slug}
-    chosen = {}
-    for draft in drafts:
-        free = (slug for slug in choices[draft.sku] if slug not in taken)
-        # Where even the last one is taken, the unique index refuses the row.
-        chosen[draft.sku] = draft.slug or next(free, choices[draft.sku][-1])
-        taken.add(chosen[draft.sku])
-    return chosen
-
-
-def list_slugs(draft: ProductDraft) -> list[str]:
-    """What the slug may be, best first; the last one is this SKU's alone."""
-    if draft.slug:
-        return [draft.slug]
-    title = make_slug(draft.fields["title"], 140)
-    with_sku = f"{title}-{make_slug(draft.sku, 100)}"
-    return [title, with_sku, f"{with_sku}-{fingerprint(draft.sku)}"]
-
-
-def move_behind(writes: Writes, drafts: Iterable[ImageDraft], rows: list[Image]) -> bool:
+def move_behind(writes: Batch, drafts: Iterable[ImageDraft], rows: list[Image]) -> bool:
     """Images that the file doesn't name stay, behind those that it names: the first of the file is to be shown."""
     named = {draft.url for draft in drafts}
     last = max(draft.position for draft in drafts)

@@ -1,11 +1,19 @@
-"""A body in, checked values out: members that nobody reads are refused by name."""
+"""A body in, checked values out: members that nobody reads are refused by name, rows of a list one by one."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import ListSerializer, Serializer
 
-from config.api.errors import suggest
+from config.api.error_handler import find_faults
+from config.api.errors import Conflict, Fault, InvalidBody, suggest
+
+type Values = dict[str, Any]
+
+# Faults that are none of the body's own: it clashes with what is stored.
+CLASHES = {"taken", "reserved"}
 
 
 class StrictSerializer[Instance](Serializer[Instance]):
@@ -19,3 +27,57 @@ class StrictSerializer[Instance](Serializer[Instance]):
                 {name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")] for name in unknown}
             )
         return super().to_internal_value(data)
+
+
+@dataclass
+class Row:
+    """A row of a body: where it stands (`/items/3`), what it says, what is wrong with it, what became of it."""
+
+    pointer: str
+    values: Values
+    faults: list[Fault] = field(default_factory=list)
+    status: str = "unchanged"
+
+    def refuse(self, pointer: str, code: str, detail: str) -> None:
+        self.faults.append(Fault(pointer, code, detail))
+
+
+class RowList(ListSerializer[Any]):
+    """A list whose rows stand for themselves: what is wrong with one is kept beside it, the others go on."""
+
+    def to_internal_value(self, data: Any) -> list[Row]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if not data:
+            self.fail("empty")
+        most = self.max_length  # type: ignore[attr-defined]  # the stubs don't know it
+        if most is not None and len(data) > most:
+            self.fail("max_length", max_length=most)
+        place = f"/{self.field_name}" if self.field_name else ""
+        return [self.read_row(f"{place}/{number}", body) for number, body in enumerate(data)]
+
+    def read_row(self, pointer: str, body: Any) -> Row:
+        assert self.child is not None  # DRF asks for one
+        try:
+            return Row(pointer, self.child.run_validation(body))
+        except ValidationError as error:
+            # As it stands, so that the result can name the row.
+            named = body if isinstance(body, dict) else {}
+            return Row(pointer, named, list(find_faults(error.detail, pointer)))
+
+    def fail(self, key: str, **options: Any) -> Any:
+        raise ValidationError([ErrorDetail(self.error_messages[key].format(**options), key)])
+
+
+def refuse_rows(rows: Iterable[Row], hint: str = "") -> None:
+    """Refuse them all if anything is wrong with one; 409 where nothing is wrong but what is stored."""
+    faults = [fault for row in rows for fault in row.faults]
+    if not faults:
+        return
+    if any(fault.code not in CLASHES for fault in faults):
+        raise InvalidBody(faults, hint)
+    raise Conflict(f"{faults[0].pointer or 'The body'}: {faults[0].detail}", hint, faults)
+
+
+def count_statuses(rows: Sequence[Row], statuses: Iterable[str]) -> dict[str, int]:
+    return {status: sum(row.status == status for row in rows) for status in statuses}

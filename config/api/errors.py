@@ -128,9 +128,9 @@ class InvalidBody(ApiError):
 
     default_code = "invalid_body"
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], hint: str = "") -> None:
         first = faults[0]
-        super().__init__(f"{first.pointer or 'The body'}: {first.detail}", faults=faults)
+        super().__init__(f"{first.pointer or 'The body'}: {first.detail}", hint, faults)
 
 
 class Conflict(ApiError):

@@ -149,6 +149,22 @@ def test_a_row_that_is_gone_is_404(product: Product, staff: APIClient) -> None:
     assert staff.patch(url_of(product), {"title": "Mine"}, HTTP_IF_MATCH=tag).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"variants": [{"sku": "A-1", "barcode": "9"}]},
+        {"variants": [{"sku": "A-1-3", "price": "99"}]},
+        {"images": [{"url": "https://images.example/last.jpg"}]},
+        {"description": "Other."},
+    ],
+)
+def test_what_belongs_to_a_product_moves_its_version(part: dict[str, Any], staff: APIClient) -> None:
+    product = make_product(sku="A-1", variants=2, images=2)
+    stale = staff.get(url_of(product))["ETag"]
+    assert staff.patch(url_of(product), part).status_code == 200
+    assert staff.patch(url_of(product), part, HTTP_IF_MATCH=stale).status_code == 412
+
+
 def test_a_write_that_changes_nothing_moves_no_version(staff: APIClient) -> None:
     product = make_product(sku="A-1", variants=2, images=2)
     variant = Variant.objects.get(sku="A-1")

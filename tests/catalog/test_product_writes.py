@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -100,11 +102,11 @@ def test_a_sku_belongs_to_one_variant(staff: APIClient) -> None:
     make_product(sku="TAKEN")
     other = make_product(sku="OTHER")
     answer = staff.post(URL, {"sku": "TAKEN", "title": "T", "price": "1"})
-    assert (answer.status_code, list_pointers(answer)) == (400, ["/sku"])
+    assert (answer.status_code, list_pointers(answer)) == (409, ["/sku"])
     answer = staff.patch(f"{URL}{other.pk}/", {"variants": [{"sku": "TAKEN", "price": "1"}]})
     assert (answer.status_code, list_pointers(answer)) == (409, ["/variants/0/sku"])
     doubled = {"variants": [{"sku": "X", "price": "1"}, {"sku": "X", "price": "1"}]}
-    assert staff.patch(f"{URL}{other.pk}/", doubled).status_code == 409
+    assert list_pointers(staff.patch(f"{URL}{other.pk}/", doubled)) == ["/variants/1/sku"]
     assert Variant.objects.count() == 2
 
 
@@ -169,6 +171,61 @@ def test_delete_is_for_good(staff: APIClient) -> None:
     assert staff.delete(f"{URL}{product.pk}/").status_code == 204
     assert staff.get(f"{URL}{product.pk}/").status_code == 404
     assert not any(model.objects.exists() for model in (Variant, Stock, Image))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "faults"),
+    [
+        ({"sku": "OTHER"}, 409, {"/sku": "taken"}),
+        ({"slug": "other"}, 409, {"/slug": "taken"}),
+        ({"variants": [{"sku": "A"}, {"sku": "A"}]}, 400, {"/variants/1/sku": "repeated"}),
+        ({"variants": [{"sku": "A"}, {"id": "{a}"}]}, 400, {"/variants/1/id": "repeated"}),
+        ({"variants": [{"id": "{a}", "sku": "A-2"}]}, 409, {"/variants/0/sku": "taken"}),
+        ({"variants": [{"id": "{other}", "price": "1"}]}, 400, {"/variants/0/id": "not_found"}),
+        ({"variants": [{"sku": "A", "on_hand": 2}]}, 409, {"/variants/0/on_hand": "reserved"}),
+        ({"variants": [{"barcode": "1"}]}, 400, {"/variants/0/sku": "required", "/variants/0/price": "required"}),
+        ({"images": [{"url": "https://i.example/1"}] * 2}, 400, {"/images/1/url": "repeated"}),
+        ({"images": [{"alt": "x"}]}, 400, {"/images/0/url": "required"}),
+        ({"images": [{"id": 10**9, "alt": "x"}]}, 400, {"/images/0/id": "not_found"}),
+        ({"brand": "nobody", "category": "nowhere"}, 400, {"/brand": "does_not_exist", "/category": "does_not_exist"}),
+        ({"slug": "other", "brand": "nobody"}, 400, {"/slug": "taken", "/brand": "does_not_exist"}),
+    ],
+)
+def test_a_patch_names_every_fault_and_writes_nothing(
+    body: dict[str, Any], status: int, faults: dict[str, str], staff: APIClient
+) -> None:
+    product, other = make_product(sku="A", variants=2), make_product(sku="OTHER", slug="other")
+    Stock.objects.update(on_hand=5, reserved=3)
+    keys = {"{a}": Variant.objects.get(sku="A").pk, "{other}": Variant.objects.get(product=other).pk}
+    if "variants" in body:
+        named = [variant | ({"id": keys[variant["id"]]} if "id" in variant else {}) for variant in body["variants"]]
+        body = body | {"variants": named}
+    before = staff.get(f"{URL}{product.pk}/?expand=variants.stock,images").json()
+    answer = staff.patch(f"{URL}{product.pk}/", {"title": "New"} | body)
+    assert answer.status_code == status
+    assert {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]} == faults
+    assert staff.get(f"{URL}{product.pk}/?expand=variants.stock,images").json() == before
+
+
+def test_a_product_costs_the_same_queries_with_two_variants_and_with_two_hundred(staff: APIClient) -> None:
+    def send(method: str, url: str, size: int) -> list[str]:
+        variants = [{"sku": f"{size}-{n}", "price": f"{len(method)}", "on_hand": 1} for n in range(size)]
+        images = [{"url": f"https://i.example/{method}/{n}"} for n in range(size)]
+        body = {"sku": f"P-{size}", "title": method, "description": method, "variants": variants, "images": images}
+        with CaptureQueriesContext(connection) as queries:
+            answer = getattr(staff, method)(url, body)
+        assert answer.status_code in (200, 201), answer.json()
+        return [query["sql"][:60] for query in queries]
+
+    counts = {}
+    for size in (2, 200):
+        created = send("post", URL, size)
+        url = f"{URL}{Product.objects.get(sku=f'P-{size}').pk}/"
+        counts[size] = (len(created), len(send("patch", url, size)), len(send("put", url, size)))
+    assert counts[2] == counts[200]
+    # 1, 2 savepoint and its release  3. the product under its SKU  4. variants under their SKUs  5. slugs
+    # 6 - 10. product, text, variants, stock, images  11. what is answered
+    assert counts[2][0] == 11, created
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

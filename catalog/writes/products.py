@@ -1,0 +1,45 @@
+"""Checked values in, one product written with its texts, variants and images, in one transaction.
+
+PATCH matches nested rows by id, SKU or URL and deletes none that it doesn't name; PUT deletes the others.
+"""
+
+from django.db import transaction
+from django.http import Http404
+
+from catalog.models import Product
+from catalog.writes.known import KnownRows
+from catalog.writes.matching import match_plans
+from catalog.writes.plans import Mode, Plan
+from catalog.writes.saving import save_plans
+from config.api.bodies import Row, Values, refuse_rows
+from config.api.caching import move_generations
+
+
+def create_product(body: Values) -> Product:
+    """The new product; without variants it gets one with its own SKU and `price`."""
+    return write_product(Plan(Row("", body), Mode.CREATE))
+
+
+def update_product(product: Product, body: Values, replace: bool) -> Product:
+    """The product changed; with `replace` (PUT) the nested lists in the body are all that stays."""
+    return write_product(Plan(Row("", body | {"id": product.pk}), Mode.UPDATE, replace))
+
+
+def write_product(plan: Plan) -> Product:
+    # Its caller has a transaction already, which also holds what `If-Match` was compared with.
+    with transaction.atomic(savepoint=False):
+        known = KnownRows([plan])
+        match_plans([plan], known)
+        if plan.is_new and plan.mode == Mode.UPDATE:
+            raise Http404  # deleted since its view has looked
+        refuse_rows([plan.row])
+        save_plans([plan], known)
+    assert plan.product is not None  # saved
+    return plan.product
+
+
+def delete_product(product: Product) -> None:
+    """Gone for good, with all that belongs to it; order lines are copies and stay."""
+    with transaction.atomic(savepoint=False):
+        product.delete()
+        move_generations("products")
