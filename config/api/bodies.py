@@ -12,8 +12,8 @@ from config.api.errors import Conflict, Fault, InvalidBody, suggest
 
 type Values = dict[str, Any]
 
-# Faults that are none of the body's own: it clashes with what is stored.
-CLASHES = {"taken", "reserved"}
+# Faults that are none of the body's own, since it clashes with what is stored; and the way out.
+CLASHES = {"taken": "It names one row only: choose another.", "reserved": "Free the reserved pieces first."}
 
 
 class StrictSerializer[Instance](Serializer[Instance]):
@@ -76,7 +76,8 @@ def refuse_rows(rows: Iterable[Row], hint: str = "") -> None:
         return
     if any(fault.code not in CLASHES for fault in faults):
         raise InvalidBody(faults, hint)
-    raise Conflict(f"{faults[0].pointer or 'The body'}: {faults[0].detail}", hint, faults)
+    first = faults[0]
+    raise Conflict(f"{first.pointer or 'The body'}: {first.detail}", hint or CLASHES[first.code], faults)
 
 
 def count_statuses(rows: Sequence[Row], statuses: Iterable[str]) -> dict[str, int]:
