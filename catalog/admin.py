@@ -16,9 +16,10 @@ from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.changes import number_changes
+from catalog.models import Attribute, Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet, find_words
-from config.api.admin import BoundedAdmin, ChangedFormSet, RemembersShown, show_picture, show_unbroken
+from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
 from config.api.caching import move_generations
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
@@ -66,6 +67,35 @@ class OfProductFilter(TextFilter):
 
 class StockOfProductFilter(OfProductFilter):
     path = "variant__product"
+
+
+class EntityFilter(admin.SimpleListFilter):
+    title = "table"
+    parameter_name = "entity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return Change.Entity.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        entity = self.value()
+        if entity in (Change.Entity.BRAND, Change.Entity.CATEGORY):
+            # Few among millions, and there is an index over just them.
+            queryset = queryset.filter(product_id=None)
+        return queryset.filter(entity=entity) if entity else queryset
+
+
+class OfProductIdFilter(TextFilter):
+    """By the id, which a product that is gone still has."""
+
+    title = "product's id"
+    parameter_name = "of_product"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        text = self.value()
+        if not text:
+            return queryset
+        is_id = text.isascii() and text.isdigit() and len(text) <= 18
+        return queryset.filter(product_id=int(text)) if is_id else queryset.none()
 
 
 class ParentFilter(TextFilter):
@@ -468,6 +498,50 @@ class ProductTextAdmin(BoundedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         # Without its texts a product is in no search document.
         return False
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin):
+    """The audit: who changed what, when, in which request."""
+
+    list_display = ("position", "moment", "entity", "code", "operation", "version", "actor", "request_id")
+    list_filter = (EntityFilter, OfProductIdFilter)
+    search_fields = ("position__exact",)
+    search_help_text = "A position"
+    ordering = ("-position",)
+    fields = (
+        ("position", "at"),
+        ("actor", "request_id"),
+        ("entity", "entity_id", "op"),
+        ("version", "sku", "product_id"),
+        "before",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Change]:
+        number_changes()
+        rows: QuerySet[Change] = super().get_queryset(request)
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # Letters are no position, and so many digits none that fits the column.
+        term = search_term.strip()
+        if term and not (term.isascii() and term.isdigit() and len(term) <= 18):
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, term)
+
+    @admin.display(description="at")
+    def moment(self, change: Change) -> str:
+        return show_unbroken(f"{change.at:%Y-%m-%d %H:%M:%S}")
+
+    @admin.display(description="row")
+    def code(self, change: Change) -> str:
+        return show_unbroken(change.sku or str(change.entity_id))
+
+    @display(description="op", label={"Create": "success", "Update": "info", "Delete": "danger", "Truncate": "danger"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def operation(self, change: Change) -> str:
+        return change.get_op_display()
 
 
 def find_by_sku(sku: str) -> int | None:

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 
+from config.api.authorship import sign_writes
 from config.api.error_handler import respond_with
 from config.api.errors import BodyTooLarge
 from config.logs import REQUEST_ID
@@ -29,6 +30,10 @@ type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # What a client may send as its own request id: it goes into headers and logs as it stands.
 GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+# What these write, such as a session, is nobody's change of the catalogue.
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class IdMaker:
@@ -80,6 +85,8 @@ class RequestRecord:
                 # All of them: a thread's first request has none that is initialised yet.
                 for connection in connections.all():
                     stack.enter_context(connection.execute_wrapper(clock))
+                if request.method not in SAFE_METHODS:
+                    stack.enter_context(sign_writes())
                 response = self.get_response(request)
             self.mark(request, response, clock, time.perf_counter() - began)
         finally:

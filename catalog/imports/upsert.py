@@ -16,6 +16,7 @@ from catalog.imports.report import Outcome
 from catalog.imports.taxonomy import Taxonomy, resolve_taxonomy
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.slugs import Newcomer, choose_slugs
+from config.api.authorship import sign_writes
 from config.api.caching import move_generations
 
 PRODUCT_COLUMNS = ("slug", "title", "brand", "category", "status", "compare_at_price", "rating", "attributes")
@@ -26,7 +27,7 @@ VARIANT_COLUMNS = ("barcode", "options", "price", "weight", "position")
 def import_batch(drafts: Sequence[ProductDraft]) -> Outcome:
     """Write the batch; a row that the database itself refuses is found by halving, and the others are written."""
     try:
-        with transaction.atomic():
+        with sign_writes(keep_before=False), transaction.atomic():
             return write_batch(drafts)
     except (IntegrityError, DataError) as error:
         # Rules are checked before; what is left is another writer at the same moment, and then the second

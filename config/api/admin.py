@@ -6,7 +6,7 @@ name is refused with a sentence before the database would refuse it at COMMIT.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, reduce
+from functools import cached_property, reduce, wraps
 from operator import or_
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ from unfold.forms import PaginationInlineFormSet
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList as UnfoldChangeList
 
+from config.api.authorship import name_actor
 from config.api.caching import move_generations
 from config.api.counting import BOUND, count_at_most
 
@@ -77,7 +78,7 @@ class Site(UnfoldAdminSite):
     index_title = "Tenfold"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return csp_override(ADMIN_CSP)(super().admin_view(view, cacheable))
+        return csp_override(ADMIN_CSP)(super().admin_view(sign_view(view), cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # The one page that isn't wrapped by admin_view.
@@ -101,6 +102,18 @@ class Site(UnfoldAdminSite):
         context["execution_time"] = time.perf_counter() - began
         template = "unfold/helpers/command_results.html"
         return TemplateResponse(request, template, context, headers={"HX-Trigger": "search"})
+
+
+def sign_view(view: View) -> View:
+    """What the page writes is written by who looks at it, as the change log shows."""
+
+    @wraps(view)
+    def signed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        name_actor(request.user)
+        response: HttpResponse = view(request, *args, **kwargs)
+        return response
+
+    return signed
 
 
 def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:

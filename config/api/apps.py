@@ -2,6 +2,9 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
+from django.db.backends.signals import connection_created
+
+from config.api.authorship import give_setting
 
 
 class ApiConfig(AppConfig):
@@ -12,6 +15,7 @@ class ApiConfig(AppConfig):
     def ready(self) -> None:
         # Not an import above: its views need loaded apps.
         import_module("config.api.checks")
+        connection_created.connect(give_setting)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -20,6 +20,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from config.api import projection, selections
+from config.api.authorship import name_actor
 from config.api.caching import read_generations, read_or_fill
 from config.api.conditional import (
     claim_version,
@@ -61,6 +62,7 @@ class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        name_actor(request.user)
         if self.action is None:
             return  # a method that isn't here: 405, whatever its parameters
         # After permissions, so that a stranger learns nothing, and before the first catalogue query.

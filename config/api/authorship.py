@@ -1,0 +1,94 @@
+"""Who writes: a caller and a request id in, told to the database so that its triggers can put them into a log.
+
+On PostgreSQL three settings, `tenfold.actor`, `tenfold.request_id` and `tenfold.before`, hold until the end of the
+transaction, so that nothing is left behind on a connection that others use next (PgBouncer). They go ahead of the
+first statement of each transaction of a block under `sign_writes()`; a write outside a transaction gets one of its
+own. On SQLite the triggers call `tenfold_setting(name)`, a function of the connection, and nothing is sent.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
+
+from config.logs import REQUEST_ID
+
+ACTOR: ContextVar[str] = ContextVar("actor", default="")
+# Whether the log keeps rows as they were; not of an import, which would copy the catalogue into it.
+KEEPS_BEFORE: ContextVar[bool] = ContextVar("keeps_before", default=True)
+
+WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "COPY", "TRUNCATE")
+
+SETTINGS = {
+    "actor": ACTOR.get,
+    "request_id": REQUEST_ID.get,
+    "before": lambda: "on" if KEEPS_BEFORE.get() else "off",
+}
+
+
+def name_actor(user: Any) -> None:
+    """From here on this thread writes for `user`, until the block of sign_writes() ends."""
+    ACTOR.set(f"user:{user.pk}" if user.pk else "")
+
+
+@contextmanager
+def sign_writes(*, keep_before: bool = True) -> Iterator[None]:
+    """Within the block, what this thread writes bears the actor and the request id of the moment."""
+    tokens = ACTOR.set(ACTOR.get()), KEEPS_BEFORE.set(keep_before)
+    try:
+        if connection.vendor == "postgresql":
+            with connection.execute_wrapper(Signature()):
+                yield
+        else:
+            yield
+    finally:
+        ACTOR.reset(tokens[0])
+        KEEPS_BEFORE.reset(tokens[1])
+
+
+class Signature:
+    """An `execute_wrapper`: signs each transaction before its first statement."""
+
+    def __init__(self) -> None:
+        self.signed: list[tuple[str, str]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        database: BaseDatabaseWrapper = context["connection"]
+        if database.in_atomic_block:
+            if is_new(database) or self.signed != list_settings():
+                self.sign(database)
+            return execute(sql, params, many, context)
+        if not str(sql).lstrip().upper().startswith(WRITES):
+            return execute(sql, params, many, context)
+        with transaction.atomic(using=database.alias):
+            self.sign(database)
+            return execute(sql, params, many, context)
+
+    def sign(self, database: Any) -> None:
+        self.signed = list_settings()
+        sql = f"SELECT {', '.join(['set_config(%s, %s, true)'] * len(self.signed))}"
+        with database.wrap_database_errors:
+            database.connection.execute(sql, [text for pair in self.signed for text in pair])
+
+
+def list_settings() -> list[tuple[str, str]]:
+    return [(f"tenfold.{name}", read()) for name, read in SETTINGS.items()]
+
+
+def is_new(database: Any) -> bool:
+    """Whether the transaction has had no statement: psycopg sends BEGIN only with the first."""
+    return bool(database.connection.info.transaction_status == TransactionStatus.IDLE)
+
+
+def give_setting(sender: Any, connection: Any, **kwargs: Any) -> None:
+    """A receiver of `connection_created`: SQLite's triggers ask the connection who writes."""
+    if connection.vendor == "sqlite":
+        connection.connection.create_function("tenfold_setting", 1, read_setting)
+
+
+def read_setting(name: str) -> str:
+    return SETTINGS[name]()
