@@ -1,6 +1,6 @@
 """Accounts for staff: users by e-mail, groups, tokens without their secrets, addresses, orders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,7 +10,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline, checkbox
@@ -19,7 +19,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import Address, AuthToken, Order, OrderLine, User
+from accounts.orders import RESERVING, STEPS, move_order
 from config.api.admin import BoundedAdmin, ReadOnlyAdmin
+from config.api.errors import Conflict
 
 # What makes a person mightier; only somebody who has it all may give it.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -227,10 +229,55 @@ class OrderLineInline(TabularInline):
         return False
 
 
+class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
+    """Offers the status that the order has, and those that follow from it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Who may only look at it has no field.
+        if field := self.fields.get("status"):
+            now = self.instance.status
+            field.choices = [(status, Order.Status(status).label) for status in (now, *STEPS[now])]  # type: ignore[attr-defined]  # a ChoiceField
+
+
+# More of them than a person looks at, and each is a transaction.
+MOVED_MOST = 1_000
+REFUSALS_SHOWN = 10
+
+
+def build_step(status: Order.Status) -> Callable[..., None]:
+    """The action that moves orders on to `status`, each by itself."""
+
+    @admin.action(permissions=("change",), description=f"Mark the selected orders as {status}")
+    def move(model_admin: "OrderAdmin", request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        refusals = list(filter(None, [try_move(order, status) for order in queryset[:MOVED_MOST]]))
+        moved = min(queryset.count(), MOVED_MOST) - len(refusals)
+        model_admin.message_user(request, f"{moved} {'order' if moved == 1 else 'orders'} marked as {status}.")
+        for refusal in refusals[:REFUSALS_SHOWN]:
+            model_admin.message_user(request, refusal, messages.ERROR)
+
+    move.__name__ = f"mark_{status}"
+    return move
+
+
+def try_move(order: Order, status: str) -> str | None:
+    """Why it couldn't be moved; None if it was."""
+    try:
+        move_order(order, status)
+    except Conflict as refusal:
+        return f"{order}: {refusal.detail} {refusal.hint}"
+    return None
+
+
 @admin.register(Order)
 class OrderAdmin(BoundedAdmin):
-    """Staff move an order on by its status; the rest is a copy of what was agreed."""
+    """Staff move an order on by its status, along the steps that the API has; the rest is a copy of what was agreed."""
 
+    form = StepForm
+    actions = (
+        *(build_step(status) for status in Order.Status if status != Order.Status.PLACED),  # type: ignore[arg-type]  # functions are actions too
+        "delete_selected",
+    )
     inlines = (OrderLineInline,)
     list_display = ("number", "user", "state", "amount", "placed_at")
     list_filter = ("status", OfUserFilter)
@@ -255,6 +302,31 @@ class OrderAdmin(BoundedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if "status" in form.changed_data:
+            move_order(obj, form.cleaned_data["status"])
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        except Conflict as refusal:
+            # Somebody else has moved it since the page was opened, or its stock isn't as it should be.
+            self.message_user(request, f"{refusal.detail} {refusal.hint}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return response
+
+    def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
+        yield from super().find_hindrances(request, rows)
+        for order in rows:
+            if order.status in RESERVING:
+                yield f"{order} holds reserved pieces; cancel it first."
 
 
 @admin.register(OrderLine)

@@ -2,13 +2,16 @@
 
 ApiError
 ├── WrongCredentials                      401  signing in
-└── Conflict
-    └── TooManyTokens                     409
+└── Conflict                              409
+    ├── TooManyTokens
+    ├── OutOfStock                        an order's lines
+    └── WrongStep                         an order's status
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from config.api.errors import ApiError, Conflict
+from config.api.errors import ApiError, Conflict, Fault
 
 
 class WrongCredentials(ApiError):
@@ -28,3 +31,22 @@ class TooManyTokens(Conflict):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"You have {limit} tokens, which is the most.", "Revoke one that you don't need any more.")
+
+
+class OutOfStock(Conflict):
+    """Fewer pieces are free than an order wants; its lines are named, and nothing was reserved."""
+
+    default_code = "out_of_stock"
+
+    def __init__(self, faults: Sequence[Fault], skus: Sequence[str]) -> None:
+        super().__init__(f"Out of stock: {', '.join(skus)}.", "Order fewer of them, or leave them out.", faults)
+
+
+class WrongStep(Conflict):
+    """A status that doesn't follow from the one that the order has."""
+
+    default_code = "wrong_step"
+
+    def __init__(self, status: str, asked: str, allowed: Sequence[str]) -> None:
+        hint = f"From {status} it goes to {' or '.join(allowed)}." if allowed else f"{status} is its last status."
+        super().__init__(f"The order is {status} and can't become {asked}.", hint)

@@ -8,19 +8,26 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
     from accounts.models import AuthToken, Order, User
+
+type Caller = User | AnonymousUser
 
 
 class AuthTokenQuerySet(QuerySet["AuthToken"]):
-    def visible_to(self, caller: User) -> Self:
+    def visible_to(self, caller: Caller) -> Self:
         """Their own, whoever they are."""
-        return self.filter(user=caller)
+        return self.filter(user_id=caller.pk)
 
     def valid(self) -> Self:
         return self.filter(Q(expiry=None) | Q(expiry__gt=timezone.now()))
 
 
 class OrderQuerySet(QuerySet["Order"]):
-    def visible_to(self, caller: User) -> Self:
+    def visible_to(self, caller: Caller) -> Self:
         """Their own orders, or all of them for who may view orders by Django's permissions."""
-        return self.all() if caller.has_perm("accounts.view_order") else self.filter(user=caller)
+        return self.all() if caller.has_perm("accounts.view_order") else self.of_user(caller)
+
+    def of_user(self, user: Caller) -> Self:
+        return self.filter(user_id=user.pk)

@@ -1,14 +1,22 @@
 """Account rows as JSON, and the bodies that change them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import ValidationError
-from rest_framework.serializers import CharField, DateTimeField, ModelSerializer, Serializer
+from rest_framework.serializers import (
+    CharField,
+    ChoiceField,
+    DateTimeField,
+    IntegerField,
+    ModelSerializer,
+    Serializer,
+)
 
-from accounts.models import AuthToken
+from accounts.models import AuthToken, Order, OrderLine
+from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
 from config.api.bodies import StrictSerializer
 
@@ -64,3 +72,57 @@ class LoginWrite(StrictSerializer[AuthToken]):
     # A blank at its end is part of a password.
     password = CharField(max_length=1000, trim_whitespace=False, style={"input_type": "password"})
     name = CharField(max_length=100, default="login")
+
+
+# -- orders -----------------------------------------------------------------------------------------------------
+
+# All of them are shown, and locked together when the order is placed.
+GREATEST_LINES = 100
+
+
+class OrderLineRead(ModelSerializer[OrderLine]):
+    """`{"sku": "TEA-1-S", "title": "Green Tea", "price": "4.50", "quantity": 2, "product": 7}`
+
+    Copied when the order was placed; `product` is null once that product is deleted.
+    """
+
+    class Meta:
+        model = OrderLine
+        fields = ("sku", "title", "price", "quantity", "product")
+
+
+class OrderRead(ModelSerializer[Order]):
+    """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, all as it was agreed."""
+
+    lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+
+    class Meta:
+        model = Order
+        fields = ("number", "user", "status", "currency", "subtotal", "total", "placed_at", "lines")
+        shown: ClassVar = ("lines",)
+
+
+class OrderLineWrite(StrictSerializer[OrderLine]):
+    """So many pieces of a variant, by SKU."""
+
+    sku = CharField(max_length=100)
+    quantity = IntegerField(min_value=1, max_value=GREATEST_QUANTITY)
+
+
+class OrderWrite(StrictSerializer[Order]):
+    """What is ordered; titles, prices and totals are the server's."""
+
+    lines = OrderLineWrite(many=True, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
+
+    def create(self, validated_data: dict[str, Any]) -> Order:
+        return place_order(self.context["request"].user, validated_data["lines"])
+
+
+class OrderStep(StrictSerializer[Order]):
+    """The order's next status: placed → paid → shipped → completed; placed and paid ones may be canceled."""
+
+    status = ChoiceField(Order.Status.choices)
+
+    def update(self, instance: Order, validated_data: dict[str, Any]) -> Order:
+        # A body without it changes nothing, as PATCH has it.
+        return move_order(instance, validated_data["status"]) if validated_data else instance

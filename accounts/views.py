@@ -16,11 +16,22 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.errors import WrongCredentials
-from accounts.models import AuthToken
-from accounts.serializers import LoginWrite, TokenList, TokenRead, TokenWithSecret, TokenWrite
+from accounts.models import AuthToken, Order
+from accounts.serializers import (
+    LoginWrite,
+    OrderRead,
+    OrderStep,
+    OrderWrite,
+    TokenList,
+    TokenRead,
+    TokenWithSecret,
+    TokenWrite,
+)
 from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
 from config.api.parameters import check_parameters
+from config.api.permissions import OwnRows
 from config.api.privacy import PrivateMixin, SecretMixin
+from config.api.viewsets import ListMixin, ReadViewSet, ShapedViewSet, WriteMixin
 
 # -- signing in ---------------------------------------------------------------------------------------------------
 
@@ -117,3 +128,42 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 (the same)
         self.get_object().delete()
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+# -- orders -------------------------------------------------------------------------------------------------------
+
+
+class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
+    """Orders, the newest first; their lines come in the same statement."""
+
+    queryset = Order.objects.all()
+    read_serializer = OrderRead
+    orderings = ("placed_at", "-placed_at")
+    default_ordering = "-placed_at"
+
+
+class OrderViewSet(WriteMixin, ReadViewSet, OrderList):
+    """Orders: one's own, or all of them with the permission to view orders.
+
+    POST places one: stock is reserved, titles and prices are copied and the totals made by the server, all at once
+    or not at all. PATCH moves it on to its next status, with the permission to change orders.
+    """
+
+    permission_classes = (OwnRows,)
+    write_serializer = OrderWrite
+    lookup_field = "number"
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return Order.objects.visible_to(self.request.user)
+
+    def get_serializer_class(self) -> Any:
+        return OrderStep if self.action in ("update", "partial_update") else super().get_serializer_class()
+
+
+class OwnOrders(OrderList):
+    """The caller's own orders, the newest first."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return Order.objects.all().of_user(self.request.user)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from django.db import connections
-from django.db.models import F, FloatField, QuerySet, Subquery
+from django.db.models import FloatField, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
     from catalog.models import Category, Product, Stock, Variant
+
+# Where orders take their pieces from.
+MAIN = "main"
 
 type Caller = PermissionsMixin | AnonymousUser
 
@@ -58,15 +63,45 @@ class VariantQuerySet(QuerySet["Variant"]):
         # 404 rather than 403 for the variants of a draft: a refusal would tell that it exists.
         if caller.has_perm("catalog.view_product"):
             return self.all()
+        return self.on_sale()
+
+    def on_sale(self) -> Self:
         return self.filter(product__status=ACTIVE)
 
 
 class StockQuerySet(QuerySet["Stock"]):
-    def reserve_units(self, units: int) -> int:
-        """Take `units` (at least 1) from each row that has them free; the number of rows that had."""
-        # The condition stands in the UPDATE: between a SELECT and an UPDATE a second buyer takes the same unit.
-        free = self.filter(on_hand__gte=F("reserved") + units)
-        return free.update(reserved=F("reserved") + units)
+    """Pieces on hand, some of them reserved for orders. What changes them for an order says for which variants it did.
+
+    One UPDATE for all lines, and the condition stands in it: between a SELECT and an UPDATE a second buyer takes the
+    same piece. Whoever changes several rows locks their products first, by id, or two of them wait for each other.
+    """
+
+    def reserve(self, units: Mapping[int, int]) -> set[int]:
+        """Reserve so many free pieces of each variant (by id); the variants that had them."""
+        return self._change(units, "reserved = reserved + wanted.column2", "on_hand - reserved >= wanted.column2")
+
+    def release(self, units: Mapping[int, int]) -> set[int]:
+        """Make reserved pieces free again, as many as there are."""
+        left = "CASE WHEN reserved > wanted.column2 THEN reserved - wanted.column2 ELSE 0 END"
+        return self._change(units, f"reserved = {left}", "reserved > 0")
+
+    def ship(self, units: Mapping[int, int]) -> set[int]:
+        """Take reserved pieces away for good; the variants that had as many reserved."""
+        less = "on_hand = on_hand - wanted.column2, reserved = reserved - wanted.column2"
+        return self._change(units, less, "reserved >= wanted.column2")
+
+    def _change(self, units: Mapping[int, int], change: str, condition: str) -> set[int]:
+        if not units:
+            return set()
+        # VALUES names its columns so on both databases. The ORM has no UPDATE that returns rows.
+        rows = ", ".join(["(%s, %s)"] * len(units))
+        sql = (  # no text of a caller is in it
+            f"UPDATE catalog_stock SET {change} FROM (VALUES {rows}) AS wanted"  # noqa: S608
+            f" WHERE catalog_stock.variant_id = wanted.column1 AND location = %s AND {condition} RETURNING variant_id"
+        )
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(sql, [*chain.from_iterable(units.items()), MAIN])
+            return {key for (key,) in cursor.fetchall()}
 
 
 class CategoryQuerySet(QuerySet["Category"]):

@@ -173,7 +173,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SORT_OPERATION_PARAMETERS": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api.schemas.add_components"],
-    "ENUM_NAME_OVERRIDES": {"ProductStatus": "catalog.models.Product.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "ProductStatus": "catalog.models.Product.Status",
+        "OrderStatus": "accounts.models.Order.Status",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/tenfold/icon.svg",
     # No validator: it would send the document's address to another host.

@@ -15,11 +15,12 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.transport import Response
 
 from accounts.models import User
+from accounts.orders import place_order
 from catalog.models import Attribute
 from config.api.components import list_codes
 from config.api.renderers import PROBLEM_TYPE
 from config.wsgi import application
-from tests.factories import make_brand, make_category, make_product
+from tests.factories import make_brand, make_category, make_product, make_user
 
 # Without a transaction around a test: Django closes its connection between requests, as in a server.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,9 +70,13 @@ def shop() -> dict[str, Any]:
     Attribute.objects.create(name="color", type="text")
     brand, category = make_brand("Food Tea"), make_category("Food", "Tea")
     for _ in range(5):
-        product = make_product(brand=brand, category=category, images=2, variants=2, attributes={"color": "green"})
+        product = make_product(
+            brand=brand, category=category, images=2, variants=2, stock=99, attributes={"color": "green"}
+        )
     make_product(status="draft")
-    return {"id": product.pk, "product": product.pk, "sku": product.sku, "slug": brand.slug}
+    order = place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
+    keys = {"id": product.pk, "product": product.pk, "user": order.user_id, "number": order.number}
+    return keys | {"sku": product.sku, "slug": brand.slug}
 
 
 def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
@@ -82,7 +87,9 @@ def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
             del case.query[name]
         if isinstance(case.body, dict):
             case.body |= {name: shop["slug"] for name in ("brand", "category") if name in case.body}
-            case.body |= {"sku": f"NEW-{mark_case(case)}", "variants": []} if case.method == "POST" else {}
+            is_new = case.method == "POST" and "sku" in case.body
+            case.body |= {"sku": f"NEW-{mark_case(case)}", "variants": []} if is_new else {}
+            case.body |= {"lines": [{"sku": shop["sku"], "quantity": 1}]} if "lines" in case.body else {}
 
 
 def mark_case(case: schemathesis.Case) -> int:

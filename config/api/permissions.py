@@ -17,6 +17,13 @@ class ModelPermissions(DjangoModelPermissions):
     }
 
 
+class OwnRows(ModelPermissions):
+    """Whoever is signed in reads and adds rows of their own, which the queryset sees to; the rest needs the right."""
+
+    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
+        return [] if method in ("GET", "HEAD", "POST") else super().get_required_permissions(method, model_cls)
+
+
 class ExportPermissions(DjangoModelPermissions):
     """Whole tables, by whatever method: signed in, and with the model's `export` permission."""
 

@@ -1,5 +1,6 @@
 """Answers that are one person's: nobody keeps them, and what holds a secret isn't compressed either."""
 
+from collections.abc import Hashable
 from typing import Any
 
 from rest_framework.request import Request
@@ -7,6 +8,10 @@ from rest_framework.request import Request
 
 class PrivateMixin:
     """For a view of what is personal; no cache keeps it."""
+
+    def find_audience(self) -> Hashable | None:
+        # A plan that is kept would hold whose rows they are.
+        return None
 
     def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # a mixin

@@ -30,7 +30,8 @@ from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelated
 from config.api.dialects import DIALECTS, Dialect
 from config.api.selections import ReadSerializer, Selection, find_fields, find_model, find_nested
 
-# A nested list shows its first rows; its URL, which stands beside it, has them all.
+# A nested list shows its first rows, unless it says with `max_length` how many there can be; its URL, which stands
+# beside it, has them all.
 NESTED_ROWS = 20
 
 # The name of the compiled column among a row's values.
@@ -190,7 +191,7 @@ class Compiler:
         order = ", ".join(write_order(target, alias))
         return self.dialect.list_rows(
             f"SELECT {row} AS json FROM {quote_name(target._meta.db_table)} {alias} WHERE {parent}"
-            f" ORDER BY {order} LIMIT {NESTED_ROWS}"
+            f" ORDER BY {order} LIMIT {find_limit(member)}"
         )
 
     def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
@@ -248,6 +249,11 @@ class Compiler:
     def name_alias(self) -> str:
         self.aliases += 1
         return f"t{self.aliases}"
+
+
+def find_limit(member: Any) -> int:
+    """How many rows of a nested list are shown."""
+    return member.max_length or NESTED_ROWS
 
 
 def find_column(model: type[Model], name: str) -> Any:

@@ -31,7 +31,7 @@ from config.api.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYED, Repe
 from config.api.models import ANSWER_HOURS
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
 from config.api.permissions import PublicRead
-from config.api.projection import NESTED_ROWS
+from config.api.projection import NESTED_ROWS, find_limit
 from config.api.selections import find_fields, find_nested, list_expandable
 from config.api.viewsets import CachedListMixin, ShapedViewSet, WriteMixin
 
@@ -329,7 +329,8 @@ def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
     """An object that is its slug without `expand`, or a list that is only there with it."""
     if isinstance(field, ListSerializer):
         text = f"With `expand={field.field_name}`: the first {NESTED_ROWS}; the address beside it has them all."
-        return {"type": "array", "items": schema["items"], "maxItems": NESTED_ROWS, "description": text}
+        text = "All of them." if getattr(field, "max_length", None) else text
+        return {"type": "array", "items": schema["items"], "maxItems": find_limit(field), "description": text}
     model = find_nested(field)
     assert model is not None  # the caller looked
     forms = [TEXT | {"title": "Slug"}, refer_to("schemas", re.sub(r"Read$", "", model.__name__))]

@@ -7,7 +7,8 @@ The grammar, on products:
     expand=brand,images         objects for slugs, lists beside their URLs; `variants.stock` is the greatest depth
 
 A read serializer is an ordinary one, written out in full: every nested serializer in it may be expanded. Without
-`expand` a nested object is its slug and a nested list is left out. `Meta.detail_only` names what lists leave out.
+`expand` a nested object is its slug and a nested list is left out. `Meta.detail_only` names what lists leave out,
+`Meta.shown` the nested lists that stand in every answer.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def build_selection(
     omit: frozenset[str] = frozenset(),
 ) -> Selection:
     """Names in the serializer's own order, whatever the order in which they were asked for."""
-    roots = {path.partition(".")[0] for path in expand}
+    shown = {name for name in getattr(serializer.Meta, "shown", ()) if name in fields or not fields}
+    roots = {path.partition(".")[0] for path in expand} | shown
     left_out = set() if detail else set(getattr(serializer.Meta, "detail_only", ()))
     names, expanded = [], []
     for name, field in find_fields(serializer).items():

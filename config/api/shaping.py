@@ -12,7 +12,7 @@ from django.db.models import FETCH_RAISE, Model, Prefetch, QuerySet
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import ListSerializer
 
-from config.api.projection import NESTED_ROWS
+from config.api.projection import find_limit
 from config.api.selections import ReadSerializer, Selection, find_fields, find_model, find_nested
 
 # Django gives a sliced prefetch to a list of its own only, not to the relation's manager.
@@ -79,7 +79,7 @@ def find_prefetches(serializer: ReadSerializer, selection: Selection, prefix: st
         selected = select_rows(rows, nested, below)
         selected.query.add_immediate_loading([*selected.query.deferred_loading[0], relation.field.name])
         accessor = relation.get_accessor_name()
-        yield Prefetch(f"{prefix}{accessor}", selected[:NESTED_ROWS], to_attr=f"{SHOWN}{accessor}")
+        yield Prefetch(f"{prefix}{accessor}", selected[: find_limit(field)], to_attr=f"{SHOWN}{accessor}")
 
 
 # -- the JSON ---------------------------------------------------------------------------------------------------

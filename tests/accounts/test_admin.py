@@ -10,11 +10,15 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Address, AuthToken, Order, OrderLine, User
+from accounts.orders import move_order, place_order
+from catalog.models import Stock
+from tests.factories import make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
 USERS = "/admin/accounts/user/"
 TOKENS = "/admin/accounts/authtoken/"
+ORDERS = "/admin/accounts/order/"
 
 
 @pytest.fixture
@@ -204,11 +208,55 @@ def test_an_order_shows_its_lines_and_takes_only_a_status(
         page = office.get(path).content.decode()
     assert f"Line {lines - 1}" in page
     management = {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
-    assert office.post(path, management | {"status": "shipped", "total": "0.01"}).status_code == 302
+    assert office.post(path, management | {"status": "paid", "total": "0.01"}).status_code == 302
     order.refresh_from_db()
-    assert (order.status, order.total) == ("shipped", Decimal("9.50"))
+    assert (order.status, order.total) == ("paid", Decimal("9.50"))
     assert OrderLine.objects.count() == lines
     assert office.get("/admin/accounts/order/add/").status_code == 403
+
+
+def place(stock: int = 5, quantity: int = 2) -> Order:
+    product = make_product(stock=stock)
+    return place_order(make_user(), [{"sku": product.sku, "quantity": quantity}])
+
+
+def test_an_order_moves_along_its_steps_alone(office: Client) -> None:
+    order = place()
+    path, management = f"{ORDERS}{order.pk}/change/", {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
+    assert "Select a valid choice" in office.post(path, management | {"status": "completed"}).content.decode()
+    for status in ("paid", "shipped"):
+        assert office.post(path, management | {"status": status}).status_code == 302
+    stock = Stock.objects.get()
+    assert (stock.on_hand, stock.reserved) == (3, 0)
+
+
+def test_a_refused_step_is_said_on_the_page(office: Client) -> None:
+    order = place()
+    path, management = f"{ORDERS}{order.pk}/change/", {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
+    move_order(order, "paid")
+    Stock.objects.update(reserved=0)
+    page = office.post(path, management | {"status": "shipped"}, follow=True).content.decode()
+    assert "Less is reserved than the order holds" in page
+    order.refresh_from_db()
+    assert order.status == "paid"
+
+
+def test_many_orders_are_moved_each_by_itself(office: Client) -> None:
+    first, second, shipped = place(), place(), place()
+    for status in ("paid", "shipped"):
+        move_order(shipped, status)
+    page = run_action(office, ORDERS, "mark_canceled", [first.pk, second.pk, shipped.pk])
+    assert "2 orders marked as canceled." in page
+    assert f"{shipped}: The order is shipped and can&#x27;t become canceled." in page
+    assert not Stock.objects.filter(reserved__gt=0).exists()
+
+
+def test_an_order_that_holds_pieces_is_not_deleted(office: Client) -> None:
+    order = place()
+    assert "cancel it first" in office.post(f"{ORDERS}{order.pk}/delete/", {"post": "yes"}).content.decode()
+    move_order(order, "canceled")
+    assert office.post(f"{ORDERS}{order.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not Order.objects.exists()
 
 
 def test_orders_are_found_by_number_and_by_user(office: Client) -> None:

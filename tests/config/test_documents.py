@@ -14,6 +14,8 @@ from drf_spectacular.generators import SchemaGenerator
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from accounts.models import User
+from accounts.orders import place_order
 from catalog.models import Attribute
 from config.api import components, documents
 from config.api.components import EXAMPLES, list_codes, read_examples
@@ -154,9 +156,9 @@ CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 
 # What needs a caller even to be read.
-PRIVATE = ("/api/v1/auth/",)
+PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users"))
 
-# Operation and status, a name, method and path, body. `{id}` is the product's.
+# Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's.
 REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
     ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
@@ -177,6 +179,11 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("auth_login_create_200", "Sign in", "POST /api/v1/auth/login/", LOGIN),
     ("auth_tokens_create_201", "One for a nightly job", "POST /api/v1/auth/tokens/", {"name": "nightly export"}),
     ("auth_tokens_list_200", "Without their secrets", "GET /api/v1/auth/tokens/", None),
+    ("orders_create_201", "Two pieces", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 2}]}),
+    ("orders_list_200", "By cursor", "GET /api/v1/orders/?page_size=1", None),
+    ("orders_retrieve_200", "An order", "GET /api/v1/orders/{number}/", None),
+    ("orders_partial_update_200", "Paid", "PATCH /api/v1/orders/{number}/?fields=number,status", {"status": "paid"}),
+    ("me_orders_list_200", "By cursor", "GET /api/v1/me/orders/?page_size=1", None),
     ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
     ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
     ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
@@ -186,6 +193,8 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("problem_404", "No such row", f"GET {PRODUCTS}999999/", None),
     ("problem_406", "A type that isn't spoken", "GET /api/v1/", None),
     ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
+    ("problem_409", "Out of stock", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 50}]}),
+    ("problem_409", "A step that isn't one", "PATCH /api/v1/orders/{number}/", {"status": "completed"}),
     ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
     ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
     ("problem_422", "A key of another request", f"POST {PRODUCTS}", CUP | {"price": "8.00"}),
@@ -224,8 +233,10 @@ def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict
     """What `examples.json` holds, as it is answered now."""
     found: dict[str, list[dict[str, Any]]] = {}
     key_of_tea = fill_shop()
+    root = User.objects.get(email=LOGIN["email"])
+    number = place_order(root, [{"sku": "TEA-1", "quantity": 1}]).number
     for key, name, request, body in REQUESTS:
-        real = request.format(id=key_of_tea)
+        real = request.format(id=key_of_tea, number=number)
         answer = ask(key, real, body, client, staff)
         assert key.endswith(f"_{answer.status_code}"), (real, answer.content)
         found.setdefault(key, []).append({"name": name, "request": real, "body": body, "answer": answer.json()})
@@ -251,8 +262,6 @@ def test_its_examples_are_real_answers(client: APIClient, staff: APIClient, mia:
 @pytest.fixture
 def mia(db: None) -> APIClient:
     """Somebody without a right, whose credentials are only used where the request brings none."""
-    from accounts.models import User
-
     client = APIClient()
     client.force_login(User.objects.create_user("mia@example.com", "mia"))
     return client

@@ -1,0 +1,176 @@
+"""Placing an order and moving it on: rows, totals and stock in one transaction, or nothing at all.
+
+Products are locked first, by id, and their stock after them, as in every write of several rows: two orders for the
+same things in another sequence wait for each other's end, never for each other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils.crypto import get_random_string
+
+from accounts.errors import OutOfStock, WrongStep
+from accounts.models import Order, OrderLine, User
+from catalog.models import Product, Stock, Variant
+from config.api.caching import move_generations
+from config.api.errors import Conflict, Fault, InvalidBody
+
+GREATEST_QUANTITY = 1_000_000
+# What Order.total holds.
+GREATEST_TOTAL = Decimal(10) ** 12
+
+# From which status an order goes to which.
+STEPS: Mapping[str, Sequence[str]] = {
+    Order.Status.PLACED: (Order.Status.PAID, Order.Status.CANCELED),
+    Order.Status.PAID: (Order.Status.SHIPPED, Order.Status.CANCELED),
+    Order.Status.SHIPPED: (Order.Status.COMPLETED,),
+    Order.Status.COMPLETED: (),
+    Order.Status.CANCELED: (),
+}
+# While an order is one of these, its pieces are reserved.
+RESERVING = (Order.Status.PLACED, Order.Status.PAID)
+
+# Without letters and digits that read alike; twelve of 31 are 59 bits, so nobody guesses one.
+NUMBER_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+type Wanted = Sequence[Mapping[str, Any]]
+
+# -- placing ------------------------------------------------------------------------------------------------------
+
+
+def place_order(user: User, wanted: Wanted) -> Order:
+    """The order for `[{"sku", "quantity"}, …]`; OutOfStock names the SKUs that are short, InvalidBody the others."""
+    refuse_repeated(wanted)
+    with transaction.atomic():
+        variants = lock_variants([line["sku"] for line in wanted])
+        refuse_unknown(wanted, variants)
+        currency = find_currency(wanted, variants)
+        order = Order(number=make_number(), user=user, currency=currency)
+        lines = [build_line(order, variants[line["sku"]], line["quantity"]) for line in wanted]
+        order.subtotal = order.total = add_up(lines)
+        reserve_stock(lines)
+        order.save(force_insert=True)
+        OrderLine.objects.bulk_create(lines)
+        move_generations("products")
+    return order
+
+
+def make_number() -> str:
+    return get_random_string(12, NUMBER_LETTERS)
+
+
+def lock_variants(skus: Sequence[str]) -> dict[str, Variant]:
+    """What is on sale, by SKU; one query, which locks the products."""
+    rows = Variant.objects.on_sale().filter(sku__in=skus).select_related("product")
+    rows = rows.only("sku", "price", "product__title", "product__currency")
+    locked = rows.select_for_update(of=("product",), no_key=True).order_by("product_id", "pk")
+    return {variant.sku: variant for variant in locked}
+
+
+def refuse_repeated(wanted: Wanted) -> None:
+    skus = [line["sku"] for line in wanted]
+    refuse_lines(
+        (index, "repeated", "It has a line already; put the quantities together.")
+        for index, sku in enumerate(skus)
+        if sku in skus[:index]
+    )
+
+
+def refuse_unknown(wanted: Wanted, variants: Mapping[str, Variant]) -> None:
+    refuse_lines(
+        (index, "not_found", f"Nothing on sale has the SKU {line['sku']}.")
+        for index, line in enumerate(wanted)
+        if line["sku"] not in variants
+    )
+
+
+def find_currency(wanted: Wanted, variants: Mapping[str, Variant]) -> str:
+    """That of all lines: a total has one currency."""
+    currencies = [variants[line["sku"]].product.currency for line in wanted]
+    refuse_lines(
+        (index, "other_currency", f"Its price is in {currency}, that of the first line in {currencies[0]}.")
+        for index, currency in enumerate(currencies)
+        if currency != currencies[0]
+    )
+    return currencies[0]
+
+
+def refuse_lines(wrong: Iterator[tuple[int, str, str]]) -> None:
+    """InvalidBody, if there are any."""
+    if faults := [Fault(f"/lines/{index}/sku", code, detail) for index, code, detail in wrong]:
+        raise InvalidBody(faults)
+
+
+def build_line(order: Order, variant: Variant, quantity: int) -> OrderLine:
+    product = variant.product
+    columns = {"sku": variant.sku, "title": product.title, "price": variant.price, "quantity": quantity}
+    return OrderLine(order=order, product=product, variant=variant, **columns)
+
+
+def add_up(lines: Sequence[OrderLine]) -> Decimal:
+    total = sum((line.price * line.quantity for line in lines), Decimal(0))
+    if total >= GREATEST_TOTAL:
+        raise InvalidBody([Fault("/lines", "max_value", f"The total is {GREATEST_TOTAL:,} or more.")])
+    return total
+
+
+def reserve_stock(lines: Sequence[OrderLine]) -> None:
+    reserved = Stock.objects.all().reserve(count_units(lines))
+    short = [(index, line) for index, line in enumerate(lines) if line.variant_id not in reserved]
+    if short:
+        faults = [
+            Fault(f"/lines/{index}/quantity", "out_of_stock", f"Fewer than {line.quantity} of {line.sku} are free.")
+            for index, line in short
+        ]
+        raise OutOfStock(faults, [line.sku for _, line in short])
+
+
+def count_units(lines: Sequence[OrderLine]) -> dict[int, int]:
+    """Pieces by variant; one that was deleted since has no stock any more."""
+    return {line.variant_id: line.quantity for line in lines if line.variant_id is not None}
+
+
+# -- moving on ----------------------------------------------------------------------------------------------------
+
+
+def move_order(order: Order, status: str) -> Order:
+    """The order in its next status; WrongStep for any other. A canceled one gives its pieces back, a shipped one
+    takes them away.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order.pk)
+        if status not in STEPS[order.status]:
+            raise WrongStep(order.status, status, STEPS[order.status])
+        order.status = status
+        order.save(update_fields=["status"])
+        if move_stock := MOVES.get(status):
+            move_stock(lock_lines(order))
+            move_generations("products")
+    return order
+
+
+def lock_lines(order: Order) -> list[OrderLine]:
+    lines = list(order.lines.all())
+    products = Product.objects.filter(pk__in=[line.product_id for line in lines]).order_by("pk")
+    list(products.select_for_update(no_key=True).values_list("pk"))
+    return lines
+
+
+def release_stock(lines: Sequence[OrderLine]) -> None:
+    Stock.objects.all().release(count_units(lines))
+
+
+def ship_stock(lines: Sequence[OrderLine]) -> None:
+    units = count_units(lines)
+    shipped = Stock.objects.all().ship(units)
+    short = [line.sku for line in lines if line.variant_id in units.keys() - shipped]
+    if short:
+        raise Conflict(f"Less is reserved than the order holds: {', '.join(short)}.", "Put their stock right first.")
+
+
+MOVES: Mapping[str, Callable[[Sequence[OrderLine]], None]] = {
+    Order.Status.CANCELED: release_stock,
+    Order.Status.SHIPPED: ship_stock,
+}

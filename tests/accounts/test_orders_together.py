@@ -1,0 +1,103 @@
+"""Many orders at once: what is there is sold, nothing else, and nobody waits for each other in a circle."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from rest_framework.test import APIClient
+
+from accounts.models import Order, OrderLine, User
+from accounts.orders import place_order
+from catalog.models import Product, Stock, Variant
+from tests.factories import make_product, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# The test server takes 100 connections; SQLite has one writer, for whom the others wait.
+CONNECTIONS = 80 if connection.vendor == "postgresql" else 4
+
+
+def run_together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each call returns, all begun at the same moment, each in a thread of its own."""
+    found: list[Any] = [None] * len(calls)
+    start, slots = threading.Barrier(len(calls)), threading.BoundedSemaphore(CONNECTIONS)
+
+    def run(index: int) -> None:
+        start.wait()
+        with slots:
+            try:
+                found[index] = calls[index]()
+            finally:
+                connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def buy(user: User, *lines: tuple[str, int]) -> tuple[int, str | None]:
+    """Status, and the code of a refusal."""
+    client = APIClient()
+    client.force_authenticate(user)
+    answer = client.post("/api/v1/orders/", {"lines": [{"sku": sku, "quantity": number} for sku, number in lines]})
+    return answer.status_code, answer.json().get("code")
+
+
+def test_500_orders_for_the_last_100_pieces_sell_100() -> None:
+    make_product(sku="TEA", stock=100)
+    user = make_user()
+    answers = run_together([lambda: buy(user, ("TEA", 1))] * 500)
+    assert Counter(answers) == {(201, None): 100, (409, "out_of_stock"): 400}
+    stock = Stock.objects.get()
+    assert (stock.on_hand, stock.reserved) == (100, 100)
+    assert (Order.objects.count(), OrderLine.objects.count()) == (100, 100)
+    assert not Product.objects.get().in_stock
+
+
+def fill_shop(number: int = 3000) -> None:
+    """So many products that the planner looks stock up line by line, as in a real shop; 20 rows it reads in a row."""
+    products = Product.objects.bulk_create(Product(sku=f"P{n}", slug=f"p{n}", title="x") for n in range(number))
+    variants = Variant.objects.bulk_create(Variant(product=row, sku=row.sku, price=1) for row in products)
+    Stock.objects.bulk_create(Stock(variant=row) for row in variants)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def test_orders_of_the_same_things_in_any_sequence_make_no_circle() -> None:
+    fill_shop()
+    # Several variants a product, and the last pieces: each order also turns `in_stock` of its products.
+    skus = [sku for _ in range(4) for sku in list_skus(make_product(variants=2, stock=40))]
+    user = make_user()
+    turns = [skus[turn:] + skus[:turn] for turn in range(len(skus))]
+    orders = [[(sku, 1) for sku in (turn if number % 2 else turn[::-1])] for number in range(10) for turn in turns]
+    answers = run_together([lambda lines=lines: buy(user, *lines) for lines in orders])  # type: ignore[misc]  # a default
+    assert Counter(answers) == {(201, None): 40, (409, "out_of_stock"): 40}
+    assert set(Stock.objects.filter(on_hand=40).values_list("reserved", flat=True)) == {40}
+
+
+def list_skus(product: Product) -> list[str]:
+    return list(product.variants.values_list("sku", flat=True))
+
+
+def test_a_step_is_taken_once_by_many_at_once() -> None:
+    make_product(sku="TEA", stock=9)
+    make_product(sku="CUP", stock=9)
+    user = make_user()
+    clerk = User.objects.create_superuser("clerk@example.com", "x")
+    place_order(user, [{"sku": "TEA", "quantity": 4}])
+    order = place_order(user, [{"sku": "CUP", "quantity": 2}, {"sku": "TEA", "quantity": 2}])
+
+    def cancel() -> tuple[int, str | None]:
+        client = APIClient()
+        client.force_authenticate(clerk)
+        answer = client.patch(f"/api/v1/orders/{order.number}/", {"status": "canceled"})
+        return answer.status_code, answer.json().get("code")
+
+    assert Counter(run_together([cancel] * 20)) == {(200, None): 1, (409, "wrong_step"): 19}
+    assert dict(Stock.objects.values_list("variant__sku", "reserved")) == {"TEA": 4, "CUP": 0}
