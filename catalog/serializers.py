@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import (
+    BooleanField,
     CharField,
     ChoiceField,
     DecimalField,
@@ -20,8 +21,10 @@ from rest_framework.serializers import (
 )
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
-from config.api.bodies import StrictSerializer
+from config.api.bodies import RowList, StrictSerializer
+from config.api.bulk import GREATEST_NUMBER, STATUSES
 
 # PositiveIntegerField's greatest on every database.
 GREATEST_COUNT = 2**31 - 1
@@ -239,3 +242,98 @@ class ProductWrite(StrictSerializer[Product]):
 
     def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
         return update_product(instance, validated_data, replace=not self.partial)
+
+
+# -- many at once -----------------------------------------------------------------------------------------------
+
+
+class ProductItem(ProductWrite):
+    """A product among many. A stored one is found by `id`, or else by `sku`, and keeps what the item doesn't name."""
+
+    id = IntegerField(required=False, min_value=1)
+    sku = CharField(required=False, max_length=100)
+    title = CharField(required=False, max_length=500)
+
+    class Meta:
+        list_serializer_class = RowList
+
+
+class ProductBulkWrite(StrictSerializer[Product]):
+    """`create` refuses what is there, `update` what isn't; `upsert` does whichever fits."""
+
+    mode = ChoiceField([mode.value for mode in Mode])
+    on_error = ChoiceField(("reject_all", "skip"), default="reject_all")
+    dry_run = BooleanField(default=False)
+    items = ProductItem(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+
+
+class StockWrite(StrictSerializer[Stock]):
+    """How many pieces of a variant lie at a location now; not fewer than are reserved."""
+
+    sku = CharField(max_length=100)
+    location = CharField(default="main", max_length=32)
+    on_hand = IntegerField(min_value=0, max_value=GREATEST_COUNT)
+
+    class Meta:
+        list_serializer_class = RowList
+
+
+class PriceWrite(StrictSerializer[Variant]):
+    """A variant's price in its product's currency."""
+
+    sku = CharField(max_length=100)
+    price = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0))
+
+    class Meta:
+        list_serializer_class = RowList
+
+
+class FaultRead(Serializer[Any]):
+    """As in a problem document."""
+
+    pointer = CharField()
+    code = CharField()
+    detail = CharField()
+
+
+class RowResult(Serializer[Any]):
+    """What became of one row of the body."""
+
+    index = IntegerField(help_text="Its place in the list, from 0.")
+    status = ChoiceField(STATUSES)
+    errors = FaultRead(many=True)  # type: ignore[assignment]  # DRF takes it for a field, not for its property
+
+
+class ProductResult(RowResult):
+    id = IntegerField(allow_null=True, help_text="Null for what isn't stored.")
+    sku = CharField(allow_null=True)
+
+
+class PriceResult(RowResult):
+    sku = CharField(allow_null=True)
+
+
+class StockResult(PriceResult):
+    location = CharField(allow_null=True)
+
+
+class BulkRead(Serializer[Any]):
+    """How many rows ended how, and each row's result in the order of the body."""
+
+    dry_run = BooleanField()
+    created = IntegerField()
+    updated = IntegerField()
+    unchanged = IntegerField()
+    failed = IntegerField()
+
+
+class ProductBulkRead(BulkRead):
+    results = ProductResult(many=True)
+
+
+class StockBulkRead(BulkRead):
+    results = StockResult(many=True)
+
+
+class PriceBulkRead(BulkRead):
+    results = PriceResult(many=True)

@@ -1,4 +1,4 @@
-from django.urls import re_path
+from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from catalog import views
@@ -15,5 +15,8 @@ OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 urlpatterns = [
     re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
     re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view({"get": "list"}), name="product-images"),
+    path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
+    path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
+    path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
     *router.urls,
 ]

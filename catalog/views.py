@@ -5,20 +5,38 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.filters import ProductFilters
-from catalog.models import Brand, Category, Image, Product, Variant
+from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
-from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, ProductWrite, VariantRead
+from catalog.serializers import (
+    BrandRead,
+    CategoryNode,
+    CategoryRead,
+    ImageRead,
+    PriceBulkRead,
+    PriceWrite,
+    ProductBulkRead,
+    ProductBulkWrite,
+    ProductRead,
+    ProductWrite,
+    StockBulkRead,
+    StockWrite,
+    VariantRead,
+)
 from catalog.trees import build_tree
+from catalog.writes.bulk import ProductsWriter
+from catalog.writes.levels import PricesWriter, StockWriter
+from catalog.writes.plans import Mode
 from catalog.writes.products import delete_product
+from config.api.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 from config.api.filtering import FilterBackend, IndexServed, OrderingBackend
 from config.api.pagination import PageNumberPagination, Pages
-from config.api.permissions import PublicRead
+from config.api.permissions import AnyWrite, PublicRead, require_rights
 from config.api.viewsets import CachedListMixin, ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
 # Filter and ordering that an index in models.py has in order; a test asks PostgreSQL's planner for each.
@@ -167,3 +185,75 @@ class CategoryViewSet(CachedListMixin, ReadViewSet):
         """The category and everything below it, nested: `{"slug", "name", "children": […]}`."""
         root = get_object_or_404(Category, slug=slug)
         return self.answer_cached(lambda: Response(build_tree(root)))
+
+
+# -- many at once -----------------------------------------------------------------------------------------------
+
+
+# What each mode does to products.
+RIGHTS = {
+    Mode.CREATE: ("catalog.add_product",),
+    Mode.UPDATE: ("catalog.change_product",),
+    Mode.UPSERT: ("catalog.add_product", "catalog.change_product"),
+}
+
+
+class ProductBulk(BulkView):
+    """Create, update or upsert up to 1,000 products in one transaction.
+
+    Each item is a body of a product; nested lists in it match by id or SKU and delete nothing. Every item has its
+    result, with JSON pointers to what is wrong.
+    """
+
+    queryset = Product.objects.all()
+    permission_classes = (AnyWrite,)
+    serializer_class = ProductBulkWrite
+
+    @extend_schema(responses=ProductBulkRead)
+    def post(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        body = serializer.validated_data
+        mode, handling = Mode(body["mode"]), Handling(body["on_error"], body["dry_run"])
+        require_rights(request, *RIGHTS[mode])
+        rows = write_rows(body["items"], lambda rows: ProductsWriter(rows, mode), handling)
+        return self.answer(rows, handling)
+
+
+HANDLING = [
+    OpenApiParameter(
+        "on_error",
+        str,
+        enum=("reject_all", "skip"),
+        default="reject_all",
+        description="Beside bad rows: write none, or the others.",
+    ),
+    OpenApiParameter("dry_run", bool, default=False, description="Say what would happen and write nothing."),
+]
+
+STOCK_ROWS = StockWrite(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+PRICE_ROWS = PriceWrite(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+
+
+class StockBulk(BulkListView):
+    """Set the stock of up to 1,000 variants by SKU and location, in one transaction."""
+
+    queryset = Stock.objects.all()
+    serializer_class = StockWrite
+
+    @extend_schema(request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING)
+    def patch(self, request: Request) -> Response:
+        rows, handling = self.read_rows(request)
+        return self.answer(write_rows(rows, StockWriter, handling), handling)
+
+
+class PriceBulk(BulkListView):
+    """Set the prices of up to 1,000 variants by SKU, in one transaction."""
+
+    queryset = Variant.objects.all()
+    serializer_class = PriceWrite
+
+    @extend_schema(request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING)
+    def patch(self, request: Request) -> Response:
+        rows, handling = self.read_rows(request)
+        return self.answer(write_rows(rows, PricesWriter, handling), handling)

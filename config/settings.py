@@ -176,6 +176,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
         "OrderStatus": "accounts.models.Order.Status",
+        "RowStatus": "config.api.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/tenfold/icon.svg",

@@ -85,7 +85,9 @@ def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
         case.path_parameters = {name: shop[name] for name in case.path_parameters}
         for name in {"cursor", "attr.NAME"} & set(case.query or ()):
             del case.query[name]
-        if isinstance(case.body, dict):
+        if isinstance(case.body, list):
+            case.body = [row | {"sku": shop["sku"]} if isinstance(row, dict) else row for row in case.body]
+        if isinstance(case.body, dict) and "items" not in case.body:
             case.body |= {name: shop["slug"] for name in ("brand", "category") if name in case.body}
             is_new = case.method == "POST" and "sku" in case.body
             case.body |= {"sku": f"NEW-{mark_case(case)}", "variants": []} if is_new else {}

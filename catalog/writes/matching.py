@@ -46,10 +46,10 @@ class Match:
         plan.is_new = plan.product is None
         plan.row.status = "created" if plan.is_new else "unchanged"
         self.check_identity()
+        if plan.is_new and not plan.row.faults:
+            self.check_newcomer()
         self.check_names()
         self.resolve_links()
-        if plan.is_new:
-            self.check_newcomer()
         if not plan.row.faults:
             self.match_variants()
             self.match_images()

@@ -4,7 +4,7 @@ Only rows that differ are written, so the same body a second time moves no versi
 image_url and the search document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from catalog.batches import Batch
 from catalog.models import Image, Product, ProductText, Stock, Variant
@@ -31,13 +31,22 @@ def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
     """Parents first; each plan's `product` is there afterwards, and its row says what became of it."""
     save_products(plans)
     save_texts(plans, known)
-    moved = drop_parts(plans) | save_variants(plans, known) | save_images(plans)
-    # What belongs to a product counts as its change: whoever read it with its variants and writes upon that version
-    # must be refused. Version 0 asks the trigger for the next one.
-    if moved:
-        Product.objects.filter(pk__in=moved).update(version=0)
+    moved = [*drop_parts(plans), *save_variants(plans, known), *save_images(plans)]
+    move_versions({plan.product.pk: plan.product.version for plan in moved if plan.product})
     if any(plan.row.status != "unchanged" for plan in plans):
         move_generations("products")
+
+
+def move_versions(before: Mapping[int, int]) -> None:
+    """What belongs to a product counts as its change; `before` are versions by key, read under the lock.
+
+    Whoever has read it with its variants and writes upon that version must be refused. Triggers have moved some
+    versions already, with price or picture.
+    """
+    now = Product.objects.filter(pk__in=before).values_list("pk", "version")
+    still = [pk for pk, version in now if version == before[pk]]
+    # Version 0 asks the trigger for the next one.
+    Product.objects.filter(pk__in=still).update(version=0)
 
 
 def save_products(plans: Sequence[Plan]) -> None:
@@ -75,8 +84,8 @@ def save_texts(plans: Sequence[Plan], known: KnownRows) -> None:
     batch.save()
 
 
-def drop_parts(plans: Sequence[Plan]) -> set[int]:
-    """The keys of the products that lost a variant or an image."""
+def drop_parts(plans: Sequence[Plan]) -> list[Plan]:
+    """The plans whose product lost a variant or an image."""
     variants = [pk for plan in plans for pk in plan.dropped_variants]
     images = [pk for plan in plans for pk in plan.dropped_images]
     for model, keys in ((Variant, variants), (Image, images)):
@@ -86,7 +95,7 @@ def drop_parts(plans: Sequence[Plan]) -> set[int]:
     return mark_moved(poorer)
 
 
-def save_variants(plans: Sequence[Plan], known: KnownRows) -> set[int]:
+def save_variants(plans: Sequence[Plan], known: KnownRows) -> list[Plan]:
     batch, pieces = (
         Batch(Variant, ("sku", "barcode", "options", "price", "weight", "position")),
         Batch(Stock, ("on_hand",)),
@@ -113,7 +122,7 @@ def put_stock(pieces: Batch, variant: Variant, part: Part[Variant], known: Known
     return pieces.put(stock or Stock(variant=variant, location=LOCATION), fields, is_new=stock is None)
 
 
-def save_images(plans: Sequence[Plan]) -> set[int]:
+def save_images(plans: Sequence[Plan]) -> list[Plan]:
     batch = Batch(Image, ("url", "alt", "position"))
     moved = [
         plan
@@ -125,8 +134,8 @@ def save_images(plans: Sequence[Plan]) -> set[int]:
     return mark_moved(moved)
 
 
-def mark_moved(plans: Sequence[Plan]) -> set[int]:
-    """The keys of the stored products among them, which count as updated."""
+def mark_moved(plans: Sequence[Plan]) -> list[Plan]:
+    """Those of stored products, which count as updated."""
     for plan in plans:
         plan.mark_changed()
-    return {plan.product.pk for plan in plans if plan.product and not plan.is_new}
+    return [plan for plan in plans if not plan.is_new]

@@ -1,6 +1,6 @@
 """A body in, checked values out: members that nobody reads are refused by name, rows of a list one by one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,12 @@ class Row:
     values: Values
     faults: list[Fault] = field(default_factory=list)
     status: str = "unchanged"
+    # What the result calls it by.
+    names: Values = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.faults else self.status
 
     def refuse(self, pointer: str, code: str, detail: str) -> None:
         self.faults.append(Fault(pointer, code, detail))
@@ -78,7 +84,3 @@ def refuse_rows(rows: Iterable[Row], hint: str = "") -> None:
         raise InvalidBody(faults, hint)
     first = faults[0]
     raise Conflict(f"{first.pointer or 'The body'}: {first.detail}", hint or CLASHES[first.code], faults)
-
-
-def count_statuses(rows: Sequence[Row], statuses: Iterable[str]) -> dict[str, int]:
-    return {status: sum(row.status == status for row in rows) for status in statuses}

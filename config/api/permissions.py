@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
 
@@ -39,3 +40,19 @@ class PublicRead(DjangoModelPermissions):
         # A method that the view hasn't got is a 405 for everybody, whoever asks.
         is_missing = getattr(view, "action", "") is None
         return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
+
+
+class AnyWrite(DjangoModelPermissions):
+    """Signed in, and with a right to add or to change; which of them, the view says once it has read the body."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not hasattr(view, str(request.method).lower()):
+            return True  # a 405 for everybody, whoever asks
+        names = self._queryset(view).model._meta
+        rights = (f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change"))
+        return request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
+
+
+def require_rights(request: Request, *rights: str) -> None:
+    if not request.user.has_perms(rights):
+        raise PermissionDenied

@@ -22,7 +22,7 @@ from rest_framework.serializers import DecimalField, JSONField, ListSerializer, 
 from rest_framework.settings import api_settings
 
 from config.api import components
-from config.api.bodies import StrictSerializer
+from config.api.bodies import RowList, StrictSerializer
 from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, refer_to_headers
 from config.api.conditional import list_version_columns
 from config.api.counting import BOUND, WAYS
@@ -235,7 +235,10 @@ class Schema(AutoSchema):
 
     def _get_request_body(self, direction: str = "request") -> Any:
         body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        rows = self.get_request_serializer()
         for content in (body or {}).get("content", {}).values():
+            if isinstance(rows, ListSerializer):
+                content["schema"] |= describe_lengths(rows)
             for status in (HTTPStatus.OK, HTTPStatus.CREATED):
                 content.update(components.build_examples(f"{self.get_operation_id()}_{status}", "body"))
         return body
@@ -309,8 +312,8 @@ class Schema(AutoSchema):
         schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if isinstance(field, DecimalField) and isinstance(schema, dict) and "pattern" in schema:
             schema["pattern"] = write_decimal_pattern(field, direction)
-        if isinstance(field, ListSerializer) and direction == "request" and (most := getattr(field, "max_length", 0)):
-            schema["maxItems"] = most
+        if isinstance(field, ListSerializer) and direction == "request":
+            schema |= describe_lengths(field)
         if isinstance(field, JSONField) and holds_objects(field):
             return {"type": "object", "additionalProperties": {}}
         if direction == "response" and self.shaped is not None and find_nested(field) is not None:
@@ -323,6 +326,12 @@ class Schema(AutoSchema):
             # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
             del schema["pattern"]
             schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
+
+
+def describe_lengths(rows: ListSerializer[Any]) -> dict[str, Any]:
+    """How few and how many rows a body may have."""
+    most = getattr(rows, "max_length", None)
+    return ({"minItems": 1} if isinstance(rows, RowList) else {}) | ({"maxItems": most} if most else {})
 
 
 def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:

@@ -126,6 +126,13 @@ def test_each_operation_names_its_refusals(document: dict[str, Any]) -> None:
     assert set(paths["/api/v1/products/{id}/"]["delete"]["responses"]) == {"204", *written - {"413", "415"}}
 
 
+def test_a_bulk_names_its_limits(document: dict[str, Any]) -> None:
+    [stock] = document["paths"]["/api/v1/stock/bulk/"]["patch"]["requestBody"]["content"].values()
+    assert (stock["schema"]["type"], stock["schema"]["minItems"], stock["schema"]["maxItems"]) == ("array", 1, 1000)
+    items = document["components"]["schemas"]["ProductBulkRequest"]["properties"]["items"]
+    assert (items["minItems"], items["maxItems"]) == (1, 1000)
+
+
 def test_its_head_lists_every_code(document: dict[str, Any]) -> None:
     assert {code.name for code in list_codes()} == find_codes()
     assert all(f"| `{code.name}` | {code.status} |" in document["info"]["description"] for code in list_codes())
@@ -158,8 +165,20 @@ ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 # What needs a caller even to be read.
 PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users"))
 
+BULK = {
+    "mode": "upsert",
+    "on_error": "skip",
+    "items": [
+        {"sku": "TEA-1", "rating": "4.75"},
+        {"sku": "TEA-5", "title": "Oolong", "brand": "acme", "price": "7.00"},
+        {"sku": "TEA-6", "title": "Mate", "brand": "nobody", "price": "3.00"},
+    ],
+}
+LEVELS = [{"sku": "TEA-1", "on_hand": 4}, {"sku": "TEA-1", "location": "north", "on_hand": 12}]
+AMOUNTS = [{"sku": "TEA-1", "price": "5.50"}, {"sku": "TEA-0", "price": "9.50"}]
+
 # Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's.
-REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
+REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
     ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
     ("products_retrieve_200", "As it is", f"GET {PRODUCTS}{{id}}/", None),
@@ -168,6 +187,9 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("products_create_201", "A product with a variant and an image", f"POST {PRODUCTS}", TEA),
     ("products_partial_update_200", "A new price", f"PATCH {PRODUCTS}{{id}}/?fields=id,price", {"price": "5.25"}),
     ("products_update_200", "All of it", f"PUT {PRODUCTS}{{id}}/", TEA | {"sku": "TEA-1", "variants": ONE}),
+    ("products_bulk_create_200", "What is there is changed, what isn't is created", f"POST {PRODUCTS}bulk/", BULK),
+    ("stock_bulk_partial_update_200", "At two places", "PATCH /api/v1/stock/bulk/", LEVELS),
+    ("prices_bulk_partial_update_200", "Bad rows left out", "PATCH /api/v1/prices/bulk/?on_error=skip", AMOUNTS),
     ("products_images_list_200", "All images", f"GET {PRODUCTS}{{id}}/images/", None),
     ("products_variants_list_200", "All variants", f"GET {PRODUCTS}{{id}}/variants/?expand=stock", None),
     ("variants_retrieve_200", "A variant", "GET /api/v1/variants/TEA-1/", None),

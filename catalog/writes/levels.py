@@ -1,0 +1,105 @@
+"""Stock and prices of variants by SKU, the hot writers: a handful of statements, be it one row or a thousand."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from catalog.batches import Batch
+from catalog.models import Product, Stock, Variant
+from catalog.writes.saving import move_versions
+from config.api.bodies import Row
+from config.api.caching import move_generations
+
+
+class StockWriter:
+    """`{"sku", "location", "on_hand"}`: how many pieces lie there now; a location that a variant hasn't is new."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        name_rows(rows, "sku", "location")
+        good = list_good(rows)
+        self.keys = dict(Variant.objects.filter(sku__in=list_skus(good)).values_list("sku", "pk"))
+        refuse_unknown(good, self.keys)
+        refuse_repeated(good, "sku", "location")
+        self.stock = self.lock_stock(good)
+        for row in list_good(rows):
+            self.refuse_reserved(row)
+
+    def lock_stock(self, rows: Iterable[Row]) -> dict[tuple[int, str], Stock]:
+        """By variant and location. In the order of the keys, so that two writers wait for each other in turn."""
+        places = {row.values["location"] for row in rows}
+        found = Stock.objects.filter(variant_id__in=self.keys.values(), location__in=places).order_by("pk")
+        return {(stock.variant_id, stock.location): stock for stock in found.select_for_update(no_key=True)}
+
+    def find_stock(self, row: Row) -> Stock | None:
+        return self.stock.get((self.keys[row.values["sku"]], row.values["location"]))
+
+    def refuse_reserved(self, row: Row) -> None:
+        stock = self.find_stock(row)
+        if stock and row.values["on_hand"] < stock.reserved:
+            detail = f"{stock.reserved} pieces of it are reserved: give that many or more."
+            row.refuse(f"{row.pointer}/on_hand", "reserved", detail)
+
+    def save(self) -> None:
+        batch = Batch(Stock, ("on_hand",))
+        for row in list_good(self.rows):
+            stock = self.find_stock(row)
+            place = Stock(variant_id=self.keys[row.values["sku"]], location=row.values["location"])
+            if batch.put(stock or place, {"on_hand": row.values["on_hand"]}, is_new=stock is None):
+                row.status = "updated" if stock else "created"
+        batch.save()
+        if batch.new or batch.old:
+            move_generations("products")
+
+
+class PricesWriter:
+    """`{"sku", "price"}`: a variant's price; its product's follows."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        name_rows(rows, "sku")
+        good = list_good(rows)
+        # The products first, as every writer of their variants does.
+        named = Variant.objects.filter(sku__in=list_skus(good))
+        products = Product.objects.filter(pk__in=named.values("product")).order_by("pk")
+        self.versions = dict(products.select_for_update(no_key=True).values_list("pk", "version"))
+        self.variants = {variant.sku: variant for variant in named}
+        refuse_unknown(good, self.variants)
+        refuse_repeated(good, "sku")
+
+    def save(self) -> None:
+        batch = Batch(Variant, ("price",))
+        for row in list_good(self.rows):
+            if batch.put(self.variants[row.values["sku"]], {"price": row.values["price"]}, is_new=False):
+                row.status = "updated"
+        batch.save()
+        if batch.old:
+            changed = [self.variants[row.values["sku"]].product_id for row in self.rows if row.status == "updated"]
+            move_versions({pk: self.versions[pk] for pk in changed})
+            move_generations("products")
+
+
+def list_good(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if not row.faults]
+
+
+def list_skus(rows: Iterable[Row]) -> set[str]:
+    return {row.values["sku"] for row in rows}
+
+
+def name_rows(rows: Iterable[Row], *names: str) -> None:
+    for row in rows:
+        row.names = {name: row.values.get(name) for name in names}
+
+
+def refuse_unknown(rows: Iterable[Row], known: Collection[str]) -> None:
+    for row in rows:
+        if (sku := row.values["sku"]) not in known:
+            row.refuse(f"{row.pointer}/sku", "not_found", f"There is no variant with the SKU {sku!r}.")
+
+
+def refuse_repeated(rows: Iterable[Row], *names: str) -> None:
+    first: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        found = first.setdefault(tuple(row.values[name] for name in names), row.pointer)
+        if found != row.pointer:
+            detail = f"{row.values['sku']!r} stands in the body already, at {found}."
+            row.refuse(f"{row.pointer}/sku", "repeated", detail)

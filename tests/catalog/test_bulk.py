@@ -1,0 +1,435 @@
+"""products/bulk/, stock/bulk/ and prices/bulk/: a result for each row, in as many queries for a thousand as for ten."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.models import Image, Product, Stock, Variant
+from catalog.writes import saving
+from tests.catalog.test_change_log import read_log
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+PRODUCTS, STOCK, PRICES = (f"/api/v1/{name}/bulk/" for name in ("products", "stock", "prices"))
+
+
+def make_body(mode: str, *items: Any, **options: Any) -> dict[str, Any]:
+    return {"mode": mode, "items": list(items)} | options
+
+
+def tea(number: int, **members: Any) -> dict[str, Any]:
+    return {"sku": f"TEA-{number}", "title": f"Tea {number}", "price": "4.00"} | members
+
+
+def whole(number: int, price: str = "3.00") -> dict[str, Any]:
+    """A product with everything in it."""
+    variants = [
+        {"sku": f"TEA-{number}-{size}", "price": price, "on_hand": 7, "options": {"Size": size}} for size in ("S", "L")
+    ]
+    images = [{"url": f"https://images.example/{number}-{price}.jpg", "alt": "Front"}]
+    links = {"brand": "acme", "category": "food-tea", "description": f"Good at {price}.", "attributes": {"n": number}}
+    return {"sku": f"TEA-{number}", "title": f"Tea {number}", "variants": variants, "images": images} | links
+
+
+def list_statuses(answer: Any) -> list[str]:
+    return [result["status"] for result in answer.json()["results"]]
+
+
+def list_faults(rows: Any) -> list[tuple[str, str]]:
+    return [(fault["pointer"], fault["code"]) for fault in rows]
+
+
+def count_everything() -> tuple[int, ...]:
+    return tuple(model.objects.count() for model in (Product, Variant, Stock, Image))
+
+
+# -- products: what happens --------------------------------------------------------------------------------------
+
+
+def test_a_body_is_created_whole_and_answered_row_by_row(staff: APIClient) -> None:
+    make_brand("Acme")
+    make_category("Food", "Tea")
+    answer = staff.post(PRODUCTS, make_body("create", whole(1), tea(2)))
+    assert answer.status_code == 200, answer.json()
+    one, two = Product.objects.order_by("pk")
+    assert answer.json() == {
+        "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "failed": 0,
+        "results": [
+            {"index": 0, "status": "created", "id": one.pk, "sku": "TEA-1", "errors": []},
+            {"index": 1, "status": "created", "id": two.pk, "sku": "TEA-2", "errors": []},
+        ],
+    }  # fmt: skip
+    row = staff.get(f"/api/v1/products/{one.pk}/?expand=variants.stock,images").json()
+    assert (row["brand"], row["category"], row["price"], row["in_stock"]) == ("acme", "food-tea", "3.00", True)
+    assert [variant["stock"][0]["on_hand"] for variant in row["variants"]] == [7, 7]
+    assert (row["image_url"], row["description"]) == ("https://images.example/1-3.00.jpg", "Good at 3.00.")
+    assert (row["version"], one.slug, two.slug) == (1, "tea-1", "tea-2")
+
+
+def test_upsert_creates_changes_and_leaves_alone(staff: APIClient) -> None:
+    staff.post(PRODUCTS, make_body("create", tea(1), tea(2), tea(3)))
+    versions = dict(Product.objects.values_list("sku", "version"))
+    body = make_body("upsert", tea(1), tea(2, price="5.00"), {"sku": "TEA-3", "status": "draft"}, tea(4))
+    assert list_statuses(staff.post(PRODUCTS, body)) == ["unchanged", "updated", "updated", "created"]
+    rows = {row.sku: row for row in Product.objects.all()}
+    assert [rows[f"TEA-{n}"].version > versions[f"TEA-{n}"] for n in (1, 2, 3)] == [False, True, True]
+    assert (rows["TEA-2"].price, rows["TEA-3"].status, rows["TEA-3"].title) == (Decimal("5.00"), "draft", "Tea 3")
+    assert list_statuses(staff.post(PRODUCTS, body)) == ["unchanged"] * 4
+
+
+def test_an_item_is_found_by_id_and_may_get_another_sku(staff: APIClient) -> None:
+    product = make_product(sku="OLD")
+    body = make_body("update", {"id": product.pk, "sku": "NEW", "rating": "4.5", "compare_at_price": "20"})
+    assert staff.post(PRODUCTS, body).json()["results"][0] == {
+        "index": 0, "status": "updated", "id": product.pk, "sku": "NEW", "errors": [],
+    }  # fmt: skip
+    assert Product.objects.get().rating == Decimal("4.50")
+
+
+def test_nested_lists_delete_nothing(staff: APIClient) -> None:
+    product = make_product(sku="A", variants=2, images=2)
+    part = {"sku": "A", "variants": [{"sku": "A-2", "price": "1.00"}, {"sku": "A-3", "price": "2.00"}], "images": []}
+    staff.post(PRODUCTS, make_body("upsert", part))
+    product.refresh_from_db()
+    assert product.price == Decimal("1.00")
+    assert count_everything() == (1, 3, 2, 2)
+
+
+def test_titles_that_are_the_same_get_slugs_of_their_own(staff: APIClient) -> None:
+    make_product(slug="tea")
+    staff.post(PRODUCTS, make_body("create", tea(1, title="Tea"), tea(2, title="Tea"), tea(3, title="!")))
+    slugs = Product.objects.order_by("pk").values_list("slug", flat=True)[1:]
+    assert (len(set(slugs)), slugs[0], slugs[1]) == (3, "tea-tea-1", "tea-tea-2")
+
+
+# -- products: what is refused -----------------------------------------------------------------------------------
+
+BAD_ROWS: list[tuple[str, Any, list[tuple[str, str]]]] = [
+    ("create", {"sku": "HERE", "title": "T", "price": "1"}, [("/sku", "taken")]),
+    ("create", {"id": 5, "sku": "X", "title": "T", "price": "1"}, [("/id", "unexpected")]),
+    ("create", {"title": "T", "price": "1"}, [("/sku", "required")]),
+    ("create", {"sku": "X"}, [("/title", "required"), ("/price", "required")]),
+    ("create", tea(1, slug="here"), [("/slug", "taken")]),
+    ("create", tea(1, brand="nobody"), [("/brand", "does_not_exist")]),
+    ("create", tea(1, variants=[{"sku": "HERE", "price": "1"}]), [("/variants/0/sku", "taken")]),
+    ("create", tea(1, variants=[{"sku": "V"}]), [("/variants/0/price", "required")]),
+    ("create", tea(1, variants=[{"sku": "V", "price": "1", "prise": 2}]), [("/variants/0/prise", "unknown_member")]),
+    ("create", tea(1, images=[{"url": "javascript:alert(1)"}]), [("/images/0/url", "invalid")]),
+    ("create", tea(1, version=3, in_stock=True), [("/version", "unknown_member"), ("/in_stock", "unknown_member")]),
+    ("create", tea(1, price="-1"), [("/price", "min_value")]),
+    ("update", {"sku": "X", "title": "T"}, [("/sku", "not_found")]),
+    ("update", {"id": 10**17, "title": "T"}, [("/id", "not_found")]),
+    ("update", {"title": "T"}, [("/sku", "required")]),
+    ("update", {"sku": "HERE", "variants": [{"id": 10**17}]}, [("/variants/0/id", "not_found")]),
+    ("update", {"sku": "HERE", "variants": [{"sku": "HERE", "on_hand": 0}]}, [("/variants/0/on_hand", "reserved")]),
+    ("upsert", {"id": 10**17, "sku": "X", "title": "T", "price": "1"}, [("/id", "not_found")]),
+    ("upsert", {"sku": "HERE", "price": None}, [("/price", "null")]),
+    ("upsert", [], [("", "invalid")]),
+    ("upsert", None, [("", "null")]),
+    ("upsert", "HERE", [("", "invalid")]),
+]
+
+
+@pytest.mark.parametrize(("mode", "bad", "faults"), BAD_ROWS)
+def test_a_bad_row_refuses_all_or_is_skipped(
+    mode: str, bad: Any, faults: list[tuple[str, str]], staff: APIClient
+) -> None:
+    make_product(sku="HERE", slug="here")
+    make_product(sku="GOOD")
+    Stock.objects.update(reserved=1)
+    good = tea(9) if mode == "create" else {"sku": "GOOD", "title": "Better"}
+    expected = [(f"/items/1{pointer}", code) for pointer, code in faults]
+    before = count_everything()
+
+    refused = staff.post(PRODUCTS, make_body(mode, good, bad))
+    clashes = {code for _, code in faults} <= {"taken", "reserved"}
+    assert refused.status_code == (409 if clashes else 400)
+    assert list_faults(refused.json()["errors"]) == expected
+    assert "skip" in refused.json()["hint"]
+    assert count_everything() == before
+    assert not Product.objects.filter(title="Better").exists()
+
+    answer = staff.post(PRODUCTS, make_body(mode, good, bad, on_error="skip"))
+    assert list_statuses(answer) == ["created" if mode == "create" else "updated", "failed"]
+    assert answer.json()["failed"] == 1
+    assert list_faults(answer.json()["results"][1]["errors"]) == expected
+    assert Product.objects.count() == (3 if mode == "create" else 2)
+
+
+def test_what_stands_twice_in_a_body_is_refused_by_name(staff: APIClient) -> None:
+    product = make_product(sku="HERE")
+    body = make_body(
+        "upsert", tea(1), tea(1), {"id": product.pk, "title": "T"}, {"sku": "HERE", "title": "T"},
+        tea(2, variants=[{"sku": "V", "price": "1"}]), tea(3, variants=[{"sku": "V", "price": "1"}]),
+        tea(4, slug="s"), tea(5, slug="s"),
+        tea(6, images=[{"url": "https://i.example/1"}] * 2), on_error="skip",
+    )  # fmt: skip
+    answer = staff.post(PRODUCTS, body).json()
+    errors = [fault for result in answer["results"] for fault in result["errors"]]
+    assert list_faults(errors) == [
+        (f"/items/{place}", "repeated") for place in ("1/sku", "3/sku", "5/variants/0/sku", "7/slug", "8/images/1/url")
+    ]
+    assert "'TEA-1' stands in the body already, at /items/0/sku." in errors[0]["detail"]
+    assert (answer["created"], answer["updated"], answer["failed"]) == (3, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/mode", "/items"]),
+        ({"mode": "replace", "items": [tea(1)]}, ["/mode"]),
+        ({"mode": "create", "items": []}, ["/items"]),
+        ({"mode": "create", "items": {}}, ["/items"]),
+        ({"mode": "create", "items": None}, ["/items"]),
+        ({"mode": "create", "items": [tea(1)], "on_error": "abort"}, ["/on_error"]),
+        ({"mode": "create", "items": [tea(1)], "dry_run": "perhaps"}, ["/dry_run"]),
+        ({"mode": "create", "items": [tea(1)], "onerror": "skip"}, ["/onerror"]),
+        ([tea(1)], [""]),
+    ],
+)
+def test_a_body_that_is_no_bulk_is_refused(body: Any, pointers: list[str], staff: APIClient) -> None:
+    answer = staff.post(PRODUCTS, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_body")
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == pointers
+    assert not Product.objects.exists()
+
+
+def test_a_thousand_and_one_rows_are_too_many(staff: APIClient) -> None:
+    rows = [{"sku": f"X-{number}", "price": "1", "on_hand": 1} for number in range(1001)]
+    for answer in (
+        staff.post(PRODUCTS, make_body("update", *({"sku": row["sku"]} for row in rows))),
+        staff.patch(PRICES, [{"sku": row["sku"], "price": "1"} for row in rows]),
+        staff.patch(STOCK, [{"sku": row["sku"], "on_hand": 1} for row in rows]),
+    ):
+        assert answer.status_code == 400
+        assert "1000" in answer.json()["detail"]
+        assert answer.json()["errors"][0]["code"] == "max_length"
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(staff: APIClient) -> None:
+    kept = make_product(sku="HERE")
+    body = make_body(
+        "upsert", tea(1), {"sku": "HERE", "title": "New"}, {"sku": "HERE-2"}, on_error="skip", dry_run=True
+    )
+    answer = staff.post(PRODUCTS, body).json()
+    assert answer["dry_run"] is True
+    assert [(row["status"], row["id"]) for row in answer["results"]] == [
+        ("created", None), ("updated", kept.pk), ("failed", None),
+    ]  # fmt: skip
+    assert list(Product.objects.values_list("title", "version")) == [(kept.title, kept.version)]
+    assert staff.post(PRODUCTS, body | {"on_error": "reject_all"}).status_code == 400
+
+
+# -- products: who, and beside whom ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rights", "allowed"),
+    [
+        ((), ()),
+        (("add",), ("create",)),
+        (("change",), ("update",)),
+        (("add", "change"), ("create", "update", "upsert")),
+    ],
+)
+def test_each_mode_needs_its_rights(rights: tuple[str, ...], allowed: tuple[str, ...], client: APIClient) -> None:
+    make_product(sku="HERE")
+    assert client.post(PRODUCTS, make_body("update", {"sku": "HERE"})).status_code == 401
+    user = User.objects.create_user("a@example.com", "a", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=[f"{right}_product" for right in rights]))
+    client.force_authenticate(User.objects.get())
+    for mode in ("create", "update", "upsert"):
+        answer = client.post(PRODUCTS, make_body(mode, tea(1) if mode == "create" else {"sku": "HERE"}))
+        assert answer.status_code == (200 if mode in allowed else 403), (mode, answer.json())
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_a_rival_at_the_same_moment_costs_a_second_attempt(staff: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rival's row is there only when ours is written: the first attempt fails, the second finds it."""
+    save = saving.save_products
+    monkeypatch.setattr(saving, "save_products", lambda plans: (write_as_a_rival(), save(plans)))
+
+    def write_as_a_rival() -> None:
+        monkeypatch.setattr(saving, "save_products", save)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(make_rival).result()
+
+    answer = staff.post(PRODUCTS, make_body("upsert", tea(1, title="Ours")))
+    assert list_statuses(answer) == ["updated"]
+    assert Product.objects.get().title == "Ours"
+
+
+def make_rival() -> None:
+    make_product(sku="TEA-1", title="Theirs")
+    connection.close()
+
+
+def test_the_change_log_names_who_sent_it(staff: APIClient, admin_user: User) -> None:
+    make_product(sku="A")
+    with read_log() as log:
+        staff.post(PRODUCTS, make_body("upsert", tea(1), {"sku": "A", "title": "T", "description": "D"}))
+        staff.patch(STOCK, [{"sku": "A", "on_hand": 9}])
+        staff.patch(PRICES, [{"sku": "A", "price": "9"}])
+    assert {change.actor for change in log} == {f"user:{admin_user.pk}"}
+    assert {change.entity for change in log} == {"product", "text", "variant", "stock"}
+
+
+# -- how many queries --------------------------------------------------------------------------------------------
+
+
+def list_queries(send: Callable[[], Any]) -> list[str]:
+    with CaptureQueriesContext(connection) as queries:
+        answer = send()
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["failed"] == 0
+    return [query["sql"] for query in queries]
+
+
+@pytest.fixture
+def shop(db: None) -> None:
+    make_brand("Acme")
+    make_category("Food", "Tea")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_thousand_products_take_as_many_queries_as_ten(staff: APIClient) -> None:
+    def upsert(first: int, number: int, price: str) -> list[str]:
+        items = [whole(n, price) for n in range(first, first + number)]
+        return list_queries(lambda: staff.post(PRODUCTS, make_body("upsert", *items)))
+
+    # 1, 2 savepoint and its release  3. products, locked  4, 5. brand, category  6. variants  7. slugs
+    # 8 - 12. product, text, variant, stock, image
+    created = upsert(0, 10, "3.00")
+    assert len(created) == 12, created
+    assert len(upsert(1000, 1000, "3.00")) == len(created)
+    # 1 - 6. the same  7 - 9. stock, texts, images  10 - 12. text, variant, image
+    # 13. versions, which triggers have moved: with the text or the price
+    changed = upsert(0, 10, "4.00")
+    assert len(changed) == 13, changed
+    assert len(upsert(1000, 1000, "4.00")) == len(changed)
+    # 1 - 9. the same, and nothing is written
+    unchanged = upsert(0, 10, "4.00")
+    assert len(unchanged) == 9, unchanged
+    assert len(upsert(1000, 1000, "4.00")) == len(unchanged)
+
+
+def test_a_thousand_levels_take_as_many_queries_as_ten(staff: APIClient) -> None:
+    skus = [f"X-{number}" for number in range(1010)]
+    for start in (0, 1000):
+        staff.post(PRODUCTS, make_body("create", *(tea(0, sku=sku) for sku in skus[start : start + 1000])))
+
+    def stock(some: list[str], on_hand: int) -> list[str]:
+        return list_queries(lambda: staff.patch(STOCK, [{"sku": sku, "on_hand": on_hand} for sku in some]))
+
+    def price(some: list[str], value: str) -> list[str]:
+        return list_queries(lambda: staff.patch(PRICES, [{"sku": sku, "price": value} for sku in some]))
+
+    few, many = skus[1000:], skus[:1000]
+    # 1, 2 savepoint and its release  3. variants  4. stock, locked  5. what is written
+    assert [len(stock(some, n)) for some in (few, many) for n in (1, 2)] == [5, 5, 5, 5]
+    # 1, 2 savepoint and its release  3. products, locked  4. variants  5. what is written  6. the versions
+    assert [len(price(some, value)) for some in (few, many) for value in ("7", "8")] == [6, 6, 6, 6]
+
+
+# -- stock and prices --------------------------------------------------------------------------------------------
+
+
+def test_stock_is_set_where_it_lies(staff: APIClient) -> None:
+    product = make_product(sku="A", stock=0)
+    rows = [{"sku": "A", "on_hand": 5}, {"sku": "A", "location": "north", "on_hand": 2}]
+    answer = staff.patch(STOCK, rows).json()
+    assert answer["results"] == [
+        {"index": 0, "status": "updated", "sku": "A", "location": "main", "errors": []},
+        {"index": 1, "status": "created", "sku": "A", "location": "north", "errors": []},
+    ]
+    assert dict(Stock.objects.values_list("location", "on_hand")) == {"main": 5, "north": 2}
+    product.refresh_from_db()
+    assert product.in_stock
+    assert list_statuses(staff.patch(STOCK, rows)) == ["unchanged", "unchanged"]
+
+
+def test_stock_stays_at_or_above_what_is_reserved(staff: APIClient) -> None:
+    make_product(sku="A", stock=5)
+    Stock.objects.update(reserved=3)
+    assert staff.patch(STOCK, [{"sku": "A", "on_hand": 3}]).status_code == 200
+    answer = staff.patch(STOCK, [{"sku": "A", "on_hand": 2}])
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "reserved")
+    assert "3 pieces" in answer.json()["detail"]
+
+
+def test_a_price_moves_its_product_along(staff: APIClient) -> None:
+    product = make_product(sku="A", price="10.00", variants=2)
+    answer = staff.patch(PRICES, [{"sku": "A", "price": "9.50"}, {"sku": "A-2", "price": "10.00"}])
+    assert list_statuses(answer) == ["updated", "unchanged"]
+    version, (product.version, product.price) = product.version, Product.objects.values_list("version", "price").get()
+    assert (product.price, product.version) == (Decimal("9.50"), version + 1)
+    # A dearer variant leaves the product's own price as it is; its version moves all the same, and once.
+    staff.patch(PRICES, [{"sku": "A-2", "price": "99"}])
+    assert Product.objects.get().version == version + 2
+    staff.patch(PRICES, [{"sku": "A-2", "price": "99"}])
+    assert Product.objects.get().version == version + 2
+
+
+@pytest.mark.parametrize("url", [STOCK, PRICES])
+def test_bad_levels_refuse_all_or_are_skipped(url: str, staff: APIClient) -> None:
+    make_product(sku="A")
+    make_product(sku="B")
+    level = {"on_hand": 9} if url == STOCK else {"price": "9.00"}
+    name = next(iter(level))
+    rows: list[Any] = [
+        {"sku": "A"} | level, {"sku": "NONE"} | level, {"sku": "A"} | level, {"sku": "B", name: -1}, {"sku": "B"}, 7,
+        {"sku": "B", "reserved": 1} | level,
+    ]  # fmt: skip
+    expected = [
+        ("/1/sku", "not_found"), ("/2/sku", "repeated"), (f"/3/{name}", "min_value"), (f"/4/{name}", "required"),
+        ("/5", "invalid"), ("/6/reserved", "unknown_member"),
+    ]  # fmt: skip
+    refused = staff.patch(url, rows)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_body")
+    assert list_faults(refused.json()["errors"]) == expected
+    assert not Stock.objects.filter(on_hand=9).exists()
+    assert not Variant.objects.filter(price=9).exists()
+    assert staff.patch(f"{url}?on_error=skip&dry_run=true", rows).json()["updated"] == 1
+    assert not Variant.objects.filter(price=9).exists()
+    answer = staff.patch(f"{url}?on_error=skip", rows).json()
+    assert (answer["updated"], answer["failed"]) == (1, 6)
+    assert list_faults(fault for result in answer["results"] for fault in result["errors"]) == expected
+    assert Stock.objects.filter(on_hand=9).count() + Variant.objects.filter(price=9).count() == 1
+
+
+@pytest.mark.parametrize(("url", "model"), [(STOCK, "stock"), (PRICES, "variant")])
+def test_only_who_may_change_them_sets_levels(url: str, model: str, client: APIClient) -> None:
+    make_product(sku="A")
+    body = [{"sku": "A"} | ({"on_hand": 2} if url == STOCK else {"price": "2"})]
+    assert client.patch(url, body).status_code == 401
+    user = User.objects.create_user("a@example.com", "a", is_staff=True)
+    client.force_authenticate(user)
+    assert client.patch(url, body).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename=f"change_{model}"))
+    client.force_authenticate(User.objects.get())
+    assert client.patch(url, body).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, [], None, "A", 7])
+@pytest.mark.parametrize("url", [STOCK, PRICES])
+def test_a_body_of_levels_is_a_list(url: str, body: Any, staff: APIClient) -> None:
+    answer = staff.patch(url, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_body")
+
+
+def test_a_slip_in_the_query_string_writes_nothing(staff: APIClient) -> None:
+    make_product(sku="A", stock=1)
+    for query in ("onerror=skip", "on_error=all", "dry_run=1", "on_error=skip&on_error=skip"):
+        assert staff.patch(f"{STOCK}?{query}", [{"sku": "A", "on_hand": 9}]).status_code == 400
+    assert staff.post(f"{PRODUCTS}?dry_run=true", make_body("create", tea(1))).status_code == 400
+    assert Stock.objects.get().on_hand == 1
