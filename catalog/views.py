@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from catalog.filters import ProductFilters
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
-from catalog.querysets import ProductQuerySet, VariantQuerySet
+from catalog.querysets import Caller, ProductQuerySet, VariantQuerySet
 from catalog.serializers import (
     BrandRead,
     CategoryNode,
@@ -85,12 +85,13 @@ class ProductViewSet(WriteMixin, ReadViewSet):
     def get_queryset(self) -> ProductQuerySet:
         return Product.objects.visible_to(self.request.user)
 
-    def find_audience(self) -> bool:
-        return self.request.user.has_perm("catalog.view_product")
+    @classmethod
+    def find_audience(cls, caller: Caller) -> bool:
+        return caller.has_perm("catalog.view_product")
 
     @property
     def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
-        return SERVED_FOR_STAFF if self.find_audience() else SERVED
+        return SERVED_FOR_STAFF if self.find_audience(self.request.user) else SERVED
 
     def choose_default_pagination(self) -> type[Pages]:
         # By rank there is no cursor, so a search without an ordering begins with page one.

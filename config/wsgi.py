@@ -27,4 +27,7 @@ class Handler(WSGIHandler):
 
 
 django.setup(set_prefix=False)
-application = Handler()
+
+from config.api.gate import PlanGate  # noqa: E402 (it needs the apps)
+
+application = PlanGate(Handler())

@@ -42,8 +42,12 @@ def tag_row(request: Request, text: bytes | str, version: int | None = None) -> 
     """Headers of an answer that is one row."""
     if request.accepted_renderer.format != "json":
         return {}  # a page for people holds more than the row: forms, by what its reader may do
-    audience = "private" if request.user.is_authenticated else "public"
-    return {"ETag": make_etag(text, version), "Cache-Control": f"{audience}, no-cache"}
+    return {"ETag": make_etag(text, version), "Cache-Control": name_audience(request)}
+
+
+def name_audience(request: Request) -> str:
+    """`Cache-Control` of an answer that may be kept, and is asked for again before it's used."""
+    return f"{'private' if request.user.is_authenticated else 'public'}, no-cache"
 
 
 def spare_known(request: Request, response: HttpResponse) -> HttpResponse:

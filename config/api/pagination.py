@@ -9,6 +9,7 @@ DRF's CursorPagination is not used: among ties it goes by offset, and repeats or
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,8 @@ from rest_framework.request import Request
 from config.api.counting import BOUND, WAYS, Count, compile_count, estimate_rows, read_count
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
 from config.api.parameters import read_choice, read_number
+from config.api.plans import Reply
+from config.api.renderers import write_json
 from config.api.statements import Given, Page, Statement
 
 PAGE_SIZE = 50
@@ -157,9 +160,10 @@ class Answer:
     members: Mapping[str, Any]
 
     @property
-    def link_header(self) -> str:
+    def headers(self) -> dict[str, str]:
         pairs = (("next", self.members["next"]), ("prev", self.members["previous"]))
-        return ", ".join(f'<{url}>; rel="{name}"' for name, url in pairs if url)
+        links = ", ".join(f'<{url}>; rel="{name}"' for name, url in pairs if url)
+        return {"Link": links} if links else {}
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,11 @@ class ListPlan:
 
     def read(self, cursor: str | None) -> Answer:
         raise NotImplementedError
+
+    def reply(self, cursor: str | None) -> Reply:
+        """The page as final bytes."""
+        answer, began = self.read(cursor), time.perf_counter()
+        return Reply(write_json(answer.members), answer.headers, time.perf_counter() - began)
 
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
         if name not in self.statements:

@@ -5,16 +5,48 @@ is read anew. A plan is kept only where making it asked the database nothing, so
 change (a category's subtree, the declared attributes), and only for callers of whom the view says which rows they see.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 from django.db import connections
 
 # Some 6 KB each: SQL, parameters, a queryset.
 GREATEST_NUMBER = 1024
+
+
+# The one parameter whose values a plan waits for; a second one stays in the key, and is refused.
+CURSOR = re.compile(r"(?:^|&)cursor=([^&]*)")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A plan's answer: JSON, and the headers that belong to it."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    render_seconds: float = 0.0
+
+
+class Question(NamedTuple):
+    """What a read asks, but for its host and for the value that its plan waits for."""
+
+    view: type[Any]
+    action: str
+    audience: Hashable
+    arguments: tuple[tuple[str, Any], ...]
+    query: str
+
+
+def split_cursor(query: str) -> tuple[str, str | None]:
+    """A query string without its first cursor, and that."""
+    found = CURSOR.search(query)
+    return (CURSOR.sub("", query, count=1), unquote_plus(found[1])) if found else (query, None)
 
 
 class Plans[Plan]:

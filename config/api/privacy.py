@@ -9,7 +9,8 @@ from rest_framework.request import Request
 class PrivateMixin:
     """For a view of what is personal; no cache keeps it."""
 
-    def find_audience(self) -> Hashable | None:
+    @classmethod
+    def find_audience(cls, caller: Any) -> Hashable | None:
         # A plan that is kept would hold whose rows they are.
         return None
 

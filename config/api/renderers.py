@@ -1,7 +1,7 @@
 """Data in, bytes out: JSON by orjson, HTML for people."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -60,6 +60,12 @@ class JSONRenderer(ORJSONRenderer):
             if getattr(response, "exception", False) and not readable:
                 response["Content-Type"] = PROBLEM_TYPE
         return body
+
+
+def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
+    """Whether an Accept header is known to ask `renderers` for plain JSON; one that never came before isn't."""
+    index, media_type = KEPT_CHOICES.get((accept, tuple(renderers)), (-1, ""))
+    return media_type == JSONRenderer.media_type and renderers[index] is JSONRenderer
 
 
 class HTMLRenderer(BrowsableAPIRenderer):

@@ -1,14 +1,16 @@
 """What every endpoint does, in the order in which it happens: parse, filter, page, shape, answer."""
 
+from __future__ import annotations
+
 import hashlib
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any
 
 import orjson
+from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, HttpResponseNotModified
@@ -26,6 +28,8 @@ from config.api.conditional import (
     claim_version,
     is_known,
     list_version_columns,
+    make_etag,
+    name_audience,
     read_versions,
     spare_known,
     tag_row,
@@ -34,16 +38,18 @@ from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
-from config.api.plans import PLANS
-from config.api.renderers import write_json
+from config.api.plans import PLANS, Question, Reply, split_cursor
+from config.api.renderers import JSONRenderer, write_json
 from config.api.selections import ReadSerializer, Selection
 from config.api.statements import Given, Page, Statement
 
-# No page, so nothing to load or to frame; and a session's caller may see other rows than a stranger.
-JSON_HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Vary": "Accept, Cookie"}
+type Caller = PermissionsMixin | AnonymousUser
 
-# The one parameter whose values a plan waits for; a second one stays in the key, and is refused.
-CURSOR = re.compile(r"(?:^|&)cursor=[^&]*")
+# No page, so nothing to load or to frame; and a session's caller may see other rows than a stranger.
+JSON_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Vary": "Accept, Cookie, Accept-Encoding",
+}
 
 
 class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
@@ -89,41 +95,49 @@ class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
 
     # -- plans: what a read comes to, kept for the next one like it
 
+    # Actions that read by a plan, whose making checks what is asked; and those that the gate may answer by it.
+    planned: tuple[str, ...] = ("list", "retrieve")
+    gated: tuple[str, ...] = planned
+
     @property
     def is_planned(self) -> bool:
-        """Whether the action reads by a plan, whose making checks what is asked."""
-        return self.request.method in ("GET", "HEAD") and self.action in ("list", "retrieve")
+        return self.request.method in ("GET", "HEAD") and self.action in self.planned
 
-    def find_audience(self) -> Hashable | None:
+    @classmethod
+    def find_audience(cls, caller: Caller) -> Hashable | None:
         """What of the caller decides which rows they see; None where that isn't known, and nothing is kept."""
-        return None if self.request.user.is_authenticated else "anybody"
+        return "anybody" if isinstance(caller, AnonymousUser) else None
+
+    @classmethod
+    def pose_question(cls, action: str, caller: Caller, arguments: Mapping[str, Any], query: str) -> Question | None:
+        """What a plan of `action` depends on beside its host; None where the caller is one to keep none for."""
+        if (audience := cls.find_audience(caller)) is None:
+            return None
+        if action == "list":
+            return Question(cls, action, audience, tuple(arguments.items()), split_cursor(query)[0])
+        # A row's own key is Given to its statement.
+        others = tuple(item for item in arguments.items() if item[0] != cls.lookup_field)
+        return Question(cls, action, audience, others, query)
 
     def find_plan(self, make: Callable[[], Any]) -> Any:
         """The plan kept for a request like this, or what `make` makes of it once its parameters are checked."""
-        key = self.find_plan_key()
+        request = self.request._request
+        question = self.pose_question(self.action, self.request.user, self.kwargs, request.META["QUERY_STRING"])
+        key = question and (request.scheme, request.get_host(), question)
         plan = PLANS.find(key) if key else None
         if plan is None:
             self.check_parameters()
             plan = PLANS.make(key, make)
         return plan
 
-    def find_plan_key(self) -> Hashable | None:
-        audience = self.find_audience()
-        if audience is None:
-            return None
-        request = self.request._request
-        query = CURSOR.sub("", request.META["QUERY_STRING"], count=1)
-        # A row's own key is Given to its statement; what else is in the path belongs to the question.
-        path = tuple(item for item in self.kwargs.items() if self.is_list or item[0] != self.lookup_field)
-        return (type(self), self.action, audience, path, request.scheme, request.get_host(), query)
+    @property
+    def is_json(self) -> bool:
+        return bool(self.request.accepted_renderer.format == "json")
 
-    def answer(self, data: Any, headers: Mapping[str, str] = MappingProxyType({})) -> HttpResponse:
-        """The answer; JSON as final bytes, since DRF's response is worth its price only for its pages."""
-        renderer = self.request.accepted_renderer
-        if renderer.format != "json":
-            return Response(data, headers=dict(headers))
-        response = HttpResponse(headers={**JSON_HEADERS, **headers}, content_type=renderer.media_type)
-        response.content = renderer.render(data, renderer.media_type, {"response": response})
+    def send(self, reply: Reply) -> HttpResponse:
+        """JSON as final bytes: DRF's response is worth its price only for its pages."""
+        response = HttpResponse(reply.body, JSONRenderer.media_type, headers={**JSON_HEADERS, **reply.headers})
+        response.render_seconds = reply.render_seconds  # type: ignore[attr-defined]  # for Server-Timing
         return response
 
     @cached_property
@@ -149,8 +163,11 @@ class ListMixin:
     """`GET` of a list: one page of it."""
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        page = self.find_plan(self.plan_list).read(self.read_cursor())
-        return self.answer(page.members, {"Link": page.link_header} if page.link_header else {})
+        plan, cursor = self.find_plan(self.plan_list), self.read_cursor()
+        if self.is_json:
+            return self.send(plan.reply(cursor))
+        page = plan.read(cursor)
+        return Response(page.members, headers=page.headers)
 
     def read_cursor(self: Any) -> str | None:
         # A query string that can't name one needn't be parsed; percent signs may spell any name.
@@ -172,18 +189,37 @@ class RetrieveMixin:
 
     def answer_row(self: Any) -> HttpResponse:
         """The row with its ETag."""
-        statement = self.find_plan(self.plan_row)
-        page = statement.fetch_page(1, [self.kwargs[self.lookup_field]]) if statement else Page()
-        if not page.texts:
+        reply = self.find_plan(self.plan_row).reply(self.kwargs[self.lookup_field])
+        if reply is None:
             raise Http404
-        return self.answer(orjson.Fragment(page.texts[0]), tag_row(self.request, page.texts[0], *page.first))
+        if not self.is_json:
+            return Response(orjson.Fragment(reply.body))
+        response: HttpResponse = self.send(reply)
+        response["Cache-Control"] = name_audience(self.request)
+        return response
 
-    def plan_row(self: Any) -> Statement | None:
+    def plan_row(self: Any) -> RowPlan:
         selection = self.read_selection(detail=True)
         rows = self.get_queryset()
         key = rows.model._meta.pk if self.lookup_field == "pk" else rows.model._meta.get_field(self.lookup_field)
         rows = rows.filter(**{key.name: Given(0, key)}).order_by()
-        return Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1])
+        return RowPlan(Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1]))
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """A statement for one row, by its key."""
+
+    statement: Statement | None
+
+    def reply(self, key: str) -> Reply | None:
+        """None where there is no such row."""
+        page = self.statement.fetch_page(1, [key]) if self.statement else Page()
+        if not page.texts:
+            return None
+        text = page.texts[0]
+        body = text.encode() if isinstance(text, str) else text
+        return Reply(body, {"ETag": make_etag(body, *page.first)})
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
@@ -262,6 +298,7 @@ class CachedListMixin:
     """
 
     cache_resources: tuple[str, ...]
+    gated: tuple[str, ...] = ()  # what is kept here costs less than a plan
     request: Any
     answer_row: Callable[[], HttpResponse]
 

@@ -1,0 +1,260 @@
+"""The gate before Django: what it answers itself is, to the byte, what Django would have answered."""
+
+import gzip
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import OperationalError, close_old_connections
+from rest_framework.routers import SimpleRouter
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from accounts.models import User
+from catalog.models import Brand, Product
+from catalog.serializers import BrandRead
+from catalog.views import ProductViewSet
+from config.api.gate import PlanGate
+from config.api.plans import PLANS
+from config.api.viewsets import ReadViewSet
+from config.urls import urlpatterns as real_patterns
+from config.wsgi import Handler
+from tests.factories import make_brand, make_product
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/products/"
+
+
+class Secrets(ReadViewSet):
+    """Refuses strangers, and says carelessly that everybody sees the same rows."""
+
+    queryset = Brand.objects.all()
+    read_serializer = BrandRead
+
+    @classmethod
+    def find_audience(cls, caller: Any) -> str:
+        return "all alike"
+
+
+router = SimpleRouter()
+router.register("secrets", Secrets, basename="secret")
+urlpatterns = [*router.urls, *real_patterns]
+
+type Answer = tuple[str, dict[str, str], bytes]
+
+
+def ask(application: Any, address: str, method: str = "GET", **headers: str) -> Answer:
+    """Status, headers and body, as a WSGI server gets them."""
+    path_info, _, query = address.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method, "PATH_INFO": path_info, "QUERY_STRING": query, "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "testserver", "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), **headers,
+    }  # fmt: skip
+    started: list[Any] = []
+    chunks = application(environ, lambda *line: started.append(line))
+    body = b"".join(chunks)
+    if hasattr(chunks, "close"):
+        chunks.close()
+    [(status, pairs)] = started
+    return status, dict(pairs), body
+
+
+class Django(Handler):
+    """Counts what reaches it."""
+
+    asked = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.asked += 1
+        return super().__call__(*args)
+
+
+@pytest.fixture(autouse=True)
+def lasting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The test's connection stays open, as Django's own test client has it; says whether the gate would look at it."""
+    looked: list[str] = []
+    signals = (request_started, request_finished)
+    monkeypatch.setattr("config.api.gate.close_old_connections", lambda: looked.append("gate"))
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield looked
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def django() -> Django:
+    return Django()
+
+
+@pytest.fixture
+def gate(django: Django) -> PlanGate:
+    return PlanGate(django)
+
+
+def drop_moments(answer: Answer) -> Answer:
+    """Without what differs between any two requests."""
+    status, headers, body = answer
+    if headers.get("Content-Type", "").startswith("text/html"):  # a page's CSRF token is another each time
+        return status, {"Content-Type": headers["Content-Type"]}, b""
+    # gzip pads at random, against BREACH, and so may not be worth its while; brands come out of a cache.
+    moments = ("Server-Timing", "Content-Encoding", "Content-Length", "X-Cache")
+    body = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" and body else body
+    return status, {name: value for name, value in headers.items() if name not in moments}, body
+
+
+QUESTIONS = [
+    URL,
+    "/api/v1/products",
+    f"{URL}?fields=id,title&page_size=2",
+    f"{URL}?page=1&page_size=2&expand=brand,images",
+    f"{URL}?brand=acme&ordering=price",
+    f"{URL}?search=tea",
+    f"{URL}?page_size=1&cursor=CURSOR",
+    f"{URL}?cursor=CURSOR&page_size=1",
+    f"{URL}?page_size=1&cursor=CURSOR&cursor=CURSOR",
+    f"{URL}?page_size=1&%63ursor=CURSOR",
+    f"{URL}?page_size=1&cursor=forged",
+    f"{URL}?page_size=0",
+    f"{URL}?prise=1",
+    f"{URL}ROW/",
+    f"{URL}ROW/?fields=id&expand=variants",
+    f"{URL}999999999/",
+    f"{URL}ROW/variants/",
+    "/api/v1/variants/SKU/",
+    "/api/v1/brands/",
+    "/api/v1/",
+    "/livez",
+]
+CALLERS: list[dict[str, str]] = [
+    {},
+    {"HTTP_ACCEPT": "*/*"},
+    {"HTTP_ACCEPT": "application/json"},
+    {"HTTP_ACCEPT": "application/json; indent=2"},
+    {"HTTP_ACCEPT": "text/html"},
+    {"HTTP_ACCEPT_ENCODING": "gzip"},
+    {"HTTP_AUTHORIZATION": "Token nonsense"},
+    {"HTTP_COOKIE": "sessionid=nonsense"},
+    {"HTTP_IF_NONE_MATCH": "*"},
+    {"HTTP_HOST": "elsewhere.example"},
+    {"HTTP_HOST": "testserver:8000"},
+    {"CONTENT_LENGTH": "0"},
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_gate_answers_as_django_does(question: str, gate: PlanGate, django: Django) -> None:
+    brand = make_brand("Acme")
+    rows = [make_product(brand=brand, title=f"Tea {number}", images=2) for number in range(3)]
+    *_, body = ask(django, f"{URL}?page_size=1")
+    cursor = body.decode().partition('"next_cursor":"')[2].partition('"')[0]
+    question = question.replace("CURSOR", cursor).replace("ROW", str(rows[0].pk))
+    question = question.replace("SKU", rows[0].variants.get().sku)
+    for caller in [{"HTTP_X_REQUEST_ID": "abc-1"} | caller for caller in CALLERS]:
+        for method in ("GET", "HEAD"):
+            expected = drop_moments(ask(django, question, method, **caller))
+            for _ in range(3):
+                assert drop_moments(ask(gate, question, method, **caller)) == expected, (caller, method)
+
+
+def test_a_question_reaches_django_once(gate: PlanGate, django: Django) -> None:
+    product = make_product()
+    for question in (f"{URL}?page_size=1", f"{URL}{product.pk}/"):
+        asked = django.asked
+        for _ in range(3):
+            status, headers, body = ask(gate, question)
+            assert (status, headers["X-Cache"], headers["Content-Length"]) == ("200 OK", "bypass", str(len(body)))
+        assert django.asked == asked + 1
+
+
+def test_a_long_answer_is_compressed(gate: PlanGate, django: Django) -> None:
+    for _ in range(5):
+        make_product()
+    ask(gate, URL)
+    asked = django.asked
+    _, headers, body = ask(gate, URL, HTTP_ACCEPT_ENCODING="gzip")
+    assert (headers["Content-Encoding"], headers["Content-Length"]) == ("gzip", str(len(body)))
+    assert gzip.decompress(body) == ask(gate, URL)[2]
+    assert django.asked == asked
+
+
+def test_a_row_that_nobody_asked_for_before_is_answered_by_the_plan_of_others(gate: PlanGate, django: Django) -> None:
+    first, second = make_product(), make_product()
+    ask(gate, f"{URL}{first.pk}/")
+    asked = django.asked
+    assert second.sku.encode() in ask(gate, f"{URL}{second.pk}/")[2]
+    assert django.asked == asked
+
+
+def test_every_answer_is_of_the_rows_as_they_are(gate: PlanGate) -> None:
+    product = make_product()
+    for _ in range(2):
+        ask(gate, f"{URL}{product.pk}/")
+    Product.objects.filter(pk=product.pk).update(title="Renamed")
+    assert b"Renamed" in ask(gate, f"{URL}{product.pk}/")[2]
+    Product.objects.filter(pk=product.pk).update(status="archived")
+    assert ask(gate, f"{URL}{product.pk}/")[0] == "404 Not Found"
+    assert ask(gate, URL)[2].startswith(b'{"results":[]')
+
+
+@pytest.mark.parametrize(
+    "headers", [{"HTTP_COOKIE": "sessionid=x"}, {"HTTP_AUTHORIZATION": "Token x"}, {"HTTP_IF_NONE_MATCH": '"x"'}]
+)
+def test_what_is_somebodys_own_goes_to_django(headers: dict[str, str], gate: PlanGate, django: Django) -> None:
+    make_product()
+    ask(gate, URL)
+    asked = django.asked
+    ask(gate, URL, **headers)
+    assert django.asked == asked + 1
+
+
+@pytest.mark.urls("tests.config.test_gate")
+def test_what_django_refuses_a_stranger_the_gate_refuses_too(gate: PlanGate, admin_user: User) -> None:
+    make_brand("Secret")
+    assert ask(gate, "/secrets/")[0] == "401 Unauthorized"
+    # Somebody who may makes the plan that a stranger's question has, too.
+    request = APIRequestFactory().get("/secrets/")
+    force_authenticate(request, admin_user)
+    assert Secrets.as_view({"get": "list"})(request).status_code == 200
+    assert len(PLANS.kept) == 1
+    for _ in range(2):
+        assert ask(gate, "/secrets/")[0] == "401 Unauthorized"
+
+
+def test_what_fails_is_left_to_django(
+    gate: PlanGate, django: Django, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_product()
+    ask(gate, URL)
+
+    def fail(*args: Any) -> None:
+        raise OperationalError("the database is gone")
+
+    asked = django.asked
+    monkeypatch.setattr("config.api.pagination.ListPlan.fetch", fail)
+    status, _, body = ask(gate, URL)
+    assert (status[:3], django.asked) == ("503", asked + 1)
+    assert b"problem" in body
+
+
+def test_a_connection_past_its_age_is_closed_after_the_answer(gate: PlanGate, lasting: list[str]) -> None:
+    make_product()
+    ask(gate, URL)
+    assert lasting == []
+    ask(gate, URL)
+    assert lasting == ["gate"]
+
+
+def test_its_line_is_djangos(gate: PlanGate, caplog: pytest.LogCaptureFixture) -> None:
+    make_product()
+    with caplog.at_level("INFO", "tenfold.request"):
+        for _ in range(2):
+            ask(gate, f"{URL}?page_size=1")
+    lines = [record.__dict__ for record in caplog.records if record.name == "tenfold.request"]
+    names = ("message", "method", "path", "route", "status", "queries", "bytes", "cache", "user_id")
+    first, second = ({name: line.get(name) for name in names} for line in lines)
+    assert first == second
+    assert ProductViewSet in {question.view for *_, question in PLANS.kept}
