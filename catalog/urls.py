@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from catalog import views
+from catalog import change_views, views
 
 router = SimpleRouter()
 router.register("products", views.ProductViewSet)
@@ -18,5 +18,6 @@ urlpatterns = [
     path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
+    path("changes/", change_views.ChangeFeed.as_view(), name="changes"),
     *router.urls,
 ]

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 
-from config.api.authorship import sign_writes
+from config.api.authorship import ACTOR, sign_writes
 from config.api.error_handler import respond_with
 from config.api.errors import BodyTooLarge
 from config.api.records import Record
@@ -33,8 +33,13 @@ class RequestRecord:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with Record(request.META) as record:
             request.request_id = record.id  # type: ignore[attr-defined]  # read by the problem documents
-            with sign_writes() if request.method not in SAFE_METHODS else nullcontext():
-                response = self.get_response(request)
+            # A thread serves one request after the other: each begins as nobody's.
+            nobody = ACTOR.set("")
+            try:
+                with sign_writes() if request.method not in SAFE_METHODS else nullcontext():
+                    response = self.get_response(request)
+            finally:
+                ACTOR.reset(nobody)
             self.mark(request, response, record)
         return response
 

@@ -31,14 +31,14 @@ SETTINGS = {
 
 
 def name_actor(user: Any) -> None:
-    """From here on this thread writes for `user`, until the block of sign_writes() ends."""
+    """From here on this thread writes for `user`, until the request ends (RequestRecord)."""
     ACTOR.set(f"user:{user.pk}" if user.pk else "")
 
 
 @contextmanager
 def sign_writes(*, keep_before: bool = True) -> Iterator[None]:
     """Within the block, what this thread writes bears the actor and the request id of the moment."""
-    tokens = ACTOR.set(ACTOR.get()), KEEPS_BEFORE.set(keep_before)
+    token = KEEPS_BEFORE.set(keep_before)
     try:
         if connection.vendor == "postgresql":
             with connection.execute_wrapper(Signature()):
@@ -46,8 +46,7 @@ def sign_writes(*, keep_before: bool = True) -> Iterator[None]:
         else:
             yield
     finally:
-        ACTOR.reset(tokens[0])
-        KEEPS_BEFORE.reset(tokens[1])
+        KEEPS_BEFORE.reset(token)
 
 
 class Signature:

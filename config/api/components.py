@@ -67,6 +67,7 @@ HEADERS: dict[str, tuple[str, Schema]] = {
     ),
     "Cache-Control": ("Who may keep the answer, and for how long.", TEXT),
     "Location": ("The address of the new row.", {"type": "string", "format": "uri"}),
+    "X-Changes-Cursor": ("The newest cursor of the change feed, also by HEAD.", TEXT),
     "Idempotency-Replayed": ("The answer of an earlier request with this key; nothing was done.", {"const": "true"}),
     "WWW-Authenticate": ("`Token`", TEXT),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),

@@ -13,7 +13,7 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from config.api.counting import estimate_sort
-from config.api.errors import ApiError, Fault, SortTooLarge
+from config.api.errors import ApiError, Fault, InvalidParameter, SortTooLarge
 from config.api.parameters import read_choice
 
 # Filter (or None, for an unfiltered list) and column, such as ("brand", "price").
@@ -56,6 +56,14 @@ class MomentFilter(IsoDateTimeFilter):
     """A time with its zone, RFC 3339, or a date."""
 
     field_class = MomentField
+
+
+def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
+    """A time of the query string, for a view without filters of its own."""
+    try:
+        return MomentField(required=False).clean(query.get(name))
+    except ValidationError as error:
+        raise InvalidParameter(name, " ".join(error.messages)) from error
 
 
 class SparseFilterSet(FilterSet):

@@ -257,6 +257,8 @@ class Schema(AutoSchema):
             yield from ("ETag", "Cache-Control")
         if status == HTTPStatus.CREATED:
             yield "Location"
+        # What only the view knows of.
+        yield from getattr(self.view, "answer_headers", ())
         if self.is_repeatable:
             yield REPLAYED
 

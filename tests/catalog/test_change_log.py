@@ -247,6 +247,14 @@ def test_each_transaction_of_a_request_is_signed_and_nothing_stays_on_the_connec
     assert {(change.actor.partition(":")[0], change.request_id) for change in log} <= {("role", ""), ("", "")}
 
 
+def test_a_reader_is_not_taken_for_the_next_writer(admin_client: Client, client: APIClient) -> None:
+    brand = make_brand("Acme")
+    admin_client.get(reverse("admin:catalog_brand_change", args=[brand.pk]))
+    with read_log() as log:
+        Brand.objects.update(name="By nobody")
+    assert not log[0].actor.startswith("user:")
+
+
 # -- kept --------------------------------------------------------------------------------------------------------
 
 

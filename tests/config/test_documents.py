@@ -163,7 +163,7 @@ CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 
 # What needs a caller even to be read.
-PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users"))
+PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users", "changes"))
 
 BULK = {
     "mode": "upsert",
@@ -207,6 +207,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("orders_partial_update_200", "Paid", "PATCH /api/v1/orders/{number}/?fields=number,status", {"status": "paid"}),
     ("me_orders_list_200", "By cursor", "GET /api/v1/me/orders/?page_size=1", None),
     ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
+    ("changes_list_200", "From the oldest change", "GET /api/v1/changes/?page_size=2", None),
     ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
     ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
     ("problem_400", "A body with two faults", f"POST {PRODUCTS}", {"sku": "TEA-4", "price": "cheap"}),
@@ -217,6 +218,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
     ("problem_409", "Out of stock", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 50}]}),
     ("problem_409", "A step that isn't one", "PATCH /api/v1/orders/{number}/", {"status": "completed"}),
+    ("problem_410", "A cursor that can't be gone on from", "GET /api/v1/changes/?after=999999999", None),
     ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
     ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
     ("problem_422", "A key of another request", f"POST {PRODUCTS}", CUP | {"price": "8.00"}),

@@ -1,0 +1,125 @@
+"""The change log's endpoints: the feed for partners, and the history of a product for staff."""
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import (
+    CharField,
+    ChoiceField,
+    DateTimeField,
+    IntegerField,
+    Serializer,
+    URLField,
+)
+from rest_framework.utils.urls import replace_query_param
+
+from catalog.changes import number_changes
+from catalog.feed import Bounds, Wanted, read_page
+from catalog.models import Change, Product
+from config.api.errors import InvalidParameter, suggest
+from config.api.filtering import read_moment
+from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
+from config.api.parameters import check_parameters, read_names, read_number
+from config.api.permissions import ExportPermissions
+from config.api.privacy import PrivateMixin
+
+GREATEST_CURSOR = 10**12 - 1
+CURSOR_HEADER = "X-Changes-Cursor"
+
+MOMENT = {"type": "string", "format": "date-time"}
+FEED_PARAMETERS = [
+    OpenApiParameter(
+        "after",
+        {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
+        description="`next_cursor` of the page before; without it, from the oldest change that is kept.",
+    ),
+    OpenApiParameter("since", MOMENT, description="Changes made at or after this time."),
+    OpenApiParameter("until", MOMENT, description="Changes made before this time."),
+    OpenApiParameter(
+        "entity",
+        {"type": "array", "items": {"type": "string", "enum": Change.Entity.values}},
+        style="form",
+        explode=False,
+        description="Changes of these alone, parted by commas.",
+    ),
+    OpenApiParameter(
+        "page_size",
+        {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE, "default": PAGE_SIZE},
+        description="Changes a page.",
+    ),
+]
+
+
+class ChangeRead(Serializer[Change]):
+    """`{"position": 1042, "entity": "variant", "entity_id": 7, "op": "update", "version": 3, "at": …, "sku": …}`"""
+
+    position = IntegerField(help_text="The cursor behind this change.")
+    entity = ChoiceField(choices=Change.Entity.choices)
+    entity_id = IntegerField(help_text="The row's id; a text has its product's.")
+    op = ChoiceField(choices=[choice for choice in Change.Op.choices if choice[0] != Change.Op.TRUNCATE])
+    version = IntegerField(allow_null=True, help_text="After the change; null for rows that count none.")
+    at = DateTimeField(help_text="When it was made; not in order, since positions follow the commits.")
+    sku = CharField(allow_null=True, help_text="Of the product, the variant or the stock's variant.")
+
+
+class FeedRead(Serializer[Any]):
+    """A page of the feed."""
+
+    results = ChangeRead(many=True)
+    next = URLField(allow_null=True, help_text="The next page; null where there is nothing more now.")
+    previous = URLField(allow_null=True, help_text="Always null: a feed goes forward.")
+    next_cursor = CharField(help_text="`after` of the next request, also once `next` is null.")
+
+
+class ChangeFeed(PrivateMixin, GenericAPIView[Product]):
+    """Follow the changes: every create, update and delete since a cursor, once, none left out.
+
+    Ask again with `after=next_cursor` as often as you like; a row that changed is read at its own address. A page may
+    hold fewer changes than asked for, even none, while `next` leads on. HEAD gives the newest cursor alone, in
+    `X-Changes-Cursor`: take it before a full export, and follow from it afterwards. For a caller who sees active
+    products only, one that isn't is a delete, which stands for all that belongs to it.
+    """
+
+    # Who may take the whole table away may hear what changes in it.
+    queryset = Product.objects.none()
+    permission_classes = (ExportPermissions,)
+    refusals = (HTTPStatus.GONE,)
+    answer_headers = ("Link", CURSOR_HEADER)
+
+    @extend_schema(operation_id="changes_list", parameters=FEED_PARAMETERS, responses=FeedRead)
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        check_parameters(query, {parameter.name for parameter in FEED_PARAMETERS})
+        wanted = Wanted(read_moment(query, "since"), read_moment(query, "until"), read_entities(query))
+        size = read_number(query, "page_size", PAGE_SIZE, 1, GREATEST_PAGE_SIZE)
+        after = read_number(query, "after", 0, 0, GREATEST_CURSOR) if "after" in query else None
+        number_changes()
+        bounds = Bounds.read()
+        headers = {CURSOR_HEADER: str(bounds.newest)}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        if after is None:
+            after = bounds.find_start(wanted.since)
+        bounds.check(after)
+        page = read_page(after, bounds.newest, size, wanted, sees_all=request.user.has_perm("catalog.view_product"))
+        return self.respond(page.items, page.cursor, bounds.newest, headers)
+
+    def respond(self, items: list[Any], cursor: int, newest: int, headers: dict[str, str]) -> Response:
+        url = replace_query_param(self.request.build_absolute_uri(), "after", str(cursor))
+        following = url if cursor < newest else None
+        if following:
+            headers["Link"] = f'<{following}>; rel="next"'
+        body = {"results": items, "next": following, "previous": None, "next_cursor": str(cursor)}
+        return Response(body, headers=headers)
+
+
+def read_entities(query: Any) -> list[str]:
+    names = read_names(query, "entity")
+    for name in names:
+        if name not in Change.Entity.values:
+            raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, Change.Entity.values))
+    return names
