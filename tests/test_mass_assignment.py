@@ -1,0 +1,226 @@
+"""No column beside the documented ones is written, shown, filtered or ordered by, whoever asks.
+
+Made from the models and the document, which has every route (tests/config/test_documents.py): every field of every
+model and every `a__b` path is thrown at every operation, so a new model or route is covered by itself.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+from django.apps import apps
+from django.db.models import Field, Model
+from knox.models import get_token_model
+from rest_framework.test import APIClient
+
+from accounts.models import Order, User
+from catalog.models import Attribute
+from config.api.documents import build_document
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("catalog", "accounts", "exports", "api")
+
+# What no answer may hold: it stands in the columns that nobody gets to see.
+SECRET = "ThisIsNobodysBusiness"
+
+MARK = "0123456789abcdef"
+
+# Decided by the server alone, whatever the model says of them.
+SERVERS_OWN = {
+    "is_staff", "is_superuser", "is_active", "groups", "user_permissions", "permissions", "last_login", "date_joined",
+    "digest", "token_key", "version", "created_at", "updated_at", "path", "reserved", "total", "subtotal", "placed_at",
+    "actor", "before", "numbered_at", "product_id", "brand_id", "category_id", "user", "user_id",
+}  # fmt: skip
+
+
+def list_words() -> set[str]:
+    """`price`, `brand_id`, `user__password`, `stock__reserved`: fields, columns, and paths over every relation."""
+    words = set()
+    for model in apps.get_models():
+        for field in model._meta.get_fields():
+            words |= {field.name, getattr(field, "attname", field.name)}
+            below = field.related_model._meta.get_fields() if isinstance(field.related_model, type) else ()
+            words |= {f"{field.name}__{inner.name}" for inner in below}
+    return words
+
+
+WORDS = sorted(list_words())
+
+
+@cache
+def read_document() -> dict[str, Any]:
+    return build_document()
+
+
+def list_operations(*methods: str) -> list[tuple[str, str]]:
+    return [(path, method) for path, found in read_document()["paths"].items() for method in found if method in methods]
+
+
+# -- the shop ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(admin_user: User) -> dict[str, Any]:
+    """Rows behind every address; the values of paths that lead to them."""
+    Attribute.objects.create(name="color", type="text")
+    brand, category = make_brand("Food Tea"), make_category("Food", "Tea")
+    product = make_product(brand=brand, category=category)
+    order = Order.objects.create(number="T-1", user=admin_user)
+    token, _ = get_token_model().objects.create(admin_user)
+    # Its beginning names the token in an address.
+    type(token).objects.update(digest=f"{MARK}{SECRET}")
+    User.objects.update(password=SECRET)
+    values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "number": order.number}
+    ids = {"auth": MARK, "users": admin_user.pk, "me": admin_user.addresses.create(name="Root").pk}
+    return values | {"id": product.pk, "ids": ids}
+
+
+def fill_path(path: str, shop: dict[str, Any]) -> str:
+    whose = path.split("/")[3]
+    path = path.replace("{id}", str(shop["ids"].get(whose, shop["id"])))
+    for name, value in shop.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    assert "{" not in path, f"{path}: give its variable a value in shop()"
+    return path
+
+
+def snap_rows() -> dict[type[Model], list[tuple[Any, ...]]]:
+    models = [model for model in apps.get_models() if model._meta.app_label in OURS]
+    return {model: sorted(model._default_manager.values_list(), key=repr) for model in models}
+
+
+def read_body(answer: Any) -> bytes:
+    return b"".join(answer.streaming_content) if answer.streaming else bytes(answer.content)
+
+
+# -- what is asked for -------------------------------------------------------------------------------------------
+
+
+def list_allowed(path: str, method: str) -> dict[str, set[str]]:
+    """The words that `fields`, `expand` and `ordering` take, and under "" the parameters themselves."""
+    parameters = read_document()["paths"][path][method].get("parameters", [])
+    asked = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+    lists = {
+        name: set(schema.get("items", schema).get("enum", ()))
+        for name, schema in asked.items()
+        if name in ("fields", "expand", "ordering")
+    }
+    return lists | {"": set(asked)}
+
+
+@pytest.mark.parametrize(("path", "method"), list_operations("get"))
+def test_nothing_else_is_shown_filtered_or_ordered_by(
+    path: str, method: str, shop: dict[str, Any], staff: APIClient
+) -> None:
+    url, allowed = fill_path(path, shop), list_allowed(path, method)
+    assert SECRET.encode() not in read_body(staff.get(url))
+    for name, words in allowed.items():
+        for word in WORDS:
+            for asked in (f"{word}=1",) if not name else (f"{name}={word}",):
+                answer = staff.get(f"{url}?{asked}")
+                assert SECRET.encode() not in read_body(answer)
+                assert answer.status_code == 400 or word in words, f"{url}?{asked} is {answer.status_code}"
+
+
+@pytest.mark.parametrize(("path", "method"), list_operations("post", "put", "patch", "delete"))
+def test_a_write_takes_no_other_parameter(path: str, method: str, shop: dict[str, Any], staff: APIClient) -> None:
+    url, allowed = fill_path(path, shop), list_allowed(path, method)[""]
+    before = snap_rows()
+    for word in set(WORDS) - allowed:
+        assert getattr(staff, method)(f"{url}?{word}=1", {}).status_code in (400, 404), word
+    assert snap_rows() == before
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------
+
+type Place = tuple[str | int, ...]
+
+
+def resolve(schema: dict[str, Any]) -> dict[str, Any]:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return read_document()["components"]["schemas"][name] if name else schema
+
+
+def read_request_schema(path: str, method: str) -> dict[str, Any]:
+    content = read_document()["paths"][path][method].get("requestBody", {}).get("content", {})
+    return content.get("application/json", {}).get("schema", {})
+
+
+def list_objects(schema: dict[str, Any], place: Place = ()) -> Iterator[tuple[Place, set[str]]]:
+    """Each object that a body may hold: where it stands, and which members it takes."""
+    schema = resolve(schema)
+    if "properties" in schema:
+        yield place, set(schema["properties"])
+        for name, below in schema["properties"].items():
+            yield from list_objects(below, (*place, name))
+    elif "items" in schema:
+        yield from list_objects(schema["items"], (*place, 0))
+
+
+def fill_schema(schema: dict[str, Any]) -> Any:
+    """The least that a schema asks for."""
+    schema = resolve(schema)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "properties" in schema:
+        return {name: fill_schema(schema["properties"][name]) for name in schema.get("required", ())}
+    return [fill_schema(schema["items"])] if "items" in schema else "1"
+
+
+def put_words(body: Any, place: Place, words: dict[str, Any]) -> Any:
+    """`body` with `words` added to the object at `place`."""
+    if not place:
+        return (body if isinstance(body, dict) else {}) | words
+    head, *rest = place
+    if head == 0:
+        return [put_words(body[0] if isinstance(body, list) and body else {}, tuple(rest), words)]
+    below = (body or {}).get(head)
+    return (body or {}) | {head: put_words(below, tuple(rest), words)}
+
+
+class Write(NamedTuple):
+    """An object in the body of an operation, and the members that it takes."""
+
+    path: str
+    method: str
+    place: Place
+    members: set[str]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {'.'.join(map(str, self.place))}"
+
+
+WRITES = [
+    Write(path, method, place, members)
+    for path, method in list_operations("post", "put", "patch")
+    for place, members in list_objects(read_request_schema(path, method))
+]
+
+
+@pytest.mark.parametrize("write", WRITES, ids=str)
+def test_no_other_member_is_taken(write: Write, shop: dict[str, Any], staff: APIClient) -> None:
+    path, method, place, members = write
+    foreign = set(WORDS) - members
+    body = put_words(fill_schema(read_request_schema(path, method)), place, dict.fromkeys(foreign, 1))
+    before = snap_rows()
+    answer = getattr(staff, method)(fill_path(path, shop), body)
+    assert answer.status_code == 400, answer.content
+    pointer = "".join(f"/{part}" for part in place)
+    named = {fault["pointer"] for fault in answer.json()["errors"] if fault["code"] == "unknown_member"}
+    assert named == {f"{pointer}/{word}" for word in foreign}
+    assert snap_rows() == before
+
+
+@pytest.mark.parametrize("write", WRITES, ids=str)
+def test_no_body_names_what_the_server_decides(write: Write) -> None:
+    assert not write.members & SERVERS_OWN
+
+
+def test_every_kind_of_column_is_thrown() -> None:
+    assert {"password", "reserved", "user__password", "variants__sku", "stock__on_hand", "order__total"} <= set(WORDS)
+    hidden = {f.name for f in User._meta.get_fields() if isinstance(f, Field)}
+    assert hidden <= set(WORDS)
+    assert len(WRITES) >= 10
