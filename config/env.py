@@ -16,6 +16,7 @@ NAMES = (
     "DATABASE_URL", "DATABASE_POOL", "DATABASE_POOL_MIN", "DATABASE_POOL_TIMEOUT", "DATABASE_POOL_RECYCLE",
     "DATABASE_PREPARE", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG", "ALLOWED_HOSTS", "HOST", "PORT",
     "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "CACHE", "CURRENCY", "MAX_BODY_BYTES", "HTTPS",
+    "RATE_LIMIT_ANON", "RATE_LIMIT_TOKEN", "RATE_LIMIT_LOGIN", "TRUSTED_PROXIES",
 )  # fmt: skip
 
 
@@ -58,6 +59,16 @@ def read_count(name: str, default: int, most: int, least: int = 1) -> int:
             f"{name}={text!r}: expected a whole number from {least} to {most}, as in {name}={default}"
         )
     return int(text)
+
+
+def read_rate(name: str, default: str) -> str:
+    """`N/second`, `N/minute`, `N/hour`, `N/day` or `off`."""
+    text = read_text(name, default)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)|off", text):
+        raise ImproperlyConfigured(
+            f"{name}={text!r}: expected N/second, N/minute, N/hour, N/day or off, as in {name}={default}"
+        )
+    return text
 
 
 def read_list(name: str, default: str) -> list[str]:

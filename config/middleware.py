@@ -15,8 +15,9 @@ from django.urls import is_valid_path
 
 from config.api.authorship import ACTOR, sign_writes
 from config.api.error_handler import respond_with
-from config.api.errors import BodyTooLarge
+from config.api.errors import ApiError, BodyTooLarge
 from config.api.records import Record
+from config.api.throttling import find_standing
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -43,6 +44,10 @@ class RequestRecord:
             self.mark(request, response, record)
         return response
 
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """What Django's own views (sign-in to the admin) are refused; DRF's answer for themselves."""
+        return respond_with(exception) if isinstance(exception, ApiError) else None
+
     def mark(self, request: HttpRequest, response: HttpResponseBase, record: Record) -> None:
         if request.method == "GET":
             response.setdefault("X-Cache", "bypass")
@@ -56,7 +61,8 @@ class RequestRecord:
             # The user only if something asked who it is: a log line must not cost a query.
             user_id=getattr(request, "caller_id", None),
         )
-        for name, value in headers.items():
+        standing = find_standing(request.META)
+        for name, value in (headers | standing.headers if standing else headers).items():
             response[name] = value
 
 

@@ -35,7 +35,7 @@ def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
 def find_codes() -> set[str]:
     """Every code that a problem document may bear, of our own errors and of DRF's."""
     kinds = [kind for kind in find_subclasses(APIException) if kind.__module__.startswith(PACKAGES)]
-    kinds = [kind for kind in kinds if kind is not ApiError and kind.__name__ != "Throttled"]  # no limits yet
+    kinds = [kind for kind in kinds if kind is not ApiError and kind.__name__ != "Throttled"]  # throttling.py's own
     return {CODES.get(kind.default_code, kind.default_code) for kind in kinds}
 
 

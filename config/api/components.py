@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rest_framework.exceptions import APIException
-from rest_framework.settings import api_settings
+from rest_framework.exceptions import APIException, Throttled
 
 from config.api.error_handler import CODES
 from config.api.errors import ApiError
@@ -70,9 +69,13 @@ HEADERS: dict[str, tuple[str, Schema]] = {
     "X-Changes-Cursor": ("The newest cursor of the change feed, also by HEAD.", TEXT),
     "Idempotency-Replayed": ("The answer of an earlier request with this key; nothing was done.", {"const": "true"}),
     "WWW-Authenticate": ("`Token`", TEXT),
+    "RateLimit-Limit": ("Requests that the token or the address may make in a window.", {"type": "integer"}),
+    "RateLimit-Remaining": ("How many of them are left.", {"type": "integer"}),
+    "RateLimit-Reset": ("Seconds until the window ends.", {"type": "integer"}),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
 }
-EVERYWHERE = ("X-Request-ID", "Server-Timing")
+ALWAYS = ("X-Request-ID", "Server-Timing")
+EVERYWHERE = (*ALWAYS, "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")  # unless a rate is `off`
 STATUS_HEADERS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.CONFLICT: ("Retry-After",),
@@ -111,15 +114,11 @@ def list_codes() -> list[Code]:
     for kind in find_subclasses(ApiError):
         codes.setdefault(kind.default_code, Code(kind.status_code, kind.default_code, describe_error(kind)))
     for kind in find_subclasses(APIException):
-        if kind.__module__ == APIException.__module__ and is_raised(kind):
+        if kind.__module__ == APIException.__module__ and kind is not Throttled:  # throttling.py raises its own
             name = CODES.get(kind.default_code, kind.default_code)
             meaning = MEANINGS.get(name) or describe_error(kind)
             codes.setdefault(name, Code(kind.status_code, name, meaning))
     return sorted(codes.values())
-
-
-def is_raised(kind: type[APIException]) -> bool:
-    return kind.__name__ != "Throttled" or bool(api_settings.DEFAULT_THROTTLE_CLASSES)
 
 
 def describe_error(kind: type[APIException]) -> str:
@@ -162,7 +161,7 @@ NOT_MODIFIED: Schema = {
 
 
 def build_header(name: str, description: str, schema: Schema) -> Schema:
-    return {"description": description, "required": name in EVERYWHERE, "schema": schema}
+    return {"description": description, "required": name in ALWAYS, "schema": schema}
 
 
 def build_refusal(status: int) -> Schema:

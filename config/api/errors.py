@@ -10,6 +10,7 @@ ApiError
 ├── PreconditionFailed                    412  `If-Match` names another version
 ├── BodyTooLarge                          413
 ├── IdempotencyKeyReused                  422
+├── TooManyRequests                       429  throttling.py
 └── Unavailable                           503
 
 A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
@@ -184,11 +185,11 @@ class IdempotencyKeyInUse(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database can't answer now; the same request may succeed in a few seconds (`Retry-After`)."""
+    """The database, or at sign-in Redis, can't answer now; `Retry-After` says when the request may succeed."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "service_unavailable"
     wait = 2  # seconds, as DRF's exceptions name it
 
-    def __init__(self) -> None:
-        super().__init__("The database can't answer at the moment.", f"Try again in {self.wait} seconds.")
+    def __init__(self, what: str = "The database") -> None:
+        super().__init__(f"{what} can't answer at the moment.", f"Try again in {self.wait} seconds.")

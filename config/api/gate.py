@@ -25,6 +25,7 @@ from django.utils.text import compress_string
 from config.api.plans import PLANS, Plans, Reply, split_cursor
 from config.api.records import Record
 from config.api.renderers import is_json_accepted
+from config.api.throttling import count_stranger
 from config.api.viewsets import ShapedViewSet
 
 type Environ = dict[str, Any]
@@ -87,6 +88,9 @@ class PlanGate:
 
     def try_plan(self, environ: Environ, asked: Asked, plan: Any, headers: dict[str, str]) -> Reply | None:
         """The whole answer; None where Django is to say what is wrong."""
+        standing = count_stranger(environ)
+        if standing and not standing.is_allowed:
+            return None
         with Record(environ) as record:
             try:
                 reply = plan.reply(asked.value)
@@ -100,7 +104,8 @@ class PlanGate:
             body, coding = compress(reply.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
             path, cache = environ["PATH_INFO"], headers["X-Cache"]
             line = record.finish(200, len(body), cache, reply.render_seconds, path=path, route=asked.route)
-        return Reply(body, {**headers, **reply.headers, **line, **coding, "Content-Length": str(len(body))})
+        rate = standing.headers if standing else {}
+        return Reply(body, {**headers, **reply.headers, **line, **rate, **coding, "Content-Length": str(len(body))})
 
 
 def compress(body: bytes, accepted: str) -> tuple[bytes, dict[str, str]]:

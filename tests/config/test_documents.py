@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admindocs.views import simplify_regex
 from django.core.management import call_command
+from django.test import override_settings
 from django.urls import URLPattern, get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from pytest_django import DjangoAssertNumQueries
@@ -117,10 +118,10 @@ def test_a_row_shows_both_forms_of_what_may_be_expanded(document: dict[str, Any]
 
 def test_each_operation_names_its_refusals(document: dict[str, Any]) -> None:
     paths = document["paths"]
-    read = {"400", "401", "406", "503"}
+    read = {"400", "401", "406", "429", "503"}
     assert set(paths["/api/v1/products/"]["get"]["responses"]) == {"200", *read}
     assert set(paths["/api/v1/brands/"]["get"]["responses"]) == {"200", "304", *read}
-    written = {"400", "401", "403", "404", "406", "409", "413", "412", "415", "503"}
+    written = {"400", "401", "403", "404", "406", "409", "413", "412", "415", "429", "503"}
     assert set(paths["/api/v1/products/{id}/"]["get"]["responses"]) == {"200", "304", *read, "404"}
     assert set(paths["/api/v1/products/{id}/"]["put"]["responses"]) == {"200", *written}
     assert set(paths["/api/v1/products/{id}/"]["delete"]["responses"]) == {"204", *written - {"413", "415"}}
@@ -222,6 +223,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
     ("problem_415", "Not JSON", f"POST {PRODUCTS}", {}),
     ("problem_422", "A key of another request", f"POST {PRODUCTS}", CUP | {"price": "8.00"}),
+    ("problem_429", "Too often", "GET /api/v1/", None),
 ]
 
 
@@ -245,6 +247,9 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
     is_public = method == "GET" and not path.startswith(PRIVATE)
     caller = client if key in ("problem_401", "problem_403") or is_public else staff
     headers |= {"HTTP_IDEMPOTENCY_KEY": "cup-2"} if key == "problem_422" else {}
+    if key == "problem_429":
+        with override_settings(RATE_LIMIT_TOKEN="1/hour"):
+            return [client.get(path, **headers) for _ in range(2)][-1]
     if body is None:
         return caller.get(path, **headers)
     if key == "problem_422":
