@@ -75,6 +75,8 @@ NOT_SHOWN = ("readOnly", "default", "minimum", "maximum")
 
 # The greatest number of a path's `[0-9]{1,18}` and the like.
 DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
+# A fixed number of letters of one kind, `[0-9a-f]{16}`; another text there is no route at all.
+MARK = re.compile(r"\[[0-9A-Za-z-]+\]\{\d+\}")
 
 
 NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
@@ -502,8 +504,9 @@ def read_path_type(route: str, name: str) -> dict[str, Any] | None:
     """The type of a path's variable from its regular expression: `[0-9]{1,18}` is a number, other text is text."""
     for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
         if group == name or (group, name) == ("pk", "id"):
-            digits = DIGITS.fullmatch(pattern)
-            return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1} if digits else TEXT
+            if digits := DIGITS.fullmatch(pattern):
+                return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1}
+            return TEXT | ({"pattern": f"^{pattern}$"} if MARK.fullmatch(pattern) else {})
     return None
 
 
