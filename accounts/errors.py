@@ -3,7 +3,7 @@
 ApiError
 ├── WrongCredentials                      401  signing in
 └── Conflict                              409
-    ├── TooManyTokens
+    ├── TooManyTokens, TooManyAddresses
     ├── OutOfStock                        an order's lines
     └── WrongStep                         an order's status
 """
@@ -31,6 +31,15 @@ class TooManyTokens(Conflict):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"You have {limit} tokens, which is the most.", "Revoke one that you don't need any more.")
+
+
+class TooManyAddresses(Conflict):
+    """A user has as many addresses as a user may have."""
+
+    default_code = "too_many_addresses"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"You have {limit} addresses, which is the most.", "Delete one that you don't need any more.")
 
 
 class OutOfStock(Conflict):

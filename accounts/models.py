@@ -7,13 +7,13 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils import timezone
 from knox.models import AbstractAuthToken
 from knox.models import AuthTokenManager as KnoxManager
 
-from accounts.querysets import AuthTokenQuerySet, OrderQuerySet
+from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, Caller, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
 
 # 64 bits of a digest: no user has two tokens that begin alike.
@@ -32,6 +32,10 @@ class UserManager(DjangoUserManager["User"]):
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]  # the same
         return self.create_user(email, password, **fields | {"is_staff": True, "is_superuser": True})
+
+    def visible_to(self, caller: Caller) -> "QuerySet[User]":
+        """Oneself, or everybody for who may view users by Django's permissions."""
+        return self.all() if caller.has_perm("accounts.view_user") else self.filter(pk__in=[caller.pk])
 
     def get_by_natural_key(self, email: str | None) -> "User":
         # People don't remember how they wrote their address; the unique index is over the lower case too.
@@ -87,6 +91,8 @@ class Address(models.Model):
     city = models.CharField(max_length=100)
     postcode = models.CharField(max_length=20, blank=True, default="")
     country = models.CharField(max_length=2, help_text="Two capitals of ISO 3166.")
+
+    objects = AddressQuerySet.as_manager()
 
     class Meta:
         ordering = ("id",)

@@ -10,7 +10,7 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
-    from accounts.models import AuthToken, Order, User
+    from accounts.models import Address, AuthToken, Order, User
 
 type Caller = User | AnonymousUser
 
@@ -22,6 +22,12 @@ class AuthTokenQuerySet(QuerySet["AuthToken"]):
 
     def valid(self) -> Self:
         return self.filter(Q(expiry=None) | Q(expiry__gt=timezone.now()))
+
+
+class AddressQuerySet(QuerySet["Address"]):
+    def visible_to(self, caller: Caller) -> Self:
+        """Their own; staff see a user's addresses with the user."""
+        return self.filter(user_id=caller.pk)
 
 
 class OrderQuerySet(QuerySet["Order"]):

@@ -3,19 +3,23 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.db.models import Model
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import ValidationError
+from rest_framework.relations import HyperlinkedIdentityField
 from rest_framework.serializers import (
     CharField,
     ChoiceField,
     DateTimeField,
     IntegerField,
     ModelSerializer,
+    RegexField,
     Serializer,
 )
 
-from accounts.models import AuthToken, Order, OrderLine
+from accounts.addresses import GREATEST_ADDRESSES, add_address
+from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
 from config.api.bodies import StrictSerializer
@@ -74,6 +78,85 @@ class LoginWrite(StrictSerializer[AuthToken]):
     name = CharField(max_length=100, default="login")
 
 
+# -- users ------------------------------------------------------------------------------------------------------
+
+
+class AddressRead(ModelSerializer[Address]):
+    """`{"id": 3, "name": "Mia Wu", "line1": "1 High St", …, "country": "GB"}`"""
+
+    class Meta:
+        model = Address
+        fields = ("id", "name", "line1", "line2", "city", "postcode", "country")
+
+
+class AddressWrite(StrictSerializer[Address]):
+    """An address; `country` is two capitals of ISO 3166."""
+
+    name = CharField(max_length=200)
+    line1 = CharField(max_length=200)
+    line2 = CharField(max_length=200, allow_blank=True, default="")
+    city = CharField(max_length=100)
+    postcode = CharField(max_length=20, allow_blank=True, default="")
+    country = RegexField(r"\A[A-Z]{2}\Z")
+
+    def create(self, validated_data: dict[str, Any]) -> Address:
+        return add_address(self.context["request"].user, validated_data)
+
+    def update(self, instance: Address, validated_data: dict[str, Any]) -> Address:
+        return write_columns(instance, validated_data)
+
+
+class MeRead(ModelSerializer[User]):
+    """`{"id": 7, "email": "mia@example.com", "first_name": "Mia", "last_name": "Wu", "date_joined": …}`"""
+
+    class Meta:
+        model = User
+        fields = ("id", "email", "first_name", "last_name", "date_joined")
+
+
+class MeWrite(StrictSerializer[User]):
+    """What people change of themselves; the address that they sign in with is changed by staff."""
+
+    first_name = CharField(required=False, max_length=150, allow_blank=True)
+    last_name = CharField(required=False, max_length=150, allow_blank=True)
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        return write_columns(instance, validated_data)
+
+
+def write_columns[Row: Model](row: Row, values: dict[str, Any]) -> Row:
+    """The row with these columns changed, and no other written."""
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save(update_fields=values.keys())
+    return row
+
+
+class UserRead(ModelSerializer[User]):
+    """`{"id": 7, "email": "mia@example.com", …, "addresses": […], "orders_url": "https://…"}`
+
+    The orders cost nothing until somebody follows `orders_url`.
+    """
+
+    addresses = AddressRead(many=True, read_only=True, max_length=GREATEST_ADDRESSES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+    orders_url = HyperlinkedIdentityField(view_name="user-orders", lookup_url_kwarg="user")
+
+    class Meta:
+        model = User
+        fields = (
+            "id",
+            "email",
+            "first_name",
+            "last_name",
+            "is_active",
+            "is_staff",
+            "date_joined",
+            "addresses",
+            "orders_url",
+        )
+        shown: ClassVar = ("addresses",)
+
+
 # -- orders -----------------------------------------------------------------------------------------------------
 
 # All of them are shown, and locked together when the order is placed.
@@ -94,7 +177,7 @@ class OrderLineRead(ModelSerializer[OrderLine]):
 class OrderRead(ModelSerializer[Order]):
     """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, all as it was agreed."""
 
-    lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+    lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
 
     class Meta:
         model = Order

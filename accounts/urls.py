@@ -7,14 +7,18 @@ from accounts import views
 
 router = SimpleRouter()
 router.register("auth/tokens", views.TokenViewSet, basename="token")
+router.register("me/addresses", views.AddressViewSet)
+router.register("users", views.UserViewSet)
 
 # Not by the router: an order is neither replaced nor deleted.
 ORDERS: dict[str, Any] = {"get": "list", "post": "create"}
 ORDER: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
+ME: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
     path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
+    path("me/", views.Me.as_view(ME), name="me"),
     path("me/orders/", views.OwnOrders.as_view({"get": "list"}), name="own-orders"),
     path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order"), name="order-list"),
     re_path(
@@ -22,5 +26,6 @@ urlpatterns = [
         views.OrderViewSet.as_view(ORDER, basename="order", detail=True),
         name="order-detail",
     ),
+    re_path("^users/(?P<user>[0-9]{1,18})/orders/$", views.UserOrders.as_view({"get": "list"}), name="user-orders"),
     *router.urls,
 ]

@@ -3,9 +3,11 @@
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from django.contrib.auth import authenticate, logout
 from django.contrib.auth.signals import user_logged_in
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -16,9 +18,14 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.errors import WrongCredentials
-from accounts.models import AuthToken, Order
+from accounts.filters import UserFilters
+from accounts.models import Address, AuthToken, Order, User
 from accounts.serializers import (
+    AddressRead,
+    AddressWrite,
     LoginWrite,
+    MeRead,
+    MeWrite,
     OrderRead,
     OrderStep,
     OrderWrite,
@@ -26,12 +33,18 @@ from accounts.serializers import (
     TokenRead,
     TokenWithSecret,
     TokenWrite,
+    UserRead,
 )
 from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
+from config.api.conditional import tag_row
+from config.api.filtering import FilterBackend, OrderingBackend
 from config.api.parameters import check_parameters
 from config.api.permissions import OwnRows
 from config.api.privacy import PrivateMixin, SecretMixin
-from config.api.viewsets import ListMixin, ReadViewSet, ShapedViewSet, WriteMixin
+from config.api.renderers import write_json
+from config.api.selections import Selection
+from config.api.shaping import build_serializer, select_rows
+from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
 # -- signing in ---------------------------------------------------------------------------------------------------
 
@@ -130,6 +143,41 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
+# -- oneself ------------------------------------------------------------------------------------------------------
+
+
+class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
+    """Who is signed in; PATCH changes the name."""
+
+    queryset = User.objects.all()
+    permission_classes = (IsAuthenticated,)
+    read_serializer = MeRead
+    write_serializer = MeWrite
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # The address names nobody, so its key is the caller's.
+        self.kwargs["pk"] = request.user.pk
+
+    def get_queryset(self) -> QuerySet[User]:
+        return User.objects.filter(pk__in=[self.request.user.pk])
+
+
+class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
+    """The caller's own addresses, 50 at the most."""
+
+    queryset = Address.objects.all()
+    permission_classes = (IsAuthenticated,)
+    read_serializer = AddressRead
+    write_serializer = AddressWrite
+    orderings = ("name", "-name")
+    default_ordering = "name"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[Address]:
+        return Address.objects.visible_to(self.request.user)
+
+
 # -- orders -------------------------------------------------------------------------------------------------------
 
 
@@ -167,3 +215,56 @@ class OwnOrders(OrderList):
 
     def get_queryset(self) -> QuerySet[Order]:
         return Order.objects.all().of_user(self.request.user)
+
+
+# -- users --------------------------------------------------------------------------------------------------------
+
+# The page is found by its keys alone.
+KEYS = Selection(("id",))
+
+
+class UserViewSet(PrivateMixin, ReadViewSet):
+    """Users with their addresses, for who may view users; their orders are lists of their own."""
+
+    planned = gated = ()  # by DRF's own serializers
+    queryset = User.objects.all()
+    read_serializer = UserRead
+    filter_backends = (FilterBackend, OrderingBackend)
+    filterset_class = UserFilters
+    orderings = ("email", "-email")
+    default_ordering = "email"
+    index_served = frozenset({(None, "email"), ("email", "email")})
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[User]:
+        return User.objects.visible_to(self.request.user)
+
+    def list(self, request: Request) -> HttpResponse:
+        """One query for the keys of the page, one for its users, one for their addresses."""
+        selection = self.read_selection(detail=False)
+        rows = self.filter_queryset(self.get_queryset())
+        page = self.paginator.plan(rows, self.select(rows, KEYS), request).read(self.read_cursor())
+        keys = [row["id"] for row in orjson.loads(write_json(page.members["results"]))]
+        users = select_rows(User.objects.all(), UserRead, selection).in_bulk(keys)
+        found = [users[key] for key in keys if key in users]
+        members = {**page.members, "results": self.shape(selection, found, many=True)}
+        return Response(members, headers=page.headers)
+
+    def answer_row(self) -> HttpResponse:
+        """One query for the user and one for the addresses."""
+        selection = self.read_selection(detail=True)
+        user = get_object_or_404(select_rows(self.get_queryset(), UserRead, selection), pk=self.kwargs["pk"])
+        row = self.shape(selection, user)
+        return Response(row, headers=tag_row(self.request, write_json(row)))
+
+    def shape(self, selection: Selection, rows: Any, **options: Any) -> Any:
+        return build_serializer(UserRead, selection, rows, context=self.get_serializer_context(), **options).data
+
+
+class UserOrders(OrderList):
+    """The orders of a user, the newest first, for who may view users and orders."""
+
+    def get_queryset(self) -> QuerySet[Order]:
+        caller = self.request.user
+        user = get_object_or_404(User.objects.visible_to(caller).only("pk"), pk=self.kwargs["user"])
+        return Order.objects.visible_to(caller).of_user(user)

@@ -17,6 +17,10 @@ class ModelPermissions(DjangoModelPermissions):
         method: ["%(app_label)s.view_%(model_name)s"] for method in ("GET", "HEAD")
     }
 
+    def _queryset(self, view: Any) -> Any:
+        # DRF's asks get_queryset(), whose 404 for a row above would come before the 403.
+        return view.queryset
+
 
 class OwnRows(ModelPermissions):
     """Whoever is signed in reads and adds rows of their own, which the queryset sees to; the rest needs the right."""
@@ -25,7 +29,7 @@ class OwnRows(ModelPermissions):
         return [] if method in ("GET", "HEAD", "POST") else super().get_required_permissions(method, model_cls)
 
 
-class ExportPermissions(DjangoModelPermissions):
+class ExportPermissions(ModelPermissions):
     """Whole tables, by whatever method: signed in, and with the model's `export` permission."""
 
     def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:

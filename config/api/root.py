@@ -15,6 +15,10 @@ LISTS = {
     "products": "product-list",
     "brands": "brand-list",
     "categories": "category-list",
+    "me": "me",
+    "orders": "order-list",
+    "users": "user-list",
+    "login": "auth-login",
     "schema": "schema",
     "docs": "docs",
     "redoc": "redoc",
@@ -24,7 +28,7 @@ ADDRESSES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": 
 
 
 class Root(APIView):
-    """The catalogue's lists, and the documents that describe them."""
+    """The lists, where to sign in, and the documents that describe it all."""
 
     permission_classes = (AllowAny,)
 

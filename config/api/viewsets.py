@@ -256,6 +256,9 @@ class WriteMixin:
             self.perform_destroy(row)
         return Response(status=HTTPStatus.NO_CONTENT)
 
+    def perform_destroy(self, instance: Any) -> None:
+        instance.delete()
+
     def write(self: Any, serializer: Any, status: HTTPStatus, claim: Callable[[], None] = lambda: None) -> Response:
         # First, so that a slip in `fields` writes nothing.
         selection = self.read_selection(detail=True)

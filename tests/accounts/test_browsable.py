@@ -31,7 +31,12 @@ def sign_in(user: User) -> APIClient:
         ("auth/tokens/", (200, True), (200, True), (200, True)),
         ("orders/", (200, True), (200, True), (200, True)),
         ("orders/{number}/", (200, False), (200, False), (200, True)),
+        ("me/", (200, True), (200, True), (200, True)),
+        ("me/addresses/", (200, True), (200, True), (200, True)),
         ("me/orders/", (200, False), (200, False), (200, False)),
+        ("users/", (403, False), (200, False), (200, False)),
+        ("users/{user}/", (403, False), (200, False), (200, False)),
+        ("users/{user}/orders/", (403, False), (200, False), (200, False)),
     ],
 )
 def test_each_page_opens_with_the_forms_of_its_caller(

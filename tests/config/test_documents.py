@@ -160,6 +160,7 @@ TEA = {
 # As the fixtures have it.
 LOGIN = {"email": "root@example.com", "password": "root", "name": "laptop"}
 
+HOME = {"name": "Mia Wu", "line1": "1 High St", "city": "Bath", "postcode": "BA1 1AA", "country": "GB"}
 CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 
@@ -178,7 +179,8 @@ BULK = {
 LEVELS = [{"sku": "TEA-1", "on_hand": 4}, {"sku": "TEA-1", "location": "north", "on_hand": 12}]
 AMOUNTS = [{"sku": "TEA-1", "price": "5.50"}, {"sku": "TEA-0", "price": "9.50"}]
 
-# Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's.
+# Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's,
+# `{user}` a user's.
 REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
     ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
@@ -202,6 +204,14 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("auth_login_create_200", "Sign in", "POST /api/v1/auth/login/", LOGIN),
     ("auth_tokens_create_201", "One for a nightly job", "POST /api/v1/auth/tokens/", {"name": "nightly export"}),
     ("auth_tokens_list_200", "Without their secrets", "GET /api/v1/auth/tokens/", None),
+    ("me_retrieve_200", "Who asks", "GET /api/v1/me/", None),
+    ("me_partial_update_200", "A name", "PATCH /api/v1/me/", {"first_name": "Mia", "last_name": "Wu"}),
+    ("me_addresses_create_201", "At home", "POST /api/v1/me/addresses/", HOME),
+    ("me_addresses_list_200", "By cursor", "GET /api/v1/me/addresses/", None),
+    ("users_list_200", "By cursor", "GET /api/v1/users/?page_size=1&ordering=-email", None),
+    ("users_list_200", "By address", "GET /api/v1/users/?email=ROOT@example.com&fields=id,email", None),
+    ("users_retrieve_200", "With addresses", "GET /api/v1/users/{user}/", None),
+    ("users_orders_list_200", "By cursor", "GET /api/v1/users/{user}/orders/?fields=number,status,total", None),
     ("orders_create_201", "Two pieces", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 2}]}),
     ("orders_list_200", "By cursor", "GET /api/v1/orders/?page_size=1", None),
     ("orders_retrieve_200", "An order", "GET /api/v1/orders/{number}/", None),
@@ -265,7 +275,7 @@ def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict
     root = User.objects.get(email=LOGIN["email"])
     number = place_order(root, [{"sku": "TEA-1", "quantity": 1}]).number
     for key, name, request, body in REQUESTS:
-        real = request.format(id=key_of_tea, number=number)
+        real = request.format(id=key_of_tea, number=number, user=root.pk)
         answer = ask(key, real, body, client, staff)
         assert key.endswith(f"_{answer.status_code}"), (real, answer.content)
         found.setdefault(key, []).append({"name": name, "request": real, "body": body, "answer": answer.json()})

@@ -1,0 +1,22 @@
+"""What narrows a list of users."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters import CharFilter
+
+from accounts.models import User
+from config.api.filtering import SparseFilterSet
+
+
+class UserFilters(SparseFilterSet):
+    """By the whole address: whoever answers a letter has it, and a part of it would read every user."""
+
+    email = CharFilter(method="keep_email", label="The whole e-mail address, in any case")
+
+    class Meta:
+        model = User
+        fields = ()
+
+    def keep_email(self, rows: QuerySet[User], name: str, address: str) -> QuerySet[Any]:
+        return rows.filter(email__lower=address.lower())
