@@ -1,21 +1,34 @@
 """The change log, kept: what was committed gets its position, and what is too old goes.
 
 On PostgreSQL a change is written into an inbox, in the writer's transaction, and moved into the log by whoever comes
-first: a worker every second, or a process that is about to read the log. One does it at a time, under an advisory
+first: a worker, or a process that is about to read the log. One does it at a time, under an advisory
 lock, so positions are given in an order in which nothing that commits late stands before what was read already.
 On SQLite the triggers write the log itself: its one writer at a time is the order.
 """
 
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from catalog.models import Change
 
 # 10,000 changes with the row before take 0.2 s, for which other numberers wait.
 NUMBER_BATCH = 10_000
 PURGE_BATCH = 5_000
+# A worker's beat may take so long over a backlog, such as an import leaves.
+BACKLOG_SECONDS = 2.0
+
+
+def keep_log() -> None:
+    """What a worker does every few seconds: number what waits, and delete a batch of what is too old."""
+    end = time.monotonic() + BACKLOG_SECONDS
+    while number_changes() == NUMBER_BATCH and time.monotonic() < end:
+        pass
+    purge_changes(timezone.now() - timedelta(days=settings.CHANGE_RETENTION_DAYS))
 
 
 def number_changes() -> int:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from rq import Worker as RQWorker
 
+from catalog.changes import keep_log
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
 
@@ -48,6 +49,7 @@ class Heartbeat(threading.Thread):
             self.write("beat", self.beat)
             # A batch a beat is 17 million a day, and never keeps the next beat waiting.
             self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
+            self.write("keep the change log", keep_log)
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)

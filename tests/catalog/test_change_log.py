@@ -16,7 +16,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.changes import number_changes, purge_changes
+from catalog.changes import keep_log, number_changes, purge_changes
 from catalog.imports.readers import open_source
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
@@ -325,6 +325,19 @@ def test_a_role_without_rights_on_the_log_writes_the_catalogue_and_its_changes()
                 "GRANT EXECUTE ON FUNCTION catalog_purge_changes TO PUBLIC; DROP OWNED BY shop; DROP ROLE shop"
             )
     assert [(change.entity_id, change.actor) for change in log] == [(brand.pk, "role:shop")]
+
+
+def test_a_worker_s_beat_numbers_what_waits_and_deletes_what_is_too_old(settings: Any) -> None:
+    for number in range(3):
+        make_brand(f"Brand {number}")
+    keep_log()
+    newest = Change.objects.values_list("position", flat=True).first()
+    number_changes()
+    assert Change.objects.filter(position__gt=newest).count() == 0
+    assert Change.objects.count() >= 3
+    settings.CHANGE_RETENTION_DAYS = 0
+    keep_log()
+    assert list(Change.objects.values_list("position", flat=True)) == [newest]
 
 
 def test_the_purge_takes_the_oldest_in_batches_and_leaves_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
