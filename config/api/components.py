@@ -86,7 +86,7 @@ STATUS_HEADERS = {
 
 # Where DRF's sentence says less than there is to say.
 MEANINGS = {
-    "malformed_json": "The body is no JSON, is nested too deeply, or holds a number or a character that can't be kept.",
+    "malformed_json": "The body is no JSON, or holds a number or a character that can't be kept.",
 }
 
 

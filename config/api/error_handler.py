@@ -15,7 +15,7 @@ from rest_framework.exceptions import NotFound as DRFNotFound
 from rest_framework.exceptions import PermissionDenied as DRFPermissionDenied
 from rest_framework.response import Response
 
-from config.api.errors import ApiError, BodyTooLarge, Conflict, Fault, InvalidBody, Unavailable
+from config.api.errors import ApiError, BodyTooLarge, Conflict, Fault, InvalidBody, Unavailable, write_pointer
 from config.api.renderers import PROBLEM_TYPE, write_json
 from config.logs import REQUEST_ID
 
@@ -90,8 +90,9 @@ def find_faults(detail: Any, pointer: str = "") -> Iterator[Fault]:
             yield Fault(pointer, detail.code or "invalid", str(detail))
         case Mapping():
             for name, below in detail.items():
-                escaped = str(name).replace("~", "~0").replace("/", "~1")
-                yield from find_faults(below, pointer if name == "non_field_errors" else f"{pointer}/{escaped}")
+                yield from find_faults(
+                    below, pointer if name == "non_field_errors" else pointer + write_pointer([name])
+                )
         case list() | tuple():
             for index, below in enumerate(detail):
                 inner = pointer if isinstance(below, ErrorDetail) else f"{pointer}/{index}"

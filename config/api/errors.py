@@ -5,6 +5,7 @@ ApiError
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
 ├── InvalidHeader                         400  a header that can't be read
+├── BodyTooDeep                           400
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
 ├── Conflict, IdempotencyKeyInUse         409
 ├── PreconditionFailed                    412  `If-Match` names another version
@@ -17,7 +18,7 @@ A code, once used, is never used for anything else. Nothing here may import rest
 settings, and through them us, while that module is half loaded.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from http import HTTPStatus
@@ -35,6 +36,11 @@ class Fault:
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def write_pointer(way: Iterable[object]) -> str:
+    """The JSON pointer (RFC 6901) of the value that names and indexes lead to."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in way)
 
 
 class ApiError(APIException):
@@ -150,6 +156,16 @@ class PreconditionFailed(ApiError):
     def __init__(self, present: int) -> None:
         detail = f"The row has version {present} now, which isn't what If-Match names."
         super().__init__(detail, "Read it again, apply your change to what is there, and send its new ETag.")
+
+
+class BodyTooDeep(ApiError):
+    """The body is nested past 32 levels, of lists and objects together."""
+
+    default_code = "body_too_deep"
+
+    def __init__(self, limit: int, pointer: str = "") -> None:
+        detail = f"The body is nested deeper than {limit} levels."
+        super().__init__(detail, faults=[Fault(pointer, "body_too_deep", detail)])
 
 
 class BodyTooLarge(ApiError):

@@ -10,18 +10,23 @@ from drf_orjson_renderer.parsers import ORJSONParser
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import JSONParser as DRFJSONParser
 
-from config.api.errors import BodyTooLarge
+from config.api.errors import BodyTooDeep, BodyTooLarge, Fault, InvalidBody, write_pointer
 from config.api.renderers import JSONRenderer
 
 WHOLE_NUMBERS = range(-(2**63), 2**63)
 GREATEST_DEPTH = 32
+# Entries of one list, or members of one object; what an address takes may be less.
+GREATEST_LENGTH = 10_000
+
+# Names and indexes on the way to a value.
+type Way = tuple[str | int, ...]
 
 
 class JSONParser(ORJSONParser, DRFJSONParser):
     """orjson's speed. Derives from DRF's parser too, since DRF applies the size limit to that class only.
 
-    400 for broken JSON, nesting deeper than 32 and numbers past 64 bits; 413 past MAX_BODY_BYTES; 415 for any
-    charset but UTF-8 (`bz2_codec` would be a decompression bomb).
+    400 for broken JSON, nesting past 32 levels, lists past 10,000 entries and numbers past 64 bits; 413 past
+    MAX_BODY_BYTES; 415 for any charset but UTF-8 (`bz2_codec` would be a decompression bomb).
     """
 
     # For the raw data form of the browsable API.
@@ -39,24 +44,36 @@ class JSONParser(ORJSONParser, DRFJSONParser):
         try:
             data = orjson.loads(body)
         except orjson.JSONDecodeError as error:
+            if "depth limit" in error.msg:  # its own, of 1,024 levels, comes before ours
+                raise BodyTooDeep(GREATEST_DEPTH) from error
             raise ParseError(f"The body is no JSON: {error}") from error
         check_value(data)
         return data
 
 
-def check_value(value: Any, depth: int = 0) -> None:
-    """Refuse what a database or another client would change: NUL, numbers past 64 bits, bottomless nesting."""
-    if depth > GREATEST_DEPTH:
-        raise ParseError(f"The body is nested deeper than {GREATEST_DEPTH}.")
-    if isinstance(value, dict):
-        for name, below in value.items():
-            check_value(name)
-            check_value(below, depth + 1)
-    elif isinstance(value, list):
-        for below in value:
-            check_value(below, depth + 1)
-    elif isinstance(value, str) and "\0" in value:
-        raise ParseError("The body holds a NUL character, which no text may.")
+def check_value(value: Any, way: Way = ()) -> None:
+    """Refuse what a database or another client would change, NUL and numbers past 64 bits, and what has no end."""
+    if isinstance(value, dict | list):
+        check_size(value, way)
+        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+            check_value(below, (*way, name))
+    elif isinstance(value, str):
+        check_text(value)
     # orjson reads a whole number past 64 bits as a float and loses digits.
     elif isinstance(value, float) and value.is_integer() and int(value) not in WHOLE_NUMBERS:
         raise ParseError("The body holds a number past 64 bits: send it as a string.")
+
+
+def check_size(value: dict[str, Any] | list[Any], way: Way) -> None:
+    if len(way) >= GREATEST_DEPTH:
+        raise BodyTooDeep(GREATEST_DEPTH, write_pointer(way))
+    if len(value) > GREATEST_LENGTH:
+        detail = f"This has {len(value)} entries; {GREATEST_LENGTH} is the most."
+        raise InvalidBody([Fault(write_pointer(way), "max_length", detail)])
+    for name in value if isinstance(value, dict) else ():
+        check_text(name)
+
+
+def check_text(text: str) -> None:
+    if "\0" in text:
+        raise ParseError("The body holds a NUL character, which no text may.")
