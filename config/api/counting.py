@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Expression, IntegerField, QuerySet
 
 from config.api.statements import Statement
 
@@ -16,14 +16,37 @@ type Count = tuple[int, str]  # the number and its relation: eq, gte or approx
 WAYS = ("none", "bounded", "exact", "estimated")
 
 
+class CountUpTo(Expression):
+    """How many `rows` there are, or most + 1 where there are more: a column of the page that shows some of them.
+
+    Whether a row stands past `most` is asked first: that takes three quarters of a count up to there (0.57 ms
+    against 0.76 at 10,000), and few rows are counted in no time.
+    """
+
+    def __init__(self, rows: QuerySet[Any], most: int) -> None:
+        super().__init__(output_field=IntegerField())
+        self.statement, self.most = Statement.compile(strip_rows(rows)), most
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        if self.statement is None:
+            return "0", ()
+        sql, parameters = self.statement.sql, self.statement.parameters
+        more = f"EXISTS ({sql} LIMIT 1 OFFSET {self.most})"
+        count = f"(SELECT count(*) FROM ({sql}) counted)"  # noqa: S608 (SQL that Django compiled)
+        return f"(CASE WHEN {more} THEN {self.most + 1} ELSE {count} END)", (*parameters, *parameters)
+
+
 def compile_count(rows: QuerySet[Any], most: int | None) -> Statement | None:
-    """A statement that counts `rows`, up to the one after `most`: 3 ms at 10,000 of 2 M rows."""
-    statement = Statement.compile(strip_rows(rows)[: most and most + 1])
-    return statement and statement.count()
+    """The number of `rows` for itself, up to the one after `most`."""
+    if most is None:
+        statement = Statement.compile(strip_rows(rows))
+        return statement and statement.count()
+    sql, parameters = CountUpTo(rows, most).as_sql(None, None)
+    return Statement(rows.db, f"SELECT {sql}", parameters, {})
 
 
-def read_count(statement: Statement | None, most: int | None) -> Count:
-    number = statement.fetch_number() if statement else 0
+def name_count(number: int, most: int | None) -> Count:
+    """What a number up to the one after `most` says."""
     return (most, "gte") if most and number > most else (number, "eq")
 
 

@@ -32,7 +32,7 @@ from django.db.models.fields.tuple_lookups import (
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 
-from config.api.counting import BOUND, WAYS, Count, compile_count, estimate_rows, read_count
+from config.api.counting import BOUND, WAYS, Count, CountUpTo, compile_count, estimate_rows, name_count
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
 from config.api.parameters import read_choice, read_number
 from config.api.plans import Reply
@@ -197,17 +197,30 @@ class ListPlan:
         statement = self.statements[name]
         return statement.fetch_page(self.page_size, values) if statement else Page()
 
-    def count(self) -> Count | None:
-        """At most one query; None for `none`."""
+    @property
+    def counted(self) -> QuerySet[Any]:
+        """`shown`, with the bounded count as the last column where it's asked for: one round trip for both."""
+        if self.count_way != "bounded":
+            return self.shown
+        return self.shown.annotate(total=CountUpTo(self.rows, BOUND))
+
+    def count(self, page: Page) -> Count | None:
+        """None for `none`."""
         if self.count_way in ("none", "estimated"):
             return estimate_rows(self.rows) if self.count_way == "estimated" else None
         most = BOUND if self.count_way == "bounded" else None
+        if most and page.texts:
+            return name_count(page.first[-1], most)
         if "count" not in self.statements:
             self.statements["count"] = compile_count(self.rows, most)
-        return read_count(self.statements["count"], most)
+        statement = self.statements["count"]
+        return name_count(statement.fetch_number() if statement else 0, most)
 
     def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
-        return write_cursor(Position(tuple(values), backward, inclusive), self.mark) if self.keyset else None
+        if self.keyset is None:
+            return None
+        # Behind the values that order the row may stand the count.
+        return write_cursor(Position(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
 
 
 class KeysetPlan(ListPlan):
@@ -221,7 +234,7 @@ class KeysetPlan(ListPlan):
             "previous": self.address.at(cursor=previous) if previous else None,
             "next_cursor": following,
         }
-        if count := self.count():
+        if count := self.count(page):
             members |= {"count": count[0], "count_relation": count[1]}
         return Answer(members)
 
@@ -233,7 +246,7 @@ class KeysetPlan(ListPlan):
     def fetch_at(self, position: Position | None) -> Page:
         """The page at the position, in the list's own order."""
         if position is None:
-            return self.fetch("first", lambda: self.shown[: self.page_size + 1])
+            return self.fetch("first", lambda: self.counted[: self.page_size + 1])
         way = (position.backward, position.inclusive)
         page = self.fetch(way, lambda: self.narrow(position)[: self.page_size + 1], position.values)
         if not position.backward:
@@ -242,7 +255,7 @@ class KeysetPlan(ListPlan):
 
     def narrow(self, position: Position) -> QuerySet[Any]:
         assert self.keyset is not None  # KeysetPagination refuses others
-        return position.narrow(self.shown, self.keyset)
+        return position.narrow(self.counted, self.keyset)
 
     def find_next(self, position: Position | None, page: Page) -> str | None:
         if not (page.has_more or (position and position.backward)):
@@ -266,7 +279,7 @@ class NumberPlan(ListPlan):
 
     def read(self, cursor: str | None) -> Answer:
         start = (self.number - 1) * self.page_size
-        page = self.fetch("page", lambda: self.shown[start : start + self.page_size + 1])
+        page = self.fetch("page", lambda: self.counted[start : start + self.page_size + 1])
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
         return Answer(
@@ -286,7 +299,7 @@ class NumberPlan(ListPlan):
     def count_from(self, start: int, page: Page) -> Count | None:
         """A last page tells by itself how many there are."""
         is_last = not page.has_more and (page.texts or start == 0)
-        return (start + len(page.texts), "eq") if is_last and self.count_way != "none" else self.count()
+        return (start + len(page.texts), "eq") if is_last and self.count_way != "none" else self.count(page)
 
     def find_next(self, after: str | None) -> str | None:
         # The page at the depth's end has a next one only by cursor.

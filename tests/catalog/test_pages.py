@@ -206,6 +206,25 @@ def test_a_bounded_count_stops_at_its_bound(client: APIClient, monkeypatch: pyte
     assert (page["count"], page["count_relation"]) == (10, "gte")
 
 
+@pytest.mark.parametrize("counted", [(0, 0, "eq"), (9, 9, "eq"), (10, 10, "eq"), (11, 10, "gte")])
+@pytest.mark.parametrize("query", ["page=1&page_size=4", "page_size=4&count=bounded", "search=tea&page_size=4"])
+def test_a_count_is_exact_up_to_its_bound(
+    query: str,
+    counted: tuple[int, int, str],
+    client: APIClient,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr("config.api.pagination.BOUND", 10)
+    rows, *expected = counted
+    for _ in range(rows):
+        make_product(title="Tea")
+    make_product(status="draft", title="Tea")
+    with django_assert_max_num_queries(1 if rows else 2):
+        page = client.get(f"{URL}?{query}").json()
+    assert [page["count"], page["count_relation"]] == expected
+
+
 def test_an_estimated_count_is_labelled(client: APIClient) -> None:
     make_rows(12)
     page = client.get(f"{URL}?page=1&page_size=5&count=estimated").json()
