@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.benchmarks.measure import Sample, Samples
+from tests.benchmarks.writing import MANY, ONE
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ PROMISES = (
     Promise("browsable page, most rows / fewest rows, time", "browsable", "browsable, fewest", TIME, 1.3, False),
     Promise("fields=id,title / full, requests per second", "fields=id,title", "all fields", RATE, 3),
     Promise("detail by id: ours / tuned DRF", "detail", "detail, tuned DRF", RATE, 3),
+    Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),
 )
 
 MEMORY = Promise("server memory after many requests / after 100", "many", "100", "bytes", 1.1, False)

@@ -41,6 +41,7 @@ from tests.benchmarks.report import (
     write_document,
 )
 from tests.benchmarks.seed import find_deep_row, make_database
+from tests.benchmarks.writing import WritePlan, Writer, make_token, measure_writes
 from tests.services import PostgresServer, RedisServer
 
 # What a small production server sets; the tests' own fsync=off changes no read.
@@ -53,6 +54,7 @@ class Options:
     rounds: int
     seconds: float
     requests: int
+    singles: int
     only: tuple[str, ...]
     json: Path | None
     chart: Path | None
@@ -101,6 +103,7 @@ def read_options(parsed: argparse.Namespace) -> Options:
         rounds=parsed.rounds or (3 if quick else 5),
         seconds=parsed.seconds or (1 if quick else 4),
         requests=2_000 if quick else 10_000,
+        singles=200 if quick else 1_000,
         only=tuple(name for name in parsed.only.split(",") if name),
         json=parsed.json,
         chart=parsed.chart,
@@ -154,6 +157,10 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         memory = measure_memory(
             Target("memory", stage.start("tenfold", options.rows[-1]), PAGE), 100, options.requests, say
         )
+        # Last, since these add rows.
+        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.rows[-1]]))
+        roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
+        samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
     if options.keep:
         input("".join(f"{name}: {server.url('/')}\n" for name, server in servers.items()) + "Enter ends it")
     return report(options, console, samples, memory)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from rest_framework.test import APIClient
 
 from catalog.models import Product
 from tests.benchmarks.agreement import Disagreement, check_rows, read_rows
@@ -18,6 +19,7 @@ from tests.benchmarks.measure import Sample
 from tests.benchmarks.probe import capture_statement, sign_cursor
 from tests.benchmarks.processes import read_cpu, read_memory
 from tests.benchmarks.seed import TABLES, fill_tables
+from tests.benchmarks.writing import make_products
 
 postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="the benchmark runs on PostgreSQL")
 
@@ -166,3 +168,11 @@ def test_a_signed_cursor_goes_on_behind_its_row() -> None:
     cursor = sign_cursor(PAGE, rows[99]["created_at"], rows[99]["id"])
     answer = Client(headers={"host": "127.0.0.1"}).get(f"{PAGE}&cursor={cursor}").json()
     assert [row["id"] for row in answer["results"]] == [row["id"] for row in rows[100:150]]
+
+
+@pytest.mark.django_db
+def test_what_is_written_is_taken_one_by_one_and_all_at_once(staff: APIClient) -> None:
+    [one] = make_products(1)
+    assert staff.post("/api/v1/products/", one).status_code == 201
+    body = {"mode": "upsert", "items": list(make_products(3))}
+    assert staff.post("/api/v1/products/bulk/", body).json()["created"] == 3
