@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +18,7 @@ from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
 from catalog.changes import number_changes
+from catalog.history import describe_changes
 from catalog.models import Attribute, Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet, find_words
 from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
@@ -514,8 +516,9 @@ class ChangeAdmin(ReadOnlyAdmin):
         ("actor", "request_id"),
         ("entity", "entity_id", "op"),
         ("version", "sku", "product_id"),
-        "before",
+        "differences",
     )
+    readonly_fields = ("differences",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Change]:
         number_changes()
@@ -538,6 +541,15 @@ class ChangeAdmin(ReadOnlyAdmin):
     @admin.display(description="row")
     def code(self, change: Change) -> str:
         return show_unbroken(change.sku or str(change.entity_id))
+
+    @admin.display(description="before and after")
+    def differences(self, change: Change) -> SafeString:
+        """The columns that differ, or the whole row that came or went."""
+        [shown] = describe_changes([change.pk])
+        before, after = shown["before"] or {}, shown["after"] or {}
+        rows = [(name, before.get(name, "-"), after.get(name, "-")) for name in before | after]
+        head = ("column", "before", "after")
+        return render_to_string("admin/differences.html", {"head": head, "rows": rows})
 
     @display(description="op", label={"Create": "success", "Update": "info", "Delete": "danger", "Truncate": "danger"})  # type: ignore[untyped-decorator]  # unfold has no types
     def operation(self, change: Change) -> str:

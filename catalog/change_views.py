@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from rest_framework.serializers import (
     CharField,
     ChoiceField,
     DateTimeField,
+    DictField,
     IntegerField,
     Serializer,
     URLField,
@@ -19,12 +21,13 @@ from rest_framework.utils.urls import replace_query_param
 
 from catalog.changes import number_changes
 from catalog.feed import Bounds, Wanted, read_page
+from catalog.history import describe_changes
 from catalog.models import Change, Product
 from config.api.errors import InvalidParameter, suggest
 from config.api.filtering import read_moment
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.parameters import check_parameters, read_names, read_number
-from config.api.permissions import ExportPermissions
+from config.api.permissions import ExportPermissions, ModelPermissions
 from config.api.privacy import PrivateMixin
 
 GREATEST_CURSOR = 10**12 - 1
@@ -123,3 +126,77 @@ def read_entities(query: Any) -> list[str]:
         if name not in Change.Entity.values:
             raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, Change.Entity.values))
     return names
+
+
+# -- history -----------------------------------------------------------------------------------------------------
+
+HISTORY_PARAMETERS = [
+    OpenApiParameter(
+        "cursor",
+        {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
+        description="`next_cursor` of the page before.",
+    ),
+    OpenApiParameter(
+        "page_size",
+        {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE, "default": PAGE_SIZE},
+        description="Changes a page.",
+    ),
+]
+
+
+class MayAudit(ModelPermissions):
+    """Signed in, with the permissions to view changes and products: a history shows drafts, and who did what."""
+
+    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
+        return [*super().get_required_permissions(method, model_cls), "catalog.view_product"]
+
+
+class HistoryRead(ChangeRead):
+    """`{…, "actor": "user:7", "before": {"price": "4.50"}, "after": {"price": "5.00"}}`"""
+
+    actor = CharField(help_text="`user:ID`, or `role:NAME` of the database for who wrote past Tenfold.")
+    request_id = CharField(help_text="Empty for what no request wrote.")
+    before = DictField(allow_null=True, help_text="Columns that differ, or the row that is gone; null of an import.")
+    after = DictField(allow_null=True, help_text="The same columns afterwards, or the new row.")
+
+    def get_fields(self) -> Any:
+        fields = super().get_fields()
+        del fields["sku"]
+        return fields
+
+
+class HistoryPage(Serializer[Any]):
+    """A page of a history, the newest first."""
+
+    results = HistoryRead(many=True)
+    next = URLField(allow_null=True, help_text="The page of what was before; null at the beginning.")
+    previous = URLField(allow_null=True, help_text="Always null: a history is read backwards.")
+    next_cursor = CharField(allow_null=True, help_text="`cursor` of that page.")
+
+
+class ProductHistory(PrivateMixin, GenericAPIView[Change]):
+    """Who changed what of a product and all that belongs to it, when, and in which request; the newest first.
+
+    A product that is gone has its history still, as long as the log is kept.
+    """
+
+    queryset = Change.objects.none()
+    permission_classes = (MayAudit,)
+    answer_headers = ("Link",)
+
+    @extend_schema(operation_id="products_history_list", parameters=HISTORY_PARAMETERS, responses=HistoryPage)
+    def get(self, request: Request, product: str) -> Response:
+        check_parameters(request.query_params, {parameter.name for parameter in HISTORY_PARAMETERS})
+        size = read_number(request.query_params, "page_size", PAGE_SIZE, 1, GREATEST_PAGE_SIZE)
+        cursor = read_number(request.query_params, "cursor", GREATEST_CURSOR, 0, GREATEST_CURSOR)
+        number_changes()
+        rows = Change.objects.filter(product_id=int(product), position__lt=cursor).order_by("-position")
+        found = list(rows.values_list("position", flat=True)[: size + 1])
+        if not found and "cursor" not in request.query_params and not Product.objects.filter(pk=product).exists():
+            raise Http404
+        return self.respond(describe_changes(found[:size]), str(found[size - 1]) if len(found) > size else None)
+
+    def respond(self, items: list[Any], cursor: str | None) -> Response:
+        url = replace_query_param(self.request.build_absolute_uri(), "cursor", cursor) if cursor else None
+        body = {"results": items, "next": url, "previous": None, "next_cursor": cursor}
+        return Response(body, headers={"Link": f'<{url}>; rel="next"'} if url else {})

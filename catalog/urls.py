@@ -18,6 +18,7 @@ urlpatterns = [
     path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
+    re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),
     *router.urls,
 ]

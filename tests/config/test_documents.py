@@ -219,6 +219,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("me_orders_list_200", "By cursor", "GET /api/v1/me/orders/?page_size=1", None),
     ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
     ("changes_list_200", "From the oldest change", "GET /api/v1/changes/?page_size=2", None),
+    ("products_history_list_200", "The latest change", f"GET {PRODUCTS}{{id}}/history/?page_size=1", None),
     ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
     ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
     ("problem_400", "A body with two faults", f"POST {PRODUCTS}", {"sku": "TEA-4", "price": "cheap"}),
@@ -254,7 +255,7 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
     headers |= {"HTTP_ACCEPT": "application/pdf"} if key == "problem_406" else {}
     headers |= {"HTTP_AUTHORIZATION": "Token unknown"} if key == "problem_401" else {}
     headers |= {"HTTP_IF_MATCH": 'W/"1.5f1c0b7d2a9e4c8f10"'} if key == "problem_412" else {}
-    is_public = method == "GET" and not path.startswith(PRIVATE)
+    is_public = method == "GET" and not (path.startswith(PRIVATE) or "/history/" in path)
     caller = client if key in ("problem_401", "problem_403") or is_public else staff
     headers |= {"HTTP_IDEMPOTENCY_KEY": "cup-2"} if key == "problem_422" else {}
     if key == "problem_429":

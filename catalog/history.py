@@ -1,0 +1,102 @@
+"""Changes in, what each was before and after out: the audit of the log, for staff.
+
+The log holds rows as they were before; what a row was afterwards is what it was before its next change, or what it
+is now. An import keeps no rows before, so what its change, and the end of the one ahead of it, looked like may not
+be known.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import DateTimeField, DecimalField, Field, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
+
+MODELS: dict[str, type[Model]] = {
+    Change.Entity.PRODUCT: Product,
+    Change.Entity.TEXT: ProductText,
+    Change.Entity.VARIANT: Variant,
+    Change.Entity.STOCK: Stock,
+    Change.Entity.IMAGE: Image,
+    Change.Entity.BRAND: Brand,
+    Change.Entity.CATEGORY: Category,
+}
+
+type Row = dict[str, Any]
+type Key = tuple[str, int]
+
+
+def describe_changes(positions: Sequence[int]) -> list[dict[str, Any]]:
+    """`{"position", "at", "actor", "request_id", "entity", "entity_id", "op", "version", "before", "after"}` each.
+
+    Of an update `before` and `after` hold the columns that differ. Two queries, and one for each table of which the
+    present rows are asked for.
+    """
+    changes = list(with_next(Change.objects.filter(pk__in=positions)).order_by("-position"))
+    following = Change.objects.in_bulk([change.next_position for change in changes if change.next_position])
+    present = read_present(change for change in changes if change.next_position is None)
+    return [describe(change, find_after(change, following, present)) for change in changes]
+
+
+def with_next(rows: QuerySet[Change]) -> QuerySet[Any]:
+    """Each with `next_position`: where its row changes next."""
+    later = Change.objects.filter(
+        entity=OuterRef("entity"), entity_id=OuterRef("entity_id"), position__gt=OuterRef("position")
+    ).order_by("position")
+    # Each by its own index; the stock of a deleted variant has lost its product with its last change.
+    of_product, others = later.filter(product_id=OuterRef("product_id")), later.filter(product_id=None)
+    first = [Subquery(found.values("position")[:1]) for found in (of_product, others)]
+    return rows.annotate(next_position=Coalesce(*first))
+
+
+def find_after(change: Any, following: dict[int, Change], present: dict[Key, Row]) -> Row | None:
+    if change.op == Change.Op.DELETE:
+        return None
+    if change.next_position is not None:
+        return following[change.next_position].before
+    return present.get((change.entity, change.entity_id))
+
+
+def read_present(changes: Iterable[Change]) -> dict[Key, Row]:
+    """The rows as they are now; one query a table."""
+    keys = defaultdict(set)
+    for change in changes:
+        keys[change.entity].add(change.entity_id)
+    return {
+        (entity, row[MODELS[entity]._meta.pk.attname]): row
+        for entity, wanted in keys.items()
+        for row in MODELS[entity]._default_manager.filter(pk__in=wanted).values()
+    }
+
+
+def describe(change: Change, after: Row | None) -> dict[str, Any]:
+    kept, left = show_row(change.entity, change.before), show_row(change.entity, after)
+    if kept is not None and left is not None:
+        differing = [name for name in kept if name not in left or kept[name] != left[name]]
+        kept, left = ({name: row.get(name) for name in differing} for row in (kept, left))
+    names = ("position", "at", "actor", "request_id", "entity", "entity_id", "op", "version")
+    return {name: getattr(change, name) for name in names} | {"before": kept, "after": left}
+
+
+def show_row(entity: str, row: Row | None) -> Row | None:
+    """A row of the log, or of the table, in the API's own forms: amounts as text, times in UTC."""
+    if row is None:
+        return None
+    columns = MODELS[entity]._meta.concrete_fields
+    return {field.attname: show_value(field, row[field.attname]) for field in columns if field.attname in row}
+
+
+def show_value(field: Field[Any, Any], value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(field, DecimalField):
+        # JSON's numbers come as floats, which twelve digits fit.
+        return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-field.decimal_places)))
+    if isinstance(field, DateTimeField):
+        moment = field.to_python(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    return field.to_python(value)
