@@ -75,7 +75,7 @@ def shop(admin_user: User) -> dict[str, Any]:
     User.objects.update(password=SECRET)
     values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "number": order.number}
     ids = {"auth": MARK, "users": admin_user.pk, "me": admin_user.addresses.create(name="Root").pk}
-    return values | {"id": product.pk, "ids": ids}
+    return values | {"id": product.pk, "user": admin_user.pk, "ids": ids}
 
 
 def fill_path(path: str, shop: dict[str, Any]) -> str:
