@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.db import connection
+
 from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,14 @@ def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProces
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
+
+
+def find_database_url() -> str:
+    """The test's own database, for a process beside it; it sees what is committed."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 class Launched:
@@ -72,16 +82,21 @@ class Launched:
         """Its exit code, once all its output is read."""
         self.process.send_signal(how)
         code = self.process.wait(timeout=PATIENCE)
+        self.close()
+        return code
+
+    def close(self) -> None:
         # The pipe ends when the last process that writes to it is gone: an orphan would hold it open.
         self.reader.join(timeout=PATIENCE)
         assert not self.reader.is_alive(), "a process outlived its launcher"
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return code
 
     def end(self) -> None:
         if self.process.poll() is None:
             self.stop(signal.SIGKILL)
+        else:
+            self.close()
 
 
 @contextmanager

@@ -34,8 +34,9 @@ type Window = tuple[int, float, int, float]
 # A request's, as WSGI has it and Django's META.
 type Environ = dict[str, Any]
 
-# How long Redis isn't asked again after a failure: a hung one costs each asker its timeout.
-PAUSE_SECONDS = 1.0
+# How long Redis isn't asked after so many failures in a row: a hung one costs each asker its timeout. One alone may
+# be a busy machine's, and a flood must not open the gate by making one.
+FAILURES, PAUSE_SECONDS = 3, 1.0
 
 
 class Rate(NamedTuple):
@@ -156,7 +157,7 @@ def open_storage() -> InProcess | InRedis:
 
 
 class _Pause:
-    until = 0.0
+    failures, until = 0, 0.0
 
 
 def take(rate: Rate, kind: str, who: object) -> Standing | None:
@@ -166,9 +167,12 @@ def take(rate: Rate, kind: str, who: object) -> Standing | None:
     try:
         taken, window = open_storage().take(f"{kind}:{who}:{rate.limit}/{rate.period}", rate.limit, rate.seconds)
     except RedisError as error:
-        _Pause.until = time.monotonic() + PAUSE_SECONDS
         logger.warning("Redis can't count requests, so they aren't limited: %s", error)
+        _Pause.failures += 1
+        if _Pause.failures >= FAILURES:
+            _Pause.until = time.monotonic() + PAUSE_SECONDS
         return None
+    _Pause.failures = 0
     return Standing.find(taken, rate, window)
 
 
