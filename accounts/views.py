@@ -15,6 +15,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.errors import WrongCredentials
@@ -82,10 +83,9 @@ def show_secret(token: AuthToken, secret: str) -> dict[str, Any]:
     return {"token": secret} | TokenRead(token).data
 
 
-class Logout(PrivateMixin, GenericAPIView[Any]):
+class Logout(PrivateMixin, APIView):
     """Sign out: the token of this request is revoked, or the session ended."""
 
-    queryset = AuthToken.objects.none()
     permission_classes = (IsAuthenticated,)
 
     @extend_schema(request=None, responses={204: None})

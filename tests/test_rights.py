@@ -1,0 +1,204 @@
+"""Who may what: every operation of the OpenAPI document, for every kind of caller. A new one without a row fails.
+
+`owner` and `other` have no role; the order, the address and the token that the paths name are the owner's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import Address, User
+from accounts.orders import place_order
+from accounts.tokens import issue_token
+from config.api import documents
+from tests.factories import make_brand, make_category, make_product, make_user
+
+pytestmark = pytest.mark.django_db
+
+CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root", "revoked")
+
+# Statuses, in the order of CALLERS.
+ROWS: dict[str, str] = {
+    "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
+    "GET ": "200 200 200 200 200 200 200 401",
+    "GET auth/tokens/": "401 200 200 200 200 200 200 401",
+    "GET auth/tokens/{id}/": "401 200 404 404 404 404 404 401",
+    "GET brands/": "200 200 200 200 200 200 200 401",
+    "GET brands/{slug}/": "200 200 200 200 200 200 200 401",
+    "GET categories/": "200 200 200 200 200 200 200 401",
+    "GET categories/{slug}/": "200 200 200 200 200 200 200 401",
+    "GET categories/{slug}/tree/": "200 200 200 200 200 200 200 401",
+    "GET changes/": "401 403 403 403 200 403 200 401",
+    "GET exports/products.csv": "401 403 403 403 200 403 200 401",
+    "GET exports/products.ndjson": "401 403 403 403 200 403 200 401",
+    "GET me/": "401 200 200 200 200 200 200 401",
+    "GET me/addresses/": "401 200 200 200 200 200 200 401",
+    "GET me/addresses/{id}/": "401 200 404 404 404 404 404 401",
+    "GET me/orders/": "401 200 200 200 200 200 200 401",
+    "GET orders/": "401 200 200 200 200 200 200 401",
+    "GET orders/{number}/": "401 200 404 404 404 200 200 401",
+    "GET products/": "200 200 200 200 200 200 200 401",
+    "GET products/{id}/": "200 200 200 200 200 200 200 401",
+    "GET products/{product}/history/": "401 403 403 403 403 403 200 401",
+    "GET products/{product}/images/": "200 200 200 200 200 200 200 401",
+    "GET products/{product}/variants/": "200 200 200 200 200 200 200 401",
+    "GET schema/": "200 200 200 200 200 200 200 200",
+    "GET users/": "401 403 403 403 403 200 200 401",
+    "GET users/{id}/": "401 403 403 403 403 200 200 401",
+    "GET users/{user}/orders/": "401 403 403 403 403 200 200 401",
+    "GET variants/{sku}/": "200 200 200 200 200 200 200 401",
+    "PATCH me/": "401 200 200 200 200 200 200 401",
+    "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
+    "PATCH orders/{number}/": "401 403 403 403 403 403 200 401",
+    "PATCH prices/bulk/": "401 403 403 200 403 403 200 401",
+    "PATCH products/{id}/": "401 403 403 200 403 403 200 401",
+    "PATCH stock/bulk/": "401 403 403 200 403 403 200 401",
+    "POST auth/login/": "200 200 200 200 200 200 200 200",
+    "POST auth/logout/": "401 204 204 204 204 204 204 401",
+    "POST auth/tokens/": "401 201 201 201 201 201 201 401",
+    "POST me/addresses/": "401 201 201 201 201 201 201 401",
+    "POST orders/": "401 201 201 201 201 201 201 401",
+    "POST products/": "401 403 403 201 403 403 201 401",
+    "POST products/bulk/": "401 403 403 200 403 403 200 401",
+    "PUT me/addresses/{id}/": "401 200 404 404 404 404 404 401",
+    "PUT products/{id}/": "401 403 403 200 403 403 200 401",
+}
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+HOME = {"name": "Mia", "line1": "1 High St", "city": "Bath", "country": "GB"}
+LINES = {"lines": [{"sku": "TEA", "quantity": 1}]}
+PRODUCT = {"sku": "TEA", "title": "Tea", "price": "2.00"}
+
+BODIES: dict[str, Any] = {
+    "POST auth/login/": {"email": "owner@example.com", "password": "secret"},
+    "POST auth/tokens/": {"name": "one more"},
+    "POST me/addresses/": HOME,
+    "PUT me/addresses/{id}/": HOME,
+    "PATCH me/addresses/{id}/": {"city": "Wells"},
+    "PATCH me/": {"first_name": "Mia"},
+    "POST orders/": LINES,
+    "PATCH orders/{number}/": {"status": "paid"},
+    "POST products/": PRODUCT | {"sku": "NEW"},
+    "PUT products/{id}/": PRODUCT,
+    "PATCH products/{id}/": {"title": "Sencha"},
+    "POST products/bulk/": {"mode": "update", "items": [{"sku": "TEA", "title": "Sencha"}]},
+    "PATCH stock/bulk/": [{"sku": "TEA", "on_hand": 5}],
+    "PATCH prices/bulk/": [{"sku": "TEA", "price": "3.00"}],
+}
+
+
+def list_operations() -> Iterator[str]:
+    """`GET products/{id}/` and so on."""
+    for path, methods in documents.build_document()["paths"].items():
+        yield from (f"{method.upper()} {path.removeprefix('/api/v1/')}" for method in methods)
+
+
+OPERATIONS = sorted(list_operations())
+PATHS = sorted({operation.partition(" ")[2] for operation in OPERATIONS})
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Callers by name, and what the variables of a path stand for."""
+
+    callers: dict[str, APIClient]
+    keys: dict[str, dict[str, Any]]
+
+    def ask(self, caller: str, operation: str) -> int:
+        """The status; whatever was written is undone."""
+        method, _, path = operation.partition(" ")
+        place = self.keys.get(path.partition("{")[0], {})
+        with transaction.atomic():
+            body = BODIES.get(operation)
+            answer = getattr(self.callers[caller], method.lower())(f"/api/v1/{path.format(**place)}", body)
+            if answer.streaming:
+                b"".join(answer)
+            transaction.set_rollback(True)
+        return int(answer.status_code)
+
+
+def bear(user: User, revoked: bool = False) -> APIClient:
+    """A client with a token of this user."""
+    token, secret = issue_token(user, "test", timezone.now() + timedelta(days=1))
+    if revoked:
+        token.delete()
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
+    return client
+
+
+@pytest.fixture
+def shop() -> Shop:
+    tea = make_product(
+        sku="TEA", title="Tea", stock=9, brand=make_brand("Acme"), category=make_category("Food"),
+    )  # fmt: skip
+    owner = make_user(email="owner@example.com")
+    order = place_order(owner, LINES["lines"])
+    address = Address.objects.create(user=owner, **HOME)
+    token, _ = issue_token(owner, "owner's", timezone.now() + timedelta(days=1))
+    people = {
+        "owner": owner,
+        "other": make_user(),
+        "editor": make_user("Catalogue editor"),
+        "partner": make_user("Export partner"),
+        "support": make_user("Support"),
+        "root": User.objects.create_superuser("root@example.com", "secret"),
+    }
+    callers = {name: bear(user) for name, user in people.items()}
+    keys: dict[str, dict[str, Any]] = {
+        "products/": {"id": tea.pk, "product": tea.pk},
+        "variants/": {"sku": tea.sku},
+        "brands/": {"slug": "acme"},
+        "categories/": {"slug": "food"},
+        "auth/tokens/": {"id": token.mark},
+        "me/addresses/": {"id": address.pk},
+        "users/": {"id": owner.pk, "user": owner.pk},
+        "orders/": {"number": order.number},
+    }
+    return Shop(callers | {"anonymous": APIClient(), "revoked": bear(people["root"], revoked=True)}, keys)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_caller_gets_what_the_table_says(operation: str, shop: Shop) -> None:
+    assert operation in ROWS, f"{operation} has no row: say who may do it."
+    found = {caller: shop.ask(caller, operation) for caller in CALLERS}
+    assert found == dict(zip(CALLERS, map(int, ROWS[operation].split()), strict=True))
+
+
+def test_the_table_has_no_row_of_what_is_gone() -> None:
+    assert set(ROWS) <= set(OPERATIONS)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> None:
+    missing = [f"{method} {path}" for method in METHODS if f"{method} {path}" not in OPERATIONS]
+    found = {(caller, operation): shop.ask(caller, operation) for caller in CALLERS for operation in missing}
+    assert set(found.values()) <= {401, 403, 405}, found
+    # Who may do everything learns that there is no such method.
+    assert {status for (caller, _), status in found.items() if caller == "root"} <= {405}, found
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_and_options_tell_no_more_than_get(path: str, shop: Shop) -> None:
+    for caller in CALLERS:
+        if f"GET {path}" in OPERATIONS:
+            assert shop.ask(caller, f"HEAD {path}") == shop.ask(caller, f"GET {path}"), caller
+        assert shop.ask(caller, f"OPTIONS {path}") in (200, 401, 403, 404, 405), caller
+    is_open = any(ROWS[operation].startswith("20") for operation in OPERATIONS if operation.endswith(f" {path}"))
+    # The view of products/bulk/ is that of products, which strangers read.
+    assert (shop.ask("anonymous", f"OPTIONS {path}") == 401) != (is_open or path == "products/bulk/")
+
+
+def test_a_user_who_is_no_longer_active_is_nobody(shop: Shop) -> None:
+    User.objects.update(is_active=False)
+    for caller in CALLERS[1:]:
+        assert shop.ask(caller, "GET me/") == shop.ask(caller, "GET products/") == 401
