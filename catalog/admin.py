@@ -20,7 +20,8 @@ from unfold.decorators import display
 from catalog.changes import number_changes
 from catalog.history import describe_changes
 from catalog.models import Attribute, Brand, Category, Change, Image, Product, ProductText, Stock, Variant
-from catalog.querysets import ProductQuerySet, find_words
+from catalog.querysets import ProductQuerySet
+from catalog.search import find_words
 from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
 from config.api.caching import move_generations
 

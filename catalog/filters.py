@@ -9,7 +9,8 @@ from django.db.models.fields.json import KeyTransform
 from django_filters import BaseInFilter, CharFilter, ChoiceFilter, NumberFilter
 
 from catalog.models import Attribute, Product
-from catalog.querysets import ProductQuerySet, find_words
+from catalog.querysets import ProductQuerySet
+from catalog.search import find_words
 from config.api.errors import InvalidParameter, UnknownParameter
 from config.api.filtering import FlagFilter, MomentFilter, SparseFilterSet
 
@@ -46,7 +47,10 @@ class ProductFilters(SparseFilterSet):
     updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
     id = NumberInFilter(method="keep_ids", decimal_places=0, label="Ids, parted by commas, 200 at most")
     sku = TextInFilter(method="keep_skus", label="SKUs of products, parted by commas, 200 at most")
-    search = CharFilter(method="keep_hits", label="Words of SKU, title, brand or description, by their beginnings")
+    search = CharFilter(
+        method="keep_hits",
+        label="Words of SKU, title, brand or description, by their beginnings; parts of words where none begins so",
+    )
 
     def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
         rows: ProductQuerySet = super().filter_queryset(queryset)

@@ -184,7 +184,10 @@ class Product(Versioned):
 
 
 class ProductText(models.Model):
-    """The wide half of a product, 1:1. Its search document is a column (PostgreSQL) or an FTS5 table (SQLite)."""
+    """The wide half of a product, 1:1.
+
+    What a search reads is two more columns on PostgreSQL, `search` and `names`, and two FTS5 tables on SQLite.
+    """
 
     product = models.OneToOneField(Product, models.DB_CASCADE, primary_key=True, related_name="text")
     description = models.TextField(blank=True, default="")

@@ -7,8 +7,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from django.db import connections
-from django.db.models import FloatField, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 from django.db.models.expressions import RawSQL
+
+from catalog.search import search_hits, search_rank
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, PermissionsMixin
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 MAIN = "main"
 
 type Caller = PermissionsMixin | AnonymousUser
-
-# Past this many hits a rank says little, and sorting them all is what makes searches slow.
-SEARCH_HITS = 1_000
 
 # Written into the SQL as it stands in the partial indexes: a parameter's value isn't known while the query is
 # planned, so no partial index would serve it (SQLite always, PostgreSQL in a generic plan).
@@ -51,11 +50,11 @@ class ProductQuerySet(QuerySet["Product"]):
         return self.filter(category_id__in=list(categories.subtree(slug).values_list("pk", flat=True)))
 
     def matching(self, words: str) -> Self:
-        """Products whose SKU, title, brand or description has a word that begins with each of `words`."""
-        return self.filter(pk__in=search_hits(self, words))
+        """Products with words that begin like `words`, or where there are none, with names that contain them."""
+        return self.filter(pk__in=search_hits(connections[self.db].vendor, words))
 
     def by_rank(self, words: str) -> Self:
-        return self.alias(rank=search_rank(self, words)).order_by("rank", "pk")
+        return self.alias(rank=search_rank(connections[self.db].vendor, words)).order_by("rank", "pk")
 
 
 class VariantQuerySet(QuerySet["Variant"]):
@@ -108,39 +107,3 @@ class CategoryQuerySet(QuerySet["Category"]):
     def subtree(self, slug: str) -> Self:
         """The category and everything below it; nothing for an unknown slug. Categories are thousands, not millions."""
         return self.filter(path__startswith=Subquery(self.filter(slug=slug).values("path")[:1]))
-
-
-def find_words(text: str) -> list[str]:
-    """The words to search for; signs part them, as they do in the search document."""
-    return "".join(letter if letter.isalnum() else " " for letter in text).split()
-
-
-def write_match(vendor: str, words: str) -> str:
-    """Every word by its beginning, in the database's own language: `"tea"* "bag"*`, `tea:* & bag:*`."""
-    terms = find_words(words)
-    return " ".join(f'"{term}"*' for term in terms) if vendor == "sqlite" else " & ".join(f"{t}:*" for t in terms)
-
-
-def search_hits(products: ProductQuerySet, words: str) -> RawSQL:
-    """The ids of the first SEARCH_HITS products that match, as a subselect."""
-    vendor = connections[products.db].vendor
-    hits = "SELECT rowid FROM catalog_search WHERE catalog_search MATCH %s LIMIT %s"
-    if vendor == "postgresql":
-        hits = "SELECT product_id FROM catalog_producttext WHERE search @@ to_tsquery('simple', %s) LIMIT %s"
-    return RawSQL(hits, (write_match(vendor, words), SEARCH_HITS))  # noqa: S611 (no text of a caller is in the SQL)
-
-
-def search_rank(products: ProductQuerySet, words: str) -> RawSQL:
-    """How badly a product matches, the best first; asked only of rows that do match."""
-    vendor = connections[products.db].vendor
-    # bm25's weights stand for title (with SKU), brand and description.
-    rank = (
-        "SELECT bm25(catalog_search, 8, 4, 1) FROM catalog_search"
-        " WHERE catalog_search MATCH %s AND rowid = catalog_product.id"
-    )
-    if vendor == "postgresql":
-        rank = (
-            "SELECT -ts_rank(search, to_tsquery('simple', %s)) FROM catalog_producttext"
-            " WHERE product_id = catalog_product.id"
-        )
-    return RawSQL(f"({rank})", (write_match(vendor, words),), FloatField())  # noqa: S611 (the same)

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 
 from catalog.filters import ProductFilters
 from catalog.models import Product
-from catalog.querysets import SEARCH_HITS, ProductQuerySet
+from catalog.querysets import ProductQuerySet
+from catalog.search import SEARCH_HITS
 from catalog.serializers import ProductRead
 from config.api import selections
 from config.api.counting import count_at_most

@@ -38,11 +38,12 @@ SELECT n, sku, 'product-' || n, title, brand_id, category_id, status, 'USD', pri
        1, created_at, created_at + interval '1 hour' * (n % 1000)
 FROM bench_row;
 
-INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, search)
+INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, search, names)
 SELECT n, text, title, text,
        setweight(catalog_words(sku || ' ' || title), 'A')
            || setweight(catalog_words(coalesce('Brand & Söhne ' || brand_id, '')), 'B')
-           || setweight(catalog_words(text), 'C')
+           || setweight(catalog_words(text), 'C'),
+       lower(concat_ws(' ', sku, title, 'Brand & Söhne ' || brand_id))
 FROM bench_row, LATERAL (SELECT title || ', made to be used every day and to be mended rather than replaced.' AS text) written;
 
 INSERT INTO catalog_variant (id, product_id, sku, barcode, options, price, weight, position, version, created_at, updated_at)

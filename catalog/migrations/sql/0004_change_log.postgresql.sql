@@ -75,8 +75,8 @@ END $body$,
             replace(logged.joined, '@', 'n'),
             replace(logged.version, '@', 'o'), replace(logged.sku, '@', 'o'), replace(logged.product, '@', 'o'),
             replace(logged.joined, '@', 'o'),
-            -- The search document follows from the texts.
-            CASE logged.entity WHEN 'text' THEN $$to_jsonb(o) - 'search'$$ ELSE 'to_jsonb(o)' END,
+            -- What a search reads follows from the texts.
+            CASE logged.entity WHEN 'text' THEN $$to_jsonb(o) - '{search,names}'::text[]$$ ELSE 'to_jsonb(o)' END,
             replace('@.' || logged.compared, '@', 'n'), replace('@.' || logged.compared, '@', 'o'));
         EXECUTE format('CREATE FUNCTION catalog_log_%s() RETURNS trigger LANGUAGE plpgsql AS %L', logged.name, body);
         EXECUTE format($triggers$
