@@ -3,6 +3,7 @@
 One worker process each, four threads (or one event loop), keep-alive, log level WARNING, no access log.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psycopg
+
+from tests.benchmarks.load import Load, run_pgbench, run_wrk, write_script
 from tests.services import free_port, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,6 +34,10 @@ DETAIL = (
 )
 
 
+# Stands for a server where a contestant has none.
+PGBENCH = "pgbench"
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A page of a server: `server` names one of SERVERS."""
@@ -43,6 +51,7 @@ class Contestant:
 CONTESTANTS = (
     Contestant("tenfold", "tenfold", PAGE, "ours, CACHE=off"),
     Contestant("bare WSGI + psycopg", "bare", "/", "the limit: our own SQL, no framework"),
+    Contestant("pgbench", PGBENCH, "", "PostgreSQL's own client: our own SQL, prepared, no bodies made"),
     Contestant("DRF, tuned", "shop", "/tuned/", "select_related, prefetch_related, orjson, cursor pages"),
     Contestant("DRF, plain", "shop", "/plain/", "ModelSerializer, PageNumberPagination"),
     Contestant("django-ninja, cursor", "shop", "/ninja/cursor", "CursorPagination, orjson"),
@@ -97,6 +106,9 @@ class Server:
         self.process = subprocess.Popen(SERVERS[name](self.port), cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port, 60)
 
+    def load(self, path: str, seconds: float, connections: int, accept: str) -> Load:
+        return run_wrk(self.url(path), seconds, connections, accept)
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
@@ -119,3 +131,22 @@ class Server:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+
+
+class Pgbench:
+    """No server at all: pgbench runs the page's statement."""
+
+    process = None
+
+    def __init__(self, database: str, statement: Path) -> None:
+        self.name, self.database, self.statement = PGBENCH, database, statement
+
+    def load(self, path: str, seconds: float, connections: int, accept: str) -> Load:
+        return run_pgbench(self.database, self.write(), seconds, connections)
+
+    def write(self) -> Path:
+        """The script, beside the statement that was taken from our server."""
+        found, script = json.loads(self.statement.read_text()), self.statement.with_suffix(".sql")
+        with psycopg.connect(self.database) as connection:
+            script.write_text(write_script(psycopg.ClientCursor(connection).mogrify(found["sql"], found["parameters"])))
+        return script

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from tests.services import missing_binaries
 
-PACKAGES = {"initdb": "postgresql", "postgres": "postgresql", "redis-server": "redis-server", "wrk": "wrk"}
+PACKAGES = {
+    "initdb": "postgresql",
+    "pgbench": "postgresql",
+    "postgres": "postgresql",
+    "redis-server": "redis-server",
+    "wrk": "wrk",
+}
 
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
@@ -34,7 +40,7 @@ class Load:
 
 def list_missing(peers: Path) -> list[str]:
     """A sentence for each thing that the benchmark needs and can't find."""
-    missing = missing_binaries() + ([] if shutil.which("wrk") else ["wrk"])
+    missing = missing_binaries() + [name for name in ("wrk", "pgbench") if not shutil.which(name)]
     packages = sorted({PACKAGES[name] for name in missing})
     sentences = [f"{', '.join(missing)} not found: apt-get install {' '.join(packages)} (Debian)"] if missing else []
     return sentences + ([] if peers.exists() else ["the peers aren't installed: make bench does it"])
@@ -46,6 +52,22 @@ def run_wrk(url: str, seconds: float, connections: int, accept: str = "applicati
         [*command, "-H", f"Accept: {accept}", url], check=True, capture_output=True, text=True, timeout=seconds + 60
     ).stdout
     return read_output(output)
+
+
+def run_pgbench(database: str, script: Path, seconds: float, connections: int) -> Load:
+    """The statement of a page and nothing else, prepared, over and over."""
+    whole = max(1, round(seconds))
+    command = ["pgbench", "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{whole}", "-f", str(script), database]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
+    done, latency = re.search(r"actually processed: (\d+)", output), re.search(r"latency average = ([\d.]+) ms", output)
+    if not done or not latency:
+        raise TooSlow("no statement was answered in time")
+    return Load(int(done[1]), whole, float(latency[1]))
+
+
+def write_script(sql: str) -> str:
+    """SQL as pgbench takes it: `:MI` within a literal would be a variable of its own."""
+    return re.sub(r"(?<!:):(?=\w)", ":' || '", sql) + ";\n"
 
 
 def read_output(text: str) -> Load:

@@ -23,8 +23,10 @@ from tests.benchmarks.contestants import (
     DETAIL,
     PAGE,
     PEERS,
+    PGBENCH,
     ROOT,
     Contestant,
+    Pgbench,
     Server,
     build_environment,
 )
@@ -63,7 +65,7 @@ class Options:
 
     @property
     def contestants(self) -> list[Contestant]:
-        return [one for one in CONTESTANTS if not self.only or one.server in {"tenfold", *self.only}]
+        return [one for one in CONTESTANTS if not self.only or one.server in {"tenfold", PGBENCH, *self.only}]
 
 
 @dataclass
@@ -154,9 +156,7 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         say("checking that all give the same rows")
         check_agreement(options, servers)
         samples = run_groups(options, stage, servers, cursor, say)
-        memory = measure_memory(
-            Target("memory", stage.start("tenfold", options.rows[-1]), PAGE), 100, options.requests, say
-        )
+        memory = measure_memory(stage.start("tenfold", options.rows[-1]), PAGE, (100, options.requests), say)
         # Last, since these add rows.
         writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.rows[-1]]))
         roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
@@ -176,14 +176,20 @@ def probe(stage: Stage, rows: int) -> str:
     return found["cursor"]
 
 
+def find_servers(options: Options) -> set[str]:
+    return {one.server for one in options.contestants} - {PGBENCH}
+
+
 def start_servers(options: Options, stage: Stage) -> dict[str, Server]:
-    servers = {name: stage.start(name, options.rows[-1]) for name in {one.server for one in options.contestants}}
+    servers = {name: stage.start(name, options.rows[-1]) for name in find_servers(options)}
     return servers | {"fewest": stage.start("tenfold", options.rows[0])}
 
 
 def check_agreement(options: Options, servers: dict[str, Server]) -> None:
     expected = read_rows(servers["tenfold"].fetch(PAGE))
     for one in options.contestants:
+        if one.server == PGBENCH:
+            continue  # it runs what our server was seen to send, and throws the rows away
         check_rows(one.name, read_rows(servers[one.server].fetch(one.path)), expected)
     servers["fewest"].fetch(PAGE)
     if "shop" in servers:
@@ -197,7 +203,8 @@ def run_groups(options: Options, stage: Stage, servers: dict[str, Server], curso
     # Many short rounds: a ratio near 1 is read off, so both sides should have met the same noise.
     short = Plan(2 * options.rounds, max(1, options.seconds / 4), 1)
     ours, fewest = servers["tenfold"], servers["fewest"]
-    pages = [Target(one.name, servers[one.server], one.path) for one in options.contestants]
+    pgbench = Pgbench(stage.databases[options.rows[-1]], stage.folder / "statement.json")
+    pages = [Target(one.name, servers.get(one.server, pgbench), one.path) for one in options.contestants]
     times = [
         Target("first page", ours, PAGE),
         Target("deep page", ours, f"{PAGE}&cursor={cursor}"),

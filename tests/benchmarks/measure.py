@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 
-from tests.benchmarks.contestants import THREADS, Server
-from tests.benchmarks.load import Load, TooSlow, run_wrk
+from tests.benchmarks.contestants import THREADS, Pgbench, Server
+from tests.benchmarks.load import Load, TooSlow
 from tests.benchmarks.processes import read_cpu, read_memory, wait_until_idle
 
 # Twice as many as a server has threads, so that none ever waits for work.
@@ -19,7 +19,7 @@ ENOUGH, MOST_SECONDS = 40, 12.0
 @dataclass(frozen=True)
 class Target:
     name: str
-    server: Server
+    server: Server | Pgbench
     path: str
     accept: str = "application/json"
 
@@ -71,11 +71,12 @@ def find_seconds(target: Target, plan: Plan, postgres: int) -> float:
 
 
 def run_round(target: Target, seconds: float, connections: int, postgres: int) -> Sample:
-    roots = (target.server.process.pid, postgres)
-    before = [read_cpu(root) for root in roots]
-    load = run_wrk(target.server.url(target.path), seconds, connections, target.accept)
-    server, database = (read_cpu(root) - was for root, was in zip(roots, before, strict=True))
-    wait_until_idle(*roots)
+    roots = [process.pid for process in (target.server.process,) if process]
+    before, before_postgres = [read_cpu(root) for root in roots], read_cpu(postgres)
+    load = target.server.load(target.path, seconds, connections, target.accept)
+    server = sum(read_cpu(root) - was for root, was in zip(roots, before, strict=True))
+    database = read_cpu(postgres) - before_postgres
+    wait_until_idle(*roots, postgres)
     return make_sample(load, server, database)
 
 
@@ -85,24 +86,25 @@ def make_sample(load: Load, server: float, database: float) -> Sample:
     )
 
 
-def measure_memory(target: Target, first: int, last: int, say: Callable[[str], None]) -> tuple[int, int]:
-    """Bytes of a new server after `first` requests and after at least `last`."""
+def measure_memory(server: Server, path: str, numbers: tuple[int, int], say: Callable[[str], None]) -> tuple[int, int]:
+    """Bytes of a new server after the first number of requests and after at least the second."""
+    first, last = numbers
     say(f"memory after {first} requests")
-    send_requests(target, first)
-    before, sent = read_memory(target.server.process.pid), first
+    send_requests(server, path, first)
+    before, sent = read_memory(server.process.pid), first
     while sent < last:
         say(f"memory after {last} requests: {sent} so far")
-        sent += run_wrk(target.server.url(target.path), 3, CONNECTIONS, target.accept).requests
-    return before, read_memory(target.server.process.pid)
+        sent += server.load(path, 3, CONNECTIONS, "application/json").requests
+    return before, read_memory(server.process.pid)
 
 
-def send_requests(target: Target, number: int) -> None:
+def send_requests(server: Server, path: str, number: int) -> None:
     """Over several connections at once, so that every thread of the server has had its share."""
-    connections = [HTTPConnection("127.0.0.1", target.server.port, timeout=30) for _ in range(CONNECTIONS)]
+    connections = [HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(CONNECTIONS)]
     for start in range(0, number, CONNECTIONS):
         batch = connections[: number - start]
         for connection in batch:
-            connection.request("GET", target.path)
+            connection.request("GET", path)
         for connection in batch:
             connection.getresponse().read()
     for connection in connections:
