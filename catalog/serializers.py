@@ -261,8 +261,9 @@ class ProductItem(ProductWrite):
 class ProductBulkWrite(StrictSerializer[Product]):
     """`create` refuses what is there, `update` what isn't; `upsert` does whichever fits."""
 
-    mode = ChoiceField([mode.value for mode in Mode])
-    on_error = ChoiceField(("reject_all", "skip"), default="reject_all")
+    # What the browsable API's form begins with.
+    mode = ChoiceField([mode.value for mode in Mode], initial=Mode.UPSERT.value)
+    on_error = ChoiceField(("reject_all", "skip"), default="reject_all", initial="reject_all")
     dry_run = BooleanField(default=False)
     items = ProductItem(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
 
@@ -271,8 +272,8 @@ class StockWrite(StrictSerializer[Stock]):
     """How many pieces of a variant lie at a location now; not fewer than are reserved."""
 
     sku = CharField(max_length=100)
-    location = CharField(default="main", max_length=32)
-    on_hand = IntegerField(min_value=0, max_value=GREATEST_COUNT)
+    location = CharField(default="main", initial="main", max_length=32)
+    on_hand = IntegerField(initial=0, min_value=0, max_value=GREATEST_COUNT)
 
     class Meta:
         list_serializer_class = RowList
@@ -282,7 +283,7 @@ class PriceWrite(StrictSerializer[Variant]):
     """A variant's price in its product's currency."""
 
     sku = CharField(max_length=100)
-    price = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0))
+    price = DecimalField(initial=Decimal("0.00"), max_digits=12, decimal_places=2, min_value=Decimal(0))
 
     class Meta:
         list_serializer_class = RowList

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from config.api.authorship import name_actor
 from config.api.bodies import Row, refuse_rows
@@ -80,11 +81,14 @@ class BulkListView(BulkView):
 
     known_parameters = ("on_error", "dry_run")
 
+    def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
+        return super().get_serializer(*args, many=True, max_length=GREATEST_NUMBER, **kwargs)
+
     def read_rows(self, request: Request) -> tuple[list[Row], Handling]:
         query = request.query_params
         on_error = read_choice(query, "on_error", ("reject_all", "skip")) or "reject_all"
         handling = Handling(on_error, read_choice(query, "dry_run", ("true", "false")) == "true")
-        serializer = self.get_serializer(data=request.data, many=True, max_length=GREATEST_NUMBER)
+        serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data, handling
 

@@ -80,6 +80,24 @@ def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClie
     assert staff.get(f"{url}?expand=variants.stock,images").json() == before
 
 
+@pytest.mark.parametrize(
+    ("path", "begins"),
+    [
+        ("products/bulk/", {"mode": "upsert", "on_error": "reject_all", "dry_run": False, "items": []}),
+        ("stock/bulk/", [{"sku": "", "location": "main", "on_hand": 0}]),
+        ("prices/bulk/", [{"sku": "", "price": "0.00"}]),
+    ],
+)
+def test_the_form_of_a_bulk_shows_what_it_takes(path: str, begins: object, staff: APIClient, client: APIClient) -> None:
+    import html
+    import json
+
+    page = staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
+    forms = re.findall(r'<textarea name="_content"[^>]*>(.*?)</textarea>', page, re.DOTALL)
+    assert [json.loads(html.unescape(form)) for form in forms] == [begins]
+    assert b"<textarea" not in client.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content
+
+
 def test_the_filter_form_begins_empty_and_may_be_sent_so(client: APIClient) -> None:
     make_product(stock=0)
     page = client.get("/api/v1/products/", HTTP_ACCEPT=HTML).content.decode()
