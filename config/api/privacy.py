@@ -7,7 +7,9 @@ from rest_framework.request import Request
 
 
 class PrivateMixin:
-    """For a view of what is personal; no cache keeps it."""
+    """For a view of what is personal; no cache keeps it, and nothing answers for it before Django."""
+
+    gated: tuple[str, ...] = ()
 
     @classmethod
     def find_audience(cls, caller: Any) -> Hashable | None:
