@@ -123,3 +123,14 @@ def test_who_may_do_everything_gets_it_too(case: schemathesis.Case, token: str, 
         return
     aim_at_rows(case, shop)
     case.call_and_validate(headers=PLAIN | {"Authorization": f"Token {token}"})
+
+
+@pytest.fixture(params=["Catalogue editor", "Export partner", "Support"])
+def role_token(request: pytest.FixtureRequest, shop: dict[str, Any]) -> str:
+    return str(get_token_model().objects.create(make_user(request.param))[1])
+
+
+@FOR_STRANGERS.parametrize()
+def test_each_role_gets_what_the_document_says(case: schemathesis.Case, role_token: str, shop: dict[str, Any]) -> None:
+    aim_at_rows(case, shop)
+    case.call_and_validate(headers=PLAIN | {"Authorization": f"Token {role_token}"})
