@@ -163,6 +163,4 @@ def find_action(path: str) -> Action | None:
     view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
     if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:
         return None
-    if actions["get"] != "list" and view.lookup_field not in match.kwargs:
-        return None  # a row without a key in its address is the caller's own, as under me/
     return Action(view, actions["get"], match.kwargs, match.route)

@@ -117,7 +117,6 @@ QUESTIONS = [
     f"{URL}?cursor=CURSOR&page_size=1",
     f"{URL}?page_size=1&cursor=CURSOR&cursor=CURSOR",
     f"{URL}?page_size=1&%63ursor=CURSOR",
-    "/api/v1/me/",
     f"{URL}?page_size=1&cursor=forged",
     f"{URL}?page_size=0",
     f"{URL}?prise=1",
