@@ -78,7 +78,15 @@ class FeedRead(Serializer[Any]):
     next_cursor = CharField(help_text="`after` of the next request, also once `next` is null.")
 
 
-class ChangeFeed(PrivateMixin, GenericAPIView[Product]):
+class LogView(PrivateMixin, GenericAPIView[Any]):
+    """What both share: nobody keeps the answer, and the log line names the caller."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+
+
+class ChangeFeed(LogView):
     """Follow the changes: every create, update and delete since a cursor, once, none left out.
 
     Ask again with `after=next_cursor` as often as you like; a row that changed is read at its own address. A page may
@@ -174,7 +182,7 @@ class HistoryPage(Serializer[Any]):
     next_cursor = CharField(allow_null=True, help_text="`cursor` of that page.")
 
 
-class ProductHistory(PrivateMixin, GenericAPIView[Change]):
+class ProductHistory(LogView):
     """Who changed what of a product and all that belongs to it, when, and in which request; the newest first.
 
     A product that is gone has its history still, as long as the log is kept.

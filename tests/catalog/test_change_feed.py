@@ -44,11 +44,11 @@ def find_newest(client: APIClient) -> str:
 
 def walk(client: APIClient, **query: Any) -> Iterator[dict[str, Any]]:
     page = client.get(URL, query).json()
-    while True:
+    yield from page["results"]
+    while page["next"]:
+        cursor, page = page["next_cursor"], client.get(page["next"]).json()
+        assert int(page["next_cursor"]) > int(cursor), "a page leads on"
         yield from page["results"]
-        if page["next"] is None:
-            return
-        page = client.get(page["next"]).json()
 
 
 def list_lines(changes: Any) -> list[tuple[str, int, str]]:
