@@ -42,7 +42,16 @@ class UserManager(DjangoUserManager["User"]):
         return self.get(email__lower=(email or "").lower())
 
 
-class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, which has no types, names the relation
+class Versioned(models.Model):
+    """A row whose version counts its changes, by a trigger: `If-Match` compares it."""
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # knox, which has no types, names the relation
     """A person or a program that signs in with an e-mail address."""
 
     username = None  # type: ignore[assignment]  # Django's way to drop a field of an abstract model
@@ -83,7 +92,7 @@ class AuthToken(AbstractAuthToken):
         return self.digest[:MARK_LENGTH]
 
 
-class Address(models.Model):
+class Address(Versioned):
     user = models.ForeignKey(User, models.CASCADE, related_name="addresses")
     name = models.CharField(max_length=200)
     line1 = models.CharField("address", max_length=200)
@@ -102,7 +111,7 @@ class Address(models.Model):
         return f"{self.name}, {self.line1}, {self.city}"
 
 
-class Order(models.Model):
+class Order(Versioned):
     """What a user bought; the totals are the server's."""
 
     class Status(models.TextChoices):
