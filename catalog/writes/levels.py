@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from django.db.models import QuerySet
+
 from catalog.batches import Batch
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import move_versions
@@ -16,7 +18,9 @@ class StockWriter:
         self.rows = rows
         name_rows(rows, "sku", "location")
         good = list_good(rows)
-        self.keys = dict(Variant.objects.filter(sku__in=list_skus(good)).values_list("sku", "pk"))
+        named = Variant.objects.filter(sku__in=list_skus(good))
+        lock_products(named)
+        self.keys = dict(named.values_list("sku", "pk"))
         refuse_unknown(good, self.keys)
         refuse_repeated(good, "sku", "location")
         self.stock = self.lock_stock(good)
@@ -57,10 +61,8 @@ class PricesWriter:
         self.rows = rows
         name_rows(rows, "sku")
         good = list_good(rows)
-        # The products first, as every writer of their variants does.
         named = Variant.objects.filter(sku__in=list_skus(good))
-        products = Product.objects.filter(pk__in=named.values("product")).order_by("pk")
-        self.versions = dict(products.select_for_update(no_key=True).values_list("pk", "version"))
+        self.versions = lock_products(named)
         self.variants = {variant.sku: variant for variant in named}
         refuse_unknown(good, self.variants)
         refuse_repeated(good, "sku")
@@ -75,6 +77,14 @@ class PricesWriter:
             changed = [self.variants[row.values["sku"]].product_id for row in self.rows if row.status == "updated"]
             move_versions({pk: self.versions[pk] for pk in changed})
             move_generations("products")
+
+
+def lock_products(variants: QuerySet[Variant]) -> dict[int, int]:
+    """The versions of the products of `variants`, locked first, in the order of their keys: as orders and every other
+    writer of several rows do, or two of them would wait for each other.
+    """
+    products = Product.objects.filter(pk__in=variants.values("product")).order_by("pk")
+    return dict(products.select_for_update(no_key=True).values_list("pk", "version"))
 
 
 def list_good(rows: Iterable[Row]) -> list[Row]:

@@ -101,3 +101,22 @@ def test_a_step_is_taken_once_by_many_at_once() -> None:
 
     assert Counter(run_together([cancel] * 20)) == {(200, None): 1, (409, "wrong_step"): 19}
     assert dict(Stock.objects.values_list("variant__sku", "reserved")) == {"TEA": 4, "CUP": 0}
+
+
+def test_levels_that_are_written_while_orders_come_make_no_circle() -> None:
+    fill_shop()
+    skus = [sku for _ in range(6) for sku in list_skus(make_product(variants=2, stock=1000))]
+    user, clerk = make_user(), User.objects.create_superuser("clerk@example.com", "x")
+    turns = [skus[turn:] + skus[:turn] for turn in range(len(skus))]
+
+    def count_again(some: list[str], on_hand: int) -> tuple[int, str | None]:
+        client = APIClient()
+        client.force_authenticate(clerk)
+        answer = client.patch("/api/v1/stock/bulk/", [{"sku": sku, "on_hand": on_hand} for sku in some])
+        return answer.status_code, answer.json().get("code")
+
+    calls: list[Callable[[], Any]] = []
+    for number, turn in enumerate(turns * 3):
+        calls.append(lambda turn=turn: buy(user, *((sku, 1) for sku in turn)))  # type: ignore[misc]  # a default
+        calls.append(lambda turn=turn, number=number: count_again(turn[::-1], 900 + number))  # type: ignore[misc]  # the same
+    assert set(run_together(calls)) == {(201, None), (200, None)}
