@@ -40,3 +40,9 @@ def check_rows(name: str, rows: list[Any], expected: list[Any]) -> None:
                 f"{name}, product {wanted.get('id')}: "
                 + "; ".join(f"{key} is {row.get(key, ...)!r}, not {wanted.get(key, ...)!r}" for key in differing)
             )
+
+
+def check_admin(page: bytes) -> None:
+    """The load generator takes the way to the login form for an answer, and that is fast at any size."""
+    if b'id="result_list"' not in page:
+        raise Disagreement("the admin's list of products shows no rows: is its session signed in?")

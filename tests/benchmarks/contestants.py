@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psycopg
@@ -32,6 +33,8 @@ DETAIL = (
     "/api/v1/products/7/?expand=brand,category,images"
     "&omit=images_url,variants_url,description,seo_title,seo_description"
 )
+BROWSABLE = "/api/v1/products/"
+ADMIN = "/admin/catalog/product/"
 
 
 # Stands for a server where a contestant has none.
@@ -106,18 +109,19 @@ class Server:
         self.process = subprocess.Popen(SERVERS[name](self.port), cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port, 60)
 
-    def load(self, path: str, seconds: float, connections: int, accept: str) -> Load:
-        return run_wrk(self.url(path), seconds, connections, accept)
+    def load(self, path: str, seconds: float, connections: int, headers: Mapping[str, str]) -> Load:
+        return run_wrk(self.url(path), seconds, connections, headers)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def fetch(self, path: str, patience: float = 60) -> bytes:
+    def fetch(self, path: str, patience: float = 60, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
         """A body; asks again while the server still loads its program."""
+        request = urllib.request.Request(self.url(path), headers=dict(headers))
         end = time.monotonic() + patience
         while True:
             try:
-                with urllib.request.urlopen(self.url(path), timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     return answer.read()
             except ConnectionError:
                 if time.monotonic() > end or self.process.poll() is not None:
@@ -141,7 +145,7 @@ class Pgbench:
     def __init__(self, database: str, statement: Path) -> None:
         self.name, self.database, self.statement = PGBENCH, database, statement
 
-    def load(self, path: str, seconds: float, connections: int, accept: str) -> Load:
+    def load(self, path: str, seconds: float, connections: int, headers: Mapping[str, str]) -> Load:
         return run_pgbench(self.database, self.write(), seconds, connections)
 
     def write(self) -> Path:

@@ -60,6 +60,7 @@ PROMISES = (
     Promise("most rows / fewest rows, time of a page", "first page", "fewest rows", TIME, 1.3, False),
     Promise("page with count=bounded / without, time", "count=bounded", "count=none", TIME, 1.5, False),
     Promise("browsable page, most rows / fewest rows, time", "browsable", "browsable, fewest", TIME, 1.3, False),
+    Promise("admin page, most rows / fewest rows, time", "admin", "admin, fewest", TIME, 1.3, False),
     Promise("fields=id,title / full, requests per second", "fields=id,title", "all fields", RATE, 3),
     Promise("detail by id: ours / tuned DRF", "detail", "detail, tuned DRF", RATE, 3),
     Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),

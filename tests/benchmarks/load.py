@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,11 @@ def list_missing(peers: Path) -> list[str]:
     return sentences + ([] if peers.exists() else ["the peers aren't installed: make bench does it"])
 
 
-def run_wrk(url: str, seconds: float, connections: int, accept: str = "application/json") -> Load:
+def run_wrk(url: str, seconds: float, connections: int, headers: Mapping[str, str]) -> Load:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "--latency"]
-    output = subprocess.run(
-        [*command, "-H", f"Accept: {accept}", url], check=True, capture_output=True, text=True, timeout=seconds + 60
-    ).stdout
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    output = subprocess.run([*command, url], check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
     return read_output(output)
 
 

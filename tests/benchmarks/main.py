@@ -16,9 +16,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks.agreement import check_rows, read_rows
+from tests.benchmarks.agreement import check_admin, check_rows, read_rows
 from tests.benchmarks.chart import draw_chart
 from tests.benchmarks.contestants import (
+    ADMIN,
+    BROWSABLE,
     CONTESTANTS,
     DETAIL,
     PAGE,
@@ -34,6 +36,7 @@ from tests.benchmarks.figures import compare_all
 from tests.benchmarks.load import list_missing
 from tests.benchmarks.measure import CONNECTIONS, Plan, Samples, Target, measure_memory, run_rounds
 from tests.benchmarks.report import (
+    PROMISED_ROWS,
     build_document,
     print_contestants,
     print_figures,
@@ -42,7 +45,7 @@ from tests.benchmarks.report import (
     spread,
     write_document,
 )
-from tests.benchmarks.seed import find_deep_row, make_database
+from tests.benchmarks.seed import describe_lack, find_deep_row, make_database
 from tests.benchmarks.writing import WritePlan, Writer, make_token, measure_writes
 from tests.services import PostgresServer, RedisServer
 
@@ -62,6 +65,11 @@ class Options:
     chart: Path | None
     strict: bool
     keep: bool
+
+    @property
+    def peer_rows(self) -> int:
+        """How many rows the peers read: those that count take seconds a page at many more."""
+        return PROMISED_ROWS if PROMISED_ROWS in self.rows else self.rows[-1]
 
     @property
     def contestants(self) -> list[Contestant]:
@@ -86,7 +94,7 @@ class Stage:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", default="", help="sizes of the table, as in 10000,1000000 (the default)")
+    parser.add_argument("--rows", default="", help="sizes of the table, as in 10000,1000000,5000000 (10000,1000000)")
     parser.add_argument("--rounds", type=int, help="rounds of each (5)")
     parser.add_argument("--seconds", type=float, help="seconds of a round (4)")
     parser.add_argument("--quick", action="store_true", help="about two minutes: 100,000 rows and short rounds")
@@ -101,7 +109,7 @@ def read_options(parsed: argparse.Namespace) -> Options:
     quick = parsed.quick
     sizes = parsed.rows or ("10000,100000" if quick else "10000,1000000")
     return Options(
-        rows=tuple(sorted(int(size) for size in sizes.split(","))),
+        rows=tuple(sorted({int(size) for size in sizes.split(",")})),
         rounds=parsed.rounds or (3 if quick else 5),
         seconds=parsed.seconds or (1 if quick else 4),
         requests=2_000 if quick else 10_000,
@@ -124,7 +132,8 @@ def run(options: Options) -> int:
     """The exit code."""
     # Into a file or a pipe, wide enough for the tables.
     console = Console(width=None if sys.stdout.isatty() else 140)
-    if missing := list_missing(PEERS):
+    lack = describe_lack(options.rows, Path(tempfile.gettempdir()))
+    if missing := list_missing(PEERS) + ([lack] if lack else []):
         console.print("\n".join(f"tenfold: {sentence}" for sentence in missing), style="red")
         return 2
     with open_stage() as stage:
@@ -149,16 +158,17 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
             status.update(text) if console.is_terminal else console.print(text)
 
         for rows in options.rows:
-            say(f"seeding {rows:,} products")
-            stage.databases[rows] = make_database(stage.postgres.url, rows)
-        cursor = probe(stage, options.rows[-1])
+            stage.databases[rows] = make_database(stage.postgres.url, rows, say)
+        # Before the servers, of which the bare one reads the statement.
+        found = {rows: probe(stage, rows) for rows in {options.rows[0], options.rows[-1]}}
+        keys = {"fewest": found[options.rows[0]], "most": found[options.rows[-1]]}
         servers = start_servers(options, stage)
         say("checking that all give the same rows")
-        check_agreement(options, servers)
-        samples = run_groups(options, stage, servers, cursor, say)
+        check_agreement(options, servers, keys)
+        samples = run_groups(options, stage, servers, keys, say)
         memory = measure_memory(stage.start("tenfold", options.rows[-1]), PAGE, (100, options.requests), say)
         # Last, since these add rows.
-        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.rows[-1]]))
+        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.peer_rows]))
         roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
         samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
     if options.keep:
@@ -166,14 +176,26 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
     return report(options, console, samples, memory)
 
 
-def probe(stage: Stage, rows: int) -> str:
-    """Writes the statement of a page for the bare app; the cursor to the row at nine tenths of the table."""
+@dataclass(frozen=True)
+class Keys:
+    """What a database's server lets in: the cursor to the row at nine tenths of the table, an admin's cookie."""
+
+    cursor: str
+    session: str
+
+    @property
+    def admin(self) -> dict[str, str]:
+        return {"Accept": "text/html", "Cookie": self.session}
+
+
+def probe(stage: Stage, rows: int) -> Keys:
+    """Writes the statement of a page for the bare app, too."""
     place = find_deep_row(stage.databases[rows], rows * 9 // 10)
     command = [sys.executable, "-m", "tests.benchmarks.probe", PAGE, *map(str, place)]
     environment = os.environ | build_environment(stage.databases[rows])
     found = json.loads(subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE).stdout)
     (stage.folder / "statement.json").write_text(json.dumps(found["statement"]))
-    return found["cursor"]
+    return Keys(found["cursor"], found["session"])
 
 
 def find_servers(options: Options) -> set[str]:
@@ -181,38 +203,48 @@ def find_servers(options: Options) -> set[str]:
 
 
 def start_servers(options: Options, stage: Stage) -> dict[str, Server]:
-    servers = {name: stage.start(name, options.rows[-1]) for name in find_servers(options)}
+    servers = {name: stage.start(name, options.peer_rows) for name in find_servers(options)}
+    servers["most"] = servers["tenfold"]
+    if options.rows[-1] != options.peer_rows:
+        servers["most"] = stage.start("tenfold", options.rows[-1])
     return servers | {"fewest": stage.start("tenfold", options.rows[0])}
 
 
-def check_agreement(options: Options, servers: dict[str, Server]) -> None:
+def check_agreement(options: Options, servers: dict[str, Server], keys: dict[str, Keys]) -> None:
     expected = read_rows(servers["tenfold"].fetch(PAGE))
     for one in options.contestants:
         if one.server == PGBENCH:
             continue  # it runs what our server was seen to send, and throws the rows away
         check_rows(one.name, read_rows(servers[one.server].fetch(one.path)), expected)
-    servers["fewest"].fetch(PAGE)
+    for name, key in keys.items():
+        servers[name].fetch(PAGE)
+        check_admin(servers[name].fetch(ADMIN, headers=key.admin))
     if "shop" in servers:
         detail = read_rows(servers["tenfold"].fetch(DETAIL))
         check_rows("detail, tuned DRF", read_rows(servers["shop"].fetch("/tuned/7/")), detail)
 
 
-def run_groups(options: Options, stage: Stage, servers: dict[str, Server], cursor: str, say: object) -> Samples:
+def run_groups(
+    options: Options, stage: Stage, servers: dict[str, Server], keys: dict[str, Keys], say: object
+) -> Samples:
     """Each group's targets take turns among themselves; times are taken with one connection, rates with many."""
     long = Plan(options.rounds, options.seconds, CONNECTIONS)
     # Many short rounds: a ratio near 1 is read off, so both sides should have met the same noise.
     short = Plan(2 * options.rounds, max(1, options.seconds / 4), 1)
-    ours, fewest = servers["tenfold"], servers["fewest"]
-    pgbench = Pgbench(stage.databases[options.rows[-1]], stage.folder / "statement.json")
+    ours, fewest, most = (servers[name] for name in ("tenfold", "fewest", "most"))
+    html = {"Accept": "text/html"}
+    pgbench = Pgbench(stage.databases[options.peer_rows], stage.folder / "statement.json")
     pages = [Target(one.name, servers.get(one.server, pgbench), one.path) for one in options.contestants]
     times = [
-        Target("first page", ours, PAGE),
-        Target("deep page", ours, f"{PAGE}&cursor={cursor}"),
+        Target("first page", most, PAGE),
+        Target("deep page", most, f"{PAGE}&cursor={keys['most'].cursor}"),
         Target("fewest rows", fewest, PAGE),
-        Target("count=none", ours, f"{PAGE}&page=1&count=none"),
-        Target("count=bounded", ours, f"{PAGE}&page=1&count=bounded"),
-        Target("browsable", ours, "/api/v1/products/", "text/html"),
-        Target("browsable, fewest", fewest, "/api/v1/products/", "text/html"),
+        Target("count=none", most, f"{PAGE}&page=1&count=none"),
+        Target("count=bounded", most, f"{PAGE}&page=1&count=bounded"),
+        Target("browsable", most, BROWSABLE, html),
+        Target("browsable, fewest", fewest, BROWSABLE, html),
+        Target("admin", most, ADMIN, keys["most"].admin),
+        Target("admin, fewest", fewest, ADMIN, keys["fewest"].admin),
     ]
     rates = [
         Target("all fields", ours, PAGE),
@@ -230,13 +262,13 @@ def run_groups(options: Options, stage: Stage, servers: dict[str, Server], curso
 def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int]) -> int:
     figures = compare_all(samples, memory)
     names = [one.name for one in options.contestants]
-    title = f"A page of 50 with brand, category and images, {options.rows[-1]:,} products"
+    title = f"A page of 50 with brand, category and images, {options.peer_rows:,} products"
     print_contestants(console, options.contestants, samples, f"{title}: median (min-max) of {options.rounds} rounds")
     print_others(console, [name for name in samples if name not in names], samples)
     print_memory(console, memory, options.requests)
-    print_figures(console, figures, options.rows[-1])
+    print_figures(console, figures, options.rows, options.peer_rows)
     if options.json:
-        write_document(options.json, build_document(options.rows, samples, figures))
+        write_document(options.json, build_document(options.rows, options.peer_rows, samples, figures))
     if options.chart:
         rates = [(name, spread(samples[name], "rate").median) for name in names]
         options.chart.write_text(draw_chart(rates, f"{title}: requests per second, logarithmic"))

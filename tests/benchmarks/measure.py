@@ -1,9 +1,10 @@
 """Targets in, samples out: rounds go A B C A B C, so that a busy machine slows all alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from types import MappingProxyType
 
 from tests.benchmarks.contestants import THREADS, Pgbench, Server
 from tests.benchmarks.load import Load, TooSlow
@@ -15,13 +16,15 @@ CONNECTIONS = 2 * THREADS
 # Answers in a round, several times those under way at its end, for which no answer is counted; and its longest.
 ENOUGH, MOST_SECONDS = 40, 12.0
 
+JSON = MappingProxyType({"Accept": "application/json"})
+
 
 @dataclass(frozen=True)
 class Target:
     name: str
     server: Server | Pgbench
     path: str
-    accept: str = "application/json"
+    headers: Mapping[str, str] = JSON
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def find_seconds(target: Target, plan: Plan, postgres: int) -> float:
 def run_round(target: Target, seconds: float, connections: int, postgres: int) -> Sample:
     roots = [process.pid for process in (target.server.process,) if process]
     before, before_postgres = [read_cpu(root) for root in roots], read_cpu(postgres)
-    load = target.server.load(target.path, seconds, connections, target.accept)
+    load = target.server.load(target.path, seconds, connections, target.headers)
     server = sum(read_cpu(root) - was for root, was in zip(roots, before, strict=True))
     database = read_cpu(postgres) - before_postgres
     wait_until_idle(*roots, postgres)
@@ -94,7 +97,7 @@ def measure_memory(server: Server, path: str, numbers: tuple[int, int], say: Cal
     before, sent = read_memory(server.process.pid), first
     while sent < last:
         say(f"memory after {last} requests: {sent} so far")
-        sent += server.load(path, 3, CONNECTIONS, "application/json").requests
+        sent += server.load(path, 3, CONNECTIONS, JSON).requests
     return before, read_memory(server.process.pid)
 
 

@@ -1,6 +1,6 @@
-"""Run in our own environment, beside the server: the statement of a page, and a cursor to any depth.
+"""Run in our own environment, beside the server: a page's statement, a cursor to any depth, a session for the admin.
 
-`python -m tests.benchmarks.probe PATH CREATED_AT ID` prints both as JSON.
+`python -m tests.benchmarks.probe PATH CREATED_AT ID` prints the three as JSON.
 """
 
 import json
@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 import django
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client, RequestFactory
 
@@ -56,11 +58,18 @@ def sign_cursor(path: str, created_at: datetime, key: int) -> str:
     return write_cursor(Position((created_at, key)), mark)
 
 
+def sign_in() -> str:
+    """The cookie of somebody new who may do everything."""
+    user, client = get_user_model().objects.create_superuser("admin@example.com", "bench"), Client()  # type: ignore[attr-defined]  # ours
+    client.force_login(user)
+    return client.cookies[settings.SESSION_COOKIE_NAME].OutputString(attrs=())
+
+
 def main(path: str, created_at: str, key: str) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     cursor = sign_cursor(path, datetime.fromisoformat(created_at), int(key))
-    json.dump({"statement": capture_statement(path), "cursor": cursor}, sys.stdout)
+    json.dump({"statement": capture_statement(path), "cursor": cursor, "session": sign_in()}, sys.stdout)
 
 
 if __name__ == "__main__":

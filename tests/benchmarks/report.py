@@ -58,10 +58,11 @@ def print_others(console: Console, names: Sequence[str], samples: Samples) -> No
     console.print(table)
 
 
-def print_figures(console: Console, figures: Sequence[Figure], rows: int) -> None:
+def print_figures(console: Console, figures: Sequence[Figure], sizes: Sequence[int], peer_rows: int) -> None:
     # Peers that count are the slower the more there is to count.
-    smaller = f"; promised for {PROMISED_ROWS:,} products, here are {rows:,}" if rows < PROMISED_ROWS else ""
-    table = Table(title=f"What was promised (median of the rounds' ratios{smaller})", title_justify="left")
+    smaller = f"; promised for {PROMISED_ROWS:,} products, here are {peer_rows:,}" if peer_rows < PROMISED_ROWS else ""
+    ends = f"most rows are {sizes[-1]:,} products, fewest {sizes[0]:,}"
+    table = Table(title=f"What was promised (median of the rounds' ratios; {ends}{smaller})", title_justify="left")
     table.add_column("row")
     table.add_column("ratio", justify="right")
     table.add_column("promised", justify="right")
@@ -83,10 +84,11 @@ def describe_machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
 
 
-def build_document(rows: Sequence[int], samples: Samples, figures: Sequence[Figure]) -> dict[str, Any]:
+def build_document(rows: Sequence[int], peer_rows: int, samples: Samples, figures: Sequence[Figure]) -> dict[str, Any]:
     return {
         "machine": describe_machine(),
         "rows": list(rows),
+        "peer_rows": peer_rows,
         "targets": {name: [asdict(sample) for sample in found] for name, found in samples.items()},
         "figures": [
             asdict(figure.value)

@@ -5,9 +5,11 @@ the end: a million products with their texts, variants, stock and images in abou
 """
 
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,12 @@ import psycopg
 
 from tests.benchmarks.contestants import ROOT, build_environment
 
-SCRIPT = Path(__file__).with_name("seed.sql").read_text()
+# No statement of it has a semicolon of its own.
+SCRIPT = re.sub(r"^--.*\n", "", Path(__file__).with_name("seed.sql").read_text(), flags=re.MULTILINE).split(";")[:-1]
+
+# A product with all that belongs to it, indexes included, takes 2,520 bytes. Beside the tables stand the log ahead of
+# them, up to what main.py lets it grow to, and what an index sorts.
+PRODUCT_BYTES, BESIDE_BYTES = 3_000, 10_000_000_000
 
 TABLES = ("brand", "category", "product", "producttext", "variant", "stock", "image")
 
@@ -27,7 +34,19 @@ WHERE i.indrelid = ANY (%s::regclass[]) AND NOT i.indisunique
 """
 
 
-def make_database(server: str, rows: int) -> str:
+def describe_lack(sizes: Sequence[int], folder: Path) -> str | None:
+    """A sentence where databases of these sizes don't fit beside `folder`."""
+    tables = sum(sizes) * PRODUCT_BYTES
+    needed, free = tables + min(tables, BESIDE_BYTES), shutil.disk_usage(folder).free
+    if needed <= free:
+        return None
+    return (
+        f"{sum(sizes):,} products need about {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} are free:"
+        " fewer --rows, or set TMPDIR to a folder with more room"
+    )
+
+
+def make_database(server: str, rows: int, say: Callable[[str], None]) -> str:
     """The address of a new database with `rows` products; `server` is the address of any other database there."""
     name = f"bench_{rows}"
     with psycopg.connect(server, autocommit=True) as connection:
@@ -37,7 +56,7 @@ def make_database(server: str, rows: int) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET maintenance_work_mem = '512MB'")
         with connection.transaction():
-            fill_tables(connection, rows)
+            fill_tables(connection, rows, lambda text: say(f"seeding {rows:,} products: {text}"))
         connection.execute("VACUUM (ANALYZE)")
     return url
 
@@ -47,11 +66,13 @@ def migrate(url: str) -> None:
     subprocess.run(command, cwd=ROOT, env=os.environ | build_environment(url), check=True)
 
 
-def fill_tables(connection: psycopg.Connection[Any], rows: int) -> None:
+def fill_tables(connection: psycopg.Connection[Any], rows: int, say: Callable[[str], None] = lambda text: None) -> None:
     """Into empty tables, in the caller's transaction."""
     connection.execute("SET LOCAL session_replication_role = replica")
-    with without_indexes(connection):
-        connection.execute(SCRIPT.replace(":rows", str(rows)))
+    with without_indexes(connection, say):
+        for number, statement in enumerate(SCRIPT, 1):
+            say(f"step {number} of {len(SCRIPT)}, {' '.join(statement.split()[:3])}")
+            connection.execute(statement.replace(":rows", str(rows)))
     for table in TABLES:
         if table != "producttext":
             move_sequence(connection, f"catalog_{table}")
@@ -59,13 +80,14 @@ def fill_tables(connection: psycopg.Connection[Any], rows: int) -> None:
 
 
 @contextmanager
-def without_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def without_indexes(connection: psycopg.Connection[Any], say: Callable[[str], None]) -> Iterator[None]:
     """Built at the end in one go they take a third of the time."""
     found = connection.execute(FIND_INDEXES, ([f"catalog_{table}" for table in TABLES],)).fetchall()
     for name, _ in found:
         connection.execute(f"DROP INDEX {name}")
     yield
-    for _, definition in found:
+    for number, (name, definition) in enumerate(found, 1):
+        say(f"index {number} of {len(found)}, {name}")
         connection.execute(definition)
 
 

@@ -16,7 +16,7 @@ SELECT n,
        CASE WHEN n % 10 < 3 THEN 0 ELSE (100 + n * 31 % 401) / 100.0 END AS rating,
        n % 8 > 0 AS in_stock,
        (ARRAY[0, 1, 1, 1, 2, 2, 2, 3, 4, 1, 2, 3])[1 + n % 12] AS images,
-       timestamptz '2024-11-01 00:00:00+00' + interval '730 days' * (n * 7919 % :rows) / :rows AS created_at
+       timestamptz '2024-11-01 00:00:00+00' + interval '730 days' * ((n * 7919 % :rows)::float8 / :rows) AS created_at
 FROM generate_series(1::bigint, :rows) n;
 
 INSERT INTO catalog_brand (id, name, slug, version, created_at, updated_at)

@@ -1,7 +1,10 @@
 """The benchmark's own arithmetic, its data and what it takes from the server; no peer is started."""
 
+import argparse
 import json
 import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +13,16 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from catalog.models import Product
-from tests.benchmarks.agreement import Disagreement, check_rows, read_rows
+from tests.benchmarks.agreement import Disagreement, check_admin, check_rows, read_rows
 from tests.benchmarks.chart import draw_chart
-from tests.benchmarks.contestants import CONTESTANTS, PAGE, PGBENCH, SERVERS
+from tests.benchmarks.contestants import ADMIN, CONTESTANTS, PAGE, PGBENCH, SERVERS
 from tests.benchmarks.figures import MEMORY, PROMISES, Promise, compare, compare_all
 from tests.benchmarks.load import LoadFailed, read_output, write_script
+from tests.benchmarks.main import add_arguments, read_options
 from tests.benchmarks.measure import Sample
-from tests.benchmarks.probe import capture_statement, sign_cursor
+from tests.benchmarks.probe import capture_statement, sign_cursor, sign_in
 from tests.benchmarks.processes import read_cpu, read_memory
-from tests.benchmarks.seed import TABLES, fill_tables
+from tests.benchmarks.seed import SCRIPT, TABLES, describe_lack, fill_tables
 from tests.benchmarks.writing import make_products
 
 postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="the benchmark runs on PostgreSQL")
@@ -72,6 +76,23 @@ def test_a_round_with_faults_has_no_figures(fault: str) -> None:
         read_output(OUTPUT + fault)
 
 
+@pytest.mark.parametrize(
+    ("rows", "peer_rows"),
+    [("10000,100000", 100_000), ("5000000,10000,1000000", 1_000_000), ("10000,5000000", 5_000_000)],
+)
+def test_peers_read_a_million_rows_where_there_are_and_else_the_most(rows: str, peer_rows: int) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert read_options(parser.parse_args(["--rows", rows])).peer_rows == peer_rows
+
+
+def test_what_the_disk_cannot_hold_is_said_first(tmp_path: Path) -> None:
+    assert describe_lack([10], tmp_path) is None
+    lack = describe_lack([10**12], tmp_path)
+    assert lack
+    assert f"in {tmp_path}" in lack
+
+
 def test_cpu_and_memory_are_read_of_a_whole_tree() -> None:
     assert read_cpu(os.getpid()) > 0
     assert read_memory(os.getpid()) > 10_000_000
@@ -101,6 +122,17 @@ def test_the_chart_is_drawn() -> None:
 def filled(db: None) -> None:
     connection.ensure_connection()
     fill_tables(connection.connection, ROWS)
+
+
+@postgresql
+@pytest.mark.django_db
+def test_the_last_of_ten_million_products_has_its_time() -> None:
+    # Multiplied before divided, the days of an interval ran over at 3,000,000.
+    last = SCRIPT[0].replace("generate_series(1::bigint, :rows)", "unnest(ARRAY[:rows - 1::bigint])")
+    with connection.cursor() as cursor:
+        cursor.execute(last.replace(":rows", "10000000").replace("%", "%%"), ())
+        cursor.execute("SELECT created_at FROM bench_row")
+        assert datetime(2024, 11, 1, tzinfo=UTC) < cursor.fetchone()[0] < datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def sum_up() -> list[Any]:
@@ -147,6 +179,15 @@ def test_paths_and_search_documents_are_what_triggers_would_make_them() -> None:
         cursor.execute("SELECT count(*) FROM catalog_category WHERE path NOT LIKE '%' || lpad(id::text, 10, '0')")
         assert cursor.fetchone()[0] == 0
     assert sum_up() == before
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_the_session_opens_the_admin() -> None:
+    client = Client(headers={"host": "127.0.0.1"})
+    with pytest.raises(Disagreement, match="signed in"):
+        check_admin(client.get(ADMIN, follow=True).content)
+    check_admin(client.get(ADMIN, headers={"cookie": sign_in()}).content)
 
 
 @postgresql
