@@ -14,7 +14,8 @@ EDITED = ("product", "producttext", "variant", "stock", "image", "brand", "categ
 # Group, and the permissions that it begins with.
 ROLES: dict[str, list[str]] = {
     "Catalogue editor": [
-        f"catalog.{action}_{model}" for model in EDITED for action in ("view", "add", "change", "delete")
+        *(f"catalog.{action}_{model}" for model in EDITED for action in ("view", "add", "change", "delete")),
+        "catalog.view_change",
     ],
     "Export partner": ["catalog.export_product"],
     "Support": [f"accounts.view_{model}" for model in ("user", "address", "order", "orderline")],
@@ -41,7 +42,7 @@ def find_permission(apps: Apps, label: str, codename: str) -> Any:
 class Migration(migrations.Migration):
     dependencies = (
         ("accounts", "0001_initial"),
-        ("catalog", "0003_export_permission"),
+        ("catalog", "0004_change_log"),
         ("contenttypes", "0002_remove_content_type_name"),
     )
     operations = (migrations.RunPython(create_roles, migrations.RunPython.noop),)
