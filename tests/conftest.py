@@ -9,6 +9,7 @@ from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from config.api.authorship import ACTOR
 from config.api.plans import PLANS
 
 
@@ -47,6 +48,12 @@ def files_when_asked_for(settings: Any) -> None:
 def empty_cache() -> None:
     """A test that is rolled back commits nothing, so it moves no generation either."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def nobody_writes() -> None:
+    """A view that a test calls without its middleware leaves its caller's name behind."""
+    ACTOR.set("")
 
 
 @pytest.fixture(autouse=True)
