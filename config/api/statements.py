@@ -22,6 +22,10 @@ from django.core.exceptions import EmptyResultSet
 from django.db import OperationalError, connections
 from django.db.models import Expression, Field, QuerySet
 
+# How many rows have a word is known only with the word: planned for any, a search for a common one read them all
+# (39 ms against 8, 300,000 products).
+FULL_TEXT = "to_tsquery("
+
 type Text = bytes | str
 type Values = tuple[Any, ...]
 
@@ -137,7 +141,7 @@ class Statement:
         ]
 
     def execute(self, connection: Any, parameters: Sequence[Any]) -> Any:
-        cursor = open_cursor(connection)
+        cursor = open_cursor(connection) if FULL_TEXT not in self.sql else connection.cursor()
         try:
             cursor.execute(self.sql, parameters)
         except BaseException:
