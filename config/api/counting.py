@@ -32,7 +32,9 @@ class CountUpTo(Expression):
             return "0", ()
         sql, parameters = self.statement.sql, self.statement.parameters
         more = f"EXISTS ({sql} LIMIT 1 OFFSET {self.most})"
-        count = f"(SELECT count(*) FROM ({sql}) counted)"  # noqa: S608 (SQL that Django compiled)
+        # Bounded as well, though it never gets there: at 5 million rows its price alone set off PostgreSQL's compiler,
+        # for 30 ms.
+        count = f"(SELECT count(*) FROM ({sql} LIMIT {self.most}) counted)"  # noqa: S608 (SQL that Django compiled)
         return f"(CASE WHEN {more} THEN {self.most + 1} ELSE {count} END)", (*parameters, *parameters)
 
 
