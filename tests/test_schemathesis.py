@@ -4,11 +4,13 @@ The same requests each time (SEED); `SCHEMATHESIS_EXAMPLES=200` looks further th
 """
 
 import os
+from datetime import timedelta
 from typing import Any
 from zlib import crc32
 
 import pytest
 import schemathesis
+from django.utils import timezone
 from knox.models import get_token_model
 from schemathesis.checks import CheckContext
 from schemathesis.config import SchemathesisConfig
@@ -16,6 +18,7 @@ from schemathesis.core.transport import Response
 
 from accounts.models import User
 from accounts.orders import place_order
+from accounts.tokens import issue_token
 from catalog.models import Attribute
 from config.api.components import list_codes
 from config.api.renderers import PROBLEM_TYPE
@@ -76,13 +79,16 @@ def shop() -> dict[str, Any]:
     make_product(status="draft")
     order = place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
     keys = {"id": product.pk, "product": product.pk, "user": order.user_id, "number": order.number}
-    return keys | {"sku": product.sku, "slug": brand.slug}
+    token, _ = issue_token(order.user, "test", timezone.now() + timedelta(days=1))
+    return keys | {"sku": product.sku, "slug": brand.slug, "mark": token.mark}
 
 
 def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
     """Every other request names rows that are there, and no made up cursor, so that it may succeed."""
     if mark_case(case) % 2:
-        case.path_parameters = {name: shop[name] for name in case.path_parameters}
+        # The id of a token is no number.
+        place = shop | {"id": shop["mark"]} if "/tokens/" in case.path else shop
+        case.path_parameters = {name: place[name] for name in case.path_parameters}
         for name in {"cursor", "attr.NAME"} & set(case.query or ()):
             del case.query[name]
         if isinstance(case.body, list):
