@@ -263,6 +263,8 @@ if REDIS_URL:
     INSTALLED_APPS += ["django_rq"]
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
     RQ_QUEUES = {"default": {"URL": REDIS_URL}}
+# A worker that says nothing for so long loses its piece of a job to another.
+JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 
 # -- pages and their files --------------------------------------------------------------------------------------
 

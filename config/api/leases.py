@@ -1,0 +1,104 @@
+"""A row of work in, one holder out: who claims it has it for JOB_LEASE_SECONDS by the database's clock, and renews.
+
+Every claim raises the row's fence, and a holder writes only where the fence is still its own: a process that was
+stopped, or cut off, while another took over matches no row, gets LeaseLost and leaves everything as it is.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import DatabaseError, connections, models
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Now
+
+logger = logging.getLogger("tenfold.jobs")
+
+# Two renewals may fail before the lease is over.
+RENEWALS = 3
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the row by now, or it was canceled: whoever held it stops, and writes nothing more."""
+
+
+def find_lease_end() -> Any:
+    """An expression: when a lease that begins now is over. By the database's clock, since machines' differ."""
+    return Now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+
+
+class LeasedQuerySet(QuerySet[Any]):
+    def only_free(self) -> Self:
+        """Those that nobody holds, be it that nobody took them or that the holder stopped renewing."""
+        return self.filter(Q(leased_until__isnull=True) | Q(leased_until__lt=Now()))
+
+    def claim(self) -> Any:
+        """The first of them that is free, held by the caller from now on; None where there is none."""
+        while (row := self.only_free().order_by("pk").first()) is not None:
+            # Another claimed it since, so the fence moved: the next one, then.
+            mine = self.only_free().filter(pk=row.pk, fence=row.fence)
+            if mine.update(fence=F("fence") + 1, leased_until=find_lease_end()):
+                row.fence += 1
+                return row
+        return None
+
+    def revoke(self) -> int:
+        """Whoever holds one of them loses it, at its next write; how many rows there are."""
+        return self.update(fence=F("fence") + 1, leased_until=None)
+
+
+class Leased(models.Model):
+    """A row that one process at a time works on; `fence` counts how often it was claimed."""
+
+    fence = models.PositiveIntegerField(default=0, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def write(self, **values: Any) -> None:
+        """Change the row as its holder, which renews the lease; LeaseLost where it isn't the holder any more."""
+        # Without a lease it was released: nothing is renewed then.
+        end = Case(When(leased_until__isnull=False, then=find_lease_end()))
+        self.write_as_holder(**{"leased_until": end} | values)
+
+    def release(self, **values: Any) -> None:
+        """The last change of the holder, after which the row is free."""
+        self.write_as_holder(leased_until=None, **values)
+
+    def write_as_holder(self, **values: Any) -> None:
+        rows = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
+        if not rows.update(**values):
+            raise LeaseLost(f"{self} is somebody else's")
+        for name, value in values.items():
+            if not hasattr(value, "resolve_expression"):
+                setattr(self, name, value)
+
+
+@contextmanager
+def keep_lease(row: Leased) -> Iterator[None]:
+    """Renews the lease of `row` while the block runs, whatever it waits for."""
+    done = threading.Event()
+    renewer = threading.Thread(target=renew_until, args=(row, done), name="lease", daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewer.join()
+
+
+def renew_until(row: Leased, done: threading.Event) -> None:
+    while not done.wait(settings.JOB_LEASE_SECONDS / RENEWALS):
+        try:
+            row.write()
+        except LeaseLost:
+            return  # the holder finds out at its own next write
+        except DatabaseError as error:
+            logger.warning("The lease of %s can't be renewed: %s", row, error)
+        finally:
+            connections.close_all()
