@@ -79,7 +79,7 @@ def test_a_revoked_row_is_nobodys() -> None:
 
 
 def test_a_job_outlives_its_owner() -> None:
-    parts = make_parts(1)
+    make_parts(1)
     User.objects.all().delete()
     assert ExportJob.objects.get().owner is None
 
