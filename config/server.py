@@ -23,6 +23,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from config.logs import stop_listener
+from config.metrics import open_folder
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
@@ -41,7 +42,8 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     check_port(settings.HOST, settings.PORT)
     if not options.check:
-        serve(options.with_worker)
+        with open_folder():
+            serve(options.with_worker)
 
 
 def check_port(host: str, port: int) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("exports", "accounts", "catalog", "config.api")
-# What every package may use beside config.api: the request id of a log line.
-SHARED = {"config.logs"}
+# What every package may use beside config.api: the request id and the line of the log, and what is counted.
+SHARED = {"config.logs", "config.metrics"}
 
 MODULES = sorted(
     path.relative_to(ROOT)
