@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from config.logs import start_listener
+from config.metrics import start_ledger
 
 
 class ConfigConfig(AppConfig):
@@ -13,3 +14,4 @@ class ConfigConfig(AppConfig):
         from config import checks  # noqa: F401, PLC0415 (registers the checks, which wants loaded apps)
 
         start_listener()
+        start_ledger()

@@ -17,6 +17,7 @@ from rq import Worker as RQWorker
 from catalog.changes import keep_log
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
+from config.metrics import close_ledger, start_ledger
 
 logger = logging.getLogger("tenfold.worker")
 
@@ -82,10 +83,11 @@ class Heartbeat(threading.Thread):
 
 
 class JobWorker(RQWorker):
-    """RQ runs each job in a fork that leaves by os._exit: there the log's listener is started and drained by hand."""
+    """RQ runs each job in a fork that leaves by os._exit: there log and metrics are begun and ended by hand."""
 
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:
         start_listener()
+        start_ledger()
         super().main_work_horse(*arguments, **options)
 
     def perform_job(self, *arguments: Any, **options: Any) -> bool:
@@ -93,3 +95,4 @@ class JobWorker(RQWorker):
             return super().perform_job(*arguments, **options)
         finally:
             stop_listener()
+            close_ledger()

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from config.api.authorship import ACTOR
 from config.api.plans import PLANS
+from config.logs import RequestLine
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +79,15 @@ def nothing_waits(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
         with connection.cursor() as cursor:
             cursor.execute(EMPTY_INBOX)
+
+
+@pytest.fixture
+def request_lines(monkeypatch: pytest.MonkeyPatch) -> list[RequestLine]:
+    """The log lines of requests, as they come."""
+    lines: list[RequestLine] = []
+    monkeypatch.setattr("config.api.records.log_request", lambda line: lines.append(RequestLine._make(line)))
+    monkeypatch.setattr("config.api.records.logger.isEnabledFor", lambda level: True)
+    return lines
 
 
 @pytest.fixture

@@ -13,9 +13,13 @@ from typing import Any, Self
 
 from django.db import connections
 
-from config.logs import REQUEST_ID
+from config.logs import REQUEST_ID, log_request
+from config.metrics import count_request
 
 logger = logging.getLogger("tenfold.request")
+
+# The route of what no address matched; the paths themselves are anybody's to invent.
+UNMATCHED = "unmatched"
 
 # What a client may send as its own request id: it goes into headers and logs as it stands.
 GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -75,17 +79,19 @@ class Record:
         self.stack.close()
 
     def finish(self, status: int, size: int | None, cache: str, render_seconds: float, **more: Any) -> dict[str, str]:
-        """Write the line, with path, route and user_id as they're given; the headers that an answer carries for it."""
-        seconds = time.perf_counter() - self.began
+        """Count the answer and write its line, by path, route and, if given, rows and user_id; the headers it bears."""
+        clock, seconds = self.clock, time.perf_counter() - self.began
+        path, route = more["path"], more["route"]
+        count_request(self.method, route or UNMATCHED, status, cache, seconds, clock.queries, clock.seconds)
         if logger.isEnabledFor(logging.INFO):
-            self.write_line(status=status, duration_ms=round(seconds * 1000, 1), bytes=size, cache=cache, **more)
-        return {
-            "X-Request-ID": self.id,
-            "Server-Timing": f'db;dur={self.clock.seconds * 1000:.1f};desc="{self.clock.queries} queries", '
-            f'cache;desc="{cache}", render;dur={render_seconds * 1000:.1f}, total;dur={seconds * 1000:.1f}',
-        }
+            # Not the query string: it may hold a signed link; nor any header or body.
+            about = (self.method, path, route, status, seconds, clock.queries)
+            log_request((time.time(), self.id, *about, more.get("rows"), size, cache, more.get("user_id")))
+        return {"X-Request-ID": self.id, "Server-Timing": write_timing(clock, cache, render_seconds, seconds)}
 
-    def write_line(self, **values: Any) -> None:
-        # Not the query string: it may hold a signed link; nor any header or body.
-        extra = {"method": self.method, "queries": self.clock.queries, **values}
-        logger.info("%s %s %s", self.method, values["path"], values["status"], extra=extra)
+
+def write_timing(clock: QueryClock, cache: str, render_seconds: float, seconds: float) -> str:
+    return (
+        f'db;dur={clock.seconds * 1000:.1f};desc="{clock.queries} queries", cache;desc="{cache}", '
+        f"render;dur={render_seconds * 1000:.1f}, total;dur={seconds * 1000:.1f}"
+    )

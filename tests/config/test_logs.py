@@ -1,17 +1,31 @@
 """The queue, the listener and the JSON line: nothing above INFO is lost, and nothing at all at exit."""
 
+import errno
 import io
 import json
 import logging
 import queue
+import re
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
-from config import logs
-from config.logs import CountingQueueHandler, LineFormatter
+from config import logs, metrics
+from config.logs import (
+    DROPPED,
+    ConsoleFormatter,
+    CountingQueueHandler,
+    LineFormatter,
+    Listener,
+    Output,
+    PlainLine,
+    log_request,
+    redact,
+)
 from tests.launching import PATIENCE, ROOT, build_environment
 
 
@@ -19,7 +33,6 @@ from tests.launching import PATIENCE, ROOT, build_environment
 def handler(monkeypatch: pytest.MonkeyPatch) -> CountingQueueHandler:
     """A handler whose queue takes two records, with nobody reading it."""
     monkeypatch.setattr(logs, "QUEUE_LENGTH", 2)
-    monkeypatch.setattr(CountingQueueHandler, "dropped", 0)
     return CountingQueueHandler(queue.Queue())
 
 
@@ -31,17 +44,41 @@ def logger(handler: CountingQueueHandler) -> Iterator[logging.Logger]:
     handler.close()
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> deque[PlainLine]:
+    """Requests' lines that nobody writes."""
+    waiting: deque[PlainLine] = deque()
+    monkeypatch.setattr(logs, "_lines", waiting)
+    return waiting
+
+
+@pytest.fixture(autouse=True)
+def no_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "TABLES", metrics.Tables())
+    monkeypatch.setattr(metrics, "OWN", metrics.Own())
+
+
 def read_messages(handler: CountingQueueHandler) -> list[str]:
     records = handler.queue
     assert isinstance(records, queue.Queue)
     return [records.get_nowait().getMessage() for _ in range(records.qsize())]
 
 
+def make_line(status: int = 200, path: str = "/api/v1/products/", seconds: float = 0.0042) -> PlainLine:
+    return (1_700_000_000.25, "a-1", "GET", path, "api/v1/products/$", status, seconds, 1, 50, 45_000, "miss", 7)
+
+
+def open_output(stream: IO[str], formatter: LineFormatter | ConsoleFormatter) -> Output:
+    output = Output(stream)
+    output.setFormatter(formatter)
+    return output
+
+
 def test_a_full_queue_drops_information_and_counts_it(handler: CountingQueueHandler, logger: logging.Logger) -> None:
     for number in range(5):
         logger.info("line %s", number)
     assert read_messages(handler) == ["line 0", "line 1"]
-    assert CountingQueueHandler.dropped == 3
+    assert metrics.read_count(DROPPED) == 3
 
 
 def test_a_full_queue_drops_no_warning_and_no_error(handler: CountingQueueHandler, logger: logging.Logger) -> None:
@@ -49,7 +86,109 @@ def test_a_full_queue_drops_no_warning_and_no_error(handler: CountingQueueHandle
         logger.warning("warning %s", number)
         logger.error("error %s", number)
     assert len(read_messages(handler)) == 10
-    assert CountingQueueHandler.dropped == 0
+    assert metrics.read_count(DROPPED) == 0
+
+
+def test_requests_are_dropped_past_the_bound_but_for_faults(
+    handler: CountingQueueHandler, waiting: deque[PlainLine]
+) -> None:
+    for status in (200, 404, 200, 503, 500):
+        log_request(make_line(status))
+    assert [line[5] for line in waiting] == [200, 404, 500]
+    assert metrics.read_count(DROPPED) == 2
+
+
+def test_a_request_s_line_is_one_json_object(waiting: deque[PlainLine]) -> None:
+    stream = io.StringIO()
+    open_output(stream, LineFormatter()).write_requests([make_line(), make_line(path="/a\nb/\udcff")])
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "level": "INFO",
+        "logger": "tenfold.request",
+        "message": "GET /api/v1/products/ 200",
+        "request_id": "a-1",
+        "method": "GET",
+        "path": "/api/v1/products/",
+        "route": "api/v1/products/$",
+        "status": 200,
+        "duration_ms": 4.2,
+        "queries": 1,
+        "rows": 50,
+        "bytes": 45_000,
+        "cache": "miss",
+        "user_id": 7,
+    }
+    assert second["path"] == "/a\nb/\udcff"
+
+
+def test_a_line_for_people_is_one_line() -> None:
+    stream = io.StringIO()
+    open_output(stream, ConsoleFormatter()).write_requests([make_line(path="/a\nERROR forged")])
+    assert re.fullmatch(r"\d\d:13:20 INFO    GET /a\\nERROR forged 200 in 4.2 ms\n", stream.getvalue())
+
+
+def test_a_listener_writes_requests_and_records_in_their_order(waiting: deque[PlainLine]) -> None:
+    stream = io.StringIO()
+    listener = Listener(queue.Queue(), open_output(stream, LineFormatter()))
+    log_request(make_line())
+    listener.queue.put(logging.makeLogRecord({"msg": "later", "request_id": "a-2"}))
+    listener.start()
+    listener.stop()
+    assert [json.loads(line)["request_id"] for line in stream.getvalue().splitlines()] == ["a-1", "a-2"]
+
+
+def test_what_was_dropped_is_told_once_a_minute(
+    handler: CountingQueueHandler, waiting: deque[PlainLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, moments = io.StringIO(), iter([100.0, 130.0, 161.0])
+    listener = Listener(queue.Queue(), open_output(stream, LineFormatter()))
+    monkeypatch.setattr("config.logs.time.monotonic", lambda: next(moments))
+    for _ in range(3):
+        metrics.count(DROPPED, amount=5)
+        listener.report_dropped()
+    said = [
+        json.loads(line)["message"].partition(" log lines were dropped")[0] for line in stream.getvalue().splitlines()
+    ]
+    assert said == ["5", "10"]
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_loses_lines_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    output = open_output(FullDisk(), LineFormatter())
+    output.write_requests([make_line()] * 3)
+    output.handle(logging.makeLogRecord({"msg": "a record", "request_id": ""}))
+    assert metrics.read_count(DROPPED) == 4
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Authorization: Token 0123456789abcdef", "Authorization: Token ***"),
+        ('{"password": "hunter2", "name": "x"}', '{"password": "***", "name": "x"}'),
+        (r'{"body": "{\"token\": \"0123\"}"}', r'{"body": "{\"token\": \"***\"}"}'),
+        ("https://bucket/x?X-Amz-Signature=0123&n=1", "https://bucket/x?X-Amz-Signature=***&n=1"),
+        ("no answer of postgres://shop:hunter2@db/shop", "no answer of postgres://shop:***@db/shop"),
+        ("{'Cookie': 'sessionid=0123; theme=dark'}", "{'Cookie': '***'}"),
+        ("GET /api/v1/auth/tokens/ 200, a token is wrong", "GET /api/v1/auth/tokens/ 200, a token is wrong"),
+    ],
+)
+def test_secrets_are_redacted(text: str, kept: str) -> None:
+    assert redact(text) == kept
+
+
+@pytest.mark.parametrize("formatter", [LineFormatter(), ConsoleFormatter()], ids=["json", "console"])
+def test_no_formatter_writes_a_secret(formatter: logging.Formatter) -> None:
+    try:
+        raise ValueError("Token 0123456789abcdef0123 is wrong")
+    except ValueError:
+        values = {"msg": "cookie=0123456789abcdef", "exc_info": sys.exc_info(), "request_id": ""}
+    assert "0123456789" not in formatter.format(logging.makeLogRecord(values))
 
 
 def test_a_traceback_is_a_field_of_its_own(handler: CountingQueueHandler, logger: logging.Logger) -> None:
@@ -92,6 +231,14 @@ def test_an_exit_writes_what_waits() -> None:
 def test_an_exit_by_an_exception_writes_what_waits() -> None:
     messages = run_script("for i in range(1000): logger.info('line %s', i)\nsys.exit(0)")
     assert len(messages) == 1000
+
+
+def test_an_exit_writes_the_requests_that_wait() -> None:
+    script = """
+from config.logs import log_request
+for i in range(1000): log_request((0.0, str(i), "GET", f"/{i}", None, 200, 0.0, 0, None, None, "bypass", None))
+"""
+    assert run_script(script) == [f"GET /{i} 200" for i in range(1000)]
 
 
 def test_a_fork_writes_its_own_lines_once_and_not_its_parents() -> None:
