@@ -252,7 +252,8 @@ if DATABASE_PREPARE and DATABASES["default"]["ENGINE"] == "django.db.backends.po
     # Without a threshold psycopg prepares nothing, not even on request; Django's own cursor never does.
     DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
-# How long the change log is kept; a feed's cursor that is older is 410.
+CHANGE_MODEL = "catalog.Change"  # the change log, by a name: config.api imports no app
+# How long it is kept; a feed's cursor that is older is 410.
 CHANGE_RETENTION_DAYS = env.read_count("CHANGE_RETENTION_DAYS", 90, most=36_500)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

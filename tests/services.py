@@ -56,10 +56,13 @@ class PostgresServer:
         self.user = "postgres" if os.geteuid() == 0 else None
         if self.user:
             shutil.chown(self.folder, self.user)
-        self.run("initdb", "--auth=trust", "--username=tenfold", "--encoding=UTF8", "--locale=C.UTF-8")
+        self.fill_folder()
         self.options = ("-c", "fsync=off", "-c", "full_page_writes=off", *options)
         self.start()
         self.url = f"postgres://tenfold@127.0.0.1:{self.port}/postgres"
+
+    def fill_folder(self) -> None:
+        self.run("initdb", "--auth=trust", "--username=tenfold", "--encoding=UTF8", "--locale=C.UTF-8")
 
     def run(self, name: str, *arguments: str) -> None:
         command = [str(find_binary(name)), *arguments, "-D", str(self.folder)]
@@ -77,6 +80,51 @@ class PostgresServer:
 
     def remove(self) -> None:
         self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ReplicaServer(PostgresServer):
+    """A streaming replica of `primary`, which knows it as `replica` (synchronous_standby_names)."""
+
+    def __init__(self, primary: PostgresServer, *options: str) -> None:
+        self.primary = primary
+        super().__init__("-c", "cluster_name=replica", *options)
+
+    def fill_folder(self) -> None:
+        source = ("-h", "127.0.0.1", "-p", str(self.primary.port), "-U", "tenfold")
+        self.run("pg_basebackup", *source, "--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream")
+
+    def promote(self) -> None:
+        """It becomes a primary; returns once it takes writes."""
+        self.run("pg_ctl", "promote", "--wait")
+
+
+class PgBouncer:
+    """In transaction mode before `server`, on a port of its own."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tenfold-pgbouncer-"))
+        self.port = free_port()
+        self.url = f"postgres://tenfold@127.0.0.1:{self.port}/postgres"
+        settings = {
+            "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "", "auth_type": "any",
+            "pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 200, "logfile": self.folder / "log",
+        }  # fmt: skip
+        lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
+        target = f"* = host=127.0.0.1 port={server.port} user=tenfold"
+        (self.folder / "ini").write_text(f"[databases]\n{target}\n[pgbouncer]\n{lines}\n")
+        # It refuses to run as root.
+        user = "postgres" if os.geteuid() == 0 else None
+        for path in (self.folder, self.folder / "ini"):
+            if user:
+                shutil.chown(path, user)
+        command = [str(find_binary("pgbouncer")), "-q", str(self.folder / "ini")]
+        self.process = subprocess.Popen(command, user=user, cwd="/", stderr=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def remove(self) -> None:
+        if self.process.poll() is None:
+            stop_process(self.process, signal.SIGINT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
