@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +18,8 @@ NAMES = (
     "DATABASE_PREPARE", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG", "ALLOWED_HOSTS", "HOST", "PORT",
     "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "CACHE", "CURRENCY", "MAX_BODY_BYTES", "HTTPS",
     "RATE_LIMIT_ANON", "RATE_LIMIT_TOKEN", "RATE_LIMIT_LOGIN", "TRUSTED_PROXIES", "CHANGE_RETENTION_DAYS",
-    "JOB_LEASE_SECONDS",
+    "JOB_LEASE_SECONDS", "EXPORT_STORAGE_URL",
+    "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES",
 )  # fmt: skip
 
 
@@ -104,3 +106,23 @@ def read_database_url(name: str, default: str) -> dict[str, Any]:
     if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
         raise ImproperlyConfigured(expected)
     return database
+
+
+# What may stand behind the ? of an s3:// URL: django-storages' names. Credentials come from AWS_… as boto3 reads them.
+S3_OPTIONS = ("endpoint_url", "region_name", "addressing_style", "signature_version", "default_acl")
+
+
+def read_storage_url(name: str, default: str) -> dict[str, Any]:
+    """Django's STORAGES entry for `file:///folder` or `s3://bucket/prefix?endpoint_url=…`."""
+    text = read_text(name, default)
+    expected = f"{name}={text!r}: expected file:///FOLDER or s3://BUCKET/PREFIX"
+    parts = urlsplit(text)
+    if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
+        return {"BACKEND": "exports.storage.LocalFolder", "OPTIONS": {"location": parts.path}}
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ImproperlyConfigured(expected)
+    options = dict(parse_qsl(parts.query))
+    if unknown := options.keys() - set(S3_OPTIONS):
+        raise ImproperlyConfigured(f"{expected}, with {', '.join(S3_OPTIONS)} behind a ?, not {min(unknown)}")
+    options |= {"bucket_name": parts.netloc, "location": parts.path.strip("/")}
+    return {"BACKEND": "exports.s3.S3Bucket", "OPTIONS": options}

@@ -263,9 +263,20 @@ TASKS: dict[str, Any] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend
 if REDIS_URL:
     INSTALLED_APPS += ["django_rq"]
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
-    RQ_QUEUES = {"default": {"URL": REDIS_URL}}
+    # The last task of a job reads all its parts.
+    RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
 # A worker that says nothing for so long loses its piece of a job to another.
 JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "exports": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
+}
+# S3 takes 10,000 pieces of an upload: 160 GB in one file.
+AWS_S3_FILE_BUFFER_SIZE = 16 * 1024 * 1024
+# What one user may have at a time: jobs that are under way or ready, and bytes of their files.
+EXPORT_QUOTA_JOBS = env.read_count("EXPORT_QUOTA_JOBS", 20, most=10_000)
+EXPORT_QUOTA_BYTES = env.read_count("EXPORT_QUOTA_BYTES", 20 * 2**30, most=2**60)
 
 # -- pages and their files --------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from catalog.changes import keep_log
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
+from exports.sweeping import sweep_exports
 
 logger = logging.getLogger("tenfold.worker")
 
@@ -51,6 +52,7 @@ class Heartbeat(threading.Thread):
             # A batch a beat is 17 million a day, and never keeps the next beat waiting.
             self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
             self.write("keep the change log", keep_log)
+            self.write("sweep exports", sweep_exports)
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)

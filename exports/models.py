@@ -3,12 +3,13 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from config.api.leases import Leased, LeasedQuerySet
-from config.api.models import Job
+from config.api.models import Job, JobQuerySet
 
 
-class ExportJob(Job):
+class ExportJob(Job):  # type: ignore[django-manager-missing]  # parts: its manager is Any
     """A table, or what filters leave of it, as one file; the request is kept, never a list of keys."""
 
     class Format(models.TextChoices):
@@ -33,8 +34,12 @@ class ExportJob(Job):
     # feed from the cursor misses nothing.
     last_id = models.BigIntegerField(null=True)
     changes_cursor = models.BigIntegerField(null=True)
+    # When tasks for it were last put into the queue: who finds it idle since then does it again.
+    pushed_at = models.DateTimeField(default=timezone.now, editable=False)
     file = models.CharField(max_length=200, default="", blank=True, help_text="Its name in the storage.")
     sha256 = models.CharField("SHA-256", max_length=64, default="", blank=True)
+
+    objects: ClassVar[Any] = JobQuerySet.as_manager()
 
     class Meta:
         indexes = (

@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,16 @@ def nothing_waits(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
         with connection.cursor() as cursor:
             cursor.execute(EMPTY_INBOX)
+
+
+@pytest.fixture(autouse=True)
+def files(settings: Any, tmp_path: Path) -> Path:
+    """The folder of the jobs' files; tasks wait until a test runs them."""
+    folder = tmp_path / "exports_files"
+    local = {"BACKEND": "exports.storage.LocalFolder", "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = settings.STORAGES | {"exports": local}
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+    return folder
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Who may what: every operation of the OpenAPI document, for every kind of caller. A new one without a row fails.
 
-`owner` and `other` have no role; the order, the address and the token that the paths name are the owner's.
+`owner` and `other` have no role; the order, the address and the token that the paths name are the owner's, the export
+is the partner's.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from accounts.models import Address, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
 from config.api import documents
+from exports.models import ExportJob
+from exports.storage import write_file
 from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +30,7 @@ CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root"
 # Statuses, in the order of CALLERS.
 ROWS: dict[str, str] = {
     "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "GET ": "200 200 200 200 200 200 200 401",
@@ -39,6 +44,10 @@ ROWS: dict[str, str] = {
     "GET changes/": "401 403 403 403 200 403 200 401",
     "GET exports/products.csv": "401 403 403 403 200 403 200 401",
     "GET exports/products.ndjson": "401 403 403 403 200 403 200 401",
+    "GET exports/": "401 403 403 403 200 403 200 401",
+    "GET exports/{id}/": "401 403 403 403 200 403 404 401",
+    "GET exports/{id}/file/": "401 403 403 403 200 403 404 401",
+    "GET exports/{id}/manifest/": "401 403 403 403 200 403 404 401",
     "GET me/": "401 200 200 200 200 200 200 401",
     "GET me/addresses/": "401 200 200 200 200 200 200 401",
     "GET me/addresses/{id}/": "401 200 404 404 404 404 404 401",
@@ -64,6 +73,7 @@ ROWS: dict[str, str] = {
     "POST auth/login/": "200 200 200 200 200 200 200 200",
     "POST auth/logout/": "401 204 204 204 204 204 204 401",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
+    "POST exports/": "401 403 403 403 201 403 201 401",
     "POST me/addresses/": "401 201 201 201 201 201 201 401",
     "POST orders/": "401 201 201 201 201 201 201 401",
     "POST products/": "401 403 403 201 403 403 201 401",
@@ -86,6 +96,7 @@ BODIES: dict[str, Any] = {
     "PATCH me/addresses/{id}/": {"city": "Wells"},
     "PATCH me/": {"first_name": "Mia"},
     "POST orders/": LINES,
+    "POST exports/": {"resource": "products", "format": "csv"},
     "PATCH orders/{number}/": {"status": "paid"},
     "POST products/": PRODUCT | {"sku": "NEW"},
     "PUT products/{id}/": PRODUCT,
@@ -136,8 +147,17 @@ def bear(user: User, revoked: bool = False) -> APIClient:
     return client
 
 
+def make_export(owner: User) -> ExportJob:
+    """A job that is ready, with a file."""
+    with write_file("1/products-1.csv") as file:
+        file.write(b"id\r\n")
+    return ExportJob.objects.create(
+        owner=owner, resource="products", format="csv", status="ready", file="1/products-1.csv", bytes=4, sha256="0",
+    )  # fmt: skip
+
+
 @pytest.fixture
-def shop() -> Shop:
+def shop(files: Path) -> Shop:
     tea = make_product(
         sku="TEA", title="Tea", stock=9, brand=make_brand("Acme"), category=make_category("Food"),
     )  # fmt: skip
@@ -163,6 +183,7 @@ def shop() -> Shop:
         "me/addresses/": {"id": address.pk},
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
+        "exports/": {"id": make_export(people["partner"]).pk},
     }
     return Shop(callers | {"anonymous": APIClient(), "revoked": bear(people["root"], revoked=True)}, keys)
 

@@ -104,6 +104,7 @@ def find_headers(error: APIException) -> Iterator[tuple[str, str]]:
         yield "WWW-Authenticate", "Token"
     if wait := getattr(error, "wait", None):
         yield "Retry-After", str(int(wait))
+    yield from getattr(error, "headers", {}).items()
 
 
 def respond_with(error: APIException) -> HttpResponse:

@@ -1,6 +1,8 @@
 """Callers and rows of the export tests."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.http.response import HttpResponseBase
@@ -8,9 +10,38 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product, ProductText
 from exports import rows
+from exports.models import ExportJob
+from exports.tasks import advance_export
 from tests.factories import make_user
 
 type MakeMany = Callable[[int], list[Product]]
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if folder.exists())
+
+
+def run_job(job_id: int) -> ExportJob:
+    """Its steps one after the other, as one worker takes them."""
+    for _ in range(1000):
+        advance_export.call(job_id)
+        job = ExportJob.objects.get(pk=job_id)
+        if not job.is_unfinished:
+            return job
+    raise AssertionError(f"{job} doesn't end")
+
+
+def ask_for(caller: APIClient, **body: Any) -> ExportJob:
+    """A job by POST, run to its end."""
+    answer = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"} | body)
+    assert answer.status_code == 201, answer.json()
+    return run_job(answer.json()["id"])
+
+
+def download(caller: APIClient, job: ExportJob) -> bytes:
+    answer = caller.get(f"/api/v1/exports/{job.pk}/file/")
+    assert answer.status_code == 200, answer.content
+    return read_body(answer)
 
 
 @pytest.fixture

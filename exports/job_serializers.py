@@ -1,0 +1,97 @@
+"""A job as it is asked for, and as its owner sees it."""
+
+from typing import Any
+
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.relations import HyperlinkedIdentityField
+from rest_framework.serializers import (
+    BooleanField,
+    CharField,
+    ChoiceField,
+    DateTimeField,
+    DictField,
+    IntegerField,
+    JSONField,
+    ModelSerializer,
+    Serializer,
+    URLField,
+)
+
+from config.api.bodies import StrictSerializer
+from exports.formats import JOB_FORMATS
+from exports.models import ExportJob
+from exports.submitting import check_request, submit_job
+
+RESOURCES = ("products",)
+
+
+class ExportRead(ModelSerializer[ExportJob]):
+    """`{"id": 7, "status": "running", "percent": 40, "rows_done": 400000, "rows_total": 1000000, …}`"""
+
+    filters = DictField(child=JSONField(), read_only=True)
+    file_url = HyperlinkedIdentityField(view_name="exportjob-file", help_text="The file, once it is ready.")
+    manifest_url = HyperlinkedIdentityField(view_name="exportjob-manifest")
+
+    class Meta:
+        model = ExportJob
+        fields = (
+            "id", "status", "resource", "format", "compression", "filters", "fields", "expand", "raw", "rows_done",
+            "rows_total", "bytes", "percent", "seconds_left", "error", "created_at", "started_at", "finished_at",
+            "expires_at", "file_url", "manifest_url",
+        )  # fmt: skip
+
+
+class ExportWrite(StrictSerializer[ExportJob]):
+    """`{"resource": "products", "format": "csv", "filters": {"brand": "acme"}, "compression": "zstd"}`"""
+
+    resource = ChoiceField(choices=RESOURCES)
+    format = ChoiceField(choices=ExportJob.Format.choices)
+    filters = DictField(child=JSONField(), default=dict, help_text="Filters of the list, by name.")
+    fields_ = CharField(default="", allow_blank=True, max_length=2000, help_text="As the list's.")
+    expand = CharField(default="", allow_blank=True, max_length=2000, help_text="As the list's; NDJSON only.")
+    compression = ChoiceField(choices=ExportJob.Compression.choices, default=ExportJob.Compression.NONE)
+    raw = BooleanField(default=False, help_text="CSV: leave cells that a spreadsheet would run as they are.")
+
+    def get_fields(self) -> Any:
+        # `fields` is what a serializer calls its own.
+        found = super().get_fields()
+        return {name.rstrip("_"): field for name, field in found.items()}
+
+    def validate_filters(self, filters: dict[str, Any]) -> dict[str, Any]:
+        for name, value in filters.items():
+            items = value if isinstance(value, list) else [value]
+            if not all(isinstance(item, str | int | float) for item in items):
+                raise ValidationError({name: [ErrorDetail("It is no text, number, flag or list of them.", "invalid")]})
+        return filters
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        kind = JOB_FORMATS[values["format"]]
+        refusals = {
+            "expand": values["expand"] and not kind.has_nested and "Its rows are flat; ask for ndjson.",
+            "raw": values["raw"] and values["format"] != "csv" and "It is for csv; no other format changes a cell.",
+            "compression": values["compression"] != "none" and kind.builder and "The format compresses itself.",
+        }
+        if found := {name: [ErrorDetail(text, "invalid")] for name, text in refusals.items() if text}:
+            raise ValidationError(found)
+        check_request(ExportJob(owner=self.context["request"].user, **values))
+        return values
+
+    def create(self, validated_data: dict[str, Any]) -> ExportJob:
+        return submit_job(ExportJob(owner=self.context["request"].user, **validated_data))
+
+
+class ManifestRead(Serializer[Any]):
+    """What proves a file whole, and where the change feed goes on from it."""
+
+    id = IntegerField()
+    file = CharField(help_text="The name that it is downloaded under.")
+    media_type = CharField()
+    bytes = IntegerField()
+    sha256 = CharField()
+    rows = IntegerField()
+    last_id = IntegerField(help_text="The greatest id that the export looked at.")
+    changes_cursor = CharField(help_text="`after` of changes/: with it, file and feed are a consistent copy.")
+    finished_at = DateTimeField()
+    expires_at = DateTimeField()
+    url = URLField(help_text="The file without a token, for whoever has the link, while its owner may export.")
+    url_expires_at = DateTimeField()

@@ -1,0 +1,166 @@
+"""Export jobs: asked for, watched, canceled, and their files fetched, in pieces too; each caller has their own."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseNotModified, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from catalog.models import Product
+from config.api.conditional import is_known
+from config.api.permissions import ExportPermissions
+from config.api.privacy import PrivateMixin
+from config.api.renderers import JSONRenderer
+from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
+from exports.errors import FileGone, NotReady
+from exports.formats import JOB_FORMATS
+from exports.job_serializers import ExportRead, ExportWrite, ManifestRead
+from exports.links import PARAMETER, LinkAuthentication, sign_link
+from exports.models import ExportJob
+from exports.packers import PACKERS
+from exports.publishing import find_suffix
+from exports.ranges import Span, read_span
+from exports.states import Status, cancel_job, delete_job
+from exports.storage import read_file
+from exports.views import AnyAccept
+
+FILE_PARAMETERS = [
+    OpenApiParameter(PARAMETER, str, description="As a manifest's `url` has it, in the place of a token."),
+    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="`bytes=1000-` goes on after 1,000 bytes."),
+    OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="The `ETag`: another file comes whole."),
+]
+
+
+class MayExport(ExportPermissions):
+    """A job takes products away, so it needs what a stream of them needs."""
+
+    def _queryset(self, view: Any) -> Any:
+        return Product.objects.none()
+
+
+class OwnJobs(PrivateMixin, ShapedViewSet):
+    """Export jobs of the caller, for as long as they may export."""
+
+    queryset = ExportJob.objects.all()
+    permission_classes = (MayExport,)
+    read_serializer = ExportRead
+    default_ordering = "-pk"
+
+    def get_queryset(self) -> QuerySet[ExportJob]:
+        return ExportJob.objects.filter(owner_id=self.request.user.pk)
+
+
+class ExportJobViewSet(WriteMixin, ReadViewSet, OwnJobs):
+    """Export jobs, the caller's own, the newest first: a table, or what filters leave of it, as a file.
+
+    POST begins one. GET tells how far it is. DELETE cancels it while it is under way, and deletes it and its file
+    afterwards; without that, the file is kept for 7 days.
+    """
+
+    write_serializer = ExportWrite
+    refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        # Not in one transaction: of files that are gone no rollback brings any back.
+        job = self.get_object()
+        if not cancel_job(job):
+            delete_job(job)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class OfReadyJob(OwnJobs):
+    """What there is of a job only once it is ready."""
+
+    planned = ()
+    gated = ()
+    refusals: tuple[HTTPStatus, ...] = (HTTPStatus.CONFLICT, HTTPStatus.GONE)
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset()
+
+    def find_ready(self) -> ExportJob:
+        job: ExportJob = self.get_object()
+        if job.status == Status.EXPIRED:
+            raise FileGone
+        if job.status != Status.READY:
+            raise NotReady(job.status, job.error)
+        return job
+
+
+class ExportManifest(OfReadyJob):
+    """What proves the file whole, a link to it, and the cursor from which `changes/` goes on."""
+
+    @extend_schema(responses=ManifestRead)
+    def read(self, request: Request, pk: str) -> Response:
+        job = self.find_ready()
+        url, ends_at = sign_link(job, reverse("exportjob-file", kwargs={"pk": job.pk}, request=request))
+        return Response(describe_file(job) | {"url": url, "url_expires_at": ends_at})
+
+
+class ExportFile(OfReadyJob):
+    """The file, whole or, with `Range`, a piece of it. Its `ETag` is its SHA-256."""
+
+    authentication_classes = (LinkAuthentication, *OwnJobs.authentication_classes)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AnyAccept
+    refusals = (*OfReadyJob.refusals, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset({PARAMETER})
+
+    @extend_schema(parameters=FILE_PARAMETERS, responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def fetch(self, request: Request, pk: str) -> HttpResponseBase:
+        job = self.find_ready()
+        # What is stored is sent: packed once more, it would be another file under the same ETag.
+        request.META.pop("HTTP_ACCEPT_ENCODING", None)
+        etag = f'"{job.sha256}"'
+        if is_known(request, etag):
+            return HttpResponseNotModified(headers={"ETag": etag})
+        return send_file(job, read_span(request.headers, etag, job.bytes), is_head=request.method == "HEAD")
+
+
+def name_file(job: ExportJob) -> str:
+    return f"{job.resource}-{job.pk}.{find_suffix(job)}"
+
+
+def find_type(job: ExportJob) -> str:
+    return PACKERS[job.compression].media_type or JOB_FORMATS[job.format].media_type
+
+
+def describe_file(job: ExportJob) -> dict[str, Any]:
+    return {
+        "id": job.pk,
+        "file": name_file(job),
+        "media_type": find_type(job),
+        "bytes": job.bytes,
+        "sha256": job.sha256,
+        "rows": job.rows_done,
+        "last_id": job.last_id,
+        "changes_cursor": str(job.changes_cursor),
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+    }
+
+
+def send_file(job: ExportJob, span: Span, *, is_head: bool) -> StreamingHttpResponse:
+    headers = {
+        "ETag": f'"{job.sha256}"',
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(span.size),
+        "Content-Disposition": f'attachment; filename="{name_file(job)}"',
+        "X-Content-Type-Options": "nosniff",
+        "X-Accel-Buffering": "no",
+    }
+    if span.is_partial:
+        headers["Content-Range"] = span.content_range
+    status = HTTPStatus.PARTIAL_CONTENT if span.is_partial else HTTPStatus.OK
+    chunks = () if is_head else read_file(job.file, span.start, span.size)
+    return StreamingHttpResponse(chunks, status=status, content_type=find_type(job), headers=headers)

@@ -1,0 +1,64 @@
+"""A part of a job in, a file of its own and what it holds out; run twice, it writes twice and counts once."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import Sum
+
+from config.api.leases import keep_lease
+from exports.encoders import FORMATS, list_columns
+from exports.formats import JOB_FORMATS
+from exports.models import ExportJob, ExportPart
+from exports.packers import PACKERS, Piece
+from exports.requests import build_source
+from exports.rows import read_batches
+from exports.storage import write_file
+
+# Seconds between two reports of how far a part is.
+REPORT_SECONDS = 1.0
+
+
+def write_part(part: ExportPart) -> None:
+    """As the holder of the part's lease, which ends here; LeaseLost where it ended before."""
+    packer, piece = PACKERS[part.job.compression](), Piece()
+    # The fence in the name: who lost the part writes into a file that no row will name.
+    name = f"{part.job_id}/{part.number:05}.{part.fence}.part"
+    reported = time.monotonic()
+    with keep_lease(part), write_file(name) as file:
+        rows = size = 0
+        for chunk, count in read_chunks(part):
+            piece.add(chunk)
+            size += file.write(packed := packer.pack(chunk)) or len(packed)
+            rows += count
+            if time.monotonic() - reported >= REPORT_SECONDS:
+                report_part(part, rows_done=rows, bytes=size)
+                reported = time.monotonic()
+        file.write(end := packer.flush())
+        done = {"rows_done": rows, "bytes": size + len(end), "plain_bytes": piece.size, "crc32": piece.crc32}
+        part.write(**done)
+    part.release(is_done=True, file=name, **done)
+    report_job(part.job)
+
+
+def read_chunks(part: ExportPart) -> Iterator[tuple[bytes, int]]:
+    """The part's rows as text of the format, and how many each chunk holds."""
+    job, source = part.job, build_source(part.job)
+    encoder = FORMATS[JOB_FORMATS[job.format].rows](list_columns(source.serializer, source.selection), job.raw)
+    source = replace(source, rows=source.rows.filter(pk__lte=part.upto), after=part.after)
+    for batch in read_batches(source):
+        yield encoder.encode_rows(batch.rows), len(batch.rows)
+
+
+def report_part(part: ExportPart, **done: Any) -> None:
+    part.write(**done)
+    report_job(part.job)
+
+
+def report_job(job: ExportJob) -> None:
+    """The job's progress, from that of its parts, while it is running."""
+    sums = job.parts.aggregate(rows=Sum("rows_done"), bytes=Sum("bytes"))
+    share = sums["rows"] / job.rows_total if job.rows_total else 0
+    values = {"rows_done": sums["rows"], "bytes": sums["bytes"], **job.measure_progress(share)}
+    ExportJob.objects.filter(pk=job.pk, status=ExportJob.Status.RUNNING).update(**values)

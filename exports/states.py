@@ -1,0 +1,61 @@
+"""How a job ends otherwise than ready: one UPDATE that only an unfinished job matches, then its files go."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from exports.models import ExportJob, ExportPart
+from exports.storage import remove_files
+
+logger = logging.getLogger("tenfold.exports")
+
+# How long a file is kept, and after that the row of its job.
+KEPT = timedelta(days=7)
+REMEMBERED = timedelta(days=30)
+
+Status = ExportJob.Status
+
+
+def cancel_job(job: ExportJob) -> bool:
+    """False where it was over already."""
+    return end_job(job, Status.CANCELED, "")
+
+
+def fail_job(job: ExportJob, reason: str) -> bool:
+    logger.warning("export", extra={"export": job.pk, "status": "failed", "reason": reason})
+    return end_job(job, Status.FAILED, reason)
+
+
+def end_job(job: ExportJob, status: str, reason: str) -> bool:
+    """Take the job from whoever works on it; they find out at their next write, and remove what they wrote."""
+    values: dict[str, Any] = {"status": status, "error": reason, "finished_at": timezone.now(), "seconds_left": None}
+    unfinished = ExportJob.objects.filter(pk=job.pk).only_unfinished()
+    if not unfinished.update(fence=F("fence") + 1, leased_until=None, **values):
+        return False
+    ExportPart.objects.filter(job=job).revoke()
+    tidy_job(job)
+    return True
+
+
+def tidy_job(job: ExportJob) -> None:
+    """Of a job that is over, keep the published file, if any; its parts' rows go last, so that a crash is seen."""
+    keep = ExportJob.objects.filter(pk=job.pk).values_list("file", flat=True).first() or ""
+    remove_files(job.pk, keep)
+    job.parts.all().delete()
+
+
+def expire_job(job: ExportJob) -> None:
+    ready = ExportJob.objects.filter(pk=job.pk, status=Status.READY)
+    if ready.update(status=Status.EXPIRED, file="", expires_at=Now()):
+        remove_files(job.pk)
+
+
+def delete_job(job: ExportJob) -> None:
+    """The row goes last: a file that couldn't be deleted is tried again with it."""
+    cancel_job(job)
+    remove_files(job.pk)
+    job.delete()

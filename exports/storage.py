@@ -1,0 +1,86 @@
+"""Where files of export jobs lie: Django's storage named `exports`, a folder of each job in it.
+
+A file gets its bytes under a name with the writer's fence in it, which nobody reads before a row of the database
+names it: that row's UPDATE is what publishes, whatever the storage can or can't rename.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, InvalidStorageError, storages
+
+from exports.errors import MissingExtra
+
+# Read and sent at once; granian copies each chunk and queues four of them.
+CHUNK_BYTES = 256 * 1024
+
+
+class LocalFolder(FileSystemStorage):
+    """Files that only the server's own user reads, on the disk before a row names them."""
+
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        if "w" not in mode:
+            return super()._open(name, mode)  # type: ignore[misc]  # the stubs don't know it
+        path = Path(self.path(name))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return File(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), mode))
+
+    def open_range(self, name: str, start: int, size: int) -> Any:
+        file = self.open(name)
+        file.seek(start)
+        return file
+
+    def finish(self, file: File[Any]) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        with suppress(OSError):  # others lie in it
+            Path(self.path(name)).parent.rmdir()
+
+
+def open_storage() -> Any:
+    """MissingExtra where the package that it needs isn't installed."""
+    try:
+        return storages["exports"]
+    except InvalidStorageError as error:
+        raise MissingExtra("EXPORT_STORAGE_URL", "s3") from error
+
+
+@contextmanager
+def write_file(name: str) -> Iterator[IO[bytes]]:
+    """A new file, whole and durable after the block; after an exception it is gone."""
+    storage = open_storage()
+    try:
+        with storage.open(name, "wb") as file:
+            yield file
+            storage.finish(file)
+    except BaseException:
+        storage.delete(name)
+        raise
+
+
+def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
+    """`size` bytes from `start` on, in chunks; OSError where the file ends before."""
+    if not size:
+        return
+    with closing(open_storage().open_range(name, start, size)) as file:
+        while size:
+            if not (chunk := file.read(min(size, CHUNK_BYTES))):
+                raise OSError(f"{name} ends {size} bytes early")
+            size -= len(chunk)
+            yield chunk
+
+
+def remove_files(job_id: int, keep: str = "") -> None:
+    """Delete whatever lies in the job's folder, but for the file named `keep`."""
+    storage = open_storage()
+    with suppress(FileNotFoundError):
+        for name in storage.listdir(str(job_id))[1]:
+            if (path := f"{job_id}/{name}") != keep:
+                storage.delete(path)

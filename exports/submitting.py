@@ -1,0 +1,50 @@
+"""A job in, refused before any work or put into the queue, within what its owner may have."""
+
+from functools import partial
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q, Sum
+
+from config.api.counting import count_at_most
+from exports.errors import QuotaReached
+from exports.formats import JOB_FORMATS, require_extra
+from exports.models import ExportJob
+from exports.planning import refuse_too_many
+from exports.requests import build_source
+from exports.states import Status
+from exports.storage import open_storage
+from exports.tasks import push_job
+
+
+def check_request(job: ExportJob) -> None:
+    """InvalidBody, MissingExtra or TooManyRows for what could only fail."""
+    require_extra(job.format)
+    open_storage()
+    source = build_source(job)
+    if most := JOB_FORMATS[job.format].most_rows:
+        refuse_too_many(job, count_at_most(source.rows, most))
+
+
+def submit_job(job: ExportJob) -> ExportJob:
+    """QuotaReached where its owner has enough already."""
+    owner = job.owner
+    assert owner is not None  # who asks is its owner
+    with transaction.atomic():
+        # One request of a user at a time: two would both find room for one.
+        get_user_model().objects.select_for_update().get(pk=owner.pk)
+        check_quota(owner.pk)
+        job.save()
+        transaction.on_commit(partial(push_job, job))
+    return job
+
+
+def check_quota(owner_id: int) -> None:
+    held = ExportJob.objects.filter(owner_id=owner_id)
+    if held.filter(Q(status=Status.READY) | Q(status__in=(Status.QUEUED, Status.RUNNING))).count() >= (
+        most := settings.EXPORT_QUOTA_JOBS
+    ):
+        raise QuotaReached(f"{most} export jobs under way or ready")
+    if (held.filter(status=Status.READY).aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
+        raise QuotaReached(f"export files of {settings.EXPORT_QUOTA_BYTES} bytes or more")

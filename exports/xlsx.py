@@ -1,0 +1,67 @@
+"""Rows as JSON in, a workbook of one sheet out, in constant memory; needs the extra `xlsx`.
+
+A text is written as a text cell, which no spreadsheet runs, whatever it begins with.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import xlsxwriter
+from rest_framework import serializers as drf
+
+from config.api.renderers import write_json
+from config.api.selections import find_fields
+from exports.errors import JobFailure
+from exports.formats import XLSX_LETTERS
+from exports.publishing import HashedFile
+from exports.rows import Source
+
+# Excel's numbers are doubles: digits past these are lost, so such a number stays text.
+EXACT_DIGITS = 15
+CONSTANT_MEMORY = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+
+
+class CellTooLong(JobFailure):
+    """A text longer than a cell of Excel can be."""
+
+    def __init__(self, name: str, number: int) -> None:
+        detail = f"{name} in row {number} has more than {XLSX_LETTERS} letters, and an XLSX cell ends there."
+        super().__init__(f"{detail} Leave the column out by `fields`, or ask for csv, ndjson or parquet.")
+
+
+def write_xlsx(rows: Iterator[Sequence[bytes]], source: Source, file: HashedFile) -> None:
+    names = source.selection.names
+    numbers = {name for name in names if isinstance(find_fields(source.serializer)[name], drf.DecimalField)}
+    # A zip's directory comes last and its entries are gone back to, so it is built in a file of its own.
+    with tempfile.TemporaryFile() as built:
+        with xlsxwriter.Workbook(built, CONSTANT_MEMORY) as book:
+            sheet = book.add_worksheet()
+            sheet.write_row(0, 0, names)
+            for number, line in enumerate((line for lines in rows for line in lines), start=1):
+                write_row(sheet, number, orjson.loads(line), numbers)
+        built.seek(0)
+        shutil.copyfileobj(built, file)
+
+
+def write_row(sheet: Any, number: int, row: dict[str, Any], numbers: set[str]) -> None:
+    for column, (name, value) in enumerate(row.items()):
+        write_cell(sheet, number, column, name, Decimal(value) if name in numbers and value is not None else value)
+
+
+def write_cell(sheet: Any, number: int, column: int, name: str, value: Any) -> None:
+    match value:
+        case None:
+            return
+        case bool():
+            sheet.write_boolean(number, column, value)
+        case int() | Decimal() if len(Decimal(value).as_tuple().digits) <= EXACT_DIGITS:
+            sheet.write_number(number, column, value)
+        case _:
+            text = write_json(value).decode() if isinstance(value, dict | list) else str(value)
+            # Negative where the text doesn't fit.
+            if sheet.write_string(number, column, text) < 0:
+                raise CellTooLong(name, number)

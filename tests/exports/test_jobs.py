@@ -1,0 +1,363 @@
+"""Export jobs: what is asked for becomes one file, whole and proved, whoever writes its parts, or a clear end."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.models import Change, Product
+from exports import formats, planning, tasks
+from exports.models import ExportJob, ExportPart
+from exports.storage import write_file
+from tests.exports.conftest import ask_for, download, list_files, make_many, read_body, run_job
+from tests.exports.test_packers import UNPACK
+from tests.factories import make_brand, make_product, make_user
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/exports/"
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rows a part or so."""
+    monkeypatch.setattr(planning, "PART_ROWS", 3)
+
+
+def post(caller: APIClient, **body: Any) -> Any:
+    return caller.post(URL, {"resource": "products", "format": "csv"} | body)
+
+
+# -- the file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_a_file_is_what_a_stream_is(name: str, compression: str, caller: APIClient, files: Path) -> None:
+    make_many(10)
+    job = ask_for(caller, format=name, compression=compression, fields="id,sku,price")
+    packed = download(caller, job)
+    stream = read_body(caller.get(f"{URL}products.{name}", {"fields": "id,sku,price"}, HTTP_ACCEPT_ENCODING="identity"))
+    # A stream of NDJSON proves itself by its last line, a job by its manifest.
+    expected = stream if name == "csv" else stream[: stream.rindex(b"\n", 0, -1) + 1]
+    assert UNPACK[compression](packed) == expected
+    assert (job.rows_done, job.rows_total, job.bytes) == (10, 10, len(packed))
+    assert job.sha256 == hashlib.sha256(packed).hexdigest()
+    assert list_files(files) == [str(job.pk), job.file]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_job_without_writers_is_a_select_row_for_row(caller: APIClient) -> None:
+    products = make_many(20)
+    Product.objects.filter(pk__in=[product.pk for product in products[3:9]]).delete()
+    job = ask_for(caller, format="ndjson", fields="id,sku,title")
+    rows = [json.loads(line) for line in download(caller, job).splitlines()]
+    assert rows == list(Product.objects.order_by("pk").values("id", "sku", "title"))
+
+
+def test_an_empty_table_has_a_file_too(caller: APIClient) -> None:
+    job = ask_for(caller, fields="id,sku", compression="gzip")
+    assert gzip.decompress(download(caller, job)) == b"id,sku\r\n"
+    assert job.percent == 100
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_filters_fields_and_raw_are_the_streams(caller: APIClient) -> None:
+    for number in range(7):
+        make_product(sku=f"=1+{number}", brand=make_brand("Acme" if number % 2 else "Other"))
+    job = ask_for(caller, filters={"brand": "acme", "in_stock": True}, fields="sku")
+    assert download(caller, job) == b"sku\r\n'=1+1\r\n'=1+3\r\n'=1+5\r\n"
+    assert download(caller, ask_for(caller, filters={"sku": ["=1+1", "=1+2"]}, fields="sku", raw=True)) == (
+        b"sku\r\n=1+1\r\n=1+2\r\n"
+    )
+
+
+def test_expanded_rows_come_as_ndjson(caller: APIClient) -> None:
+    make_product(brand=make_brand("Acme"), images=2)
+    job = ask_for(caller, format="ndjson", expand="brand,images", fields="brand")
+    [row] = map(json.loads, download(caller, job).splitlines())
+    assert row["brand"]["slug"] == "acme"
+    assert len(row["images"]) == 2
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_inserted_later_is_left_to_the_change_feed(caller: APIClient) -> None:
+    make_many(4)
+    job_id = post(caller, format="ndjson", fields="id").json()["id"]
+    tasks.advance_export.call(job_id)
+    late = make_many(1, prefix="late")[0]
+    job = run_job(job_id)
+    assert len(download(caller, job).splitlines()) == 4
+    manifest = caller.get(f"{URL}{job_id}/manifest/").json()
+    assert manifest["rows"] == 4
+    feed = caller.get("/api/v1/changes/", {"after": manifest["changes_cursor"], "entity": "product"}).json()["results"]
+    assert [change["entity_id"] for change in feed] == [late.pk]
+
+
+def test_the_cursor_is_taken_before_the_first_row(caller: APIClient) -> None:
+    make_many(2)
+    caller.head("/api/v1/changes/")
+    before = Change.objects.order_by("-position").values_list("position", flat=True).first()
+    assert str(ask_for(caller).changes_cursor) == str(before)
+
+
+# -- states -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_job_tells_how_far_it_is(caller: APIClient) -> None:
+    make_many(9)
+    answer = post(caller)
+    job_id = answer.json()["id"]
+    assert (answer.status_code, answer.json()["status"], answer.json()["percent"]) == (201, "queued", 0)
+    assert answer["Location"].endswith(f"{URL}{job_id}/")
+    tasks.advance_export.call(job_id)
+    tasks.advance_export.call(job_id)
+    state = caller.get(f"{URL}{job_id}/").json()
+    assert (state["status"], state["rows_done"], state["rows_total"], state["percent"]) == ("running", 3, 9, 33)
+    assert state["bytes"] > 0
+    assert state["seconds_left"] is not None
+    assert run_job(job_id).status == "ready"
+    state = caller.get(f"{URL}{job_id}/").json()
+    assert (state["percent"], state["seconds_left"], state["error"]) == (100, 0, "")
+    assert state["expires_at"] > state["finished_at"]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_canceled_job_leaves_nothing(caller: APIClient, files: Path) -> None:
+    make_many(9)
+    job_id = post(caller).json()["id"]
+    for _ in range(2):
+        tasks.advance_export.call(job_id)
+    assert list_files(files)
+    assert caller.delete(f"{URL}{job_id}/").status_code == 204
+    tasks.advance_export.call(job_id)
+    assert caller.get(f"{URL}{job_id}/").json()["status"] == "canceled"
+    assert list_files(files) == []
+    assert not ExportPart.objects.exists()
+    answer = caller.get(f"{URL}{job_id}/file/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "export_not_ready")
+
+
+def test_a_job_that_is_over_is_deleted_with_its_file(caller: APIClient, files: Path) -> None:
+    job = ask_for(caller)
+    assert caller.delete(f"{URL}{job.pk}/").status_code == 204
+    assert caller.get(f"{URL}{job.pk}/").status_code == 404
+    assert list_files(files) == []
+
+
+def test_a_worker_that_lost_its_part_leaves_nothing(
+    caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_many(5)
+    job_id = post(caller).json()["id"]
+    tasks.advance_export.call(job_id)
+    read, canceled = ExportPart.write, []
+
+    def cancel_first(part: ExportPart, **values: Any) -> None:
+        canceled.append(caller.delete(f"{URL}{job_id}/").status_code)
+        read(part, **values)
+
+    monkeypatch.setattr(ExportPart, "write", cancel_first)
+    tasks.advance_export.call(job_id)
+    assert canceled == [204]
+    assert list_files(files) == []
+    assert ExportJob.objects.get().status == "canceled"
+
+
+def test_a_publisher_that_lost_the_job_publishes_nothing(
+    caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_many(2)
+    job_id = post(caller).json()["id"]
+    for _ in range(2):
+        tasks.advance_export.call(job_id)
+    write, files_seen = ExportJob.write, []
+
+    def take_over(job: ExportJob, **values: Any) -> None:
+        monkeypatch.setattr(ExportJob, "write", write)
+        ExportJob.objects.filter(pk=job_id).update(leased_until=None)
+        files_seen.append(run_job(job_id).file)
+        write(job, **values)
+
+    monkeypatch.setattr(ExportJob, "write", take_over)
+    tasks.advance_export.call(job_id)
+    job = ExportJob.objects.get()
+    assert (job.status, [job.file]) == ("ready", files_seen)
+    assert list_files(files) == [str(job_id), job.file]
+    assert hashlib.sha256(download(caller, job)).hexdigest() == job.sha256
+
+
+def test_a_full_disk_is_a_failure_with_a_reason(
+    caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_many(5)
+
+    def fill(*args: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("exports.storage.os.fsync", fill)
+    job = ask_for(caller)
+    assert (job.status, job.error) == ("failed", "Its files can't be written or read: No space left on device.")
+    assert list_files(files) == []
+
+
+def test_an_owner_who_may_no_longer_export_gets_nothing(caller: APIClient) -> None:
+    job_id = post(caller).json()["id"]
+    Group.objects.get(name="Export partner").user_set.clear()
+    job = run_job(job_id)
+    assert (job.status, job.error) == ("failed", "Its owner may not export any more.")
+
+
+def test_a_step_that_kills_every_worker_ends_the_job(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(1)
+    job_id = post(caller).json()["id"]
+    tasks.advance_export.call(job_id)
+
+    def die(part: ExportPart) -> None:
+        part.release()  # as a lease that lapsed
+
+    monkeypatch.setattr(tasks, "write_part", die)
+    job = run_job(job_id)
+    assert job.status == "failed"
+    assert "part 0 of export" in job.error
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"format": "pdf"}, "/format"),
+        ({"resource": "secrets"}, "/resource"),
+        ({"filters": {"brant": "acme"}}, "/filters/brant"),
+        ({"filters": {"price_min": "x"}}, "/filters/price_min"),
+        ({"filters": {"brand": {"a": 1}}}, "/filters/brand"),
+        ({"filters": {"page": 2}}, "/filters/page"),
+        ({"filters": {"attr.color": "red"}}, "/filters/attr.color"),
+        ({"fields": "id,nope"}, "/fields"),
+        ({"expand": "brand"}, "/expand"),
+        ({"format": "ndjson", "expand": "nope"}, "/expand"),
+        ({"format": "ndjson", "raw": True}, "/raw"),
+        ({"format": "parquet", "compression": "zstd"}, "/compression"),
+        ({"compression": "lzma"}, "/compression"),
+        ({"formats": "csv"}, "/formats"),
+    ],
+)
+def test_a_bad_request_is_refused_by_name(body: dict[str, Any], pointer: str, caller: APIClient) -> None:
+    answer = post(caller, **body)
+    assert answer.status_code == 400, answer.json()
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert not ExportJob.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "extra"), [("parquet", "parquet"), ("xlsx", "xlsx")])
+def test_a_missing_extra_is_named(name: str, extra: str, caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda package: None)
+    answer = post(caller, format=name)
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
+    assert f"tenfold[{extra}]" in answer.json()["hint"]
+
+
+def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> None:
+    settings.STORAGES = settings.STORAGES | {"exports": {"BACKEND": "exports.missing.Bucket"}}
+    answer = post(caller)
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
+    assert "tenfold[s3]" in answer.json()["hint"]
+
+
+def test_more_rows_than_a_workbook_holds_are_refused_before_any_work(
+    caller: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = formats.JobFormat("x", "ndjson", builder="exports.xlsx.write_xlsx", most_rows=3)
+    monkeypatch.setitem(formats.JOB_FORMATS, "xlsx", small)
+    make_many(4)
+    answer = post(caller, format="xlsx")
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
+    assert not ExportJob.objects.exists()
+    assert formats.XLSX_ROWS == 1_048_575  # and a header
+
+
+def test_a_caller_has_no_more_jobs_than_the_quota(caller: APIClient, settings: Any) -> None:
+    settings.EXPORT_QUOTA_JOBS = 2
+    first = post(caller).json()["id"]
+    assert post(caller).status_code == 201
+    answer = post(caller)
+    assert (answer.status_code, answer.json()["code"]) == (429, "export_quota_reached")
+    caller.delete(f"{URL}{first}/")
+    assert post(caller).status_code == 201
+
+
+def test_files_past_the_quota_of_bytes_stop_the_next_job(caller: APIClient, settings: Any) -> None:
+    settings.EXPORT_QUOTA_BYTES = 10
+    ask_for(caller)
+    assert post(caller).json()["code"] == "export_quota_reached"
+
+
+def test_a_repeated_post_is_one_job(caller: APIClient) -> None:
+    answers = [
+        caller.post(URL, {"resource": "products", "format": "csv"}, headers={"Idempotency-Key": "1"}) for _ in range(2)
+    ]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert ExportJob.objects.count() == 1
+
+
+# -- whose --------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_its_owners_alone(caller: APIClient) -> None:
+    job = ask_for(caller)
+    other = APIClient()
+    other.force_authenticate(make_user("Export partner"))
+    assert other.get(URL).json()["results"] == []
+    for path in ("", "file/", "manifest/"):
+        assert other.get(f"{URL}{job.pk}/{path}").status_code == 404
+    assert other.delete(f"{URL}{job.pk}/").status_code == 404
+
+
+def test_the_list_is_paged_by_keys_the_newest_first(caller: APIClient) -> None:
+    made = [post(caller).json()["id"] for _ in range(5)]
+    page = caller.get(URL, {"page_size": 2}).json()
+    seen = [row["id"] for row in page["results"]]
+    while page["next"]:
+        page = caller.get(page["next"]).json()
+        seen += [row["id"] for row in page["results"]]
+    assert seen == made[::-1]
+
+
+def test_a_job_outlives_neither_its_owner_nor_their_right(caller: APIClient) -> None:
+    job = ask_for(caller)
+    User.objects.get(pk=job.owner_id).groups.clear()
+    caller.force_authenticate(User.objects.get(pk=job.owner_id))
+    assert caller.get(f"{URL}{job.pk}/file/").status_code == 403
+
+
+# -- spreadsheets -------------------------------------------------------------------------------------------------
+
+
+def test_a_csv_is_read_back_as_it_was(caller: APIClient) -> None:
+    make_product(title='a "b",\nc', sku="é😀")
+    rows = list(csv.DictReader(io.StringIO(download(caller, ask_for(caller, fields="sku,title")).decode())))
+    assert rows == [{"sku": "é😀", "title": 'a "b",\nc'}]
+
+
+def test_a_file_that_fails_is_gone(files: Path) -> None:
+    def write() -> None:
+        with write_file("1/x") as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
+    assert list_files(files) == []
