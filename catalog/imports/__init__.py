@@ -7,6 +7,7 @@ plain.py     record of a plain CSV or NDJSON file -> draft; shopify.py  records 
 seen.py      refuses what stands twice in one file
 runs.py      drafts -> batches; a dry run is the same run, rolled back
 upsert.py    batch of drafts -> rows (matching.py finds what is there, taxonomy.py brands and categories)
+staging.py   rows -> their table, on PostgreSQL by COPY into a staging table and one upsert
 report.py    what happened, counted
 
 Nothing here prints or knows of the command line, so that a job of the API can drive the same run.

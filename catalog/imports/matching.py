@@ -8,10 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q
-
 from catalog.imports.drafts import ProductDraft, Refusal, VariantDraft
 from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.querysets import is_among
 
 # Where the stock of a file lies; a file names no places.
 LOCATION = "main"
@@ -35,7 +34,7 @@ class KnownRows:
         slugs = {draft.slug for draft in drafts if draft.slug}
         # Locked, since what is compared here must still be so when it is written. In the order of the key,
         # so that two imports wait for each other instead of stopping each other.
-        rows = Product.objects.filter(Q(sku__in=skus) | Q(slug__in=slugs)).order_by("pk")
+        rows = Product.objects.filter(is_among("sku", skus) | is_among("slug", slugs)).order_by("pk")
         products = list(rows.select_for_update(no_key=True))
         self.by_sku = {product.sku: product for product in products}
         self.by_slug = {product.slug: product for product in products}
@@ -43,16 +42,16 @@ class KnownRows:
 
     def load_parts(self, ids: list[int], drafts: Sequence[ProductDraft]) -> None:
         skus = {variant.sku for draft in drafts for variant in draft.variants}
-        variants = Variant.objects.filter(Q(product_id__in=ids) | Q(sku__in=skus)).order_by("position", "pk")
-        self.variants = {variant.sku: variant for variant in variants}
+        variants = Variant.objects.filter(is_among("product_id", ids) | is_among("sku", skus))
+        self.variants = {variant.sku: variant for variant in variants.order_by("position", "pk")}
         self.variants_of: dict[int, list[Variant]] = defaultdict(list)
         for variant in self.variants.values():
             self.variants_of[variant.product_id].append(variant)
-        pieces = Stock.objects.filter(variant__product_id__in=ids, location=LOCATION)
+        pieces = Stock.objects.filter(is_among("variant__product_id", ids), location=LOCATION)
         self.stock = {stock.variant_id: stock for stock in pieces}
-        self.texts = ProductText.objects.in_bulk(ids)
+        self.texts = {text.pk: text for text in ProductText.objects.filter(is_among("product_id", ids))}
         self.images_of: dict[int, list[Image]] = defaultdict(list)
-        for image in Image.objects.filter(product_id__in=ids).order_by("position", "pk"):
+        for image in Image.objects.filter(is_among("product_id", ids)).order_by("position", "pk"):
             self.images_of[image.product_id].append(image)
 
 

@@ -63,6 +63,9 @@ class Report(Outcome):
     format: str = ""
     dry_run: bool = False
     rows: int = 0
+    bytes: int = 0
+    # Where the last product of the last batch begins; a run that goes on does so behind it.
+    line: int = 0
     errors_total: int = 0
     seconds: float = 0.0
 

@@ -1,14 +1,16 @@
-"""A source in, a report after each batch out; memory holds one batch whatever the size of the file.
+"""A source in, a report after each batch out; memory holds two batches whatever the size of the file.
 
-A dry run is the same run inside one transaction that is rolled back, so later batches see the earlier ones, and
-counts and errors are those of the real run.
+While the database writes a batch, a thread reads and checks the next. A dry run is the same run inside one transaction
+that is rolled back, so later batches see the earlier ones, and counts and errors are those of the real run.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from catalog.imports import plain, shopify
 from catalog.imports.drafts import BadRow, ProductDraft
@@ -19,37 +21,78 @@ from catalog.imports.seen import refuse_repeats
 from catalog.imports.upsert import import_batch
 from catalog.statistics import refresh_statistics
 
-# Rows/s for 20,000 new products, each with a text, an image and a stock, by batch size 250 · 500 · 1,000 · 2,000 ·
-# 4,000: SQLite 1,945 · 2,042 · 2,101 · 2,216 · 2,259, PostgreSQL 15 1,368 · 1,513 · 1,603 · 1,719 · 1,729
-# (2 shared cores). Past 1,000 a doubled memory, and doubled locks, buy a twentieth.
-BATCH_WEIGHT = 1_000
+type Row = ProductDraft | BadRow
+# What is to be kept of a batch, in its own transaction: what became of it, and of the file so far.
+type Checkpoint = Callable[[Outcome, Report], None]
+
+# Each batch is one transaction and holds its locks. On PostgreSQL 5,000 share a staging table and an upsert of each
+# table; on SQLite, where others wait for the only writer, past 1,000 a doubled batch buys a twentieth.
+BATCH_WEIGHT = {"postgresql": 5_000, "sqlite": 1_000}
 # A draft of long texts weighs as many short ones, so that a batch has a bound in bytes, too.
 TEXT_WEIGHT = 4_096
 
 
-class ImportRun:
-    """One import of one source; raises BadFile at once where the mapping doesn't fit the file."""
+@dataclass(slots=True)
+class Step:
+    """A batch, read and checked; `rows`, `bytes` and `line` say how far the file is read with it."""
 
-    def __init__(self, source: Source, pairs: str = "", *, dry_run: bool = False) -> None:
+    batch: list[Row]
+    rows: int
+    bytes: int
+
+    @property
+    def line(self) -> int:
+        return find_line(self.batch[-1])
+
+
+class ImportRun:
+    """One import of one source; raises BadFile at once where the mapping doesn't fit the file.
+
+    With the report of a run that was stopped it goes on behind the last batch of that run: what came before is read
+    again, since a later line may repeat its SKU, and isn't written.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pairs: str = "",
+        *,
+        dry_run: bool = False,
+        report: Report | None = None,
+        checkpoint: Checkpoint = lambda outcome, report: None,
+    ) -> None:
         self.source = source
         self.columns = choose_columns(source, pairs)
-        self.report = Report(file=source.name, format=source.format, dry_run=dry_run)
-        self._start = time.monotonic()
+        self.report = report or Report(file=source.name, format=source.format, dry_run=dry_run)
+        self.checkpoint = checkpoint
+        self.rows_read = 0
+        self._start = time.monotonic() - self.report.seconds
 
     def take_steps(self) -> Iterator[Report]:
         """Import batch by batch; the same report, grown, after each of them."""
         with roll_back() if self.report.dry_run else as_it_goes():
-            for batch in cut_batches(self.read_drafts()):
-                self.report.add(refuse_bad([row for row in batch if isinstance(row, BadRow)]))
-                drafts = [row for row in batch if not isinstance(row, BadRow)]
-                self.report.add(import_batch(drafts) if drafts else Outcome())
-                self.report.seconds = time.monotonic() - self._start
+            for step in read_ahead(self.read_steps()):
+                with transaction.atomic():
+                    self.take_step(step)
                 yield self.report
         if self.report.has_changes and not self.report.dry_run:
             refresh_statistics()
         self.report.seconds = time.monotonic() - self._start
 
-    def read_drafts(self) -> Iterator[ProductDraft | BadRow]:
+    def take_step(self, step: Step) -> None:
+        outcome = refuse_bad([row for row in step.batch if isinstance(row, BadRow)])
+        if drafts := [row for row in step.batch if not isinstance(row, BadRow)]:
+            outcome.add(import_batch(drafts))
+        self.report.add(outcome)
+        self.report.rows, self.report.bytes, self.report.line = step.rows, step.bytes, step.line
+        self.report.seconds = time.monotonic() - self._start
+        self.checkpoint(outcome, self.report)
+
+    def read_steps(self) -> Generator[Step]:
+        for batch in cut_batches(self.skip_done(self.read_drafts())):
+            yield Step(batch, self.rows_read, self.source.lines.bytes_read)
+
+    def read_drafts(self) -> Iterator[Row]:
         records = self.count_rows(self.source.records)
         is_shopify = self.source.format == "shopify"
         drafts = shopify.draft_products(records) if is_shopify else plain.draft_products(records, self.columns)
@@ -57,8 +100,12 @@ class ImportRun:
 
     def count_rows(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
-            self.report.rows += 1
+            self.rows_read += 1
             yield record
+
+    def skip_done(self, rows: Iterator[Row]) -> Iterator[Row]:
+        done = self.report.line
+        return (row for row in rows if find_line(row) > done)
 
 
 def choose_columns(source: Source, pairs: str) -> Columns:
@@ -69,20 +116,24 @@ def choose_columns(source: Source, pairs: str) -> Columns:
     return {}
 
 
-def cut_batches(rows: Iterable[ProductDraft | BadRow]) -> Iterator[list[ProductDraft | BadRow]]:
-    batch: list[ProductDraft | BadRow] = []
-    weight = 0
+def cut_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    weight, most = 0, BATCH_WEIGHT[connection.vendor]
     for row in rows:
         batch.append(row)
         weight += weigh_row(row)
-        if weight >= BATCH_WEIGHT:
+        if weight >= most:
             yield batch
             batch, weight = [], 0
     if batch:
         yield batch
 
 
-def weigh_row(row: ProductDraft | BadRow) -> int:
+def find_line(row: Row) -> int:
+    return row.refusals[0].line if isinstance(row, BadRow) else row.line
+
+
+def weigh_row(row: Row) -> int:
     if isinstance(row, BadRow):
         return 1
     parts = max(1, len(row.variants), len(row.images))
@@ -91,6 +142,19 @@ def weigh_row(row: ProductDraft | BadRow) -> int:
 
 def refuse_bad(rows: list[BadRow]) -> Outcome:
     return Outcome(refused=len(rows), errors=[refusal for row in rows for refusal in row.refusals])
+
+
+def read_ahead(steps: Generator[Step]) -> Iterator[Step]:
+    """The same steps, each read by a thread while the one before is written: the database's time is Python's, too."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        try:
+            coming = thread.submit(next, steps, None)
+            while (step := coming.result()) is not None:
+                coming = thread.submit(next, steps, None)
+                yield step
+        finally:
+            # By its own thread: what was seen lies in a database that belongs to it.
+            thread.submit(steps.close).result()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ whatever the size of the batch; triggers derive price, in_stock, image_url and t
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
@@ -13,6 +14,7 @@ from catalog.batches import Batch
 from catalog.imports.drafts import ImageDraft, ProductDraft, Refusal, VariantDraft
 from catalog.imports.matching import LOCATION, KnownRows, Plan, match_drafts
 from catalog.imports.report import Outcome
+from catalog.imports.staging import make_batch
 from catalog.imports.taxonomy import Taxonomy, resolve_taxonomy
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.slugs import Newcomer, choose_slugs
@@ -55,6 +57,17 @@ def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
     return outcome
 
 
+@dataclass(slots=True)
+class VariantPut:
+    """A variant as it will be; `number` is that of its product among the plans."""
+
+    number: int
+    draft: VariantDraft
+    variant: Variant
+    is_new: bool
+    is_changed: bool
+
+
 class BatchWriter:
     """Compares the plans of one batch with the known rows and writes what differs, parents first."""
 
@@ -86,9 +99,9 @@ class BatchWriter:
     def write_products(self, taxonomy: Taxonomy) -> None:
         drafts = [plan.draft for plan in self.plans if plan.product is None]
         slugs = choose_slugs([Newcomer(draft.sku, draft.fields["title"], draft.slug) for draft in drafts])
-        writes = Batch(Product, PRODUCT_COLUMNS)
+        writes = make_batch(Product, PRODUCT_COLUMNS)
         for number, plan in enumerate(self.plans):
-            product = plan.product or start_product(plan.draft, slugs[plan.draft.sku])
+            product = plan.product or writes.start_row(**start_product(plan.draft, slugs[plan.draft.sku]))
             self.products.append(product)
             fields = list_fields(plan.draft, product, taxonomy)
             if writes.put(product, fields, is_new=plan.product is None):
@@ -96,35 +109,45 @@ class BatchWriter:
         writes.save()
 
     def write_texts(self) -> None:
-        writes = Batch(ProductText, TEXT_COLUMNS)
+        writes = make_batch(ProductText, TEXT_COLUMNS)
         for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
             text = self.known.texts.get(product.pk)
-            if writes.put(text or ProductText(product=product), plan.draft.text, is_new=text is None):
+            if writes.put(text or writes.start_row(product_id=product.pk), plan.draft.text, is_new=text is None):
                 self.changed.add(number)
         writes.save()
 
     def write_variants(self) -> None:
-        writes, pieces = Batch(Variant, VARIANT_COLUMNS), Batch(Stock, ("on_hand",))
-        for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
-            for draft, row in plan.variants:
-                variant = row or Variant(product=product, sku=draft.sku)
-                is_changed = writes.put(variant, draft.fields, is_new=row is None)
-                is_changed |= self.put_stock(pieces, variant, draft)
-                self.outcome.variants.count(is_new=row is None, is_changed=is_changed)
-                self.changed |= {number} if is_changed else set()
+        writes = make_batch(Variant, VARIANT_COLUMNS)
+        puts = [
+            self.put_variant(writes, number, draft, row)
+            for number, plan in enumerate(self.plans)
+            for draft, row in plan.variants
+        ]
         writes.save()
+        # By now the new ones have keys, to which their stock points.
+        pieces = make_batch(Stock, ("on_hand",))
+        for put in puts:
+            put.is_changed |= self.put_stock(pieces, put)
+            self.outcome.variants.count(is_new=put.is_new, is_changed=put.is_changed)
+            self.changed |= {put.number} if put.is_changed else set()
         pieces.save()
 
-    def put_stock(self, pieces: Batch, variant: Variant, draft: VariantDraft) -> bool:
+    def put_variant(self, writes: Batch, number: int, draft: VariantDraft, row: Variant | None) -> VariantPut:
+        variant = row or writes.start_row(product_id=self.products[number].pk, sku=draft.sku)
+        is_changed = writes.put(variant, draft.fields, is_new=row is None)
+        return VariantPut(number, draft, variant, row is None, is_changed)
+
+    def put_stock(self, pieces: Batch, put: VariantPut) -> bool:
         """A new variant has a row of stock, too, 0 where the file says nothing."""
-        stock = self.known.stock.get(variant.pk) if variant.pk else None
-        if stock is None and variant.pk and draft.stock is None:
+        stock = None if put.is_new else self.known.stock.get(put.variant.pk)
+        if stock is None and not put.is_new and put.draft.stock is None:
             return False
-        fields = {} if draft.stock is None else {"on_hand": draft.stock}
-        return pieces.put(stock or Stock(variant=variant, location=LOCATION), fields, is_new=stock is None)
+        fields = {} if put.draft.stock is None else {"on_hand": put.draft.stock}
+        row = stock or pieces.start_row(variant_id=put.variant.pk, location=LOCATION)
+        return pieces.put(row, fields, is_new=stock is None)
 
     def write_images(self) -> None:
-        writes = Batch(Image, ("alt", "position"))
+        writes = make_batch(Image, ("alt", "position"))
         for number, (plan, product) in enumerate(zip(self.plans, self.products, strict=True)):
             if plan.draft.images:
                 rows = self.known.images_of[product.pk] if plan.product else []
@@ -136,10 +159,11 @@ class BatchWriter:
         by_url = {row.url: row for row in rows}
         is_changed = move_behind(writes, drafts, rows)
         for draft in drafts:
-            row = by_url.get(draft.url)
+            is_new = draft.url not in by_url
+            row = by_url.get(draft.url) or writes.start_row(product_id=product.pk, url=draft.url)
             fields = {"position": draft.position} | ({} if draft.alt is None else {"alt": draft.alt})
-            is_put = writes.put(row or Image(product=product, url=draft.url), fields, is_new=row is None)
-            self.outcome.images.count(is_new=row is None, is_changed=is_put)
+            is_put = writes.put(row, fields, is_new=is_new)
+            self.outcome.images.count(is_new=is_new, is_changed=is_put)
             is_changed |= is_put
         return is_changed
 
@@ -157,17 +181,16 @@ def list_fields(draft: ProductDraft, product: Product, taxonomy: Taxonomy) -> di
     return fields
 
 
-def start_product(draft: ProductDraft, slug: str) -> Product:
+def start_product(draft: ProductDraft, slug: str) -> dict[str, Any]:
     """A new product that already has what the triggers would derive: three updates of a wide-indexed row less."""
-    price = min(variant.fields["price"] for variant in draft.variants)
     images = sorted(draft.images, key=lambda image: image.position)
-    return Product(
-        sku=draft.sku,
-        slug=slug,
-        price=price,
-        in_stock=any(variant.stock for variant in draft.variants),
-        image_url=images[0].url if images else "",
-    )
+    return {
+        "sku": draft.sku,
+        "slug": slug,
+        "price": min(variant.fields["price"] for variant in draft.variants),
+        "in_stock": any(variant.stock for variant in draft.variants),
+        "image_url": images[0].url if images else "",
+    }
 
 
 def move_behind(writes: Batch, drafts: Iterable[ImageDraft], rows: list[Image]) -> bool:

@@ -211,7 +211,8 @@ def test_a_product_costs_the_same_queries_with_two_variants_and_with_two_hundred
     def send(method: str, url: str, size: int) -> list[str]:
         variants = [{"sku": f"{size}-{n}", "price": f"{len(method)}", "on_hand": 1} for n in range(size)]
         images = [{"url": f"https://i.example/{method}/{n}"} for n in range(size)]
-        body = {"sku": f"P-{size}", "title": method, "description": method, "variants": variants, "images": images}
+        texts = {"title": f"{method} {size}", "description": method}
+        body = {"sku": f"P-{size}", "variants": variants, "images": images} | texts
         with CaptureQueriesContext(connection) as queries:
             answer = getattr(staff, method)(url, body)
         assert answer.status_code in (200, 201), answer.json()

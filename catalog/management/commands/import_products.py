@@ -93,7 +93,7 @@ class Command(BaseCommand):
             )
             with closing(Watch(Console(file=cast(IO[str], self.stderr._out)), path.stat().st_size)) as watch:
                 for report in run.take_steps():
-                    watch.show(report, run.source.lines.bytes_read)
+                    watch.show(report)
         return run.report
 
     def print_summary(self, report: Report) -> None:
@@ -125,10 +125,10 @@ class Watch:
         self.task = self.progress.add_task("", total=size, rows=0, speed=0)
         self.progress.start()
 
-    def show(self, report: Report, done: int) -> None:
-        """`done` is in bytes: how many rows a file has is known only at its end."""
+    def show(self, report: Report) -> None:
+        """By bytes: how many rows a file has is known only at its end."""
         speed = report.rows / report.seconds
-        self.progress.update(self.task, completed=done, rows=report.rows, speed=speed)
+        self.progress.update(self.task, completed=report.bytes, rows=report.rows, speed=speed)
         if not self.console.is_terminal and time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_SECONDS
             self.console.print(f"{report.rows:,} rows, {speed:,.0f} rows/s", highlight=False)
