@@ -46,6 +46,18 @@ def purge_changes(oldest: datetime) -> int:
         return Change.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PURGE_BATCH])).delete()[0]
 
 
+WAITING = "SELECT extract(epoch FROM clock_timestamp() - at) FROM catalog_change_inbox ORDER BY id LIMIT 1"
+
+
+def measure_lag() -> float:
+    """Seconds since the oldest committed change that has no position yet; one query on PostgreSQL, by its key."""
+    if connection.vendor != "postgresql":
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        return max(0.0, float((cursor.fetchone() or [0.0])[0]))
+
+
 def call_function(call: str, *values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {call}", values)

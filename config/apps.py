@@ -1,7 +1,8 @@
 from django.apps import AppConfig
 
 from config.logs import start_listener
-from config.metrics import start_ledger
+from config.metrics import WATCHED, start_ledger
+from config.pools import read_pools
 
 
 class ConfigConfig(AppConfig):
@@ -13,5 +14,6 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from config import checks  # noqa: F401, PLC0415 (registers the checks, which wants loaded apps)
 
+        WATCHED.append(read_pools)
         start_listener()
         start_ledger()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache as remember
 
 from django.core.cache import cache
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
@@ -39,7 +39,7 @@ def show_alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 def show_ready(request: HttpRequest) -> JsonResponse:
     """At most four queries, in a thread of their own, and at most ANSWER_SECONDS."""
-    report = PROBE.ask()
+    report = PROBE.ask() or {"database": f"no answer within {ANSWER_SECONDS:g} s"}
     faults = [name for name, state in report.items() if state != OK]
     unavailable = any(name in VITAL for name in faults)
     status = "unavailable" if unavailable else "degraded" if faults else OK
@@ -50,35 +50,33 @@ def answer(body: Report, status: int) -> JsonResponse:
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
-class Probe:
+class Probe[Answer]:
     """Asks in a thread of its own: a database that hangs gives no answer and can't be called off.
 
     While one question hangs there is no second one, so that probes can't pile up threads and connections.
     """
 
-    def __init__(self) -> None:
-        self.busy = threading.Lock()
+    def __init__(self, look: Callable[[], Answer]) -> None:
+        self.look, self.busy = look, threading.Lock()
 
-    def ask(self) -> Report:
-        answers: queue.SimpleQueue[Report] = queue.SimpleQueue()
+    def ask(self) -> Answer | None:
+        """None after ANSWER_SECONDS."""
+        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         # Waits for a neighbour's question first: two probes at once are no fault of the database.
         if self.busy.acquire(timeout=ANSWER_SECONDS):
-            threading.Thread(target=self.look, args=(answers,), daemon=True).start()
+            threading.Thread(target=self.answer, args=(answers,), daemon=True).start()
             try:
                 return answers.get(timeout=ANSWER_SECONDS)
             except queue.Empty:
                 pass
-        return {"database": f"no answer within {ANSWER_SECONDS:g} s"}
+        return None
 
-    def look(self, answers: queue.SimpleQueue[Report]) -> None:
+    def answer(self, answers: queue.SimpleQueue[Answer]) -> None:
         try:
-            answers.put(look_around())
+            answers.put(self.look())
         finally:
-            connection.close()
+            connections.close_all()
             self.busy.release()
-
-
-PROBE = Probe()
 
 
 def look_around() -> Report:
@@ -90,6 +88,9 @@ def look_around() -> Report:
     if report.get("migrations") == OK:
         report["worker"] = describe(check_worker)
     return report
+
+
+PROBE = Probe(look_around)
 
 
 def describe(check: Callable[[], str]) -> str:

@@ -151,7 +151,9 @@ class Figures:
 
 
 def read_own() -> Figures:
-    return Figures(TABLES.add_up(), {key: value for watch in WATCHED for key, value in watch().items()}, 1)
+    # First the gauges: who looks may count what happened since.
+    gauges = {key: value for watch in WATCHED for key, value in watch().items()}
+    return Figures(TABLES.add_up(), gauges, 1)
 
 
 def read_everybody() -> Figures:

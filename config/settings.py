@@ -25,6 +25,9 @@ LOGGING = build_logging(
     env.read_choice("LOG_FORMAT", "json", ("json", "console")),
 )
 
+# Who brings it may read /metrics, from anywhere. METRICS_FOLDER is read by config/metrics.py, which needs no settings.
+METRICS_TOKEN = env.read_text("METRICS_TOKEN", "")
+
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
@@ -68,7 +71,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 # A probe asks the process itself, not the proxy.
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 
 # -- middleware, from the outside in ----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from config.api.documents import Document, RedocPage, SwaggerPage
 from config.api.root import Root
 from config.health import show_alive, show_ready
 from config.home import show_home
+from config.scrape import show_metrics
 
 api: list[URLPattern | URLResolver] = [
     path("", Root.as_view(), name="root"),
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("livez", show_alive),
     path("readyz", show_ready),
+    path("metrics", show_metrics),
 ]
 
 if settings.DEBUG_TOOLBAR:

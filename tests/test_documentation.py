@@ -18,6 +18,8 @@ from config.api.error_handler import CODES
 from config.api.errors import ApiError
 from config.api.pagination import KeysetPagination, PageNumberPagination
 from config.api.selections import PARAMETERS, list_expandable
+from config.metrics import Figures
+from config.scrape import Families
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -61,6 +63,12 @@ def test_each_parameter_is_explained() -> None:
 def test_each_error_code_is_explained() -> None:
     table = set(re.findall(r"^\| `([a-z_]+)` \| [45]\d\d \|", README, re.MULTILINE))
     assert table == find_codes()
+
+
+def test_each_metric_is_explained() -> None:
+    families = [family.name for family in Families(Figures()).collect()]
+    named = {name.removesuffix("_total") for name in QUOTED if re.fullmatch("tenfold_[a-z_]+", name)}
+    assert named == set(families)
 
 
 def test_each_make_target_is_explained() -> None:

@@ -179,12 +179,17 @@ def take(rate: Rate, kind: str, who: object) -> Standing | None:
 # -- who is counted ----------------------------------------------------------------------------------------------
 
 
-def find_address(environ: Environ) -> str:
+def find_client(environ: Environ) -> str:
     """Where a request comes from; `X-Forwarded-For` is read as far as TRUSTED_PROXIES have written it."""
     proxies = settings.TRUSTED_PROXIES
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if proxies else []
     # Each proxy appends whom it heard; what stands before theirs, a client may have made up.
-    address: str = hops[-proxies].strip() if 0 < proxies <= len(hops) else environ.get("REMOTE_ADDR", "")
+    return hops[-proxies].strip() if 0 < proxies <= len(hops) else str(environ.get("REMOTE_ADDR", ""))
+
+
+def find_address(environ: Environ) -> str:
+    """By what an address is counted: itself, or its network."""
+    address = find_client(environ)
     return find_network(address) if ":" in address else address
 
 

@@ -1,0 +1,173 @@
+"""`/metrics`: what all processes of this server have counted and what the database says, as Prometheus reads it.
+
+Open to callers on this machine and in private networks; with METRICS_TOKEN to whoever brings it, and nobody else.
+"""
+
+import ipaddress
+import secrets
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Min
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+
+from catalog.changes import measure_lag
+from config.api.error_handler import respond_with
+from config.api.models import Job
+from config.api.throttling import find_client
+from config.health import Probe
+from config.metrics import BUCKETS, FIRST_BUCKET, REQUEST, Figures, Gauges, read_everybody
+
+# Of each answer: how it was asked for, what it came to, and what the cache said (X-Cache).
+REQUEST_LABELS = ("method", "route", "status", "cache")
+BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+
+# Counted by `count(name, *labels)`: what it is, and its labels. The name on the wire is `tenfold_<name>_total`.
+EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "generation_moves": ("Writes that made cached answers of a resource stale.", ("resource",)),
+    "export_rows": ("Rows of exports, streamed or by a job.", ("resource", "format")),
+    "export_bytes": ("Bytes of exports, uncompressed.", ("resource", "format")),
+    "log_lines_dropped": ("Log lines that nobody will read: too many waited, or the disk was full.", ()),
+    "pool_requests": ("Connections asked of DATABASE_POOL.", ("database",)),
+    "pool_wait_seconds": ("Time that requests waited for a connection of DATABASE_POOL.", ("database",)),
+    "pool_failures": ("Requests that got no connection within DATABASE_POOL_TIMEOUT.", ("database",)),
+}
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "pool_connections": ("Connections that DATABASE_POOL holds.", ("database",)),
+    "pool_connections_free": ("Those of them that nobody uses.", ("database",)),
+    "pool_waiting": ("Requests that wait for one.", ("database",)),
+    "database_up": ("1 where the database answered this scrape.", ()),
+    "change_feed_lag_seconds": ("Age of the oldest committed change that has no place in the feed yet.", ()),
+    "job_age_seconds": ("Age of the oldest job that is queued or running; 0 without one.", ("job", "status")),
+}
+
+
+@require_safe
+def show_metrics(request: HttpRequest) -> HttpResponse:
+    """At most three short queries, in a thread of their own and within a probe's patience."""
+    if refusal := refuse(request):
+        return refusal
+    figures = read_everybody()
+    figures.gauges |= PROBE.ask() or {("database_up",): 0}
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return HttpResponse(encode(Families(figures)), content_type, headers={"Cache-Control": "no-store"})
+
+
+def refuse(request: HttpRequest) -> HttpResponse | None:
+    """None for who may know: figures tell how much is sold and how a server can be hurt."""
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if secrets.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
+            return None
+        response = respond_with(NotAuthenticated("Send Authorization: Bearer with the METRICS_TOKEN of this server."))
+        response["WWW-Authenticate"] = "Bearer"
+        return response
+    return (
+        None
+        if is_near(request)
+        else respond_with(
+            PermissionDenied(
+                "Figures are for this machine and private networks; set METRICS_TOKEN to let others read them by it."
+            )
+        )
+    )
+
+
+def is_near(request: HttpRequest) -> bool:
+    # A proxy that nobody told us of (TRUSTED_PROXIES) would lend its own address to everybody.
+    if not settings.TRUSTED_PROXIES and ("X-Forwarded-For" in request.headers or "Forwarded" in request.headers):
+        return False
+    try:
+        return ipaddress.ip_address(find_client(request.META)).is_private
+    except ValueError:
+        return False
+
+
+# -- what the database says ---------------------------------------------------------------------------------------
+
+
+def ask_database() -> Gauges:
+    try:
+        gauges: Gauges = {("change_feed_lag_seconds",): measure_lag(), ("database_up",): 1}
+        for model in apps.get_models():
+            if issubclass(model, Job):
+                gauges |= measure_ages(model)
+    except DatabaseError:
+        return {("database_up",): 0}
+    return gauges
+
+
+def measure_ages(model: Any) -> Gauges:
+    """By status; one query."""
+    found = dict(model.objects.only_unfinished().order_by().values_list("status").annotate(since=Min("created_at")))
+    now = timezone.now()
+    return {
+        ("job_age_seconds", model._meta.model_name, str(status)): (
+            (now - found[status]).total_seconds() if status in found else 0.0
+        )
+        for status in (Job.Status.QUEUED, Job.Status.RUNNING)
+    }
+
+
+PROBE: Probe[Gauges] = Probe(ask_database)
+
+
+# -- what goes over the wire --------------------------------------------------------------------------------------
+
+
+class Families(Collector):
+    """Figures as prometheus-client writes them."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self.describe_requests()
+        for name, (sentence, labels) in EVENTS.items():
+            yield self.fill(CounterMetricFamily(f"tenfold_{name}", sentence, labels=labels), self.find_counts(name))
+        for name, (sentence, labels) in GAUGES.items():
+            yield self.fill(GaugeMetricFamily(f"tenfold_{name}", sentence, labels=labels), self.find_gauges(name))
+        yield GaugeMetricFamily("tenfold_processes", "Processes that count.", value=self.figures.processes)
+
+    def find_counts(self, name: str) -> Iterator[tuple[list[str], float]]:
+        rows = self.figures.counts.items()
+        return ((write_labels(labels), row[0]) for (found, *labels), row in rows if found == name)
+
+    def find_gauges(self, name: str) -> Iterator[tuple[list[str], float]]:
+        return (
+            (write_labels(labels), value) for (found, *labels), value in self.figures.gauges.items() if found == name
+        )
+
+    def fill(self, family: Any, values: Iterable[tuple[list[str], float]]) -> Metric:
+        for labels, value in values:
+            family.add_metric(labels, value)
+        metric: Metric = family
+        return metric
+
+    def describe_requests(self) -> Iterator[Metric]:
+        times = HistogramMetricFamily("tenfold_request_seconds", "Time of an answer.", labels=REQUEST_LABELS)
+        queries = CounterMetricFamily("tenfold_queries", "Database queries of answers.", labels=REQUEST_LABELS)
+        database = CounterMetricFamily("tenfold_database_seconds", "Time of those.", labels=REQUEST_LABELS)
+        for (found, *values), row in self.figures.counts.items():
+            if found == REQUEST:
+                labels = write_labels(values)
+                filled = accumulate(row[FIRST_BUCKET:])
+                times.add_metric(labels, list(zip(BOUNDS, filled, strict=True)), sum_value=row[0])
+                queries.add_metric(labels, row[1])
+                database.add_metric(labels, row[2])
+        yield from (times, queries, database)
+
+
+def write_labels(values: Iterable[str | int]) -> list[str]:
+    return [str(value) for value in values]
