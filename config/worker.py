@@ -63,6 +63,9 @@ class Heartbeat(threading.Thread):
             change()
         except DatabaseError as error:
             logger.warning("The worker can't %s: %s", what, error)
+        except Exception:
+            # Such as a storage that is away: whoever looks for living workers must still find this one.
+            logger.exception("The worker can't %s", what)
         finally:
             # No connection between beats: RQ forks for each job, and a fork must find none open.
             connection.close()

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -87,7 +88,7 @@ class OfReadyJob(OwnJobs):
 
     def find_ready(self) -> ExportJob:
         job: ExportJob = self.get_object()
-        if job.status == Status.EXPIRED:
+        if job.status == Status.EXPIRED or (job.expires_at and job.expires_at < timezone.now()):
             raise FileGone
         if job.status != Status.READY:
             raise NotReady(job.status, job.error)

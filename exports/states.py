@@ -49,9 +49,9 @@ def tidy_job(job: ExportJob) -> None:
 
 
 def expire_job(job: ExportJob) -> None:
-    ready = ExportJob.objects.filter(pk=job.pk, status=Status.READY)
-    if ready.update(status=Status.EXPIRED, file="", expires_at=Now()):
-        remove_files(job.pk)
+    """The file first: one that can't be deleted now is tried again with the next sweep."""
+    remove_files(job.pk)
+    ExportJob.objects.filter(pk=job.pk, status=Status.READY).update(status=Status.EXPIRED, file="", expires_at=Now())
 
 
 def delete_job(job: ExportJob) -> None:
