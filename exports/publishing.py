@@ -6,7 +6,8 @@ from their rows.
 
 import hashlib
 from collections.abc import Iterator
-from typing import IO
+from io import RawIOBase
+from typing import IO, Any
 
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -45,13 +46,16 @@ def find_suffix(job: ExportJob) -> str:
     return f"{job.format}{PACKERS[job.compression].suffix}"
 
 
-class HashedFile:
-    """Counts and hashes what is written through it."""
+class HashedFile(RawIOBase):
+    """Counts and hashes what is written through it; its end is not the file's."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest, self.size = file, hashlib.sha256(), 0
 
-    def write(self, chunk: bytes) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, chunk: Any) -> int:
         self.digest.update(chunk)
         self.size += len(chunk)
         self.file.write(chunk)

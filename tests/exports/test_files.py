@@ -1,0 +1,136 @@
+"""Hostile text through every format and back: nothing is lost, nothing is run."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+from openpyxl.utils.escape import unescape
+from rest_framework.test import APIClient
+
+from catalog.models import Product
+from exports import parquet, planning
+from exports.xlsx import EXACT_DIGITS
+from tests.exports.conftest import ask_for, download, make_many
+from tests.factories import make_brand, make_product
+
+pytestmark = pytest.mark.django_db
+
+# What breaks quoting, lines, formulas and XML; and whatever else a person may paste.
+HOSTILE = st.text(
+    st.sampled_from("=+-@\t\r\n,;\"'<>&\\_x0041é😀\u2028\u200b\x01\x0b\ufffe 7")
+    | st.characters(exclude_categories=["Cs"]),
+    min_size=1,
+    max_size=30,
+).filter(lambda text: "\0" not in text and text.strip())
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(0)"]
+ROUNDS = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def keep(*titles: str) -> None:
+    Product.objects.all().delete()
+    for number, title in enumerate(titles):
+        make_product(title=title, sku=f"S{number}", attributes={"size": title})
+
+
+def read_csv(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+def read_sheet(content: bytes) -> list[dict[str, Any]]:
+    head, *rows = load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True)
+    return [
+        {name: unescape(value) if isinstance(value, str) else value for name, value in zip(head, row, strict=True)}
+        for row in rows
+    ]
+
+
+@ROUNDS
+@given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
+def test_text_comes_back_from_csv_and_ndjson(titles: list[str], caller: APIClient) -> None:
+    keep(*titles)
+    rows = read_csv(download(caller, ask_for(caller, fields="title,attributes", raw=True)))
+    assert [row["title"] for row in rows] == titles
+    assert [json.loads(row["attributes"]) for row in rows] == [{"size": title} for title in titles]
+    lines = download(caller, ask_for(caller, format="ndjson", fields="title")).splitlines()
+    assert [json.loads(line)["title"] for line in lines] == titles
+    Product.objects.all().delete()
+
+
+@ROUNDS
+@given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
+def test_text_comes_back_from_parquet(titles: list[str], caller: APIClient) -> None:
+    keep(*titles)
+    table = pq.read_table(io.BytesIO(download(caller, ask_for(caller, format="parquet", fields="title,attributes"))))
+    assert table["title"].to_pylist() == titles
+    assert [json.loads(text) for text in table["attributes"].to_pylist()] == [{"size": title} for title in titles]
+    Product.objects.all().delete()
+
+
+@ROUNDS
+@given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
+def test_text_comes_back_from_xlsx(titles: list[str], caller: APIClient) -> None:
+    keep(*titles)
+    rows = read_sheet(download(caller, ask_for(caller, format="xlsx", fields="title")))
+    assert [row["title"] for row in rows] == titles
+    Product.objects.all().delete()
+
+
+def test_parquet_has_types(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
+    monkeypatch.setattr(planning, "PART_ROWS", 2)
+    make_product(
+        price="1234567890.12", brand=make_brand("Acme"), rating="4.50", created_at="2026-01-02T03:04:05.678901Z"
+    )
+    make_many(4)
+    fields = "id,sku,price,in_stock,rating,brand,created_at,compare_at_price"
+    content = download(caller, ask_for(caller, format="parquet", fields=fields))
+    rows = pq.read_table(io.BytesIO(content)).to_pylist()
+    assert [row.pop("brand") for row in rows] == ["acme", None, None, None, None]
+    assert [row.pop("rating") for row in rows] == [Decimal("4.50"), None, None, None, None]
+    columns = [name for name in fields.split(",") if name not in ("brand", "rating")]
+    assert rows == list(Product.objects.order_by("pk").values(*columns))
+    assert pq.ParquetFile(io.BytesIO(content)).num_row_groups > 1
+
+
+def test_a_sheet_has_numbers_flags_and_no_formula(caller: APIClient) -> None:
+    keep(*FORMULAS)
+    Product.objects.filter(sku="S0").update(price="1234567890.12", rating="0")
+    content = download(caller, ask_for(caller, format="xlsx", fields="title,price,in_stock,rating"))
+    sheet = load_workbook(io.BytesIO(content)).active
+    cells = [row[0] for row in sheet.iter_rows(min_row=2)]
+    assert {cell.data_type for cell in cells} <= {"s", "inlineStr"}
+    rows = read_sheet(content)
+    assert [row["title"] for row in rows] == FORMULAS
+    assert (rows[0]["price"], rows[0]["in_stock"], rows[0]["rating"]) == (1234567890.12, True, None)
+    assert len("1234567890.12") - 1 <= EXACT_DIGITS
+
+
+@pytest.mark.parametrize("title", FORMULAS)
+def test_a_formula_in_a_csv_is_inert(title: str, caller: APIClient) -> None:
+    keep(title)
+    [row] = read_csv(download(caller, ask_for(caller, fields="title,price")))
+    assert (row["title"], row["price"]) == (f"'{title}", "10.00")
+    [row] = read_csv(download(caller, ask_for(caller, fields="title", raw=True)))
+    assert row["title"] == title
+
+
+def test_a_text_that_no_cell_holds_ends_the_job_with_its_row(caller: APIClient) -> None:
+    make_product(description="x" * 32_767)
+    make_product(description="x" * 32_768)
+    job = ask_for(caller, format="xlsx", fields="description")
+    assert job.status == "failed"
+    assert "description in row 2 has more than 32767 letters" in job.error
+
+
+def test_lists_of_addresses_and_texts_are_flat(caller: APIClient) -> None:
+    make_product(attributes={"colors": ["red", "green"]})
+    job = ask_for(caller, format="xlsx", fields="id,attributes,images_url,variants_url")
+    [row] = read_sheet(download(caller, job))
+    assert json.loads(row["attributes"]) == {"colors": ["red", "green"]}
