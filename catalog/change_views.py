@@ -1,5 +1,6 @@
 """The change log's endpoints: the feed for partners, and the history of a product for staff."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -130,10 +131,14 @@ class ChangeFeed(LogView):
 
 def read_entities(query: Any) -> list[str]:
     names = read_names(query, "entity")
+    check_entities(names)
+    return names
+
+
+def check_entities(names: Iterable[str]) -> None:
     for name in names:
         if name not in Change.Entity.values:
             raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, Change.Entity.values))
-    return names
 
 
 # -- history -----------------------------------------------------------------------------------------------------

@@ -84,6 +84,10 @@ class StockQuerySet(QuerySet["Stock"]):
     same piece. Whoever changes several rows locks their products first, by id, or two of them wait for each other.
     """
 
+    def visible_to(self, caller: Caller) -> Self:
+        """As its variants are."""
+        return self.all() if caller.has_perm("catalog.view_product") else self.filter(variant__product__status=ACTIVE)
+
     def reserve(self, units: Mapping[int, int]) -> set[int]:
         """Reserve so many free pieces of each variant (by id); the variants that had them."""
         return self._change(units, "reserved = reserved + wanted.column2", "on_hand - reserved >= wanted.column2")

@@ -58,6 +58,12 @@ PORT = env.read_count("PORT", 8000, most=65_535)
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)
+# Each takes a thread for as long as its client reads; the rest of them is for everybody else.
+EXPORT_STREAMS = env.read_count("EXPORT_STREAMS", max(1, WEB_THREADS // 2), most=256)
+if EXPORT_STREAMS >= WEB_THREADS > 1:
+    raise ImproperlyConfigured(
+        f"EXPORT_STREAMS={EXPORT_STREAMS} leaves no thread to the rest of the API: less than WEB_THREADS={WEB_THREADS}"
+    )
 if WEB_WORKERS > 1 and not REDIS_URL:
     raise ImproperlyConfigured(
         f"WEB_WORKERS={WEB_WORKERS} needs REDIS_URL: without Redis each worker would keep a cache of its own"
@@ -255,6 +261,14 @@ if DATABASE_PREPARE and DATABASES["default"]["ENGINE"] == "django.db.backends.po
     # Without a threshold psycopg prepares nothing, not even on request; Django's own cursor never does.
     DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
+# Exports read the same database by connections of their own: they can't take those of requests, and give each back
+# once a chunk is read.
+DATABASES["exports"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}
+if DATABASES["exports"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["exports"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    DATABASES["exports"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
+        "pool": {"min_size": 0, "max_size": EXPORT_STREAMS, "timeout": 10}
+    }
 CHANGE_MODEL = "catalog.Change"  # the change log, by a name: config.api imports no app
 # How long it is kept; a feed's cursor that is older is 410.
 CHANGE_RETENTION_DAYS = env.read_count("CHANGE_RETENTION_DAYS", 90, most=36_500)

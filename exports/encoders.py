@@ -1,131 +1,138 @@
-"""Rows in, bytes of a file format out. A format is a class with a media type and three methods; no loop knows it.
+"""Columns and rows in, bytes of a file out: what stands before the first row, between all of them and after the last.
 
-`begin_file` is what stands before the first row, `encode_rows` one batch, `finish_file` what stands after the last
-row, and only after a whole export.
+PostgreSQL writes the rows itself (rows.py); SQLite, which has no CSV, gets its lines here.
 """
 
-import csv
-import io
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rest_framework.serializers import BooleanField, DateTimeField, DecimalField, IntegerField
+from rest_framework.relations import PrimaryKeyRelatedField
+from rest_framework.serializers import (
+    BooleanField,
+    DateTimeField,
+    DecimalField,
+    DictField,
+    IntegerField,
+    JSONField,
+)
 
 from config.api.renderers import write_json
 from config.api.selections import ReadSerializer, Selection, find_fields
+from exports.cells import RISKY
 from exports.tallies import Tally
 
-# Never text of a person, so never a formula; `-5.00` in them is a number and stays one.
-SAFE_FIELDS = (BooleanField, DateTimeField, DecimalField, IntegerField)
-
-# A cell that begins so is run by a spreadsheet.
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+# Of a column's values; the first that fits. What is left is text.
+KINDS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (
+    ("flag", (BooleanField,)),
+    ("number", (IntegerField, PrimaryKeyRelatedField)),
+    ("decimal", (DecimalField,)),
+    ("time", (DateTimeField,)),
+    ("json", (JSONField, DictField)),
+)
 
 
 @dataclass(frozen=True)
 class Column:
+    """`kind` is number, decimal, flag, time, json or text: only the last is what a person wrote."""
+
     name: str
-    is_text: bool
+    kind: str
 
 
 def list_columns(serializer: ReadSerializer, selection: Selection) -> list[Column]:
-    """The columns in the serializer's order."""
+    """The columns in the serializer's order; an expanded relation is json."""
     fields = find_fields(serializer)
-    return [Column(name, not isinstance(fields[name], SAFE_FIELDS)) for name in selection.names]
+    return [Column(name, "json" if selection.find(name) else find_kind(fields[name])) for name in selection.names]
 
 
-class Encoder(ABC):
-    """A file format. `raw` leaves cells as they are, where the format makes a difference."""
+def find_kind(field: Any) -> str:
+    return next((kind for kind, classes in KINDS if isinstance(field, classes)), "text")
+
+
+class Format:
+    """A file format of a stream."""
 
     suffix: ClassVar[str]
     media_type: ClassVar[str]
+    # Whether a row may hold objects and lists, as `expand` makes them.
+    has_nested: ClassVar[bool] = False
     # Query parameters of this format alone.
     parameters: ClassVar[tuple[str, ...]] = ()
-    has_nested: ClassVar[bool] = False
 
-    def __init__(self, columns: Sequence[Column], raw: bool = False) -> None:
-        self.columns = columns
-        self.raw = raw
+    @staticmethod
+    def begin_file(columns: Sequence[Column]) -> bytes:
+        return b""
 
-    @abstractmethod
-    def begin_file(self) -> bytes: ...
-
-    @abstractmethod
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> bytes: ...
-
-    @abstractmethod
-    def finish_file(self, tally: Tally) -> bytes: ...
+    @staticmethod
+    def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
+        """Written after a whole export only."""
+        return b""
 
 
-class NdjsonEncoder(Encoder):
+class Ndjson(Format):
     """A JSON object a line; the last line is the proof: `{"_end": true, "rows": 2, "sha256": "…", …}`."""
 
     suffix = "ndjson"
     media_type = "application/x-ndjson"
     has_nested = True
 
-    def begin_file(self) -> bytes:
-        return b""
-
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return b"".join(write_json(row) + b"\n" for row in rows)
-
-    def finish_file(self, tally: Tally) -> bytes:
+    @staticmethod
+    def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
         end = {
             "_end": True,
             "rows": tally.rows,
             "sha256": tally.digest.hexdigest(),
             "last_id": tally.last_id,
-            "changes_cursor": None,  # comes with the change feed
+            "changes_cursor": None if changes_cursor is None else str(changes_cursor),
         }
         return write_json(end) + b"\n"
 
 
-class CsvEncoder(Encoder):
-    """RFC 4180 in UTF-8: a header, CRLF, null as nothing, `true` and `false`, JSON columns as JSON text."""
+class Csv(Format):
+    """RFC 4180 in UTF-8, with LF: a header, null as nothing, `true` and `false`, JSON columns as JSON text."""
 
     suffix = "csv"
     media_type = "text/csv; charset=utf-8"
     parameters = ("raw",)
 
-    def __init__(self, columns: Sequence[Column], raw: bool = False) -> None:
-        super().__init__(columns, raw)
-        self.writers = [(column.name, self.choose_writer(column)) for column in columns]
-
-    def choose_writer(self, column: Column) -> Callable[[Any], Any]:
-        return write_guarded_cell if column.is_text and not self.raw else write_cell
-
-    def begin_file(self) -> bytes:
-        return write_lines([[column.name for column in self.columns]])
-
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return write_lines([[write(row[name]) for name, write in self.writers] for row in rows])
-
-    def finish_file(self, tally: Tally) -> bytes:
-        return b""  # a line that is no row would be read as one
+    @staticmethod
+    def begin_file(columns: Sequence[Column]) -> bytes:
+        return write_line([column.name for column in columns])
 
 
-def write_lines(rows: Sequence[Sequence[Any]]) -> bytes:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue().encode()
+FORMATS: dict[str, type[Format]] = {format_.suffix: format_ for format_ in (Csv, Ndjson)}
+
+# -- CSV where the database writes none --------------------------------------------------------------------------
+
+# As PostgreSQL's COPY does it; an empty text is quoted, and so isn't null.
+NEEDS_QUOTES = re.compile(r'[",\r\n]|\A\Z')
 
 
-def write_cell(value: Any) -> Any:
+def write_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], raw: bool) -> bytes:
+    """A line for each of `rows`, which are as the API shows them."""
+    return b"".join(
+        write_line([write_cell(row[column.name], column.kind == "text" and not raw) for column in columns])
+        for row in rows
+    )
+
+
+def write_line(cells: Sequence[str | None]) -> bytes:
+    return (",".join("" if cell is None else quote_cell(cell) for cell in cells) + "\n").encode()
+
+
+def quote_cell(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if NEEDS_QUOTES.search(cell) else cell
+
+
+def write_cell(value: Any, is_guarded: bool) -> str | None:
+    """The cell's text, with a leading `'` where a spreadsheet would run it: `=1+1` becomes `'=1+1`."""
     match value:
+        case None:
+            return None
         case bool():
             return "true" if value else "false"
         case dict() | list():
             return write_json(value).decode()
-    return value
-
-
-def write_guarded_cell(value: Any) -> Any:
-    """The cell, with a leading `'` where a spreadsheet would run it: `=1+1` becomes `'=1+1`."""
-    cell = write_cell(value)
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(RISKY) else cell
-
-
-FORMATS: dict[str, type[Encoder]] = {encoder.suffix: encoder for encoder in (CsvEncoder, NdjsonEncoder)}
+    return f"'{value}" if is_guarded and str(value).startswith(RISKY) else str(value)

@@ -11,21 +11,21 @@ from rest_framework import serializers as drf
 from config.api.renderers import write_json
 from config.api.selections import find_fields
 from exports.publishing import HashedFile
-from exports.rows import Source
+from exports.rows import Query
 
 # Rows a row group: what a reader takes at once, and what memory holds here.
 GROUP_ROWS = 20_000
 
 
-def write_parquet(rows: Iterator[Sequence[bytes]], source: Source, file: HashedFile) -> None:
-    schema = pa.schema([find_column(source, name) for name in source.selection.names])
+def write_parquet(rows: Iterator[Sequence[bytes]], query: Query, file: HashedFile) -> None:
+    schema = pa.schema([find_column(query, name) for name in query.selection.names])
     with pq.ParquetWriter(pa.PythonFile(file, mode="w"), schema, compression="zstd") as writer:
         for group in cut_groups(rows):
             writer.write_table(pa.table([read_column(group, column) for column in schema], schema=schema))
 
 
-def find_column(source: Source, name: str) -> Any:
-    return pa.field(name, find_type(find_fields(source.serializer)[name]))
+def find_column(query: Query, name: str) -> Any:
+    return pa.field(name, find_type(find_fields(query.serializer)[name]))
 
 
 def find_type(field: Any) -> Any:

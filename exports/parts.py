@@ -1,19 +1,15 @@
 """A part of a job in, a file of its own and what it holds out; run twice, it writes twice and counts once."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from django.db.models import Sum
 
 from config.api.leases import keep_lease
-from exports.encoders import FORMATS, list_columns
-from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
-from exports.requests import build_source
-from exports.rows import read_batches
+from exports.requests import build_query
+from exports.rows import read_chunks
 from exports.storage import write_file
 
 # Seconds between two reports of how far a part is.
@@ -28,10 +24,10 @@ def write_part(part: ExportPart) -> None:
     reported = time.monotonic()
     with keep_lease(part), write_file(name) as file:
         rows = size = 0
-        for chunk, count in read_chunks(part):
-            piece.add(chunk)
-            size += file.write(packed := packer.pack(chunk)) or len(packed)
-            rows += count
+        for chunk in read_chunks(build_query(part.job), part.after, part.upto):
+            piece.add(chunk.data)
+            size += file.write(packed := packer.pack(chunk.data)) or len(packed)
+            rows += chunk.rows
             if time.monotonic() - reported >= REPORT_SECONDS:
                 report_part(part, rows_done=rows, bytes=size)
                 reported = time.monotonic()
@@ -40,15 +36,6 @@ def write_part(part: ExportPart) -> None:
         part.write(**done)
     part.release(is_done=True, file=name, **done)
     report_job(part.job)
-
-
-def read_chunks(part: ExportPart) -> Iterator[tuple[bytes, int]]:
-    """The part's rows as text of the format, and how many each chunk holds."""
-    job, source = part.job, build_source(part.job)
-    encoder = FORMATS[JOB_FORMATS[job.format].rows](list_columns(source.serializer, source.selection), job.raw)
-    source = replace(source, rows=source.rows.filter(pk__lte=part.upto), after=part.after)
-    for batch in read_batches(source):
-        yield encoder.encode_rows(batch.rows), len(batch.rows)
 
 
 def report_part(part: ExportPart, **done: Any) -> None:

@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 
 from django.db import transaction
-from django.db.models import Min
 from django.utils import timezone
 
-from catalog.changes import number_changes
-from catalog.feed import Bounds
 from exports.errors import TooManyRows
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
-from exports.requests import build_source
-from exports.rows import Source, find_last_id
+from exports.requests import build_query
+from exports.resources import read_changes_cursor
+from exports.rows import find_ends
 
-# A worker that dies loses one part: half a second of COPY, four seconds of serializers. Smaller ones cost more in
+# A worker that dies loses one part: half a second of COPY. Smaller ones cost more in
 # tasks than they save.
 PART_ROWS = 50_000
 # Hundreds of tasks a job, whatever its size: 20,000 empty ones took RQ 51 s.
@@ -24,14 +22,13 @@ GREATEST_PARTS = 400
 def plan_job(job: ExportJob) -> None:
     """As the holder of the job's lease, which ends here."""
     # Before the first row is looked at: what is written from now on stands behind the cursor.
-    number_changes()
-    cursor = Bounds.read().newest
-    source = build_source(job)
-    last_id = find_last_id(source)
-    total = source.rows.filter(pk__lte=last_id).order_by().count()
+    cursor = read_changes_cursor()
+    query = build_query(job)
+    first_id, last_id = find_ends(query)
+    total = query.rows.filter(pk__lte=last_id).count()
     refuse_too_many(job, total)
     with transaction.atomic():
-        ExportPart.objects.bulk_create(cut_parts(job, source, last_id, total))
+        ExportPart.objects.bulk_create(cut_parts(job, max(1, first_id), last_id, total))
         job.release(
             status=ExportJob.Status.RUNNING, started_at=timezone.now(),
             last_id=last_id, changes_cursor=cursor, rows_total=total,
@@ -44,9 +41,8 @@ def refuse_too_many(job: ExportJob, total: int) -> None:
         raise TooManyRows(job.format, most)
 
 
-def cut_parts(job: ExportJob, source: Source, last_id: int, total: int) -> Iterator[ExportPart]:
+def cut_parts(job: ExportJob, first_id: int, last_id: int, total: int) -> Iterator[ExportPart]:
     """Ranges of the same width; at least one, so that an empty table has a file too."""
-    first_id = source.rows.model._default_manager.aggregate(least=Min("pk"))["least"] or 1
     number = min(max(1, -(-total // PART_ROWS)), GREATEST_PARTS)
     ends = [first_id - 1 + (last_id - first_id + 1) * index // number for index in range(number + 1)]
     for index in range(number):

@@ -13,11 +13,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from config.api.leases import keep_lease
-from exports.encoders import FORMATS, list_columns
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
-from exports.requests import build_source
+from exports.requests import build_query
 from exports.states import KEPT, tidy_job
 from exports.storage import read_file, write_file
 
@@ -30,7 +29,7 @@ def publish_job(job: ExportJob) -> None:
     with keep_lease(job), write_file(name) as plain:
         file = HashedFile(plain)
         if builder := JOB_FORMATS[job.format].builder:
-            import_string(builder)(read_lines(parts), build_source(job), file)
+            import_string(builder)(read_lines(parts), build_query(job), file)
         else:
             join_parts(job, parts, file)
         job.write()
@@ -75,8 +74,8 @@ def join_parts(job: ExportJob, parts: list[ExportPart], file: HashedFile) -> Non
 
 def write_head(job: ExportJob) -> bytes:
     """What stands before the first row."""
-    source = build_source(job)
-    return FORMATS[job.format](list_columns(source.serializer, source.selection), job.raw).begin_file()
+    query = build_query(job)
+    return query.format.begin_file(query.columns)
 
 
 def read_lines(parts: list[ExportPart]) -> Iterator[list[bytes]]:

@@ -1,90 +1,248 @@
-"""A queryset in, batches of its rows out: by primary key, each one short query and no transaction between two.
+"""A query in, chunks of encoded rows out: by primary key, each one short bounded query and nothing open between two.
 
-No server-side cursor: it would pin a connection for as long as the client reads, and breaks behind PgBouncer.
-A row that is there from the beginning to the end is in exactly one batch, whatever comes and goes beside it.
+The database writes the bytes. On PostgreSQL a CSV chunk is `COPY (SELECT cells …) TO STDOUT` and an NDJSON chunk one
+text, joined there (COPY would escape the backslashes in JSON); on SQLite the JSON of each row is joined here, and CSV
+is written from it. No server-side cursor: it would pin a connection for as long as the client reads, and breaks behind
+PgBouncer. A row that is there from the beginning to the end is in exactly one chunk, whatever comes and goes beside it.
+
+What else stands on this (jobs):
+
+    query = make_query("products", user, parameters, "csv")   # refuses as the streams do, by ApiError
+    lowest, highest = find_ends(query)                        # ids of the whole table; (0, 0) where it is empty
+    for chunk in read_chunks(query, after, upto): …           # ids > after and <= upto, in the order of ids
+
+Parts of an export are any ranges of ids that follow upon each other: `(after, upto]` and `(upto, next]`. The bytes of
+their chunks, one after the other behind `query.format.begin_file(query.columns)`, are the bytes of the whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import orjson
+import psycopg
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.http import QueryDict
 
-from config.api.selections import ReadSerializer, Selection
-from config.api.shaping import build_serializer, select_rows
+from catalog.querysets import Caller
+from catalog.search import SEARCH_HITS
+from config.api.counting import count_at_most
+from config.api.errors import InvalidParameter
+from config.api.filtering import narrow_rows
+from config.api.parameters import read_choice, read_names
+from config.api.projection import COLUMN, compile_projection
+from config.api.selections import ReadSerializer, Selection, read_selection
+from exports.cells import compile_cells
+from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
+from exports.resources import RESOURCES, Resource
 
-# NDJSON rows a CPU second at 100, 250, 500, 1,000 and 5,000: 8,800, 8,800, 10,000, 10,000, 9,200 (SQLite, 40,000
-# products, one round, nothing expanded). Past 500 only memory grows: with everything expanded a row can be
-# 40 objects.
-BATCH_ROWS = 500
+# The first chunk is small, so that the first byte comes at once.
+FIRST_ROWS = 500
+# How many bytes a chunk should have: so many rows are read as made as many in the last one.
+CHUNK_BYTES = 2 * 1024 * 1024
+# However narrow the rows are.
+GREATEST_ROWS = 20_000
+# And how many ids a chunk looks at, where filters keep few rows: a query stays a matter of fractions of a second.
+GREATEST_SPAN = 500_000
+
+# The alias of the connection: the same database, with limits of its own.
+DATABASE = "exports"
 
 
 @dataclass(frozen=True)
-class Source:
-    """What an export holds: which rows, in which shape, from which id on."""
+class Query:
+    """What is exported: which rows (filtered, and only what the caller may see), in which shape and format.
 
+    `origin` is what addresses in the rows begin with, `https://shop.example`; without it they have no host.
+    """
+
+    resource: Resource
     rows: QuerySet[Any]
     serializer: ReadSerializer
     selection: Selection
-    after: int = 0
-    # Without a request, the addresses in the rows have no host.
-    context: Mapping[str, Any] = field(default_factory=lambda: {"request": None})
+    format: type[Format]
+    raw: bool = False
+    origin: str = ""
 
     @cached_property
-    def shaper(self) -> Any:
-        """The serializer without rows: it and its fields are a circle, so what it held would wait for the collector."""
-        return build_serializer(self.serializer, self.selection, None, many=True, context=self.context)
+    def columns(self) -> list[Column]:
+        """Names and kinds, in the order of a CSV row's cells."""
+        return list_columns(self.serializer, self.selection)
+
+    @property
+    def vendor(self) -> str:
+        return connections[self.rows.db].vendor
 
 
 @dataclass(frozen=True)
-class Batch:
-    """At most BATCH_ROWS rows, as the API shows them."""
+class Chunk:
+    """Whole lines of a file, without header and trailer; `last_id` is how far the table has been read.
 
-    rows: Sequence[Mapping[str, Any]]
+    `data` may be empty where filters keep nothing of what was looked at.
+    """
+
+    data: bytes
+    rows: int
     last_id: int
 
 
-def read_batches(source: Source) -> Iterator[Batch]:
-    """One query for the upper bound, then one a batch and one for each expanded list in it."""
-    with borrow_connection(source):
-        end = find_last_id(source)
-    rows = select_rows(source.rows.order_by("pk"), source.serializer, source.selection).filter(pk__lte=end)
-    position, is_last = source.after, False
-    while not is_last and (batch := read_batch(source, rows.filter(pk__gt=position)[:BATCH_ROWS])):
-        position, is_last = batch.last_id, len(batch.rows) < BATCH_ROWS
-        yield batch
-        del batch  # or it would stay beside the next one
+# -- what is asked -----------------------------------------------------------------------------------------------
 
 
-def find_last_id(source: Source) -> int:
-    """The greatest id of the whole table: what is inserted later has a greater one, so every export ends."""
+def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, origin: str = "") -> Query:
+    """The rows of the resource `name` that `parameters` ask for: the list's own (filters, `fields`, …), and `raw`.
+
+    A value that can't be is an ApiError that names it. Whether the caller has `resource.right`, and which names are
+    known, is asked before; filters by category, attribute and search cost a query each.
+    """
+    resource, kind = RESOURCES[name], FORMATS[format_]
+    serializer = resource.choose_shape(caller)
+    selection = read_selection(parameters, serializer, detail=False)
+    if not kind.has_nested:
+        selection = flatten(selection, parameters, resource, kind)
+    rows = narrow_rows(resource.filters, parameters, resource.list_rows(caller).using(DATABASE))
+    refuse_cut_search(rows, parameters)
+    raw = read_choice(parameters, "raw", ("0", "1")) == "1"
+    return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin)
+
+
+def flatten(selection: Selection, parameters: QueryDict, resource: Resource, kind: type[Format]) -> Selection:
+    """The selection without the lists that stand in every answer; InvalidParameter where a nested one was asked for."""
+    nested = {name for name, _ in selection.expanded}
+    for parameter in ("expand", "fields"):
+        if asked := [name for name in read_names(parameters, parameter) if name.partition(".")[0] in nested]:
+            raise InvalidParameter(
+                parameter,
+                f"{asked[0]!r} is nested, and a {kind.suffix} row is flat.",
+                f"Ask for {resource.name}.ndjson.",
+            )
+    return Selection(tuple(name for name in selection.names if name not in nested))
+
+
+def refuse_cut_search(rows: QuerySet[Any], parameters: QueryDict) -> None:
+    """A search reads its first SEARCH_HITS hits, and an export that leaves rows out isn't one."""
+    words = parameters.get("search")
+    if words and count_at_most(rows.model._default_manager.matching(words), SEARCH_HITS - 1) >= SEARCH_HITS:
+        raise InvalidParameter(
+            "search",
+            f"It finds {SEARCH_HITS} products or more, too many for an export.",
+            "Search for more words, or export by filters.",
+        )
+
+
+# -- what there is -----------------------------------------------------------------------------------------------
+
+
+def find_ends(query: Query) -> tuple[int, int]:
+    """The least and the greatest id of the whole table, by its index; what is inserted later has a greater one."""
     # Not of the filtered rows: their greatest id can be a walk through the whole index.
-    last = source.rows.model._default_manager.order_by("-pk").values_list("pk", flat=True).first()
-    return last or 0
+    keys = query.rows.model._default_manager.using(query.rows.db).values_list("pk", flat=True)
+    with borrow_connection(query):
+        return keys.order_by("pk").first() or 0, keys.order_by("-pk").first() or 0
 
 
-def read_batch(source: Source, rows: QuerySet[Any]) -> Batch | None:
-    """The rows as the API shows them; None where there is none."""
-    with borrow_connection(source):
-        found = list(rows)
-    return Batch(shape_rows(source, found), found[-1].pk) if found else None
+def read_chunks(query: Query, after: int, upto: int) -> Iterator[Chunk]:
+    """Every row with `after < id <= upto`, in the order of ids; two short queries a chunk, and no transaction.
+
+    No connection is held while a chunk is being used.
+    """
+    size = FIRST_ROWS
+    while after < upto:
+        chunk = read_chunk(query, after, upto, size)
+        after, size = chunk.last_id, choose_size(size, chunk)
+        yield chunk
+        del chunk  # or it would stay beside the next one
+
+
+def choose_size(size: int, chunk: Chunk) -> int:
+    """How many rows the next one reads, to have about CHUNK_BYTES; at most eight times as many at once."""
+    wanted = CHUNK_BYTES * chunk.rows // len(chunk.data) if chunk.data else GREATEST_ROWS
+    return max(1, min(wanted, GREATEST_ROWS, 8 * size))
+
+
+def read_chunk(query: Query, after: int, upto: int, size: int) -> Chunk:
+    read = READERS.get((query.vendor, query.format), join_json)
+    with borrow_connection(query):
+        last = find_upper(query, after, min(upto, after + GREATEST_SPAN), size)
+        data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
+    return Chunk(data, rows, last)
+
+
+def find_upper(query: Query, after: int, upto: int, size: int) -> int:
+    """The id of the row at `size`, or `upto` where there are fewer: the chunk itself may show no id at all."""
+    rows = query.rows.filter(pk__gt=after, pk__lte=upto).order_by("pk")
+    found: int | None = rows.values_list("pk", flat=True)[size - 1 : size].first()
+    return upto if found is None else found
 
 
 @contextmanager
-def borrow_connection(source: Source) -> Iterator[None]:
-    """With DATABASE_POOL the connection goes back at once; a slow client keeps none. A persistent one stays."""
+def borrow_connection(query: Query) -> Iterator[None]:
+    """The connection goes back to its pool at once: a slow client keeps none."""
+    connection = connections[query.rows.db]
     try:
         yield
     finally:
-        connection = connections[source.rows.db]
         # Inside somebody's transaction it is theirs to end.
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
 
-def shape_rows(source: Source, found: list[Any]) -> Sequence[Mapping[str, Any]]:
-    rows: Sequence[Mapping[str, Any]] = source.shaper.to_representation(found)
-    return rows
+# -- how the rows come -------------------------------------------------------------------------------------------
+
+
+def copy_csv(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
+    """PostgreSQL's own CSV."""
+    cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
+    statement = compile_sql(rows.order_by("pk").annotate(**{COLUMN: cells}).values_list(COLUMN))
+    connection: Any = connections[rows.db]
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        text = psycopg.ClientCursor(connection.connection).mogrify(*statement)
+        with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT csv)") as copy:
+            data = b"".join(copy)
+        return data, cursor.rowcount
+
+
+def aggregate_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
+    """One text of all lines, as the bytes that PostgreSQL sends."""
+    sql, parameters = compile_sql(select_json(query, rows))
+    lines = f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY key) || E'\\n', count(*) FROM ({sql}) chunk"  # noqa: S608 (SQL that Django compiled)
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(lines, parameters)
+        data: bytes | None = cursor.pgresult.get_value(0, 0)
+        return data or b"", cursor.fetchone()[1]
+
+
+def join_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
+    lines = [line for line, _ in select_json(query, rows.order_by("pk"))]
+    return "".join(f"{line}\n" for line in lines).encode(), len(lines)
+
+
+def write_csv_of_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
+    data, number = join_json(query, rows)
+    return write_csv(query.columns, parse_rows(data), query.raw), number
+
+
+READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tuple[bytes, int]]] = {
+    ("postgresql", Csv): copy_csv,
+    ("postgresql", FORMATS["ndjson"]): aggregate_json,
+    ("sqlite", Csv): write_csv_of_json,
+}
+
+
+def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Tuples of each row's JSON and its key."""
+    projection = compile_projection(query.serializer, query.selection, query.vendor)
+    return rows.annotate(**{COLUMN: projection.bind(query.origin), "key": F("pk")}).values_list(COLUMN, "key")
+
+
+def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
+    sql, parameters = rows.query.get_compiler(rows.db).as_sql()
+    return sql, parameters
+
+
+def parse_rows(data: bytes) -> list[dict[str, Any]]:
+    """The rows of an NDJSON chunk as the API shows them: amounts and times are text, `query.columns` tell which."""
+    return [orjson.loads(line) for line in data.splitlines()]

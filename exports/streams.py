@@ -1,4 +1,4 @@
-"""Batches and an encoder in, chunks for a client or a file out; memory holds one batch and one chunk.
+"""A query in, the blocks of a file for a client or a disk out; memory holds one chunk and one block.
 
 An exception passes through every stage here, so the body is cut and never ended: half a file must not pass for a
 whole one.
@@ -6,75 +6,59 @@ whole one.
 
 import logging
 import time
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
 
-from exports.encoders import Encoder
 from exports.hangups import Line
-from exports.rows import Batch, Source, read_batches
+from exports.resources import read_changes_cursor
+from exports.rows import Chunk, Query, find_ends, read_chunks
 from exports.tallies import Tally
 
 logger = logging.getLogger("tenfold.exports")
 
-# granian copies each chunk and queues four of them; a chunk a row was a system call a row.
-CHUNK_BYTES = 256 * 1024
-
-# 3.1x at 40 MB/s; the serializers, at 10,000 rows and 6 MB/s, are what a client waits for.
-GZIP_LEVEL = 6
-# 16 + the window: one gzip header and one trailer around all chunks. Several members in a body break curl and Chrome.
-GZIP_WINDOW = 16 + zlib.MAX_WBITS
+# granian copies each block and queues four of them; a block a row was a system call a row.
+BLOCK_BYTES = 256 * 1024
 
 
-def stream_rows(source: Source, encoder: Encoder, tally: Tally) -> Iterator[bytes]:
-    """The whole file in chunks of CHUNK_BYTES, the last one shorter; `tally` says how far it is."""
-    return join_pieces(encode_pieces(source, encoder, tally))
+def stream_rows(query: Query, after: int, tally: Tally) -> Iterator[bytes]:
+    """The whole file in blocks of BLOCK_BYTES at the most; `tally` says how far it is."""
+    return cut_blocks(encode_file(query, after, tally))
 
 
-def encode_pieces(source: Source, encoder: Encoder, tally: Tally) -> Iterator[bytes]:
-    """A piece a batch; the end of the file comes only after every batch came."""
-    tally.last_id = source.after
-    begin = encoder.begin_file()
+def encode_file(query: Query, after: int, tally: Tally) -> Iterator[bytes]:
+    """The beginning, a piece a chunk, and the end only after every chunk came."""
+    # Before the first row is read, or a change that comes between would be in neither.
+    cursor = read_changes_cursor() if query.resource.is_followed else None
+    _, end = find_ends(query)
+    tally.last_id = after
+    begin = query.format.begin_file(query.columns)
     tally.add(begin)
     yield begin
-    # By map(), since a loop's variable would hold each batch while the next one is read.
-    yield from map(partial(encode_batch, encoder, tally), read_batches(source))
-    yield encoder.finish_file(tally)
+    # By map(), since a loop's variable would hold each chunk while the next one is read.
+    yield from map(partial(count_chunk, tally), read_chunks(query, after, end))
+    yield query.format.finish_file(tally, cursor)
 
 
-def encode_batch(encoder: Encoder, tally: Tally, batch: Batch) -> bytes:
-    piece = encoder.encode_rows(batch.rows)
-    tally.add(piece, len(batch.rows))
-    tally.last_id = batch.last_id
-    return piece
+def count_chunk(tally: Tally, chunk: Chunk) -> bytes:
+    tally.add(chunk.data, chunk.rows)
+    tally.last_id = chunk.last_id
+    return chunk.data
 
 
-def join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces of any size as chunks of CHUNK_BYTES."""
-    waiting = bytearray()
+def cut_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Each piece at once, in blocks of about one size; none is empty, which would end a chunked body."""
     for piece in pieces:
-        waiting += piece
-        while len(waiting) >= CHUNK_BYTES:
-            yield bytes(waiting[:CHUNK_BYTES])
-            del waiting[:CHUNK_BYTES]
-    if waiting:
-        yield bytes(waiting)
+        number = -(-len(piece) // BLOCK_BYTES)
+        for index in range(number):
+            yield piece[len(piece) * index // number : len(piece) * (index + 1) // number]
 
 
-def compress_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """One gzip member; each chunk is flushed, so that a client can read all that was sent."""
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    for chunk in chunks:
-        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
-    yield packer.flush(zlib.Z_FINISH)
-
-
-def record_stream(chunks: Iterable[bytes], tally: Tally, name: str) -> Iterator[bytes]:
+def record_stream(blocks: Iterable[bytes], tally: Tally, name: str) -> Iterator[bytes]:
     """One log line at the end: `complete`, or `cut` by a fault of ours or by a client that leaves."""
     began, status = time.monotonic(), "cut"
     try:
-        yield from chunks
+        yield from blocks
         status = "complete"
     except Exception:
         # The server below knows no request id, so the traceback is written here.
@@ -89,25 +73,31 @@ def record_stream(chunks: Iterable[bytes], tally: Tally, name: str) -> Iterator[
 class Body(Iterator[bytes]):
     """What the server reads: each step in the context of the request, whose own time is over by then.
 
-    The first chunk is read at once, so that what fails before it is still answered as an error.
+    The first block is read at once, so that what fails before it is still answered as an error. `release` is called
+    once, when the body is sent or given up.
     """
 
-    def __init__(self, chunks: Iterator[bytes], line: Line) -> None:
-        self.chunks = chunks
+    def __init__(self, blocks: Iterator[bytes], line: Line, release: Callable[[], None]) -> None:
+        self.blocks = blocks
         self.line = line
+        self.release = release
         self.context = copy_context()
-        self.first = next(chunks, None)
+        try:
+            self.first = next(blocks, None)
+        except BaseException:
+            release()
+            raise
 
     def __next__(self) -> bytes:
-        chunk, self.first = self.first, None
-        if chunk is None:
-            chunk = self.read_next()
-        self.line.add(chunk)
-        return chunk
+        block, self.first = self.first, None
+        if block is None:
+            block = self.read_next()
+        self.line.add(block)
+        return block
 
     def read_next(self) -> bytes:
         try:
-            return self.context.run(next, self.chunks)
+            return self.context.run(next, self.blocks)
         except StopIteration:
             raise
         except Exception:
@@ -116,19 +106,9 @@ class Body(Iterator[bytes]):
 
     def close(self) -> None:
         """Called by the server when the body is sent, and when the client left before that."""
-        if close := getattr(self.chunks, "close", None):
-            self.context.run(close)
-
-
-def accepts_gzip(header: str) -> bool:
-    """What `Accept-Encoding` says of gzip: `gzip;q=0` refuses it, `*` takes it."""
-    weights = dict(read_coding(part) for part in header.lower().split(","))
-    return weights.get("gzip", weights.get("*", 0)) > 0
-
-
-def read_coding(part: str) -> tuple[str, float]:
-    name, _, weight = part.replace(" ", "").partition(";q=")
-    try:
-        return name, float(weight or 1)
-    except ValueError:
-        return name, 0
+        release, self.release = self.release, lambda: None
+        try:
+            if close := getattr(self.blocks, "close", None):
+                self.context.run(close)
+        finally:
+            release()

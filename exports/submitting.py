@@ -12,7 +12,7 @@ from exports.errors import QuotaReached
 from exports.formats import JOB_FORMATS, require_extra
 from exports.models import ExportJob
 from exports.planning import refuse_too_many
-from exports.requests import build_source
+from exports.requests import build_query
 from exports.states import Status
 from exports.storage import open_storage
 from exports.tasks import push_job
@@ -22,9 +22,9 @@ def check_request(job: ExportJob) -> None:
     """InvalidBody, MissingExtra or TooManyRows for what could only fail."""
     require_extra(job.format)
     open_storage()
-    source = build_source(job)
+    query = build_query(job)
     if most := JOB_FORMATS[job.format].most_rows:
-        refuse_too_many(job, count_at_most(source.rows, most))
+        refuse_too_many(job, count_at_most(query.rows, most))
 
 
 def submit_job(job: ExportJob) -> ExportJob:

@@ -1,32 +1,28 @@
-"""A caller with the export permission asks, a streamed file comes; what is wrong is said before it begins."""
+"""A caller with the right to a table asks, a streamed file comes; what is wrong is said before it begins."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from catalog.filters import ProductFilters
-from catalog.models import Product
-from catalog.querysets import ProductQuerySet
-from catalog.search import SEARCH_HITS
-from catalog.serializers import ProductRead
+from catalog.feed import Bounds
 from config.api import selections
-from config.api.counting import count_at_most
-from config.api.errors import InvalidParameter
-from config.api.filtering import FilterBackend
-from config.api.parameters import read_choice, read_names, read_number
-from config.api.permissions import ExportPermissions
+from config.api.parameters import read_number
 from config.api.renderers import JSONRenderer, Negotiation
-from config.api.selections import Selection
+from config.api.selections import find_model
 from config.api.viewsets import ShapedViewSet
-from exports.encoders import CsvEncoder, Encoder, NdjsonEncoder, list_columns
+from exports.compression import COMPRESSORS, choose_encoding
+from exports.encoders import Format
 from exports.hangups import Line
-from exports.rows import Source
-from exports.streams import Body, accepts_gzip, compress_chunks, record_stream, stream_rows
+from exports.resources import Resource
+from exports.rows import Query, make_query
+from exports.slots import SLOTS
+from exports.streams import Body, record_stream, stream_rows
 from exports.tallies import Tally
 
 GREATEST_AFTER = 10**12 - 1
@@ -51,18 +47,22 @@ class AnyAccept(Negotiation):
         return renderer, str(renderer.media_type)
 
 
-class ProductStream(ShapedViewSet):
-    """Every product that the caller may see and the filters keep, by id; `after=ID` goes on after that id."""
+class MayExport(IsAuthenticated):
+    """Signed in, and with the right to the table."""
 
-    queryset = Product.objects.all()
-    permission_classes = (ExportPermissions,)
+    def has_permission(self, request: Request, view: Any) -> bool:
+        is_known = super().has_permission(request, view)
+        return is_known and (request.method == "OPTIONS" or request.user.has_perm(view.resource.right))
+
+
+class Stream(ShapedViewSet):
+    """Every row of a table that the caller may see and the filters keep, by id; `after=ID` goes on after that id."""
+
+    resource: ClassVar[Resource]
+    file_format: ClassVar[type[Format]]
+    permission_classes = (MayExport,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
-    read_serializer = ProductRead
-    filter_backends = (FilterBackend,)
-    filterset_class = ProductFilters
-    open_parameters = ("attr.",)
-    encoder: ClassVar[type[Encoder]]
 
     @property
     def is_list(self) -> bool:
@@ -70,63 +70,42 @@ class ProductStream(ShapedViewSet):
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        return frozenset({*selections.PARAMETERS, *ProductFilters.base_filters, "after", *self.encoder.parameters})
-
-    def get_queryset(self) -> ProductQuerySet:
-        return Product.objects.visible_to(self.request.user)
+        filters = self.resource.filters.base_filters
+        return frozenset({*selections.PARAMETERS, *filters, "after", *self.file_format.parameters})
 
     def stream(self, request: Request) -> StreamingHttpResponse:
-        source = self.read_source()
-        self.refuse_cut_search()
-        tally = Tally()
-        chunks = stream_rows(source, self.build_encoder(source.selection), tally)
-        if self.is_compressed:
-            chunks = compress_chunks(chunks)
+        query, after, tally = self.read_query(), self.read_after(), Tally()
+        SLOTS.take()
+        blocks = stream_rows(query, after, tally)
+        if encoding := self.choose_encoding():
+            blocks = COMPRESSORS[encoding](blocks)
         line = Line(int(request.META["SERVER_PORT"]))
-        return self.respond(Body(record_stream(chunks, tally, self.find_name()), line))
+        return self.respond(Body(record_stream(blocks, tally, self.find_name()), line, SLOTS.give_back))
 
     def describe(self, request: Request) -> StreamingHttpResponse:
         """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""
-        self.build_encoder(self.read_source().selection)
+        self.read_query()
+        self.read_after()
         return self.respond(())
 
-    def read_source(self) -> Source:
-        selection = self.read_selection(detail=False)
+    def read_query(self) -> Query:
+        name, suffix, request = self.resource.name, self.file_format.suffix, self.request
+        return make_query(name, request.user, request.query_params, suffix, request.build_absolute_uri("/")[:-1])
+
+    def read_after(self) -> int:
         after = read_number(self.request.query_params, "after", 0, 0, GREATEST_AFTER)
-        rows = self.filter_queryset(self.get_queryset())
-        return Source(rows, self.read_serializer, selection, after, self.get_serializer_context())
-
-    def read_selection(self, detail: bool) -> Selection:
-        if not self.encoder.has_nested and read_names(self.request.query_params, "expand"):
-            raise InvalidParameter(
-                "expand",
-                f"A {self.encoder.suffix} row is flat, so nothing is expanded in it.",
-                "Ask for products.ndjson; brand and category are slugs here.",
-            )
-        return super().read_selection(detail)
-
-    def build_encoder(self, selection: Selection) -> Encoder:
-        raw = read_choice(self.request.query_params, "raw", ("0", "1")) == "1"
-        return self.encoder(list_columns(self.read_serializer, selection), raw)
-
-    def refuse_cut_search(self) -> None:
-        """A search reads its first SEARCH_HITS hits, and an export that leaves rows out isn't one."""
-        words = self.request.query_params.get("search")
-        if words and count_at_most(Product.objects.matching(words), SEARCH_HITS - 1) >= SEARCH_HITS:
-            raise InvalidParameter(
-                "search",
-                f"It finds {SEARCH_HITS} products or more, too many for an export.",
-                "Search for more words, or export by filters.",
-            )
+        if after and self.resource.name == "changes":
+            # What was purged behind it would be missing, and nothing would tell.
+            Bounds.read().check(after)
+        return after
 
     def find_name(self) -> str:
-        return f"products.{self.encoder.suffix}"
+        return f"{self.resource.name}.{self.file_format.suffix}"
 
-    @property
-    def is_compressed(self) -> bool:
-        return accepts_gzip(self.request.headers.get("Accept-Encoding", ""))
+    def choose_encoding(self) -> str | None:
+        return choose_encoding(self.request.headers.get("Accept-Encoding", ""))
 
-    def respond(self, chunks: Iterable[bytes]) -> StreamingHttpResponse:
+    def respond(self, blocks: Iterable[bytes]) -> StreamingHttpResponse:
         headers = {
             "Content-Disposition": f'attachment; filename="{self.find_name()}"',
             "Cache-Control": "private, no-store",
@@ -134,24 +113,38 @@ class ProductStream(ShapedViewSet):
             "X-Accel-Buffering": "no",  # nginx would collect the file before the client gets a byte
             "Vary": "Accept-Encoding",
         }
-        if self.is_compressed:
-            headers["Content-Encoding"] = "gzip"
+        if encoding := self.choose_encoding():
+            headers["Content-Encoding"] = encoding
         else:
             # GZipMiddleware passes by what has a Content-Encoding, and takes `gzip;q=0` for a yes. `identity` is no
             # value for that header (RFC 9110, 8.4.1), so the wish is taken away instead.
             self.request.META.pop("HTTP_ACCEPT_ENCODING", None)
-        return StreamingHttpResponse(chunks, content_type=self.encoder.media_type, headers=headers)
+        return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 
 
-@extend_schema(parameters=[AFTER, RAW, NO_EXPAND], responses={(200, "text/csv"): OpenApiTypes.STR})
-class ProductCsv(ProductStream):
-    """Products as CSV."""
+# What the OpenAPI document says of each format, whose first sentence is the operation's summary.
+WORDS = {
+    "csv": "All {name} as CSV.",
+    "ndjson": "All {name} as NDJSON, with a trailer line that proves it whole.",
+}
 
-    encoder = CsvEncoder
 
-
-@extend_schema(parameters=[AFTER], responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
-class ProductNdjson(ProductStream):
-    """Products as NDJSON, with a trailer line that proves it whole."""
-
-    encoder = NdjsonEncoder
+def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
+    """A class of its own for each address: OpenAPI describes classes."""
+    suffix = file_format.suffix
+    members = {
+        "__doc__": WORDS[suffix].format(name=resource.name),
+        "resource": resource,
+        "file_format": file_format,
+        "queryset": find_model(resource.shape)._default_manager.none(),
+        "read_serializer": resource.shape,
+        "filterset_class": resource.filters,
+        "open_parameters": resource.open_parameters,
+    }
+    stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
+    parameters = [AFTER]
+    parameters += [RAW] if "raw" in file_format.parameters else []
+    parameters += [] if file_format.has_nested else [NO_EXPAND]
+    answer = {(200, file_format.media_type.partition(";")[0]): OpenApiTypes.STR}
+    described: type[Stream] = extend_schema(parameters=parameters, responses=answer)(stream)
+    return described

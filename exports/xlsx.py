@@ -18,7 +18,7 @@ from config.api.selections import find_fields
 from exports.errors import JobFailure
 from exports.formats import XLSX_LETTERS
 from exports.publishing import HashedFile
-from exports.rows import Source
+from exports.rows import Query
 
 # Excel's numbers are doubles: digits past these are lost, so such a number stays text.
 EXACT_DIGITS = 15
@@ -33,9 +33,9 @@ class CellTooLong(JobFailure):
         super().__init__(f"{detail} Leave the column out by `fields`, or ask for csv, ndjson or parquet.")
 
 
-def write_xlsx(rows: Iterator[Sequence[bytes]], source: Source, file: HashedFile) -> None:
-    names = source.selection.names
-    numbers = {name for name in names if isinstance(find_fields(source.serializer)[name], drf.DecimalField)}
+def write_xlsx(rows: Iterator[Sequence[bytes]], query: Query, file: HashedFile) -> None:
+    names = query.selection.names
+    numbers = {name for name in names if isinstance(find_fields(query.serializer)[name], drf.DecimalField)}
     # A zip's directory comes last and its entries are gone back to, so it is built in a file of its own.
     with tempfile.TemporaryFile() as built:
         with xlsxwriter.Workbook(built, CONSTANT_MEMORY) as book:

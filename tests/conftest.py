@@ -47,6 +47,12 @@ def files_when_asked_for(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def exports_see_what_a_test_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their own connection doesn't, while the test's transaction is open."""
+    monkeypatch.setattr("exports.rows.DATABASE", "default")
+
+
+@pytest.fixture(autouse=True)
 def empty_cache() -> None:
     """A test that is rolled back commits nothing, so it moves no generation either."""
     cache.clear()

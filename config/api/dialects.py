@@ -33,6 +33,8 @@ class PostgreSQL:
 
     # concat() takes any type, so a prepared statement couldn't tell the parameter's.
     parameter = "%s::text"
+    # What stands around a time, in to_char()'s own quotes.
+    quote = '"\\""'
     # A function takes 100 arguments at the most.
     GREATEST_ARGUMENTS = 100
 
@@ -57,9 +59,9 @@ class PostgreSQL:
 
     def time(self, column: str) -> str:
         """As datetime.isoformat() does: six decimals, or none where they are zero."""
-        clock = f"{column} AT TIME ZONE 'UTC'"
-        whole = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS"Z\\""\')'
-        exact = f'to_char({clock}, \'"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""\')'
+        clock, quote = f"{column} AT TIME ZONE 'UTC'", self.quote
+        whole = f'to_char({clock}, \'{quote}YYYY-MM-DD"T"HH24:MI:SS"Z"{quote}\')'
+        exact = f'to_char({clock}, \'{quote}YYYY-MM-DD"T"HH24:MI:SS.US"Z"{quote}\')'
         # Rounding tells whole seconds for less than date_trunc() does, which looks for a time zone.
         return f"CASE WHEN {column}::timestamptz(0) = {column} THEN {whole} ELSE {exact} END"
 

@@ -91,14 +91,18 @@ class FilterBackend(DjangoFilterBackend):
     """django-filter's, with our problem documents."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        kind: type[SparseFilterSet] = view.filterset_class
-        if not (names := kind.find_names(request.query_params)):
-            return queryset
-        filters = kind(request.query_params, queryset, request=request, names=names)
-        if not filters.is_valid():
-            raise InvalidFilters({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
-        rows: QuerySet[Any] = filters.qs
+        return narrow_rows(view.filterset_class, request.query_params, queryset)
+
+
+def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:
+    """What the filters that `query` names leave of `rows`; InvalidFilters names each value that is none."""
+    if not (names := kind.find_names(query)):
         return rows
+    filters = kind(query, rows, names=names)
+    if not filters.is_valid():
+        raise InvalidFilters({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
+    narrowed: QuerySet[Any] = filters.qs
+    return narrowed
 
 
 # What a page may sort; PostgreSQL sorts as many in some 10 ms.

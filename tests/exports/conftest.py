@@ -53,9 +53,10 @@ def caller(db: None) -> APIClient:
 
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Three rows a batch, so that few rows are many batches."""
-    monkeypatch.setattr(rows, "BATCH_ROWS", 3)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Three rows a chunk, so that few rows are many chunks."""
+    monkeypatch.setattr(rows, "FIRST_ROWS", 3)
+    monkeypatch.setattr(rows, "GREATEST_ROWS", 3)
     return 3
 
 

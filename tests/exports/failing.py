@@ -1,4 +1,4 @@
-"""The WSGI application with a fault: an export's third batch fails while the file FAIL_WHILE exists."""
+"""The WSGI application with a fault: an export's third chunk fails while the file FAIL_WHILE exists."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,17 @@ from exports import rows
 
 __all__ = ["application"]
 
-shape_rows = rows.shape_rows
+read_chunk = rows.read_chunk
+READ: list[int] = []
 
 
-def fail_late(source: rows.Source, found: list[Any]) -> Any:
-    if Path(os.environ["FAIL_WHILE"]).exists() and found[0].sku == f"P{2 * rows.BATCH_ROWS}":
-        raise RuntimeError("the third batch is lost")
-    return shape_rows(source, found)
+def fail_late(query: rows.Query, after: int, *others: Any) -> rows.Chunk:
+    if after == 0:
+        READ.clear()
+    READ.append(after)
+    if Path(os.environ["FAIL_WHILE"]).exists() and len(READ) == 3:
+        raise RuntimeError("the third chunk is lost")
+    return read_chunk(query, after, *others)
 
 
-rows.shape_rows = fail_late
+rows.read_chunk = fail_late

@@ -67,7 +67,7 @@ def test_a_job_without_writers_is_a_select_row_for_row(caller: APIClient) -> Non
 
 def test_an_empty_table_has_a_file_too(caller: APIClient) -> None:
     job = ask_for(caller, fields="id,sku", compression="gzip")
-    assert gzip.decompress(download(caller, job)) == b"id,sku\r\n"
+    assert gzip.decompress(download(caller, job)) == b"id,sku\n"
     assert job.percent == 100
 
 
@@ -76,9 +76,9 @@ def test_filters_fields_and_raw_are_the_streams(caller: APIClient) -> None:
     for number in range(7):
         make_product(sku=f"=1+{number}", brand=make_brand("Acme" if number % 2 else "Other"))
     job = ask_for(caller, filters={"brand": "acme", "in_stock": True}, fields="sku")
-    assert download(caller, job) == b"sku\r\n'=1+1\r\n'=1+3\r\n'=1+5\r\n"
+    assert download(caller, job) == b"sku\n'=1+1\n'=1+3\n'=1+5\n"
     assert download(caller, ask_for(caller, filters={"sku": ["=1+1", "=1+2"]}, fields="sku", raw=True)) == (
-        b"sku\r\n=1+1\r\n=1+2\r\n"
+        b"sku\n=1+1\n=1+2\n"
     )
 
 

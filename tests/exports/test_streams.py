@@ -15,18 +15,17 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import AuthToken
 from catalog.models import Product
-from catalog.serializers import ProductRead
-from config.api.selections import build_selection
-from exports import streams
-from exports.encoders import NdjsonEncoder, list_columns
+from exports import rows, streams
 from exports.hangups import Line
-from exports.rows import Source, read_batches
-from exports.streams import join_pieces, stream_rows
+from exports.management.commands.export import OPERATOR
+from exports.rows import Chunk, Query, find_ends, make_query, parse_rows, read_chunks
+from exports.streams import cut_blocks, stream_rows
 from exports.tallies import Tally
 from tests.exports.conftest import make_many
 from tests.factories import make_user
@@ -36,53 +35,54 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NDJSON = "/api/v1/exports/products.ndjson"
 
 
-def build_source(expand: frozenset[str] = frozenset()) -> Source:
-    return Source(Product.objects.all(), ProductRead, build_selection(ProductRead, expand))
+def build_query(name: str = "ndjson", text: str = "") -> Query:
+    return make_query("products", OPERATOR, QueryDict(text), name)
+
+
+def read_all(query: Query) -> Iterator[Chunk]:
+    return read_chunks(query, 0, find_ends(query)[1])
 
 
 def stream_ndjson() -> Iterator[bytes]:
-    source = build_source()
-    return stream_rows(source, NdjsonEncoder(list_columns(ProductRead, source.selection)), Tally())
+    return stream_rows(build_query(), 0, Tally())
 
 
-# -- chunks -------------------------------------------------------------------------------------------------------
+# -- blocks -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 1000, 100_000, 1_000_000])
-def test_chunks_are_joined_or_cut_to_one_size(size: int) -> None:
-    pieces = [bytes([number % 251]) * size for number in range(max(3, 1_000_000 // size))]
-    chunks = list(join_pieces(pieces))
-    assert {len(chunk) for chunk in chunks[:-1]} == {streams.CHUNK_BYTES}
-    assert 0 < len(chunks[-1]) <= streams.CHUNK_BYTES
-    assert b"".join(chunks) == b"".join(pieces)
-    assert 128 * 1024 <= streams.CHUNK_BYTES <= 512 * 1024
+@pytest.mark.parametrize("size", [1, 1000, 100_000, 1_000_000, 2_500_000])
+def test_a_piece_leaves_at_once_in_blocks_of_one_size(size: int) -> None:
+    piece = bytes(index % 251 for index in range(size))
+    blocks = list(cut_blocks([piece]))
+    assert b"".join(blocks) == piece
+    sizes = {len(block) for block in blocks}
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= streams.BLOCK_BYTES
+    assert len(blocks) == 1 or min(sizes) >= streams.BLOCK_BYTES // 2
+    assert 128 * 1024 <= streams.BLOCK_BYTES <= 512 * 1024
 
 
-def test_no_chunk_is_empty() -> None:
+def test_no_block_is_empty() -> None:
     # An empty chunk is the end of a chunked body.
-    assert list(join_pieces([b"", b""])) == []
-    assert list(join_pieces([b"a" * streams.CHUNK_BYTES, b""])) == [b"a" * streams.CHUNK_BYTES]
+    assert list(cut_blocks([b"", b"a", b""])) == [b"a"]
 
 
 # -- costs --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
-def test_queries_grow_with_batches_and_not_with_rows(small_batches: int) -> None:
-    expand = frozenset({"brand", "images", "variants.stock"})
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_queries_grow_with_chunks_and_not_with_rows(name: str, small_chunks: int) -> None:
+    text = "" if name == "csv" else "expand=brand,images,variants.stock"
     costs = {}
-    for rows in (0, 1, 2, 3, 7, 10):
+    for number in (0, 1, 2, 3, 7, 10):
         Product.objects.all().delete()
-        make_many(rows, prefix=f"Q{rows}-")
+        make_many(number, prefix=f"Q{number}-")
         with CaptureQueriesContext(connection) as captured:
-            assert sum(len(batch.rows) for batch in read_batches(build_source())) == rows
-        costs[rows] = len(captured)
-    # 1. the upper bound; then one a batch, the last of them short
-    assert costs == {0: 2, 1: 2, 2: 2, 3: 3, 7: 4, 10: 5}
-    with CaptureQueriesContext(connection) as captured:
-        list(read_batches(build_source(expand)))
-    # the same, with images and variants (which have no stock to look for here) for each of the four batches
-    assert len(captured) == 5 + 4 * 2
+            assert sum(chunk.rows for chunk in read_all(build_query(name, text))) == number
+        costs[number] = len(captured)
+    # 1. and 2. the ends; then two a chunk: its upper id, and its rows with all that is expanded in them
+    assert costs == {0: 2, 1: 4, 2: 4, 3: 4, 7: 8, 10: 10}
 
 
 def measure_peak() -> int:
@@ -97,7 +97,9 @@ def measure_peak() -> int:
 
 
 @pytest.mark.django_db
-def test_memory_is_the_same_for_ten_times_the_rows() -> None:
+def test_memory_is_the_same_for_ten_times_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tenth of the few rows, that both are many chunks.
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 50_000)
     make_many(500)
     measure_peak()  # what is built once
     few = measure_peak()
@@ -111,9 +113,10 @@ def test_memory_is_the_same_for_ten_times_the_rows() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_while_a_client_reads(small_batches: int) -> None:
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_no_transaction_is_open_while_a_client_reads(name: str, small_chunks: int) -> None:
     make_many(7)
-    for _ in read_batches(build_source()):
+    for _ in read_all(build_query(name)):
         assert not connection.in_atomic_block
         if connection.vendor == "postgresql":
             assert connection.connection.info.transaction_status.name == "IDLE"
@@ -124,25 +127,26 @@ def test_no_transaction_is_open_while_a_client_reads(small_batches: int) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_not_to_be_kept_goes_back_after_each_batch(small_batches: int) -> None:
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_a_connection_that_is_not_to_be_kept_goes_back_after_each_chunk(name: str, small_chunks: int) -> None:
     make_many(7)
     kept = connection.settings_dict["CONN_MAX_AGE"]
     connection.close()
     # As with DATABASE_POOL, where close() gives it back.
     connection.settings_dict["CONN_MAX_AGE"] = 0
     try:
-        for _ in read_batches(build_source()):
+        for _ in read_all(build_query(name)):
             assert connection.connection is None
     finally:
         connection.settings_dict["CONN_MAX_AGE"] = kept
 
 
 @pytest.mark.django_db
-def test_rows_that_stay_come_once_while_others_come_and_go(small_batches: int) -> None:
+def test_rows_that_stay_come_once_while_others_come_and_go(small_chunks: int) -> None:
     products = make_many(12)
     seen = []
-    for number, batch in enumerate(read_batches(build_source())):
-        seen += [row["id"] for row in batch.rows]
+    for number, chunk in enumerate(read_all(build_query())):
+        seen += [row["id"] for row in parse_rows(chunk.data)]
         if number == 0:
             gone = [products[1], products[4], products[11]]
             Product.objects.filter(pk__in=[product.pk for product in gone]).delete()
@@ -166,7 +170,7 @@ def find_test_database() -> str:
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """The port of a granian over the test database, whose third batch fails where `fail` is a file; its log."""
+    """The port of a granian over the test database, whose third chunk fails where `fail` is a file; its log."""
     port, log = free_port(), tmp_path / "log"
     # The pool gets to prove that nothing is left in it.
     environment = os.environ | {
@@ -248,7 +252,7 @@ def test_an_export_that_fails_ends_without_the_terminating_chunk(
     assert not body.endswith(b"0\r\n\r\n")
     line = read_log(server[1])
     assert (line["status"], line["request_id"]) == ("cut", "over-the-wire")
-    assert "RuntimeError: the third batch is lost" in server[1].read_text()
+    assert "RuntimeError: the third chunk is lost" in server[1].read_text()
 
 
 def test_only_the_connection_that_got_the_bytes_is_cut() -> None:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
@@ -15,24 +16,26 @@ from django.http import QueryDict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from catalog.models import Product
-from catalog.serializers import ProductRead
 from config.api.errors import ApiError
-from config.api.selections import PARAMETERS, read_selection
-from exports.encoders import FORMATS, Encoder, list_columns
-from exports.rows import Source, find_last_id
+from config.api.selections import PARAMETERS
+from exports.encoders import FORMATS
+from exports.resources import RESOURCES
+from exports.rows import Query, find_ends, make_query
 from exports.streams import stream_rows
 from exports.tallies import Tally
+
+# Who runs a command on the server may see everything there.
+OPERATOR: Any = SimpleNamespace(has_perm=lambda permission: True)
 
 # Seconds between two plain lines where no terminal shows a bar.
 LINE_SECONDS = 5.0
 
 
 class Command(BaseCommand):
-    help = "Write every product to a file; there is a file at the end, or none."
+    help = "Write a whole table to a file; there is a file at the end, or none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("resource", choices=("products",))
+        parser.add_argument("resource", choices=sorted(RESOURCES))
         parser.add_argument("--format", choices=sorted(FORMATS), required=True)
         parser.add_argument("--output", required=True, metavar="FILE", help="- for standard output")
         for name in PARAMETERS:
@@ -44,30 +47,24 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="no progress; one JSON object at the end, on stderr")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        encoder_class = FORMATS[options["format"]]
-        if options["expand"] and not encoder_class.has_nested:
-            raise CommandError(f"--expand: a {options['format']} row is flat; take --format ndjson")
-        source, encoder = self.prepare(encoder_class, options)
-        self.write(source, encoder, options)
+        self.write(self.prepare(options), options)
 
-    def prepare(self, encoder_class: type[Encoder], options: dict[str, Any]) -> tuple[Source, Encoder]:
-        query = QueryDict(mutable=True)
-        query.update({name: options[name] for name in PARAMETERS})
+    def prepare(self, options: dict[str, Any]) -> Query:
+        parameters = QueryDict(mutable=True)
+        parameters.update({name: options[name] for name in PARAMETERS} | {"raw": "1" if options["raw"] else "0"})
         try:
-            selection = read_selection(query, ProductRead, detail=False)
+            return make_query(options["resource"], OPERATOR, parameters, options["format"])
         except ApiError as error:
             raise CommandError(f"{error.detail} {error.hint}") from None
-        source = Source(Product.objects.all(), ProductRead, selection, options["after"])
-        return source, encoder_class(list_columns(ProductRead, selection), options["raw"])
 
-    def write(self, source: Source, encoder: Encoder, options: dict[str, Any]) -> None:
+    def write(self, query: Query, options: dict[str, Any]) -> None:
         tally, began = Tally(), time.monotonic()
         # Everything said goes to stderr: stdout may be the file.
-        watch = Watch(Console(file=cast(IO[str], self.stderr._out)), find_last_id(source), options["json"])
+        watch = Watch(Console(file=cast(IO[str], self.stderr._out)), query, options["json"])
         try:
             with open_output(options["output"]) as file, watch.progress:
-                for chunk in stream_rows(source, encoder, tally):
-                    file.write(chunk)
+                for block in stream_rows(query, options["after"], tally):
+                    file.write(block)
                     watch.show(tally)
         except OSError as error:
             raise CommandError(f"{options['output']} can't be written: {error.strerror or error}") from None
@@ -76,23 +73,23 @@ class Command(BaseCommand):
     def report(self, tally: Tally, seconds: float, options: dict[str, Any]) -> None:
         figures = {"rows": tally.rows, "bytes": tally.size, "last_id": tally.last_id, "seconds": round(seconds, 2)}
         rate = tally.rows / max(seconds, 0.001)
-        text = f"{tally.rows:,} products in {seconds:.1f} s ({rate:,.0f}/s) to {options['output']}"
+        text = f"{tally.rows:,} rows of {options['resource']} in {seconds:.1f} s ({rate:,.0f}/s) to {options['output']}"
         cast(IO[str], self.stderr._out).write((json.dumps(figures) if options["json"] else text) + "\n")
 
 
 class Watch:
     """A bar on a terminal, else a plain line every few seconds; how far it is, is told by the ids."""
 
-    def __init__(self, console: Console, last_id: int, quiet: bool) -> None:
+    def __init__(self, console: Console, query: Query, quiet: bool) -> None:
         self.console, self.quiet = console, quiet
         self.began = self.said = time.monotonic()
         columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
         self.progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
-        self.task = self.progress.add_task("", total=last_id, said="")
+        self.task = self.progress.add_task("", total=find_ends(query)[1], said="")
 
     def show(self, tally: Tally) -> None:
         now = time.monotonic()
-        said = f"{tally.rows:,} products, {tally.rows / max(now - self.began, 0.001):,.0f}/s"
+        said = f"{tally.rows:,} rows, {tally.rows / max(now - self.began, 0.001):,.0f}/s"
         self.progress.update(self.task, completed=tally.last_id, said=said)
         if not (self.quiet or self.console.is_terminal) and now - self.said >= LINE_SECONDS:
             self.said = now
