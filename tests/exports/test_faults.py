@@ -54,10 +54,8 @@ def expect_whole(plant: Plant, job: dict[str, Any]) -> None:
     assert (job["status"], job["error"]) == ("ready", "")
     content = plant.ask(f"exports/{job['id']}/file/")
     manifest = plant.ask(f"exports/{job['id']}/manifest/")
-    expected = "".join(
-        f"{key},{sku}\r\n" for key, sku in plant.query("SELECT id, sku FROM catalog_product ORDER BY id")
-    )
-    assert content.decode() == "id,sku\r\n" + expected
+    expected = "".join(f"{key},{sku}\n" for key, sku in plant.query("SELECT id, sku FROM catalog_product ORDER BY id"))
+    assert content.decode() == "id,sku\n" + expected
     assert manifest["sha256"] == hashlib.sha256(content).hexdigest()
     assert (manifest["rows"], manifest["bytes"]) == (expected.count("\n"), len(content))
     assert [name.split("/")[0] for name in plant.list_files()].count(str(job["id"])) == 1, plant.list_files()

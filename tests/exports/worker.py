@@ -11,15 +11,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from exports import parts, planning  # noqa: E402 (its models need what setup() made)
-from exports.models import ExportPart  # noqa: E402
+from exports.rows import Chunk, Query  # noqa: E402
 
 planning.PART_ROWS = int(os.environ["PART_ROWS"])
 PAUSE = float(os.environ["PART_PAUSE"])
 read_chunks = parts.read_chunks
 
 
-def read_slowly(part: ExportPart) -> Iterator[tuple[bytes, int]]:
-    for chunk in read_chunks(part):
+def read_slowly(query: Query, after: int, upto: int) -> Iterator[Chunk]:
+    for chunk in read_chunks(query, after, upto):
         time.sleep(PAUSE)
         yield chunk
 
