@@ -14,10 +14,10 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 NAMES = (
-    "DATABASE_URL", "DATABASE_POOL", "DATABASE_POOL_MIN", "DATABASE_POOL_TIMEOUT", "DATABASE_POOL_RECYCLE",
-    "DATABASE_PREPARE", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG", "ALLOWED_HOSTS", "HOST", "PORT",
-    "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "METRICS_TOKEN", "METRICS_FOLDER",
-    "CACHE", "CURRENCY", "MAX_BODY_BYTES", "HTTPS",
+    "DATABASE_URL", "DATABASE_REPLICA_URLS", "DATABASE_POOL", "DATABASE_POOL_MIN", "DATABASE_POOL_TIMEOUT",
+    "DATABASE_POOL_RECYCLE", "DATABASE_PREPARE", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG",
+    "ALLOWED_HOSTS", "HOST", "PORT", "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "METRICS_TOKEN",
+    "METRICS_FOLDER", "CACHE", "CURRENCY", "MAX_BODY_BYTES", "HTTPS",
     "RATE_LIMIT_ANON", "RATE_LIMIT_TOKEN", "RATE_LIMIT_LOGIN", "TRUSTED_PROXIES", "CHANGE_RETENTION_DAYS",
     "JOB_LEASE_SECONDS", "EXPORT_STORAGE_URL",
     "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES", "EXPORT_STREAMS",
@@ -97,14 +97,30 @@ def read_redis_url(name: str) -> str:
 
 def read_database_url(name: str, default: str) -> dict[str, Any]:
     """Django's DATABASES entry for `postgres://user:password@host:port/name` or `sqlite:///path`."""
-    text = read_text(name, default)
+    return parse_database_url(name, read_text(name, default))
+
+
+def read_replica_urls(name: str, of: dict[str, Any]) -> list[dict[str, Any]]:
+    """Entries for the replicas of a database, which PostgreSQL alone has; empty without any."""
+    replicas = [parse_database_url(name, text) for text in read_list(name, "")]
+    if any(database["ENGINE"] != POSTGRES for database in (*replicas, of)) and replicas:
+        raise ImproperlyConfigured(
+            f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME, parted by commas, beside a DATABASE_URL like it"
+        )
+    return replicas
+
+
+POSTGRES, SQLITE = "django.db.backends.postgresql", "django.db.backends.sqlite3"
+
+
+def parse_database_url(name: str, text: str) -> dict[str, Any]:
     # The password stays out of the sentence: it ends in logs.
     expected = f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE"
     try:
         database: dict[str, Any] = environ.Env.db_url_config(text)
     except Exception as error:
         raise ImproperlyConfigured(f"{expected}, and this one can't be read ({type(error).__name__})") from error
-    if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
+    if database.get("ENGINE") not in (POSTGRES, SQLITE):
         raise ImproperlyConfigured(expected)
     return database
 

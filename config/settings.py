@@ -269,6 +269,14 @@ if DATABASES["exports"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["exports"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "pool": {"min_size": 0, "max_size": EXPORT_STREAMS, "timeout": 10}
     }
+# Replicas are reached as the primary is; a fallen one must be noticed soon, there are others to ask.
+DATABASE_REPLICAS: list[str] = []
+for number, replica in enumerate(env.read_replica_urls("DATABASE_REPLICA_URLS", of=DATABASES["default"]), start=1):
+    DATABASE_REPLICAS.append(f"replica{number}")
+    for name, like in ((f"replica{number}", "default"), (f"exports_replica{number}", "exports")):
+        options = DATABASES[like].get("OPTIONS", {}) | {"connect_timeout": 2}
+        DATABASES[name] = DATABASES[like] | replica | {"OPTIONS": options, "TEST": {"MIRROR": "default"}}
+DATABASE_ROUTERS = ["config.api.replicas.Router"] if DATABASE_REPLICAS else []
 CHANGE_MODEL = "catalog.Change"  # the change log, by a name: config.api imports no app
 # How long it is kept; a feed's cursor that is older is 410.
 CHANGE_RETENTION_DAYS = env.read_count("CHANGE_RETENTION_DAYS", 90, most=36_500)

@@ -17,13 +17,13 @@ their chunks, one after the other behind `query.format.begin_file(query.columns)
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import orjson
 import psycopg
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
 
@@ -34,6 +34,7 @@ from config.api.errors import InvalidParameter
 from config.api.filtering import narrow_rows
 from config.api.parameters import read_choice, read_names
 from config.api.projection import COLUMN, compile_projection
+from config.api.replicas import choose_database, leave_replica
 from config.api.selections import ReadSerializer, Selection, read_selection
 from exports.cells import compile_cells
 from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
@@ -138,10 +139,26 @@ def refuse_cut_search(rows: QuerySet[Any], parameters: QueryDict) -> None:
 
 def find_ends(query: Query) -> tuple[int, int]:
     """The least and the greatest id of the whole table, by its index; what is inserted later has a greater one."""
+    return read_anywhere(query, read_ends)
+
+
+def read_ends(query: Query) -> tuple[int, int]:
     # Not of the filtered rows: their greatest id can be a walk through the whole index.
     keys = query.rows.model._default_manager.using(query.rows.db).values_list("pk", flat=True)
     with borrow_connection(query):
         return keys.order_by("pk").first() or 0, keys.order_by("-pk").first() or 0
+
+
+def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) -> Found:
+    """What `read` reads of a replica that has all that was acknowledged by now, or of the primary."""
+    replica = choose_database()
+    if replica == DEFAULT_DB_ALIAS:
+        return read(query, *how)
+    try:
+        return read(replace(query, rows=query.rows.using(f"{DATABASE}_{replica}")), *how)
+    except OperationalError:
+        leave_replica(replica)
+        return read(query, *how)
 
 
 def read_chunks(query: Query, after: int, upto: int) -> Iterator[Chunk]:
@@ -151,7 +168,7 @@ def read_chunks(query: Query, after: int, upto: int) -> Iterator[Chunk]:
     """
     size = FIRST_ROWS
     while after < upto:
-        chunk = read_chunk(query, after, upto, size)
+        chunk = read_anywhere(query, read_chunk, after, upto, size)
         after, size = chunk.last_id, choose_size(size, chunk)
         yield chunk
         del chunk  # or it would stay beside the next one

@@ -11,21 +11,22 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import Max
 
 from config.api.errors import InvalidHeader
-from config.api.statements import open_cursor
 
-# The insert position: with synchronous_commit off, the written one may lie before one's own commit.
-WRITTEN = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+# What is flushed: more, such as what an import has written so far, replicas can't have yet. Without synchronous_commit
+# a commit is acknowledged before it is flushed.
+HERE = """(CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()
+          ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint"""
+WRITTEN = f"SELECT {HERE}"
 
 # A commit stands in the log before others can see it, and its writer reads the position only once they can. So on the
 # primary a query shows for sure what lies before the position, and not what ends at it; on a replica what is replayed
 # is seen.
-SEEN = """
-SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0', 0)::bigint
-            ELSE (pg_current_wal_insert_lsn() - '0/0')::bigint - 1 END
+SEEN = f"""
+SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0', 0)::bigint ELSE {HERE} - 1 END
 """
 
 GREATEST = 2**63 - 1
@@ -52,10 +53,20 @@ def read_newest_change() -> int:
 
 
 def ask(database: str, sql: str) -> int:
-    with open_cursor(connections[database]) as cursor:
+    connection = connections[database]
+    try:
+        return fetch_number(connection, sql)
+    except OperationalError:
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()  # it was lost; the next one is new
+        return fetch_number(connection, sql)
+
+
+def fetch_number(connection: Any, sql: str) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(sql)
-        position: Any = cursor.fetchone()[0]
-        return int(position)
+        return int(cursor.fetchone()[0])
 
 
 def parse_position(text: str, header: str = "X-Min-Version") -> int:

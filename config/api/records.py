@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from itertools import count
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import connections
 
+from config.api.replicas import read_replicas
 from config.logs import REQUEST_ID, log_request
 from config.metrics import count_request
 
@@ -64,6 +66,7 @@ class Record:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         self.id = given if GIVEN_ID.fullmatch(given) else IDS.make_id()
         self.method = environ["REQUEST_METHOD"]
+        self.least: str | None = environ.get("HTTP_X_MIN_VERSION")
         self.clock = QueryClock()
         self.stack = ExitStack()
 
@@ -73,6 +76,8 @@ class Record:
         # All of them: a thread's first request has none that is initialised yet.
         for connection in connections.all():
             self.stack.enter_context(connection.execute_wrapper(self.clock))
+        if settings.DATABASE_REPLICAS and self.method in ("GET", "HEAD"):
+            self.stack.enter_context(read_replicas(self.least))
         return self
 
     def __exit__(self, *failure: object) -> None:

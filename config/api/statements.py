@@ -19,8 +19,10 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import Expression, Field, QuerySet
+
+from config.api.replicas import find_reader, leave_replica
 
 # How many rows have a word is known only with the word: planned for any, a search for a common one read them all
 # (39 ms against 8, 300,000 products).
@@ -119,18 +121,25 @@ class Statement:
     @contextmanager
     def run(self, values: Sequence[Any] = ()) -> Iterator[Any]:
         """A cursor over the rows. A connection that was lost is replaced, and the read done again, once."""
-        connection: Any = connections[self.database]
+        connection: Any = connections[find_reader()]
         parameters = self.fill(connection, values)
         try:
             cursor = self.execute(connection, parameters)
         except OperationalError:
-            # No look at the connection beforehand, as Django has it: that is a round trip with each request.
-            if connection.in_atomic_block or connection.is_usable():
-                raise
-            connection.close()
+            connection = self.replace(connection)
             cursor = self.execute(connection, parameters)
         with cursor:
             yield cursor
+
+    def replace(self, connection: Any) -> Any:
+        """For one on which a read has failed: a replica's by the primary's, and one that was lost by a new one."""
+        if connection.alias != DEFAULT_DB_ALIAS:
+            return connections[leave_replica(connection.alias)]
+        # No look at the connection beforehand, as Django has it: that is a round trip with each request.
+        if connection.in_atomic_block or connection.is_usable():
+            raise  # noqa: PLE0704 (what failed is being handled)
+        connection.close()
+        return connection
 
     def fill(self, connection: Any, values: Sequence[Any]) -> Sequence[Any]:
         if not values:

@@ -1,0 +1,231 @@
+"""Read replicas, each test on a real primary and a real streaming replica of it.
+
+The replica is stopped from replaying (`pg_wal_replay_pause`), killed, or left alone while the primary falls.
+"""
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.launching import launch_server, run_command
+from tests.proxies import Fault, FaultProxy
+from tests.services import PostgresServer, ReplicaServer
+
+pytestmark = pytest.mark.skipif(
+    not os.environ["DATABASE_URL"].startswith("postgres"), reason="streaming replicas are PostgreSQL's"
+)
+
+PRODUCTS = "/api/v1/products/?fields=id,title&ordering=created_at&page_size=1"
+
+
+class Cluster:
+    """A primary with the demo catalogue, a replica, and a proxy through which the application sees the primary."""
+
+    def __init__(self) -> None:
+        self.primary = PostgresServer("-c", "log_statement=all")
+        for command in (("migrate", "-v0"), ("seed", "--products", "20", "--json")):
+            done = run_command("manage.py", *command, DATABASE_URL=self.primary.url)
+            assert done.returncode == 0, done.stderr
+        self.replica = ReplicaServer(self.primary, "-c", "log_statement=all")
+        self.proxy = FaultProxy(self.primary.port)
+
+    @property
+    def url(self) -> str:
+        return f"postgres://tenfold@127.0.0.1:{self.proxy.port}/postgres"
+
+    def remove(self) -> None:
+        self.replica.remove()
+        self.primary.remove()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    with cluster.proxy:
+        yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Cluster) -> Iterator[str]:
+    variables = {"DATABASE_URL": cluster.url, "DATABASE_REPLICA_URLS": cluster.replica.url, "CACHE": "off"}
+    with launch_server(**variables) as (url, _):
+        yield url
+
+
+@contextmanager
+def connect(server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def replica_paused(cluster: Cluster) -> Iterator[None]:
+    """The replica takes the log and applies none of it."""
+    with connect(cluster.replica) as line:
+        line.execute("SELECT pg_wal_replay_pause()")
+        try:
+            yield
+        finally:
+            line.execute("SELECT pg_wal_replay_resume()")
+
+
+def fetch(url: str, **headers: str) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        return json.load(answer)
+
+
+def read_title(server: str, **headers: str) -> str:
+    title: str = fetch(server + PRODUCTS, **headers)["results"][0]["title"]
+    return title
+
+
+def rename(cluster: Cluster, title: str) -> int:
+    """The first product's title, by whatever program; the primary's position afterwards."""
+    with connect(cluster.primary) as line:
+        first = "(SELECT id FROM catalog_product ORDER BY created_at, id LIMIT 1)"
+        line.execute(f"UPDATE catalog_product SET title = %s WHERE id = {first}", [title])
+        row = line.execute("SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint").fetchone()
+        assert row
+        return int(row[0])
+
+
+def count_reads(server: PostgresServer) -> int:
+    """How many statements have read products there."""
+    return (server.folder / "log").read_text().count('FROM "catalog_product"')
+
+
+def wait_until_caught_up(cluster: Cluster) -> None:
+    with connect(cluster.primary) as primary, connect(cluster.replica) as replica:
+        target = primary.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        end = time.monotonic() + 20
+        while (row := replica.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", target).fetchone()) and not row[
+            0
+        ]:
+            assert time.monotonic() < end, "the replica doesn't follow"
+            time.sleep(0.02)  # a poll of another server; nothing tells us
+    time.sleep(1.1)  # PAUSE_SECONDS, after which a server asks a replica again that lagged
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        PRODUCTS,
+        "/api/v1/products/?page=1&count=exact&page_size=1",
+        "/api/v1/products/?search=candle&page_size=1",
+        "/api/v1/products/1/",
+    ],
+    ids=["page", "count", "search", "row"],
+)
+def test_reads_go_to_the_replica(address: str, cluster: Cluster, server: str) -> None:
+    wait_until_caught_up(cluster)
+    fetch(server + address)
+    here, there = count_reads(cluster.primary), count_reads(cluster.replica)
+    for _ in range(20):
+        fetch(server + address)
+    assert count_reads(cluster.replica) >= there + 20
+    assert count_reads(cluster.primary) == here
+
+
+def test_nobody_reads_what_is_older_than_an_acknowledged_write(cluster: Cluster, server: str) -> None:
+    with replica_paused(cluster):
+        for number in range(3):
+            position = rename(cluster, f"Written {number}")
+            assert read_title(server) == f"Written {number}"
+            assert read_title(server, **{"X-Min-Version": str(position)}) == f"Written {number}"
+    wait_until_caught_up(cluster)
+    assert read_title(server) == "Written 2"
+
+
+def export_titles(cluster: Cluster, tmp_path: Path) -> list[str]:
+    target = tmp_path / "products.ndjson"
+    command = ("export", "products", "--format", "ndjson", "--output", str(target))
+    variables = {"DATABASE_URL": cluster.url, "DATABASE_REPLICA_URLS": cluster.replica.url}
+    done = run_command("manage.py", *command, **variables)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in target.read_text().splitlines()]
+    return [line["title"] for line in lines if "_end" not in line]
+
+
+def test_an_export_reads_the_replica(cluster: Cluster, tmp_path: Path) -> None:
+    wait_until_caught_up(cluster)
+    here, there = count_reads(cluster.primary), count_reads(cluster.replica)
+    assert len(export_titles(cluster, tmp_path)) == 20
+    assert count_reads(cluster.replica) >= there + 1
+    assert count_reads(cluster.primary) == here
+
+
+def test_an_export_has_what_was_acknowledged_before_it(cluster: Cluster, tmp_path: Path) -> None:
+    with replica_paused(cluster):
+        rename(cluster, "Exported late")
+        assert "Exported late" in export_titles(cluster, tmp_path)
+    wait_until_caught_up(cluster)
+
+
+def test_a_lagging_replica_is_waited_for_once_a_second_and_not_by_each_read(cluster: Cluster, server: str) -> None:
+    with replica_paused(cluster):
+        rename(cluster, "Lagging")
+        began = time.monotonic()
+        for _ in range(20):
+            assert read_title(server) == "Lagging"
+        seconds = time.monotonic() - began
+    # Four threads may each find out for themselves; twenty waits would take a second and more.
+    assert seconds < 0.8
+    wait_until_caught_up(cluster)
+
+
+def test_a_replica_that_fell_is_left_out(cluster: Cluster, server: str) -> None:
+    wait_until_caught_up(cluster)
+    read_title(server)
+    cluster.replica.stop(signal.SIGQUIT)
+    try:
+        assert {read_title(server) for _ in range(10)} == {read_title(server)}
+    finally:
+        cluster.replica.start()
+    wait_until_caught_up(cluster)
+    there = count_reads(cluster.replica)
+    for _ in range(5):
+        read_title(server)
+    assert count_reads(cluster.replica) >= there + 5
+
+
+def test_replicas_answer_while_the_primary_is_away(cluster: Cluster, server: str) -> None:
+    position = rename(cluster, "Before the fall")
+    wait_until_caught_up(cluster)
+    with cluster.proxy.failing(Fault.REFUSED):
+        for _ in range(10):
+            assert read_title(server) == "Before the fall"
+            assert read_title(server, **{"X-Min-Version": str(position)}) == "Before the fall"
+        # What no replica has yet is not answered with something older.
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            read_title(server, **{"X-Min-Version": str(position + 10**9)})
+        with caught.value as error:
+            assert (error.code, json.load(error)["code"]) == (503, "service_unavailable")
+            assert int(error.headers["Retry-After"]) > 0
+    time.sleep(1.1)  # PAUSE_SECONDS
+    rename(cluster, "After it")
+    assert read_title(server) == "After it"
+
+
+def test_a_version_that_is_none_is_refused(server: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        read_title(server, **{"X-Min-Version": "newest"})
+    with caught.value as error:
+        assert (error.code, json.load(error)["code"]) == (400, "invalid_header")
+
+
+def test_a_replica_beside_sqlite_stops_the_start(tmp_path: Any) -> None:
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite3", "DATABASE_REPLICA_URLS": "postgres://a@b/c"}
+    done = run_command("manage.py", "check", **environment)
+    assert done.returncode != 0
+    assert "DATABASE_REPLICA_URLS: expected postgres://" in done.stderr
