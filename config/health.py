@@ -1,7 +1,8 @@
 """`/livez`: does this process answer; `/readyz`: should it get requests. Two views for probes, in JSON.
 
 `{"status": "ok", "database": "ok", "migrations": "ok", "cache": "ok", "worker": "ok"}`; `degraded` (200) where
-requests are still answered, only slower or with background work waiting; `unavailable` (503) where they aren't.
+requests are still answered, only slower or with background work waiting; `unavailable` (503) where they aren't;
+`stopping` (503) from SIGTERM on, while requests are answered for the last time.
 """
 
 import queue
@@ -19,6 +20,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 from config.api.models import STALE_SECONDS, Worker
+from config.draining import DRAIN
 
 # A probe's own patience is a few seconds (Kubernetes: one by default).
 ANSWER_SECONDS = 2.0
@@ -39,6 +41,8 @@ def show_alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 def show_ready(request: HttpRequest) -> JsonResponse:
     """At most four queries, in a thread of their own, and at most ANSWER_SECONDS."""
+    if DRAIN.has_begun:
+        return answer({"status": "stopping"}, 503)
     report = PROBE.ask() or {"database": f"no answer within {ANSWER_SECONDS:g} s"}
     faults = [name for name, state in report.items() if state != OK]
     unavailable = any(name in VITAL for name in faults)

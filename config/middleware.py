@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from io import BytesIO
-from typing import IO
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -18,6 +17,7 @@ from config.api.error_handler import respond_with
 from config.api.errors import ApiError, BodyTooLarge
 from config.api.records import Record
 from config.api.throttling import find_standing
+from config.bodies import read_at_most
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -111,14 +111,6 @@ class ChunkedBody:
             request.META["CONTENT_LENGTH"] = str(len(body))
             request._stream = BytesIO(body)  # what Django reads a body from
         return self.get_response(request)
-
-
-def read_at_most(stream: IO[bytes], size: int) -> bytes:
-    """Up to `size` bytes; a server may hand out a chunk at a time."""
-    body = b""
-    while len(body) < size and (piece := stream.read(size - len(body))):
-        body += piece
-    return body
 
 
 class OptionalSlash:

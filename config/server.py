@@ -1,4 +1,7 @@
-"""The launcher: `python -m config.server [--with-worker]`; it ends, with all its processes, on Ctrl-C or SIGTERM.
+"""The launcher: `python -m config.server [--with-worker] [--beside]`; it ends, with all its processes, on a signal.
+
+SIGTERM lets clients go first, for DRAIN_SECONDS; Ctrl-C, or a second signal, doesn't wait. Either way requests that
+have begun are finished. `--beside` takes its place on the port of a server that is to end next, without a gap.
 
 It reads the settings and never loads the apps: no thread, connection or pool may exist before the web workers fork.
 """
@@ -13,17 +16,20 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from config.capacity import count_threads
+from config.draining import DRAIN, SIGNAL, Draining
 from config.logs import stop_listener
 from config.metrics import open_folder
+from config.supervisor import Supervisor
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
@@ -39,8 +45,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m config.server", description="Serve Tenfold.")
     parser.add_argument("--with-worker", action="store_true", help="run a background worker beside the server")
     parser.add_argument("--check", action="store_true", help="only see whether the settings and the port are right")
+    parser.add_argument("--beside", action="store_true", help="share the port with the server that this one replaces")
     options = parser.parse_args(arguments)
-    check_port(settings.HOST, settings.PORT)
+    if not options.beside:
+        check_port(settings.HOST, settings.PORT)
     if not options.check:
         with open_folder():
             serve(options.with_worker)
@@ -63,12 +71,9 @@ def check_port(host: str, port: int) -> None:
 
 def serve(with_worker: bool) -> None:
     """Returns when a signal has stopped everything."""
-    server = build_server()
     companion = Companion() if with_worker else None
+    server = build_server(lambda: start_threads(companion))
     server.on_startup(lambda: hang_up(server))
-    threading.Thread(target=announce, daemon=True).start()
-    if companion:
-        companion.start()
     try:
         server.serve(target_loader=load_application, wrap_loader=False)
     finally:
@@ -76,32 +81,45 @@ def serve(with_worker: bool) -> None:
             companion.stop()
 
 
-def build_server() -> Any:
-    return Granian(
+def start_threads(companion: threading.Thread | None) -> None:
+    """Once the web workers have forked: what a thread has locked at that moment stays locked in them.
+
+    A first password was checked for ever, by OpenSSL, which our own look at /livez was loading in a thread.
+    """
+    threading.Thread(target=announce, daemon=True).start()
+    if companion:
+        companion.start()
+
+
+def build_server(on_forked: Callable[[], None]) -> Supervisor:
+    return Supervisor(
         "config.wsgi:application",
         address=settings.HOST,
         port=settings.PORT,
         interface=Interfaces.WSGI,
         workers=settings.WEB_WORKERS,
-        blocking_threads=settings.WEB_THREADS,
+        blocking_threads=count_threads(settings.WEB_THREADS),
         websockets=False,
-        log_level=LogLevels.warning,  # our own line says that it serves
+        log_level=LogLevels.error,  # our own line says that it serves, and so many threads are meant
         log_access=False,  # config.middleware writes the line of a request
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
+        drain_seconds=settings.DRAIN_SECONDS,
+        on_forked=on_forked,
     )
 
 
 def load_application() -> Any:
     """In a web worker, after the fork: leave the terminal's signals to the launcher, and end when it is gone."""
     os.setpgrp()
+    signal.signal(SIGNAL, DRAIN.begin)
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         from config.wsgi import application  # noqa: PLC0415 (it loads the apps, which the launcher must not)
     except ImproperlyConfigured as error:
         stop_listener()
         sys.exit(f"tenfold: {error}")
-    return application
+    return Draining(application)
 
 
 def end_with_parent() -> None:
@@ -111,7 +129,7 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def hang_up(server: Any) -> None:
+def hang_up(server: Supervisor) -> None:
     """A closed terminal stops the server; granian takes SIGHUP as an order to reload."""
     signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
@@ -170,7 +188,8 @@ class Companion(threading.Thread):
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        self.join()
+        if self.ident:  # else it never began
+            self.join()
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ if EXPORT_STREAMS >= WEB_THREADS > 1:
     raise ImproperlyConfigured(
         f"EXPORT_STREAMS={EXPORT_STREAMS} leaves no thread to the rest of the API: less than WEB_THREADS={WEB_THREADS}"
     )
+# Between SIGTERM and the end: unready, and each answer ends its connection.
+DRAIN_SECONDS = env.read_count("DRAIN_SECONDS", 2, most=300, least=0)
 if WEB_WORKERS > 1 and not REDIS_URL:
     raise ImproperlyConfigured(
         f"WEB_WORKERS={WEB_WORKERS} needs REDIS_URL: without Redis each worker would keep a cache of its own"

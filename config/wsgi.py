@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
@@ -29,5 +30,6 @@ class Handler(WSGIHandler):
 django.setup(set_prefix=False)
 
 from config.api.gate import PlanGate  # noqa: E402 (it needs the apps)
+from config.slots import Slots  # noqa: E402
 
-application = PlanGate(Handler())
+application = Slots(PlanGate(Handler()), settings.WEB_THREADS)

@@ -23,6 +23,8 @@ def build_environment(**variables: str) -> dict[str, str]:
     """This machine's, without what would change a test, plus `variables`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEB_", "LOG_", "DATABASE_"))}
     defaults = {"SECRET_KEY": "for tests", "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "REDIS_URL": "", "DEBUG": "false"}
+    # No client of a test needs time to leave, but where the test is about it.
+    defaults |= {"DRAIN_SECONDS": "0"}
     return kept | defaults | variables
 
 

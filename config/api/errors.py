@@ -12,7 +12,7 @@ ApiError
 ├── BodyTooLarge                          413
 ├── IdempotencyKeyReused                  422
 ├── TooManyRequests                       429  throttling.py
-└── Unavailable                           503
+└── Unavailable, Overloaded               503
 
 A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
 settings, and through them us, while that module is half loaded.
@@ -209,3 +209,14 @@ class Unavailable(ApiError):
 
     def __init__(self, what: str = "The database") -> None:
         super().__init__(f"{what} can't answer at the moment.", f"Try again in {self.wait} seconds.")
+
+
+class Overloaded(ApiError):
+    """All work slots are taken and too many requests wait already; this one wasn't begun."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "overloaded"
+    wait = 1
+
+    def __init__(self) -> None:
+        super().__init__("The server has more to do than it can.", f"Try again in {self.wait} second.")

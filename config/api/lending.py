@@ -1,0 +1,64 @@
+"""Database connections that go from thread to thread, one thread at a time.
+
+Django gives each thread connections of its own and leaves them open; a server of some hundred threads, few of which
+are at work, would hold as many.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.db import connections
+
+type Connections = dict[str, Any]
+
+
+class Loan:
+    """`with loan:` this thread uses these connections, and no others; they are made when they're first asked for.
+
+    What was wrapped around this thread's own statements is around theirs meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.connections: Connections = {}
+        self.own: Connections = {}
+        self.lengths: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self.own = take_connections()
+        for alias, own in self.own.items():
+            lent = self.connections.get(alias) or connections.create_connection(alias)
+            self.lengths[alias] = len(lent.execute_wrappers)
+            lent.execute_wrappers += own.execute_wrappers
+            self.connections[alias] = lent
+        put_connections(self.connections)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.connections = take_connections()
+        for alias, length in self.lengths.items():
+            if alias in self.connections:
+                del self.connections[alias].execute_wrappers[length:]
+        self.lengths.clear()
+        put_connections(self.own)
+        self.own = {}
+
+    def give_away(self) -> Connections:
+        """For good, to somebody who is in the middle of something with them; the loan goes on with others."""
+        return take_connections()
+
+
+def take_connections() -> Connections:
+    """This thread's, which it then hasn't got any more; any thread may use them next."""
+    taken = {}
+    for connection in connections.all(initialized_only=True):
+        if not connection.allow_thread_sharing:
+            connection.inc_thread_sharing()
+        taken[connection.alias] = connection
+        del connections[connection.alias]
+    return taken
+
+
+def put_connections(taken: Connections) -> None:
+    for alias, connection in taken.items():
+        connections[alias] = connection

@@ -1,0 +1,166 @@
+"""WSGI in, WSGI out: at most so many requests at work at once, each with the database connections of its slot.
+
+The server has many more threads than slots, so that probes and refusals get through while all slots are taken, and
+a client that is slow to send or to read keeps a thread and no slot. Connections belong to slots: one a thread would
+be hundreds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from config.api.error_handler import build_problem, find_headers
+from config.api.errors import Overloaded
+from config.api.lending import Connections, Loan, put_connections, take_connections
+from config.api.records import Record
+from config.api.renderers import PROBLEM_TYPE, write_json
+from config.bodies import has_body, read_ahead
+from config.capacity import MOST_BODIES, MOST_WAITING, WAIT_SECONDS
+from config.logs import REQUEST_ID
+
+logger = logging.getLogger("tenfold.slots")
+
+type Environ = dict[str, Any]
+type StartResponse = Callable[..., Any]
+type Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# They touch no database, or one in a thread of their own.
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+# Seconds between two lines about refusals: one each would be load itself.
+REPORT_SECONDS = 1.0
+
+
+class Slots:
+    """In front of `application`, with `size` slots."""
+
+    def __init__(self, application: Application, size: int) -> None:
+        self.application = application
+        self.free: SimpleQueue[Loan] = SimpleQueue()
+        for _ in range(size):
+            self.free.put(Loan())
+        self.waiting = BoundedSemaphore(MOST_WAITING)
+        self.bodies = BoundedSemaphore(MOST_BODIES)
+        # A large body is read in its slot, at its client's pace: half of them stay free of such.
+        self.uploads = BoundedSemaphore(max(1, size // 2))
+        self.refusals = Refusals()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] in PROBES:
+            return self.application(environ, start_response)
+        with ExitStack() as held:
+            slot = self.prepare(environ, held)
+            if slot is None:
+                return self.refusals.refuse(environ, start_response)
+            return self.work(slot, environ, start_response)
+
+    def prepare(self, environ: Environ, held: ExitStack) -> Loan | None:
+        """A slot, the body in hand; None where too many want the same."""
+        if has_body(environ) and not self.read_body(environ, held):
+            return None
+        return self.take()
+
+    def read_body(self, environ: Environ, held: ExitStack) -> bool:
+        """A small one at its client's pace, outside the slots; for a large one, the right to do so in a slot."""
+        if not self.bodies.acquire(blocking=False):
+            return False
+        try:
+            if read_ahead(environ):
+                return True
+        finally:
+            self.bodies.release()
+        if not self.uploads.acquire(timeout=WAIT_SECONDS):
+            return False
+        held.callback(self.uploads.release)
+        return True
+
+    def take(self) -> Loan | None:
+        """None where too many wait, or where this one has waited for too long."""
+        try:
+            return self.free.get_nowait()
+        except Empty:
+            pass
+        if not self.waiting.acquire(blocking=False):
+            return None
+        try:
+            return self.free.get(timeout=WAIT_SECONDS)
+        except Empty:
+            return None
+        finally:
+            self.waiting.release()
+
+    def work(self, slot: Loan, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """A plain answer is finished in the slot; a stream goes on outside, and takes the slot's connections along."""
+        try:
+            with slot:
+                response: Any = self.application(environ, start_response)
+                if getattr(response, "streaming", False):
+                    return Stream(response, slot.give_away())
+                if close := getattr(response, "close", None):
+                    close()  # Django ends the request here, and gives connections back where they come from a pool
+                return response
+        finally:
+            self.free.put(slot)
+
+
+class Stream:
+    """A body that is made while it is sent, and the connections it is made with, closed at its end."""
+
+    def __init__(self, response: Any, kept: Connections) -> None:
+        self.response, self.kept = response, kept
+
+    def __iter__(self) -> Iterator[bytes]:
+        put_connections(self.kept)
+        return iter(self.response)
+
+    def close(self) -> None:
+        try:
+            self.response.close()
+        finally:
+            for connection in {**self.kept, **take_connections()}.values():
+                connection.close()
+
+
+class Refusals:
+    """The 503s for what gets no slot, and one log line a second that counts them."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.count = self.reported = 0
+        self.reported_at = 0.0
+
+    def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        """Without Django: it must stay cheap while there is too much to do already."""
+        error, request_id = Overloaded(), Record(environ).id
+        token = REQUEST_ID.set(request_id)
+        try:
+            body = write_json(build_problem(error))
+            self.report()
+        finally:
+            REQUEST_ID.reset(token)
+        headers = {
+            "Content-Type": PROBLEM_TYPE,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "X-Request-ID": request_id,
+            **dict(find_headers(error)),
+        }
+        status = HTTPStatus(error.status_code)
+        start_response(f"{status.value} {status.phrase}", list(headers.items()))
+        return [body]
+
+    def report(self) -> None:
+        with self.lock:
+            self.count += 1
+            now = time.monotonic()
+            if now - self.reported_at < REPORT_SECONDS:
+                return
+            new, self.reported, self.reported_at = self.count - self.reported, self.count, now
+        logger.warning("Too much at once: %d requests refused since the last such line", new)

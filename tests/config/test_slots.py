@@ -1,0 +1,284 @@
+"""Work slots: how many requests are at work, who waits, who is refused, and what a slow client can't hold up."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.http import HttpResponse, StreamingHttpResponse
+
+from config import slots
+from config.api.lending import Loan
+from config.bodies import AHEAD_BYTES
+from config.slots import Slots
+
+# Every connection here is one that no test's own transaction is on.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Answers:
+    """What a server would be told."""
+
+    def __init__(self) -> None:
+        self.status, self.headers = "", dict[str, str]()
+
+    def __call__(self, status: str, headers: list[tuple[str, str]]) -> None:
+        self.status, self.headers = status, dict(headers)
+
+
+def ask(application: Slots, path: str = "/", **environ: Any) -> tuple[str, Any, dict[str, str]]:
+    answers = Answers()
+    body = b"".join(application({"PATH_INFO": path, "REQUEST_METHOD": "GET"} | environ, answers))
+    return answers.status, body, answers.headers
+
+
+class Gate:
+    """An application that stays at work until it is told to end."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+        self.at_work = threading.Semaphore(0)
+        self.most = self.now = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.at_work.release()
+        if environ["PATH_INFO"] != "/livez":
+            self.end.wait(30)
+        with self.lock:
+            self.now -= 1
+        start_response("200 OK", [])
+        return [b"done"]
+
+
+@pytest.fixture
+def callers() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def test_no_more_requests_work_than_there_are_slots(callers: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    application = Slots(gate, 2)
+    answers = [callers.submit(ask, application) for _ in range(6)]
+    gate.at_work.acquire()
+    gate.at_work.acquire()
+    gate.end.set()
+    assert {answer.result()[0] for answer in answers} == {"200 OK"}
+    assert gate.most == 2
+
+
+def test_a_probe_needs_no_slot(callers: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    application = Slots(gate, 1)
+    answer = callers.submit(ask, application)
+    gate.at_work.acquire()
+    assert ask(application, "/livez")[0] == "200 OK"
+    gate.end.set()
+    answer.result()
+
+
+def test_who_waits_for_too_long_is_refused_with_a_problem_document(
+    callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "WAIT_SECONDS", 0.1)
+    gate = Gate()
+    application = Slots(gate, 1)
+    answer = callers.submit(ask, application)
+    gate.at_work.acquire()
+    status, body, headers = ask(application, HTTP_X_REQUEST_ID="mine")
+    gate.end.set()
+    answer.result()
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["code"]) == ("503 Service Unavailable", 503, "overloaded")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert headers["Retry-After"] == "1"
+    assert problem["request_id"] == headers["X-Request-ID"] == "mine"
+
+
+def test_who_comes_after_too_many_is_refused_at_once(
+    callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(slots, "MOST_WAITING", 3)
+    monkeypatch.setattr(slots, "WAIT_SECONDS", 30)
+    gate = Gate()
+    application = Slots(gate, 1)
+    answers = [callers.submit(ask, application) for _ in range(14)]
+    # One works, three wait, ten are sent away although nothing has ended yet.
+    refused = [answer for answer in answers if wait_until_done(answer)]
+    assert len(refused) == 10
+    gate.end.set()
+    assert {answer.result()[0] for answer in set(answers) - set(refused)} == {"200 OK"}
+    # One line a second, whatever their number.
+    assert len([record for record in caplog.records if record.name == "tenfold.slots"]) == 1
+
+
+def wait_until_done(answer: Any) -> bool:
+    end = time.monotonic() + 0.5
+    while not answer.done() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(answer.done())
+
+
+def test_a_slot_that_failed_is_free_again() -> None:
+    def fail(environ: Any, start_response: Any) -> list[bytes]:
+        raise ZeroDivisionError
+
+    application = Slots(fail, 1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            ask(application)
+
+
+# -- connections -------------------------------------------------------------------------------------------------
+
+
+def name_backend() -> int:
+    connection.ensure_connection()
+    return id(connection.connection)
+
+
+def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecutor) -> None:
+    used = []
+
+    def application(environ: Any, start_response: Any) -> HttpResponse:
+        used.append(name_backend())
+        start_response("200 OK", [])
+        return HttpResponse(b"done")
+
+    slotted = Slots(application, 1)
+    together = threading.Barrier(8)
+
+    def call(number: int) -> None:
+        together.wait()
+        ask(slotted)
+        assert not connections.all(initialized_only=True)  # the thread keeps none
+
+    list(callers.map(call, range(8)))
+    assert len(used) == 8
+    assert len(set(used)) == 1
+    with slotted.free.get():
+        connection.close()
+
+
+def test_a_loan_bears_what_was_wrapped_around_the_borrower() -> None:
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *args)
+
+    loan = Loan()
+    own = connections["default"]
+    with connection.execute_wrapper(note), loan:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        assert connections["default"] is not own
+    assert connections["default"] is own
+    with loan:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 2")
+        connection.close()
+    assert seen == ["SELECT 1"]
+
+
+def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> None:
+    streams: list[int] = []
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/plain":
+            return HttpResponse(str(name_backend()))
+        streams.append(name_backend())
+        return StreamingHttpResponse(iter([b"a", b"b"]))
+
+    slotted = Slots(application, 1)
+    body: Any = slotted({"PATH_INFO": "/stream", "REQUEST_METHOD": "GET"}, Answers())
+    # The only slot is free while the stream is on its way, and works with another connection.
+    _, other, _ = ask(slotted, "/plain")
+    assert int(other) != streams[0]
+    assert list(body) == [b"a", b"b"]
+    kept = connections["default"]
+    assert id(kept.connection) == streams[0]
+    body.close()
+    assert kept.connection is None
+    with slotted.free.get():
+        connection.close()
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------
+
+
+class SlowBody(BytesIO):
+    """Comes when it is told to."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.asked, self.come = threading.Event(), threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.asked.set()
+        self.come.wait(30)
+        return super().read(size)
+
+
+def echo(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [environ["wsgi.input"].read() if "wsgi.input" in environ else b"none"]
+
+
+def test_a_slow_body_holds_no_slot(callers: ThreadPoolExecutor) -> None:
+    application = Slots(echo, 1)
+    body = SlowBody(b"x" * 100)
+    slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": "100", "wsgi.input": body})
+    assert body.asked.wait(10)
+    assert ask(application)[1] == b"none"
+    body.come.set()
+    assert slow.result()[1] == b"x" * 100
+
+
+def test_slow_large_bodies_hold_half_of_the_slots(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "WAIT_SECONDS", 0.2)
+    application = Slots(echo, 2)
+    size = AHEAD_BYTES + 1
+    body = SlowBody(b"x" * size)
+    slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": str(size), "wsgi.input": body})
+    assert body.asked.wait(10)
+    second = {"CONTENT_LENGTH": str(size), "wsgi.input": BytesIO(b"x" * size)}
+    assert ask(application, "/", **second)[0] == "503 Service Unavailable"
+    assert ask(application)[0] == "200 OK"
+    body.come.set()
+    assert len(slow.result()[1]) == size
+
+
+@pytest.mark.parametrize("size", [0, 1, AHEAD_BYTES, AHEAD_BYTES + 1, 3 * AHEAD_BYTES])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_every_byte_of_a_body_arrives(size: int, chunked: bool) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    how = {"HTTP_TRANSFER_ENCODING": "chunked"} if chunked else {"CONTENT_LENGTH": str(size)}
+    assert ask(Slots(echo, 1), "/", **how, **{"wsgi.input": BytesIO(body[:size])})[1] == body[:size]
+
+
+def test_slow_clients_leave_the_server_to_the_others() -> None:
+    """Real sockets: 20 bodies that never come, on a server of four slots."""
+    from tests.launching import find_database_url, launch_server
+
+    with launch_server(DATABASE_URL=find_database_url(), RATE_LIMIT_ANON="off") as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        slow = [socket.create_connection((host, int(port))) for _ in range(20)]
+        for client in slow:
+            client.sendall(b"POST /api/v1/auth/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{")
+        with socket.create_connection((host, int(port)), timeout=10) as honest:
+            honest.sendall(b"GET /api/v1/products/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            assert honest.recv(15) == b"HTTP/1.1 200 OK"
+        for client in slow:
+            client.close()

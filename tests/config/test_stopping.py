@@ -1,0 +1,120 @@
+"""The end of a server, and the start of its successor on the same port: no client notices."""
+
+import http.client
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.clients import Walk, add_up, clients
+from tests.launching import Launched, launch, launch_server, run_command
+from tests.services import free_port
+
+PAGE = "/api/v1/products/?page_size=5"
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
+    variables = {"DATABASE_URL": f"sqlite:///{file}"}
+    for command in (("migrate", "-v0"), ("seed", "--products", "50", "--json")):
+        done = run_command("manage.py", *command, **variables)
+        assert done.returncode == 0, done.stderr
+    return file
+
+
+@pytest.fixture
+def database(catalogue: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(catalogue, tmp_path)}"
+
+
+def ask(client: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
+    client.request("GET", path)
+    answer = client.getresponse()
+    answer.read()
+    return answer
+
+
+def test_a_stopping_server_is_unready_and_says_goodbye(database: str) -> None:
+    port = free_port()
+    with launch_server(DATABASE_URL=database, PORT=str(port), DRAIN_SECONDS="30") as (_, launched):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        assert ask(client, "/readyz").status == 200
+        assert ask(client, PAGE).getheader("Connection") is None
+        launched.process.send_signal(signal.SIGTERM)
+        wait_for_goodbye(client)
+        page = ask(client, PAGE)
+        assert (page.status, page.getheader("Connection")) == (200, "close")
+        assert ask(client, "/readyz").status == 503
+        # A second signal is from somebody who doesn't want to wait.
+        began = time.monotonic()
+        assert launched.stop() == 0
+        assert time.monotonic() - began < 10
+
+
+def wait_for_goodbye(client: http.client.HTTPConnection) -> None:
+    end = time.monotonic() + 10
+    while time.monotonic() < end and ask(client, "/livez").getheader("Connection") != "close":
+        time.sleep(0.02)  # a signal goes through two processes
+
+
+def test_ctrl_c_waits_for_nobody(database: str) -> None:
+    with launch_server(DATABASE_URL=database, DRAIN_SECONDS="30") as (_, launched):
+        began = time.monotonic()
+        assert launched.stop(signal.SIGINT) == 0
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_that_has_begun_is_answered(database: str, how: signal.Signals) -> None:
+    port = free_port()
+    with launch_server(DATABASE_URL=database, PORT=str(port)) as (_, launched), ThreadPoolExecutor(1) as caller:
+        body = b'{"email": "nobody@example.com", "password": "wrong"}'
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        client.putrequest("POST", "/api/v1/auth/login/")
+        client.putheader("Content-Type", "application/json")
+        client.putheader("Content-Length", str(len(body)))
+        client.endheaders(body[:10])
+        time.sleep(0.5)  # half of its body is there; nothing tells us that it was read
+        code = caller.submit(launched.stop, how)
+        time.sleep(1)  # the stop is well under way
+        client.send(body[10:])
+        assert client.getresponse().status == 401
+        client.close()
+        assert code.result() == 0
+
+
+def replace(launched: Launched, port: int, database: str) -> Launched:
+    """A successor on the same port, then an end to the one that was there."""
+    successor = Launched("-m", "config.server", "--beside", PORT=str(port), DATABASE_URL=database, DRAIN_SECONDS="2")
+    successor.wait_for("serves on")
+    assert launched.stop() == 0
+    return successor
+
+
+def roll(database: str, restarts: int, least: int) -> Walk:
+    """At least so many requests of clients that keep their connections, over so many restarts."""
+    port = free_port()
+    environment = {"DATABASE_URL": database, "PORT": str(port), "DRAIN_SECONDS": "2", "LOG_LEVEL": "WARNING"}
+    with launch("-m", "config.server", **environment) as first:
+        launched = first
+        first.wait_for("serves on")
+        try:
+            with clients(8, port, PAGE) as walks:
+                for _ in range(restarts):
+                    launched = replace(launched, port, database)
+                time.sleep(1)
+        finally:
+            launched.end()
+    whole = add_up(walks)
+    assert sum(whole.statuses.values()) >= least
+    return whole
+
+
+def test_a_rolling_restart_fails_no_request(database: str) -> None:
+    whole = roll(database, restarts=2, least=500)
+    assert whole.failures == []
+    assert set(whole.statuses) == {200}
