@@ -329,7 +329,7 @@ class ProductAdmin(BoundedAdmin):
     resources = ("products",)
     form = ProductForm
     inlines = (VariantInline, ImageInline, TextInline)
-    actions = ("publish", "archive", "delete_selected")
+    actions: ClassVar[Sequence[str]] = ("publish", "archive", "delete_selected")
     list_display = ("picture", "code", "title", "brand", "amount", "state", "in_stock", "created", "updated")
     list_display_links = ("code", "title")
     list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)

@@ -17,6 +17,9 @@ from exports.states import Status
 from exports.storage import open_storage
 from exports.tasks import push_job
 
+# What a job was asked for.
+REQUEST = ("resource", "format", "filters", "fields", "expand", "compression", "raw")
+
 
 def check_request(job: ExportJob) -> None:
     """InvalidBody, MissingExtra or TooManyRows for what could only fail."""
@@ -38,6 +41,14 @@ def submit_job(job: ExportJob) -> ExportJob:
         job.save()
         transaction.on_commit(partial(push_job, job))
     return job
+
+
+def retry_job(job: ExportJob) -> ExportJob:
+    """A new job of what the old one was asked for; a fence never goes back, so the old row stays as it ended."""
+    asked = {name: getattr(job, name) for name in REQUEST}
+    again = ExportJob(owner=job.owner, **asked)
+    check_request(again)
+    return submit_job(again)
 
 
 def check_quota(owner_id: int) -> None:

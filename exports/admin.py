@@ -1,0 +1,166 @@
+"""Export jobs for staff: how far each is, with a bar; cancel, retry, delete; and a job from a list of products."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
+from django.urls import reverse
+from unfold.decorators import display
+
+from catalog.admin import ProductAdmin, find_by_sku
+from catalog.models import Product
+from config.api.admin import BoundedAdmin, show_unbroken
+from config.api.errors import ApiError
+from exports.models import ExportJob
+from exports.states import Status, cancel_job, delete_job
+from exports.submitting import check_request, retry_job, submit_job
+
+LABELS = {
+    "Queued": "info",
+    "Running": "info",
+    "Ready": "success",
+    "Failed": "danger",
+    "Canceled": "warning",
+    "Expired": "warning",
+}
+
+ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
+
+
+@admin.register(ExportJob)
+class ExportJobAdmin(BoundedAdmin):
+    """Everybody's jobs. Nobody writes into one: it is canceled, begun again or deleted, with its file."""
+
+    list_display = ("number", "resource", "format", "owner", "state", "progress", "rows", "size", "created", "error")
+    list_filter = ("status",)
+    list_select_related = ("owner",)
+    actions = ("cancel", "retry", "delete_selected")
+    fields: ClassVar[Sequence[str]] = (
+        "owner", "state", "progress", "error", "resource", "format", "compression", "filters", "fields", "expand",
+        "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at", "expires_at",
+    )  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        """For the actions: `change` itself would open a form."""
+        return request.user.has_perm("exports.change_exportjob")
+
+    # -- columns
+
+    @admin.display(description="job", ordering="pk")
+    def number(self, job: ExportJob) -> str:
+        return f"#{job.pk}"
+
+    @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
+    def state(self, job: ExportJob) -> str:
+        return job.get_status_display()
+
+    @admin.display(description="progress")
+    def progress(self, job: ExportJob) -> str:
+        left = f", {job.seconds_left} s left" if job.is_unfinished and job.seconds_left is not None else ""
+        bar = {"value": job.percent, "title": f"{job.percent} %{left}"}
+        return render_to_string("unfold/components/progress.html", bar)
+
+    @admin.display(description="rows")
+    def rows(self, job: ExportJob) -> str:
+        total = "" if job.rows_total in (None, job.rows_done) else f" of {job.rows_total:,}"
+        return show_unbroken(f"{job.rows_done:,}{total}")
+
+    @admin.display(description="size")
+    def size(self, job: ExportJob) -> str:
+        return show_unbroken(filesizeformat(job.bytes))
+
+    @admin.display(description="created")
+    def created(self, job: ExportJob) -> str:
+        return show_unbroken(f"{job.created_at:%Y-%m-%d %H:%M}")
+
+    # -- what is done with them
+
+    @admin.action(permissions=("manage",), description="Cancel")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
+        number = sum(map(cancel_job, queryset))
+        self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
+
+    @admin.action(permissions=("manage",), description="Try again what failed, was canceled or has expired")
+    def retry(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
+        for job in queryset.filter(status__in=ENDED).exclude(owner=None):
+            try:
+                self.message_user(request, f"Export #{retry_job(job).pk} is #{job.pk} again.", messages.SUCCESS)
+            except (ApiError, PermissionDenied) as error:
+                self.message_user(request, f"Export #{job.pk}: {error}", messages.ERROR)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_job(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
+        for job in queryset:
+            delete_job(job)
+
+
+# -- products -----------------------------------------------------------------------------------------------------
+
+# What the page of products calls the filters of the API.
+FILTERS = {"status__exact": "status", "in_stock__exact": "in_stock", "brand": "brand", "category": "category"}
+
+admin.site.unregister(Product)
+
+
+@admin.register(Product)
+class ExportableProductAdmin(ProductAdmin):
+    """Products, and an action that exports those that are selected, or all that the filters show."""
+
+    actions: ClassVar[Sequence[str]] = (*ProductAdmin.actions, "export_csv", "export_xlsx")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("catalog.export_product")
+
+    @admin.action(permissions=("export",), description="Export as CSV")
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[Product]) -> HttpResponse | None:
+        return self.export(request, ExportJob.Format.CSV)
+
+    @admin.action(permissions=("export",), description="Export as XLSX")
+    def export_xlsx(self, request: HttpRequest, queryset: QuerySet[Product]) -> HttpResponse | None:
+        return self.export(request, ExportJob.Format.XLSX)
+
+    def export(self, request: HttpRequest, format_: str) -> HttpResponse | None:
+        """A job of the filter, not of the keys that it finds now: there may be millions."""
+        user: Any = request.user
+        job = ExportJob(owner=user, resource="products", format=format_, filters=read_filters(request))
+        try:
+            check_request(job)
+            submit_job(job)
+        except ApiError as error:
+            self.message_user(request, f"{error.detail} {error.hint}", messages.ERROR)
+            return None
+        self.message_user(request, f"Export #{job.pk} is under way.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:exports_exportjob_changelist"))
+
+
+def read_filters(request: HttpRequest) -> dict[str, Any]:
+    """The selected rows by id; or the page's filters and search, in the words of the API."""
+    if request.POST.get("select_across") != "1":
+        return {"id": [int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)]}
+    found = {name: request.GET[parameter] for parameter, name in FILTERS.items() if request.GET.get(parameter)}
+    if "in_stock" in found:
+        found["in_stock"] = "true" if found["in_stock"] == "1" else "false"
+    return found | read_search(request.GET)
+
+
+def read_search(query: Mapping[str, str]) -> dict[str, Any]:
+    """As the page searches: a whole SKU first, then words."""
+    term = query.get("q", "").strip()
+    key = find_by_sku(term) if term else None
+    if key is not None:
+        return {"id": [key]}
+    return {"search": term} if term else {}

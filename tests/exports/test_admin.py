@@ -1,0 +1,134 @@
+"""Export jobs in the admin: what is shown, what may be done, and a job out of a list of products."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.models import User
+from catalog.models import Product
+from exports.models import ExportJob
+from tests.exports.conftest import ask_for, list_files, run_job
+from tests.factories import make_brand, make_product, make_user
+
+pytestmark = pytest.mark.django_db
+
+JOBS = "/admin/exports/exportjob/"
+PRODUCTS = "/admin/catalog/product/"
+
+
+@pytest.fixture
+def office(admin_user: User) -> Client:
+    browser = Client()
+    browser.force_login(admin_user)
+    return browser
+
+
+def make_job(**values: Any) -> ExportJob:
+    asked = {"resource": "products", "format": "csv", "fields": "sku"}
+    return ExportJob.objects.create(**{"owner": make_user("Export partner")} | asked | values)
+
+
+def act(browser: Client, action: str, *keys: int, path: str = JOBS, **values: str) -> Any:
+    return browser.post(path, {"action": action, "_selected_action": keys, **values}, follow=True)
+
+
+def list_messages(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_the_page_shows_a_bar_for_each_job(office: Client) -> None:
+    make_job(status="running", percent=40, rows_done=4000, rows_total=10_000, seconds_left=12)
+    make_job(status="failed", error="Its files can't be written.")
+    page = office.get(JOBS).content.decode()
+    for text in ("width: 40%", "40 %, 12 s left", "4,000 of 10,000", "Its files can&#x27;t be written."):
+        assert text in page, text
+    assert office.get(f"{JOBS}{ExportJob.objects.first().pk}/change/").status_code == 200
+    assert office.get(f"{JOBS}add/").status_code == 403
+
+
+def test_a_page_of_jobs_costs_the_same_for_one_and_for_many(office: Client, django_assert_max_num_queries: Any) -> None:
+    for _ in range(20):
+        make_job()
+    # session, user, the bounded count, the page with its owners
+    with django_assert_max_num_queries(5):
+        office.get(JOBS)
+
+
+def test_cancel_ends_what_is_under_way_and_nothing_else(office: Client) -> None:
+    running, ready = make_job(status="running"), make_job(status="ready")
+    assert list_messages(act(office, "cancel", running.pk, ready.pk)) == ["1 canceled; the others were over."]
+    statuses = ExportJob.objects.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == ["canceled", "ready"]
+
+
+def test_a_failed_job_is_tried_again_as_another(office: Client) -> None:
+    failed, ready = make_job(status="failed", filters={"sku": "A"}), make_job(status="ready")
+    make_product(sku="A")
+    act(office, "retry", failed.pk, ready.pk)
+    assert ExportJob.objects.count() == 3
+    again = run_job(ExportJob.objects.latest("pk").pk)
+    assert (again.status, again.rows_done, again.owner, again.fields) == ("ready", 1, failed.owner, "sku")
+
+
+def test_what_can_not_be_tried_again_says_why(office: Client) -> None:
+    job = make_job(status="failed", owner=make_user())
+    assert "may not export any more" in list_messages(act(office, "retry", job.pk))[0]
+
+
+def test_a_deleted_job_takes_its_file_with_it(office: Client, caller: Any, files: Path) -> None:
+    jobs = [ask_for(caller), ask_for(caller)]
+    office.post(f"{JOBS}{jobs[0].pk}/delete/", {"post": "yes"})
+    act(office, "delete_selected", jobs[1].pk, post="yes")
+    assert not ExportJob.objects.exists()
+    assert list_files(files) == []
+
+
+def test_whoever_may_only_look_gets_no_action() -> None:
+    viewer = make_user(is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=("view_exportjob", "view_product")))
+    browser = Client()
+    browser.force_login(viewer)
+    job = make_job(status="running")
+    assert 'value="cancel"' not in browser.get(JOBS).content.decode()
+    act(browser, "cancel", job.pk)
+    act(browser, "export_csv", make_product().pk, path=PRODUCTS)
+    assert list(ExportJob.objects.values_list("status", flat=True)) == ["running"]
+
+
+def test_a_list_of_products_becomes_a_job_of_its_filter(office: Client, admin_user: User) -> None:
+    for number in range(3):
+        make_product(sku=f"A{number}", brand=make_brand("Acme"), status="draft")
+    make_product(sku="B", brand=make_brand("Other"), status="draft")
+    path = f"{PRODUCTS}?brand=acme&status__exact=draft&in_stock__exact=1"
+    answer = act(office, "export_csv", Product.objects.latest("pk").pk, path=path, select_across="1")
+    job = ExportJob.objects.get()
+    assert list_messages(answer) == [f"Export #{job.pk} is under way."]
+    assert job.filters == {"brand": "acme", "status": "draft", "in_stock": "true"}
+    assert (job.owner, run_job(job.pk).rows_done) == (admin_user, 3)
+
+
+def test_a_search_becomes_the_search_of_the_job(office: Client) -> None:
+    tea, cup = make_product(sku="T", title="Green tea"), make_product(sku="C", title="Cup")
+    for term, filters in (("green", {"search": "green"}), ("C", {"id": [cup.pk]})):
+        act(office, "export_xlsx", tea.pk, cup.pk, path=f"{PRODUCTS}?q={term}", select_across="1")
+        job = ExportJob.objects.latest("pk")
+        assert (job.format, job.filters, run_job(job.pk).rows_done) == ("xlsx", filters, 1)
+
+
+def test_selected_products_become_a_job_of_their_ids(office: Client) -> None:
+    chosen = [make_product().pk for _ in range(3)][:2]
+    act(office, "export_csv", *chosen, path=PRODUCTS, select_across="0")
+    job = ExportJob.objects.get()
+    assert sorted(job.filters["id"]) == chosen
+    assert run_job(job.pk).rows_done == 2
+
+
+def test_a_refused_export_says_why(office: Client, settings: Any) -> None:
+    settings.EXPORT_QUOTA_JOBS = 1
+    make_product()
+    act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
+    answer = act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
+    assert "as many as one may have" in list_messages(answer)[0]
