@@ -20,9 +20,8 @@ from rest_framework.serializers import (
 from config.api.bodies import StrictSerializer
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
+from exports.resources import RESOURCES
 from exports.submitting import check_request, submit_job
-
-RESOURCES = ("products",)
 
 
 class ExportRead(ModelSerializer[ExportJob]):
@@ -44,7 +43,7 @@ class ExportRead(ModelSerializer[ExportJob]):
 class ExportWrite(StrictSerializer[ExportJob]):
     """`{"resource": "products", "format": "csv", "filters": {"brand": "acme"}, "compression": "zstd"}`"""
 
-    resource = ChoiceField(choices=RESOURCES)
+    resource = ChoiceField(choices=sorted(RESOURCES))
     format = ChoiceField(choices=ExportJob.Format.choices)
     filters = DictField(child=JSONField(), default=dict, help_text="Filters of the list, by name.")
     fields_ = CharField(default="", allow_blank=True, max_length=2000, help_text="As the list's.")
@@ -90,7 +89,9 @@ class ManifestRead(Serializer[Any]):
     sha256 = CharField()
     rows = IntegerField()
     last_id = IntegerField(help_text="The greatest id that the export looked at.")
-    changes_cursor = CharField(help_text="`after` of changes/: with it, file and feed are a consistent copy.")
+    changes_cursor = CharField(
+        allow_null=True, help_text="`after` of changes/: with it, file and feed are a copy. Null for orders."
+    )
     finished_at = DateTimeField()
     expires_at = DateTimeField()
     url = URLField(help_text="The file without a token, for whoever has the link, while its owner may export.")

@@ -145,7 +145,7 @@ def describe_file(job: ExportJob) -> dict[str, Any]:
         "sha256": job.sha256,
         "rows": job.rows_done,
         "last_id": job.last_id,
-        "changes_cursor": str(job.changes_cursor),
+        "changes_cursor": None if job.changes_cursor is None else str(job.changes_cursor),
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
     }

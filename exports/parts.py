@@ -1,5 +1,6 @@
 """A part of a job in, a file of its own and what it holds out; run twice, it writes twice and counts once."""
 
+import logging
 import time
 from typing import Any
 
@@ -11,6 +12,8 @@ from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.rows import read_chunks
 from exports.storage import write_file
+
+logger = logging.getLogger("tenfold.exports")
 
 # Seconds between two reports of how far a part is.
 REPORT_SECONDS = 1.0
@@ -35,6 +38,7 @@ def write_part(part: ExportPart) -> None:
         done = {"rows_done": rows, "bytes": size + len(end), "plain_bytes": piece.size, "crc32": piece.crc32}
         part.write(**done)
     part.release(is_done=True, file=name, **done)
+    logger.info("export part", extra={"export": part.job_id, "part": part.number, "rows": rows})
     report_job(part.job)
 
 

@@ -5,6 +5,7 @@ from their rows.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from io import RawIOBase
 from typing import IO, Any
@@ -19,6 +20,8 @@ from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.states import KEPT, tidy_job
 from exports.storage import read_file, write_file
+
+logger = logging.getLogger("tenfold.exports")
 
 
 def publish_job(job: ExportJob) -> None:
@@ -38,6 +41,7 @@ def publish_job(job: ExportJob) -> None:
         status=ExportJob.Status.READY, file=name, sha256=file.digest.hexdigest(), bytes=file.size,
         rows_done=rows, rows_total=rows, percent=100, seconds_left=0, finished_at=now, expires_at=now + KEPT,
     )  # fmt: skip
+    logger.info("export", extra={"export": job.pk, "status": "ready", "rows": rows, "bytes": file.size})
     tidy_job(job)
 
 

@@ -14,9 +14,11 @@ from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.orders import place_order
 from catalog.models import Change, Product
 from exports import formats, planning, tasks
 from exports.models import ExportJob, ExportPart
+from exports.resources import RESOURCES
 from exports.storage import write_file
 from tests.exports.conftest import ask_for, download, list_files, make_many, read_body, run_job
 from tests.exports.test_packers import UNPACK
@@ -109,6 +111,25 @@ def test_the_cursor_is_taken_before_the_first_row(caller: APIClient) -> None:
     caller.head("/api/v1/changes/")
     before = Change.objects.order_by("-position").values_list("position", flat=True).first()
     assert str(ask_for(caller).changes_cursor) == str(before)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet", "xlsx"])
+@pytest.mark.parametrize("resource", sorted(RESOURCES))
+def test_each_table_is_a_job_in_each_format(resource: str, format_: str, staff: APIClient) -> None:
+    for _ in range(5):
+        product = make_product()
+    place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
+    job = ask_for(staff, resource=resource, format=format_)
+    assert (job.status, job.error) == ("ready", "")
+    assert job.rows_done == (1 if resource == "orders" else job.rows_total) > 0
+    manifest = staff.get(f"{URL}{job.pk}/manifest/").json()
+    assert (manifest["changes_cursor"] is None) == (resource == "orders")
+
+
+def test_a_table_needs_its_own_right(caller: APIClient) -> None:
+    assert post(caller, resource="orders").status_code == 403
+    assert post(caller, resource="stock").status_code == 201
 
 
 # -- states -------------------------------------------------------------------------------------------------------

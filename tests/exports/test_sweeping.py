@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.tasks import default_task_backend
 from django.tasks.backends.dummy import DummyBackend
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisGone
@@ -29,12 +28,12 @@ def make_job(caller: APIClient, steps: int = 0) -> ExportJob:
     job_id = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"}).json()["id"]
     for _ in range(steps):
         tasks.advance_export.call(job_id)
-    default_task_backend.clear()
+    tasks.advance_export.get_backend().clear()
     return ExportJob.objects.get(pk=job_id)
 
 
 def count_tasks() -> int:
-    return len(default_task_backend.results)
+    return len(tasks.advance_export.get_backend().results)
 
 
 def test_a_job_whose_task_is_lost_is_pushed_again_once(caller: APIClient) -> None:

@@ -1,12 +1,19 @@
 """`manage.py work`: runs background tasks until SIGTERM; from Redis with REDIS_URL, else from the database."""
 
+import logging
+import time
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import InterfaceError, OperationalError, connections
 
 from config.worker import Heartbeat
+
+logger = logging.getLogger("tenfold.worker")
+
+RETRY_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -23,5 +30,18 @@ class Command(BaseCommand):
                     "rqworker", job_class="django_tasks_rq.backend.Job", worker_class="config.worker.JobWorker"
                 )
             else:
-                # Its reloader, on by default with DEBUG, doesn't stop cleanly.
-                call_command("db_worker", reload=False, startup_delay=False)
+                run_from_database()
+
+
+def run_from_database() -> None:
+    """django-tasks-db's worker raises and ends when the database restarts; ours is there when it is back."""
+    while True:
+        try:
+            # Its reloader, on by default with DEBUG, doesn't stop cleanly.
+            call_command("db_worker", reload=False, startup_delay=False)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The worker waits for the database: %s", error)
+            connections.close_all()
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
