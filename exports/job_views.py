@@ -1,6 +1,8 @@
 """Export jobs: asked for, watched, canceled, and their files fetched, in pieces too; each caller has their own."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,6 +17,7 @@ from rest_framework.reverse import reverse
 
 from catalog.models import Product
 from config.api.conditional import is_known
+from config.api.errors import Unavailable
 from config.api.permissions import ExportPermissions
 from config.api.privacy import PrivateMixin
 from config.api.renderers import JSONRenderer
@@ -30,6 +33,8 @@ from exports.ranges import Span, read_span
 from exports.states import Status, cancel_job, delete_job
 from exports.storage import read_file
 from exports.views import AnyAccept
+
+STORAGE = "The storage of the exports"
 
 FILE_PARAMETERS = [
     OpenApiParameter(PARAMETER, str, description="As a manifest's `url` has it, in the place of a token."),
@@ -70,8 +75,11 @@ class ExportJobViewSet(WriteMixin, ReadViewSet, OwnJobs):
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         # Not in one transaction: of files that are gone no rollback brings any back.
         job = self.get_object()
-        if not cancel_job(job):
-            delete_job(job)
+        try:
+            if not cancel_job(job):
+                delete_job(job)
+        except OSError as error:
+            raise Unavailable(STORAGE) from error
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -151,6 +159,15 @@ def describe_file(job: ExportJob) -> dict[str, Any]:
     }
 
 
+def begin_file(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; Unavailable where not even the first can be read."""
+    try:
+        first = next(chunks, b"")
+    except OSError as error:
+        raise Unavailable(STORAGE) from error
+    return chain((first,), chunks)
+
+
 def send_file(job: ExportJob, span: Span, *, is_head: bool) -> StreamingHttpResponse:
     headers = {
         "ETag": f'"{job.sha256}"',
@@ -163,5 +180,5 @@ def send_file(job: ExportJob, span: Span, *, is_head: bool) -> StreamingHttpResp
     if span.is_partial:
         headers["Content-Range"] = span.content_range
     status = HTTPStatus.PARTIAL_CONTENT if span.is_partial else HTTPStatus.OK
-    chunks = () if is_head else read_file(job.file, span.start, span.size)
+    chunks = () if is_head else begin_file(read_file(job.file, span.start, span.size))
     return StreamingHttpResponse(chunks, status=status, content_type=find_type(job), headers=headers)

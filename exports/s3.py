@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
 
 class S3Bucket(S3Storage):
     """django-storages', read by ranges: its own files are fetched whole before the first byte."""
+
+    errors = (BotoCoreError, ClientError)
 
     def open_range(self, name: str, start: int, size: int) -> Any:
         key = self._normalize_name(name)

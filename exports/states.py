@@ -37,7 +37,10 @@ def end_job(job: ExportJob, status: str, reason: str) -> bool:
     if not unfinished.update(fence=F("fence") + 1, leased_until=None, **values):
         return False
     ExportPart.objects.filter(job=job).revoke()
-    tidy_job(job)
+    try:
+        tidy_job(job)
+    except OSError as error:
+        logger.warning("The files of %s wait for the next sweep: %s", job, error)
     return True
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, storages
@@ -21,6 +21,9 @@ CHUNK_BYTES = 256 * 1024
 
 class LocalFolder(FileSystemStorage):
     """Files that only the server's own user reads, on the disk before a row names them."""
+
+    # What it raises beside OSError.
+    errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         if "w" not in mode:
@@ -53,23 +56,34 @@ def open_storage() -> Any:
 
 
 @contextmanager
+def name_errors(storage: Any) -> Iterator[None]:
+    """OSError for whatever a storage fails by."""
+    try:
+        yield
+    except storage.errors as error:
+        raise OSError(str(error)) from error
+
+
+@contextmanager
 def write_file(name: str) -> Iterator[IO[bytes]]:
     """A new file, whole and durable after the block; after an exception it is gone."""
     storage = open_storage()
-    try:
-        with storage.open(name, "wb") as file:
-            yield file
-            storage.finish(file)
-    except BaseException:
-        storage.delete(name)
-        raise
+    with name_errors(storage):
+        try:
+            with storage.open(name, "wb") as file:
+                yield file
+                storage.finish(file)
+        except BaseException:
+            storage.delete(name)
+            raise
 
 
 def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
     """`size` bytes from `start` on, in chunks; OSError where the file ends before."""
     if not size:
         return
-    with closing(open_storage().open_range(name, start, size)) as file:
+    storage = open_storage()
+    with name_errors(storage), closing(storage.open_range(name, start, size)) as file:
         while size:
             if not (chunk := file.read(min(size, CHUNK_BYTES))):
                 raise OSError(f"{name} ends {size} bytes early")
@@ -80,7 +94,7 @@ def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
 def remove_files(job_id: int, keep: str = "") -> None:
     """Delete whatever lies in the job's folder, but for the file named `keep`."""
     storage = open_storage()
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), name_errors(storage):
         for name in storage.listdir(str(job_id))[1]:
             if (path := f"{job_id}/{name}") != keep:
                 storage.delete(path)

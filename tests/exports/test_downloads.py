@@ -126,6 +126,13 @@ def test_a_file_that_was_cut_on_the_disk_is_cut_on_the_way(caller: APIClient, jo
         read_body(fetch(caller, job))
 
 
+def test_a_storage_that_is_away_is_a_503(caller: APIClient, job: ExportJob, files: Path) -> None:
+    (files / job.file).unlink()
+    answer = fetch(caller, job)
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    assert "storage" in answer.json()["detail"]
+
+
 # -- links --------------------------------------------------------------------------------------------------------
 
 
