@@ -6,7 +6,6 @@ that is rolled back, so later batches see the earlier ones, and counts and error
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import refuse_repeats
 from catalog.imports.upsert import import_batch
 from catalog.statistics import refresh_statistics
+from config.api.ahead import read_ahead
 
 type Row = ProductDraft | BadRow
 # What is to be kept of a batch, in its own transaction: what became of it, and of the file so far.
@@ -142,19 +142,6 @@ def weigh_row(row: Row) -> int:
 
 def refuse_bad(rows: list[BadRow]) -> Outcome:
     return Outcome(refused=len(rows), errors=[refusal for row in rows for refusal in row.refusals])
-
-
-def read_ahead(steps: Generator[Step]) -> Iterator[Step]:
-    """The same steps, each read by a thread while the one before is written: the database's time is Python's, too."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-        try:
-            coming = thread.submit(next, steps, None)
-            while (step := coming.result()) is not None:
-                coming = thread.submit(next, steps, None)
-                yield step
-        finally:
-            # By its own thread: what was seen lies in a database that belongs to it.
-            thread.submit(steps.close).result()
 
 
 @contextmanager
