@@ -1,7 +1,9 @@
 """What the catalogue refuses beside the errors that every endpoint shares.
 
 ApiError
-└── ChangesGone                           410
+├── ChangesGone                           410
+├── FileRefused, StorageMissing           422  an upload
+└── ImportsWaiting                        429
 """
 
 from http import HTTPStatus
@@ -19,3 +21,37 @@ class ChangesGone(ApiError):
         detail = f"What changed since then can't be told: {reason}."
         hint = "Read X-Changes-Cursor by HEAD changes/, then take a full export, then follow from that cursor."
         super().__init__(detail, hint, [Fault(f"?{name}", "changes_gone", detail)])
+
+
+class FileRefused(ApiError):
+    """The file can't be imported at all: not what it says, damaged, without a needed column, or packed too tightly."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "file_refused"
+
+    def __init__(self, sentence: str) -> None:
+        _, _, remedy = sentence.partition(": ")
+        super().__init__(
+            sentence, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Mend the file and send it again."
+        )
+
+
+class StorageMissing(ApiError):
+    """The package that the storage of files needs isn't installed here."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "missing_extra"
+
+    def __init__(self) -> None:
+        super().__init__("EXPORT_STORAGE_URL needs the extra s3, which isn't here.", 'pip install "tenfold[s3]"')
+
+
+class ImportsWaiting(ApiError):
+    """The caller has as many imports waiting or under way as one may have."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+    default_code = "imports_waiting"
+    wait = 60
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} imports waiting or under way, as many as one may have.", "Wait for one.")

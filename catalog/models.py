@@ -10,6 +10,7 @@ in the database (DB_CASCADE).
 """
 
 from decimal import Decimal
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -23,6 +24,7 @@ from catalog.querysets import (
     StockQuerySet,
     VariantQuerySet,
 )
+from config.api.models import Job, JobQuerySet
 
 
 def default_currency() -> str:
@@ -141,8 +143,9 @@ class Product(Versioned):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
-        # Everybody reads products page by page; the whole table at once is for partners.
-        permissions = (("export_product", "Can export products"),)
+        # Everybody reads products page by page; the whole table at once is for partners. An import writes brands,
+        # categories, variants, stock and images with the products, so it has a right of its own.
+        permissions = (("export_product", "Can export products"), ("import_product", "Can import products"))
         constraints = (
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(
@@ -330,3 +333,52 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.op} of {self.entity} {self.entity_id}"
+
+
+class ImportJob(Job):
+    """A file of products on its way into the catalogue; the file goes when the job is over."""
+
+    class Format(models.TextChoices):
+        SHOPIFY = "shopify"
+        CSV = "csv"
+        NDJSON = "ndjson"
+
+    name = models.CharField("file", max_length=255, help_text="As its sender called it.")
+    format = models.CharField(max_length=10, choices=Format, default="", blank=True)
+    map = models.TextField(default="", blank=True, help_text="field=column,… where columns bear other names.")
+    dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
+    file = models.CharField(max_length=200, default="", blank=True, help_text="Its name in the storage.")
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
+    # The checkpoint, written in the transaction of each batch: the line of its last row, and what was counted.
+    line = models.PositiveBigIntegerField(default=0, editable=False)
+    report = models.JSONField(default=dict, blank=True, help_text="What was created, updated, unchanged and refused.")
+    errors_total = models.PositiveBigIntegerField(default=0)
+    # When a task for it was last put into the queue.
+    pushed_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[Any] = JobQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            # imports/, the newest first; serves the foreign key too.
+            models.Index(fields=("owner", "-id"), name="import_job_by_owner"),
+            # The sweep: unfinished ones, and those whose time is over.
+            models.Index(fields=("status", "finished_at"), name="import_job_by_status"),
+        )
+
+
+class ImportError(models.Model):  # noqa: A001  # the contract's name; Python's is never wanted here
+    """Why a row wasn't imported: the line where it begins, its SKU or handle, the reason."""
+
+    job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="errors", db_index=False)
+    line = models.PositiveBigIntegerField()
+    key = models.TextField("SKU or handle", blank=True)
+    reason = models.TextField()
+
+    class Meta:
+        ordering = ("id",)
+        # imports/{id}/errors/, in the order of the file; serves the foreign key too.
+        indexes = (models.Index(fields=("job", "id"), name="import_error_by_job"),)
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from io import BytesIO
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -10,7 +11,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import is_valid_path
+from django.urls import Resolver404, is_valid_path, resolve
 
 from config.api.authorship import ACTOR, sign_writes
 from config.api.error_handler import respond_with
@@ -104,13 +105,27 @@ class ChunkedBody:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.META.get("CONTENT_LENGTH") and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            if reads_stream(request):
+                request._stream = request.META["wsgi.input"]  # what Django reads a body from
+                return self.get_response(request)
             most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             body = read_at_most(request.META["wsgi.input"], most + 1)
             if len(body) > most:
                 return respond_with(BodyTooLarge(most))
             request.META["CONTENT_LENGTH"] = str(len(body))
-            request._stream = BytesIO(body)  # what Django reads a body from
+            request._stream = BytesIO(body)
         return self.get_response(request)
+
+
+def reads_stream(request: HttpRequest) -> bool:
+    """Whether the view takes a body of any size, piece by piece; forms are Django's to read, and need a length."""
+    if request.content_type == "multipart/form-data":
+        return False
+    try:
+        view: Any = resolve(f"{request.path_info.rstrip('/')}/").func
+    except Resolver404:
+        return False
+    return getattr(getattr(view, "cls", None), "reads_stream", False)
 
 
 class OptionalSlash:

@@ -198,6 +198,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
         "OrderStatus": "accounts.models.Order.Status",
+        "JobStatus": "config.api.models.Job.Status",
         "RowStatus": "config.api.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -231,8 +232,6 @@ if REDIS_URL:
 # Prepared reads; a PgBouncer in transaction mode knows them since 1.21.
 DATABASE_PREPARE = env.read_flag("DATABASE_PREPARE", True)
 DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
-# How long a statement of a request may take on PostgreSQL; one that waits for a lock, half of it (config/limits.py).
-STATEMENT_TIMEOUT_MS = env.read_count("STATEMENT_TIMEOUT_MS", 10_000, most=3_600_000, least=100)
 DATABASES: dict[str, Any] = {
     "default": env.read_database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tenfold.sqlite3'}")
 }
@@ -306,6 +305,12 @@ AWS_S3_FILE_BUFFER_SIZE = 16 * 1024 * 1024
 # What one user may have at a time: jobs that are under way or ready, and bytes of their files.
 EXPORT_QUOTA_JOBS = env.read_count("EXPORT_QUOTA_JOBS", 20, most=10_000)
 EXPORT_QUOTA_BYTES = env.read_count("EXPORT_QUOTA_BYTES", 20 * 2**30, most=2**60)
+# What one user may have waiting or under way, and what a file may be: bytes as it comes, bytes once unpacked, and how
+# many times the one the other may be (a catalogue packs to a tenth or a thirtieth, a bomb to a thousandth).
+IMPORT_QUOTA_JOBS = env.read_count("IMPORT_QUOTA_JOBS", 10, most=10_000)
+IMPORT_MAX_BYTES = env.read_count("IMPORT_MAX_BYTES", 2**30, most=2**40, least=1024)
+IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, most=2**44, least=1024)
+IMPORT_MAX_RATIO = env.read_count("IMPORT_MAX_RATIO", 200, most=100_000)
 
 # -- pages and their files --------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from rq import Worker as RQWorker
 
 from catalog.changes import keep_log
+from catalog.imports.tasks import sweep_imports
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
@@ -53,6 +54,7 @@ class Heartbeat(threading.Thread):
             self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
             self.write("keep the change log", keep_log)
             self.write("sweep exports", sweep_exports)
+            self.write("sweep imports", sweep_imports)
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)

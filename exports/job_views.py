@@ -20,7 +20,7 @@ from config.api.conditional import is_known
 from config.api.errors import Unavailable
 from config.api.permissions import ExportPermissions
 from config.api.privacy import PrivateMixin
-from config.api.renderers import JSONRenderer
+from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 from exports.errors import FileGone, NotReady
 from exports.formats import JOB_FORMATS
@@ -32,7 +32,6 @@ from exports.publishing import find_suffix
 from exports.ranges import Span, read_span
 from exports.states import Status, cancel_job, delete_job
 from exports.storage import read_file
-from exports.views import AnyAccept
 
 STORAGE = "The storage of the exports"
 

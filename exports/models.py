@@ -9,7 +9,7 @@ from config.api.leases import Leased, LeasedQuerySet
 from config.api.models import Job, JobQuerySet
 
 
-class ExportJob(Job):  # type: ignore[django-manager-missing]  # parts: its manager is Any
+class ExportJob(Job):
     """A table, or what filters leave of it, as one file; the request is kept, never a list of keys."""
 
     class Format(models.TextChoices):

@@ -7,13 +7,12 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from catalog.feed import Bounds
 from config.api import selections
 from config.api.parameters import read_number
-from config.api.renderers import JSONRenderer, Negotiation
+from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.selections import find_model
 from config.api.viewsets import ShapedViewSet
 from exports.compression import COMPRESSORS, choose_encoding
@@ -35,16 +34,6 @@ AFTER = OpenApiParameter(
 # Known, so that its refusal says where to go, but nothing to offer.
 NO_EXPAND = OpenApiParameter("expand", exclude=True)
 RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves risky cells as they are.")
-
-
-class AnyAccept(Negotiation):
-    """The path names the format, whatever `Accept` says; what is refused is refused in JSON."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        [renderer] = renderers
-        return renderer, str(renderer.media_type)
 
 
 class MayExport(IsAuthenticated):

@@ -1,7 +1,7 @@
 """Who may what: every operation of the OpenAPI document, for every kind of caller. A new one without a row fails.
 
 `owner` and `other` have no role; the order, the address and the token that the paths name are the owner's, the export
-is the partner's.
+is the partner's, the import the editor's.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from accounts.models import Address, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
+from catalog.models import ImportJob
 from config.api import documents
 from exports.models import ExportJob
 from exports.storage import write_file
@@ -31,6 +32,7 @@ CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root"
 ROWS: dict[str, str] = {
     "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
+    "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "GET ": "200 200 200 200 200 200 200 401",
@@ -56,6 +58,9 @@ ROWS: dict[str, str] = {
     "GET exports/{id}/": "401 403 403 403 200 403 404 401",
     "GET exports/{id}/file/": "401 403 403 403 200 403 404 401",
     "GET exports/{id}/manifest/": "401 403 403 403 200 403 404 401",
+    "GET imports/": "401 403 403 200 403 403 200 401",
+    "GET imports/{id}/": "401 403 403 200 403 403 404 401",
+    "GET imports/{id}/errors/": "401 403 403 200 403 403 404 401",
     "GET me/": "401 200 200 200 200 200 200 401",
     "GET me/addresses/": "401 200 200 200 200 200 200 401",
     "GET me/addresses/{id}/": "401 200 404 404 404 404 404 401",
@@ -82,6 +87,7 @@ ROWS: dict[str, str] = {
     "POST auth/logout/": "401 204 204 204 204 204 204 401",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
     "POST exports/": "401 403 403 403 201 403 201 401",
+    "POST imports/": "401 403 403 201 403 403 201 401",
     "POST me/addresses/": "401 201 201 201 201 201 201 401",
     "POST orders/": "401 201 201 201 201 201 201 401",
     "POST products/": "401 403 403 201 403 403 201 401",
@@ -105,6 +111,7 @@ BODIES: dict[str, Any] = {
     "PATCH me/": {"first_name": "Mia"},
     "POST orders/": LINES,
     "POST exports/": {"resource": "products", "format": "csv"},
+    "POST imports/": b"sku,title,price\nTEA,Sencha,2\n",
     "PATCH orders/{number}/": {"status": "paid"},
     "POST products/": PRODUCT | {"sku": "NEW"},
     "PUT products/{id}/": PRODUCT,
@@ -138,7 +145,8 @@ class Shop:
         place = self.keys.get(path.partition("{")[0], {})
         with transaction.atomic():
             body = BODIES.get(operation)
-            answer = getattr(self.callers[caller], method.lower())(f"/api/v1/{path.format(**place)}", body)
+            kind = {"content_type": "text/csv"} if isinstance(body, bytes) else {}
+            answer = getattr(self.callers[caller], method.lower())(f"/api/v1/{path.format(**place)}", body, **kind)
             if answer.streaming:
                 b"".join(answer)
             transaction.set_rollback(True)
@@ -191,6 +199,7 @@ def shop(files: Path) -> Shop:
         "me/addresses/": {"id": address.pk},
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
+        "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
         "exports/": {"id": make_export(people["partner"]).pk},
     }
     return Shop(callers | {"anonymous": APIClient(), "revoked": bear(people["root"], revoked=True)}, keys)

@@ -52,6 +52,10 @@ def load_document(**phases: bool) -> schemathesis.BaseSchema:
 # `coverage` tries each limit of each parameter, some 200 requests an operation: enough to do it once.
 FOR_STRANGERS, FOR_STAFF = load_document(coverage=False), load_document(coverage=True)
 
+# Bodies of bytes, whatever they are called.
+for kind in ("application/gzip", "application/zstd", "application/x-ndjson"):
+    schemathesis.serializer.alias(kind, "application/octet-stream")
+
 # schemathesis asks for gzip by itself, and reads it over the network only.
 PLAIN = {"Accept-Encoding": "identity"}
 CODES = {(code.status, code.name) for code in list_codes()}

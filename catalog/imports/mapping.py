@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from catalog.imports.readers import BadFile, Source
+from catalog.imports.errors import BadFile
+from catalog.imports.readers import Source
 from catalog.imports.values import FIELDS
 
 type Columns = dict[str, tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""A file of bytes in, records out: a line number and the cells by column; memory holds one record.
+"""A file of bytes in, packed or not, records out: a line number and the cells by column; memory holds one record.
 
 What is wrong with one row becomes that record's fault, and reading goes on; what is wrong with the file is a
 BadFile before the first record. Bytes that aren't UTF-8 pass as surrogates and are refused with their cell.
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import IO, Any
+
+from catalog.imports.errors import BadFile
+from catalog.imports.unpacking import PackedSource, drop_packing, unpack
 
 FORMATS = ("shopify", "csv", "ndjson")
 # Nothing real comes near it, and a file without line ends must not fill the memory.
@@ -23,15 +26,14 @@ FOREIGN = (
     ("\udcff\udcfe", "UTF-16 text: save it as UTF-8"),
     ("\udcfe\udcff", "UTF-16 text: save it as UTF-8"),
     ("PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV (UTF-8)"),
-    ("\x1f\udc8b", "compressed by gzip: unpack it with gunzip"),
+    ("\x1f\udc8b", "packed twice: send it packed once, by gzip or zstd"),
+    ("(\udcb5/\udcfd", "packed twice: send it packed once, by gzip or zstd"),
+    ("BZh", "packed by bzip2: pack it by gzip or zstd"),
+    ("\udcfd7zXZ", "packed by xz: pack it by gzip or zstd"),
     ("[", "a JSON array: write one object a line, as `jq -c '.[]'` does"),
 )
 # Our own exports put an apostrophe before what a spreadsheet would run.
 GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
-
-
-class BadFile(Exception):
-    """The file can't be imported at all: one sentence with its name, the rule and the remedy."""
 
 
 class LineTooLong(Exception):
@@ -61,8 +63,8 @@ class Source:
 class Lines(Iterator[str]):
     """The lines of a file and the number of the last one read."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
+    def __init__(self, stream: IO[bytes], packed: PackedSource) -> None:
+        self.packed = packed
         self.file = TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
         self.number = 0
         self.first = self.file.readline(MOST_LINE)
@@ -70,8 +72,8 @@ class Lines(Iterator[str]):
 
     @property
     def bytes_read(self) -> int:
-        """How far the file is read, up to a buffer's length ahead; 0 for a pipe."""
-        return self.stream.tell() if self.stream.seekable() else 0
+        """How far the file is read, packed as it is, up to some buffers' length ahead."""
+        return self.packed.bytes_read
 
     def __next__(self) -> str:
         line = self._waiting.pop() if self._waiting else self.file.readline(MOST_LINE)
@@ -85,11 +87,11 @@ class Lines(Iterator[str]):
         raise LineTooLong(f"a line has more than {MOST_LINE:,} characters")
 
 
-def open_source(stream: BinaryIO, name: str, file_format: str | None = None) -> Source:
+def open_source(stream: IO[bytes], name: str, file_format: str | None = None) -> Source:
     """The source in `stream`, its format guessed from name and header where none is given. Raises BadFile."""
-    lines = Lines(stream)
+    lines = Lines(*unpack(stream, name))
     refuse_foreign(lines.first, name)
-    if (file_format or guess_text_format(name, lines.first)) == "ndjson":
+    if (file_format or guess_text_format(drop_packing(name), lines.first)) == "ndjson":
         return open_ndjson(lines, name)
     return open_csv(lines, name, file_format)
 

@@ -74,19 +74,33 @@ class Report(Outcome):
         Outcome.add(self, other)
         del self.errors[MOST_ERRORS:]
 
+    def count_all(self) -> dict[str, dict[str, int]]:
+        """What was created, updated, unchanged and refused, by table."""
+        return {
+            "products": asdict(self.products) | {"refused": self.refused},
+            "variants": asdict(self.variants),
+            "images": asdict(self.images),
+            "brands": {"created": self.brands_created},
+            "categories": {"created": self.categories_created},
+        }
+
+    def take_over(self, counts: dict[str, dict[str, int]]) -> None:
+        """Go on from what `count_all` said."""
+        products = dict(counts["products"])
+        self.refused = products.pop("refused")
+        self.products = Tally(**products)
+        self.variants, self.images = Tally(**counts["variants"]), Tally(**counts["images"])
+        self.brands_created = counts["brands"]["created"]
+        self.categories_created = counts["categories"]["created"]
+
     def as_json(self) -> dict[str, Any]:
-        products = asdict(self.products) | {"refused": self.refused}
         name = "handle" if self.format == "shopify" else "sku"
         return {
             "file": self.file,
             "format": self.format,
             "dry_run": self.dry_run,
             "rows": self.rows,
-            "products": products,
-            "variants": asdict(self.variants),
-            "images": asdict(self.images),
-            "brands": {"created": self.brands_created},
-            "categories": {"created": self.categories_created},
+            **self.count_all(),
             "errors": [{"line": error.line, name: error.key, "reason": error.reason} for error in self.errors],
             "errors_total": self.errors_total,
             "seconds": round(self.seconds, 3),

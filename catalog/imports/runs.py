@@ -13,8 +13,9 @@ from django.db import connection, transaction
 
 from catalog.imports import plain, shopify
 from catalog.imports.drafts import BadRow, ProductDraft
+from catalog.imports.errors import BadFile
 from catalog.imports.mapping import Columns, map_columns
-from catalog.imports.readers import BadFile, Record, Source
+from catalog.imports.readers import Record, Source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import refuse_repeats
 from catalog.imports.upsert import import_batch

@@ -12,8 +12,7 @@ ApiError
 ├── BodyTooLarge                          413
 ├── IdempotencyKeyReused                  422
 ├── TooManyRequests                       429  throttling.py
-├── Unavailable, RowLocked, Overloaded    503
-└── QueryTimeout                          504
+└── Unavailable, Overloaded               503
 
 A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
 settings, and through them us, while that module is half loaded.
@@ -170,13 +169,13 @@ class BodyTooDeep(ApiError):
 
 
 class BodyTooLarge(ApiError):
-    """The body is larger than MAX_BODY_BYTES, 2.5 MB by default."""
+    """The body is larger than MAX_BODY_BYTES, 2.5 MB by default, or a file than IMPORT_MAX_BYTES."""
 
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than {limit} bytes.", "Send it in several requests.")
+    def __init__(self, limit: int, hint: str = "Send it in several requests.") -> None:
+        super().__init__(f"The body is larger than {limit} bytes.", hint)
 
 
 class IdempotencyKeyReused(ApiError):
@@ -221,31 +220,3 @@ class Overloaded(ApiError):
 
     def __init__(self) -> None:
         super().__init__("The server has more to do than it can.", f"Try again in {self.wait} second.")
-
-
-class RowLocked(ApiError):
-    """Somebody else's transaction held what this request needs, for longer than a request may wait."""
-
-    status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_code = "row_locked"
-    wait = 1
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Another transaction holds what this request needs; nothing was written.",
-            f"Try again in {self.wait} second.",
-        )
-
-
-class QueryTimeout(ApiError):
-    """The database took longer than a statement may (STATEMENT_TIMEOUT_MS) and was stopped."""
-
-    status_code = HTTPStatus.GATEWAY_TIMEOUT
-    default_code = "query_timeout"
-    wait = 5
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The database took too long over this request and was stopped; nothing was written.",
-            f"Narrow it by filters or take smaller pages, or try again in {self.wait} seconds.",
-        )

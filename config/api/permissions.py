@@ -37,6 +37,14 @@ class ExportPermissions(ModelPermissions):
         return [] if method == "OPTIONS" else [f"{names.app_label}.export_{names.model_name}"]
 
 
+class ImportPermissions(ModelPermissions):
+    """Files into a table, by whatever method: signed in, and with the model's `import` permission."""
+
+    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
+        names = model_cls._meta
+        return [] if method == "OPTIONS" else [f"{names.app_label}.import_{names.model_name}"]
+
+
 class PublicRead(DjangoModelPermissions):
     """Anybody reads (the queryset says which rows); writes need the model permission."""
 

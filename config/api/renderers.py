@@ -100,3 +100,11 @@ class Negotiation(DefaultContentNegotiation):
 
     def get_format_suffix(self, request: Request) -> None:
         return None
+
+
+class AnyAccept(Negotiation):
+    """The path names the format, whatever `Accept` says; what is refused is refused in JSON."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        [renderer] = renderers
+        return renderer, str(renderer.media_type)

@@ -10,7 +10,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.imports.readers import BadFile, open_source
+from catalog.imports.errors import BadFile
+from catalog.imports.readers import open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.values import FIELDS

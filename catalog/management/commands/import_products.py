@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from catalog.imports.readers import FORMATS, BadFile, open_source
+from catalog.imports.errors import BadFile
+from catalog.imports.readers import FORMATS, open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.values import FIELDS

@@ -1,0 +1,61 @@
+"""An import as it is asked for, and as its owner sees it."""
+
+from typing import Any
+
+from rest_framework.relations import HyperlinkedIdentityField
+from rest_framework.serializers import BooleanField, CharField, ChoiceField, DictField, FileField, ModelSerializer
+
+from catalog.errors import FileRefused
+from catalog.imports.errors import BadFile
+from catalog.imports.readers import open_source
+from catalog.imports.runs import ImportRun
+from catalog.imports.tasks import submit_job
+from catalog.imports.uploads import Upload, open_upload
+from catalog.models import ImportJob
+from config.api.bodies import StrictSerializer
+
+
+class ImportRead(ModelSerializer[ImportJob]):
+    """`{"id": 7, "status": "running", "percent": 40, "rows_done": 400000, "report": {"products": {…}}, …}`"""
+
+    report = DictField(child=DictField(), read_only=True, help_text="Created, updated, unchanged, refused, by table.")
+    errors_url = HyperlinkedIdentityField(view_name="importjob-errors", help_text="Refused rows, as a CSV.")
+
+    class Meta:
+        model = ImportJob
+        fields = (
+            "id", "status", "name", "format", "map", "dry_run", "size", "rows_done", "rows_total", "bytes", "percent",
+            "seconds_left", "report", "errors_total", "error", "created_at", "started_at", "finished_at", "errors_url",
+        )  # fmt: skip
+
+
+class ImportWrite(StrictSerializer[ImportJob]):
+    """The members of a form beside its `file`, or the parameters beside a body that is the file itself."""
+
+    file = FileField(required=False, help_text="CSV or NDJSON, as it is or packed by gzip or zstd.")
+    format = ChoiceField(choices=ImportJob.Format.choices, default="", allow_blank=True)
+    map = CharField(default="", allow_blank=True, max_length=5_000, help_text="`title=product,price=Preis`")
+    dry_run = BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The stored file is opened, so that one that can't be used is refused now."""
+        upload: Upload = self.context["upload"]
+        try:
+            with open_upload(upload.file, upload.size) as stream:
+                source = open_source(stream, upload.name, values["format"] or None)
+                ImportRun(source, values["map"])
+        except BadFile as error:
+            raise FileRefused(str(error)) from None
+        return values | {"format": source.format}
+
+    def create(self, validated_data: dict[str, Any]) -> ImportJob:
+        upload: Upload = self.context["upload"]
+        return submit_job(
+            ImportJob(
+                owner=self.context["request"].user,
+                name=upload.name,
+                file=upload.file,
+                size=upload.size,
+                **validated_data,
+            )
+        )

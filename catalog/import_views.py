@@ -1,0 +1,207 @@
+"""Imports: a file sent, its job watched and canceled, its refused rows fetched; each caller has their own."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from io import StringIO
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.errors import FileRefused
+from catalog.import_serializers import ImportRead, ImportWrite
+from catalog.imports.errors import BadFile
+from catalog.imports.jobs import cancel_job
+from catalog.imports.uploads import SMALLER, Upload, remove_upload, store_upload
+from catalog.models import ImportJob, Product
+from config.api.errors import BodyTooLarge, Fault, InvalidBody
+from config.api.permissions import ImportPermissions
+from config.api.privacy import PrivateMixin
+from config.api.renderers import AnyAccept, JSONRenderer
+from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
+
+OPTIONS = ("format", "map", "dry_run")
+FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")
+PARAMETERS = [
+    OpenApiParameter("name", str, description="What the file is called; `.ndjson` tells its format, too."),
+    OpenApiParameter("format", str, enum=ImportJob.Format.values, description="Guessed where it is left out."),
+    OpenApiParameter("map", str, description="Our field and the file's column: `title=product,sku=index`."),
+    OpenApiParameter("dry_run", bool, description="Report what an import would do, and write nothing."),
+]
+TYPES = ", ".join(FILE_TYPES)
+BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenApiTypes.BINARY)
+# Errors that are read, and sent, at once.
+ERRORS_AT_ONCE = 2_000
+# The members of a form beside its file.
+FORM_BYTES = 64 * 1024
+# What a spreadsheet would run.
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+
+class RawParser(BaseParser):
+    """For the types that the address takes; the file is read as a stream, never as `request.data`."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        raise UnsupportedMediaType(media_type or "")
+
+
+class MayImport(ImportPermissions):
+    """An import writes products and all that belongs to them."""
+
+    def _queryset(self, view: Any) -> Any:
+        return Product.objects.none()
+
+
+class OwnImports(PrivateMixin, ShapedViewSet):
+    """Imports of the caller, for as long as they may import."""
+
+    queryset = ImportJob.objects.all()
+    permission_classes = (MayImport,)
+    read_serializer = ImportRead
+    default_ordering = "-pk"
+
+    def get_queryset(self) -> QuerySet[ImportJob]:
+        return ImportJob.objects.filter(owner_id=self.request.user.pk)
+
+
+class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
+    """Imports, the caller's own, the newest first: a file of products on its way into the catalogue.
+
+    POST sends the file, as a form with `file` or as the body itself, of any size: it is stored as it comes. GET tells
+    how far it is. DELETE cancels it; what is in by then stays.
+    """
+
+    parser_classes = (MultiPartParser, RawParser)
+    write_serializer = ImportWrite
+    refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
+    # A body of any size: middleware leaves it alone.
+    reads_stream = True
+    upload: Upload | None = None
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return super().known_parameters | ({"name", *OPTIONS} if self.action == "create" else set())
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.action == "create":
+            self.read_selection(detail=True)  # a slip in `fields` stores nothing
+            # Before any transaction, which would stay open for as long as the client takes.
+            self.upload = self.receive(request)
+            request.body_hash = self.upload.digest  # type: ignore[attr-defined]  # for Idempotency-Key
+
+    def receive(self, request: Request) -> Upload:
+        try:
+            if is_form(request):
+                file = find_file(request)
+                return store_upload(file, file.name or "upload")
+            if request.content_type.partition(";")[0].strip().lower() not in FILE_TYPES:
+                raise UnsupportedMediaType(request.content_type, f"Send a form with `file`, or {TYPES}.")
+            return store_upload(request._request, name_body(request), read_length(request))
+        except BadFile as error:
+            raise FileRefused(str(error)) from None
+
+    @extend_schema(parameters=PARAMETERS, request=BODIES)
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        options = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
+        if is_form(request):
+            options |= {name: value for name, value in read_form(request).items() if name != "file"}
+        return self.write(self.get_serializer(data=options), HTTPStatus.CREATED)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "upload": self.upload}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """A file that no job took, since it was refused or is a repetition, goes."""
+        if self.upload and not ImportJob.objects.filter(file=self.upload.file).exists():
+            remove_upload(self.upload.file)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        job = self.get_object()
+        if not cancel_job(job):
+            job.delete()
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def is_form(request: Request) -> bool:
+    return request.content_type.lower().startswith("multipart/form-data")
+
+
+def read_form(request: Request) -> dict[str, Any]:
+    return cast(dict[str, Any], request.data)
+
+
+def find_file(request: Request) -> UploadedFile[bytes]:
+    """Django has written it to a temporary file."""
+    # Its parts are counted once it is read; the header tells before.
+    if (read_length(request) or 0) > settings.IMPORT_MAX_BYTES + FORM_BYTES:
+        raise BodyTooLarge(settings.IMPORT_MAX_BYTES, SMALLER)
+    file = read_form(request).get("file")
+    if not isinstance(file, UploadedFile):
+        raise InvalidBody([Fault("/file", "required", "This is the file to import.")])
+    return file
+
+
+def name_body(request: Request) -> str:
+    """The parameter `name`, else a name by which the type of the body tells the format."""
+    is_ndjson = "ndjson" in request.content_type
+    return request.query_params.get("name") or ("upload.ndjson" if is_ndjson else "upload")
+
+
+def read_length(request: Request) -> int | None:
+    """None for a body that comes in chunks."""
+    text = request.META.get("CONTENT_LENGTH") or ""
+    return int(text) if text.isdecimal() else None
+
+
+class ImportErrors(OwnImports):
+    """Why rows of the file weren't imported, as a CSV of line, SKU or handle, and reason; the first 100,000."""
+
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AnyAccept
+    planned = ()
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset()
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
+        job = self.get_object()
+        chunks = () if request.method == "HEAD" else write_errors(job)
+        headers = {
+            "Content-Disposition": f'attachment; filename="import-{job.pk}-errors.csv"',
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def write_errors(job: ImportJob) -> Iterator[str]:
+    """By short queries, so that a slow client holds none open."""
+    yield write_csv([("line", "sku", "reason")])
+    last = 0
+    rows = job.errors.order_by("pk").values_list("pk", "line", "key", "reason")
+    while found := list(rows.filter(pk__gt=last)[:ERRORS_AT_ONCE]):
+        last = found[-1][0]
+        yield write_csv([(line, make_inert(key), make_inert(reason)) for _, line, key, reason in found])
+
+
+def write_csv(rows: Iterable[tuple[Any, ...]]) -> str:
+    block = StringIO()
+    csv.writer(block).writerows(rows)
+    return block.getvalue()
+
+
+def make_inert(cell: str) -> str:
+    """What a spreadsheet would run gets an apostrophe, as in our exports."""
+    return f"'{cell}" if cell.startswith(RISKY) else cell

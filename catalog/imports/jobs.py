@@ -1,0 +1,172 @@
+"""A job in, its file in the catalogue out: batch by batch, each with its checkpoint in one transaction.
+
+A worker that is killed leaves the batch that it was at unwritten, and the job's row at the batch before: whoever
+takes the job over goes on behind that one, so no row is lost, none is written twice, and the counts are right.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connections
+from django.db.models import F
+from django.utils import timezone
+
+from catalog.imports.drafts import Refusal
+from catalog.imports.readers import open_source
+from catalog.imports.report import Outcome, Report
+from catalog.imports.runs import ImportRun
+from catalog.imports.uploads import open_upload, remove_upload
+from catalog.models import ImportJob
+from config.api.authorship import ACTOR, name_actor
+from config.api.leases import keep_lease
+
+logger = logging.getLogger("tenfold.imports")
+
+Status = ImportJob.Status
+
+RIGHT = "catalog.import_product"
+# Past them a file is wrong as a whole; all are counted.
+MOST_KEPT_ERRORS = 100_000
+# A task that takes longer lets another go on: a queue's patience has an end (RQ's is an hour).
+TURN_SECONDS = 3_000.0
+
+
+def run_job(job: ImportJob) -> bool:
+    """Import the file of a job that the caller holds; False where the turn was over before the file."""
+    end = time.monotonic() + TURN_SECONDS
+    with keep_lease(job), write_as_owner(job):
+        job.write(status=Status.RUNNING, started_at=job.started_at or timezone.now())
+        with open_upload(job.file, job.size) as stream:
+            run = (DryJobRun if job.dry_run else JobRun)(job, stream)
+            for _ in run.take_steps():
+                if time.monotonic() > end and not job.dry_run:
+                    job.release()
+                    return False
+        finish_job(job, run.report)
+    drop_file(job)
+    return True
+
+
+@contextmanager
+def write_as_owner(job: ImportJob) -> Iterator[None]:
+    """The change log names the owner, who may still import."""
+    if job.owner is None or not job.owner.is_active or not job.owner.has_perm(RIGHT):
+        raise PermissionDenied("Its owner may not import products any more.")
+    nobody = ACTOR.set("")
+    try:
+        name_actor(job.owner)
+        yield
+    finally:
+        ACTOR.reset(nobody)
+
+
+class JobRun(ImportRun):
+    """A run that goes on where the job's row says, and writes there how far it is."""
+
+    def __init__(self, job: ImportJob, stream: Any) -> None:
+        self.job = job
+        source = open_source(stream, job.name, job.format or None)
+        report = restore_report(job, Report(file=job.name, format=source.format, dry_run=job.dry_run))
+        super().__init__(source, job.map, report=report, checkpoint=self.keep)
+
+    def keep(self, outcome: Outcome, report: Report) -> None:
+        """LeaseLost where somebody else holds the job by now, and then the batch isn't written either."""
+        keep_errors(self.job, outcome.errors, before=report.errors_total - len(outcome.errors))
+        self.job.write(**tell_progress(self.job, report))
+
+
+class DryJobRun(JobRun):
+    """One transaction that is rolled back, the job's row with it: so progress is written aside, errors at the end."""
+
+    def __init__(self, job: ImportJob, stream: Any) -> None:
+        super().__init__(job, stream)
+        self.job_errors: list[Refusal] = []
+        self.aside = ThreadPoolExecutor(1, thread_name_prefix="progress")
+        self.written: Future[None] | None = None
+
+    def keep(self, outcome: Outcome, report: Report) -> None:
+        self.job_errors += outcome.errors[: MOST_KEPT_ERRORS - len(self.job_errors)]
+        if self.written is None or self.written.done():
+            self.written = self.aside.submit(write_aside, self.job, tell_progress(self.job, report))
+
+    def take_steps(self) -> Iterator[Report]:
+        with self.aside:
+            yield from super().take_steps()
+        keep_errors(self.job, self.job_errors, before=0)
+
+
+def restore_report(job: ImportJob, report: Report) -> Report:
+    """As the last checkpoint left it; a dry run, of which nothing stays, begins anew."""
+    if job.report and not job.dry_run:
+        report.take_over(job.report)
+        report.rows, report.line, report.errors_total = job.rows_done, job.line, job.errors_total
+        if job.started_at:
+            report.seconds = (timezone.now() - job.started_at).total_seconds()
+    return report
+
+
+def tell_progress(job: ImportJob, report: Report) -> dict[str, Any]:
+    """Values for the job's row."""
+    return {
+        "rows_done": report.rows,
+        "bytes": report.bytes,
+        "line": report.line,
+        "report": report.count_all(),
+        "errors_total": report.errors_total,
+        **job.measure_progress(report.bytes / job.size),
+    }
+
+
+def write_aside(job: ImportJob, values: dict[str, Any]) -> None:
+    """By another connection than the run's. On SQLite that one has the only lock, and there is nothing to see."""
+    try:
+        type(job).objects.filter(pk=job.pk, fence=job.fence).update(**values)
+    except DatabaseError as error:
+        logger.debug("The progress of %s isn't written: %s", job, error)
+    finally:
+        connections.close_all()
+
+
+def keep_errors(job: ImportJob, errors: Sequence[Refusal], before: int) -> None:
+    room = max(0, MOST_KEPT_ERRORS - before)
+    rows = (job.errors.model(job=job, line=error.line, key=error.key, reason=error.reason) for error in errors[:room])
+    job.errors.bulk_create(rows)
+
+
+def finish_job(job: ImportJob, report: Report) -> None:
+    values = tell_progress(job, report) | {"percent": 100, "seconds_left": 0, "bytes": job.size}
+    job.release(status=Status.READY, rows_total=report.rows, format=report.format, finished_at=timezone.now(), **values)
+    logger.info("import", extra={"import": job.pk, "status": "ready", "rows": report.rows})
+
+
+def end_job(job: ImportJob, status: str, reason: str = "") -> bool:
+    """Take the job from whoever works on it: their batch isn't written, those before it stay. False if it was over."""
+    unfinished = ImportJob.objects.filter(pk=job.pk).only_unfinished()
+    ended = unfinished.update(
+        fence=F("fence") + 1,
+        leased_until=None,
+        status=status,
+        error=reason,
+        finished_at=timezone.now(),
+        seconds_left=None,
+    )
+    if ended:
+        logger.info("import", extra={"import": job.pk, "status": status, "reason": reason})
+        drop_file(job)
+    return bool(ended)
+
+
+def drop_file(job: ImportJob) -> None:
+    """Of a job that is over; one that couldn't be deleted is tried again by the sweep."""
+    remove_upload(job.file)
+    ImportJob.objects.filter(pk=job.pk).update(file="")
+
+
+cancel_job = partial(end_job, status=Status.CANCELED)
+fail_job = partial(end_job, status=Status.FAILED)

@@ -1,0 +1,403 @@
+"""Imports over the API: a file of any size becomes a job, which goes on where it was stopped, or a clear refusal."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import zstandard
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, connection
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.imports import jobs, runs, tasks
+from catalog.imports.tasks import advance_import
+from catalog.models import Change, ImportJob, Product
+from config.api.leases import LeaseLost
+from tests.catalog.test_import_costs import make_rows
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/imports/"
+ROWS = b"sku,title,price,stock\nA,Lamp,1.50,3\nB,Torch,2,0\n"
+
+
+@pytest.fixture
+def caller(db: None) -> APIClient:
+    """An editor."""
+    client = APIClient()
+    client.force_authenticate(make_user("Catalogue editor"))
+    return client
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten rows a batch."""
+    monkeypatch.setitem(runs.BATCH_WEIGHT, connection.vendor, 10)
+
+
+def send_form(caller: APIClient, content: bytes, name: str = "file.csv", **members: Any) -> Any:
+    return caller.post(URL, {"file": SimpleUploadedFile(name, content)} | members, format="multipart")
+
+
+def send_body(caller: APIClient, content: bytes, query: str = "", kind: str = "text/csv", **headers: Any) -> Any:
+    return caller.generic("POST", f"{URL}?{query}", content, kind, **headers)
+
+
+def run_import(job_id: int) -> ImportJob:
+    advance_import.call(job_id)
+    job: ImportJob = ImportJob.objects.get(pk=job_id)
+    return job
+
+
+def import_file(caller: APIClient, content: bytes, **members: Any) -> ImportJob:
+    answer = send_form(caller, content, **members)
+    assert answer.status_code == 201, answer.json()
+    return run_import(answer.json()["id"])
+
+
+def list_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+# -- a file, sent ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/csv", "application/octet-stream", "application/gzip", "application/zstd", "form"]
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_file_becomes_products_packed_or_not_as_a_form_or_as_the_body(
+    pack: Any, kind: str, caller: APIClient, files: Path
+) -> None:
+    packed = pack(ROWS)
+    answer = send_form(caller, packed) if kind == "form" else send_body(caller, packed, kind=kind)
+    assert answer.status_code == 201, answer.json()
+    body = answer.json()
+    assert (body["status"], body["format"], body["size"]) == ("queued", "csv", len(packed))
+    assert answer["Location"] == f"http://testserver{URL}{body['id']}/"
+    assert len(list_files(files)) == 1
+    run_import(body["id"])
+    done = caller.get(f"{URL}{body['id']}/").json()
+    assert done["report"]["products"] == {"created": 2, "updated": 0, "unchanged": 0, "refused": 0}
+    assert {name: done[name] for name in ("status", "rows_done", "rows_total", "percent", "bytes", "error")} == {
+        "status": "ready", "rows_done": 2, "rows_total": 2, "percent": 100, "bytes": len(packed), "error": "",
+    }  # fmt: skip
+    assert list(Product.objects.order_by("sku").values_list("sku", "in_stock")) == [("A", True), ("B", False)]
+    assert not list_files(files)
+
+
+def test_options_come_beside_the_file_or_in_the_address(caller: APIClient) -> None:
+    content = b"index,product,price\nA,Lamp,1\n"
+    for answer in (
+        send_form(caller, content, map="sku=index,title=product", format="csv", dry_run="true"),
+        send_body(caller, content, "map=sku=index,title=product&format=csv&dry_run=true&name=x.csv"),
+    ):
+        body = answer.json()
+        assert answer.status_code == 201, body
+        assert (body["map"], body["dry_run"]) == ("sku=index,title=product", True)
+        job = run_import(body["id"])
+        assert job.report["products"]["created"] == 1
+        assert (job.status, Product.objects.count()) == ("ready", 0)
+
+
+def test_ndjson_is_told_by_its_type(caller: APIClient) -> None:
+    answer = send_body(caller, b'{"sku": "A", "title": "Lamp", "price": 1}\n', kind="application/x-ndjson")
+    assert answer.json()["format"] == "ndjson"
+    assert run_import(answer.json()["id"]).report["products"]["created"] == 1
+
+
+def test_refused_rows_come_as_a_file_of_their_lines(caller: APIClient) -> None:
+    job = import_file(caller, b"sku,title,price\nA,Lamp,x\nB,Good,1\n=1+1,Lamp,y\n")
+    assert (job.status, job.errors_total) == ("ready", 2)
+    answer = caller.get(f"{URL}{job.pk}/errors/")
+    assert answer["Content-Disposition"] == f'attachment; filename="import-{job.pk}-errors.csv"'
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert lines[0] == "line,sku,reason"
+    assert lines[1].startswith("2,A,\"price: 'x' is not a number")
+    # A spreadsheet would run it.
+    assert lines[2].startswith("4,'=1+1,")
+
+
+def test_the_change_log_names_who_sent_the_file(caller: APIClient) -> None:
+    job = import_file(caller, ROWS)
+    caller.force_authenticate(User.objects.create_superuser("root@example.com", "root"))
+    caller.head("/api/v1/changes/")
+    assert set(Change.objects.values_list("actor", "before")) == {(f"user:{job.owner_id}", None)}
+
+
+def test_a_repetition_with_its_key_makes_no_second_job(caller: APIClient, files: Path) -> None:
+    first, second = (send_body(caller, ROWS, HTTP_IDEMPOTENCY_KEY="once") for _ in range(2))
+    assert first.content == second.content
+    assert second["Idempotency-Replayed"] == "true"
+    assert len(list_files(files)) == ImportJob.objects.count() == 1
+    assert send_body(caller, ROWS + b"C,New,1,1\n", HTTP_IDEMPOTENCY_KEY="once").status_code == 422
+    assert len(list_files(files)) == 1
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "sentence"),
+    [
+        (b"", "", "upload is empty"),
+        (b"name,price\nA,1\n", "", "upload has no column sku"),
+        (b"PK\x03\x04", "", "an Excel workbook"),
+        (gzip.compress(gzip.compress(ROWS)), "", "upload is packed twice"),
+        (zstandard.compress(gzip.compress(ROWS)), "", "upload is packed twice"),
+        (gzip.compress(ROWS)[:-9], "", "can't be unpacked"),
+        (gzip.compress(ROWS) + b"more", "", "can't be unpacked"),
+        (zstandard.compress(ROWS)[:-3], "", "can't be unpacked"),
+        (b"sku,title\n", "map=titel=title", "did you mean title?"),
+        (b"sku,title\n", "format=shopify", "no product file of Shopify"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_at_once_and_goes(
+    content: bytes, query: str, sentence: str, caller: APIClient, files: Path
+) -> None:
+    answer = send_body(caller, content, query)
+    assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
+    assert sentence in answer.json()["detail"]
+    assert answer.json()["hint"]
+    assert not list_files(files)
+    assert not ImportJob.objects.exists()
+
+
+@pytest.mark.parametrize("is_form", [True, False])
+def test_a_file_past_its_cap_is_refused(is_form: bool, caller: APIClient, files: Path, settings: Any) -> None:
+    settings.IMPORT_MAX_BYTES = 2_000
+    content = ROWS + b"C,Lamp,1,1\n" * 1_000
+    answer = send_form(caller, content) if is_form else send_body(caller, content)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert not list_files(files)
+
+
+@pytest.mark.parametrize("url", [URL, URL.rstrip("/")])
+def test_a_body_in_chunks_may_be_larger_than_other_bodies(url: str, caller: APIClient, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    content = make_rows(200)
+    chunks: Any = {"wsgi.input": io.BytesIO(content), "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "text/csv"}
+    answer = caller.generic("POST", url, b"", **chunks)
+    assert answer.status_code == 201, answer.json()
+    assert answer.json()["size"] == len(content)
+    assert run_import(answer.json()["id"]).rows_done == 200
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
+    settings.IMPORT_MAX_UNPACKED_BYTES = 2_000
+    answer = send_body(caller, gzip.compress(make_rows(100)))
+    assert "unpacks to more than 2,000 bytes" in answer.json()["detail"]
+    assert not list_files(files)
+
+
+def test_a_body_that_is_cut_off_is_no_file(caller: APIClient, files: Path) -> None:
+    # The client announced more than it sent.
+    cut: Any = {"wsgi.input": io.BytesIO(ROWS), "CONTENT_LENGTH": str(len(ROWS) + 100), "CONTENT_TYPE": "text/csv"}
+    answer = caller.generic("POST", URL, b"", **cut)
+    assert answer.status_code == 422
+    assert "was cut off after" in answer.json()["detail"]
+    assert not list_files(files)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "pointer"),
+    [
+        (lambda caller: caller.post(URL, {"map": ""}, format="multipart"), 400, "/file"),
+        (lambda caller: caller.post(URL, {"file": "text"}, format="multipart"), 400, "/file"),
+        (lambda caller: send_form(caller, ROWS, format="xlsx"), 400, "/format"),
+        (lambda caller: send_form(caller, ROWS, mapp="a=b"), 400, "/mapp"),
+        (lambda caller: send_body(caller, ROWS, "dryrun=true"), 400, "?dryrun"),
+        (lambda caller: send_body(caller, b"{}", kind="application/json"), 415, None),
+        (lambda caller: send_body(caller, b"a=b", kind="application/x-www-form-urlencoded"), 415, None),
+    ],
+)
+def test_a_request_that_says_something_else_is_refused_by_name(
+    answer: Any, status: int, pointer: str | None, caller: APIClient, files: Path
+) -> None:
+    found = answer(caller)
+    assert found.status_code == status, found.json()
+    assert pointer is None or found.json()["errors"][0]["pointer"] == pointer
+    assert not list_files(files)
+    assert not ImportJob.objects.exists()
+
+
+def test_one_user_has_no_more_waiting_than_a_quota(caller: APIClient, files: Path, settings: Any) -> None:
+    settings.IMPORT_QUOTA_JOBS = 1
+    assert send_body(caller, ROWS).status_code == 201
+    answer = send_body(caller, ROWS)
+    assert (answer.status_code, answer.json()["code"]) == (429, "imports_waiting")
+    assert answer["Retry-After"]
+    assert len(list_files(files)) == 1
+
+
+def test_nothing_is_read_of_who_may_not_import(files: Path) -> None:
+    stranger = APIClient()
+    assert send_body(stranger, ROWS).status_code == 401
+    stranger.force_authenticate(make_user("Export partner"))
+    assert send_body(stranger, ROWS).status_code == 403
+    assert not list_files(files)
+
+
+def test_each_sees_their_own(caller: APIClient) -> None:
+    job = import_file(caller, ROWS)
+    other = APIClient()
+    other.force_authenticate(make_user("Catalogue editor"))
+    assert other.get(URL).json()["results"] == []
+    for address in (f"{URL}{job.pk}/", f"{URL}{job.pk}/errors/"):
+        assert caller.get(address).status_code == 200
+        assert other.get(address).status_code == 404
+    assert other.delete(f"{URL}{job.pk}/").status_code == 404
+
+
+# -- stopped, and gone on with --------------------------------------------------------------------------------------
+
+
+class Stop(BaseException):
+    """As a signal stops a process: nothing may catch it."""
+
+
+def stop_after(batches: int) -> Any:
+    """import_batch, which dies once so many batches are in."""
+    real, done = runs.import_batch, iter(range(batches))
+
+    def import_some(drafts: Any) -> Any:
+        outcome = real(drafts)
+        if next(done, None) is None:
+            raise Stop
+        return outcome
+
+    return patch.object(runs, "import_batch", import_some)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_an_import_goes_on_behind_the_last_batch_that_is_in(caller: APIClient) -> None:
+    content = make_rows(35).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,").replace(b"S30,", b"S3,")
+    job_id = send_body(caller, content).json()["id"]
+    with stop_after(2), pytest.raises(Stop):
+        advance_import.call(job_id)
+    half = ImportJob.objects.get(pk=job_id)
+    assert (half.status, half.rows_done, Product.objects.count()) == ("running", 20, 19)
+    versions = dict(Product.objects.values_list("sku", "version"))
+    ImportJob.objects.filter(pk=job_id).revoke()
+    with patch.object(runs, "import_batch", wraps=runs.import_batch) as written:
+        job = run_import(job_id)
+    # The first twenty rows are read again, and not written.
+    assert [len(call.args[0]) for call in written.call_args_list] == [10, 4]
+    assert (job.status, job.rows_done, Product.objects.count()) == ("ready", 35, 33)
+    assert job.report["products"] == {"created": 33, "updated": 0, "unchanged": 0, "refused": 2}
+    assert job.report["brands"] == {"created": 5}
+    errors = list(job.errors.values_list("line", "key"))
+    # The SKU that a line repeats was seen by the run that was stopped.
+    assert errors == [(9, "S7"), (32, "S3")]
+    assert job.errors_total == 2
+    assert versions.items() <= dict(Product.objects.values_list("sku", "version")).items()
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_worker_that_lost_its_lease_writes_no_batch_more(caller: APIClient) -> None:
+    job_id = send_body(caller, make_rows(30)).json()["id"]
+    real = runs.import_batch
+
+    def import_late(drafts: Any) -> Any:
+        if Product.objects.count() == 10:
+            ImportJob.objects.filter(pk=job_id).revoke()
+        return real(drafts)
+
+    with patch.object(runs, "import_batch", import_late):
+        job = run_import(job_id)
+    assert (job.status, job.rows_done, Product.objects.count()) == ("running", 10, 10)
+    with pytest.raises(LeaseLost):
+        ImportJob(pk=job_id, fence=0).write(rows_done=99)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_turn_that_takes_too_long_is_gone_on_with_by_another_task(
+    caller: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "TURN_SECONDS", -1.0)
+    job_id = send_body(caller, make_rows(25)).json()["id"]
+    with patch.object(tasks, "push_job") as pushed:
+        assert [run_import(job_id).rows_done for _ in range(3)] == [10, 20, 25]
+    # The third turn was the last batch's, and its own end's another.
+    assert pushed.call_count == 3
+    assert run_import(job_id).status == "ready"
+    assert Product.objects.count() == 25
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_canceled_import_stops_and_keeps_what_is_in(caller: APIClient, files: Path) -> None:
+    job_id = send_body(caller, make_rows(30)).json()["id"]
+    with stop_after(1), pytest.raises(Stop):
+        advance_import.call(job_id)
+    assert caller.delete(f"{URL}{job_id}/").status_code == 204
+    job = run_import(job_id)
+    assert (job.status, Product.objects.count()) == ("canceled", 10)
+    assert not list_files(files)
+    assert caller.delete(f"{URL}{job_id}/").status_code == 204
+    assert not ImportJob.objects.exists()
+
+
+def test_a_database_that_is_away_fails_no_job(caller: APIClient) -> None:
+    job_id = send_body(caller, ROWS).json()["id"]
+    lost = patch.object(runs, "import_batch", side_effect=OperationalError("the connection is lost"))
+    with lost, pytest.raises(OperationalError):
+        advance_import.call(job_id)
+    assert ImportJob.objects.get().leased_until is None
+    assert run_import(job_id).status == "ready"
+
+
+def test_what_nobody_works_on_is_put_back_and_what_is_over_goes(caller: APIClient, files: Path, settings: Any) -> None:
+    settings.JOB_LEASE_SECONDS = 0
+    job_id = send_body(caller, ROWS).json()["id"]
+    with patch.object(tasks, "push_job") as pushed:
+        tasks.sweep_imports()
+    assert [call.args[0].pk for call in pushed.call_args_list] == [job_id]
+    ImportJob.objects.update(status="failed", finished_at="2020-01-01T00:00:00Z")
+    tasks.sweep_imports()
+    assert not list_files(files)
+    assert not ImportJob.objects.exists()
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"delete": True}, {"groups": []}])
+def test_who_may_not_import_any_more_writes_nothing(change: dict[str, Any], caller: APIClient) -> None:
+    job_id = send_body(caller, ROWS).json()["id"]
+    owner = User.objects.get()
+    if "delete" in change:
+        owner.delete()
+    elif "groups" in change:
+        owner.groups.clear()
+    else:
+        User.objects.update(**change)
+    job = run_import(job_id)
+    assert (job.status, Product.objects.count()) == ("failed", 0)
+    assert "may not import" in job.error
+
+
+def test_a_file_that_is_gone_fails_its_job_with_a_sentence(caller: APIClient, files: Path) -> None:
+    job_id = send_body(caller, ROWS).json()["id"]
+    for file in list_files(files):
+        file.unlink()
+    job = run_import(job_id)
+    assert (job.status, job.error) == ("failed", "Its file can't be read: No such file or directory.")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_dry_run_has_the_counts_and_errors_of_the_real_one(caller: APIClient) -> None:
+    content = make_rows(35).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,")
+    dry, real = (import_file(caller, content, dry_run=dry_run) for dry_run in ("true", "false"))
+    assert dry.report == real.report
+    assert list(dry.errors.values_list("line", "reason")) == list(real.errors.values_list("line", "reason"))
+    assert (dry.errors_total, dry.rows_total) == (1, 35)
+
+
+def test_lists_are_short_rows_with_links(caller: APIClient) -> None:
+    job = import_file(caller, ROWS)
+    row = caller.get(f"{URL}?fields=id,errors_url").json()["results"][0]
+    assert row == {"id": job.pk, "errors_url": f"http://testserver{URL}{job.pk}/errors/"}
+    assert json.loads(io.BytesIO(caller.get(f"{URL}{job.pk}/").content).read())["name"] == "file.csv"
