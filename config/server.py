@@ -27,6 +27,7 @@ from granian.log import LogLevels
 
 from config.capacity import count_threads
 from config.draining import DRAIN, SIGNAL, Draining
+from config.limits import API, KEEPER
 from config.logs import stop_listener
 from config.metrics import open_folder
 from config.supervisor import Supervisor
@@ -116,6 +117,8 @@ def load_application() -> Any:
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         from config.wsgi import application  # noqa: PLC0415 (it loads the apps, which the launcher must not)
+
+        KEEPER.begin(API)
     except ImproperlyConfigured as error:
         stop_listener()
         sys.exit(f"tenfold: {error}")

@@ -15,7 +15,17 @@ from rest_framework.exceptions import NotFound as DRFNotFound
 from rest_framework.exceptions import PermissionDenied as DRFPermissionDenied
 from rest_framework.response import Response
 
-from config.api.errors import ApiError, BodyTooLarge, Conflict, Fault, InvalidBody, Unavailable, write_pointer
+from config.api.errors import (
+    ApiError,
+    BodyTooLarge,
+    Conflict,
+    Fault,
+    InvalidBody,
+    QueryTimeout,
+    RowLocked,
+    Unavailable,
+    write_pointer,
+)
 from config.api.renderers import PROBLEM_TYPE, write_json
 from config.logs import REQUEST_ID
 
@@ -51,7 +61,11 @@ def find_api_error(exc: BaseException | None) -> APIException | None:
 
 def refuse_for_database(exc: Exception) -> APIException:
     logger.error("The database failed: %s", exc)
-    return Unavailable()
+    return LIMITS.get(getattr(exc.__cause__, "sqlstate", None), Unavailable)()
+
+
+# PostgreSQL's codes where it stopped a statement itself, as config/limits.py has it do.
+LIMITS: dict[str | None, type[Unavailable | QueryTimeout | RowLocked]] = {"57014": QueryTimeout, "55P03": RowLocked}
 
 
 # The first that fits counts, so ValidationError stands before its parent APIException.

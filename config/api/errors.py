@@ -12,7 +12,8 @@ ApiError
 ├── BodyTooLarge                          413
 ├── IdempotencyKeyReused                  422
 ├── TooManyRequests                       429  throttling.py
-└── Unavailable, Overloaded               503
+├── Unavailable, RowLocked, Overloaded    503
+└── QueryTimeout                          504
 
 A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
 settings, and through them us, while that module is half loaded.
@@ -220,3 +221,31 @@ class Overloaded(ApiError):
 
     def __init__(self) -> None:
         super().__init__("The server has more to do than it can.", f"Try again in {self.wait} second.")
+
+
+class RowLocked(ApiError):
+    """Somebody else's transaction held what this request needs, for longer than a request may wait."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "row_locked"
+    wait = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another transaction holds what this request needs; nothing was written.",
+            f"Try again in {self.wait} second.",
+        )
+
+
+class QueryTimeout(ApiError):
+    """The database took longer than a statement may (STATEMENT_TIMEOUT_MS) and was stopped."""
+
+    status_code = HTTPStatus.GATEWAY_TIMEOUT
+    default_code = "query_timeout"
+    wait = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database took too long over this request and was stopped; nothing was written.",
+            f"Narrow it by filters or take smaller pages, or try again in {self.wait} seconds.",
+        )

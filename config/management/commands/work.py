@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 
+from config.limits import KEEPER, WORKER
 from config.worker import Heartbeat
 
 logger = logging.getLogger("tenfold.worker")
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
 
     def handle(self, *args: Any, parent: int | None, **options: Any) -> None:
+        KEEPER.begin(WORKER)
         with Heartbeat(parent):
             if settings.REDIS_URL:
                 # Without its own job class an RQ worker can't run django-tasks-rq's tasks.
