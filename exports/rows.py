@@ -36,7 +36,7 @@ from config.api.errors import InvalidParameter
 from config.api.filtering import narrow_rows
 from config.api.parameters import read_choice, read_names
 from config.api.projection import COLUMN, compile_projection
-from config.api.replicas import choose_database, leave_replica
+from config.api.replicas import choose_database, replace_failed
 from config.api.selections import ReadSerializer, Selection, read_selection
 from exports.cells import compile_cells
 from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
@@ -159,7 +159,7 @@ def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) ->
     try:
         return read(replace(query, rows=query.rows.using(f"{DATABASE}_{replica}")), *how)
     except OperationalError:
-        leave_replica(replica)
+        replace_failed(replica)
         return read(query, *how)
 
 

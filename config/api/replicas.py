@@ -43,7 +43,9 @@ class Servers:
     def take_turn(self) -> list[str]:
         replicas: list[str] = settings.DATABASE_REPLICAS
         first = next(self.turns) % len(replicas)
-        return [name for name in replicas[first:] + replicas[:first] if not self.is_paused(name)]
+        replicas = replicas[first:] + replicas[:first]
+        # While the primary is away, one that lagged a moment ago may be all there is.
+        return replicas if self.is_paused(DEFAULT_DB_ALIAS) else [name for name in replicas if not self.is_paused(name)]
 
 
 SERVERS = Servers()
@@ -56,10 +58,13 @@ class Reading:
         self.least, self.database = least, ""
 
     def find(self) -> str:
-        """InvalidHeader for an X-Min-Version that is none."""
         if not self.database:
-            self.database = choose_database(parse_position(self.least) if self.least is not None else 0)
+            self.database = choose_database(self.read_least())
         return self.database
+
+    def read_least(self) -> int:
+        """InvalidHeader for an X-Min-Version that is none."""
+        return parse_position(self.least) if self.least is not None else 0
 
 
 READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
@@ -89,12 +94,27 @@ def choose_again() -> None:
         reading.database = ""
 
 
-def leave_replica(database: str) -> str:
-    """The rest of the request asks the primary; `database` has failed."""
+def replace_failed(database: str) -> str:
+    """Whom the rest of the request asks, `database` having failed: the primary for a replica, and the other way."""
     SERVERS.pause(database)
-    if reading := READING.get():
-        reading.database = DEFAULT_DB_ALIAS
-    return DEFAULT_DB_ALIAS
+    reading = READING.get()
+    if database != DEFAULT_DB_ALIAS:
+        found = DEFAULT_DB_ALIAS
+    elif reading and settings.DATABASE_REPLICAS and not can_connect():
+        found = choose_database(reading.read_least())
+    else:
+        return database
+    if reading:
+        reading.database = found
+    return found
+
+
+def can_connect() -> bool:
+    try:
+        connections[DEFAULT_DB_ALIAS].ensure_connection()
+    except OperationalError:
+        return False
+    return True
 
 
 def choose_database(least: int = 0) -> str:

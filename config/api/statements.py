@@ -22,7 +22,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import Expression, Field, QuerySet
 
-from config.api.replicas import find_reader, leave_replica
+from config.api.replicas import find_reader, replace_failed
 
 # How many rows have a word is known only with the word: planned for any, a search for a common one read them all
 # (39 ms against 8, 300,000 products).
@@ -133,13 +133,12 @@ class Statement:
 
     def replace(self, connection: Any) -> Any:
         """For one on which a read has failed: a replica's by the primary's, and one that was lost by a new one."""
-        if connection.alias != DEFAULT_DB_ALIAS:
-            return connections[leave_replica(connection.alias)]
-        # No look at the connection beforehand, as Django has it: that is a round trip with each request.
-        if connection.in_atomic_block or connection.is_usable():
-            raise  # noqa: PLE0704 (what failed is being handled)
-        connection.close()
-        return connection
+        if connection.alias == DEFAULT_DB_ALIAS:
+            # No look at the connection beforehand, as Django has it: that is a round trip with each request.
+            if connection.in_atomic_block or connection.is_usable():
+                raise  # noqa: PLE0704 (what failed is being handled)
+            connection.close()
+        return connections[replace_failed(connection.alias)]
 
     def fill(self, connection: Any, values: Sequence[Any]) -> Sequence[Any]:
         if not values:

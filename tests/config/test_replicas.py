@@ -17,9 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.clusters import Cluster
 from tests.launching import launch_server, run_command
-from tests.proxies import Fault, FaultProxy
-from tests.services import PostgresServer, ReplicaServer
+from tests.proxies import Fault
+from tests.services import PostgresServer
 
 pytestmark = pytest.mark.skipif(
     not os.environ["DATABASE_URL"].startswith("postgres"), reason="streaming replicas are PostgreSQL's"
@@ -28,32 +29,10 @@ pytestmark = pytest.mark.skipif(
 PRODUCTS = "/api/v1/products/?fields=id,title&ordering=created_at&page_size=1"
 
 
-class Cluster:
-    """A primary with the demo catalogue, a replica, and a proxy through which the application sees the primary."""
-
-    def __init__(self) -> None:
-        self.primary = PostgresServer("-c", "log_statement=all")
-        for command in (("migrate", "-v0"), ("seed", "--products", "20", "--json")):
-            done = run_command("manage.py", *command, DATABASE_URL=self.primary.url)
-            assert done.returncode == 0, done.stderr
-        self.replica = ReplicaServer(self.primary, "-c", "log_statement=all")
-        self.proxy = FaultProxy(self.primary.port)
-
-    @property
-    def url(self) -> str:
-        return f"postgres://tenfold@127.0.0.1:{self.proxy.port}/postgres"
-
-    def remove(self) -> None:
-        self.replica.remove()
-        self.primary.remove()
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    with cluster.proxy:
+    with Cluster() as cluster:
         yield cluster
-    cluster.remove()
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +194,19 @@ def test_replicas_answer_while_the_primary_is_away(cluster: Cluster, server: str
     time.sleep(1.1)  # PAUSE_SECONDS
     rename(cluster, "After it")
     assert read_title(server) == "After it"
+
+
+def test_a_replica_that_lagged_answers_all_the_same_once_the_primary_falls(cluster: Cluster, server: str) -> None:
+    rename(cluster, "Kept by both")
+    wait_until_caught_up(cluster)
+    with replica_paused(cluster):
+        rename(cluster, "Lost with the primary")
+        for _ in range(8):
+            assert read_title(server) == "Lost with the primary"
+        with cluster.proxy.failing(Fault.REFUSED):
+            # With a cookie past the gate, which would hand the first failure on to a second try.
+            assert {read_title(server, Cookie="theme=dark") for _ in range(8)} == {"Kept by both"}
+    wait_until_caught_up(cluster)
 
 
 def test_a_version_that_is_none_is_refused(server: str) -> None:
