@@ -1,8 +1,7 @@
 """Export jobs: asked for, watched, canceled, and their files fetched, in pieces too; each caller has their own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
@@ -24,14 +23,17 @@ from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 from exports.errors import FileGone, NotReady
 from exports.formats import JOB_FORMATS
+from exports.hangups import Line
 from exports.job_serializers import ExportRead, ExportWrite, ManifestRead
 from exports.links import PARAMETER, LinkAuthentication, sign_link
 from exports.models import ExportJob
 from exports.packers import PACKERS
 from exports.publishing import find_suffix
 from exports.ranges import Span, read_span
+from exports.slots import SLOTS
 from exports.states import Status, cancel_job, delete_job
 from exports.storage import read_file
+from exports.streams import Body
 
 STORAGE = "The storage of the exports"
 
@@ -132,7 +134,17 @@ class ExportFile(OfReadyJob):
         etag = f'"{job.sha256}"'
         if is_known(request, etag):
             return HttpResponseNotModified(headers={"ETag": etag})
-        return send_file(job, read_span(request.headers, etag, job.bytes), is_head=request.method == "HEAD")
+        span = read_span(request.headers, etag, job.bytes)
+        chunks = () if request.method == "HEAD" else self.begin(read_file(job.file, span.start, span.size))
+        return send_file(job, span, chunks)
+
+    def begin(self, chunks: Iterator[bytes]) -> Body:
+        """TooManyExports where as many are being sent as may be, Unavailable where nothing can be read."""
+        SLOTS.take()
+        try:
+            return Body(chunks, Line(int(self.request.META["SERVER_PORT"])), SLOTS.give_back)
+        except OSError as error:
+            raise Unavailable(STORAGE) from error
 
 
 def name_file(job: ExportJob) -> str:
@@ -158,16 +170,7 @@ def describe_file(job: ExportJob) -> dict[str, Any]:
     }
 
 
-def begin_file(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; Unavailable where not even the first can be read."""
-    try:
-        first = next(chunks, b"")
-    except OSError as error:
-        raise Unavailable(STORAGE) from error
-    return chain((first,), chunks)
-
-
-def send_file(job: ExportJob, span: Span, *, is_head: bool) -> StreamingHttpResponse:
+def send_file(job: ExportJob, span: Span, chunks: Iterable[bytes]) -> StreamingHttpResponse:
     headers = {
         "ETag": f'"{job.sha256}"',
         "Accept-Ranges": "bytes",
@@ -179,5 +182,4 @@ def send_file(job: ExportJob, span: Span, *, is_head: bool) -> StreamingHttpResp
     if span.is_partial:
         headers["Content-Range"] = span.content_range
     status = HTTPStatus.PARTIAL_CONTENT if span.is_partial else HTTPStatus.OK
-    chunks = () if is_head else begin_file(read_file(job.file, span.start, span.size))
     return StreamingHttpResponse(chunks, status=status, content_type=find_type(job), headers=headers)

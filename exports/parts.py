@@ -11,7 +11,7 @@ from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.rows import read_chunks
-from exports.storage import write_file
+from exports.storage import discard_if_lost, write_file
 
 logger = logging.getLogger("tenfold.exports")
 
@@ -37,7 +37,8 @@ def write_part(part: ExportPart) -> None:
         file.write(end := packer.flush())
         done = {"rows_done": rows, "bytes": size + len(end), "plain_bytes": piece.size, "crc32": piece.crc32}
         part.write(**done)
-    part.release(is_done=True, file=name, **done)
+    with discard_if_lost(name):
+        part.release(is_done=True, file=name, **done)
     logger.info("export part", extra={"export": part.job_id, "part": part.number, "rows": rows})
     report_job(part.job)
 

@@ -19,7 +19,7 @@ from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.states import KEPT, tidy_job
-from exports.storage import read_file, write_file
+from exports.storage import discard_if_lost, read_file, write_file
 
 logger = logging.getLogger("tenfold.exports")
 
@@ -37,10 +37,11 @@ def publish_job(job: ExportJob) -> None:
             join_parts(job, parts, file)
         job.write()
     now, rows = timezone.now(), sum(part.rows_done for part in parts)
-    job.release(
-        status=ExportJob.Status.READY, file=name, sha256=file.digest.hexdigest(), bytes=file.size,
-        rows_done=rows, rows_total=rows, percent=100, seconds_left=0, finished_at=now, expires_at=now + KEPT,
-    )  # fmt: skip
+    with discard_if_lost(name):
+        job.release(
+            status=ExportJob.Status.READY, file=name, sha256=file.digest.hexdigest(), bytes=file.size,
+            rows_done=rows, rows_total=rows, percent=100, seconds_left=0, finished_at=now, expires_at=now + KEPT,
+        )  # fmt: skip
     logger.info("export", extra={"export": job.pk, "status": "ready", "rows": rows, "bytes": file.size})
     tidy_job(job)
 

@@ -13,6 +13,7 @@ from typing import IO, Any, ClassVar
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, storages
 
+from config.api.leases import LeaseLost
 from exports.errors import MissingExtra
 
 # Read and sent at once; granian copies each chunk and queues four of them.
@@ -29,8 +30,7 @@ class LocalFolder(FileSystemStorage):
         if "w" not in mode:
             return super()._open(name, mode)  # type: ignore[misc]  # the stubs don't know it
         path = Path(self.path(name))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return File(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), mode))
+        return File(os.fdopen(create_file(path), mode))
 
     def open_range(self, name: str, start: int, size: int) -> Any:
         file = self.open(name)
@@ -45,6 +45,14 @@ class LocalFolder(FileSystemStorage):
         super().delete(name)
         with suppress(OSError):  # others lie in it
             Path(self.path(name)).parent.rmdir()
+
+
+def create_file(path: Path) -> int:
+    """A descriptor of the new file, in a folder that goes with its last file, maybe at this moment."""
+    while True:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def open_storage() -> Any:
@@ -76,6 +84,19 @@ def write_file(name: str) -> Iterator[IO[bytes]]:
         except BaseException:
             storage.delete(name)
             raise
+
+
+@contextmanager
+def discard_if_lost(name: str) -> Iterator[None]:
+    """Deletes the file where its writer finds out at the last moment that the work was another's by then.
+
+    At nothing else: of an UPDATE whose answer was lost nobody knows whether it named the file.
+    """
+    try:
+        yield
+    except LeaseLost:
+        open_storage().delete(name)
+        raise
 
 
 def read_file(name: str, start: int, size: int) -> Iterator[bytes]:

@@ -9,12 +9,18 @@ from django.http.response import HttpResponseBase
 from rest_framework.test import APIClient
 
 from catalog.models import Product, ProductText
-from exports import rows
+from exports import rows, tasks
 from exports.models import ExportJob
 from exports.tasks import advance_export
 from tests.factories import make_user
 
 type MakeMany = Callable[[int], list[Product]]
+
+
+@pytest.fixture(autouse=True)
+def one_step_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test looks at what there is between two steps."""
+    monkeypatch.setattr(tasks, "TURN_SECONDS", 0.0)
 
 
 def list_files(folder: Path) -> list[str]:

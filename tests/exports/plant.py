@@ -117,6 +117,11 @@ class Plant:
                 raise
             return None
 
+    def delete(self, path: str) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/v1/{path}", method="DELETE")
+        request.add_header("Authorization", f"Token {self.token}")
+        urllib.request.urlopen(request, timeout=60).close()
+
     def post(self, **body: Any) -> int:
         return int(self.ask("exports/", {"resource": "products", "format": "csv"} | body)["id"])
 

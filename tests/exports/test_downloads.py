@@ -1,5 +1,6 @@
 """The file of a job: whole, in pieces, joined again, by its owner or by a link that is over in an hour."""
 
+import collections
 import hashlib
 import logging
 import os
@@ -22,6 +23,7 @@ from accounts.models import AuthToken, User
 from config.logs import LineFormatter
 from exports.links import LIFETIME
 from exports.models import ExportJob
+from exports.slots import SLOTS
 from tests.exports.conftest import ask_for, list_files, make_many, read_body
 from tests.exports.test_streams import find_test_database
 from tests.factories import make_user
@@ -43,8 +45,25 @@ def job(caller: APIClient, files: Path) -> ExportJob:
     return found
 
 
+# A server closes each response; what a test leaves unread would hold its slot.
+SENT: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_held() -> Iterator[None]:
+    yield
+    while SENT:
+        answer = SENT.pop()
+        collections.deque(answer if answer.streaming else (), maxlen=0)
+
+
 def fetch(caller: APIClient, job: ExportJob, **headers: str) -> Any:
-    return caller.get(f"/api/v1/exports/{job.pk}/file/", headers=headers)
+    return open_url(caller, f"/api/v1/exports/{job.pk}/file/", **headers)
+
+
+def open_url(caller: APIClient, url: str, **headers: str) -> Any:
+    SENT.append(caller.get(url, headers=headers))
+    return SENT[-1]
 
 
 def test_the_whole_file_names_itself(caller: APIClient, job: ExportJob) -> None:
@@ -126,6 +145,15 @@ def test_a_file_that_was_cut_on_the_disk_is_cut_on_the_way(caller: APIClient, jo
         read_body(fetch(caller, job))
 
 
+def test_as_many_files_are_sent_at_once_as_streams_may_be(caller: APIClient, job: ExportJob) -> None:
+    sent = [fetch(caller, job) for _ in range(SLOTS.most)]
+    answer = fetch(caller, job)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_exports")
+    for each in sent:
+        read_body(each)
+    assert read_body(fetch(caller, job)) == BODY
+
+
 def test_a_storage_that_is_away_is_a_503(caller: APIClient, job: ExportJob, files: Path) -> None:
     (files / job.file).unlink()
     answer = fetch(caller, job)
@@ -142,8 +170,8 @@ def read_link(caller: APIClient, job: ExportJob) -> str:
 
 def test_a_link_needs_no_token(caller: APIClient, job: ExportJob, client: APIClient) -> None:
     url = read_link(caller, job)
-    assert read_body(client.get(url)) == BODY
-    assert client.get(url, headers={"Range": "bytes=10-"}).status_code == 206
+    assert read_body(open_url(client, url)) == BODY
+    assert open_url(client, url, Range="bytes=10-").status_code == 206
 
 
 def test_a_link_is_over_in_an_hour(
@@ -202,7 +230,7 @@ def test_no_log_line_holds_a_signature(caller: APIClient, job: ExportJob, client
         logger.setLevel("DEBUG")
     try:
         for address in (url, f"{url}x", f"{url}&more=1"):
-            client.get(address)
+            open_url(client, address)
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(keeper)

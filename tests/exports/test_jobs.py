@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
+from config.api.leases import Leased
 from exports import formats, planning, tasks
 from exports.models import ExportJob, ExportPart
 from exports.resources import RESOURCES
@@ -217,6 +218,29 @@ def test_a_publisher_that_lost_the_job_publishes_nothing(
     assert (job.status, [job.file]) == ("ready", files_seen)
     assert list_files(files) == [str(job_id), job.file]
     assert hashlib.sha256(download(caller, job)).hexdigest() == job.sha256
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_job_canceled_at_the_last_moment_leaves_nothing(
+    steps: int, caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After the last write of a part, and of the whole file, which a storage may complete only when it is closed.
+    make_many(2)
+    job_id = post(caller).json()["id"]
+    for _ in range(steps):
+        tasks.advance_export.call(job_id)
+    release = Leased.release
+
+    def cancel_first(row: Any, **values: Any) -> None:
+        caller.delete(f"{URL}{job_id}/")
+        with write_file(f"{job_id}/{Path(values['file']).name}") as file:
+            file.write(b"completed late")
+        release(row, **values)
+
+    monkeypatch.setattr(Leased, "release", cancel_first)
+    tasks.advance_export.call(job_id)
+    assert ExportJob.objects.get().status == "canceled"
+    assert list_files(files) == []
 
 
 def test_a_full_disk_is_a_failure_with_a_reason(
