@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+
+from config.dangers import list_dangers
 
 
 @register(Tags.security, deploy=True)
@@ -16,6 +19,21 @@ def check_https(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def check_dangers(**kwargs: Any) -> list[CheckMessage]:
+    """What a server that others reach doesn't start with."""
+    return [
+        Error(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.E002") for danger in list_dangers()
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_toolbar(**kwargs: Any) -> list[CheckMessage]:
+    if "debug_toolbar" not in settings.INSTALLED_APPS:
+        return []
+    return [Error("The debug toolbar shows every query and setting.", hint="DEBUG=false.", id="tenfold.E003")]
+
+
 @register(Tags.caches)
 def check_one_alias_per_redis(**kwargs: Any) -> list[CheckMessage]:
     """django-redis keys its pools by URL: a second alias silently gets the options of the first."""
@@ -23,3 +41,57 @@ def check_one_alias_per_redis(**kwargs: Any) -> list[CheckMessage]:
     if len(urls) == len(set(map(str, urls))):
         return []
     return [Error("Two caches share one Redis URL.", hint="Give each its own database number.", id="tenfold.E001")]
+
+
+@register(Tags.caches, deploy=True)
+def check_eviction(**kwargs: Any) -> list[CheckMessage]:
+    policy = read_eviction_policy()
+    if not policy.startswith("allkeys"):
+        return []
+    return [
+        Error(
+            f"Redis forgets any key when it is full (maxmemory-policy {policy}), tasks that wait among them.",
+            hint="CONFIG SET maxmemory-policy noeviction (or a volatile- one), and in redis.conf.",
+            id="tenfold.E004",
+        )
+    ]
+
+
+def read_eviction_policy() -> str:
+    """ "" where there is no Redis, or it can't be asked; whether it runs at all is the doctor's question."""
+    if not settings.REDIS_URL:
+        return ""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+            policy: dict[str, str] = client.config_get("maxmemory-policy")
+            return policy.get("maxmemory-policy", "")
+    except redis.RedisError:
+        return ""
+
+
+@register(Tags.database)
+def check_pools(**kwargs: Any) -> list[CheckMessage]:
+    """Django refuses such a pair too, but at the first query."""
+    return [
+        Error(
+            f"Database {alias} has a pool and keeps connections as well.",
+            hint="CONN_MAX_AGE = 0 where OPTIONS has a pool.",
+            id="tenfold.E005",
+        )
+        for alias, database in settings.DATABASES.items()
+        if database.get("OPTIONS", {}).get("pool") and database.get("CONN_MAX_AGE", 0) != 0
+    ]
+
+
+@register(Tags.database)
+def check_server_side_cursors(**kwargs: Any) -> list[CheckMessage]:
+    """Behind a pooler in transaction mode the next FETCH would go to another server connection."""
+    return [
+        checks.Warning(
+            f"Database {alias} may use server-side cursors, which break behind PgBouncer in transaction mode.",
+            hint="DISABLE_SERVER_SIDE_CURSORS = True.",
+            id="tenfold.W002",
+        )
+        for alias, database in settings.DATABASES.items()
+        if database["ENGINE"].endswith("postgresql") and not database.get("DISABLE_SERVER_SIDE_CURSORS")
+    ]

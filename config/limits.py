@@ -25,9 +25,13 @@ class Limits:
 
 # A caller of the API waits for it. A chunk of an export takes a second, tasks of a worker take minutes: for both a
 # limit only has to be there, so that nothing holds its locks and its snapshot for ever.
-API = Limits(settings.STATEMENT_TIMEOUT_MS, settings.STATEMENT_TIMEOUT_MS // 2, 10_000)
 EXPORT = Limits(60_000, 10_000, 60_000)
 WORKER = Limits(600_000, 60_000, 300_000)
+
+
+def limit_api() -> Limits:
+    return Limits(settings.STATEMENT_TIMEOUT_MS, settings.STATEMENT_TIMEOUT_MS // 2, 10_000)
+
 
 SET_LIMITS = """
 SELECT set_config('statement_timeout', CASE WHEN own THEN %s ELSE current_setting('statement_timeout') END, false),

@@ -26,8 +26,9 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from config.capacity import count_threads
+from config.dangers import is_exposed, list_dangers
 from config.draining import DRAIN, SIGNAL, Draining
-from config.limits import API, KEEPER
+from config.limits import KEEPER, limit_api
 from config.logs import stop_listener
 from config.metrics import open_folder
 from config.supervisor import Supervisor
@@ -48,11 +49,26 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--check", action="store_true", help="only see whether the settings and the port are right")
     parser.add_argument("--beside", action="store_true", help="share the port with the server that this one replaces")
     options = parser.parse_args(arguments)
+    refuse_dangers()
     if not options.beside:
         check_port(settings.HOST, settings.PORT)
     if not options.check:
         with open_folder():
             serve(options.with_worker)
+
+
+def refuse_dangers() -> None:
+    """ImproperlyConfigured for settings with which nobody else should reach this server; on loopback they're yours."""
+    if is_exposed():
+        for danger in list_dangers():
+            raise ImproperlyConfigured(f"{danger.name} {danger.detail}. {danger.remedy}")
+
+
+def refuse_inherited_pools() -> None:
+    """Processes that share a pool's sockets read each other's rows."""
+    loaded = sys.modules.get("django.db.backends.postgresql.base")
+    if loaded and loaded.DatabaseWrapper._connection_pools:
+        raise ImproperlyConfigured("a connection pool was opened before the web workers forked; query nothing there")
 
 
 def check_port(host: str, port: int) -> None:
@@ -116,9 +132,10 @@ def load_application() -> Any:
     signal.signal(SIGNAL, DRAIN.begin)
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
+        refuse_inherited_pools()
         from config.wsgi import application  # noqa: PLC0415 (it loads the apps, which the launcher must not)
 
-        KEEPER.begin(API)
+        KEEPER.begin(limit_api())
     except ImproperlyConfigured as error:
         stop_listener()
         sys.exit(f"tenfold: {error}")

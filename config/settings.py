@@ -266,6 +266,8 @@ if DATABASE_PREPARE and DATABASES["default"]["ENGINE"] == "django.db.backends.po
     # Without a threshold psycopg prepares nothing, not even on request; Django's own cursor never does.
     DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
+# They break behind PgBouncer in transaction mode, and nothing here wants one: long reads go by key, in short queries.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 # Exports read the same database by connections of their own: they can't take those of requests, and give each back
 # once a chunk is read.
 DATABASES["exports"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}

@@ -16,7 +16,7 @@ from django.db.backends.signals import connection_created
 
 from accounts.models import AuthToken
 from catalog.models import Product
-from config.limits import API, WORKER, Keeper, Limits
+from config.limits import WORKER, Keeper, Limits, limit_api
 from tests.factories import make_product, make_user
 from tests.launching import find_database_url, launch_server
 from tests.services import PgBouncer, find_binary
@@ -130,7 +130,9 @@ def keeper() -> Iterator[Keeper]:
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"), [(API, ["10s", "5s", "10s"]), (WORKER, ["10min", "1min", "5min"])], ids=["API", "worker"]
+    ("limits", "said"),
+    [(limit_api(), ["10s", "5s", "10s"]), (WORKER, ["10min", "1min", "5min"])],
+    ids=["API", "worker"],
 )
 def test_each_process_has_its_own_limits(keeper: Keeper, limits: Limits, said: list[str]) -> None:
     keeper.begin(limits)
@@ -139,7 +141,7 @@ def test_each_process_has_its_own_limits(keeper: Keeper, limits: Limits, said: l
 
 @pytest.mark.django_db(transaction=True, databases=["default", "exports"])
 def test_exports_have_theirs_in_every_process(keeper: Keeper) -> None:
-    keeper.begin(API)
+    keeper.begin(limit_api())
     assert show_limits("exports") == ["1min", "10s", "1min"]
     connections["exports"].close_pool()
 
@@ -148,7 +150,7 @@ def test_nothing_is_set_on_a_connection_that_a_pooler_shares(keeper: Keeper) -> 
     if not find_binary("pgbouncer"):
         pytest.skip("no pgbouncer on this machine (Debian: pgbouncer)")
     pooler = PgBouncer(SimpleNamespace(port=int(connection.settings_dict["PORT"])))
-    keeper.begin(API)
+    keeper.begin(limit_api())
     own = connection.settings_dict["PORT"]
     try:
         connection.settings_dict["PORT"] = pooler.port

@@ -25,6 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, parent: int | None, **options: Any) -> None:
         KEEPER.begin(WORKER)
+        # It has few threads to share connections, and RQ forks for each job: a pool would be the child's as well.
+        connections["default"].settings_dict["OPTIONS"].pop("pool", None)
         with Heartbeat(parent):
             if settings.REDIS_URL:
                 # Without its own job class an RQ worker can't run django-tasks-rq's tasks.
