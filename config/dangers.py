@@ -11,7 +11,7 @@ from django.conf import settings
 # As long as what `make run` writes has entropy to spare; signatures of sessions and cursors hang on it.
 LEAST_SECRET = 32
 # What examples are made of, and what Django writes into a new project.
-KNOWN_SECRETS = ("django-insecure-", "changeme", "secret", "for tests", "only-to-read")
+KNOWN_SECRETS = ("django-insecure-", "changeme", "secret", "only-to-read")
 LOOPBACK = ("127.", "localhost", "::1")
 
 

@@ -15,14 +15,20 @@ from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
+SECRET = "of tests, q4Zr-0pTgWkXv2sLmN8yBhC6dJ1fUeAoI9_R7tYxKzHwQb"
+
 # A start takes two seconds; the rest is for a machine that does ten other things.
 PATIENCE = 60
 
 
 def build_environment(**variables: str) -> dict[str, str]:
     """This machine's, without what would change a test, plus `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEB_", "LOG_", "DATABASE_"))}
-    defaults = {"SECRET_KEY": "for tests", "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "REDIS_URL": "", "DEBUG": "false"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WEB_", "LOG_", "DATABASE_", "DJANGO_"))
+    }
+    defaults = {"SECRET_KEY": SECRET, "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "REDIS_URL": "", "DEBUG": "false"}
     # No client of a test needs time to leave, but where the test is about it.
     defaults |= {"DRAIN_SECONDS": "0"}
     return kept | defaults | variables
