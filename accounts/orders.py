@@ -14,7 +14,6 @@ from django.utils.crypto import get_random_string
 from accounts.errors import OutOfStock, WrongStep
 from accounts.models import Order, OrderLine, User
 from catalog.models import Product, Stock, Variant
-from config.api.caching import move_generations
 from config.api.errors import Conflict, Fault, InvalidBody
 
 GREATEST_QUANTITY = 1_000_000
@@ -53,7 +52,6 @@ def place_order(user: User, wanted: Wanted) -> Order:
         reserve_stock(lines)
         order.save(force_insert=True)
         OrderLine.objects.bulk_create(lines)
-        move_generations("products")
     return order
 
 
@@ -147,7 +145,6 @@ def move_order(order: Order, status: str) -> Order:
         order.save(update_fields=["status"])
         if move_stock := MOVES.get(status):
             move_stock(lock_lines(order))
-            move_generations("products")
     return order
 
 

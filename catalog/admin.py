@@ -23,7 +23,6 @@ from catalog.models import Attribute, Brand, Category, Change, Image, Product, P
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
 from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
-from config.api.caching import move_generations
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
 STATUS_CHUNK = 1_000
@@ -278,7 +277,6 @@ RECORD = ("version", "created_at", "updated_at")
 @admin.register(Brand)
 class BrandAdmin(BoundedAdmin):
     # Products show their brand's name.
-    resources = ("brands", "products")
     list_display: ClassVar[Sequence[str]] = ("name", "slug", "version", "updated_at")
     list_display_links = ("name", "slug")
     fields: ClassVar[Sequence[str]] = ("name", "slug", *RECORD)
@@ -302,7 +300,6 @@ class BrandAdmin(BoundedAdmin):
 
 @admin.register(Category)
 class CategoryAdmin(BrandAdmin):
-    resources = ("categories", "products")
     form = CategoryForm
     list_display = ("name", "slug", "parent", "version", "updated_at")
     list_filter = (ParentFilter,)
@@ -314,7 +311,6 @@ class CategoryAdmin(BrandAdmin):
 
 @admin.register(Attribute)
 class AttributeAdmin(BoundedAdmin):
-    resources = ("products",)
     list_display = ("name", "type")
     list_filter = ("type",)
     ordering = ("name",)
@@ -326,7 +322,6 @@ class AttributeAdmin(BoundedAdmin):
 class ProductAdmin(BoundedAdmin):
     """Price, stock flag and picture follow from variants, stock and images, so they are shown and not asked for."""
 
-    resources = ("products",)
     form = ProductForm
     inlines = (VariantInline, ImageInline, TextInline)
     actions: ClassVar[Sequence[str]] = ("publish", "archive", "delete_selected")
@@ -416,7 +411,6 @@ class ProductAdmin(BoundedAdmin):
             changed += Product.objects.filter(pk__in=keys).update(status=status)
             if not (finished := time.monotonic() < end):
                 break
-        move_generations("products")
         sentence = f"{changed:,} {'product' if changed == 1 else 'products'} set to {status.label.lower()}."
         rest = "" if finished else f" {STATUS_SECONDS:g} s were over: run the action again for the rest."
         self.message_user(request, sentence + rest, messages.SUCCESS if finished else messages.WARNING)
@@ -424,7 +418,6 @@ class ProductAdmin(BoundedAdmin):
 
 @admin.register(Variant)
 class VariantAdmin(BoundedAdmin):
-    resources = ("products",)
     form = VariantForm
     inlines = (StockInline,)
     list_display = ("sku", "product", "price", "barcode", "position", "updated_at")
@@ -452,7 +445,6 @@ class VariantAdmin(BoundedAdmin):
 
 @admin.register(Stock)
 class StockAdmin(BoundedAdmin):
-    resources = ("products",)
     list_display = ("variant", "location", "on_hand", "reserved", "free")
     list_filter = (FreeFilter, StockOfProductFilter)
     list_select_related = ("variant",)
@@ -469,7 +461,6 @@ class StockAdmin(BoundedAdmin):
 
 @admin.register(Image)
 class ImageAdmin(BoundedAdmin):
-    resources = ("products",)
     list_display = ("picture", "url", "product", "position")
     list_display_links = ("picture", "url")
     list_filter = (OfProductFilter,)
@@ -485,7 +476,6 @@ class ImageAdmin(BoundedAdmin):
 
 @admin.register(ProductText)
 class ProductTextAdmin(BoundedAdmin):
-    resources = ("products",)
     list_display = ("product", "seo_title")
     list_filter = (OfProductFilter,)
     list_select_related = ("product",)

@@ -6,6 +6,7 @@ lock, so positions are given in an order in which nothing that commits late stan
 On SQLite the triggers write the log itself: its one writer at a time is the order.
 """
 
+import os
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +15,23 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from catalog.models import Change
+from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
+from config.api.freshness import News
 from config.api.replicas import choose_again
+
+# Where the rows are whose changes are logged.
+LOGGED_TABLES = {
+    Change.Entity.PRODUCT: Product._meta.db_table,
+    Change.Entity.TEXT: ProductText._meta.db_table,
+    Change.Entity.VARIANT: Variant._meta.db_table,
+    Change.Entity.STOCK: Stock._meta.db_table,
+    Change.Entity.IMAGE: Image._meta.db_table,
+    Change.Entity.BRAND: Brand._meta.db_table,
+    Change.Entity.CATEGORY: Category._meta.db_table,
+}
+
+# More changes than this at once, and whoever follows takes everything for changed.
+FOLLOWED_AT_ONCE = 1_000
 
 # 10,000 changes with the row before take 0.2 s, for which other numberers wait.
 NUMBER_BATCH = 10_000
@@ -39,6 +55,43 @@ def number_changes() -> int:
     numbered = call_function("catalog_number_changes(%s)", NUMBER_BATCH)
     choose_again()  # whoever reads the log next is to find them
     return numbered
+
+
+FOLLOW_POSTGRESQL = """
+SELECT newest, changed, (pg_current_wal_insert_lsn() - '0/0')::bigint,
+       (SELECT oid::text FROM pg_database WHERE datname = current_database()) || '-' || pg_postmaster_start_time()
+FROM catalog_follow_changes(%s, %s)
+"""
+FOLLOW_SQLITE = "SELECT coalesce(max(position), 0) FROM catalog_change"
+CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s LIMIT 100"
+
+
+def follow_changes(after: int) -> News | None:
+    """What has changed behind position `after`; None while more waits for its position than a look can number."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            return follow_file(cursor, after)
+        cursor.execute(FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE])
+        newest, changed, reached, epoch = cursor.fetchone()
+    return None if newest is None else News(epoch, newest, name_tables(changed), reached)
+
+
+def follow_file(cursor: Any, after: int) -> News:
+    """SQLite's: its triggers write the log itself. Another file in the same place is another epoch."""
+    cursor.execute(FOLLOW_SQLITE)
+    (newest,) = cursor.fetchone()
+    changed: list[str] | None = []
+    if newest != after:
+        changed = None
+        if 0 < newest - after <= FOLLOWED_AT_ONCE:
+            cursor.execute(CHANGED_SQLITE, [after])
+            changed = [entity for (entity,) in cursor.fetchall()]
+    file = os.stat(connection.settings_dict["NAME"])
+    return News(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
+
+
+def name_tables(entities: list[str] | None) -> frozenset[str] | None:
+    return None if entities is None else frozenset(LOGGED_TABLES[Change.Entity(entity)] for entity in entities)
 
 
 def purge_changes(oldest: datetime) -> int:

@@ -34,10 +34,13 @@ from catalog.writes.levels import PricesWriter, StockWriter
 from catalog.writes.plans import Mode
 from catalog.writes.products import delete_product
 from config.api.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
+from config.api.conditional import make_etag, spare_known
 from config.api.filtering import FilterBackend, IndexServed, OrderingBackend
 from config.api.pagination import PageNumberPagination, Pages
 from config.api.permissions import AnyWrite, PublicRead, require_rights
-from config.api.viewsets import CachedListMixin, ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+from config.api.plans import Reply
+from config.api.renderers import write_json
+from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
 # Filter and ordering that an index in models.py has in order; a test asks PostgreSQL's planner for each.
 SERVED_FOR_STAFF: IndexServed = frozenset(
@@ -62,7 +65,23 @@ SERVED: IndexServed = SERVED_FOR_STAFF | {
 }
 
 
-class ProductViewSet(WriteMixin, ReadViewSet):
+class SeenByRight(ShapedViewSet):
+    """Whoever may view products sees all of them, anybody else the active ones."""
+
+    @classmethod
+    def find_audience(cls, caller: Caller) -> bool:
+        return caller.has_perm("catalog.view_product")
+
+
+class AlikeForAll(ShapedViewSet):
+    """Everybody sees the same."""
+
+    @classmethod
+    def find_audience(cls, caller: Caller) -> str:
+        return "anybody"
+
+
+class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
     A page is one statement for the rows, with brand and category joined where they're shown, and one for each
@@ -85,10 +104,6 @@ class ProductViewSet(WriteMixin, ReadViewSet):
     def get_queryset(self) -> ProductQuerySet:
         return Product.objects.visible_to(self.request.user)
 
-    @classmethod
-    def find_audience(cls, caller: Caller) -> bool:
-        return caller.has_perm("catalog.view_product")
-
     @property
     def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
         return SERVED_FOR_STAFF if self.find_audience(self.request.user) else SERVED
@@ -102,7 +117,7 @@ class ProductViewSet(WriteMixin, ReadViewSet):
         delete_product(instance)
 
 
-class OfProduct(ListMixin, ShapedViewSet):
+class OfProduct(ListMixin, SeenByRight):
     """Rows below `products/{product}/`; the list of a product that the caller can't see is a 404."""
 
     permission_classes = (PublicRead,)
@@ -134,7 +149,7 @@ class ProductImages(OfProduct):
         return self.narrow(Image.objects.all())
 
 
-class VariantViewSet(RetrieveMixin, ShapedViewSet):
+class VariantViewSet(RetrieveMixin, SeenByRight):
     """One variant by SKU, `GET /api/v1/variants/{sku}/`: one query, or 404."""
 
     queryset = Variant.objects.all()
@@ -148,8 +163,8 @@ class VariantViewSet(RetrieveMixin, ShapedViewSet):
         return Variant.objects.visible_to(self.request.user)
 
 
-class BrandViewSet(CachedListMixin, ReadViewSet):
-    """Brands by slug; a small list, cached whole."""
+class BrandViewSet(AlikeForAll, ReadViewSet):
+    """Brands by slug."""
 
     queryset = Brand.objects.all()
     permission_classes = (PublicRead,)
@@ -159,11 +174,10 @@ class BrandViewSet(CachedListMixin, ReadViewSet):
     default_ordering = "slug"
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
-    cache_resources = ("brands",)
 
 
-class CategoryViewSet(CachedListMixin, ReadViewSet):
-    """Categories by slug; a small list, cached whole."""
+class CategoryViewSet(AlikeForAll, ReadViewSet):
+    """Categories by slug."""
 
     queryset = Category.objects.all()
     permission_classes = (PublicRead,)
@@ -173,7 +187,7 @@ class CategoryViewSet(CachedListMixin, ReadViewSet):
     default_ordering = "slug"
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
-    cache_resources = ("categories",)
+    gated = (*AlikeForAll.gated, "tree")
 
     @property
     def known_parameters(self) -> frozenset[str]:
@@ -184,8 +198,11 @@ class CategoryViewSet(CachedListMixin, ReadViewSet):
     @action(detail=True)
     def tree(self, request: Request, slug: str) -> HttpResponse:
         """The category and everything below it, nested: `{"slug", "name", "children": […]}`."""
-        root = get_object_or_404(Category, slug=slug)
-        return self.answer_cached(lambda: Response(build_tree(root)))
+        tree = build_tree(get_object_or_404(Category, slug=slug))
+        if not self.is_json:
+            return Response(tree)
+        body = write_json(tree)
+        return spare_known(request, self.send(Reply(body, {"ETag": make_etag(body)})))
 
 
 # -- many at once -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The start page, `/`: what Tenfold is, where everything lies, figures of the catalogue at hand.
 
 Every figure is bounded, so the page costs the same at a thousand and at ten million products; the figures are kept
-until the catalogue changes, and for a minute at the most.
+until the catalogue changes.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-import orjson
 from django.db import connection
 from django.db.models import Count, Max, Min, Model, Q
 from django.db.models.functions import Left
@@ -19,10 +18,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from catalog.models import Brand, Category, Product, Variant
-from config.api.caching import read_generations, read_or_fill
 from config.api.counting import BOUND, count_at_most, estimate_rows
+from config.api.entries import Stamp
+from config.api.freshness import FRESHNESS
 
-RESOURCES = ("products", "brands", "categories")
 TABLES: dict[str, type[Model]] = {
     "Products": Product,
     "Variants": Variant,
@@ -76,13 +75,21 @@ def list_examples(base: str, figures: Figures) -> list[str]:
 # -- figures -----------------------------------------------------------------------------------------------------
 
 
+class Kept:
+    """The figures that were collected last, by this process."""
+
+    stamp: Stamp | None = None
+    figures: Figures = {}
+
+
 def read_figures() -> Figures:
-    stamp = read_generations(RESOURCES)
-    if stamp is None:
+    lease = FRESHNESS.read()
+    if lease is None:
         return collect_figures()
-    body, _ = read_or_fill("home", stamp, lambda: orjson.dumps(collect_figures()))
-    figures: Figures = orjson.loads(body or b"{}")
-    return figures
+    if Kept.stamp is None or not Kept.stamp.is_current(lease):
+        Kept.figures = collect_figures()
+        Kept.stamp = Stamp(lease.epoch, lease.position, FRESHNESS.tables)
+    return Kept.figures
 
 
 def collect_figures() -> Figures:

@@ -84,6 +84,7 @@ SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 # -- middleware, from the outside in ----------------------------------------------------------------------------
 
 MIDDLEWARE = [
+    "config.middleware.CacheTwin",  # what CacheGate does before Django, where there is none
     "config.middleware.RequestRecord",  # outermost: times and names whatever happens inside
     "config.middleware.ChunkedBody",
     "django.middleware.gzip.GZipMiddleware",
@@ -211,6 +212,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 # -- cache ------------------------------------------------------------------------------------------------------
 
 CACHE = env.read_choice("CACHE", "on", ("on", "off"))
+# How long a process trusts what it heard of the change log, and a write waits before it is acknowledged.
+CACHE_LEASE_MS = env.read_count("CACHE_LEASE_MS", 20, most=1000, least=0)
+# What each web process keeps of answers beside Redis.
+CACHE_MEMORY_BYTES = env.read_count("CACHE_MEMORY_BYTES", 67_108_864, most=2**40, least=0)
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if REDIS_URL:
     CACHES["default"] = {
@@ -218,11 +223,12 @@ if REDIS_URL:
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "tenfold",
         "OPTIONS": {
-            # A hung Redis costs 5 s a call by default; a request makes at most four calls.
-            "SOCKET_CONNECT_TIMEOUT": 0.06,
-            "SOCKET_TIMEOUT": 0.06,
+            # A hung Redis costs 5 s a call by default. One failed call stops the asking for answers (shared.py),
+            # three that for rates (throttling.py).
+            "SOCKET_CONNECT_TIMEOUT": 0.1,
+            "SOCKET_TIMEOUT": 0.1,
             # Bytes only: unpickling would run code for whoever can write to Redis.
-            "SERIALIZER": "config.api.caching.BytesSerializer",
+            "SERIALIZER": "config.api.shared.BytesSerializer",
             "CONNECTION_POOL_KWARGS": {"max_connections": 50},
         },
     }

@@ -29,7 +29,9 @@ class Handler(WSGIHandler):
 
 django.setup(set_prefix=False)
 
-from config.api.gate import PlanGate  # noqa: E402 (it needs the apps)
+from config.api.caching import CacheGate  # noqa: E402 (they need the apps)
+from config.api.gate import PlanGate  # noqa: E402
 from config.slots import Slots  # noqa: E402
 
-application = Slots(PlanGate(Handler()), settings.WEB_THREADS)
+# A hit needs no slot.
+application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))

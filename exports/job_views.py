@@ -132,7 +132,7 @@ class ExportFile(OfReadyJob):
         # What is stored is sent: packed once more, it would be another file under the same ETag.
         request.META.pop("HTTP_ACCEPT_ENCODING", None)
         etag = f'"{job.sha256}"'
-        if is_known(request, etag):
+        if is_known(request.headers.get("If-None-Match", ""), etag):
             return HttpResponseNotModified(headers={"ETag": etag})
         span = read_span(request.headers, etag, job.bytes)
         chunks = () if request.method == "HEAD" else self.begin(read_file(job.file, span.start, span.size))

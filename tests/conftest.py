@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from config.api.authorship import ACTOR
+from config.api.caching import CACHE
+from config.api.freshness import FRESHNESS
 from config.api.plans import PLANS
+from config.home import Kept
 from config.logs import RequestLine
 
 
@@ -53,9 +57,16 @@ def exports_see_what_a_test_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    """A test that is rolled back commits nothing, so it moves no generation either."""
+def empty_cache(settings: Any) -> None:
+    """A test that is rolled back leaves the log as it was, with the same positions for the next test's changes; and
+    what it writes it never commits, so that no lease is ended, and no other connection sees it.
+    """
+    FRESHNESS.lend = nullcontext
     cache.clear()
+    CACHE.clear()
+    Kept.stamp = None
+    FRESHNESS.end()
+    settings.CACHE_LEASE_MS = 0
 
 
 @pytest.fixture(autouse=True)

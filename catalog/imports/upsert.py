@@ -19,7 +19,6 @@ from catalog.imports.taxonomy import Taxonomy, resolve_taxonomy
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.slugs import Newcomer, choose_slugs
 from config.api.authorship import sign_writes
-from config.api.caching import move_generations
 
 PRODUCT_COLUMNS = ("slug", "title", "brand", "category", "status", "compare_at_price", "rating", "attributes")
 TEXT_COLUMNS = ("description", "seo_title", "seo_description")
@@ -52,8 +51,6 @@ def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
     outcome = Outcome(refused=len(refused), errors=[reason for reasons in refused for reason in reasons])
     if plans:
         BatchWriter(plans, known, outcome).write()
-    if outcome.has_changes:
-        move_generations("products", "brands", "categories")
     return outcome
 
 

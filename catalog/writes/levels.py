@@ -8,7 +8,6 @@ from catalog.batches import Batch
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import move_versions
 from config.api.bodies import Row
-from config.api.caching import move_generations
 
 
 class StockWriter:
@@ -50,8 +49,6 @@ class StockWriter:
             if batch.put(stock or place, {"on_hand": row.values["on_hand"]}, is_new=stock is None):
                 row.status = "updated" if stock else "created"
         batch.save()
-        if batch.new or batch.old:
-            move_generations("products")
 
 
 class PricesWriter:
@@ -76,7 +73,6 @@ class PricesWriter:
         if batch.old:
             changed = [self.variants[row.values["sku"]].product_id for row in self.rows if row.status == "updated"]
             move_versions({pk: self.versions[pk] for pk in changed})
-            move_generations("products")
 
 
 def lock_products(variants: QuerySet[Variant]) -> dict[int, int]:

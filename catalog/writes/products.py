@@ -12,7 +12,6 @@ from catalog.writes.matching import match_plans
 from catalog.writes.plans import Mode, Plan
 from catalog.writes.saving import save_plans
 from config.api.bodies import Row, Values, refuse_rows
-from config.api.caching import move_generations
 
 
 def create_product(body: Values) -> Product:
@@ -42,4 +41,3 @@ def delete_product(product: Product) -> None:
     """Gone for good, with all that belongs to it; order lines are copies and stay."""
     with transaction.atomic(savepoint=False):
         product.delete()
-        move_generations("products")

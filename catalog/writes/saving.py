@@ -11,7 +11,6 @@ from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.slugs import Newcomer, choose_slugs
 from catalog.writes.known import LOCATION, KnownRows
 from catalog.writes.plans import TEXTS, Part, Plan
-from config.api.caching import move_generations
 
 COLUMNS = (
     "sku",
@@ -33,8 +32,6 @@ def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
     save_texts(plans, known)
     moved = [*drop_parts(plans), *save_variants(plans, known), *save_images(plans)]
     move_versions({plan.product.pk: plan.product.version for plan in moved if plan.product})
-    if any(plan.row.status != "unchanged" for plan in plans):
-        move_generations("products")
 
 
 def move_versions(before: Mapping[int, int]) -> None:

@@ -33,7 +33,6 @@ from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList as UnfoldChangeList
 
 from config.api.authorship import name_actor
-from config.api.caching import move_generations
 from config.api.counting import BOUND, count_at_most
 
 # A confirmation page lists what goes; past this many rows a person reads none of it, and memory holds them all.
@@ -194,11 +193,9 @@ def save_changed(row: Model, form: ModelForm[Any]) -> None:
 class BoundedAdmin(RemembersShown, ModelAdmin):
     """The base of every admin here: opens in the same time at a thousand and at ten million rows.
 
-    `resources` are the generations that a write moves; `search_fields` name their look-up, and each is compared
-    with the whole input.
+    `search_fields` name their look-up, and each is compared with the whole input.
     """
 
-    resources: ClassVar[tuple[str, ...]] = ()
     paginator = BoundedPaginator
     show_full_result_count = False  # not enough alone: the paginator counts too
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
@@ -236,15 +233,6 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
             save_changed(obj, form)
         else:
             obj.save()
-        move_generations(*self.resources)
-
-    def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        super().delete_model(request, obj)
-        move_generations(*self.resources)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        super().delete_queryset(request, queryset)
-        move_generations(*self.resources)
 
     # -- deletion
 

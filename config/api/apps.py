@@ -5,6 +5,7 @@ from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
 
 from config.api.authorship import give_setting
+from config.api.freshness import note_connection
 
 
 class ApiConfig(AppConfig):
@@ -16,6 +17,7 @@ class ApiConfig(AppConfig):
         # Not an import above: its views need loaded apps.
         import_module("config.api.checks")
         connection_created.connect(give_setting)
+        connection_created.connect(note_connection)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -1,128 +1,289 @@
-"""Answers kept under a generation token: what was true before a write is never answered after it.
+"""A GET in, the answer that it had before out, in front of Django: final bytes, and never older than a write.
 
-Each resource has a random token in the cache. A fill reads the tokens before its query and stamps them on the
-entry; a hit counts only while they are current. A write moves the token, after its commit, by deleting it: the
-next reader sets a new one. Entries are never deleted, they expire.
+`CacheGate` stands around the server's application, its twin among the middleware around Django alone (the test client,
+runserver); both ask one Cache. Spelled out, a read goes: which question is it, what do we hold, is that current
+(freshness.py), else what do all processes hold (shared.py), else one of us asks the application (fills.py).
+What may be kept says the answer itself (entries.py).
 """
 
-import secrets
-import threading
-from collections.abc import Callable, Iterable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from django.conf import settings
-from django.core.cache import cache
-from django.db import connection, transaction
-from django_redis.exceptions import ConnectionInterrupted
-from django_redis.serializers.base import BaseSerializer
-from redis.exceptions import RedisError
+from django.contrib.auth.models import AnonymousUser
 
-# A write by another program (psql) is seen at the latest when the entry expires.
-ENTRY_SECONDS = 60
+from config.api import shared
+from config.api.actions import Action, Environ, find_action, read_host, read_scheme
+from config.api.callers import Callers
+from config.api.conditional import are_tags, is_known
+from config.api.encodings import IDENTITY, choose_coding
+from config.api.entries import Entry, Header, Stamp, is_for_all, pick_headers
+from config.api.fills import Fill, Fills, wait_for_others
+from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
+from config.api.lending import Loans
+from config.api.memory import Memory, Sights
+from config.api.records import CACHE_STATE, Record
+from config.api.renderers import is_json_accepted
+from config.api.replicas import read_at_least
 
-# Tokens whose move Redis didn't take; nothing of theirs is answered from the cache until it does.
-_unmoved: set[str] = set()
+type StartResponse = Callable[..., Any]
 
-
-class _Witness(threading.local):
-    """SQLite's data_version as this thread's connection saw it last."""
-
-    version: tuple[int, int] | None = None
-
-
-_witness = _Witness()
-
-
-class _Epoch:
-    """Part of every stamp; a new one makes the whole in-process cache stale."""
-
-    token = b""
-
-    @classmethod
-    def begin(cls) -> None:
-        cls.token = secrets.token_hex(8).encode()
+# With one of these an answer is one person's, or no plain read.
+PERSONAL = frozenset({"HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_TRANSFER_ENCODING"})
+# What the application isn't told when it fills: an entry is a whole answer, in identity.
+OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
+# Longer ones are asked once.
+LONGEST_QUERY = 2048
+# A fill that was old when it was done, because somebody wrote meanwhile, is tried again so often.
+GREATEST_TRIES = 3
 
 
-class BytesSerializer(BaseSerializer):
-    """django-redis' own pickles, and unpickling runs code for whoever can write to Redis."""
+class Answer(NamedTuple):
+    """What a server is given."""
 
-    def dumps(self, value: bytes) -> bytes:
-        return value
+    status: str
+    headers: list[Header]
+    body: bytes
 
-    def loads(self, value: bytes) -> bytes:
-        return value
-
-
-def move_generations(*resources: str) -> None:
-    """Make every answer about `resources` stale once the transaction at hand is committed; at once outside one."""
-    transaction.on_commit(lambda: _move_now(resources))
+    @property
+    def code(self) -> int:
+        return int(self.status[:3])
 
 
-def read_generations(resources: Iterable[str]) -> bytes | None:
-    """The tokens of `resources` as one stamp; None where the cache can't be trusted and is to be passed by."""
-    if settings.CACHE == "off" or not _is_trusted():
+# Asks the application, as the environ says at that moment.
+type Run = Callable[[], Answer]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question by a name that all its spellings share, the coding to answer in, and what reads it."""
+
+    name: str
+    coding: str
+    action: Action
+
+    @property
+    def slot(self) -> str:
+        return f"{self.name}:{self.coding}"
+
+
+class Cache:
+    """What both doors ask."""
+
+    def __init__(self) -> None:
+        self.memory = Memory(settings.CACHE_MEMORY_BYTES)
+        self.sights = Sights()
+        self.fills = Fills()
+        self.callers = Callers()
+
+    def clear(self) -> None:
+        self.__init__()  # type: ignore[misc]  # as it began
+
+    def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
+        """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
+        asked = self.read(environ)
+        if asked is None:
+            return None
+        if "HTTP_IF_NONE_MATCH" in environ and not are_tags(environ["HTTP_IF_NONE_MATCH"]):
+            return None  # Django says what is wrong with them
+        if "HTTP_X_MIN_VERSION" in environ:
+            FRESHNESS.end()  # whatever version its caller has heard of was committed before now
+        lease = FRESHNESS.read()
+        if lease is None:
+            return None
+        if entry := self.find(asked, lease):
+            return self.hit(environ, entry)
+        return self.read_through(environ, asked, lease, run, tries)
+
+    # -- which question is it
+
+    def read(self, environ: Environ) -> Asked | None:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not PERSONAL.isdisjoint(environ):
+            return None
+        get = environ.get
+        who: str | None = ""
+        if "HTTP_AUTHORIZATION" in environ:
+            action = find_action(environ["PATH_INFO"])
+            who = self.callers.name_class(environ, action) if action else None
+        # Everything that decides what is asked; its spelling is read once.
+        spelling = (
+            environ["PATH_INFO"], get("QUERY_STRING"), get("HTTP_HOST") or read_host(environ), get("HTTP_ACCEPT"),
+            get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), environ["wsgi.url_scheme"],
+            get("CONTENT_LENGTH"), who,
+        )  # fmt: skip
+        asked = self.memory.spellings.get(spelling)
+        if asked is None and who is not None and (asked := read_question(environ, who)):
+            self.memory.spell(spelling, asked)
+        return asked
+
+    # -- what is held
+
+    def find(self, asked: Asked, lease: Lease) -> Entry | None:
+        """In this process."""
+        entry = self.memory.find(asked.slot)
+        if entry is not None and entry.is_current(lease):
+            return entry
+        plain = self.memory.find(f"{asked.name}:") if asked.coding else None
+        return self.encode(asked, plain) if plain is not None and plain.is_current(lease) else None
+
+    def find_shared(self, asked: Asked, lease: Lease) -> Entry | None:
+        """In Redis; what is found there is held here too."""
+        codings = (asked.coding, IDENTITY) if asked.coding else (IDENTITY,)
+        for entry in shared.find(lease.epoch, asked.name, codings):
+            if entry.is_current(lease):
+                self.memory.keep(f"{asked.name}:{entry.coding}", entry)
+                return entry if entry.coding == asked.coding else self.encode(asked, entry)
         return None
+
+    def encode(self, asked: Asked, plain: Entry) -> Entry:
+        """When first asked for, then kept beside the other."""
+        if not asked.coding or plain.coding == asked.coding:
+            return plain
+        entry = plain.encode(asked.coding)
+        self.memory.keep(asked.slot, entry)
+        if entry is not plain:
+            shared.keep(asked.name, entry)
+        return entry
+
+    def hit(self, environ: Environ, entry: Entry, state: str = "hit") -> Answer:
+        """The entry as an answer of this moment."""
+        record = Record(environ)
+        shown = show(environ, entry)
+        line = record.finish(shown.code, len(shown.body), state, 0.0, path=environ["PATH_INFO"], route=entry.route)
+        return Answer(shown.status, [*shown.headers, ("X-Cache", state), *line.items()], shown.body)
+
+    # -- what isn't
+
+    def read_through(self, environ: Environ, asked: Asked, lease: Lease, run: Run, tries: int) -> Answer | None:
+        """By the application, once for all who ask meanwhile."""
+        environ[CACHE_STATE] = "miss"
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return None
+        with self.fills.join(asked.name) as (fill, leads):
+            if leads:
+                return self.fill(environ, asked, lease, run, fill)
+        if fill.entry is None or tries == GREATEST_TRIES:
+            return None
+        # Whoever came while it was filled may have been told of a write that it didn't see.
+        now = FRESHNESS.read()
+        if now and fill.entry.is_current(now) and fill.entry.coding in (IDENTITY, asked.coding):
+            return self.hit(environ, self.encode(asked, fill.entry))
+        return self.answer(environ, run, tries + 1)
+
+    def fill(self, environ: Environ, asked: Asked, lease: Lease, run: Run, fill: Fill) -> Answer | None:
+        is_second = self.sights.is_second(asked.name)
+        if is_second and (entry := self.find_or_claim(asked, lease)):
+            fill.entry = entry
+            return self.hit(environ, entry)
+        with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
+            answer = run()
+        if not (is_for_all(answer.code, answer.headers) and reads.are_followed):
+            if is_second:
+                shared.give_up(lease.epoch, asked.name)
+            return answer
+        stamp = Stamp(lease.epoch, lease.position, reads.tables or FRESHNESS.tables)
+        fill.entry = Entry(stamp, asked.action.route, pick_headers(answer.headers), answer.body)
+        if is_second or fill.waiting:
+            self.memory.keep(f"{asked.name}:", fill.entry)
+            shared.keep(asked.name, fill.entry, is_claimed=is_second)
+            return show_filled(environ, answer, self.encode(asked, fill.entry))
+        return show_filled(environ, answer, fill.entry.encode(asked.coding))
+
+    def find_or_claim(self, asked: Asked, lease: Lease) -> Entry | None:
+        """What another process has filled or is filling; None where it is ours to do."""
+        entry = self.find_shared(asked, lease)
+        if entry is None and not shared.claim(lease.epoch, asked.name):
+            entry = wait_for_others(lambda: self.find_shared(asked, lease))
+        return entry
+
+
+def read_question(environ: Environ, who: str) -> Asked | None:
+    """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
+    action, query = find_action(environ["PATH_INFO"]), environ.get("QUERY_STRING", "")
+    if action is None or environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+        return None
+    if not is_json_accepted(environ.get("HTTP_ACCEPT", ""), action.view.renderer_classes):
+        return None
+    if not who and action.view.find_audience(AnonymousUser()) is None:
+        return None
+    # Signs that came unquoted would be read as Latin-1 here and as UTF-8 there.
+    if len(query) > LONGEST_QUERY or not query.isascii():
+        return None
+    pairs = sorted(parse_qsl(query, keep_blank_values=True))
+    if len({name for name, _ in pairs}) < len(pairs):
+        return None  # given twice is refused
+    text = repr((read_scheme(environ), read_host(environ), action.path, pairs, who))
+    name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return Asked(name, choose_coding(environ.get("HTTP_ACCEPT_ENCODING", "")), action)
+
+
+@contextmanager
+def ask_plainly(environ: Environ) -> Iterator[None]:
+    kept = {name: environ.pop(name) for name in OURS if name in environ}
     try:
-        _move_now(tuple(_unmoved))
-        tokens = [_read_token(resource) for resource in resources]
-    except (ConnectionInterrupted, RedisError):
-        return None
-    return None if _unmoved or None in tokens else b".".join([_Epoch.token, *filter(None, tokens)])
+        yield
+    finally:
+        environ.update(kept)
 
 
-def read_or_fill(key: str, stamp: bytes, fill: Callable[[], bytes | None]) -> tuple[bytes | None, bool]:
-    """The entry under `key` if it bears `stamp`, else what `fill` returns (kept, unless it is None); and if it hit."""
-    entry = _get(key)
-    if entry is not None and entry.startswith(stamp + b"\n"):
-        return entry[len(stamp) + 1 :], True
-    if (value := fill()) is not None:
-        _set(key, stamp + b"\n" + value)
-    return value, False
+def show(environ: Environ, entry: Entry) -> Answer:
+    """Its status, headers and body for who asks; a 304 for who has it."""
+    tags = environ.get("HTTP_IF_NONE_MATCH")
+    if tags is not None and is_known(tags, entry.etag):
+        return Answer("304 Not Modified", entry.conditional, b"")
+    return Answer("200 OK", entry.lines, b"" if environ["REQUEST_METHOD"] == "HEAD" else entry.body)
 
 
-def _is_trusted() -> bool:
-    """Whether other processes' writes are known here: through Redis, or on SQLite by its data_version."""
-    if settings.REDIS_URL:
-        return True
-    if connection.vendor != "sqlite":
-        return False
-    # The number changes when another connection commits. It can't be compared with another connection's, so each
-    # remembers its own, and the first look trusts nothing. Our own writes move the tokens themselves.
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA data_version")
-        version = (id(connection.connection), cursor.fetchone()[0])
-    if _witness.version != version:
-        _Epoch.begin()
-        _witness.version = version
-    return True
+def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
+    """The filler's own answer, in the coding that it asked for: with its own times, and what is left of its rate."""
+    shown = show(environ, entry)
+    named = {name.lower() for name, _ in entry.lines} | {"content-length"}
+    own = [(name, value) for name, value in answer.headers if name.lower() not in named]
+    return Answer(shown.status, [*shown.headers, *own], shown.body)
 
 
-def _read_token(resource: str) -> bytes | None:
-    key = f"generation:{resource}"
-    if (token := cache.get(key)) is None:
-        cache.add(key, secrets.token_hex(8).encode(), timeout=None)
-        # Whoever added first won; everybody uses that one.
-        token = cache.get(key)
-    return token
+# -- the two doors -----------------------------------------------------------------------------------------------
 
 
-def _move_now(resources: tuple[str, ...]) -> None:
-    for resource in resources:
+class CacheGate:
+    """In front of a WSGI application."""
+
+    def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
+        self.application = application
+        # Beside those of the slots behind it.
+        FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
+        # SQLite's file is one machine's, and without Redis there is one web worker.
+        FRESHNESS.is_alone = not settings.REDIS_URL and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        environ[AT_THE_GATE] = True
+        answer = CACHE.answer(environ, lambda: self.run(environ))
+        if answer is None:
+            with acknowledge():
+                return self.application(environ, start_response)
+        start_response(answer.status, answer.headers)
+        return [answer.body]
+
+    def run(self, environ: Environ) -> Answer:
+        started: list[Any] = []
+        with acknowledge():
+            chunks = self.application(environ, lambda *line: started.append(line))
         try:
-            cache.delete(f"generation:{resource}")
-            _unmoved.discard(resource)
-        except (ConnectionInterrupted, RedisError):
-            _unmoved.add(resource)
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        [(status, headers, *_)] = started
+        return Answer(status, headers, body)
 
 
-def _get(key: str) -> bytes | None:
-    try:
-        return cache.get(key)
-    except (ConnectionInterrupted, RedisError):
-        return None
+# Set in the environ by the gate, so that its twin has nothing to do.
+AT_THE_GATE = "tenfold.gate"
 
-
-def _set(key: str, value: bytes) -> None:
-    try:
-        cache.set(key, value, timeout=ENTRY_SECONDS)
-    except (ConnectionInterrupted, RedisError):
-        return  # an answer that isn't kept is an answer all the same
+CACHE = Cache()

@@ -8,6 +8,7 @@ version, which every representation of the row shares. Both weakly, and whatever
 import hashlib
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from django.db.models import F, Model
 from django.http import Http404, HttpResponse, HttpResponseNotModified
@@ -52,20 +53,29 @@ def name_audience(request: Request) -> str:
 
 def spare_known(request: Request, response: HttpResponse) -> HttpResponse:
     """`response`, or a 304 without a body where the request's `If-None-Match` names its ETag."""
-    if not is_known(request, response.get("ETag", "")):
+    if not is_known(request.headers.get("If-None-Match", ""), response.get("ETag", "")):
         return response
-    headers = {name: response[name] for name in ("ETag", "Cache-Control")}
+    headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary")}
     return HttpResponseNotModified(headers=headers)
 
 
-def is_known(request: Request, etag: str) -> bool:
-    tags = read_tags(request, "If-None-Match")
+def is_known(text: str, etag: str) -> bool:
+    """Whether an `If-None-Match` names `etag`."""
+    tags = read_tags(text, "If-None-Match")
     return bool(etag) and (tags == ANY or etag.removeprefix("W/")[1:-1] in tags)
 
 
-def read_tags(request: Request, name: str) -> frozenset[str]:
+def are_tags(text: str) -> bool:
+    try:
+        read_tags(text, "If-None-Match")
+    except InvalidHeader:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def read_tags(text: str, name: str) -> frozenset[str]:
     """What stands between the quotes of each tag, without the coding; empty without the header, ANY for `*`."""
-    text = request.headers.get(name, "")
     if text.strip() in ("", "*"):
         return ANY if text else frozenset()
     tags, rest = TAG.findall(text), TAG.sub("", text)
@@ -76,7 +86,7 @@ def read_tags(request: Request, name: str) -> frozenset[str]:
 
 def read_versions(request: Request) -> Collection[int] | None:
     """The versions that `If-Match` allows; None where any will do, which is also without the header."""
-    tags = read_tags(request, "If-Match")
+    tags = read_tags(request.headers.get("If-Match", ""), "If-Match")
     if not tags or tags == ANY:
         return None
     return {int(found[1]) for tag in tags if (found := VERSION.match(tag))}

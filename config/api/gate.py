@@ -10,25 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
-from django.urls import Resolver404, resolve
 from django.utils.text import compress_string
 
+from config.api.actions import Action, Environ, find_action, read_scheme
 from config.api.plans import PLANS, Plans, Reply, split_cursor
-from config.api.records import Record
+from config.api.records import CACHE_STATE, Record
 from config.api.renderers import is_json_accepted
 from config.api.throttling import count_stranger
-from config.api.viewsets import ShapedViewSet
 
-type Environ = dict[str, Any]
 type StartResponse = Callable[..., Any]
 
 # With one of these an answer depends on more than the address.
@@ -44,7 +40,7 @@ PERSONAL = frozenset(
 )
 # Headers of an answer that depend on its body or its moment; the others are the same for each answer of an action.
 DYNAMIC = frozenset(
-    {"Content-Encoding", "Content-Length", "ETag", "Link", "Server-Timing", "X-Request-ID"}
+    {"Content-Encoding", "Content-Length", "ETag", "Link", "Server-Timing", "X-Cache", "X-Request-ID"}
     | {f"RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")}
 )
 # Django's GZipMiddleware leaves shorter bodies as they are.
@@ -102,10 +98,11 @@ class PlanGate:
             if reply is None:
                 return None
             body, coding = compress(reply.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
-            path, cache = environ["PATH_INFO"], headers["X-Cache"]
+            path, cache = environ["PATH_INFO"], environ.get(CACHE_STATE, "bypass")
             line = record.finish(200, len(body), cache, reply.render_seconds, path=path, route=asked.route)
         rate = standing.headers if standing else {}
-        return Reply(body, {**headers, **reply.headers, **line, **rate, **coding, "Content-Length": str(len(body))})
+        own = {**line, **rate, **coding, "X-Cache": cache, "Content-Length": str(len(body))}
+        return Reply(body, {**headers, **reply.headers, **own})
 
 
 def compress(body: bytes, accepted: str) -> tuple[bytes, dict[str, str]]:
@@ -123,6 +120,8 @@ def read_request(environ: Environ) -> Asked | None:
     found, host, query = find_action(environ["PATH_INFO"]), environ.get("HTTP_HOST"), environ.get("QUERY_STRING", "")
     if not found or not host or not is_json_accepted(environ.get("HTTP_ACCEPT", ""), found.view.renderer_classes):
         return None
+    if found.path != environ["PATH_INFO"] or found.action not in found.view.planned:
+        return None
     question = found.view.pose_question(found.action, AnonymousUser(), found.arguments, query)
     value = find_value(found, query)
     if question is None or (found.action == "list" and "cursor" in unquote(question.query)):
@@ -132,35 +131,3 @@ def read_request(environ: Environ) -> Asked | None:
 
 def find_value(found: Action, query: str) -> str | None:
     return split_cursor(query)[1] if found.action == "list" else found.arguments[found.view.lookup_field]
-
-
-def read_scheme(environ: Environ) -> str:
-    """As Django's request.scheme."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, secure = settings.SECURE_PROXY_SSL_HEADER
-        if (value := environ.get(name)) is not None:
-            return "https" if value.split(",", 1)[0].strip() == secure else "http"
-    return str(environ["wsgi.url_scheme"])
-
-
-@dataclass(frozen=True)
-class Action:
-    """What a path leads to."""
-
-    view: type[ShapedViewSet]
-    action: str
-    arguments: dict[str, Any]
-    route: str
-
-
-@lru_cache(maxsize=4096)
-def find_action(path: str) -> Action | None:
-    """None where a GET of `path` isn't read by a plan."""
-    try:
-        match = resolve(path)
-    except Resolver404:
-        return None
-    view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
-    if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:
-        return None
-    return Action(view, actions["get"], match.kwargs, match.route)

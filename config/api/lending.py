@@ -6,9 +6,12 @@ are at work, would hold as many.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import LifoQueue
 from typing import Any, Self
 
-from django.db import connections
+from django.db import close_old_connections, connections
 
 type Connections = dict[str, Any]
 
@@ -22,13 +25,13 @@ class Loan:
     def __init__(self) -> None:
         self.connections: Connections = {}
         self.own: Connections = {}
-        self.lengths: dict[str, int] = {}
+        self.added: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self.own = take_connections()
         for alias, own in self.own.items():
             lent = self.connections.get(alias) or connections.create_connection(alias)
-            self.lengths[alias] = len(lent.execute_wrappers)
+            self.added[alias] = len(own.execute_wrappers)
             lent.execute_wrappers += own.execute_wrappers
             self.connections[alias] = lent
         put_connections(self.connections)
@@ -36,16 +39,37 @@ class Loan:
 
     def __exit__(self, *failure: object) -> None:
         self.connections = take_connections()
-        for alias, length in self.lengths.items():
-            if alias in self.connections:
-                del self.connections[alias].execute_wrappers[length:]
-        self.lengths.clear()
+        for alias, number in self.added.items():
+            if alias in self.connections and number:
+                del self.connections[alias].execute_wrappers[-number:]
+        self.added.clear()
         put_connections(self.own)
         self.own = {}
 
     def give_away(self) -> Connections:
         """For good, to somebody who is in the middle of something with them; the loan goes on with others."""
         return take_connections()
+
+
+class Loans:
+    """So many, for whoever works outside the slots; the one used last is lent first, so few connections are made."""
+
+    def __init__(self, number: int) -> None:
+        self.free: LifoQueue[Loan] = LifoQueue()
+        for _ in range(number):
+            self.free.put(Loan())
+
+    @contextmanager
+    def lend(self) -> Iterator[None]:
+        loan = self.free.get()
+        try:
+            with loan:
+                try:
+                    yield
+                finally:
+                    close_old_connections()
+        finally:
+            self.free.put(loan)
 
 
 def take_connections() -> Connections:

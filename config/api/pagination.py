@@ -34,6 +34,7 @@ from django.utils.encoding import force_bytes
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 
+from config.api.conditional import make_etag
 from config.api.counting import BOUND, WAYS, Count, CountUpTo, compile_count, estimate_rows, name_count
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
 from config.api.parameters import read_choice, read_number
@@ -218,7 +219,8 @@ class ListPlan:
     def reply(self, cursor: str | None) -> Reply:
         """The page as final bytes."""
         answer, began = self.read(cursor), time.perf_counter()
-        return Reply(write_json(answer.members), answer.headers, time.perf_counter() - began)
+        body = write_json(answer.members)
+        return Reply(body, {**answer.headers, "ETag": make_etag(body)}, time.perf_counter() - began)
 
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
         if name not in self.statements:

@@ -48,6 +48,9 @@ class ImportPermissions(ModelPermissions):
 class PublicRead(DjangoModelPermissions):
     """Anybody reads (the queryset says which rows); writes need the model permission."""
 
+    # So that callers who see the same rows may be answered alike.
+    is_public = True
+
     def has_permission(self, request: Request, view: Any) -> bool:
         # A method that the view hasn't got is a 405 for everybody, whoever asks.
         is_missing = getattr(view, "action", "") is None

@@ -23,6 +23,9 @@ logger = logging.getLogger("tenfold.request")
 # The route of what no address matched; the paths themselves are anybody's to invent.
 UNMATCHED = "unmatched"
 
+# Where the cache says in a request's environ that it has looked, for the headers and the line.
+CACHE_STATE = "tenfold.cache"
+
 # What a client may send as its own request id: it goes into headers and logs as it stands.
 GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 

@@ -16,7 +16,7 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 PROBLEM_TYPE = "application/problem+json"
-# (Accept header, renderers) and the choice among them; the first ones stay, which are what clients really send.
+# (Accept header, renderers) and the choice among them; the oldest goes.
 KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
 GREATEST_CHOICES = 256
 
@@ -62,8 +62,14 @@ class JSONRenderer(ORJSONRenderer):
         return body
 
 
+# What programs send that ask for JSON or don't care.
+PLAIN_WISHES = ("", "*/*", "application/json")
+
+
 def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
-    """Whether an Accept header is known to ask `renderers` for plain JSON; one that never came before isn't."""
+    """Whether an Accept header is known to ask `renderers` for plain JSON; a rare one that never came before isn't."""
+    if accept in PLAIN_WISHES and renderers[0] is JSONRenderer:
+        return True
     index, media_type = KEPT_CHOICES.get((accept, tuple(renderers)), (-1, ""))
     return media_type == JSONRenderer.media_type and renderers[index] is JSONRenderer
 
@@ -91,8 +97,9 @@ class Negotiation(DefaultContentNegotiation):
         if (found := KEPT_CHOICES.get(key)) is None:
             renderer, media_type = super().select_renderer(request, renderers, format_suffix)
             found = (renderers.index(renderer), media_type)
-            if len(KEPT_CHOICES) < GREATEST_CHOICES:
-                KEPT_CHOICES[key] = found
+            if len(KEPT_CHOICES) >= GREATEST_CHOICES:
+                KEPT_CHOICES.pop(next(iter(KEPT_CHOICES)), None)
+            KEPT_CHOICES[key] = found
         return renderers[found[0]], found[1]
 
     def get_accept_list(self, request: Request) -> list[str]:

@@ -69,6 +69,18 @@ class Reading:
 
 READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
+# What a read must not be behind, whoever asks, and also while the primary is away.
+FLOOR: ContextVar[int] = ContextVar("floor", default=0)
+
+
+@contextmanager
+def read_at_least(position: int) -> Iterator[None]:
+    token = FLOOR.set(position)
+    try:
+        yield
+    finally:
+        FLOOR.reset(token)
+
 
 def find_reader() -> str:
     """The alias of the database that a read asks at this moment."""
@@ -120,7 +132,7 @@ def can_connect() -> bool:
 def choose_database(least: int = 0) -> str:
     """A replica that has come as far as the primary and `least`; the primary where there is none."""
     replicas = SERVERS.take_turn() if settings.DATABASE_REPLICAS else []
-    wanted = max(least, find_acknowledged()) if replicas else 0
+    wanted = max(least, FLOOR.get(), find_acknowledged()) if replicas else 0
     return next((name for name in replicas if has_reached(name, wanted)), DEFAULT_DB_ALIAS)
 
 

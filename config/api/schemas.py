@@ -33,7 +33,7 @@ from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPaginatio
 from config.api.permissions import PublicRead
 from config.api.projection import NESTED_ROWS, find_limit
 from config.api.selections import find_fields, find_nested, list_expandable
-from config.api.viewsets import CachedListMixin, ShapedViewSet, WriteMixin
+from config.api.viewsets import ShapedViewSet, WriteMixin
 
 WORDS = {
     "list": "List {many}",
@@ -187,8 +187,10 @@ class Schema(AutoSchema):
     # -- answers -------------------------------------------------------------------------------------------------
 
     @property
-    def is_cached(self) -> bool:
-        return isinstance(self.view, CachedListMixin) and self.method == "GET"
+    def is_tagged(self) -> bool:
+        """Whether the answer is read, and so has an ETag of its own."""
+        shaped, action = self.shaped, getattr(self.view, "action", "")
+        return shaped is not None and self.method == "GET" and action in (*shaped.planned, *shaped.gated)
 
     @property
     def shows_row(self) -> bool:
@@ -198,7 +200,7 @@ class Schema(AutoSchema):
 
     @property
     def may_be_unchanged(self) -> bool:
-        return self.method == "GET" and (self.is_cached or self.shows_row)
+        return self.method == "GET" and (self.is_tagged or self.shows_row)
 
     @property
     def is_conditional_write(self) -> bool:
@@ -255,7 +257,7 @@ class Schema(AutoSchema):
             yield "X-Cache"
         if self.shaped is not None and self.shaped.is_list and self._is_list_view():
             yield "Link"
-        if (self.is_cached or self.shows_row) and status != HTTPStatus.NO_CONTENT:
+        if (self.is_tagged or self.shows_row) and status != HTTPStatus.NO_CONTENT:
             yield from ("ETag", "Cache-Control")
         if status == HTTPStatus.CREATED:
             yield "Location"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +12,7 @@ import orjson
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, HttpResponseNotModified
-from django.utils.cache import patch_vary_headers
+from django.http import Http404, HttpResponse
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,10 +21,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from config.api import projection, selections
 from config.api.authorship import name_actor
-from config.api.caching import read_generations, read_or_fill
 from config.api.conditional import (
     claim_version,
-    is_known,
     list_version_columns,
     make_etag,
     name_audience,
@@ -39,7 +35,7 @@ from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
 from config.api.plans import PLANS, Question, Reply, split_cursor
-from config.api.renderers import JSONRenderer, write_json
+from config.api.renderers import JSONRenderer
 from config.api.selections import ReadSerializer, Selection
 from config.api.statements import Given, Page, Statement
 
@@ -48,7 +44,7 @@ type Caller = PermissionsMixin | AnonymousUser
 # No page, so nothing to load or to frame; and a session's caller may see other rows than a stranger.
 JSON_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Vary": "Accept, Cookie, Accept-Encoding",
+    "Vary": "Accept, Authorization, Cookie, Accept-Encoding",
 }
 
 
@@ -95,7 +91,8 @@ class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
 
     # -- plans: what a read comes to, kept for the next one like it
 
-    # Actions that read by a plan, whose making checks what is asked; and those that the gate may answer by it.
+    # Actions that read by a plan, whose making checks what is asked; and those that may be answered before Django, by
+    # their plan or from the cache.
     planned: tuple[str, ...] = ("list", "retrieve")
     gated: tuple[str, ...] = planned
 
@@ -136,7 +133,8 @@ class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
 
     def send(self, reply: Reply) -> HttpResponse:
         """JSON as final bytes: DRF's response is worth its price only for its pages."""
-        response = HttpResponse(reply.body, JSONRenderer.media_type, headers={**JSON_HEADERS, **reply.headers})
+        headers = {**JSON_HEADERS, "Cache-Control": name_audience(self.request), **reply.headers}
+        response = HttpResponse(reply.body, JSONRenderer.media_type, headers=headers)
         response.render_seconds = reply.render_seconds  # type: ignore[attr-defined]  # for Server-Timing
         return response
 
@@ -165,7 +163,7 @@ class ListMixin:
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         plan, cursor = self.find_plan(self.plan_list), self.read_cursor()
         if self.is_json:
-            return self.send(plan.reply(cursor))
+            return spare_known(request, self.send(plan.reply(cursor)))
         page = plan.read(cursor)
         return Response(page.members, headers=page.headers)
 
@@ -192,11 +190,7 @@ class RetrieveMixin:
         reply = self.find_plan(self.plan_row).reply(self.kwargs[self.lookup_field])
         if reply is None:
             raise Http404
-        if not self.is_json:
-            return Response(orjson.Fragment(reply.body))
-        response: HttpResponse = self.send(reply)
-        response["Cache-Control"] = name_audience(self.request)
-        return response
+        return self.send(reply) if self.is_json else Response(orjson.Fragment(reply.body))
 
     def plan_row(self: Any) -> RowPlan:
         selection = self.read_selection(detail=True)
@@ -292,69 +286,3 @@ class WriteMixin:
     def get_serializer_class(self: Any) -> type[BaseSerializer[Any]]:
         is_write = self.action in ("create", "update", "partial_update")
         return self.write_serializer if is_write else self.read_serializer
-
-
-class CachedListMixin:
-    """For small lists that are the same for every caller: JSON answers are kept under generation tokens.
-
-    `X-Cache` says hit, miss or bypass; `If-None-Match` is answered 304 without a query of the list.
-    """
-
-    cache_resources: tuple[str, ...]
-    gated: tuple[str, ...] = ()  # what is kept here costs less than a plan
-    request: Any
-    answer_row: Callable[[], HttpResponse]
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.answer_cached(lambda: super(CachedListMixin, self).list(request, *args, **kwargs))  # type: ignore[misc]  # a mixin
-
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.answer_cached(self.answer_row)
-
-    def answer_cached(self, build: Callable[[], Any]) -> HttpResponse:
-        """`build()`'s response as final bytes; HTML pages and what went wrong pass the cache by."""
-        request = self.request
-        is_json = request.accepted_renderer.format == "json"
-        stamp = read_generations(self.cache_resources) if is_json else None
-        if stamp is None:
-            return spare_known(request, build())
-        key = self.find_key()
-        etag = f'W/"{hashlib.blake2b(stamp + key.encode(), digest_size=12).hexdigest()}"'
-        if is_known(request, etag):
-            return self.finish(HttpResponseNotModified(), etag, "hit")
-        body, hit = read_or_fill(key, stamp, lambda: pack_response(build()))
-        assert body is not None  # a build that fails raises
-        response = unpack_response(body)
-        # A row has its own, a list that of the stamp.
-        etag = response.get("ETag", etag)
-        response = HttpResponseNotModified() if is_known(request, etag) else response
-        return self.finish(response, etag, "hit" if hit else "miss")
-
-    def find_key(self) -> str:
-        # The links in the body are absolute, so scheme and host are part of what is asked for.
-        query = sorted(self.request.query_params.items())
-        text = repr((self.request.scheme, self.request.get_host(), self.request.path, query))
-        return f"answer:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
-
-    def finish(self, response: HttpResponse, etag: str, cache: str) -> HttpResponse:
-        response["ETag"] = etag
-        response["Cache-Control"] = "public, no-cache"
-        response["X-Cache"] = cache
-        patch_vary_headers(response, ["Accept", "Accept-Encoding"])
-        return response
-
-
-# Headers that are kept with a body.
-PACKED = ("Link", "ETag")
-
-
-def pack_response(response: HttpResponse) -> bytes:
-    """A line for each header and the body as bytes; never pickle."""
-    body = write_json(response.data) if isinstance(response, Response) else response.content
-    return b"\n".join([*(str(response.get(name, "")).encode() for name in PACKED), body])
-
-
-def unpack_response(packed: bytes) -> HttpResponse:
-    *lines, body = packed.split(b"\n", len(PACKED))
-    headers = {name: line.decode() for name, line in zip(PACKED, lines, strict=True) if line}
-    return HttpResponse(body, content_type="application/json", headers=headers)

@@ -11,7 +11,6 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,9 +18,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from catalog import admin as pages
-from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Brand, Category, Product, ProductText, Stock, Variant
 from config.api import admin as shared
-from config.api.caching import read_generations
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -278,28 +276,6 @@ def test_a_category_gets_its_slug_from_its_path_and_never_stands_below_itself(of
     assert Category.objects.get(name="Green").slug == "food-tea-green"
     answer = office.post(f"/admin/catalog/category/{food.pk}/change/", {"name": "Food", "parent": tea.pk, "slug": "x"})
     assert "below itself" in answer.content.decode()
-
-
-@pytest.mark.parametrize(
-    ("model", "resource"), [(Brand, "brands"), (Category, "categories"), (Product, "products"), (Image, "products")]
-)
-def test_a_write_and_a_deletion_move_the_generation(
-    model: Any, resource: str, office: Client, django_capture_on_commit_callbacks: Any
-) -> None:
-    make_product(title="Before", brand=make_brand("Used"), category=make_category("Used"))
-    row = model.objects.create(name="Free", slug="free") if model in (Brand, Category) else model.objects.get()
-    name = {Product: "title", Image: "alt"}.get(model, "name")
-    path = reverse(f"admin:catalog_{model._meta.model_name}_change", args=(row.pk,))
-    for url, change in ((path, {name: "After"}), (path.replace("change", "delete"), {"post": "yes"})):
-        key = f"generation:{resource}"
-        read_generations([resource])
-        before = cache.get(key)
-        values = change if "delete" in url else read_form(office.get(url)) | change
-        with django_capture_on_commit_callbacks(execute=True):
-            assert office.post(url, values).status_code == 302
-        assert before is not None
-        assert cache.get(key) != before
-    assert not model.objects.filter(pk=row.pk).exists()
 
 
 # -- actions -----------------------------------------------------------------------------------------------------

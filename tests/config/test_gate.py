@@ -15,6 +15,7 @@ from accounts.models import User
 from catalog.models import Brand, Product
 from catalog.serializers import BrandRead
 from catalog.views import ProductViewSet
+from config.api.caching import AT_THE_GATE
 from config.api.gate import PlanGate
 from config.api.plans import PLANS
 from config.api.viewsets import ReadViewSet
@@ -52,7 +53,7 @@ def ask(application: Any, address: str, method: str = "GET", **headers: str) -> 
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method, "PATH_INFO": path_info, "QUERY_STRING": query, "SERVER_NAME": "testserver",
         "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "testserver", "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), **headers,
+        "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), AT_THE_GATE: True, **headers,
     }  # fmt: skip
     started: list[Any] = []
     chunks = application(environ, lambda *line: started.append(line))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catalog.seeding.fill import count_seeded, fill_catalogue
+from config.api.freshness import acknowledge
 
 # Eight digits stand in a SKU.
 MOST_PRODUCTS = 99_999_999
@@ -31,7 +32,8 @@ class Command(BaseCommand):
         before, began = count_seeded(), time.monotonic()
         added = max(products - before, 0)
         if added:
-            self.follow(fill_catalogue(before + 1, products), added, quiet=json)
+            with acknowledge():
+                self.follow(fill_catalogue(before + 1, products), added, quiet=json)
         self.report(before, added, time.monotonic() - began, json)
 
     def follow(self, batches: Iterable[int], total: int, quiet: bool) -> None:

@@ -1,0 +1,24 @@
+-- What a cache asks at each lease: how far the log has come, and which entities changed behind `after`. What is
+-- committed and waits for its position gets one first; no `newest` where that takes too long, since others have more
+-- to number than one look should wait for.
+CREATE FUNCTION catalog_follow_changes(after bigint, most integer,
+                                       OUT newest bigint, OUT changed text[]) LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        IF catalog_number_changes(most) = most THEN
+            RETURN;
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN;
+    END;
+    SELECT coalesce(max(position), 0) INTO newest FROM catalog_change;
+    IF newest - after BETWEEN 1 AND most THEN
+        changed := ARRAY(SELECT DISTINCT entity FROM catalog_change WHERE position > after);
+    END IF;
+END $$;
+
+DO $do$
+BEGIN
+    EXECUTE format('ALTER FUNCTION catalog_follow_changes(bigint, integer) SECURITY DEFINER SET lock_timeout = 100
+                    SET search_path = %I, pg_temp', current_schema());
+END $do$;

@@ -1,0 +1,100 @@
+"""An answer as it is kept: final bytes in one coding, and a block of headers; never pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from config.api.encodings import compress
+from config.api.freshness import Lease
+
+# Of one answer alone, or made anew for each.
+UNKEPT = frozenset(
+    {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
+    | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
+)
+# What a 304 repeats (RFC 9110, 15.4.5).
+CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires", "vary"})
+
+# What a Python object of these takes beside its bytes.
+OVERHEAD = 3000
+
+type Header = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Where the change log stood before an answer was read, and the tables that it was read from."""
+
+    epoch: str
+    position: int
+    tables: frozenset[str]
+
+    def is_current(self, lease: Lease) -> bool:
+        return lease.covers(self.epoch, self.position, self.tables)
+
+
+@dataclass
+class Entry:
+    """`headers` are those of a 200, without the ones of a single answer; `body` is in `coding`, "" for identity."""
+
+    stamp: Stamp
+    route: str
+    headers: list[Header]
+    body: bytes
+    coding: str = ""
+    # What a lease knew when this was last found current; the same again needs no second look.
+    checked: Any = None
+    # Since the last time that room was made.
+    was_used: bool = False
+
+    def __post_init__(self) -> None:
+        named = {name.lower(): value for name, value in self.headers}
+        self.etag = named.get("etag", "")
+        coded = [("Content-Encoding", self.coding)] if self.coding else []
+        self.lines = [*self.headers, *coded, ("Content-Length", str(len(self.body)))]
+        self.conditional = [pair for pair in self.headers if pair[0].lower() in CONDITIONAL]
+        self.size = OVERHEAD + len(self.body)
+
+    def is_current(self, lease: Lease) -> bool:
+        if self.checked is not lease.changed:
+            if not self.stamp.is_current(lease):
+                return False
+            self.checked = lease.changed
+        return True
+
+    def encode(self, coding: str) -> Entry:
+        """Of an entry in identity: the same in `coding`, or itself where that is no shorter."""
+        body = compress(self.body, coding)
+        return self if body is self.body else replace(self, body=body, coding=coding, was_used=False)
+
+    # -- as bytes
+
+    def pack(self) -> bytes:
+        stamp = self.stamp
+        head = [stamp.epoch, stamp.position, sorted(stamp.tables), self.route, self.coding, self.headers]
+        return orjson.dumps(head) + b"\n" + self.body
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Entry:
+        """ValueError where the bytes aren't what `pack` wrote."""
+        head, _, body = packed.partition(b"\n")
+        epoch, position, tables, route, coding, headers = orjson.loads(head)
+        pairs = [(name, value) for name, value in headers]
+        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding)
+
+
+def pick_headers(headers: Iterable[Header]) -> list[Header]:
+    """Those that an entry keeps."""
+    return [(name, value) for name, value in headers if name.lower() not in UNKEPT]
+
+
+def is_for_all(status: int, headers: Iterable[Header]) -> bool:
+    """Whether an answer is one for every caller of its class: a 200 in JSON, with nobody's cookie or secret in it."""
+    named = {name.lower(): value for name, value in headers}
+    control = named.get("cache-control", "")
+    is_json = named.get("content-type", "").startswith("application/json")
+    return status == 200 and is_json and "set-cookie" not in named and "no-cache" in control
