@@ -158,8 +158,8 @@ def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) ->
         return read(query, *how)
     try:
         return read(replace(query, rows=query.rows.using(f"{DATABASE}_{replica}")), *how)
-    except OperationalError:
-        replace_failed(replica)
+    except OperationalError as error:
+        replace_failed(replica, error)
         return read(query, *how)
 
 

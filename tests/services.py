@@ -100,9 +100,9 @@ class ReplicaServer(PostgresServer):
 
 
 class PgBouncer:
-    """In transaction mode before `server`, on a port of its own."""
+    """In transaction mode before the PostgreSQL on `target`, on a port of its own."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, target: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tenfold-pgbouncer-"))
         self.port = free_port()
         self.url = f"postgres://tenfold@127.0.0.1:{self.port}/postgres"
@@ -111,8 +111,8 @@ class PgBouncer:
             "pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 200, "logfile": self.folder / "log",
         }  # fmt: skip
         lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
-        target = f"* = host=127.0.0.1 port={server.port} user=tenfold"
-        (self.folder / "ini").write_text(f"[databases]\n{target}\n[pgbouncer]\n{lines}\n")
+        databases = f"* = host=127.0.0.1 port={target} user=tenfold"
+        (self.folder / "ini").write_text(f"[databases]\n{databases}\n[pgbouncer]\n{lines}\n")
         # It refuses to run as root.
         user = "postgres" if os.geteuid() == 0 else None
         for path in (self.folder, self.folder / "ini"):

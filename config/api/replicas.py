@@ -18,6 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg_pool import PoolTimeout
 
 from config.api.positions import parse_position, read_position, read_written_position
@@ -106,8 +107,10 @@ def choose_again() -> None:
         reading.database = ""
 
 
-def replace_failed(database: str) -> str:
+def replace_failed(database: str, error: OperationalError) -> str:
     """Whom the rest of the request asks, `database` having failed: the primary for a replica, and the other way."""
+    if isinstance(error.__cause__, (QueryCanceled, LockNotAvailable)):
+        raise error  # it took too long, and would there too
     SERVERS.pause(database)
     reading = READING.get()
     if database != DEFAULT_DB_ALIAS:

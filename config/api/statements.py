@@ -125,20 +125,20 @@ class Statement:
         parameters = self.fill(connection, values)
         try:
             cursor = self.execute(connection, parameters)
-        except OperationalError:
-            connection = self.replace(connection)
+        except OperationalError as error:
+            connection = self.replace(connection, error)
             cursor = self.execute(connection, parameters)
         with cursor:
             yield cursor
 
-    def replace(self, connection: Any) -> Any:
+    def replace(self, connection: Any, error: OperationalError) -> Any:
         """For one on which a read has failed: a replica's by the primary's, and one that was lost by a new one."""
         if connection.alias == DEFAULT_DB_ALIAS:
             # No look at the connection beforehand, as Django has it: that is a round trip with each request.
             if connection.in_atomic_block or connection.is_usable():
-                raise  # noqa: PLE0704 (what failed is being handled)
+                raise error
             connection.close()
-        return connections[replace_failed(connection.alias)]
+        return connections[replace_failed(connection.alias, error)]
 
     def fill(self, connection: Any, values: Sequence[Any]) -> Sequence[Any]:
         if not values:

@@ -178,6 +178,28 @@ def test_a_replica_that_fell_is_left_out(cluster: Cluster, server: str) -> None:
     assert count_reads(cluster.replica) >= there + 5
 
 
+def test_what_takes_too_long_on_a_replica_isn_t_tried_on_the_primary(cluster: Cluster) -> None:
+    variables = {
+        "DATABASE_URL": cluster.url,
+        "DATABASE_REPLICA_URLS": cluster.replica.url,
+        "STATEMENT_TIMEOUT_MS": "300",
+    }
+    wait_until_caught_up(cluster)
+    with launch_server(**variables) as (url, _):
+        fetch(url + PRODUCTS)
+        here = count_reads(cluster.primary)
+        # Replaying this lock, the replica makes its readers wait for it.
+        with connect(cluster.primary) as owner, owner.transaction():
+            owner.execute("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE")
+            owner.execute("SELECT pg_switch_wal()")
+            time.sleep(0.3)  # until the replica has the lock; it shows it nowhere to those who don't want it
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                fetch(url + PRODUCTS)
+            with caught.value as error:
+                assert error.code in (503, 504)
+        assert count_reads(cluster.primary) == here
+
+
 def test_replicas_answer_while_the_primary_is_away(cluster: Cluster, server: str) -> None:
     position = rename(cluster, "Before the fall")
     wait_until_caught_up(cluster)
