@@ -1,0 +1,262 @@
+"""This installation in, findings out: what each part is like, and where something is wrong, what to do about it.
+
+Each examination yields findings of its own part and knows nothing of the others; one that can't be made, since its
+part doesn't answer, is a finding too.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import redis
+from django.apps import apps
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from config.checks import read_eviction_policy
+from config.dangers import is_exposed, list_dangers
+from config.health import OK, check_migrations, check_worker
+
+LEAST_POSTGRES = 15
+# A look-up in the same network; past this the cache saves nothing over a page from the database.
+SLOW_CACHE_MS = 5.0
+# Leases and tokens are compared with the database's clock.
+CLOCK_SECONDS = 2.0
+LEAST_DISK_BYTES = 2**30
+# Vacuum is behind where a fifth of a table is dead, in tables where that is many.
+DEAD_SHARE, DEAD_ROWS = 0.2, 10_000
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(NamedTuple):
+    """What `part` is like; `remedy` is "" where nothing is to be done."""
+
+    part: str
+    level: Level
+    detail: str
+    remedy: str = ""
+
+
+type Findings = Iterator[Finding]
+
+
+def examine() -> Findings:
+    for part, look in EXAMINATIONS.items():
+        try:
+            yield from look()
+        except (DatabaseError, redis.RedisError, OSError) as error:
+            # The class alone: messages of drivers hold hosts and users, and reports are passed around.
+            yield Finding(part, *UNREACHABLE[part], f"{REMEDIES[part]} ({type(error).__name__})")
+
+
+# -- the database ------------------------------------------------------------------------------------------------
+
+
+def examine_database() -> Findings:
+    connection.ensure_connection()
+    yield from examine_postgres() if connection.vendor == "postgresql" else examine_sqlite()
+    missing = check_migrations()
+    if missing != OK:
+        yield Finding("database", Level.ERROR, f"Migrations: {missing.split(':')[0]}.", "manage.py migrate")
+        return
+    yield from find_missing_indexes()
+
+
+def examine_sqlite() -> Findings:
+    [(journal,)] = ask("PRAGMA journal_mode")
+    [(damage,)] = ask("PRAGMA quick_check(1)")
+    if damage != "ok":
+        yield Finding("database", Level.ERROR, f"SQLite's file is damaged: {damage}", "Restore it from a backup.")
+    if journal != "wal":
+        yield Finding("database", Level.WARNING, f"SQLite's journal is {journal}.", "PRAGMA journal_mode=WAL")
+    yield Finding("database", Level.OK, f"SQLite, {journal} journal, intact.")
+
+
+def examine_postgres() -> Findings:
+    version = connection.pg_version // 10_000  # type: ignore[attr-defined]  # PostgreSQL's wrapper has it
+    if version < LEAST_POSTGRES:
+        yield Finding("database", Level.ERROR, f"PostgreSQL {version}.", f"Upgrade to {LEAST_POSTGRES} or later.")
+    else:
+        yield Finding("database", Level.OK, f"PostgreSQL {version}.")
+    yield from examine_settings()
+    yield from find_invalid_indexes()
+    yield from find_silent_triggers()
+    yield from find_dead_rows()
+
+
+# Settings of PostgreSQL that should be on, and what one risks without.
+WANTED = {
+    "fsync": "A crash of its machine can lose or damage anything.",
+    "full_page_writes": "A crash of its machine can damage pages.",
+    "autovacuum": "Tables grow and plans go wrong until somebody vacuums.",
+}
+
+
+def examine_settings() -> Findings:
+    for name, value in ask("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(WANTED)]):
+        if value != "on":
+            remedy = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+            yield Finding("database", Level.WARNING, f"{name} is {value}. {WANTED[name]}", remedy)
+    if not ask("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"):
+        yield Finding("database", Level.ERROR, "Extension pg_trgm is missing.", "CREATE EXTENSION pg_trgm;")
+    [(most,)] = ask("SELECT setting::int FROM pg_settings WHERE name = 'max_connections'")
+    wanted = settings.WEB_WORKERS * (settings.DATABASE_POOL or settings.WEB_THREADS) + 10
+    if wanted > most:
+        detail = f"max_connections is {most}, this server alone may want {wanted}."
+        yield Finding("database", Level.WARNING, detail, "Raise it, lower WEB_THREADS, or put PgBouncer in front.")
+
+
+def find_missing_indexes() -> Findings:
+    """Indexes and constraints that models name and tables haven't got."""
+    with connection.cursor() as cursor:
+        for model in apps.get_models():
+            there = connection.introspection.get_constraints(cursor, model._meta.db_table)
+            for thing in [*model._meta.indexes, *model._meta.constraints]:
+                if thing.name not in there:
+                    detail = f"{thing.name} of {model._meta.db_table} is missing."
+                    yield Finding("database", Level.ERROR, detail, write_creation(model, thing))
+
+
+def write_creation(model: Any, thing: Any) -> str:
+    return f"{thing.create_sql(model, connection.schema_editor(collect_sql=True))};"
+
+
+def find_invalid_indexes() -> Findings:
+    for (name,) in ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"):
+        detail = f"Index {name} is invalid: it costs writes and serves no read."
+        yield Finding("database", Level.ERROR, detail, f"REINDEX INDEX CONCURRENTLY {name};")
+
+
+def find_silent_triggers() -> Findings:
+    """Without its triggers a table is changed behind the change log's back."""
+    silent = ask("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'D' AND NOT tgisinternal")
+    for table, name in silent:
+        remedy = f"ALTER TABLE {table} ENABLE TRIGGER {name};"
+        yield Finding("database", Level.ERROR, f"Trigger {name} of {table} is disabled.", remedy)
+
+
+def find_dead_rows() -> Findings:
+    rows = ask("SELECT relname, n_live_tup, n_dead_tup FROM pg_stat_user_tables WHERE n_dead_tup > %s", [DEAD_ROWS])
+    for table, live, dead in rows:
+        if dead > DEAD_SHARE * (live + dead):
+            detail = f"{table} has {dead} dead rows beside {live} live ones."
+            yield Finding("database", Level.WARNING, detail, f"VACUUM (ANALYZE) {table};")
+
+
+def ask(sql: str, values: Any = None) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+# -- the other parts ---------------------------------------------------------------------------------------------
+
+
+def examine_cache() -> Findings:
+    if not settings.REDIS_URL:
+        yield Finding("cache", Level.OK, "In this process; no REDIS_URL.")
+        return
+    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+        client.ping()
+        took = min(time_call(client.ping) for _ in range(5)) * 1000
+    if took > SLOW_CACHE_MS:
+        yield Finding("cache", Level.WARNING, f"Redis takes {took:.1f} ms.", "Move it nearer, or look at its load.")
+    else:
+        yield Finding("cache", Level.OK, f"Redis, {took:.2f} ms.")
+    policy = read_eviction_policy()
+    if policy.startswith("allkeys"):
+        detail = f"maxmemory-policy {policy} may drop tasks that wait."
+        yield Finding("cache", Level.ERROR, detail, "CONFIG SET maxmemory-policy noeviction")
+
+
+def time_call(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def examine_worker() -> Findings:
+    state = check_worker()
+    if state == OK:
+        yield Finding("worker", Level.OK, "Heard of within the last seconds.")
+    else:
+        yield Finding("worker", Level.WARNING, "None is heard of: exports, imports and purges wait.", "make worker")
+
+
+def examine_disk() -> Findings:
+    for folder in list_folders():
+        free = shutil.disk_usage(folder).free
+        if free < LEAST_DISK_BYTES:
+            level = Level.ERROR if free < LEAST_DISK_BYTES / 10 else Level.WARNING
+            yield Finding("disk", level, f"{folder}: {free // 2**20} MiB free.", "Free some, or move the folder.")
+        else:
+            yield Finding("disk", Level.OK, f"{folder}: {free // 2**30} GiB free.")
+
+
+def list_folders() -> list[Path]:
+    """Where this installation writes: SQLite's file, files of exports."""
+    folders = [settings.BASE_DIR]
+    if connection.vendor == "sqlite":
+        folders.append(Path(str(connection.settings_dict["NAME"])).resolve().parent)
+    if location := settings.STORAGES["exports"].get("OPTIONS", {}).get("location"):
+        folders.append(Path(location))
+    return sorted({folder for folder in folders if folder.exists()})
+
+
+def examine_clock() -> Findings:
+    """This machine's beside the database's; on SQLite they're one."""
+    if connection.vendor == "postgresql":
+        [(there,)] = ask("SELECT clock_timestamp()")
+        apart = abs((there - datetime.now(UTC)).total_seconds())
+        if apart > CLOCK_SECONDS:
+            detail = f"It is {apart:.0f} s apart from the database's."
+            yield Finding("clock", Level.WARNING, detail, "Run chrony or ntpd on both machines.")
+            return
+    yield Finding("clock", Level.OK, "It agrees with the database's.")
+
+
+def examine_our_settings() -> Findings:
+    level = Level.ERROR if is_exposed() else Level.WARNING
+    dangers = [
+        Finding("settings", level, f"{danger.name} {danger.detail}.", danger.remedy) for danger in list_dangers()
+    ]
+    if is_exposed() and not settings.HTTPS:
+        remedy = "Put a proxy that ends TLS in front and set HTTPS=true."
+        dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, and others reach this server.", remedy))
+    yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
+
+
+EXAMINATIONS: dict[str, Callable[[], Findings]] = {
+    "database": examine_database,
+    "cache": examine_cache,
+    "worker": examine_worker,
+    "disk": examine_disk,
+    "clock": examine_clock,
+    "settings": examine_our_settings,
+}
+# Of a part that doesn't answer. Without Redis and worker requests are still answered.
+UNREACHABLE = {
+    "database": (Level.ERROR, "It doesn't answer."),
+    "cache": (Level.WARNING, "Redis doesn't answer; requests go on without it."),
+    "worker": (Level.WARNING, "The database that knows of workers doesn't answer."),
+    "disk": (Level.WARNING, "It can't be looked at."),
+    "clock": (Level.WARNING, "The database that it is compared with doesn't answer."),
+    "settings": (Level.WARNING, "They can't be looked at."),
+}
+REMEDIES = {
+    "database": "See that it runs and that DATABASE_URL names it.",
+    "cache": "See that it runs and that REDIS_URL names it.",
+    "worker": "Mend the database first.",
+    "disk": "See that the folder is there and readable.",
+    "clock": "Mend the database first.",
+    "settings": "Mend what is named beside.",
+}

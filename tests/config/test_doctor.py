@@ -1,0 +1,171 @@
+"""`manage.py doctor`: each fault is found, with its remedy; only what is broken is an error."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from config import doctor
+from config.api.models import Worker
+from config.doctor import Finding, Level, examine
+from tests.services import free_port
+
+pytestmark = pytest.mark.django_db
+
+on_postgres = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="a fault of PostgreSQL's")
+
+
+@pytest.fixture(autouse=True)
+def guarded_log(db: None) -> None:
+    """The suite itself disables a trigger, so that tables can be emptied between tests."""
+    if connection.vendor == "postgresql":
+        execute("ALTER TABLE catalog_change ENABLE TRIGGER keep_from_truncate")
+
+
+def run(**options: Any) -> tuple[int, str]:
+    """Exit code and what is said."""
+    said = StringIO()
+    try:
+        call_command("doctor", stdout=said, **options)
+    except SystemExit as end:
+        return int(end.code or 0), said.getvalue()
+    return 0, said.getvalue()
+
+
+def find(part: str, level: Level) -> list[Finding]:
+    return [finding for finding in examine() if (finding.part, finding.level) == (part, level)]
+
+
+def execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+@pytest.fixture(autouse=True)
+def safe_settings(settings: Any) -> None:
+    settings.SECRET_KEY = "q4Zr-0pTgWkXv2sLmN8yBhC6dJ1fUeAoI9_R7tYxKzHwQbVnM3Da"
+
+
+def test_a_sound_installation_has_no_error_and_each_part_is_named() -> None:
+    Worker.objects.create(name="here:1", host="here", pid=1, beat_at=timezone.now())
+    code, said = run(json=True)
+    report = json.loads(said)
+    assert code == 0
+    assert {finding["part"] for finding in report["findings"]} == set(doctor.EXAMINATIONS)
+    # The tests' own PostgreSQL runs without fsync, which is only a warning.
+    assert report["status"] in ("ok", "warning")
+    assert not find("worker", Level.WARNING)
+
+
+def test_what_is_wrong_is_said_with_its_remedy() -> None:
+    code, said = run()
+    assert code == 0
+    assert "WARNING  worker    None is heard of: exports, imports and purges wait.\n" in said
+    assert f"{'':19}-> make worker\n" in said
+
+
+def test_a_missing_index_is_an_error_and_its_remedy_makes_it_again() -> None:
+    execute("DROP INDEX product_by_price")
+    [finding] = find("database", Level.ERROR)
+    assert finding.detail == "product_by_price of catalog_product is missing."
+    assert run()[0] == 1
+    execute(finding.remedy.rstrip(";").replace("%%", "%"))
+    assert not find("database", Level.ERROR)
+
+
+def test_a_migration_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "check_migrations", lambda: "2 not applied: run manage.py migrate")
+    [finding] = find("database", Level.ERROR)
+    assert (finding.detail, finding.remedy) == ("Migrations: 2 not applied.", "manage.py migrate")
+
+
+@on_postgres
+def test_an_invalid_index_is_an_error() -> None:
+    execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'product_by_title'::regclass")
+    [finding] = find("database", Level.ERROR)
+    assert finding.remedy == "REINDEX INDEX CONCURRENTLY product_by_title;"
+
+
+@on_postgres
+def test_a_disabled_trigger_is_an_error() -> None:
+    assert not find("database", Level.ERROR)
+    execute("ALTER TABLE catalog_change DISABLE TRIGGER keep_from_truncate")
+    [finding] = find("database", Level.ERROR)
+    assert finding.remedy == "ALTER TABLE catalog_change ENABLE TRIGGER keep_from_truncate;"
+
+
+@on_postgres
+def test_settings_that_risk_data_are_warnings() -> None:
+    # As services.py starts it.
+    details = {finding.detail.split(".")[0] for finding in find("database", Level.WARNING)}
+    assert {"fsync is off", "full_page_writes is off"} <= details
+
+
+@contextmanager
+def answers(monkeypatch: pytest.MonkeyPatch, words: str, rows: list[Any]) -> Iterator[None]:
+    """The statement with `words` in it is answered so."""
+    ask = doctor.ask
+    with monkeypatch.context() as patch:
+        patch.setattr(doctor, "ask", lambda sql, values=None: rows if words in sql else ask(sql, values))
+        yield
+
+
+@on_postgres
+def test_dead_rows_clocks_and_an_old_version_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answers(monkeypatch, "n_dead_tup", [("catalog_stock", 50_000, 60_000), ("catalog_brand", 900_000, 11_000)]):
+        remedies = [finding.remedy for finding in find("database", Level.WARNING)]
+    assert "VACUUM (ANALYZE) catalog_stock;" in remedies
+    assert "VACUUM (ANALYZE) catalog_brand;" not in remedies
+    with answers(monkeypatch, "clock_timestamp", [(datetime.now(UTC) + timedelta(seconds=30),)]):
+        assert "30 s apart" in find("clock", Level.WARNING)[0].detail
+    monkeypatch.setattr(doctor, "LEAST_POSTGRES", 99)
+    assert find("database", Level.ERROR)[0].remedy == "Upgrade to 99 or later."
+
+
+def test_a_full_disk_is_a_warning_and_a_very_full_one_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, level in ((500 * 2**20, Level.WARNING), (50 * 2**20, Level.ERROR)):
+        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        assert find("disk", level)
+
+
+def test_a_redis_that_is_away_is_a_warning(settings: Any) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    [finding] = find("cache", Level.WARNING)
+    assert finding.detail == "Redis doesn't answer; requests go on without it."
+
+
+def test_a_redis_that_may_drop_tasks_is_an_error(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not settings.REDIS_URL:
+        pytest.skip("the embedded cache has no Redis")
+    monkeypatch.setattr(doctor, "read_eviction_policy", lambda: "allkeys-lru")
+    [finding] = find("cache", Level.ERROR)
+    assert finding.remedy == "CONFIG SET maxmemory-policy noeviction"
+
+
+def test_a_database_that_is_away_is_an_error_and_the_rest_is_still_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OperationalError("connection to server at 10.0.0.1, user shop, failed")
+
+    monkeypatch.setattr(connection, "ensure_connection", refuse)
+    code, said = run()
+    assert code == 1
+    assert "ERROR    database  It doesn't answer." in said
+    assert "10.0.0.1" not in said
+    assert "disk" in said
+
+
+def test_a_danger_is_an_error_only_where_others_reach_the_server(settings: Any) -> None:
+    settings.SECRET_KEY = "abc"
+    assert find("settings", Level.WARNING)
+    assert run()[0] == 0
+    settings.HOST = "0.0.0.0"
+    assert find("settings", Level.ERROR)
+    assert run()[0] == 1
