@@ -63,12 +63,13 @@ class Stream(ShapedViewSet):
         return frozenset({*selections.PARAMETERS, *filters, "after", *self.file_format.parameters})
 
     def stream(self, request: Request) -> StreamingHttpResponse:
-        query, after, tally = self.read_query(), self.read_after(), Tally()
-        SLOTS.take()
-        blocks = stream_rows(query, after, tally)
+        tally = Tally()
+        blocks = stream_rows(self.read_query(), self.read_after(), tally)
         if encoding := self.choose_encoding():
             blocks = COMPRESSORS[encoding](blocks)
         line = Line(int(request.META["SERVER_PORT"]))
+        # Last, since from here on the body gives it back.
+        SLOTS.take()
         return self.respond(Body(record_stream(blocks, tally, self.find_name()), line, SLOTS.give_back))
 
     def describe(self, request: Request) -> StreamingHttpResponse:

@@ -6,6 +6,8 @@ What waits for a database, and what it gave, then cost their time side by side.
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from django.db import connections
+
 
 def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
     """One item ahead; what the generator raises is raised here, and it is closed by its own thread."""
@@ -17,5 +19,6 @@ def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
                 yield item
                 del item  # or it would stay beside the next one
         finally:
-            # By its own thread: what it holds, as a database's connection, may belong to it.
+            # By its own thread: what it holds may belong to it, and so do connections that were opened there.
             thread.submit(items.close).result()
+            thread.submit(connections.close_all).result()

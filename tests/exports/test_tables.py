@@ -1,0 +1,268 @@
+"""`GET /api/v1/exports/{table}.csv` and `.ndjson` of each table: the rows of its list, for who may have them all."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import zstandard
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.orders import place_order
+from catalog.changes import purge_changes
+from catalog.models import Change, Product, Stock, Variant
+from config.api.dialects import DIALECTS
+from config.api.projection import compile_projection
+from config.api.selections import ReadSerializer, build_selection, list_expandable
+from exports import slots
+from exports.cells import compile_cells
+from exports.encoders import FORMATS
+from exports.resources import RESOURCES
+from tests.exports.conftest import make_many, read_body
+from tests.factories import make_product, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def read_ndjson(client: APIClient, table: str, **query: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    body = read_body(client.get(f"/api/v1/exports/{table}.ndjson", query))
+    *rows, end = [json.loads(line) for line in body.splitlines()]
+    return rows, end
+
+
+def read_csv(client: APIClient, table: str, **query: Any) -> list[dict[str, str]]:
+    text = read_body(client.get(f"/api/v1/exports/{table}.csv", query)).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def show(value: Any) -> str:
+    """As a cell of CSV."""
+    return "" if value is None else str(value)
+
+
+SHAPES = [shape for table in RESOURCES.values() for shape in (table.shape, table.public_shape) if shape]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_each_shape_is_compiled_for_each_database(shape: ReadSerializer) -> None:
+    for vendor in DIALECTS:
+        compile_projection(shape, build_selection(shape, frozenset(list_expandable(shape))), vendor)
+    compile_cells(shape, build_selection(shape), "", raw=False)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_variants_are_those_of_their_products(caller: APIClient) -> None:
+    products = [make_product(variants=2) for _ in range(3)]
+    listed = [
+        row for product in products for row in caller.get(f"/api/v1/products/{product.pk}/variants/").json()["results"]
+    ]
+    rows, end = read_ndjson(caller, "variants")
+    assert rows == listed
+    assert (end["rows"], end["last_id"]) == (6, Variant.objects.latest("pk").pk)
+    flat = [{name: show(value) for name, value in row.items() if name != "options"} for row in listed]
+    assert read_csv(caller, "variants", omit="options") == flat
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_stock_names_its_variant_by_sku(caller: APIClient) -> None:
+    for number in range(4):
+        make_product(sku=f"=A{number}", stock=number)
+    expected = [
+        {
+            "id": stock.pk, "variant": stock.variant_id, "sku": stock.variant.sku, "location": "main",
+            "on_hand": stock.on_hand, "reserved": 0,
+        }
+        for stock in Stock.objects.select_related("variant").order_by("pk")
+    ]  # fmt: skip
+    assert read_ndjson(caller, "stock")[0] == expected
+    guarded = [{name: show(value) for name, value in row.items()} | {"sku": f"'{row['sku']}"} for row in expected]
+    assert read_csv(caller, "stock") == guarded
+
+
+def test_what_belongs_to_a_draft_is_for_who_may_see_it(caller: APIClient, staff: APIClient) -> None:
+    make_product()
+    make_product(status="draft")
+    for table in ("products", "variants", "stock"):
+        assert len(read_ndjson(caller, table)[0]) == len(read_csv(caller, table)) == 1, table
+        assert len(read_ndjson(staff, table)[0]) == len(read_csv(staff, table)) == 2, table
+
+
+# -- changes ------------------------------------------------------------------------------------------------------
+
+
+def follow(client: APIClient, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/api/v1/changes/", {"page_size": 200} | query).json()["results"]
+    return found
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("query", [{}, {"entity": "product,stock"}, {"since": "2020-01-01"}, {"until": "2020-01-01"}])
+def test_changes_are_those_of_the_feed(query: dict[str, str], caller: APIClient, staff: APIClient) -> None:
+    make_product(sku="seen")
+    draft, gone = make_product(sku="hidden", status="draft"), make_product(sku="gone")
+    Product.objects.filter(pk=draft.pk).update(title="Secret")
+    gone.delete()
+    for client in (caller, staff):
+        listed = follow(client, **query)
+        assert read_ndjson(client, "changes", **query)[0] == listed
+        assert read_csv(client, "changes", **query) == [
+            {name: show(value) for name, value in row.items()} for row in listed
+        ]
+    assert ("hidden" in str(follow(staff, **query))) == ("until" not in query)
+    assert "hidden" not in str(read_ndjson(caller, "changes", **query))
+
+
+def test_an_entity_that_is_not_known_is_named(caller: APIClient) -> None:
+    answer = caller.get("/api/v1/exports/changes.csv", {"entity": "produkt"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "?entity")
+
+
+def test_changes_go_on_only_where_the_log_reaches_back_to(caller: APIClient) -> None:
+    make_many(5)
+    newest = int(read_ndjson(caller, "changes")[1]["changes_cursor"])
+    first = Change.objects.earliest("position").position
+    assert read_ndjson(caller, "changes", after=newest)[0] == []
+    assert len(read_ndjson(caller, "changes", after=newest - 2)[0]) == 2
+    # From another database; and from before what was purged.
+    for after in (newest + 1000, 1):
+        purge_changes(timezone.now() + timedelta(days=1))
+        answer = caller.get("/api/v1/exports/changes.csv", {"after": after})
+        assert (answer.status_code, answer.json()["code"]) == (410, "changes_gone"), (after, first)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_cursor_of_the_trailer_misses_nothing(caller: APIClient) -> None:
+    """What is written while the export runs stands in the file or behind its cursor, or in both."""
+    products = make_many(7)
+    blocks = iter(caller.get("/api/v1/exports/products.ndjson", {"fields": "id,title"}))  # type: ignore[call-overload]  # a stream
+    body = next(blocks)
+    Product.objects.filter(pk__in=[products[0].pk, products[6].pk]).update(title="Changed")
+    late = make_product(sku="late")
+    *rows, end = [json.loads(line) for line in (body + b"".join(blocks)).splitlines()]
+    copy = {row["id"]: row["title"] for row in rows}
+    assert copy[products[0].pk] != "Changed"
+    assert copy[products[6].pk] == "Changed"
+    for change in follow(caller, after=end["changes_cursor"], entity="product"):
+        copy[change["entity_id"]] = Product.objects.get(pk=change["entity_id"]).title
+    assert copy == dict(Product.objects.values_list("pk", "title"))
+    assert late.pk in copy
+
+
+# -- orders -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def support(db: None) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(make_user("Support"))
+    return client
+
+
+@pytest.fixture
+def orders() -> None:
+    for number in range(4):
+        product = make_product(stock=9)
+        place_order(make_user(), [{"sku": product.sku, "quantity": number + 1}])
+
+
+@pytest.mark.usefixtures("small_chunks", "orders")
+def test_orders_are_those_of_the_list(support: APIClient) -> None:
+    listed = support.get("/api/v1/orders/?ordering=placed_at").json()["results"]
+    rows, end = read_ndjson(support, "orders")
+    assert rows == listed
+    assert len(rows[0]["lines"]) == 1
+    # The change feed tells of the catalogue alone.
+    assert end["changes_cursor"] is None
+    flat = [{name: show(value) for name, value in row.items() if name != "lines"} for row in listed]
+    assert read_csv(support, "orders") == flat
+
+
+def test_a_list_in_a_row_is_no_cell(support: APIClient) -> None:
+    for query in ({"fields": "number,lines"}, {"expand": "lines"}):
+        answer = support.get("/api/v1/exports/orders.csv", query)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, f"?{next(iter(query))}")
+        assert "orders.ndjson" in answer.json()["hint"]
+
+
+# -- at once ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def leave_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that leaves ends its request, and Django then closes what the test's own transaction is on."""
+    monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
+
+
+@pytest.mark.usefixtures("leave_connections")
+def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(3)
+    monkeypatch.setattr("exports.views.SLOTS", slots.Slots(2))
+    url = "/api/v1/exports/products.csv"
+    first, second = caller.get(url), caller.get(url)
+    refused = caller.get(url)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_exports")
+    assert refused["Retry-After"] == "5"
+    assert caller.head(url).status_code == 200
+    first.close()
+    third = caller.get(url)
+    assert third.status_code == 200
+    # Whole ones give theirs back too, and each only its own.
+    read_body(third)
+    third.close()
+    second.close()
+    second.close()
+    assert [caller.get(url).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.usefixtures("leave_connections")
+def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.views.SLOTS", slots.Slots(1))
+
+    def fail(*args: Any) -> Any:
+        raise RuntimeError("lost")
+
+    for name in ("exports.rows.read_chunk", "exports.views.Line"):
+        make_many(1, prefix=name)
+        with monkeypatch.context() as patched:
+            patched.setattr(name, fail)
+            with pytest.raises(RuntimeError, match="lost"):
+                caller.get("/api/v1/exports/products.ndjson")
+        answer = caller.get("/api/v1/exports/products.ndjson")
+        assert answer.status_code == 200
+        answer.close()
+
+
+# -- compression --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accept", ["zstd", "gzip, zstd", "gzip;q=0.5, zstd;q=0.5", "br, gzip;q=0.1, ZSTD;q=0.2"])
+def test_zstd_comes_where_it_is_taken_as_gladly(accept: str, caller: APIClient) -> None:
+    make_many(700)
+    plain = read_body(caller.get("/api/v1/exports/products.csv"))
+    answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
+    assert answer["Content-Encoding"] == "zstd"
+    blocks = list(answer)  # type: ignore[call-overload]  # a stream
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    first = unpacker.decompress(blocks[0])
+    # Each block is readable as it comes, and all of them are one frame.
+    assert len(first) > 0
+    assert plain.startswith(first)
+    assert first + unpacker.decompress(b"".join(blocks[1:])) == plain
+    assert unpacker.eof
+    assert unpacker.unused_data == b""
+
+
+@pytest.mark.parametrize("accept", ["gzip, zstd;q=0", "gzip, zstd;q=0.5", "*", "gzip"])
+def test_gzip_comes_where_zstd_is_not_taken_as_gladly(accept: str, caller: APIClient) -> None:
+    answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
+    assert answer["Content-Encoding"] == "gzip"
+    read_body(answer)
+
+
+def test_each_address_is_there() -> None:
+    assert set(RESOURCES) == {"products", "variants", "stock", "changes", "orders"}
+    assert set(FORMATS) == {"csv", "ndjson"}
