@@ -1,0 +1,71 @@
+"""Whatever text stands in a row comes back out of CSV and NDJSON, letter for letter, and no cell is run."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+from django.http import QueryDict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from catalog.models import Brand, Product, ProductText
+from exports.cells import RISKY
+from exports.management.commands.export import OPERATOR
+from exports.rows import find_ends, make_query, parse_rows, read_chunks
+from tests.catalog.test_projection import HOSTILE, OBJECTS, PRICES
+
+# What separates, quotes and ends cells and lines, and what begins a formula, beside the projection's own.
+SIGNS = st.text(st.sampled_from("\",\n\r'\\;=+-@\t aé"))
+HARD = st.one_of(
+    HOSTILE, SIGNS, st.sampled_from(["=1+1", "-5", "+1", "@SUM(A1)", "\t=1", "\r", "", '""', "\\.", "'=1"])
+)
+
+FIELDS = "id,sku,title,brand,price,rating,attributes,description"
+
+
+def read_all(format_: str, raw: str = "0") -> bytes:
+    query = make_query("products", OPERATOR, QueryDict(f"fields={FIELDS}&raw={raw}"), format_)
+    return b"".join(chunk.data for chunk in read_chunks(query, 0, find_ends(query)[1]))
+
+
+def read_csv(raw: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(read_all("csv", raw).decode(), newline="")))
+
+
+def guard(text: str) -> str:
+    return f"'{text}" if text.startswith(RISKY) else text
+
+
+class TestAnyText(TestCase):
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(HARD, HARD, HARD, PRICES, OBJECTS), min_size=1, max_size=4))
+    def test_what_is_stored_is_what_is_read(self, values: list[tuple[Any, ...]]) -> None:
+        wanted = []
+        for number, (title, name, description, price, attributes) in enumerate(values):
+            brand = Brand.objects.create(name=f"{number}", slug=f"{name}{number}")
+            product = Product.objects.create(
+                sku=f"{title[:50]}{number}", slug=f"s{number}", title=title, brand=brand, attributes=attributes,
+                rating=Decimal("4.50"), price=price,
+            )  # fmt: skip
+            ProductText.objects.create(product=product, description=description)
+            product.refresh_from_db()
+            wanted.append((product, brand.slug, description))
+        rows = parse_rows(read_all("ndjson"))
+        assert [[row["id"], row["sku"], row["title"], row["brand"], row["description"]] for row in rows] == [
+            [product.pk, product.sku, product.title, slug, description] for product, slug, description in wanted
+        ]
+        assert [row["attributes"] for row in rows] == [product.attributes for product, _, _ in wanted]
+        for raw, show in (("1", str), ("0", guard)):
+            assert [cells[:6] + cells[7:] for cells in read_csv(raw)] == [
+                [
+                    str(product.pk), show(product.sku), show(product.title), show(slug), str(product.price), "4.50",
+                    show(description),
+                ]
+                for product, slug, description in wanted
+            ]  # fmt: skip
+            assert [json.loads(cells[6]) for cells in read_csv(raw)] == [product.attributes for product, _, _ in wanted]
+        # Nothing that a person wrote begins as a formula does.
+        assert not [cell for cells in read_csv("0") for cell in cells if cell.startswith(RISKY)]
