@@ -12,7 +12,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve worker test test-faults lint bench
+.PHONY: help install run serve worker test test-faults lint audit bench
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -48,6 +48,12 @@ lint: .venv/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@SECRET_KEY=only-to-read-the-settings $(BIN)/mypy
+
+audit: .venv/dev.stamp  ## sbom.json (CycloneDX) of the locked packages, and their known weaknesses
+	@$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --output-file sbom.json
+	@$(BIN)/python -c "import urllib.request as u; u.urlopen('https://pypi.org/pypi/pip/json', timeout=10)" 2>/dev/null \
+		|| { echo "audit: skipped, the advisories of pypi.org can't be reached"; exit 0; }; \
+	$(BIN)/python -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Tenfold needs Python 3.12 or later: install it, or name one, as in make PYTHON=/usr/bin/python3.13" >&2; exit 1; }
