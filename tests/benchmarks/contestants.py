@@ -92,6 +92,8 @@ def write_uvicorn(target: str) -> Callable[[int], list[str]]:
 
 SERVERS: dict[str, Callable[[int], list[str]]] = {
     "tenfold": lambda port: [sys.executable, "-m", "config.server"],
+    "silent": lambda port: [sys.executable, "-m", "tests.benchmarks.watching", "silent"],
+    "plain": lambda port: [sys.executable, "-m", "tests.benchmarks.watching", "plain"],
     "bare": write_granian("tests.benchmarks.peers.bare:application"),
     "shop": write_granian("tests.benchmarks.peers.shop.wsgi:application"),
     "fastapi": write_uvicorn("tests.benchmarks.peers.fastapi_app:app"),
@@ -102,9 +104,9 @@ SERVERS: dict[str, Callable[[int], list[str]]] = {
 class Server:
     """A running one; what it says goes to `log`."""
 
-    def __init__(self, name: str, database: str, redis: str, statement: Path, log: IO[bytes]) -> None:
+    def __init__(self, name: str, database: str, redis: str, statement: Path, log: IO[bytes], **variables: str) -> None:
         self.name, self.port = name, free_port()
-        environment = os.environ | build_environment(database, redis, self.port)
+        environment = os.environ | build_environment(database, redis, self.port) | variables
         environment |= {"BENCH_DATABASE": database, "BENCH_STATEMENT": str(statement)}
         self.process = subprocess.Popen(SERVERS[name](self.port), cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port, 60)

@@ -45,7 +45,7 @@ class Figure:
         return self.promise.keeps(self.value.median)
 
 
-RATE, TIME, CPU = "rate", "median_ms", "server_ms"
+RATE, TIME, CPU, TAIL = "rate", "median_ms", "server_ms", "tail_ms"
 
 PROMISES = (
     Promise("ours / FastAPI + SQLAlchemy + fastapi-pagination, page", "tenfold", "FastAPI, page", RATE, 30),
@@ -63,6 +63,10 @@ PROMISES = (
     Promise("admin page, most rows / fewest rows, time", "admin", "admin, fewest", TIME, 1.3, False),
     Promise("fields=id,title / full, requests per second", "fields=id,title", "all fields", RATE, 3),
     Promise("detail by id: ours / tuned DRF", "detail", "detail, tuned DRF", RATE, 3),
+    Promise("logging and metrics / neither, requests per second", "watched", "unwatched", RATE, 0.97),
+    Promise("the same, of cached pages", "watched, cached", "unwatched, cached", RATE, 0.97),
+    Promise("p99: log lines to a slow disk / to a fast one", "slow disk", "fast disk", TAIL, 1.1, False),
+    Promise("p99 with a slow disk: a plain handler / ours", "slow disk, plain handler", "slow disk", TAIL, 2),
     Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),
 )
 

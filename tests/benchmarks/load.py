@@ -33,6 +33,8 @@ class Load:
     requests: int
     seconds: float
     median_ms: float
+    # The time that one answer of a hundred takes at least; pgbench doesn't tell.
+    tail_ms: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -75,7 +77,8 @@ def read_output(text: str) -> Load:
     if fault := re.search(r"(Non-2xx.*|Socket errors.*)", text):
         raise LoadFailed(fault[1])
     done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)", text)
-    median = re.search(r"50%\s+([\d.]+)(us|ms|s|m)", text)
-    if not done or not median or done[1] == "0":
+    median, tail = (re.search(rf"{share}%\s+([\d.]+)(us|ms|s|m)", text) for share in (50, 99))
+    if not done or not median or not tail or done[1] == "0":
         raise TooSlow("no request was answered in time")
-    return Load(int(done[1]), float(done[2]) * UNITS[done[3]] / 1000, float(median[1]) * UNITS[median[2]])
+    middle, late = (float(found[1]) * UNITS[found[2]] for found in (median, tail))
+    return Load(int(done[1]), float(done[2]) * UNITS[done[3]] / 1000, middle, late)

@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -46,6 +47,7 @@ from tests.benchmarks.report import (
     write_document,
 )
 from tests.benchmarks.seed import describe_lack, find_deep_row, make_database
+from tests.benchmarks.watching import PLAIN, SILENT, SlowPipe
 from tests.benchmarks.writing import WritePlan, Writer, make_token, measure_writes
 from tests.services import PostgresServer, RedisServer
 
@@ -86,10 +88,19 @@ class Stage:
     stack: ExitStack
     databases: dict[int, str] = field(default_factory=dict)
 
-    def start(self, name: str, rows: int) -> Server:
-        log = self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
-        server = Server(name, self.databases[rows], self.redis.url, self.folder / "statement.json", log)
+    def start(self, name: str, rows: int, log: IO[bytes] | None = None, **variables: str) -> Server:
+        log = log or self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
+        statement = self.folder / "statement.json"
+        server = Server(name, self.databases[rows], self.redis.url, statement, log, **variables)
         self.stack.callback(server.stop)
+        return server
+
+    def start_slow(self, name: str, rows: int, **variables: str) -> Server:
+        """Its output goes to a disk that takes its time."""
+        pipe = SlowPipe(self.folder / f"{name}.pipe")
+        server = self.start(name, rows, pipe.writer, **variables)
+        # Before the server stops, which would write out all that waits.
+        self.stack.callback(pipe.close)
         return server
 
 
@@ -166,6 +177,7 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         say("checking that all give the same rows")
         check_agreement(options, servers, keys)
         samples = run_groups(options, stage, servers, keys, say)
+        samples |= measure_watching(options, stage, say)
         memory = measure_memory(stage.start("tenfold", options.rows[-1]), PAGE, (100, options.requests), say)
         # Last, since these add rows.
         writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.peer_rows]))
@@ -257,6 +269,26 @@ def run_groups(
     for targets, plan in groups:
         samples |= run_rounds(targets, plan, stage.postgres.process.pid, say)
     return samples
+
+
+def measure_watching(options: Options, stage: Stage, say: Callable[[str], None]) -> Samples:
+    """Ours as it is beside itself without log lines and metrics; and with a disk that is slow to take the lines."""
+    rows, lines = options.peer_rows, {"LOG_LEVEL": "INFO"}
+    watched = stage.start("tenfold", rows, **lines)
+    rates = [
+        Target("watched", watched, PAGE),
+        Target("unwatched", stage.start(SILENT, rows), PAGE),
+        Target("watched, cached", stage.start("tenfold", rows, **lines, CACHE="on"), PAGE),
+        Target("unwatched, cached", stage.start(SILENT, rows, CACHE="on"), PAGE),
+    ]
+    tails = [
+        Target("fast disk", watched, PAGE),
+        Target("slow disk", stage.start_slow("tenfold", rows, **lines), PAGE),
+        Target("slow disk, plain handler", stage.start_slow(PLAIN, rows, **lines), PAGE),
+    ]
+    # Ratios near 1 again: twice the rounds.
+    samples = run_rounds(rates, Plan(2 * options.rounds, options.seconds, CONNECTIONS), stage.postgres.process.pid, say)
+    return samples | run_rounds(tails, Plan(options.rounds, options.seconds, 2), stage.postgres.process.pid, say)
 
 
 def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int]) -> int:

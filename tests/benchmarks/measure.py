@@ -29,12 +29,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """One round: requests a second, the middle answer's time, CPU a request of server and PostgreSQL, milliseconds."""
+    """One round: requests a second, the middle answer's time, CPU a request of server and PostgreSQL, milliseconds.
+
+    `tail_ms` is the time of the 99th answer of a hundred.
+    """
 
     rate: float
     median_ms: float
     server_ms: float
     postgres_ms: float
+    tail_ms: float = 0.0
 
 
 type Samples = dict[str, list[Sample]]
@@ -85,7 +89,11 @@ def run_round(target: Target, seconds: float, connections: int, postgres: int) -
 
 def make_sample(load: Load, server: float, database: float) -> Sample:
     return Sample(
-        load.rate, load.median_ms, server_ms=1000 * server / load.requests, postgres_ms=1000 * database / load.requests
+        load.rate,
+        load.median_ms,
+        server_ms=1000 * server / load.requests,
+        postgres_ms=1000 * database / load.requests,
+        tail_ms=load.tail_ms,
     )
 
 
