@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.db import DatabaseError, connection
+from django.tasks import TaskResultStatus
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 from rq import Worker as RQWorker
 
 from catalog.changes import keep_log
@@ -22,6 +24,8 @@ from config.metrics import close_ledger, start_ledger
 from exports.sweeping import sweep_exports
 
 logger = logging.getLogger("tenfold.worker")
+
+FORGOTTEN_AT_ONCE = 1_000
 
 
 class Heartbeat(threading.Thread):
@@ -54,6 +58,7 @@ class Heartbeat(threading.Thread):
             self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
             self.write("keep the change log", keep_log)
             self.write("sweep exports", sweep_exports)
+            self.write("forget tasks", forget_tasks)
             self.write("sweep imports", sweep_imports)
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
@@ -87,6 +92,14 @@ class Heartbeat(threading.Thread):
     def end_with_parent(self) -> None:
         if self.parent is not None and os.getppid() != self.parent:
             os.kill(self.pid, signal.SIGTERM)
+
+
+def forget_tasks() -> None:
+    """Results of a day ago, and what a killed worker left as running. Redis forgets its own by itself."""
+    old = timezone.now() - timedelta(days=1)
+    over = DBTaskResult.objects.exclude(status=TaskResultStatus.READY).filter(started_at__lt=old)
+    keys = list(over.order_by().values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    DBTaskResult.objects.filter(pk__in=keys).delete()
 
 
 class JobWorker(RQWorker):

@@ -7,6 +7,8 @@ from typing import Any
 from django.db.models import Sum
 
 from config.api.leases import keep_lease
+from config.api.positions import read_written_position
+from config.api.replicas import read_at_least
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
@@ -25,7 +27,8 @@ def write_part(part: ExportPart) -> None:
     # The fence in the name: who lost the part writes into a file that no row will name.
     name = f"{part.job_id}/{part.number:05}.{part.fence}.part"
     reported = time.monotonic()
-    with keep_lease(part), write_file(name) as file:
+    # No replica that lacks what stands before the feed's cursor, also where the primary goes away meanwhile.
+    with read_at_least(read_written_position()), keep_lease(part), write_file(name) as file:
         rows = size = 0
         for chunk in read_chunks(build_query(part.job), part.after, part.upto):
             piece.add(chunk.data)

@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 
 from config.api.ahead import read_ahead
+from config.logs import REQUEST_ID
 
 
 def count_to(number: int, made: list[int], closed: list[str]) -> Generator[int]:
@@ -47,3 +48,15 @@ def test_what_the_generator_raises_comes_in_its_turn() -> None:
     assert next(items) == 1
     with pytest.raises(RuntimeError, match="lost"):
         next(items)
+
+
+def test_the_items_are_made_in_the_callers_context() -> None:
+    def make() -> Generator[str]:
+        yield REQUEST_ID.get()
+        yield REQUEST_ID.get()
+
+    token = REQUEST_ID.set("mine")
+    try:
+        assert list(read_ahead(make())) == ["mine", "mine"]
+    finally:
+        REQUEST_ID.reset(token)

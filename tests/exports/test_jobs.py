@@ -17,7 +17,9 @@ from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
 from config.api.leases import Leased
-from exports import formats, planning, tasks
+from config.api.positions import read_position
+from config.api.replicas import FLOOR
+from exports import formats, parts, planning, tasks
 from exports.models import ExportJob, ExportPart
 from exports.resources import RESOURCES
 from exports.storage import write_file
@@ -131,6 +133,22 @@ def test_each_table_is_a_job_in_each_format(resource: str, format_: str, staff: 
 def test_a_table_needs_its_own_right(caller: APIClient) -> None:
     assert post(caller, resource="orders").status_code == 403
     assert post(caller, resource="stock").status_code == 201
+
+
+def test_a_part_is_read_of_nothing_older_than_the_cursor(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(1)
+    job_id = post(caller).json()["id"]
+    tasks.advance_export.call(job_id)
+    least, floors = read_position(), []
+    read = parts.read_chunks
+
+    def note_floor(*asked: Any) -> Any:
+        floors.append(FLOOR.get())
+        return read(*asked)
+
+    monkeypatch.setattr(parts, "read_chunks", note_floor)
+    run_job(job_id)
+    assert [floor >= least > 0 for floor in floors] == [True]
 
 
 # -- states -------------------------------------------------------------------------------------------------------

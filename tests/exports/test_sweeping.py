@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.tasks.backends.dummy import DummyBackend
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 from redis.exceptions import ConnectionError as RedisGone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from config.worker import Heartbeat
+from config.worker import Heartbeat, forget_tasks
 from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
 from exports.storage import write_file
@@ -132,3 +133,13 @@ def test_a_storage_that_is_away_ends_no_beat(caller: APIClient, files: Path, mon
     Heartbeat().write("sweep exports", sweep_exports)
     assert list_files(files) == []
     assert ExportJob.objects.get(pk=job.pk).status == "expired"
+
+
+def test_tasks_of_yesterday_are_forgotten_and_waiting_ones_are_not() -> None:
+    yesterday, now = timezone.now() - timedelta(days=2), timezone.now()
+    for status, started in (("SUCCESSFUL", yesterday), ("RUNNING", yesterday), ("SUCCESSFUL", now), ("READY", None)):
+        DBTaskResult.objects.create(
+            status=status, started_at=started, args_kwargs={}, task_path="x", backend_name="default", run_after=now
+        )
+    forget_tasks()
+    assert sorted(DBTaskResult.objects.values_list("status", flat=True)) == ["READY", "SUCCESSFUL"]
