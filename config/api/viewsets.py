@@ -30,6 +30,7 @@ from config.api.conditional import (
     spare_known,
     tag_row,
 )
+from config.api.explaining import EXPLAIN, ExplainMixin
 from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
@@ -48,7 +49,7 @@ JSON_HEADERS = {
 }
 
 
-class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
+class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     """What reads share: the parameters are checked, the rows narrowed, and shaped by a read serializer."""
 
     read_serializer: ReadSerializer
@@ -73,7 +74,9 @@ class ShapedViewSet(RepeatablePost, GenericViewSet[Any]):
 
     def check_parameters(self) -> None:
         open_ones = self.open_parameters if self.is_list else ()
-        check_parameters(self.request.query_params, self.known_parameters, open_ones)
+        # Not among the known ones, which the document describes: its answer is another one.
+        explained = {EXPLAIN} if self.explanation else set()
+        check_parameters(self.request.query_params, self.known_parameters | explained, open_ones)
 
     @property
     def is_list(self) -> bool:
