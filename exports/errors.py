@@ -53,9 +53,10 @@ class MissingExtra(ApiError):
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "missing_extra"
 
-    def __init__(self, name: str, extra: str) -> None:
+    def __init__(self, name: str, extra: str, package: str) -> None:
         detail = f"{name} needs the extra {extra}, which isn't installed on this server."
-        super().__init__(detail, f'pip install "tenfold[{extra}]"', [Fault(f"/{name}", "missing_extra", detail)])
+        hint = f"Run .venv/bin/python -m pip install {package} there, and start the server and its workers again."
+        super().__init__(detail, hint, [Fault(f"/{name}", "missing_extra", detail)])
 
 
 class TooManyRows(ApiError):

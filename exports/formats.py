@@ -43,4 +43,4 @@ def require_extra(name: str) -> None:
     """MissingExtra where the package behind the format isn't installed."""
     extra = JOB_FORMATS[name].extra
     if extra and find_spec(extra[1]) is None:
-        raise MissingExtra("format", extra[0])
+        raise MissingExtra("format", *extra)

@@ -17,7 +17,7 @@ from rest_framework.reverse import reverse
 from catalog.models import Product
 from config.api.conditional import is_known
 from config.api.errors import Unavailable
-from config.api.permissions import ExportPermissions
+from config.api.permissions import ExportPermissions, require_rights
 from config.api.privacy import PrivateMixin
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
@@ -30,6 +30,7 @@ from exports.models import ExportJob
 from exports.packers import PACKERS
 from exports.publishing import find_suffix
 from exports.ranges import Span, read_span
+from exports.resources import RESOURCES
 from exports.slots import SLOTS
 from exports.states import Status, cancel_job, delete_job
 from exports.storage import read_file
@@ -97,6 +98,7 @@ class OfReadyJob(OwnJobs):
 
     def find_ready(self) -> ExportJob:
         job: ExportJob = self.get_object()
+        require_rights(self.request, RESOURCES[job.resource].right)
         if job.status == Status.EXPIRED or (job.expires_at and job.expires_at < timezone.now()):
             raise FileGone
         if job.status != Status.READY:

@@ -60,7 +60,7 @@ def open_storage() -> Any:
     try:
         return storages["exports"]
     except InvalidStorageError as error:
-        raise MissingExtra("EXPORT_STORAGE_URL", "s3") from error
+        raise MissingExtra("EXPORT_STORAGE_URL", "s3", "django-storages[s3]") from error
 
 
 @contextmanager

@@ -132,7 +132,12 @@ def test_each_table_is_a_job_in_each_format(resource: str, format_: str, staff: 
 
 def test_a_table_needs_its_own_right(caller: APIClient) -> None:
     assert post(caller, resource="orders").status_code == 403
-    assert post(caller, resource="stock").status_code == 201
+    job = ask_for(caller, resource="stock")
+    assert caller.get(f"{URL}{job.pk}/manifest/").status_code == 200
+    # Of somebody who might see orders once.
+    ExportJob.objects.update(resource="orders")
+    for path in ("file", "manifest"):
+        assert caller.get(f"{URL}{job.pk}/{path}/").status_code == 403
 
 
 def test_a_part_is_read_of_nothing_older_than_the_cursor(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,19 +330,20 @@ def test_a_bad_request_is_refused_by_name(body: dict[str, Any], pointer: str, ca
     assert not ExportJob.objects.exists()
 
 
-@pytest.mark.parametrize(("name", "extra"), [("parquet", "parquet"), ("xlsx", "xlsx")])
-def test_a_missing_extra_is_named(name: str, extra: str, caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "package"), [("parquet", "pyarrow"), ("xlsx", "xlsxwriter")])
+def test_a_missing_extra_is_named(name: str, package: str, caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda package: None)
     answer = post(caller, format=name)
     assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
-    assert f"tenfold[{extra}]" in answer.json()["hint"]
+    assert f"the extra {name}" in answer.json()["detail"]
+    assert f"pip install {package}" in answer.json()["hint"]
 
 
 def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> None:
     settings.STORAGES = settings.STORAGES | {"exports": {"BACKEND": "exports.missing.Bucket"}}
     answer = post(caller)
     assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
-    assert "tenfold[s3]" in answer.json()["hint"]
+    assert "pip install django-storages[s3]" in answer.json()["hint"]
 
 
 def test_more_rows_than_a_workbook_holds_are_refused_before_any_work(
@@ -366,6 +372,14 @@ def test_files_past_the_quota_of_bytes_stop_the_next_job(caller: APIClient, sett
     settings.EXPORT_QUOTA_BYTES = 10
     ask_for(caller)
     assert post(caller).json()["code"] == "export_quota_reached"
+
+
+def test_people_see_their_jobs_and_a_form(caller: APIClient) -> None:
+    job = ask_for(caller)
+    for path in ("", f"{job.pk}/", f"{job.pk}/manifest/"):
+        page = caller.get(f"{URL}{path}", headers={"Accept": "text/html"})
+        assert (page.status_code, page["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "compression" in caller.get(URL, headers={"Accept": "text/html"}).content.decode()
 
 
 def test_a_repeated_post_is_one_job(caller: APIClient) -> None:
