@@ -17,6 +17,7 @@ LISTS = {
     "categories": "category-list",
     "me": "me",
     "orders": "order-list",
+    "exports": "exportjob-list",
     "users": "user-list",
     "login": "auth-login",
     "schema": "schema",
