@@ -11,6 +11,7 @@ from django.contrib.admindocs.views import simplify_regex
 from django.core.management import call_command
 from django.test import override_settings
 from django.urls import URLPattern, get_resolver
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
@@ -22,6 +23,8 @@ from config.api import components, documents
 from config.api.components import EXAMPLES, list_codes, read_examples
 from config.api.selections import list_expandable
 from config.api.viewsets import ShapedViewSet
+from exports.models import ExportJob
+from exports.states import KEPT
 from tests.factories import make_brand, make_category, make_product
 from tests.test_documentation import find_codes, find_shape
 
@@ -165,7 +168,9 @@ CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
 ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
 
 # What needs a caller even to be read.
-PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users", "changes"))
+PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users", "changes", "exports"))
+
+FILE = {"resource": "products", "format": "csv", "filters": {"brand": "acme"}, "compression": "zstd"}
 
 BULK = {
     "mode": "upsert",
@@ -180,7 +185,7 @@ LEVELS = [{"sku": "TEA-1", "on_hand": 4}, {"sku": "TEA-1", "location": "north", 
 AMOUNTS = [{"sku": "TEA-1", "price": "5.50"}, {"sku": "TEA-0", "price": "9.50"}]
 
 # Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's,
-# `{user}` a user's.
+# `{user}` a user's, `{export}` a job's.
 REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
     ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
@@ -220,6 +225,10 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("root_retrieve_200", "All addresses", "GET /api/v1/", None),
     ("changes_list_200", "From the oldest change", "GET /api/v1/changes/?page_size=2", None),
     ("products_history_list_200", "The latest change", f"GET {PRODUCTS}{{id}}/history/?page_size=1", None),
+    ("exports_create_201", "A brand's products as packed CSV", "POST /api/v1/exports/", FILE),
+    ("exports_list_200", "The newest first", "GET /api/v1/exports/?page_size=1", None),
+    ("exports_retrieve_200", "Ready", "GET /api/v1/exports/{export}/", None),
+    ("exports_manifest_retrieve_200", "What proves it", "GET /api/v1/exports/{export}/manifest/", None),
     ("problem_400", "A slip in a name", f"GET {PRODUCTS}?prise=5", None),
     ("problem_400", "A value that isn't taken", f"GET {PRODUCTS}?page_size=1000", None),
     ("problem_400", "A body with two faults", f"POST {PRODUCTS}", {"sku": "TEA-4", "price": "cheap"}),
@@ -249,6 +258,17 @@ def fill_shop() -> int:
     return int(tea.pk)
 
 
+def make_export(owner: User) -> int:
+    """A job that is ready."""
+    now = timezone.now()
+    job = ExportJob.objects.create(
+        owner=owner, resource="products", format="csv", compression="zstd", status="ready", rows_done=2, rows_total=2,
+        percent=100, bytes=412, seconds_left=0, last_id=2, changes_cursor=14, sha256="9f2c" * 16,
+        started_at=now, finished_at=now, expires_at=now + KEPT,
+    )  # fmt: skip
+    return int(job.pk)
+
+
 def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) -> Any:
     method, _, path = request.partition(" ")
     headers: dict[str, Any] = {"HTTP_HOST": "127.0.0.1:8000"}
@@ -275,8 +295,9 @@ def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict
     key_of_tea = fill_shop()
     root = User.objects.get(email=LOGIN["email"])
     number = place_order(root, [{"sku": "TEA-1", "quantity": 1}]).number
+    export = make_export(root)
     for key, name, request, body in REQUESTS:
-        real = request.format(id=key_of_tea, number=number, user=root.pk)
+        real = request.format(id=key_of_tea, number=number, user=root.pk, export=export)
         answer = ask(key, real, body, client, staff)
         assert key.endswith(f"_{answer.status_code}"), (real, answer.content)
         found.setdefault(key, []).append({"name": name, "request": real, "body": body, "answer": answer.json()})
