@@ -33,8 +33,9 @@ def push_lost_jobs() -> None:
     idle = ExportJob.objects.filter(~Exists(find_held_parts()), pushed_at__lt=waited)
     lost = idle.only_unfinished().only_free()
     for job in lost.order_by("pk")[:SWEPT_AT_ONCE]:
-        # Of many workers that sweep, one pushes.
-        if ExportJob.objects.filter(pk=job.pk, pushed_at=job.pushed_at).update(pushed_at=Now()):
+        # Of many workers that sweep, one pushes: for the others it isn't long ago any more. Compared by the database
+        # itself, since SQLite's own moments have milliseconds and Python's microseconds, as text.
+        if lost.filter(pk=job.pk).update(pushed_at=Now()):
             push_job(job, count_lanes(job))
 
 

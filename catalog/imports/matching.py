@@ -6,7 +6,7 @@ without title or price, a stock below what is reserved.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from catalog.imports.drafts import ProductDraft, Refusal, VariantDraft
 from catalog.models import Image, Product, ProductText, Stock, Variant
@@ -69,12 +69,33 @@ def match_drafts(drafts: Iterable[ProductDraft], known: KnownRows) -> tuple[list
 
 def match_draft(draft: ProductDraft, known: KnownRows) -> Plan:
     product = known.by_slug.get(draft.slug) if draft.is_found_by_slug else known.by_sku.get(draft.sku)
+    if product and not draft.has_variant_rows:
+        draft = leave_out_derived(draft, product, known)
     plan = Plan(draft, product)
     named = {variant.sku for variant in draft.variants}
     plan.variants = [(variant, match_variant(variant, plan, known, named)) for variant in draft.variants]
     if not draft.has_variant_rows and product and not names_variant(draft):
         plan.variants = []
     return plan
+
+
+def leave_out_derived(draft: ProductDraft, product: Product, known: KnownRows) -> ProductDraft:
+    """A row without what says nothing new: our own exports give a product's picture, and its lowest price.
+
+    Taken for its variant's own, that price would make a dearer one of several as cheap.
+    """
+    variants, images = draft.variants, draft.images
+    if [image.url for image in images] == [product.image_url]:
+        images = ()
+    if len(known.variants_of[product.pk]) > 1:
+        variants = tuple(leave_out_price(variant, product) for variant in variants)
+    return replace(draft, variants=variants, images=images)
+
+
+def leave_out_price(variant: VariantDraft, product: Product) -> VariantDraft:
+    is_derived = variant.fields.get("price") == product.price
+    fields = {name: value for name, value in variant.fields.items() if not (is_derived and name == "price")}
+    return replace(variant, fields=fields)
 
 
 def match_variant(draft: VariantDraft, plan: Plan, known: KnownRows, named: set[str]) -> Variant | None:

@@ -96,8 +96,8 @@ def sweep_imports() -> None:
     waited = Now() - timedelta(seconds=settings.JOB_LEASE_SECONDS)
     lost = ImportJob.objects.filter(pushed_at__lt=waited).only_unfinished().only_free()
     for job in lost.order_by("pk")[:SWEPT_AT_ONCE]:
-        # Of many workers that sweep, one pushes.
-        if ImportJob.objects.filter(pk=job.pk, pushed_at=job.pushed_at).update(pushed_at=Now()):
+        # Of many workers that sweep, one pushes: for the others it isn't long ago any more.
+        if lost.filter(pk=job.pk).update(pushed_at=Now()):
             push_job(job)
     over = ImportJob.objects.filter(~Q(status__in=(Status.QUEUED, Status.RUNNING)))
     for job in over.exclude(file="")[:SWEPT_AT_ONCE]:

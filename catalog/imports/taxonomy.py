@@ -37,7 +37,9 @@ def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxon
 
 def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
     slugs = {name: make_slug(name, SLUG_MOST["brand"]) for name in names}
-    ids = find_brands(slugs.values())
+    # A name may be a slug as it stands, as our own exports write it: staff choose capitals, too.
+    ids = find_brands({*slugs, *slugs.values()})
+    slugs = {name: name if name in ids else slug for name, slug in slugs.items()}
     missing = {slug: name for name, slug in reversed(slugs.items()) if slug not in ids}
     if missing:
         rows = [Brand(name=name, slug=slug) for slug, name in reversed(missing.items())]
@@ -69,8 +71,8 @@ class CategoryTree:
         self.by_name: dict[tuple[int | None, str], int] = {}
         self.by_slug: dict[str, tuple[int | None, int]] = {}
         self.parents: dict[str, int | None] = {}
-        slugs = {slug for node in nodes for slug in list_slugs(node)}
         names = {node[-1] for node in nodes}
+        slugs = {slug for node in nodes for slug in list_slugs(node)} | {node[0] for node in nodes if len(node) == 1}
         if names:
             # By name as well: staff may have given a category another slug.
             self.remember(Category.objects.filter(Q(slug__in=slugs) | Q(name__in=names)))

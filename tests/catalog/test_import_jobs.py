@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -401,3 +402,13 @@ def test_lists_are_short_rows_with_links(caller: APIClient) -> None:
     row = caller.get(f"{URL}?fields=id,errors_url").json()["results"][0]
     assert row == {"id": job.pk, "errors_url": f"http://testserver{URL}{job.pk}/errors/"}
     assert json.loads(io.BytesIO(caller.get(f"{URL}{job.pk}/").content).read())["name"] == "file.csv"
+
+
+def test_a_job_is_put_back_as_often_as_it_is_lost(caller: APIClient, settings: Any) -> None:
+    settings.JOB_LEASE_SECONDS = 0
+    send_body(caller, ROWS)
+    for _ in range(3):
+        time.sleep(0.002)  # the clock's next tick
+        with patch.object(tasks, "push_job") as pushed:
+            tasks.sweep_imports()
+        assert pushed.call_count == 1

@@ -1,0 +1,168 @@
+"""Workers that die in the middle of an import, and files that are bombs: real processes, killed and measured."""
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+from django.conf import settings as project
+from django.db import connection
+from rest_framework.test import APIClient
+
+from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
+from tests.catalog.test_import_costs import make_rows
+from tests.factories import make_user
+
+URL = "/api/v1/imports/"
+ROWS = 12_000
+
+
+def name_database() -> str:
+    """The address of the tests' own database."""
+    found = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{found['NAME']}"
+    return f"postgres://{found['USER']}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
+
+
+@pytest.fixture
+def start_worker(files: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """`manage.py work` on the tests' database, with leases of a second."""
+    environment = os.environ | {
+        "DATABASE_URL": name_database(),
+        "EXPORT_STORAGE_URL": f"file://{files}",
+        "JOB_LEASE_SECONDS": "1",
+        "REDIS_URL": "",
+    }
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        workers.append(subprocess.Popen([sys.executable, "manage.py", "work"], cwd=project.BASE_DIR, env=environment))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.02)  # a look at another process's work; nothing tells us earlier
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_half_way_loses_and_doubles_no_row(
+    start_worker: Callable[[], subprocess.Popen[bytes]],
+) -> None:
+    caller = APIClient()
+    caller.force_authenticate(make_user("Catalogue editor"))
+    content = make_rows(ROWS).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,").replace(b"S11990,", b"S3,")
+    answer = caller.generic("POST", URL, content, "text/csv")
+    job_id = answer.json()["id"]
+    # The tests' own queue forgets tasks: the workers' sweep finds the job, now and once it is lost.
+    first = start_worker()
+    wait_until(Product.objects.exists)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    half = ImportJob.objects.get(pk=job_id)
+    assert half.status == "running"
+    # What is in, and what the job says is in, are one transaction.
+    assert 0 < half.report["products"]["created"] == Product.objects.count() < ROWS - 2
+    done = dict(Product.objects.values_list("sku", "pk"))
+
+    start_worker()
+    wait_until(lambda: ImportJob.objects.get(pk=job_id).status == "ready")
+    job = ImportJob.objects.get(pk=job_id)
+    assert job.fence > half.fence
+    assert job.report["products"] == {"created": ROWS - 2, "updated": 0, "unchanged": 0, "refused": 2}
+    assert list(job.errors.values_list("line", "key")) == [(9, "S7"), (11_992, "S3")]
+    counts = [model.objects.count() for model in (Product, ProductText, Variant, Stock)]
+    assert counts == [ROWS - 2] * 4
+    assert done.items() <= dict(Product.objects.values_list("sku", "pk")).items()
+    caller.head("/api/v1/changes/")
+    if connection.vendor == "sqlite":  # on PostgreSQL a worker numbers them in its own time
+        created = Change.objects.filter(entity="product", op="create")
+        assert created.count() == created.values("entity_id").distinct().count() == ROWS - 2
+
+
+# -- bombs ----------------------------------------------------------------------------------------------------------
+
+MEASURE = """
+import re, sys, time
+from pathlib import Path
+import django
+django.setup()
+from catalog.imports.errors import BadFile
+from catalog.imports.uploads import store_upload
+began = time.monotonic()
+try:
+    with open(sys.argv[1], "rb") as bomb:
+        store_upload(bomb, "bomb")
+except BadFile as error:
+    # The peak of this process alone; ru_maxrss has its parent's, too.
+    peak = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    print(time.monotonic() - began, peak[1], error)
+"""
+
+
+def pack_one_frame(gigabytes: int) -> bytes:
+    """Zeros, of which 64 KB come to 2 GB."""
+    packer = zstandard.ZstdCompressor(level=1).compressobj()
+    pieces = [packer.compress(bytes(10_000_000)) for _ in range(100 * gigabytes)]
+    return b"".join([*pieces, packer.flush()])
+
+
+def pack_wide() -> bytes:
+    """Rows in a frame that asks for a window of 256 MiB, which isn't needed."""
+    wide = zstandard.ZstdCompressionParameters(window_log=28, write_content_size=False)
+    packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    return packer.compress(make_rows(10)) + packer.flush()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "one frame": lambda: pack_one_frame(2),
+    "many frames": lambda: zstandard.compress(bytes(10_000_000)) * 1_000,
+    "members of gzip": lambda: gzip.compress(bytes(10_000_000)) * 1_000,
+    "wide window": pack_wide,
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_in_a_second_and_in_little_memory(kind: str, tmp_path: Path, files: Path) -> None:
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(BOMBS[kind]())
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings", "EXPORT_STORAGE_URL": f"file://{files}",
+    }  # fmt: skip
+    command = [sys.executable, "-c", MEASURE, str(bomb)]
+    output = subprocess.run(
+        command, cwd=project.BASE_DIR, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    seconds, kilobytes, reason = output.split(" ", 2)
+    assert "unpacks to more than 200 times" in reason or "can't be unpacked" in reason
+    assert float(seconds) < 1
+    # All of the process, Django with it.
+    assert int(kilobytes) < 200 * 1024
+    assert not [path for path in files.rglob("*") if path.is_file()]
+
+
+@pytest.mark.django_db
+def test_a_bomb_is_refused_by_its_request(files: Path) -> None:
+    caller = APIClient()
+    caller.force_authenticate(make_user("Catalogue editor"))
+    bomb = pack_one_frame(1)
+    began = time.monotonic()
+    answer = caller.generic("POST", URL, bomb, "application/zstd")
+    assert time.monotonic() - began < 1
+    assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
+    assert "as no catalogue does" in answer.json()["detail"]
+    assert not ImportJob.objects.exists()
