@@ -8,6 +8,7 @@ What may be kept says the answer itself (entries.py).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,14 +29,12 @@ from config.api.fills import Fill, Fills, wait_for_others
 from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
 from config.api.lending import Loans
 from config.api.memory import Memory, Sights
-from config.api.records import CACHE_STATE, Record
+from config.api.records import CACHE_STATE, record_hit
 from config.api.renderers import is_json_accepted
 from config.api.replicas import read_at_least
 
 type StartResponse = Callable[..., Any]
 
-# With one of these an answer is one person's, or no plain read.
-PERSONAL = frozenset({"HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_TRANSFER_ENCODING"})
 # What the application isn't told when it fills: an entry is a whole answer, in identity.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
 # Longer ones are asked once.
@@ -87,38 +86,46 @@ class Cache:
 
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
+        began = time.perf_counter()
         asked = self.read(environ)
-        if asked is None:
+        lease = FRESHNESS.read() if asked is not None else None
+        if asked is None or lease is None:
             return None
-        if "HTTP_IF_NONE_MATCH" in environ and not are_tags(environ["HTTP_IF_NONE_MATCH"]):
-            return None  # Django says what is wrong with them
-        if "HTTP_X_MIN_VERSION" in environ:
-            FRESHNESS.end()  # whatever version its caller has heard of was committed before now
-        lease = FRESHNESS.read()
-        if lease is None:
-            return None
-        if entry := self.find(asked, lease):
-            return self.hit(environ, entry)
+        entry = self.find(asked, lease)
+        if entry is not None:
+            return self.hit(environ, entry, began)
         return self.read_through(environ, asked, lease, run, tries)
 
     # -- which question is it
 
     def read(self, environ: Environ) -> Asked | None:
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not PERSONAL.isdisjoint(environ):
-            return None
         get = environ.get
-        who: str | None = ""
-        if "HTTP_AUTHORIZATION" in environ:
-            action = find_action(environ["PATH_INFO"])
-            who = self.callers.name_class(environ, action) if action else None
+        method, tags, token = environ["REQUEST_METHOD"], get("HTTP_IF_NONE_MATCH"), get("HTTP_AUTHORIZATION")
+        if (method != "GET" and method != "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):  # noqa: PLR1714 (faster)
+            return None
+        if get("HTTP_X_MIN_VERSION") is not None:
+            FRESHNESS.end()  # whatever version its caller has heard of was committed before now
         # Everything that decides what is asked; its spelling is read once.
         spelling = (
             environ["PATH_INFO"], get("QUERY_STRING"), get("HTTP_HOST") or read_host(environ), get("HTTP_ACCEPT"),
             get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), environ["wsgi.url_scheme"],
-            get("CONTENT_LENGTH"), who,
+            get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"),
+            "" if token is None else self.name_caller(environ),
         )  # fmt: skip
-        asked = self.memory.spellings.get(spelling)
-        if asked is None and who is not None and (asked := read_question(environ, who)):
+        asked: Asked | None = self.memory.spellings.get(spelling)
+        if asked is None:
+            asked = self.read_spelling(spelling, environ)
+        # Django says what is wrong with tags that are none.
+        return asked if tags is None or are_tags(tags) else None
+
+    def name_caller(self, environ: Environ) -> str | None:
+        action = find_action(environ["PATH_INFO"])
+        return self.callers.name_class(environ, action) if action else None
+
+    def read_spelling(self, spelling: tuple[Any, ...], environ: Environ) -> Asked | None:
+        who = spelling[-1]
+        asked = None if who is None else read_question(environ, who)
+        if asked is not None:
             self.memory.spell(spelling, asked)
         return asked
 
@@ -151,12 +158,15 @@ class Cache:
             shared.keep(asked.name, entry)
         return entry
 
-    def hit(self, environ: Environ, entry: Entry, state: str = "hit") -> Answer:
-        """The entry as an answer of this moment."""
-        record = Record(environ)
-        shown = show(environ, entry)
-        line = record.finish(shown.code, len(shown.body), state, 0.0, path=environ["PATH_INFO"], route=entry.route)
-        return Answer(shown.status, [*shown.headers, ("X-Cache", state), *line.items()], shown.body)
+    def hit(self, environ: Environ, entry: Entry, began: float) -> Answer:
+        """The entry as an answer of this moment, or a 304 to who has it."""
+        tags = environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None and is_known(tags, entry.etag):
+            own = record_hit(environ, entry.route, 304, 0, began)
+            return Answer("304 Not Modified", [*entry.hit_conditional, *own], b"")
+        body = entry.body if environ["REQUEST_METHOD"] == "GET" else b""
+        own = record_hit(environ, entry.route, 200, len(body), began)
+        return Answer("200 OK", [*entry.hit_lines, *own], body)
 
     # -- what isn't
 
@@ -173,14 +183,14 @@ class Cache:
         # Whoever came while it was filled may have been told of a write that it didn't see.
         now = FRESHNESS.read()
         if now and fill.entry.is_current(now) and fill.entry.coding in (IDENTITY, asked.coding):
-            return self.hit(environ, self.encode(asked, fill.entry))
+            return self.hit(environ, self.encode(asked, fill.entry), time.perf_counter())
         return self.answer(environ, run, tries + 1)
 
     def fill(self, environ: Environ, asked: Asked, lease: Lease, run: Run, fill: Fill) -> Answer | None:
         is_second = self.sights.is_second(asked.name)
         if is_second and (entry := self.find_or_claim(asked, lease)):
             fill.entry = entry
-            return self.hit(environ, entry)
+            return self.hit(environ, entry, time.perf_counter())
         with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
             answer = run()
         if not (is_for_all(answer.code, answer.headers) and reads.are_followed):
@@ -206,7 +216,7 @@ class Cache:
 def read_question(environ: Environ, who: str) -> Asked | None:
     """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
     action, query = find_action(environ["PATH_INFO"]), environ.get("QUERY_STRING", "")
-    if action is None or environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+    if action is None or environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
         return None
     if not is_json_accepted(environ.get("HTTP_ACCEPT", ""), action.view.renderer_classes):
         return None
@@ -232,20 +242,13 @@ def ask_plainly(environ: Environ) -> Iterator[None]:
         environ.update(kept)
 
 
-def show(environ: Environ, entry: Entry) -> Answer:
-    """Its status, headers and body for who asks; a 304 for who has it."""
-    tags = environ.get("HTTP_IF_NONE_MATCH")
-    if tags is not None and is_known(tags, entry.etag):
-        return Answer("304 Not Modified", entry.conditional, b"")
-    return Answer("200 OK", entry.lines, b"" if environ["REQUEST_METHOD"] == "HEAD" else entry.body)
-
-
 def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
     """The filler's own answer, in the coding that it asked for: with its own times, and what is left of its rate."""
-    shown = show(environ, entry)
-    named = {name.lower() for name, _ in entry.lines} | {"content-length"}
+    named = {name.lower() for name, _ in entry.lines}
     own = [(name, value) for name, value in answer.headers if name.lower() not in named]
-    return Answer(shown.status, [*shown.headers, *own], shown.body)
+    if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), entry.etag):
+        return Answer("304 Not Modified", [*entry.conditional, *own], b"")
+    return Answer(answer.status, [*entry.lines, *own], entry.body)
 
 
 # -- the two doors -----------------------------------------------------------------------------------------------

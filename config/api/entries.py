@@ -57,6 +57,8 @@ class Entry:
         coded = [("Content-Encoding", self.coding)] if self.coding else []
         self.lines = [*self.headers, *coded, ("Content-Length", str(len(self.body)))]
         self.conditional = [pair for pair in self.headers if pair[0].lower() in CONDITIONAL]
+        self.hit_lines = [*self.lines, ("X-Cache", "hit")]
+        self.hit_conditional = [*self.conditional, ("X-Cache", "hit")]
         self.size = OVERHEAD + len(self.body)
 
     def is_current(self, lease: Lease) -> bool:
