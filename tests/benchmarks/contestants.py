@@ -18,6 +18,7 @@ from typing import IO
 
 import psycopg
 
+from config.capacity import count_threads
 from tests.benchmarks.load import Load, run_pgbench, run_wrk, write_script
 from tests.services import free_port, wait_for_port
 
@@ -76,10 +77,10 @@ def build_environment(database: str, redis: str = "", port: int = 8000) -> dict[
     }  # fmt: skip
 
 
-def write_granian(target: str) -> Callable[[int], list[str]]:
+def write_granian(target: str, threads: int = THREADS) -> Callable[[int], list[str]]:
     return lambda port: [
         str(PEERS / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--blocking-threads", str(THREADS), "--no-ws", "--no-access-log", "--log-level", "warning", target,
+        "--blocking-threads", str(threads), "--no-ws", "--no-access-log", "--log-level", "warning", target,
     ]  # fmt: skip
 
 
@@ -97,6 +98,8 @@ SERVERS: dict[str, Callable[[int], list[str]]] = {
     "bare": write_granian("tests.benchmarks.peers.bare:application"),
     "shop": write_granian("tests.benchmarks.peers.shop.wsgi:application"),
     "fastapi": write_uvicorn("tests.benchmarks.peers.fastapi_app:app"),
+    # The same server as ours, with as many threads.
+    "answers": write_granian("tests.benchmarks.peers.answers:application", count_threads(THREADS)),
     "flask": write_granian("tests.benchmarks.peers.flask_app:app"),
 }
 
@@ -108,6 +111,7 @@ class Server:
         self.name, self.port = name, free_port()
         environment = os.environ | build_environment(database, redis, self.port) | variables
         environment |= {"BENCH_DATABASE": database, "BENCH_STATEMENT": str(statement)}
+        environment |= {"BENCH_REDIS": redis, "BENCH_ANSWERS": str(statement.with_name("answers.json"))}
         self.process = subprocess.Popen(SERVERS[name](self.port), cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port, 60)
 

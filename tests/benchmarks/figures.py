@@ -67,6 +67,23 @@ PROMISES = (
     Promise("the same, of cached pages", "watched, cached", "unwatched, cached", RATE, 0.97),
     Promise("p99: log lines to a slow disk / to a fast one", "slow disk", "fast disk", TAIL, 1.1, False),
     Promise("p99 with a slow disk: a plain handler / ours", "slow disk, plain handler", "slow disk", TAIL, 2),
+    *(
+        Promise(f"hit / bare answer of the same bytes, {kind}", f"hits, {kind}", f"bare answer, {kind}", RATE, 0.85)
+        for kind in ("identity", "gzip", "304")
+    ),
+    *(
+        Promise(f"hit with log lines / bare answer, {kind}", f"hits, logged, {kind}", f"bare answer, {kind}", RATE, 0.7)
+        for kind in ("identity", "gzip")
+    ),
+    *(
+        Promise(
+            f"hit from Redis / bare Redis GET, {kind}", f"Redis hits, {kind}", f"bare Redis GET, {kind}", RATE, 0.75
+        )
+        for kind in ("identity", "gzip")
+    ),
+    Promise("hit / FastAPI + fastapi-pagination, page, uncached", "hits, identity", "FastAPI, page", RATE, 400),
+    Promise("hit / FastAPI with a Redis cache", "hits, identity", "FastAPI with a Redis cache", RATE, 3),
+    Promise("hit / cache_page on django-redis", "hits, identity", "Django's cache_page on django-redis", RATE, 6),
     Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),
 )
 

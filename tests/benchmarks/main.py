@@ -18,6 +18,7 @@ from typing import IO
 from rich.console import Console
 
 from tests.benchmarks.agreement import check_admin, check_rows, read_rows
+from tests.benchmarks.caching import OURS, list_targets, write_answers
 from tests.benchmarks.chart import draw_chart
 from tests.benchmarks.contestants import (
     ADMIN,
@@ -55,6 +56,9 @@ from tests.services import PostgresServer, RedisServer
 POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "autovacuum=off")
 
 
+GROUPS = ("reads", "hits", "watching", "memory", "writes")
+
+
 @dataclass(frozen=True)
 class Options:
     rows: tuple[int, ...]
@@ -63,6 +67,7 @@ class Options:
     requests: int
     singles: int
     only: tuple[str, ...]
+    groups: tuple[str, ...]
     json: Path | None
     chart: Path | None
     strict: bool
@@ -110,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, help="seconds of a round (4)")
     parser.add_argument("--quick", action="store_true", help="about two minutes: 100,000 rows and short rounds")
     parser.add_argument("--only", default="", help="servers beside ours: bare,shop,fastapi,flask (all)")
+    parser.add_argument("--groups", default=",".join(GROUPS), help=f"what is measured ({','.join(GROUPS)})")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     parser.add_argument("--chart", type=Path, help="draw the requests per second into this SVG file")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a promise isn't kept")
@@ -126,6 +132,7 @@ def read_options(parsed: argparse.Namespace) -> Options:
         requests=2_000 if quick else 10_000,
         singles=200 if quick else 1_000,
         only=tuple(name for name in parsed.only.split(",") if name),
+        groups=tuple(name for name in parsed.groups.split(",") if name),
         json=parsed.json,
         chart=parsed.chart,
         strict=parsed.strict,
@@ -176,16 +183,31 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         servers = start_servers(options, stage)
         say("checking that all give the same rows")
         check_agreement(options, servers, keys)
-        samples = run_groups(options, stage, servers, keys, say)
-        samples |= measure_watching(options, stage, say)
-        memory = measure_memory(stage.start("tenfold", options.rows[-1]), PAGE, (100, options.requests), say)
-        # Last, since these add rows.
-        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.peer_rows]))
-        roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
-        samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
+        samples, memory = run_chosen(options, stage, servers, keys, say)
     if options.keep:
         input("".join(f"{name}: {server.url('/')}\n" for name, server in servers.items()) + "Enter ends it")
     return report(options, console, samples, memory)
+
+
+def run_chosen(
+    options: Options, stage: Stage, servers: dict[str, Server], keys: dict[str, "Keys"], say: Callable[[str], None]
+) -> tuple[Samples, tuple[int, int] | None]:
+    samples: Samples = {}
+    memory = None
+    if "reads" in options.groups:
+        samples |= run_groups(options, stage, servers, keys, say)
+    if "hits" in options.groups:
+        samples |= run_hits(options, stage, servers, say)
+    if "watching" in options.groups:
+        samples |= measure_watching(options, stage, say)
+    if "memory" in options.groups:
+        new = stage.start("tenfold", options.rows[-1])
+        memory = measure_memory(new, PAGE, (100, options.requests), say)
+    if "writes" in options.groups:  # last, since these add rows
+        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.peer_rows]))
+        roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
+        samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
+    return samples, memory
 
 
 @dataclass(frozen=True)
@@ -291,17 +313,29 @@ def measure_watching(options: Options, stage: Stage, say: Callable[[str], None])
     return samples | run_rounds(tails, Plan(options.rounds, options.seconds, 2), stage.postgres.process.pid, say)
 
 
-def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int]) -> int:
+def run_hits(options: Options, stage: Stage, servers: dict[str, Server], say: Callable[[str], None]) -> Samples:
+    """By servers of their own: those of the other groups keep nothing."""
+    ours = {name: stage.start(server, options.peer_rows, **more) for name, (server, more) in OURS.items()}
+    etag = write_answers(ours["hits"], stage.folder / "answers.json")
+    everyone = servers | ours | {"answers": stage.start("answers", options.peer_rows)}
+    plan = Plan(options.rounds, max(1, options.seconds / 2), CONNECTIONS)
+    return run_rounds(list_targets(everyone, etag), plan, stage.postgres.process.pid, say)
+
+
+def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int] | None) -> int:
     figures = compare_all(samples, memory)
     names = [one.name for one in options.contestants]
     title = f"A page of 50 with brand, category and images, {options.peer_rows:,} products"
-    print_contestants(console, options.contestants, samples, f"{title}: median (min-max) of {options.rounds} rounds")
+    if "reads" in options.groups:
+        heading = f"{title}: median (min-max) of {options.rounds} rounds"
+        print_contestants(console, options.contestants, samples, heading)
     print_others(console, [name for name in samples if name not in names], samples)
-    print_memory(console, memory, options.requests)
+    if memory:
+        print_memory(console, memory, options.requests)
     print_figures(console, figures, options.rows, options.peer_rows)
     if options.json:
         write_document(options.json, build_document(options.rows, options.peer_rows, samples, figures))
-    if options.chart:
+    if options.chart and "reads" in options.groups:
         rates = [(name, spread(samples[name], "rate").median) for name in names]
         options.chart.write_text(draw_chart(rates, f"{title}: requests per second, logarithmic"))
     return 1 if options.strict and not all(figure.is_kept for figure in figures) else 0

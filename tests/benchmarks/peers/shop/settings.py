@@ -20,6 +20,7 @@ DATABASES = {
         "CONN_MAX_AGE": None,
     }
 }
+CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["BENCH_REDIS"]}}
 USE_TZ = True
 TIME_ZONE = "UTC"
 # Kind to the peers: nobody signs in, so nobody is looked up.

@@ -1,6 +1,7 @@
 """The peers' addresses."""
 
 from django.urls import path
+from django.views.decorators.cache import cache_page
 
 from tests.benchmarks.peers.shop.drf import PlainProducts, TunedProduct, TunedProducts
 from tests.benchmarks.peers.shop.ninja_api import api
@@ -9,5 +10,6 @@ urlpatterns = [
     path("plain/", PlainProducts.as_view()),
     path("tuned/", TunedProducts.as_view()),
     path("tuned/<int:pk>/", TunedProduct.as_view()),
+    path("cached/", cache_page(600)(TunedProducts.as_view())),
     path("ninja/", api.urls),
 ]
