@@ -19,7 +19,8 @@ from unfold.decorators import display
 
 from catalog.changes import number_changes
 from catalog.history import describe_changes
-from catalog.models import Attribute, Brand, Category, Change, Image, Product, ProductText, Stock, Variant
+from catalog.import_admin import ImportJobAdmin
+from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
 from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
@@ -559,3 +560,6 @@ def list_chunks(rows: QuerySet[Any]) -> Iterator[list[int]]:
     while keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STATUS_CHUNK]):
         yield keys
         last = keys[-1]
+
+
+admin.site.register(ImportJob, ImportJobAdmin)

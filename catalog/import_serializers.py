@@ -7,10 +7,9 @@ from rest_framework.serializers import BooleanField, CharField, ChoiceField, Dic
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
-from catalog.imports.readers import open_source
-from catalog.imports.runs import ImportRun
+from catalog.imports.jobs import find_format
 from catalog.imports.tasks import submit_job
-from catalog.imports.uploads import Upload, open_upload
+from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
 from config.api.bodies import StrictSerializer
 
@@ -39,14 +38,10 @@ class ImportWrite(StrictSerializer[ImportJob]):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """The stored file is opened, so that one that can't be used is refused now."""
-        upload: Upload = self.context["upload"]
         try:
-            with open_upload(upload.file, upload.size) as stream:
-                source = open_source(stream, upload.name, values["format"] or None)
-                ImportRun(source, values["map"])
+            return values | {"format": find_format(self.context["upload"], values["format"], values["map"])}
         except BadFile as error:
             raise FileRefused(str(error)) from None
-        return values | {"format": source.format}
 
     def create(self, validated_data: dict[str, Any]) -> ImportJob:
         upload: Upload = self.context["upload"]

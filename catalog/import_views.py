@@ -1,9 +1,6 @@
 """Imports: a file sent, its job watched and canceled, its refused rows fetched; each caller has their own."""
 
-import csv
-from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from io import StringIO
 from typing import Any, cast
 
 from django.conf import settings
@@ -21,6 +18,7 @@ from catalog.errors import FileRefused
 from catalog.import_serializers import ImportRead, ImportWrite
 from catalog.imports.errors import BadFile
 from catalog.imports.jobs import cancel_job
+from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import SMALLER, Upload, remove_upload, store_upload
 from catalog.models import ImportJob, Product
 from config.api.errors import BodyTooLarge, Fault, InvalidBody
@@ -39,12 +37,8 @@ PARAMETERS = [
 ]
 TYPES = ", ".join(FILE_TYPES)
 BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenApiTypes.BINARY)
-# Errors that are read, and sent, at once.
-ERRORS_AT_ONCE = 2_000
 # The members of a form beside its file.
 FORM_BYTES = 64 * 1024
-# What a spreadsheet would run.
-RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class RawParser(BaseParser):
@@ -177,31 +171,4 @@ class ImportErrors(OwnImports):
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def download(self, request: Request, pk: str) -> StreamingHttpResponse:
-        job = self.get_object()
-        chunks = () if request.method == "HEAD" else write_errors(job)
-        headers = {
-            "Content-Disposition": f'attachment; filename="import-{job.pk}-errors.csv"',
-            "X-Content-Type-Options": "nosniff",
-        }
-        return StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def write_errors(job: ImportJob) -> Iterator[str]:
-    """By short queries, so that a slow client holds none open."""
-    yield write_csv([("line", "sku", "reason")])
-    last = 0
-    rows = job.errors.order_by("pk").values_list("pk", "line", "key", "reason")
-    while found := list(rows.filter(pk__gt=last)[:ERRORS_AT_ONCE]):
-        last = found[-1][0]
-        yield write_csv([(line, make_inert(key), make_inert(reason)) for _, line, key, reason in found])
-
-
-def write_csv(rows: Iterable[tuple[Any, ...]]) -> str:
-    block = StringIO()
-    csv.writer(block).writerows(rows)
-    return block.getvalue()
-
-
-def make_inert(cell: str) -> str:
-    """What a spreadsheet would run gets an apostrophe, as in our exports."""
-    return f"'{cell}" if cell.startswith(RISKY) else cell
+        return send_errors(self.get_object(), is_head=request.method == "HEAD")

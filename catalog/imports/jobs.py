@@ -21,7 +21,7 @@ from catalog.imports.drafts import Refusal
 from catalog.imports.readers import open_source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
-from catalog.imports.uploads import open_upload, remove_upload
+from catalog.imports.uploads import Upload, open_upload, remove_upload
 from catalog.models import ImportJob
 from config.api.authorship import ACTOR, name_actor
 from config.api.leases import keep_lease
@@ -35,6 +35,13 @@ RIGHT = "catalog.import_product"
 MOST_KEPT_ERRORS = 100_000
 # A task that takes longer lets another go on: a queue's patience has an end (RQ's is an hour).
 TURN_SECONDS = 3_000.0
+
+
+def find_format(upload: Upload, file_format: str, pairs: str) -> str:
+    """What the stored file is, `file_format` where that is given; BadFile where it can't be imported."""
+    with open_upload(upload.file, upload.size) as stream:
+        source = open_source(stream, upload.name, file_format or None)
+        return ImportRun(source, pairs).source.format
 
 
 def run_job(job: ImportJob) -> bool:

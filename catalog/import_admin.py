@@ -1,0 +1,203 @@
+"""Imports for staff: a file sent by a form, and how far each is, with a bar, its refused rows and a way to stop it."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminFileFieldWidget
+
+from catalog.imports.errors import BadFile
+from catalog.imports.jobs import RIGHT, cancel_job, find_format
+from catalog.imports.refusals import send_errors
+from catalog.imports.tasks import submit_job
+from catalog.imports.uploads import remove_upload, store_upload
+from catalog.models import ImportJob
+from config.api.admin import BoundedAdmin, show_unbroken
+from config.api.errors import ApiError
+
+LABELS = {
+    "Queued": "info",
+    "Running": "info",
+    "Ready": "success",
+    "Failed": "danger",
+    "Canceled": "warning",
+}
+# A person reads no more of them on a page; the file has all.
+SHOWN_ERRORS = 20
+
+
+class ImportForm(forms.ModelForm[ImportJob]):
+    """A file and what to do with it; one that can't be used is refused with its sentence, and not kept."""
+
+    upload = forms.FileField(
+        label="File",
+        widget=UnfoldAdminFileFieldWidget,
+        help_text="Shopify CSV, plain CSV or NDJSON, as it is or packed by gzip or zstd.",
+    )
+
+    class Meta:
+        model = ImportJob
+        fields = ("format", "map", "dry_run")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if "upload" in values and not self.errors:
+            try:
+                self.store(values)
+            except (BadFile, ApiError) as error:
+                self.add_error("upload", str(error))
+        return values
+
+    def store(self, values: dict[str, Any]) -> None:
+        upload = store_upload(values["upload"], values["upload"].name)
+        try:
+            values["format"] = find_format(upload, values["format"], values["map"])
+        except BadFile:
+            remove_upload(upload.file)
+            raise
+        self.instance.name, self.instance.file, self.instance.size = upload.name, upload.file, upload.size
+
+
+class ImportJobAdmin(BoundedAdmin):
+    """Everybody's imports, for whoever may import. Nobody writes into one: it is sent, canceled or forgotten."""
+
+    list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
+    list_filter = ("status",)
+    list_select_related = ("owner",)
+    actions = ("cancel", "delete_selected")
+    form = ImportForm
+    shown: ClassVar[Sequence[str]] = (
+        "name", "owner", "state", "progress", "error", "format", "map", "dry_run", "size_shown", "rows", "outcome",
+        "refused_rows", "created_at", "started_at", "finished_at",
+    )  # fmt: skip
+
+    # -- rights
+
+    def may_import(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(RIGHT)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.may_import(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may_import(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_import(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may_import(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    # -- pages
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
+        return self.shown if obj else ("upload", "format", "map", "dry_run")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return self.shown if obj else ()
+
+    def get_urls(self) -> list[URLPattern]:
+        errors = path("<int:pk>/errors/", self.admin_site.admin_view(self.download), name="catalog_importjob_errors")
+        return [errors, *super().get_urls()]
+
+    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The refused rows as a CSV."""
+        job = self.get_object(request, str(pk)) if self.may_import(request) else None
+        if job is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
+        return send_errors(job)  # type: ignore[return-value]  # a stream
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except ApiError as error:
+            self.message_user(request, f"{error.detail} {error.hint}", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:catalog_importjob_changelist"))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        user: Any = request.user
+        obj.owner = user
+        try:
+            submit_job(obj)
+        except ApiError:
+            remove_upload(obj.file)
+            raise
+
+    # -- columns
+
+    @admin.display(description="import", ordering="pk")
+    def number(self, job: ImportJob) -> str:
+        return f"#{job.pk}"
+
+    @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
+    def state(self, job: ImportJob) -> str:
+        return job.get_status_display()
+
+    @admin.display(description="progress")
+    def progress(self, job: ImportJob) -> str:
+        left = f", {job.seconds_left} s left" if job.is_unfinished and job.seconds_left is not None else ""
+        bar = {"value": job.percent, "title": f"{job.percent} %{left}"}
+        return render_to_string("unfold/components/progress.html", bar)
+
+    @admin.display(description="rows")
+    def rows(self, job: ImportJob) -> str:
+        return show_unbroken(f"{job.rows_done:,}{' (dry run)' if job.dry_run else ''}")
+
+    @admin.display(description="refused")
+    def refused(self, job: ImportJob) -> str:
+        return show_unbroken(f"{job.report.get('products', {}).get('refused', 0):,}")
+
+    @admin.display(description="size")
+    def size_shown(self, job: ImportJob) -> str:
+        return show_unbroken(filesizeformat(job.size))
+
+    @admin.display(description="created")
+    def created(self, job: ImportJob) -> str:
+        return show_unbroken(f"{job.created_at:%Y-%m-%d %H:%M}")
+
+    @admin.display(description="outcome")
+    def outcome(self, job: ImportJob) -> str:
+        """`products: 12 created, 3 updated`, a line for each table."""
+        lines = (
+            (table, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
+            for table, counts in job.report.items()
+        )
+        return format_html_join("", "<div>{}: {}</div>", lines)
+
+    @admin.display(description="refused rows")
+    def refused_rows(self, job: ImportJob) -> str:
+        found = job.errors.values_list("line", "key", "reason")[:SHOWN_ERRORS]
+        lines = format_html_join("", "<div>line {}, {}: {}</div>", found)
+        link = reverse("admin:catalog_importjob_errors", args=[job.pk])
+        more = (
+            format_html('<a href="{}">All {} as a CSV</a>', link, f"{job.errors_total:,}")
+            if job.errors_total
+            else "none"
+        )
+        return format_html("{}{}", lines, more)
+
+    # -- what is done with them
+
+    @admin.action(permissions=("delete",), description="Cancel")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[ImportJob]) -> None:
+        number = sum(map(cancel_job, queryset))
+        self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        cancel_job(obj)
+        obj.delete()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ImportJob]) -> None:
+        for job in queryset:
+            self.delete_model(request, job)
