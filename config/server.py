@@ -130,6 +130,8 @@ def load_application() -> Any:
     """In a web worker, after the fork: leave the terminal's signals to the launcher, and end when it is gone."""
     os.setpgrp()
     signal.signal(SIGNAL, DRAIN.begin)
+    # Until granian sets its own, the launcher's handler is here too, by which a worker that loads wouldn't end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         refuse_inherited_pools()

@@ -1,0 +1,63 @@
+"""The shipped nginx configuration: a roll from one server to the next behind it."""
+
+import http.client
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.clients import add_up, clients
+from tests.launching import Launched, run_command
+from tests.nginx import run_nginx
+from tests.services import free_port
+
+pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx on this machine (Debian: nginx-light)")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'shop.sqlite3'}"
+    assert run_command("manage.py", "migrate", "-v0", DATABASE_URL=url).returncode == 0
+    return url
+
+
+def start(database: str, port: int) -> Launched:
+    variables = {"DATABASE_URL": database, "PORT": str(port), "DRAIN_SECONDS": "1", "TRUSTED_PROXIES": "1"}
+    launched = Launched("-m", "config.server", **variables, LOG_LEVEL="WARNING", RATE_LIMIT_ANON="off")
+    launched.wait_for("serves on")
+    return launched
+
+
+def test_a_roll_from_one_server_to_the_other_fails_no_request(database: str) -> None:
+    first, second = free_port(), free_port()
+    launched = start(database, first)
+    successor = None
+    try:
+        with run_nginx(first, second) as port:
+            with clients(4, port, "/api/v1/products/") as walks:
+                time.sleep(1)
+                successor = start(database, second)
+                assert launched.stop(signal.SIGTERM) == 0
+                time.sleep(1)
+            links = read_links(port)
+    finally:
+        launched.end()
+        if successor:
+            successor.end()
+    whole = add_up(walks)
+    assert whole.failures == []
+    assert set(whole.statuses) == {200}
+    assert sum(whole.statuses.values()) > 100
+    # The client's own name for the server, not the proxy's for it.
+    assert f"http://127.0.0.1:{port}/" in links
+
+
+def read_links(port: int) -> str:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        client.request("GET", "/api/v1/")
+        return client.getresponse().read().decode()
+    finally:
+        client.close()
