@@ -71,6 +71,7 @@ class ImportJobAdmin(BoundedAdmin):
 
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
     list_filter = ("status",)
+    search_fields = ("name__exact",)
     list_select_related = ("owner",)
     actions = ("cancel", "delete_selected")
     form = ImportForm
