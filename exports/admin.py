@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from catalog.admin import ProductAdmin, find_by_sku
@@ -37,13 +38,13 @@ ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 class ExportJobAdmin(BoundedAdmin):
     """Everybody's jobs. Nobody writes into one: it is canceled, begun again or deleted, with its file."""
 
-    list_display = ("number", "resource", "format", "owner", "state", "progress", "rows", "size", "created", "error")
+    list_display = ("number", "what", "owner", "state", "progress", "rows", "download", "created", "error")
     list_filter = ("status",)
     list_select_related = ("owner",)
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (
-        "owner", "state", "progress", "error", "resource", "format", "compression", "filters", "fields", "expand",
-        "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at", "expires_at",
+        "owner", "state", "progress", "download", "error", "resource", "format", "compression", "filters", "fields",
+        "expand", "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at", "expires_at",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -61,6 +62,18 @@ class ExportJobAdmin(BoundedAdmin):
     @admin.display(description="job", ordering="pk")
     def number(self, job: ExportJob) -> str:
         return f"#{job.pk}"
+
+    @admin.display(description="what")
+    def what(self, job: ExportJob) -> str:
+        return show_unbroken(f"{job.resource}, {job.format}")
+
+    @admin.display(description="file, for its owner")
+    def download(self, job: ExportJob) -> str:
+        """The API's own address: a session is good there too, and it is nobody else's file."""
+        if job.status != Status.READY:
+            return "-"
+        link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>'
+        return format_html(link, reverse("exportjob-file", args=(job.pk,)), self.size(job))
 
     @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, job: ExportJob) -> str:

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.models import User
 from catalog.models import Product
 from exports.models import ExportJob
-from tests.exports.conftest import ask_for, list_files, run_job
+from tests.exports.conftest import ask_for, list_files, read_body, run_job
 from tests.factories import make_brand, make_product, make_user
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +47,15 @@ def test_the_page_shows_a_bar_for_each_job(office: Client) -> None:
         assert text in page, text
     assert office.get(f"{JOBS}{ExportJob.objects.first().pk}/change/").status_code == 200
     assert office.get(f"{JOBS}add/").status_code == 403
+
+
+def test_whoever_exports_here_downloads_here(office: Client, admin_user: User) -> None:
+    make_product(sku="A")
+    act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
+    job = run_job(ExportJob.objects.get().pk)
+    link = f"/api/v1/exports/{job.pk}/file/"
+    assert f'href="{link}"' in office.get(JOBS).content.decode()
+    assert b"A," in read_body(office.get(link))
 
 
 def test_a_page_of_jobs_costs_the_same_for_one_and_for_many(office: Client, django_assert_max_num_queries: Any) -> None:
