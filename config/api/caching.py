@@ -29,6 +29,7 @@ from config.api.fills import Fill, Fills, wait_for_others
 from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
 from config.api.lending import Loans
 from config.api.memory import Memory, Sights
+from config.api.positions import is_position
 from config.api.records import CACHE_STATE, record_hit
 from config.api.renderers import is_json_accepted
 from config.api.replicas import read_at_least
@@ -103,7 +104,9 @@ class Cache:
         method, tags, token = environ["REQUEST_METHOD"], get("HTTP_IF_NONE_MATCH"), get("HTTP_AUTHORIZATION")
         if (method != "GET" and method != "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):  # noqa: PLR1714 (faster)
             return None
-        if get("HTTP_X_MIN_VERSION") is not None:
+        if (least := get("HTTP_X_MIN_VERSION")) is not None:
+            if not is_position(least):
+                return None
             FRESHNESS.end()  # whatever version its caller has heard of was committed before now
         # Everything that decides what is asked; its spelling is read once.
         spelling = (
@@ -175,6 +178,8 @@ class Cache:
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
             return None
+        if old := self.find_stale(environ, asked):
+            return self.show_stale(environ, old)
         with self.fills.join(asked.name) as (fill, leads):
             if leads:
                 return self.fill(environ, asked, lease, run, fill)
@@ -185,6 +190,19 @@ class Cache:
         if now and fill.entry.is_current(now) and fill.entry.coding in (IDENTITY, asked.coding):
             return self.hit(environ, self.encode(asked, fill.entry), time.perf_counter())
         return self.answer(environ, run, tries + 1)
+
+    def find_stale(self, environ: Environ, asked: Asked) -> Entry | None:
+        """What was current lately, for a route that allows it, while somebody else fills."""
+        most = asked.action.view.stale_seconds
+        if not most or "HTTP_X_MIN_VERSION" in environ or asked.name not in self.fills.running:
+            return None
+        old = self.memory.find(asked.slot)
+        return old if old is not None and time.time() - old.made_at <= most else None
+
+    def show_stale(self, environ: Environ, old: Entry) -> Answer:
+        own = record_hit(environ, old.route, 200, len(old.body), time.perf_counter(), state="stale")
+        age = ("Age", str(int(time.time() - old.made_at)))
+        return Answer("200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body)
 
     def fill(self, environ: Environ, asked: Asked, lease: Lease, run: Run, fill: Fill) -> Answer | None:
         is_second = self.sights.is_second(asked.name)

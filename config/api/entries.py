@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -46,6 +47,7 @@ class Entry:
     headers: list[Header]
     body: bytes
     coding: str = ""
+    made_at: float = field(default_factory=time.time)
     # What a lease knew when this was last found current; the same again needs no second look.
     checked: Any = None
     # Since the last time that room was made.
@@ -77,16 +79,16 @@ class Entry:
 
     def pack(self) -> bytes:
         stamp = self.stamp
-        head = [stamp.epoch, stamp.position, sorted(stamp.tables), self.route, self.coding, self.headers]
+        head = [stamp.epoch, stamp.position, sorted(stamp.tables), self.route, self.coding, self.made_at, self.headers]
         return orjson.dumps(head) + b"\n" + self.body
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry:
         """ValueError where the bytes aren't what `pack` wrote."""
         head, _, body = packed.partition(b"\n")
-        epoch, position, tables, route, coding, headers = orjson.loads(head)
+        epoch, position, tables, route, coding, made_at, headers = orjson.loads(head)
         pairs = [(name, value) for name, value in headers]
-        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding)
+        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at)
 
 
 def pick_headers(headers: Iterable[Header]) -> list[Header]:
@@ -99,4 +101,5 @@ def is_for_all(status: int, headers: Iterable[Header]) -> bool:
     named = {name.lower(): value for name, value in headers}
     control = named.get("cache-control", "")
     is_json = named.get("content-type", "").startswith("application/json")
-    return status == 200 and is_json and "set-cookie" not in named and "no-cache" in control
+    is_shared = "no-store" not in control and ("no-cache" in control or "s-maxage" in control)
+    return status == 200 and is_json and is_shared and "set-cookie" not in named

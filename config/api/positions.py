@@ -69,9 +69,13 @@ def fetch_number(connection: Any, sql: str) -> int:
         return int(cursor.fetchone()[0])
 
 
+def is_position(text: str) -> bool:
+    # int() alone takes blanks, signs and other scripts' digits too; and nineteen digits are quickly read.
+    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= GREATEST
+
+
 def parse_position(text: str, header: str = "X-Min-Version") -> int:
     """InvalidHeader (400) for what no `X-Data-Version` can have been."""
-    # int() alone takes blanks, signs and other scripts' digits too; and nineteen digits are quickly read.
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= GREATEST):
+    if not is_position(text):
         raise InvalidHeader(header, f"{text[:30]!r} is no version.", "Send the X-Data-Version of a write as it came.")
     return int(text)

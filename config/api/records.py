@@ -116,14 +116,14 @@ HIT_TIMING = 'db;dur=0.0;desc="0 queries", cache;desc="hit", render;dur=0.0, tot
 SHOWN_SECONDS = 0.00005
 
 
-def record_hit(
-    environ: dict[str, Any], route: str, status: int, size: int, began: float
+def record_hit(  # noqa: PLR0913 (gathered in an object they would cost as much again)
+    environ: dict[str, Any], route: str, status: int, size: int, began: float, *, state: str = "hit"
 ) -> tuple[tuple[str, str], tuple[str, str]]:
     """A Record's id, count, line and headers for an answer that was there: 1.5 microseconds, where those are 4."""
     request_id, seconds, method = choose_id(environ), time.perf_counter() - began, environ["REQUEST_METHOD"]
-    count_request(method, route, status, "hit", seconds, 0, 0.0)
+    count_request(method, route, status, state, seconds, 0, 0.0)
     if logger.isEnabledFor(logging.INFO):
         about = (method, environ["PATH_INFO"], route, status, seconds, 0)
-        log_request((time.time(), request_id, *about, None, size, "hit", None))
+        log_request((time.time(), request_id, *about, None, size, state, None))
     timing = HIT_TIMING if seconds < SHOWN_SECONDS else f"{HIT_TIMING[:-3]}{seconds * 1000:.1f}"
     return ("X-Request-ID", request_id), ("Server-Timing", timing)

@@ -36,6 +36,7 @@ from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
 from config.api.plans import PLANS, Question, Reply, split_cursor
+from config.api.positions import parse_position
 from config.api.renderers import JSONRenderer
 from config.api.selections import ReadSerializer, Selection
 from config.api.statements import Given, Page, Statement
@@ -65,6 +66,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        if (least := request.headers.get("X-Min-Version")) is not None:
+            parse_position(least)
         name_actor(request.user)
         if self.action is None:
             return  # a method that isn't here: 405, whatever its parameters
@@ -98,6 +101,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     # their plan or from the cache.
     planned: tuple[str, ...] = ("list", "retrieve")
     gated: tuple[str, ...] = planned
+    # How old an answer may be that somebody gets while another fills; shared caches are told of it. 0: strictly fresh.
+    stale_seconds = 0
 
     @property
     def is_planned(self) -> bool:
@@ -136,10 +141,16 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     def send(self, reply: Reply) -> HttpResponse:
         """JSON as final bytes: DRF's response is worth its price only for its pages."""
-        headers = {**JSON_HEADERS, "Cache-Control": name_audience(self.request), **reply.headers}
+        headers = {**JSON_HEADERS, "Cache-Control": self.name_caches(), **reply.headers}
         response = HttpResponse(reply.body, JSONRenderer.media_type, headers=headers)
         response.render_seconds = reply.render_seconds  # type: ignore[attr-defined]  # for Server-Timing
         return response
+
+    def name_caches(self) -> str:
+        audience = name_audience(self.request)
+        if not self.stale_seconds or not audience.startswith("public"):
+            return audience
+        return f"public, max-age=0, s-maxage=1, stale-while-revalidate={self.stale_seconds}"
 
     @cached_property
     def paginator(self) -> Pages:

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.tokens import sign_in
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
+from catalog.views import BrandViewSet
 from config.api.caching import CACHE, CacheGate
 from config.api.freshness import FRESHNESS
 from config.wsgi import Handler
@@ -60,7 +61,6 @@ def django() -> Iterator[Django]:
 def ask(django: Django, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Asks the gate, as a WSGI server does, with the test's own connection."""
     monkeypatch.setattr(FRESHNESS, "is_alone", FRESHNESS.is_alone)
-    monkeypatch.setattr(FRESHNESS, "lend", nullcontext)
     gate = CacheGate(django)
     FRESHNESS.lend = nullcontext
     return lambda address, method="GET", **headers: send(gate, address, method, **headers)
@@ -485,6 +485,40 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
         thread.join()
     assert django.asked - asked == 1
     assert [names(answer) for answer in answers] == [["New"]] * 50
+
+
+def test_a_route_may_be_stale_while_somebody_fills(
+    ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrandViewSet, "stale_seconds", 30)
+    settings.CACHE_LEASE_MS = 1000
+    make_brand("Acme")
+    control = "public, max-age=0, s-maxage=1, stale-while-revalidate=30"
+    assert warm(ask, BRANDS)[1]["Cache-Control"] == control
+    Brand.objects.update(name="New")
+    old: list[Answer] = []
+    django.hold = lambda: old.append(ask(BRANDS))
+    assert names(ask(BRANDS)) == ["New"]
+    django.hold = lambda: None
+    [(status, headers, _)] = old
+    assert (status, headers["X-Cache"], headers["Age"], names(old[0])) == (200, "stale", "0", ["Acme"])
+    Brand.objects.update(name="Newer")
+    fresh: list[Answer] = []
+    monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 0)
+
+    def ask_for_more() -> None:
+        django.hold = lambda: None
+        fresh.append(ask(BRANDS, HTTP_X_MIN_VERSION="1"))
+
+    django.hold = ask_for_more
+    ask(BRANDS)
+    assert names(fresh[0]) == ["Newer"]
+
+
+@pytest.mark.parametrize("version", ["newest", "-1", "1" * 20, "\u0661"])
+def test_a_version_that_is_none_is_refused(version: str, ask: Ask) -> None:
+    status, _, body = ask(BRANDS, HTTP_X_MIN_VERSION=version.encode().decode("latin-1"))
+    assert (status, b"X-Min-Version" in body) == (400, True)
 
 
 # -- who ----------------------------------------------------------------------------------------------------------
