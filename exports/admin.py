@@ -44,7 +44,8 @@ class ExportJobAdmin(BoundedAdmin):
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (
         "owner", "state", "progress", "download", "error", "resource", "format", "compression", "filters", "fields",
-        "expand", "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at", "expires_at",
+        "expand", "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at",
+        "expires_at",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
