@@ -47,6 +47,7 @@ class Plant:
             PART_PAUSE=str(self.part_pause),
             PORT=str(self.port),
             RATE_LIMIT_TOKEN="off",
+            EXPORT_QUOTA_JOBS="10000",
             DJANGO_SETTINGS_MODULE="config.settings",
         )
 
