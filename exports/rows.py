@@ -221,8 +221,7 @@ def borrow_connection(query: Query) -> Iterator[None]:
 
 def copy_csv(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
     """PostgreSQL's own CSV."""
-    cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
-    statement = compile_sql(rows.order_by("pk").annotate(**{COLUMN: cells}).values_list(COLUMN))
+    statement = compile_sql(select_cells(query, rows.order_by("pk")))
     connection: Any = connections[rows.db]
     with connection.cursor() as cursor, connection.wrap_database_errors:
         text = psycopg.ClientCursor(connection.connection).mogrify(*statement)
@@ -266,6 +265,12 @@ READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tupl
     ("postgresql", FORMATS["ndjson"]): aggregate_json,
     ("sqlite", Csv): write_csv_of_json,
 }
+
+
+def select_cells(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """A column each, as SQL alone: Django takes them for one."""
+    cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
+    return rows.annotate(**{COLUMN: cells}).values_list(COLUMN)
 
 
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:

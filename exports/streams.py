@@ -106,9 +106,8 @@ class Body(Iterator[bytes]):
 
     def close(self) -> None:
         """Called by the server when the body is sent, and when the client left before that."""
-        release, self.release = self.release, lambda: None
         try:
             if close := getattr(self.blocks, "close", None):
                 self.context.run(close)
         finally:
-            release()
+            self.release()

@@ -5,6 +5,19 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.benchmarks.measure import Sample, Samples
+from tests.benchmarks.streaming import (
+    API_ALONE,
+    API_BESIDE,
+    CSV_COLUMNS,
+    CSV_DRF,
+    CSV_OBJECTS,
+    CSV_PSQL,
+    CSV_STREAM,
+    FIRST_BYTE,
+    FIRST_EMPTY,
+    NDJSON_PSQL,
+    NDJSON_STREAM,
+)
 from tests.benchmarks.writing import MANY, ONE
 
 
@@ -22,7 +35,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Promise:
-    """A row of the table: `upper` over `lower` in `unit` (a field of Sample), at least or at most `limit`."""
+    """A row of the table: `upper` over (or less) `lower` in `unit`, a field of Sample, at least or at most `limit`."""
 
     name: str
     upper: str
@@ -30,6 +43,7 @@ class Promise:
     unit: str
     limit: float
     at_least: bool = True
+    is_difference: bool = False
 
     def keeps(self, value: float) -> bool:
         return value >= self.limit if self.at_least else value <= self.limit
@@ -85,14 +99,28 @@ PROMISES = (
     Promise("hit / FastAPI with a Redis cache", "hits, identity", "FastAPI with a Redis cache", RATE, 3),
     Promise("hit / cache_page on django-redis", "hits, identity", "Django's cache_page on django-redis", RATE, 6),
     Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),
+    Promise("CSV stream / psql \\copy of the same SELECT", CSV_STREAM, CSV_PSQL, RATE, 0.85),
+    Promise("NDJSON stream / psql \\copy of the same JSON SELECT", NDJSON_STREAM, NDJSON_PSQL, RATE, 0.85),
+    Promise("CSV stream / DRF + csv.writer over .iterator()", CSV_STREAM, CSV_DRF, RATE, 10),
+    Promise("CSV stream / FastAPI streaming objects from SQLAlchemy", CSV_STREAM, CSV_OBJECTS, RATE, 8),
+    Promise("CSV stream / the same of columns, without an object a row", CSV_STREAM, CSV_COLUMNS, RATE, 8),
+    Promise("first byte at most rows, ms over an empty export", FIRST_BYTE, FIRST_EMPTY, TIME, 50, False, True),
+    Promise("API's median while two exports run / without", API_BESIDE, API_ALONE, TIME, 2, False),
+    Promise("API's p99 while two exports run / without", API_BESIDE, API_ALONE, TAIL, 3, False),
 )
 
+GROWTH = Promise("exports' peak memory, most rows less fewest, MiB", "most", "fewest", "bytes", 32, False, True)
 MEMORY = Promise("server memory after many requests / after 100", "many", "100", "bytes", 1.1, False)
 
 
 def compare(samples: Samples, promise: Promise) -> Figure:
     pairs = zip(samples[promise.upper], samples[promise.lower], strict=True)
-    return Figure(promise, Spread.of(divide(upper, lower, promise.unit) for upper, lower in pairs))
+    relate = subtract if promise.is_difference else divide
+    return Figure(promise, Spread.of(relate(upper, lower, promise.unit) for upper, lower in pairs))
+
+
+def subtract(upper: Sample, lower: Sample, unit: str) -> float:
+    return getattr(upper, unit) - getattr(lower, unit)
 
 
 def divide(upper: Sample, lower: Sample, unit: str) -> float:
@@ -100,9 +128,13 @@ def divide(upper: Sample, lower: Sample, unit: str) -> float:
     return getattr(upper, unit) / below if below else float("inf")
 
 
-def compare_all(samples: Samples, memory: tuple[int, int] | None) -> Sequence[Figure]:
-    """Of everything that was measured."""
+def compare_all(
+    samples: Samples, memory: tuple[int, int] | None, peaks: tuple[int, int] | None = None
+) -> Sequence[Figure]:
+    """Of everything that was measured; `peaks` are the exports' at fewest and at most rows."""
     figures = [compare(samples, promise) for promise in PROMISES if {promise.upper, promise.lower} <= samples.keys()]
     if memory:
         figures.append(Figure(MEMORY, Spread.of([memory[1] / memory[0]])))
+    if peaks:
+        figures.append(Figure(GROWTH, Spread.of([(peaks[1] - peaks[0]) / 2**20])))
     return figures

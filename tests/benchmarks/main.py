@@ -48,6 +48,15 @@ from tests.benchmarks.report import (
     write_document,
 )
 from tests.benchmarks.seed import describe_lack, find_deep_row, make_database
+from tests.benchmarks.streaming import (
+    Reader,
+    check_exports,
+    list_exports,
+    measure_beside,
+    measure_exports,
+    measure_first_bytes,
+    measure_peak,
+)
 from tests.benchmarks.watching import PLAIN, SILENT, SlowPipe
 from tests.benchmarks.writing import WritePlan, Writer, make_token, measure_writes
 from tests.services import PostgresServer, RedisServer
@@ -56,7 +65,7 @@ from tests.services import PostgresServer, RedisServer
 POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "autovacuum=off")
 
 
-GROUPS = ("reads", "hits", "watching", "memory", "writes")
+GROUPS = ("reads", "hits", "watching", "memory", "exports", "writes")
 
 
 @dataclass(frozen=True)
@@ -183,17 +192,18 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         servers = start_servers(options, stage)
         say("checking that all give the same rows")
         check_agreement(options, servers, keys)
-        samples, memory = run_chosen(options, stage, servers, keys, say)
+        samples, memory, peaks = run_chosen(options, stage, servers, keys, say)
     if options.keep:
         input("".join(f"{name}: {server.url('/')}\n" for name, server in servers.items()) + "Enter ends it")
-    return report(options, console, samples, memory)
+    return report(options, console, samples, memory, peaks)
 
 
 def run_chosen(
     options: Options, stage: Stage, servers: dict[str, Server], keys: dict[str, "Keys"], say: Callable[[str], None]
-) -> tuple[Samples, tuple[int, int] | None]:
+) -> tuple[Samples, tuple[int, int] | None, tuple[int, int] | None]:
     samples: Samples = {}
-    memory = None
+    memory = peaks = None
+    token = make_token(stage.databases[options.peer_rows])
     if "reads" in options.groups:
         samples |= run_groups(options, stage, servers, keys, say)
     if "hits" in options.groups:
@@ -203,11 +213,14 @@ def run_chosen(
     if "memory" in options.groups:
         new = stage.start("tenfold", options.rows[-1])
         memory = measure_memory(new, PAGE, (100, options.requests), say)
+    if "exports" in options.groups:
+        samples |= export(options, stage, servers, Reader(servers["tenfold"], token), say)
+        peaks = measure_peaks(options, stage, token, say)
     if "writes" in options.groups:  # last, since these add rows
-        writer = Writer(servers["tenfold"].port, make_token(stage.databases[options.peer_rows]))
+        writer = Writer(servers["tenfold"].port, token)
         roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
         samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
-    return samples, memory
+    return samples, memory, peaks
 
 
 @dataclass(frozen=True)
@@ -322,8 +335,34 @@ def run_hits(options: Options, stage: Stage, servers: dict[str, Server], say: Ca
     return run_rounds(list_targets(everyone, etag), plan, stage.postgres.process.pid, say)
 
 
-def report(options: Options, console: Console, samples: Samples, memory: tuple[int, int] | None) -> int:
-    figures = compare_all(samples, memory)
+def export(
+    options: Options, stage: Stage, servers: dict[str, Server], reader: Reader, say: Callable[[str], None]
+) -> Samples:
+    """Whole tables: rows a second beside others, the first byte, and the API meanwhile."""
+    postgres, rows = stage.postgres.process.pid, options.peer_rows
+    say("checking that all export the same rows")
+    check_exports(reader, servers, rows)
+    exports = list_exports(reader, stage.databases[rows], rows, servers)
+    samples = measure_exports(exports, options.rounds, postgres, say)
+    samples |= measure_first_bytes(reader, 2 * options.rounds, postgres)
+    say("the API beside two exports")
+    return samples | measure_beside(reader, options.rounds, options.seconds, postgres)
+
+
+def measure_peaks(options: Options, stage: Stage, token: str, say: Callable[[str], None]) -> tuple[int, int]:
+    """Bytes of a new server each, at fewest and at most rows."""
+    found = []
+    for rows in (options.rows[0], options.rows[-1]):
+        say(f"memory of exports of {rows:,} rows")
+        mine = token if rows == options.peer_rows else make_token(stage.databases[rows])
+        found.append(measure_peak(Reader(stage.start("tenfold", rows), mine)))
+    return found[0], found[1]
+
+
+def report(
+    options: Options, console: Console, samples: Samples, memory: tuple[int, int] | None, peaks: tuple[int, int] | None
+) -> int:
+    figures = compare_all(samples, memory, peaks)
     names = [one.name for one in options.contestants]
     title = f"A page of 50 with brand, category and images, {options.peer_rows:,} products"
     if "reads" in options.groups:

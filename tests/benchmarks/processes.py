@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -20,24 +19,38 @@ def read_stat(pid: int) -> list[str] | None:
         return None
 
 
-def read_tree(root: int) -> Iterator[list[str]]:
-    """Stats of `root` and of all its descendants."""
+def read_tree(root: int) -> dict[int, list[str]]:
+    """Stats of `root` and of all its descendants, by process."""
     found = {int(path.name): read_stat(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
     below = {root}
     # A child may have a lower number than its parent, once the numbers have gone round.
     while more := {pid for pid, stat in found.items() if stat and int(stat[PARENT]) in below} - below:
         below |= more
-    return (stat for pid in below if (stat := found.get(pid)))
+    return {pid: stat for pid in below if (stat := found.get(pid))}
 
 
 def read_cpu(root: int) -> float:
     """Seconds in user and system mode, those of children that have ended included."""
-    return sum(int(ticks) for stat in read_tree(root) for ticks in stat[TIMES]) / TICK
+    return sum(int(ticks) for stat in read_tree(root).values() for ticks in stat[TIMES]) / TICK
 
 
 def read_memory(root: int) -> int:
     """Resident bytes."""
-    return sum(int(stat[RESIDENT]) for stat in read_tree(root)) * PAGE
+    return sum(int(stat[RESIDENT]) for stat in read_tree(root).values()) * PAGE
+
+
+def read_peak(root: int) -> int:
+    """The sum of the greatest resident bytes that each of them has had."""
+    return sum(read_high_water(pid) for pid in read_tree(root))
+
+
+def read_high_water(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    # "VmHWM:     1234 kB"
+    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM")), 0)
 
 
 def wait_until_idle(*roots: int, patience: float = 20) -> None:

@@ -34,6 +34,7 @@ def read_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str
         ("WEB_THREADS", "0", "1 to 256"),
         ("WEB_WORKERS", "two", "1 to 256"),
         ("WEB_WORKERS", "4", "needs REDIS_URL"),
+        ("EXPORT_STREAMS", "4", "leaves no thread"),
         ("LOG_LEVEL", "verbose", "WARNING"),
         ("LOG_FORMAT", "xml", "json, console"),
         ("CACHE", "true", "on, off"),

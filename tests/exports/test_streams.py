@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,40 @@ def test_queries_grow_with_chunks_and_not_with_rows(name: str, small_chunks: int
         costs[number] = len(captured)
     # 1. and 2. the ends; then two a chunk: its upper id, and its rows with all that is expanded in them
     assert costs == {0: 2, 1: 4, 2: 4, 3: 4, 7: 8, 10: 10}
+
+
+@pytest.mark.django_db
+def test_the_first_byte_waits_for_few_rows_or_none() -> None:
+    make_many(rows.FIRST_ROWS + 100)
+    csv, ndjson = (stream_rows(build_query(name), 0, Tally()) for name in ("csv", "ndjson"))
+    with CaptureQueriesContext(connection) as captured:
+        assert next(csv).startswith(b"id,sku,")
+    # The cursor of the change feed and the two ends, each by its index; no row of the table.
+    assert [query["sql"] for query in captured if "title" in query["sql"]] == []
+    first = b"".join([next(ndjson), next(ndjson)])
+    assert 0 < first.count(b"\n") <= rows.FIRST_ROWS
+
+
+@pytest.mark.django_db
+def test_chunks_grow_to_one_size_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "FIRST_ROWS", 1)
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 90_000)
+    make_many(600)  # of some 900 bytes each
+    sizes = [len(chunk.data) for chunk in read_all(build_query())]
+    assert sizes[0] < 2000
+    assert all(later <= 9 * earlier for earlier, later in pairwise(sizes))
+    assert all(80_000 < size < 100_000 for size in sizes[3:-1])
+
+
+@pytest.mark.django_db
+def test_filters_that_keep_nothing_look_at_so_many_ids_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "GREATEST_SPAN", 3)
+    ids = [product.pk for product in make_many(10)]
+    found = list(read_all(build_query(text="price_min=5")))
+    assert [chunk.rows for chunk in found] == [0] * len(found)
+    assert max(later.last_id - earlier.last_id for earlier, later in pairwise(found)) == 3
+    assert found[-1].last_id == ids[-1]
+    assert list(cut_blocks(chunk.data for chunk in found)) == []
 
 
 def measure_peak() -> int:

@@ -74,3 +74,21 @@ def select_products() -> Select[Any]:
         joinedload(Product.category).joinedload(Category.parent),
         selectinload(Product.images),
     )
+
+
+def select_cells(upto: int) -> Select[Any]:
+    """Columns of an export, by id."""
+    one = Product
+    columns = (
+        one.id, one.sku, one.slug, one.title, Brand.slug, Category.slug, one.status, one.currency, one.price,
+        one.compare_at_price, one.in_stock, one.rating, one.image_url, one.attributes, one.version, one.created_at,
+        one.updated_at,
+    )  # fmt: skip
+    statement = select(*columns).outerjoin(Product.brand).outerjoin(Product.category)
+    return statement.where(Product.id <= upto).order_by(Product.id)
+
+
+def select_objects(upto: int) -> Select[Any]:
+    """The same as objects."""
+    statement = select(Product).where(Product.id <= upto).order_by(Product.id)
+    return statement.options(joinedload(Product.brand), joinedload(Product.category))

@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.decorators.cache import cache_page
 
 from tests.benchmarks.peers.shop.drf import PlainProducts, TunedProduct, TunedProducts
+from tests.benchmarks.peers.shop.export import Export
 from tests.benchmarks.peers.shop.ninja_api import api
 
 urlpatterns = [
@@ -12,4 +13,5 @@ urlpatterns = [
     path("tuned/<int:pk>/", TunedProduct.as_view()),
     path("cached/", cache_page(600)(TunedProducts.as_view())),
     path("ninja/", api.urls),
+    path("export.csv", Export.as_view()),
 ]
