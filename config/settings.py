@@ -281,7 +281,8 @@ DATABASES["exports"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}
 if DATABASES["exports"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["exports"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     DATABASES["exports"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
-        "pool": {"min_size": 0, "max_size": EXPORT_STREAMS, "timeout": 10}
+        # The only stream reads two chunks at once and looks for the next; several one each.
+        "pool": {"min_size": 0, "max_size": 2 * EXPORT_STREAMS + 1, "timeout": 10}
     }
 # Replicas are reached as the primary is; a fallen one must be noticed soon, there are others to ask.
 DATABASE_REPLICAS: list[str] = []

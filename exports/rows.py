@@ -15,10 +15,12 @@ Parts of an export are any ranges of ids that follow upon each other: `(after, u
 their chunks, one after the other behind `query.format.begin_file(query.columns)`, are the bytes of the whole.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +32,7 @@ from django.http import QueryDict
 
 from catalog.querysets import Caller
 from catalog.search import SEARCH_HITS
-from config.api.ahead import read_ahead
+from config.api.ahead import call_ahead
 from config.api.counting import count_at_most
 from config.api.errors import InvalidParameter
 from config.api.filtering import narrow_rows
@@ -69,6 +71,8 @@ class Query:
     format: type[Format]
     raw: bool = False
     origin: str = ""
+    # How far a replica must have come to be asked.
+    least: int = 0
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -153,7 +157,11 @@ def read_ends(query: Query) -> tuple[int, int]:
 
 def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) -> Found:
     """What `read` reads of a replica that has all that was acknowledged by now, or of the primary."""
-    replica = choose_database()
+    return read_of(choose_database(query.least), query, read, *how)
+
+
+def read_of[Found](replica: str, query: Query, read: Callable[..., Found], *how: Any) -> Found:
+    """Of this one, or where it fails of the primary."""
     if replica == DEFAULT_DB_ALIAS:
         return read(query, *how)
     try:
@@ -163,36 +171,43 @@ def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) ->
         return read(query, *how)
 
 
-def read_chunks(query: Query, after: int, upto: int) -> Iterator[Chunk]:
+def read_chunks(query: Query, after: int, upto: int, width: Callable[[], int] = lambda: 1) -> Iterator[Chunk]:
     """Every row with `after < id <= upto`, in the order of ids; two short queries a chunk, and no transaction.
 
     No connection is held while a chunk is being used. With a pool, which has connections for other threads, the next
-    chunk is read meanwhile.
+    `width()` chunks are read meanwhile.
     """
-    chunks = walk_chunks(query, after, upto)
+    pace = Pace()
+    calls = plan_chunks(query, after, upto, pace)
     has_pool = "pool" in connections[query.rows.db].settings_dict["OPTIONS"]
-    return read_ahead(chunks) if has_pool else chunks
+    chunks = call_ahead(calls, width) if has_pool else (call() for call in calls)
+    return map(pace.learn, chunks)
 
 
-def walk_chunks(query: Query, after: int, upto: int) -> Generator[Chunk]:
-    size = FIRST_ROWS
+def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Callable[[], Chunk]]:
+    """A call a chunk. Whom it asks is chosen here: what a request must not be behind, its own thread knows."""
     while after < upto:
-        chunk = read_anywhere(query, read_chunk, after, upto, size)
-        after, size = chunk.last_id, choose_size(size, chunk)
-        yield chunk
-        del chunk  # or it would stay beside the next one
+        replica = choose_database(query.least)
+        last = read_of(replica, query, find_upper, after, min(upto, after + GREATEST_SPAN), pace.rows)
+        yield partial(read_of, replica, query, read_chunk, after, last)
+        after = last
 
 
-def choose_size(size: int, chunk: Chunk) -> int:
-    """How many rows the next one reads, to have about CHUNK_BYTES; at most eight times as many at once."""
-    wanted = CHUNK_BYTES * chunk.rows // len(chunk.data) if chunk.data else GREATEST_ROWS
-    return max(1, min(wanted, GREATEST_ROWS, 8 * size))
+class Pace:
+    """How many rows the next chunk has: about CHUNK_BYTES of them, and at most eight times as many as the last."""
+
+    def __init__(self) -> None:
+        self.rows = FIRST_ROWS
+
+    def learn(self, chunk: Chunk) -> Chunk:
+        wanted = CHUNK_BYTES * chunk.rows // len(chunk.data) if chunk.data else GREATEST_ROWS
+        self.rows = max(1, min(wanted, GREATEST_ROWS, 8 * self.rows))
+        return chunk
 
 
-def read_chunk(query: Query, after: int, upto: int, size: int) -> Chunk:
+def read_chunk(query: Query, after: int, last: int) -> Chunk:
     read = READERS.get((query.vendor, query.format), join_json)
     with borrow_connection(query):
-        last = find_upper(query, after, min(upto, after + GREATEST_SPAN), size)
         data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
     return Chunk(data, rows, last)
 
@@ -200,7 +215,8 @@ def read_chunk(query: Query, after: int, upto: int, size: int) -> Chunk:
 def find_upper(query: Query, after: int, upto: int, size: int) -> int:
     """The id of the row at `size`, or `upto` where there are fewer: the chunk itself may show no id at all."""
     rows = query.rows.filter(pk__gt=after, pk__lte=upto).order_by("pk")
-    found: int | None = rows.values_list("pk", flat=True)[size - 1 : size].first()
+    with borrow_connection(query):
+        found: int | None = rows.values_list("pk", flat=True)[size - 1 : size].first()
     return upto if found is None else found
 
 

@@ -24,15 +24,22 @@ class Slots:
     """`take()` one before a stream begins, give it back once."""
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.free = threading.BoundedSemaphore(most)
+        self.most, self.taken = most, 0
+        self.lock = threading.Lock()
 
     def take(self) -> None:
-        if not self.free.acquire(blocking=False):
-            raise TooManyExports(self.most)
+        with self.lock:
+            if self.taken >= self.most:
+                raise TooManyExports(self.most)
+            self.taken += 1
 
     def give_back(self) -> None:
-        self.free.release()
+        with self.lock:
+            self.taken -= 1
+
+    def find_width(self) -> int:
+        """How many chunks a stream reads at once: two while it is the only one, as psql's one query takes workers."""
+        return 2 if self.taken <= 1 else 1
 
 
 SLOTS = Slots(settings.EXPORT_STREAMS)

@@ -8,8 +8,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 
+from config.api.positions import read_written_position
 from exports.hangups import Line
 from exports.resources import read_changes_cursor
 from exports.rows import Chunk, Query, find_ends, read_chunks
@@ -21,22 +23,27 @@ logger = logging.getLogger("tenfold.exports")
 BLOCK_BYTES = 256 * 1024
 
 
-def stream_rows(query: Query, after: int, tally: Tally) -> Iterator[bytes]:
-    """The whole file in blocks of BLOCK_BYTES at the most; `tally` says how far it is."""
-    return cut_blocks(encode_file(query, after, tally))
+def stream_rows(query: Query, after: int, tally: Tally, width: Callable[[], int]) -> Iterator[bytes]:
+    """The whole file in blocks of BLOCK_BYTES at the most; `tally` says how far it is.
+
+    `width()` chunks are read at once.
+    """
+    return cut_blocks(encode_file(query, after, tally, width))
 
 
-def encode_file(query: Query, after: int, tally: Tally) -> Iterator[bytes]:
+def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int]) -> Iterator[bytes]:
     """The beginning, a piece a chunk, and the end only after every chunk came."""
     # Before the first row is read, or a change that comes between would be in neither.
     cursor = read_changes_cursor() if query.resource.is_followed else None
+    # No replica that lacks what stands before the cursor, also where the primary goes away meanwhile.
+    query = replace(query, least=read_written_position())
     _, end = find_ends(query)
     tally.last_id = after
     begin = query.format.begin_file(query.columns)
     tally.add(begin)
     yield begin
     # By map(), since a loop's variable would hold each chunk while the next one is read.
-    yield from map(partial(count_chunk, tally), read_chunks(query, after, end))
+    yield from map(partial(count_chunk, tally), read_chunks(query, after, end, width))
     yield query.format.finish_file(tally, cursor)
 
 
@@ -83,7 +90,7 @@ class Body(Iterator[bytes]):
         self.release = release
         self.context = copy_context()
         try:
-            self.first = next(blocks, None)
+            self.first = self.context.run(next, blocks, None)
         except BaseException:
             release()
             raise

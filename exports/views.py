@@ -64,7 +64,7 @@ class Stream(ShapedViewSet):
 
     def stream(self, request: Request) -> StreamingHttpResponse:
         tally = Tally()
-        blocks = stream_rows(self.read_query(), self.read_after(), tally)
+        blocks = stream_rows(self.read_query(), self.read_after(), tally, SLOTS.find_width)
         if encoding := self.choose_encoding():
             blocks = COMPRESSORS[encoding](blocks)
         line = Line(int(request.META["SERVER_PORT"]))

@@ -1,14 +1,30 @@
-"""A generator in, the same items out, each made by a thread while the one before is used.
+"""Items that threads make ahead of who uses them: what calls give, or one generator's.
 
 What waits for a database, and what it gave, then cost their time side by side.
 """
 
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
+from itertools import islice
 
 from django.db import connections
+
+# More would take from everybody else what a single reader has no use for.
+GREATEST_WIDTH = 2
+
+
+def call_ahead[Item](calls: Iterator[Callable[[], Item]], width: Callable[[], int]) -> Iterator[Item]:
+    """What each call gives, in their order; the next `width()` of them run in threads while one is used."""
+    with ThreadPoolExecutor(GREATEST_WIDTH, thread_name_prefix="ahead") as threads:
+        coming = deque(threads.submit(call) for call in islice(calls, 1))
+        while coming:
+            item = coming.popleft().result()
+            coming.extend(threads.submit(call) for call in islice(calls, max(0, width() - len(coming))))
+            yield item
+            del item  # or it would stay beside the next one
 
 
 def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:

@@ -45,7 +45,7 @@ def read_all(query: Query) -> Iterator[Chunk]:
 
 
 def stream_ndjson() -> Iterator[bytes]:
-    return stream_rows(build_query(), 0, Tally())
+    return stream_rows(build_query(), 0, Tally(), lambda: 1)
 
 
 # -- blocks -------------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def test_queries_grow_with_chunks_and_not_with_rows(name: str, small_chunks: int
 @pytest.mark.django_db
 def test_the_first_byte_waits_for_few_rows_or_none() -> None:
     make_many(rows.FIRST_ROWS + 100)
-    csv, ndjson = (stream_rows(build_query(name), 0, Tally()) for name in ("csv", "ndjson"))
+    csv, ndjson = (stream_rows(build_query(name), 0, Tally(), lambda: 1) for name in ("csv", "ndjson"))
     with CaptureQueriesContext(connection) as captured:
         assert next(csv).startswith(b"id,sku,")
     # The cursor of the change feed and the two ends, each by its index; no row of the table.

@@ -16,6 +16,7 @@ from django.http import QueryDict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from config.api.ahead import GREATEST_WIDTH
 from config.api.errors import ApiError
 from config.api.selections import PARAMETERS
 from exports.encoders import FORMATS
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         watch = Watch(Console(file=cast(IO[str], self.stderr._out)), query, options["json"])
         try:
             with open_output(options["output"]) as file, watch.progress:
-                for block in stream_rows(query, options["after"], tally):
+                for block in stream_rows(query, options["after"], tally, lambda: GREATEST_WIDTH):
                     file.write(block)
                     watch.show(tally)
         except OSError as error:
