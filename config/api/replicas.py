@@ -111,14 +111,14 @@ def replace_failed(database: str, error: OperationalError) -> str:
     """Whom the rest of the request asks, `database` having failed: the primary for a replica, and the other way."""
     if isinstance(error.__cause__, (QueryCanceled, LockNotAvailable)):
         raise error  # it took too long, and would there too
+    if database == DEFAULT_DB_ALIAS and (not settings.DATABASE_REPLICAS or can_connect()):
+        return database  # a connection was lost, and the server is there
     SERVERS.pause(database)
     reading = READING.get()
     if database != DEFAULT_DB_ALIAS:
         found = DEFAULT_DB_ALIAS
-    elif reading and settings.DATABASE_REPLICAS and not can_connect():
-        found = choose_database(reading.read_least())
     else:
-        return database
+        found = choose_database(reading.read_least()) if reading else database
     if reading:
         reading.database = found
     return found
@@ -127,8 +127,8 @@ def replace_failed(database: str, error: OperationalError) -> str:
 def can_connect() -> bool:
     try:
         connections[DEFAULT_DB_ALIAS].ensure_connection()
-    except OperationalError:
-        return False
+    except OperationalError as error:
+        return not is_away(error)
     return True
 
 

@@ -42,6 +42,19 @@ def server(cluster: Cluster) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def caching_server(cluster: Cluster) -> Iterator[str]:
+    """It answers from a cache what it may."""
+    variables = {"DATABASE_URL": cluster.url, "DATABASE_REPLICA_URLS": cluster.replica.url}
+    with launch_server(**variables, REDIS_URL=os.environ["REDIS_URL"]) as (url, _):
+        yield url
+
+
+@pytest.fixture(params=["server", "caching_server"])
+def any_server(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
 @contextmanager
 def connect(server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(server.url, autocommit=True) as connection:
@@ -116,14 +129,14 @@ def test_reads_go_to_the_replica(address: str, cluster: Cluster, server: str) ->
     assert count_reads(cluster.primary) == here
 
 
-def test_nobody_reads_what_is_older_than_an_acknowledged_write(cluster: Cluster, server: str) -> None:
+def test_nobody_reads_what_is_older_than_an_acknowledged_write(cluster: Cluster, any_server: str) -> None:
     with replica_paused(cluster):
         for number in range(3):
             position = rename(cluster, f"Written {number}")
-            assert read_title(server) == f"Written {number}"
-            assert read_title(server, **{"X-Min-Version": str(position)}) == f"Written {number}"
+            assert read_title(any_server) == f"Written {number}"
+            assert read_title(any_server, **{"X-Min-Version": str(position)}) == f"Written {number}"
     wait_until_caught_up(cluster)
-    assert read_title(server) == "Written 2"
+    assert read_title(any_server) == "Written 2"
 
 
 def export_titles(cluster: Cluster, tmp_path: Path) -> list[str]:
@@ -183,6 +196,7 @@ def test_what_takes_too_long_on_a_replica_isn_t_tried_on_the_primary(cluster: Cl
         "DATABASE_URL": cluster.url,
         "DATABASE_REPLICA_URLS": cluster.replica.url,
         "STATEMENT_TIMEOUT_MS": "300",
+        "CACHE": "off",
     }
     wait_until_caught_up(cluster)
     with launch_server(**variables) as (url, _):
@@ -200,22 +214,22 @@ def test_what_takes_too_long_on_a_replica_isn_t_tried_on_the_primary(cluster: Cl
         assert count_reads(cluster.primary) == here
 
 
-def test_replicas_answer_while_the_primary_is_away(cluster: Cluster, server: str) -> None:
+def test_replicas_answer_while_the_primary_is_away(cluster: Cluster, any_server: str) -> None:
     position = rename(cluster, "Before the fall")
     wait_until_caught_up(cluster)
     with cluster.proxy.failing(Fault.REFUSED):
         for _ in range(10):
-            assert read_title(server) == "Before the fall"
-            assert read_title(server, **{"X-Min-Version": str(position)}) == "Before the fall"
+            assert read_title(any_server) == "Before the fall"
+            assert read_title(any_server, **{"X-Min-Version": str(position)}) == "Before the fall"
         # What no replica has yet is not answered with something older.
         with pytest.raises(urllib.error.HTTPError) as caught:
-            read_title(server, **{"X-Min-Version": str(position + 10**9)})
+            read_title(any_server, **{"X-Min-Version": str(position + 10**9)})
         with caught.value as error:
             assert (error.code, json.load(error)["code"]) == (503, "service_unavailable")
             assert int(error.headers["Retry-After"]) > 0
     time.sleep(1.1)  # PAUSE_SECONDS
     rename(cluster, "After it")
-    assert read_title(server) == "After it"
+    assert read_title(any_server) == "After it"
 
 
 def test_a_replica_that_lagged_answers_all_the_same_once_the_primary_falls(cluster: Cluster, server: str) -> None:
@@ -228,6 +242,18 @@ def test_a_replica_that_lagged_answers_all_the_same_once_the_primary_falls(clust
         with cluster.proxy.failing(Fault.REFUSED):
             # With a cookie past the gate, which would hand the first failure on to a second try.
             assert {read_title(server, Cookie="theme=dark") for _ in range(8)} == {"Kept by both"}
+    wait_until_caught_up(cluster)
+
+
+def test_a_connection_that_was_lost_is_no_server_that_is_away(cluster: Cluster, server: str) -> None:
+    """Every connection to the primary breaks at once, and it is there again before anybody asks."""
+    wait_until_caught_up(cluster)
+    with replica_paused(cluster):
+        rename(cluster, "There all the time")
+        for _ in range(8):
+            read_title(server)
+        cluster.proxy.drop_connections()
+        assert {read_title(server) for _ in range(12)} == {"There all the time"}
     wait_until_caught_up(cluster)
 
 
