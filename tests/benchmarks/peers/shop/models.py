@@ -75,3 +75,51 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+
+class ProductText(models.Model):
+    product = models.OneToOneField(Product, models.DO_NOTHING, primary_key=True, related_name="text")
+    description = models.TextField()
+    seo_title = models.CharField(max_length=500, default="")
+    seo_description = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "catalog_producttext"
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class Variant(models.Model):
+    product = models.ForeignKey(Product, models.DO_NOTHING, related_name="variants")
+    sku = models.CharField(max_length=100, unique=True)
+    barcode = models.CharField(max_length=50, default="")
+    options = models.JSONField(default=dict)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    weight = models.PositiveIntegerField(default=0)
+    position = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "catalog_variant"
+
+    def __str__(self) -> str:
+        return self.sku
+
+
+class Stock(models.Model):
+    variant = models.ForeignKey(Variant, models.DO_NOTHING, related_name="stock")
+    location = models.CharField(max_length=32, default="main")
+    on_hand = models.PositiveIntegerField(default=0)
+    reserved = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        managed = False
+        db_table = "catalog_stock"
+
+    def __str__(self) -> str:
+        return self.location
