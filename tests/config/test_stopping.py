@@ -3,12 +3,16 @@
 import http.client
 import shutil
 import signal
+import socket
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from config.supervisor import listen, stop_connects
 from tests.clients import Walk, add_up, clients
 from tests.launching import Launched, launch, launch_server, run_command
 from tests.services import free_port
@@ -118,3 +122,26 @@ def test_a_rolling_restart_fails_no_request(database: str) -> None:
     whole = roll(database, restarts=2, least=500)
     assert whole.failures == []
     assert set(whole.statuses) == {200}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
+def test_a_socket_about_to_close_takes_nobody_whom_it_would_reset() -> None:
+    listener = listen("127.0.0.1", 0, backlog=64)
+    address = listener.getsockname()
+    waiting = [socket.create_connection(address) for _ in range(5)]
+    accepted: list[socket.socket] = []
+    accepter = threading.Timer(0.2, lambda: accepted.extend(listener.accept()[0] for _ in waiting))
+    accepter.start()
+    stop_connects(listener)
+    # It has waited until those who had connected were accepted, and a newcomer hears nothing yet.
+    assert len(accepted) == len(waiting)
+    with socket.socket() as newcomer:
+        newcomer.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            newcomer.connect(address)
+    listener.close()
+    for server in accepted:
+        server.sendall(b"hello")
+    assert all(client.recv(5) == b"hello" for client in waiting)
+    for each in (*waiting, *accepted):
+        each.close()
