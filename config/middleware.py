@@ -94,6 +94,7 @@ class RequestRecord:
             getattr(response, "render_seconds", 0.0),
             path=request.path,
             route=request.resolver_match.route if request.resolver_match else None,
+            rows=getattr(response, "rows", None),
             # The user only if something asked who it is: a log line must not cost a query.
             user_id=getattr(request, "caller_id", None),
         )

@@ -40,6 +40,7 @@ from config.api.parameters import read_choice, read_names
 from config.api.projection import COLUMN, compile_projection
 from config.api.replicas import choose_database, replace_failed
 from config.api.selections import ReadSerializer, Selection, read_selection
+from config.metrics import count
 from exports.cells import compile_cells
 from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
 from exports.resources import RESOURCES, Resource
@@ -181,7 +182,14 @@ def read_chunks(query: Query, after: int, upto: int, width: Callable[[], int] = 
     calls = plan_chunks(query, after, upto, pace)
     has_pool = "pool" in connections[query.rows.db].settings_dict["OPTIONS"]
     chunks = call_ahead(calls, width) if has_pool else (call() for call in calls)
-    return map(pace.learn, chunks)
+    return map(partial(count_chunk, query), map(pace.learn, chunks))
+
+
+def count_chunk(query: Query, chunk: Chunk) -> Chunk:
+    labels = (query.resource.name, query.format.suffix)
+    count("export_rows", *labels, amount=chunk.rows)
+    count("export_bytes", *labels, amount=len(chunk.data))
+    return chunk
 
 
 def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Callable[[], Chunk]]:

@@ -99,7 +99,8 @@ class PlanGate:
                 return None
             body, coding = compress(reply.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
             path, cache = environ["PATH_INFO"], environ.get(CACHE_STATE, "bypass")
-            line = record.finish(200, len(body), cache, reply.render_seconds, path=path, route=asked.route)
+            where = {"path": path, "route": asked.route, "rows": reply.rows}
+            line = record.finish(200, len(body), cache, reply.render_seconds, **where)
         rate = standing.headers if standing else {}
         own = {**line, **rate, **coding, "X-Cache": cache, "Content-Length": str(len(body))}
         return Reply(body, {**headers, **reply.headers, **own})

@@ -188,6 +188,7 @@ class Answer:
     """A page as it leaves: the members of its envelope, rows as JSON text among them."""
 
     members: Mapping[str, Any]
+    rows: int
 
     @property
     def headers(self) -> dict[str, str]:
@@ -220,7 +221,7 @@ class ListPlan:
         """The page as final bytes."""
         answer, began = self.read(cursor), time.perf_counter()
         body = write_json(answer.members)
-        return Reply(body, {**answer.headers, "ETag": make_etag(body)}, time.perf_counter() - began)
+        return Reply(body, {**answer.headers, "ETag": make_etag(body)}, time.perf_counter() - began, answer.rows)
 
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
         if name not in self.statements:
@@ -267,7 +268,7 @@ class KeysetPlan(ListPlan):
         }
         if count := self.count(page):
             members |= {"count": count[0], "count_relation": count[1]}
-        return Answer(members)
+        return Answer(members, len(page.texts))
 
     @cached_property
     def fields(self) -> Sequence[Field[Any, Any]]:
@@ -324,7 +325,8 @@ class NumberPlan(ListPlan):
                 "next": self.find_next(after) if page.has_more else None,
                 "previous": self.address.at(page=self.number - 1) if self.number > 1 else None,
                 "next_cursor": after,
-            }
+            },
+            len(page.texts),
         )
 
     def count_from(self, start: int, page: Page) -> Count | None:

@@ -31,6 +31,7 @@ class Reply:
     body: bytes
     headers: Mapping[str, str]
     render_seconds: float = 0.0
+    rows: int | None = None
 
 
 class Question(NamedTuple):

@@ -143,7 +143,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         """JSON as final bytes: DRF's response is worth its price only for its pages."""
         headers = {**JSON_HEADERS, "Cache-Control": self.name_caches(), **reply.headers}
         response = HttpResponse(reply.body, JSONRenderer.media_type, headers=headers)
-        response.render_seconds = reply.render_seconds  # type: ignore[attr-defined]  # for Server-Timing
+        response.render_seconds, response.rows = reply.render_seconds, reply.rows  # type: ignore[attr-defined]  # for the record
         return response
 
     def name_caches(self) -> str:
@@ -227,7 +227,7 @@ class RowPlan:
             return None
         text = page.texts[0]
         body = text.encode() if isinstance(text, str) else text
-        return Reply(body, {"ETag": make_etag(body, *page.first)})
+        return Reply(body, {"ETag": make_etag(body, *page.first)}, rows=1)
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):

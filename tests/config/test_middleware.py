@@ -59,12 +59,16 @@ def test_a_given_id_is_kept_unless_it_could_forge_a_line(client: APIClient) -> N
 
 
 def test_a_request_is_one_log_line_with_its_figures(client: APIClient, request_lines: list[RequestLine]) -> None:
-    answer = client.get("/api/v1/products/?search=secret")
-    [line] = request_lines
+    make_product()
+    make_product()
+    answer = client.get("/api/v1/products/?search=product")
+    client.get("/api/v1/products/?search=secret")
+    line, other = request_lines
     assert (line.method, line.path, line.route) == ("GET", "/api/v1/products/", "api/v1/products/$")
     assert (line.status, line.queries, line.size, line.cache) == (200, 1, len(answer.content), "miss")
     assert line.request_id == answer["X-Request-ID"]
-    assert "secret" not in repr(line)
+    assert (line.rows, other.rows) == (2, 0)
+    assert "secret" not in repr(other)
 
 
 def test_a_json_answer_is_compressed_on_request(client: APIClient) -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
 
 from config import metrics, scrape
 from config.health import Probe
@@ -121,6 +122,20 @@ def test_requests_are_told_by_route_status_and_cache(client: Client) -> None:
     )
     # Paths that nothing answers are one row, however many somebody invents.
     assert find(samples, COUNT, route="unmatched", status="404") == 2
+
+
+@pytest.mark.django_db
+def test_rows_of_exports_are_counted(client: Client, staff: APIClient) -> None:
+    make_product()
+    make_product()
+    for name in ("products.csv", "products.ndjson"):
+        answer = staff.get(f"/api/v1/exports/{name}")
+        b"".join(answer.streaming_content)
+        answer.close()
+    samples = scrape_here(client)
+    for suffix in ("csv", "ndjson"):
+        assert find(samples, "tenfold_export_rows_total", resource="products", format=suffix) == 2
+        assert find(samples, "tenfold_export_bytes_total", resource="products", format=suffix) > 100
 
 
 @pytest.mark.django_db
