@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -149,7 +148,7 @@ def test_exports_have_theirs_in_every_process(keeper: Keeper) -> None:
 def test_nothing_is_set_on_a_connection_that_a_pooler_shares(keeper: Keeper) -> None:
     if not find_binary("pgbouncer"):
         pytest.skip("no pgbouncer on this machine (Debian: pgbouncer)")
-    pooler = PgBouncer(SimpleNamespace(port=int(connection.settings_dict["PORT"])))
+    pooler = PgBouncer(int(connection.settings_dict["PORT"]))
     keeper.begin(limit_api())
     own = connection.settings_dict["PORT"]
     try:
