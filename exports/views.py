@@ -1,6 +1,7 @@
 """A caller with the right to a table asks, a streamed file comes; what is wrong is said before it begins."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
@@ -130,6 +131,8 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "read_serializer": resource.shape,
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
+        # An `after` that the log doesn't reach back to.
+        "refusals": (HTTPStatus.GONE,) if resource.name == "changes" else (),
     }
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
     parameters = [AFTER]

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -15,6 +17,7 @@ from rest_framework.test import APIClient
 from accounts.orders import place_order
 from catalog.changes import purge_changes
 from catalog.models import Change, Product, Stock, Variant
+from config.api import documents
 from config.api.dialects import DIALECTS
 from config.api.projection import compile_projection
 from config.api.selections import ReadSerializer, build_selection, list_expandable
@@ -89,6 +92,29 @@ def test_what_belongs_to_a_draft_is_for_who_may_see_it(caller: APIClient, staff:
     for table in ("products", "variants", "stock"):
         assert len(read_ndjson(caller, table)[0]) == len(read_csv(caller, table)) == 1, table
         assert len(read_ndjson(staff, table)[0]) == len(read_csv(staff, table)) == 2, table
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("table", RESOURCES)
+def test_the_command_writes_what_is_streamed(table: str, format_: str, staff: APIClient, tmp_path: Path) -> None:
+    product = make_product(sku="=A", stock=9)
+    make_product(status="draft")
+    place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
+    # Without a request an address has no host.
+    omit = "images_url,variants_url" if table == "products" else ""
+    file = tmp_path / "file"
+    call_command("export", table, format=format_, output=str(file), omit=omit, json=True)
+    assert file.read_bytes() == read_body(staff.get(f"/api/v1/exports/{table}.{format_}", {"omit": omit}))
+    assert len(file.read_bytes().splitlines()) > 1
+
+
+def test_a_change_log_that_is_gone_is_in_the_document() -> None:
+    paths = documents.build_document()["paths"]
+    gone = [
+        path for path, methods in paths.items() if "/exports/" in path and "410" in methods.get("get", {})["responses"]
+    ]
+    assert {"/api/v1/exports/changes.csv", "/api/v1/exports/changes.ndjson"} <= set(gone)
+    assert "/api/v1/exports/products.csv" not in gone
 
 
 # -- changes ------------------------------------------------------------------------------------------------------
