@@ -26,6 +26,7 @@ from typing import Any
 
 import orjson
 import psycopg
+from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
@@ -216,7 +217,11 @@ class Pace:
 def read_chunk(query: Query, after: int, last: int) -> Chunk:
     read = READERS.get((query.vendor, query.format), join_json)
     with borrow_connection(query):
-        data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
+        try:
+            data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
+        except EmptyResultSet:
+            # Django sees by itself that nothing can match, as in a category that isn't there, and makes no SQL of it.
+            data, rows = b"", 0
     return Chunk(data, rows, last)
 
 

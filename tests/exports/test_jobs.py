@@ -87,6 +87,17 @@ def test_filters_fields_and_raw_are_the_streams(caller: APIClient) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_filters_that_nothing_can_match_leave_an_empty_file(name: str, caller: APIClient) -> None:
+    make_many(2)
+    head = b"sku\n" if name == "csv" else b""
+    assert download(caller, ask_for(caller, format=name, fields="sku", filters={"category": "nowhere"})) == head
+    answer = caller.get(
+        f"{URL}products.{name}", {"category": "nowhere", "fields": "sku"}, HTTP_ACCEPT_ENCODING="identity"
+    )
+    assert (answer.status_code, read_body(answer).startswith(head)) == (200, True)
+
+
 def test_expanded_rows_come_as_ndjson(caller: APIClient) -> None:
     make_product(brand=make_brand("Acme"), images=2)
     job = ask_for(caller, format="ndjson", expand="brand,images", fields="brand")
