@@ -17,6 +17,10 @@ from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
 
+TIMING = re.compile(
+    r'db;dur=[\d.]+;desc="\d+ queries", cache;desc="(hit|miss|stale|bypass)", render;dur=[\d.]+, total;dur=[\d.]+'
+)
+
 
 @pytest.mark.parametrize("path", ["/api/v1/products/", "/nowhere/", "/livez", "/api/v1/products/?x=1"])
 def test_every_answer_says_its_id_and_its_timing(path: str, client: APIClient) -> None:
@@ -27,6 +31,38 @@ def test_every_answer_says_its_id_and_its_timing(path: str, client: APIClient) -
         r'db;dur=[\d.]+;desc="\d+ queries", cache;desc="(bypass|miss)", render;dur=[\d.]+, total;dur=[\d.]+', timing
     )
     assert answer["X-Cache"] in ("bypass", "miss")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/static/tenfold/icon.svg", {}, 200),
+        ("/metrics", {}, 200),
+        ("/api/v1/orders/", {}, 401),
+        ("/api/v1/products/", {"HTTP_ACCEPT": "text/html"}, 200),
+        ("/api/v1/products/", {"HTTP_ACCEPT": "image/png"}, 406),
+        ("/", {}, 200),
+    ],
+)
+def test_pages_files_and_refusals_say_their_timing_too(
+    path: str, headers: dict[str, Any], status: int, client: APIClient
+) -> None:
+    answer = client.get(path, **headers)
+    b"".join(answer)  # a file is closed by who reads it
+    answer.close()
+    assert answer.status_code == status
+    assert TIMING.fullmatch(answer["Server-Timing"])
+
+
+def test_a_hit_and_an_unchanged_answer_say_their_timing_too(client: APIClient) -> None:
+    make_product()
+    first, *_, hit = [client.get("/api/v1/products/") for _ in range(4)]
+    unchanged = client.get("/api/v1/products/", HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (hit["X-Cache"], unchanged.status_code) == ("hit", 304)
+    for answer in (first, hit, unchanged):
+        assert TIMING.fullmatch(answer["Server-Timing"])
+        assert f'cache;desc="{answer["X-Cache"]}"' in answer["Server-Timing"]
+    assert 'db;dur=0.0;desc="0 queries"' in hit["Server-Timing"]
 
 
 def test_the_timing_counts_the_queries(
