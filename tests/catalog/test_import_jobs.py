@@ -412,3 +412,12 @@ def test_a_job_is_put_back_as_often_as_it_is_lost(caller: APIClient, settings: A
         with patch.object(tasks, "push_job") as pushed:
             tasks.sweep_imports()
         assert pushed.call_count == 1
+
+
+def test_a_database_that_goes_away_after_the_upload_is_503(caller: APIClient) -> None:
+    with (
+        patch.object(ImportJob, "save", side_effect=OperationalError("gone")),
+        patch.object(ImportJob.objects, "filter", side_effect=OperationalError("gone")),
+    ):
+        answer = send_body(caller, ROWS)
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
