@@ -165,7 +165,8 @@ def test_a_full_disk_ends_the_job_and_nothing_else(plant: Plant, small_disk: Pat
     assert plant.list_files() == []
     assert plant.ask("products/?page_size=1")["results"]
     # And there is room for what fits.
-    job = plant.wait(plant.post(fields="id", filters={"id": "1,2,3"}))
+    keys = [row[0] for row in plant.query("SELECT id FROM catalog_product ORDER BY id LIMIT 3")]
+    job = plant.wait(plant.post(fields="id", filters={"id": keys}))
     assert (job["status"], job["rows_done"]) == ("ready", 3)
 
 
