@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -148,7 +149,9 @@ def end_with_parent() -> None:
     """A killed launcher would leave its web workers on the port."""
     if parent := multiprocessing.parent_process():
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        while True:  # the first may come while it still starts, with a copy of the launcher's own handler
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
 
 
 def hang_up(server: Supervisor) -> None:
