@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.status import is_success
 
 from config.api.errors import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidHeader
+from config.api.freshness import note_commit
 from config.api.models import IdempotencyKey
 from config.api.renderers import write_json
 
@@ -126,6 +127,8 @@ def replay(stored: IdempotencyKey, attempt: Attempt) -> Response:
         raise IdempotencyKeyReused(f"at another address, {stored.address}")
     if bytes(stored.body_hash) != attempt.body_hash:
         raise IdempotencyKeyReused("with another body")
+    # An acknowledgement too, and maybe the first: whoever wrote may still wait for it, or have died.
+    note_commit()
     return Response(read_answer(stored.body), stored.status, headers=stored.headers | {REPLAYED: "true"})
 
 
