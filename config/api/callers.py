@@ -53,8 +53,11 @@ class Callers:
         """None for a caller who isn't known, or whose answers are nobody else's: Django decides."""
         if not all(getattr(permission, "is_public", False) for permission in action.view.permission_classes):
             return None  # who may read at all is decided for each
-        known = self.find(environ, action.view)
-        audience = known and known.find_audience(action.view)
+        try:
+            known = self.find(environ, action.view)
+            audience = known and known.find_audience(action.view)
+        except (APIException, DatabaseError):
+            return None
         return None if audience is None else f"token:{audience!r}"
 
     def find(self, environ: Environ, view: type[ShapedViewSet]) -> Known | None:
@@ -72,9 +75,6 @@ class Callers:
         began, endings = time.monotonic(), FRESHNESS.endings
         kinds = [kind for kind in view.authentication_classes if not issubclass(kind, SessionAuthentication)]
         request = Request(WSGIRequest(environ), authenticators=[kind() for kind in kinds])
-        try:
-            with FRESHNESS.lend():
-                user = request.user if request.auth else None
-        except (APIException, DatabaseError):
-            return None
+        with FRESHNESS.lend():
+            user = request.user if request.auth else None
         return Known(user, began + settings.CACHE_LEASE_MS / 1000, endings) if user else None

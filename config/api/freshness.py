@@ -32,6 +32,10 @@ from config.metrics import count
 
 logger = logging.getLogger("tenfold.cache")
 
+# A look at the log takes a millisecond. Past this the database hangs, and whoever waits goes on to the work slots,
+# where waiting has a bound: a server whose every thread waited here would answer no probe either.
+PATIENCE_SECONDS = 0.25
+
 
 class News(NamedTuple):
     """What a change log says of itself."""
@@ -73,6 +77,8 @@ class Freshness:
 
     def __init__(self) -> None:
         self.lock = Lock()
+        # Around each change of `lease` and `endings`, and never held while the database is asked.
+        self.ending = Lock()
         self.lease: Lease | None = None
         self.last = Lease()
         self.endings = 0
@@ -103,19 +109,23 @@ class Freshness:
         return self.renew() if settings.CACHE == "on" else None
 
     def renew(self) -> Lease | None:
-        """One query, by whichever thread comes first; the others wait for it."""
-        with self.lock:
-            if self.lease is not None and time.monotonic() < self.lease.until:
-                return self.lease
+        """One query, by whichever thread comes first; the others wait for it, up to PATIENCE_SECONDS."""
+        if not self.lock.acquire(timeout=PATIENCE_SECONDS):
+            return None
+        try:
+            if (lease := self.lease) is not None and time.monotonic() < lease.until:
+                return lease
             began, endings = time.monotonic(), self.endings
             news = self.ask()
             if news is None:
-                self.lease = None
                 return None
             lease = self.last = self.take(news, began + settings.CACHE_LEASE_MS / 1000)
             # A commit of our own came in between: good enough for who waits here, who came before it was acknowledged.
-            self.lease = lease if endings == self.endings else None
+            with self.ending:
+                self.lease = lease if endings == self.endings else None
             return lease
+        finally:
+            self.lock.release()
 
     def ask(self) -> News | None:
         try:
@@ -141,8 +151,9 @@ class Freshness:
 
     def end(self) -> None:
         """What was committed just now is news."""
-        self.endings += 1
-        self.lease = None
+        with self.ending:
+            self.endings += 1
+            self.lease = None
 
     def wait_out(self, committed_at: float) -> None:
         """Until no process trusts what it heard before `committed_at`."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from typing import Any, Self
 
-from django.db import close_old_connections, connections
+from django.db import OperationalError, close_old_connections, connections
+
+# A loan is for a look-up of a millisecond; past this the database hangs.
+PATIENCE_SECONDS = 0.25
 
 type Connections = dict[str, Any]
 
@@ -61,7 +64,11 @@ class Loans:
 
     @contextmanager
     def lend(self) -> Iterator[None]:
-        loan = self.free.get()
+        """OperationalError where all of them are at work, and stay so."""
+        try:
+            loan = self.free.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            raise OperationalError("the database keeps every connection of the cache waiting") from None
         try:
             with loan:
                 try:

@@ -1,0 +1,107 @@
+"""Leases on the change log where something hangs, fails, or happens in between."""
+
+# ruff: noqa: F811 (fixtures of another file)
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from rest_framework.test import APIClient
+
+from config.api.freshness import FRESHNESS, Freshness, News
+from config.api.lending import Loans
+from tests.config.test_caching import PRODUCTS, Ask, ask, django, make_token, warm  # noqa: F401
+from tests.factories import make_product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def occupy(work: Any) -> Iterator[None]:
+    """`work(busy, done)` in a thread of its own, from `busy` on until the block ends."""
+
+    # ruff: noqa: F811 (fixtures of another file)
+    busy, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work, args=(busy, done))
+    thread.start()
+    assert busy.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_log_that_hangs_keeps_one_thread_and_no_other() -> None:
+    """All of a server's threads would be many: then nobody answers /livez."""
+    freshness = Freshness()
+
+    def look(busy: threading.Event, done: threading.Event) -> None:
+        freshness.follow = lambda after: busy.set() or (done.wait(10) and None)
+        freshness.read()
+
+    with occupy(look):
+        began = time.monotonic()
+        assert freshness.read() is None
+        assert time.monotonic() - began < 2
+
+
+def test_connections_that_all_hang_are_an_error_and_no_wait() -> None:
+    loans = Loans(1)
+
+    def hold(busy: threading.Event, done: threading.Event) -> None:
+        with loans.lend():
+            busy.set()
+            done.wait(10)
+
+    with occupy(hold), pytest.raises(OperationalError), loans.lend():
+        pass
+    with loans.lend():
+        pass
+
+
+def test_what_was_heard_before_a_commit_is_trusted_by_nobody_after_it(settings: Any) -> None:
+    settings.CACHE_LEASE_MS = 1000
+    freshness, positions = Freshness(), [1, 2]
+
+    def follow(after: int) -> News:
+        position = positions.pop(0)
+        if position == 1:
+            freshness.end()  # somebody commits after the log was read, and before its answer is here
+        return News("epoch", position, frozenset(), 0)
+
+    freshness.follow = follow
+    heard = [freshness.read() for _ in range(3)]
+    assert [lease and lease.position for lease in heard] == [1, 2, 2]
+
+
+def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_product(title="Sold")
+    caller = make_token("one@example.com")
+
+    def fail(self: Any, view: Any) -> None:
+        raise OperationalError("gone in between")
+
+    monkeypatch.setattr("config.api.callers.Known.find_audience", fail)
+    assert warm(ask, f"{PRODUCTS}?fields=title", **caller)[0] == 200
+
+
+def test_a_repeated_answer_is_an_acknowledgement_too(
+    staff: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first caller may still wait, or have been killed right after the commit."""
+    settings.CACHE_LEASE_MS = 300
+    monkeypatch.setattr(FRESHNESS, "is_alone", False)
+    body = {"sku": "A1", "title": "Tea", "price": "1.00"}
+    for _ in range(2):
+        began = time.monotonic()
+        answer = staff.post(PRODUCTS, body, HTTP_IDEMPOTENCY_KEY="k-1")
+        assert (answer.status_code, time.monotonic() - began >= 0.3) == (201, True)
+    assert answer["Idempotency-Replayed"] == "true"
