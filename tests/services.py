@@ -14,6 +14,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import redis
 
 POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
@@ -144,6 +147,10 @@ class RedisServer:
     def stop(self) -> None:
         if self.process.poll() is None:
             stop_process(self.process, signal.SIGTERM)
+
+    def ask(self, *command: str | bytes | int) -> Any:
+        with redis.Redis(port=self.port) as client:
+            return client.execute_command(*command)
 
 
 def missing_binaries() -> list[str]:

@@ -88,6 +88,10 @@ class Entry:
         head, _, body = packed.partition(b"\n")
         epoch, position, tables, route, coding, made_at, headers = orjson.loads(head)
         pairs = [(name, value) for name, value in headers]
+        texts = [epoch, route, coding, *tables, *(text for pair in pairs for text in pair)]
+        is_known = isinstance(position, int) and isinstance(made_at, int | float)
+        if not is_known or not all(isinstance(text, str) for text in texts):
+            raise ValueError("a head of another kind")
         return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at)
 
 

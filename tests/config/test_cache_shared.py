@@ -1,0 +1,160 @@
+"""What processes share through Redis: an answer of one is every other's; whatever else lies there is passed over."""
+
+# ruff: noqa: F811 (fixtures of another file)
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+from django.conf import settings as current
+from django_redis import get_redis_connection
+
+from config.api import shared
+from config.api.caching import CACHE
+from tests.config.test_caching import BRANDS, Ask, Django, ask, django, names, warm  # noqa: F401
+from tests.factories import make_brand
+from tests.services import RedisServer
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("not current.REDIS_URL", reason="Redis: needs TEST_BACKEND=production"),
+]
+assert current
+
+PATTERN = "tenfold:answer:*"
+
+
+@pytest.fixture
+def redis() -> Any:
+    return get_redis_connection("default")
+
+
+@pytest.fixture(autouse=True)
+def redis_answers() -> None:
+    """A busy machine may have taken a tenth of a second for a call of the test before."""
+
+    # ruff: noqa: F811 (fixtures of another file)
+    shared.BREAKER.is_open = False
+
+
+def begin_anew() -> None:
+    """As a process that has just started: only Redis knows anything."""
+    CACHE.clear()
+
+
+def test_a_fresh_process_finds_what_another_filled(ask: Ask, django: Django) -> None:
+    make_brand("Acme")
+    filled = warm(ask, BRANDS)[2]
+    begin_anew()
+    ask(BRANDS)
+    asked = django.asked
+    status, headers, body = ask(BRANDS)
+    assert (status, headers["X-Cache"], body, django.asked) == (200, "hit", filled, asked)
+
+
+@pytest.mark.parametrize(("coding", "unpack"), [("gzip", gzip.decompress), ("zstd", zstandard.decompress)])
+def test_what_is_packed_is_packed_once_for_all(
+    coding: str,
+    unpack: Callable[[bytes], bytes],
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(40):
+        make_brand(f"Brand {number:03}")
+    plain = warm(ask, BRANDS)[2]
+    packed = ask(BRANDS, HTTP_ACCEPT_ENCODING=coding)[2]
+    begin_anew()
+    ask(BRANDS)
+    monkeypatch.setattr("config.api.entries.compress", lambda body, coding: 1 / 0)
+    _, headers, body = ask(BRANDS, HTTP_ACCEPT_ENCODING=coding)
+    assert (headers["X-Cache"], headers["Content-Encoding"], body) == ("hit", coding, packed)
+    assert unpack(body) == plain
+
+
+def share(ask: Ask, redis: Any) -> list[bytes]:
+    """The keys of an answer that lies in Redis; again, where it was too slow to take it."""
+    end = time.monotonic() + 20
+    while not (keys := list(redis.scan_iter(PATTERN))):
+        assert time.monotonic() < end
+        begin_anew()
+        warm(ask, BRANDS)
+    return keys
+
+
+GARBAGE = [
+    b"", b"\n", b"[]\n{}", b"{}\n", b"not json\n{}", pickle.dumps({"results": []}),
+    b'["epoch", 1, [], "route", "", 0, []]',  # another epoch's
+    b'[1, 2, 3, 4, 5, 6, 7]\n{"results": []}',
+    b'["EPOCH", "9", ["catalog_brand"], "route", "", 0, []]\n{"results": []}',
+    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, [["ETag", 7]]]\n{"results": []}',
+    b'["EPOCH", null, null, null, null, null, null]\n{"results": []}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_what_isnt_an_entry_is_passed_over(garbage: bytes, ask: Ask, redis: Any) -> None:
+    make_brand("Acme")
+    keys = share(ask, redis)
+    epoch = orjson.loads(redis.get(keys[0]).partition(b"\n")[0])[0]
+    for key in keys:
+        redis.set(key, garbage.replace(b"EPOCH", epoch.encode()), ex=60)
+    begin_anew()
+    for _ in range(4):
+        answer = ask(BRANDS)
+        assert (answer[0], names(answer)) == (200, ["Acme"])
+
+
+def test_another_release_keeps_answers_of_its_own(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log knows of changed rows, not of changed code."""
+    make_brand("Acme")
+    warm(ask, BRANDS)
+    begin_anew()
+    monkeypatch.setattr(shared, "find_release", lambda: "the next one's")
+    assert [ask(BRANDS)[1]["X-Cache"] for _ in range(3)] == ["miss", "miss", "hit"]
+
+
+def test_entries_are_bytes_that_expire(ask: Ask, redis: Any) -> None:
+    make_brand("Acme")
+    keys, body = share(ask, redis), ask(BRANDS)[2]
+    for key in keys:
+        packed = redis.get(key)
+        head, _, kept = packed.partition(b"\n")
+        assert (kept, isinstance(orjson.loads(head), list)) == (body, True)
+        assert 0 < redis.ttl(key) <= shared.ENTRY_SECONDS
+
+
+@pytest.fixture
+def other_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    """One that may be harmed."""
+    server = RedisServer()
+    client = get_redis_connection("default").__class__(port=server.port, socket_timeout=0.1, socket_connect_timeout=0.1)
+    monkeypatch.setattr(shared, "get_redis_connection", lambda alias: client)
+    yield server
+    client.close()
+    server.stop()
+
+
+def test_a_full_redis_refuses_no_reader(ask: Ask, django: Django, other_redis: RedisServer) -> None:
+    other_redis.ask("CONFIG", "SET", "maxmemory", "1")
+    other_redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    make_brand("Acme")
+    answers = [ask(BRANDS) for _ in range(5)]
+    assert [(answer[0], answer[1]["X-Cache"]) for answer in answers[2:]] == [(200, "hit")] * 3
+    assert not other_redis.ask("DBSIZE")
+    assert django.asked == 2
+
+
+def test_a_redis_that_is_gone_costs_one_reader_a_timeout(ask: Ask, other_redis: RedisServer) -> None:
+    make_brand("Acme")
+    other_redis.stop()
+    began = time.monotonic()
+    for number in range(20):
+        assert [ask(f"{BRANDS}?page_size={number + 1}")[0] for _ in range(2)] == [200, 200]
+    assert time.monotonic() - began < 5
