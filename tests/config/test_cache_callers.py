@@ -1,0 +1,67 @@
+"""Whatever one caller has warmed, another gets what they'd get without a cache: every GET of the API, every caller."""
+
+# ruff: noqa: F811 (fixtures of another file)
+
+import re
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from config.api.caching import CACHE
+from tests.factories import make_product
+from tests.test_rights import CALLERS, ROWS, Shop, shop  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+
+GETS = sorted(operation.removeprefix("GET ") for operation in ROWS if operation.startswith("GET "))
+# Whose answers are told apart, beside those who have nothing in common with others.
+WARMERS = ("anonymous", "owner", "editor", "root")
+# Of the moment.
+SIGNATURE = re.compile(rb"signature=[\w:-]+")
+UNCOMPARED = {"X-Request-ID", "X-Cache", "Server-Timing", "Date"}
+
+
+type Told = tuple[int, dict[str, str], Any]
+
+
+def ask(client: APIClient, path: str, states: list[str]) -> Told:
+    """Without what tells one moment from another; what the cache said of it goes into `states`."""
+
+    # ruff: noqa: F811 (fixtures of another file)
+    answer = client.get(f"/api/v1/{path}")
+    body: Any = b"".join(answer) if answer.streaming else answer.content
+    states.append(answer.headers.get("X-Cache", ""))
+    headers = {name: value for name, value in answer.items() if name not in UNCOMPARED}
+    if isinstance(body, bytes):
+        body = SIGNATURE.sub(b"", body)
+    if headers.get("Content-Type") == "application/problem+json":
+        body = {name: value for name, value in answer.json().items() if name != "request_id"}
+        headers.pop("Content-Length", None)
+    return answer.status_code, headers, body
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_nobody_gets_what_another_has_warmed(path: str, shop: Shop, settings: Any) -> None:
+    make_product(sku="DRAFT", title="Draft", status="draft")
+    address = path.format(**shop.keys.get(path.partition("{")[0], {}))
+    settings.CACHE = "off"
+    ask_all(shop, address)  # a token's last use is written once a minute
+    plain = ask_all(shop, address)
+    settings.CACHE = "on"
+    for warmer in WARMERS:
+        CACHE.clear()
+        states: list[str] = []
+        for _ in range(3):
+            ask(shop.callers[warmer], address, states)
+        assert ask_all(shop, address) == plain, warmer
+        assert ("hit" in states) == is_kept(path), (warmer, states)
+
+
+def ask_all(shop: Shop, address: str) -> dict[str, Told]:
+    return {caller: ask(shop.callers[caller], address, []) for caller in CALLERS}
+
+
+def is_kept(path: str) -> bool:
+    """The catalogue, as far as everybody may read it; what is somebody's, or needs a right, never is."""
+    return path.startswith(("products/", "variants/", "brands/", "categories/")) and "history" not in path
