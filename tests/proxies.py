@@ -93,7 +93,8 @@ class FaultProxy:
         with self.lock:
             self.pairs.append((client, server))
         for source, sink in ((client, server), (server, client)):
-            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # cut off again meanwhile
+                sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
 
     def pump(self, source: socket.socket, sink: socket.socket) -> None:
