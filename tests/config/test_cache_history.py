@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random, SystemRandom
 
 import pytest
+from django.db import connection
 
 from accounts.models import AuthToken
 from tests.factories import make_product, make_user
@@ -19,7 +20,7 @@ from tests.proxies import Fault
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="without Redis there is one web process"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="without Redis there is one web process"),
 ]
 
 READS = int(os.environ.get("READS", "4000"))

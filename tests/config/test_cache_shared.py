@@ -24,9 +24,8 @@ from tests.services import RedisServer
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("not current.REDIS_URL", reason="Redis: needs TEST_BACKEND=production"),
+    pytest.mark.skipif(not current.REDIS_URL, reason="Redis: needs TEST_BACKEND=production"),
 ]
-assert current
 
 PATTERN = "tenfold:answer:*"
 
@@ -39,8 +38,6 @@ def redis() -> Any:
 @pytest.fixture(autouse=True)
 def redis_answers() -> None:
     """A busy machine may have taken a tenth of a second for a call of the test before."""
-
-    # ruff: noqa: F811 (fixtures of another file)
     shared.BREAKER.is_open = False
 
 

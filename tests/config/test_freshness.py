@@ -23,8 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @contextmanager
 def occupy(work: Any) -> Iterator[None]:
     """`work(busy, done)` in a thread of its own, from `busy` on until the block ends."""
-
-    # ruff: noqa: F811 (fixtures of another file)
     busy, done = threading.Event(), threading.Event()
     thread = threading.Thread(target=work, args=(busy, done))
     thread.start()
