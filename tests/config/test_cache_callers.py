@@ -18,7 +18,7 @@ GETS = sorted(operation.removeprefix("GET ") for operation in ROWS if operation.
 # Whose answers are told apart, beside those who have nothing in common with others.
 WARMERS = ("anonymous", "owner", "editor", "root")
 # Of the moment.
-SIGNATURE = re.compile(rb"signature=[^\"]+|\"expires[^,}]+")
+SIGNATURE = re.compile(rb"signature=[^\"]+|\"(?:url_)?expires[^,}]+")
 UNCOMPARED = {"X-Request-ID", "X-Cache", "Server-Timing", "Date"}
 
 
