@@ -227,7 +227,8 @@ class Cache:
         """What another process has filled or is filling; None where it is ours to do."""
         entry = self.find_shared(asked, lease)
         if entry is None and not shared.claim(lease.epoch, asked.name):
-            entry = wait_for_others(lambda: self.find_shared(asked, lease))
+            # By the lease of that moment: who fills may have heard of a write that ours was too early for.
+            entry = wait_for_others(lambda: self.find_shared(asked, FRESHNESS.read() or lease))
         return entry
 
 

@@ -18,7 +18,19 @@ from django_redis import get_redis_connection
 
 from config.api import shared
 from config.api.caching import CACHE
-from tests.config.test_caching import BRANDS, Ask, Django, ask, django, names, warm  # noqa: F401
+from config.api.entries import Entry, Stamp
+from config.api.freshness import FRESHNESS, Freshness
+from tests.config.test_caching import (
+    BRANDS,
+    Ask,
+    Django,
+    ask,  # noqa: F401
+    django,  # noqa: F401
+    names,
+    run_elsewhere,
+    warm,
+    write_past_django,
+)
 from tests.factories import make_brand
 from tests.services import RedisServer
 
@@ -155,3 +167,27 @@ def test_a_redis_that_is_gone_costs_one_reader_a_timeout(ask: Ask, other_redis: 
     for number in range(20):
         assert [ask(f"{BRANDS}?page_size={number + 1}")[0] for _ in range(2)] == [200, 200]
     assert time.monotonic() - began < 5
+
+
+def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
+    ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each write that comes between two processes' leases would cost the later one its whole wait."""
+    settings.CACHE_LEASE_MS = 20
+    make_brand("Acme")
+    ask(BRANDS)
+    theirs, filled = Freshness(), list[Entry]()
+    theirs.follow_log(FRESHNESS.follow, FRESHNESS.tables)
+
+    def fill_elsewhere(*question: Any) -> bool:
+        run_elsewhere(lambda: write_past_django("UPDATE catalog_brand SET name = 'Theirs'"))
+        lease = theirs.read()
+        assert lease
+        stamp = Stamp(lease.epoch, lease.position, frozenset({"catalog_brand"}))
+        filled.append(Entry(stamp, "brands/", [("Content-Type", "application/json")], b'{"results": []}'))
+        return False  # the claim is theirs
+
+    monkeypatch.setattr(shared, "claim", fill_elsewhere)
+    monkeypatch.setattr(shared, "find", lambda *question: filled)
+    asked = django.asked
+    assert (ask(BRANDS)[2], django.asked) == (b'{"results": []}', asked)
