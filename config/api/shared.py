@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -20,6 +18,7 @@ from django_redis import get_redis_connection
 from django_redis.serializers.base import BaseSerializer
 from redis.exceptions import ConnectionError, RedisError, TimeoutError  # noqa: A004 (Redis' own, of those names)
 
+from config.api.breaker import Breaker
 from config.api.entries import Entry
 
 logger = logging.getLogger("tenfold.cache")
@@ -28,38 +27,11 @@ logger = logging.getLogger("tenfold.cache")
 ENTRY_SECONDS = 3600
 # A filler that dies leaves its claim behind for so long.
 CLAIM_MS = 1000
-PROBE_SECONDS = 0.25
 # Whose code makes answers; 1 MB, read once a process in some milliseconds.
 PACKAGES = ("config", "catalog", "accounts")
 
 
-class Breaker:
-    """Whether Redis is asked at all; safe for threads."""
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self.lock = threading.Lock()
-
-    def trip(self, error: Exception) -> None:
-        with self.lock:
-            if self.is_open:
-                return
-            self.is_open = True
-        logger.warning("Redis doesn't answer, so the cache does without it: %s", error)
-        threading.Thread(target=self.wait, name="redis-probe", daemon=True).start()
-
-    def wait(self) -> None:
-        while self.is_open:
-            time.sleep(PROBE_SECONDS)
-            try:
-                get_redis_connection("default").ping()
-            except RedisError:
-                continue
-            logger.warning("Redis answers again")
-            self.is_open = False
-
-
-BREAKER = Breaker()
+BREAKER = Breaker(1, "the cache does without it")
 
 
 class BytesSerializer(BaseSerializer):
@@ -79,7 +51,7 @@ def ask[Answer](question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
     try:
         return question(get_redis_connection("default"))
     except (ConnectionError, TimeoutError) as error:
-        BREAKER.trip(error)
+        BREAKER.note_failure(error)
     except RedisError as error:  # full, or loading: it answered
         logger.warning("Redis refuses the cache: %s", error)
     return otherwise

@@ -7,7 +7,6 @@ Redis is away requests go on uncounted, and nobody signs in: guessing passwords 
 import hashlib
 import ipaddress
 import logging
-import time
 from functools import cache, lru_cache
 from http import HTTPStatus
 from math import ceil, floor
@@ -24,6 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from config.api.breaker import Breaker
 from config.api.errors import ApiError, Unavailable
 
 logger = logging.getLogger("tenfold.throttling")
@@ -34,9 +34,8 @@ type Window = tuple[int, float, int, float]
 # A request's, as WSGI has it and Django's META.
 type Environ = dict[str, Any]
 
-# How long Redis isn't asked after so many failures in a row: a hung one costs each asker its timeout. One alone may
-# be a busy machine's, and a flood must not open the gate by making one.
-FAILURES, PAUSE_SECONDS = 3, 1.0
+# One failure alone may be a busy machine's, and a flood must not open the gate by making one.
+BREAKER = Breaker(3, "requests aren't limited")
 
 
 class Rate(NamedTuple):
@@ -156,23 +155,16 @@ def open_storage() -> InProcess | InRedis:
         return _open_storage()
 
 
-class _Pause:
-    failures, until = 0, 0.0
-
-
 def take(rate: Rate, kind: str, who: object) -> Standing | None:
     """Count one request of `who`; None where Redis is away, and nothing can be said."""
-    if time.monotonic() < _Pause.until:
+    if BREAKER.is_open:
         return None
     try:
         taken, window = open_storage().take(f"{kind}:{who}:{rate.limit}/{rate.period}", rate.limit, rate.seconds)
     except RedisError as error:
-        logger.warning("Redis can't count requests, so they aren't limited: %s", error)
-        _Pause.failures += 1
-        if _Pause.failures >= FAILURES:
-            _Pause.until = time.monotonic() + PAUSE_SECONDS
+        BREAKER.note_failure(error)
         return None
-    _Pause.failures = 0
+    BREAKER.note_success()
     return Standing.find(taken, rate, window)
 
 

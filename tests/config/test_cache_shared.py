@@ -144,7 +144,8 @@ def other_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     """One that may be harmed."""
     server = RedisServer()
     client = get_redis_connection("default").__class__(port=server.port, socket_timeout=0.1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(shared, "get_redis_connection", lambda alias: client)
+    for module in ("shared", "breaker"):
+        monkeypatch.setattr(f"config.api.{module}.get_redis_connection", lambda alias: client)
     yield server
     client.close()
     server.stop()
@@ -160,13 +161,14 @@ def test_a_full_redis_refuses_no_reader(ask: Ask, django: Django, other_redis: R
     assert django.asked == 2
 
 
-def test_a_redis_that_is_gone_costs_one_reader_a_timeout(ask: Ask, other_redis: RedisServer) -> None:
+def test_a_redis_that_is_gone_is_asked_once(
+    ask: Ask, other_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
     make_brand("Acme")
     other_redis.stop()
-    began = time.monotonic()
     for number in range(20):
         assert [ask(f"{BRANDS}?page_size={number + 1}")[0] for _ in range(2)] == [200, 200]
-    assert time.monotonic() - began < 5
+    assert caplog.text.count("Redis doesn't answer") == 1
 
 
 def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
@@ -178,6 +180,7 @@ def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
     ask(BRANDS)
     theirs, filled = Freshness(), list[Entry]()
     theirs.follow_log(FRESHNESS.follow, FRESHNESS.tables)
+    theirs.turn = FRESHNESS.turn  # a test before may have emptied the log
 
     def fill_elsewhere(*question: Any) -> bool:
         run_elsewhere(lambda: write_past_django("UPDATE catalog_brand SET name = 'Theirs'"))

@@ -36,7 +36,7 @@ def fresh_counts() -> Iterator[None]:
         throttling.open_storage().storage.flushdb()
     yield
     throttling._open_storage.cache_clear()
-    throttling._Pause.failures, throttling._Pause.until = 0, 0.0
+    throttling.BREAKER.failures, throttling.BREAKER.is_open = 0, False
 
 
 def ask(client: APIClient, times: int, **headers: str) -> list[Any]:

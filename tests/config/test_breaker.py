@@ -1,0 +1,47 @@
+"""After how many failures Redis isn't asked any more, and when it is again."""
+
+import time
+from unittest.mock import Mock
+
+import pytest
+from redis.exceptions import TimeoutError  # noqa: A004 (Redis' own)
+
+from config.api import shared, throttling
+from config.api.breaker import Breaker
+
+HUNG = TimeoutError("hung")
+
+
+@pytest.fixture
+def redis(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """What the probe pings."""
+    server = Mock()
+    server.ping.side_effect = HUNG
+    monkeypatch.setattr("config.api.breaker.get_redis_connection", lambda alias: server)
+    monkeypatch.setattr("config.api.breaker.PROBE_SECONDS", 0.01)
+    return server
+
+
+def test_it_opens_at_the_last_of_so_many_in_a_row(redis: Mock) -> None:
+    breaker = Breaker(3, "nothing is counted")
+    for event in (breaker.note_failure, breaker.note_failure, breaker.note_success, breaker.note_failure):
+        event(*[HUNG] * (event != breaker.note_success))
+        assert not breaker.is_open
+    breaker.note_failure(HUNG)
+    breaker.note_failure(HUNG)
+    assert breaker.is_open
+    redis.ping.side_effect = None
+    wait_until_closed(breaker)
+    breaker.note_failure(HUNG)
+    assert not breaker.is_open
+
+
+def test_one_failure_costs_answers_their_redis_and_rates_nothing() -> None:
+    assert (shared.BREAKER.most, throttling.BREAKER.most) == (1, 3)
+
+
+def wait_until_closed(breaker: Breaker) -> None:
+    end = time.monotonic() + 10
+    while breaker.is_open:
+        assert time.monotonic() < end
+        time.sleep(0.01)  # the probe's thread says nothing
