@@ -84,6 +84,8 @@ class FeedPage:
 
     items: list[dict[str, Any]]
     cursor: int
+    # When the newest of them got its position.
+    newest_at: datetime | None
 
 
 def read_page(after: int, newest: int, size: int, wanted: Wanted, *, sees_all: bool) -> FeedPage:
@@ -93,7 +95,8 @@ def read_page(after: int, newest: int, size: int, wanted: Wanted, *, sees_all: b
     rows = rows.annotate(is_hidden=Value(value=False)) if sees_all else hide_products(rows)
     found = list(rows.order_by("position").defer("before")[: size + 1])
     page = found[:size]
-    return FeedPage([describe(change) for change in page], page[-1].position if len(found) > size else end)
+    cursor = page[-1].position if len(found) > size else end
+    return FeedPage([describe(change) for change in page], cursor, page[-1].numbered_at if page else None)
 
 
 def hide_products(rows: QuerySet[Change]) -> QuerySet[Change]:

@@ -61,5 +61,6 @@ def make_user(*roles: str, **fields: Any) -> User:
 
 
 def make_roles() -> None:
-    """As the migration does: a test with transactions of its own empties its tables."""
+    """As the migrations do: a test with transactions of its own empties their tables."""
     import_module("accounts.migrations.0002_roles").create_roles(apps, connection.schema_editor())
+    import_module("accounts.migrations.0004_importers").let_editors_import(apps, connection.schema_editor())

@@ -280,8 +280,6 @@ class CacheGate:
         self.application = application
         # Beside those of the slots behind it.
         FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
-        # SQLite's file is one machine's, and without Redis there is one web worker.
-        FRESHNESS.is_alone = not settings.REDIS_URL and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         environ[AT_THE_GATE] = True

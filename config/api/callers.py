@@ -74,7 +74,7 @@ class Callers:
     def look_up(self, environ: Environ, view: type[ShapedViewSet]) -> Known | None:
         began, endings = time.monotonic(), FRESHNESS.endings
         kinds = [kind for kind in view.authentication_classes if not issubclass(kind, SessionAuthentication)]
-        request = Request(WSGIRequest(environ), authenticators=[kind() for kind in kinds])
+        request = Request(WSGIRequest({**environ, "PATH_INFO": "/"}), authenticators=[kind() for kind in kinds])
         with FRESHNESS.lend():
             user = request.user if request.auth else None
         return Known(user, began + settings.CACHE_LEASE_MS / 1000, endings) if user else None

@@ -13,7 +13,7 @@ from config.api.entries import Entry
 WAIT_SECONDS = 2.0
 # In Redis there is nobody to wake one.
 LOOK_SECONDS = 0.004
-WAIT_FOR_OTHERS_SECONDS = 0.25
+WAIT_FOR_OTHERS_SECONDS = 1.0
 
 
 class Fill:

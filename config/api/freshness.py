@@ -37,6 +37,11 @@ logger = logging.getLogger("tenfold.cache")
 PATIENCE_SECONDS = 0.25
 
 
+# A log doesn't keep its changes for ever (CHANGE_RETENTION_DAYS, one at the least): who hasn't looked for so long may
+# have missed some.
+GREATEST_GAP_SECONDS = 3600.0
+
+
 class News(NamedTuple):
     """What a change log says of itself."""
 
@@ -90,8 +95,6 @@ class Freshness:
         self.watched: frozenset[str] = frozenset()
         # What the log is asked with; the thread's own connections, unless there are more threads than those.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
-        # No other process keeps answers, so a write needs no more than to end the lease here.
-        self.is_alone = False
 
     def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
         """Where news come from, and the tables that they are about; said once, when the apps are loaded."""
@@ -140,7 +143,8 @@ class Freshness:
         if news.position < last.position:
             self.turn = secrets.token_hex(4)  # the log was emptied: its positions come again
         epoch = news.epoch + self.turn
-        if epoch != last.epoch or (news.changed is None and news.position != last.position):
+        is_known = epoch == last.epoch and until - last.until < GREATEST_GAP_SECONDS
+        if not is_known or (news.changed is None and news.position != last.position):
             return Lease(until, epoch, news.position, news.reached, news.position)
         changed = last.changed
         if news.changed:
@@ -158,7 +162,7 @@ class Freshness:
     def wait_out(self, committed_at: float) -> None:
         """Until no process trusts what it heard before `committed_at`."""
         rest = committed_at + settings.CACHE_LEASE_MS / 1000 - time.monotonic()
-        if rest > 0 and not self.is_alone and settings.CACHE == "on":
+        if rest > 0 and settings.CACHE == "on":
             time.sleep(rest)
 
 

@@ -118,6 +118,8 @@ def read_request(environ: Environ) -> Asked | None:
     """None for what isn't a program's plain read."""
     if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ) or environ.get("CONTENT_LENGTH"):
         return None
+    if not environ["PATH_INFO"].isascii():
+        return None  # WSGI has it in Latin-1, and Django reads it as UTF-8
     found, host, query = find_action(environ["PATH_INFO"]), environ.get("HTTP_HOST"), environ.get("QUERY_STRING", "")
     if not found or not host or not is_json_accepted(environ.get("HTTP_ACCEPT", ""), found.view.renderer_classes):
         return None

@@ -255,3 +255,17 @@ def test_a_follower_among_twenty_writers_sees_each_change_once(admin_user: User,
     wanted = {pk: list(range(2, version + 1)) for pk, version in Brand.objects.values_list("pk", "version")}
     for each in seen:
         assert {pk: [version for brand, version in each if brand == pk] for pk in wanted} == wanted
+
+
+def test_a_row_that_the_feed_has_just_named_is_no_older_in_any_cache(
+    partner: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CACHE_LEASE_MS = 200
+    make_product()
+    began = time.monotonic()
+    assert partner.get(URL).json()["results"]
+    assert time.monotonic() - began >= 0.2
+    monkeypatch.setattr("catalog.change_views.HEARD_AFTER", timedelta(0))
+    began = time.monotonic()
+    partner.get(URL)
+    assert time.monotonic() - began < 0.2

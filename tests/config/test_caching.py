@@ -60,7 +60,6 @@ def django() -> Iterator[Django]:
 @pytest.fixture
 def ask(django: Django, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Asks the gate, as a WSGI server does, with the test's own connection."""
-    monkeypatch.setattr(FRESHNESS, "is_alone", FRESHNESS.is_alone)
     gate = CacheGate(django)
     FRESHNESS.lend = nullcontext
     return lambda address, method="GET", **headers: send(gate, address, method, **headers)
@@ -408,7 +407,6 @@ def test_a_writer_waits_out_what_others_may_trust(
     settings.CACHE_LEASE_MS = 300
     brand = make_brand("Acme")
     product = make_product(brand=brand)
-    monkeypatch.setattr(FRESHNESS, "is_alone", False)
     began = time.monotonic()
     assert staff.patch(f"{PRODUCTS}{product.pk}/", {"title": "New"}).status_code == 200
     assert time.monotonic() - began >= 0.3
@@ -425,7 +423,6 @@ def test_two_processes_never_disagree_after_an_acknowledgement(settings: Any, mo
     settings.CACHE_LEASE_MS = 100
     ours, theirs = FRESHNESS, Freshness()
     theirs.follow_log(ours.follow, ours.tables)
-    monkeypatch.setattr(ours, "is_alone", False)
     make_brand("Acme")
     for _ in range(5):
         before = theirs.read()
@@ -501,7 +498,8 @@ def test_a_route_may_be_stale_while_somebody_fills(
     assert names(ask(BRANDS)) == ["New"]
     django.hold = lambda: None
     [(status, headers, _)] = old
-    assert (status, headers["X-Cache"], headers["Age"], names(old[0])) == (200, "stale", "0", ["Acme"])
+    assert (status, headers["X-Cache"], names(old[0])) == (200, "stale", ["Acme"])
+    assert int(headers["Age"]) < 30
     Brand.objects.update(name="Newer")
     fresh: list[Answer] = []
     monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 0)

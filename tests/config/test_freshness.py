@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
-from config.api.freshness import FRESHNESS, Freshness, News
+from config.api.freshness import Freshness, News
 from config.api.lending import Loans
 from tests.config.test_caching import PRODUCTS, Ask, ask, django, make_token, warm  # noqa: F401
 from tests.factories import make_product
@@ -96,10 +97,27 @@ def test_a_repeated_answer_is_an_acknowledgement_too(
 ) -> None:
     """The first caller may still wait, or have been killed right after the commit."""
     settings.CACHE_LEASE_MS = 300
-    monkeypatch.setattr(FRESHNESS, "is_alone", False)
     body = {"sku": "A1", "title": "Tea", "price": "1.00"}
     for _ in range(2):
         began = time.monotonic()
         answer = staff.post(PRODUCTS, body, HTTP_IDEMPOTENCY_KEY="k-1")
         assert (answer.status_code, time.monotonic() - began >= 0.3) == (201, True)
     assert answer["Idempotency-Replayed"] == "true"
+
+
+def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any) -> None:
+    """What changed meanwhile may be gone from the log by now."""
+    settings.CACHE_LEASE_MS = 0
+    freshness, news = Freshness(), News("here", 7, frozenset(), 0)
+    freshness.follow = lambda after: news
+    lease = freshness.read()
+    assert lease
+    assert lease.covers(lease.epoch, 7, ["catalog_brand"])
+    news = News("here", 8, frozenset({"catalog_image"}), 0)
+    lease = freshness.read()
+    assert lease
+    assert lease.covers(lease.epoch, 7, ["catalog_brand"])
+    freshness.last = replace(freshness.last, until=freshness.last.until - 4000)
+    lease = freshness.read()
+    assert lease
+    assert not lease.covers(lease.epoch, 7, ["catalog_brand"])

@@ -262,3 +262,13 @@ def test_its_line_is_djangos(gate: PlanGate, request_lines: list[RequestLine]) -
     first, second = (line._replace(moment=0, request_id="", seconds=0) for line in request_lines)
     assert first == second
     assert ProductViewSet in {question.view for *_, question in PLANS.kept}
+
+
+def test_a_path_is_read_as_django_reads_it(gate: PlanGate) -> None:
+    """WSGI has the two bytes of `é` as the letters `Ã©`, which may be a slug as well."""
+    for slug in ("é", "Ã©"):
+        Brand.objects.create(name=slug, slug=slug)
+    for _ in range(3):
+        for slug in ("é", "Ã©"):
+            path = f"/api/v1/brands/{slug}/".encode().decode("latin-1")
+            assert f'"slug":"{slug}"'.encode() in ask(gate, path)[2]
