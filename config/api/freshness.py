@@ -211,8 +211,15 @@ def note_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, 
     result = execute(sql, params, many, context)
     # Most statements are reads: their first letter says so.
     if (text := str(sql)).lstrip()[:1] not in "Ss" and is_watched(text):
-        context["connection"].on_commit(note_commit)
+        expect_commit(context["connection"])
     return result
+
+
+def expect_commit(connection: Any) -> None:
+    # Once a transaction: each would be waited out. What a savepoint's rollback takes away is asked for anew.
+    hooks = connection.run_on_commit
+    if not hooks or hooks[-1][1] is not note_commit:
+        connection.on_commit(note_commit)
 
 
 def is_watched(sql: str) -> bool:

@@ -5,18 +5,18 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from rest_framework.test import APIClient
 
 from config.api.freshness import Freshness, News
 from config.api.lending import Loans
 from tests.config.test_caching import PRODUCTS, Ask, ask, django, make_token, warm  # noqa: F401
-from tests.factories import make_product
+from tests.factories import make_brand, make_product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,3 +121,15 @@ def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any
     lease = freshness.read()
     assert lease
     assert not lease.covers(lease.epoch, 7, ["catalog_brand"])
+
+
+def test_a_transaction_is_waited_out_once_whatever_it_writes(settings: Any) -> None:
+    settings.CACHE_LEASE_MS = 100
+    began = time.monotonic()
+    with transaction.atomic():
+        for number in range(5):
+            make_brand(f"Brand {number}")
+            with suppress(IntegrityError), transaction.atomic():
+                make_brand("Lost")
+                raise IntegrityError
+    assert 0.1 <= time.monotonic() - began < 0.3
