@@ -19,6 +19,9 @@ from config.api.plans import PLANS
 from config.home import Kept
 from config.logs import RequestLine
 
+# Of this process alone, where nobody else reads; what it writes between tests would wait too.
+settings.CACHE_LEASE_MS = 0
+
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -68,7 +71,7 @@ def ask_uncounted() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(settings: Any) -> None:
+def empty_cache() -> None:
     """A test that is rolled back leaves the log as it was, with the same positions for the next test's changes; and
     what it writes it never commits, so that no lease is ended, and no other connection sees it.
     """
@@ -77,7 +80,6 @@ def empty_cache(settings: Any) -> None:
     CACHE.clear()
     Kept.stamp = None
     FRESHNESS.end()
-    settings.CACHE_LEASE_MS = 0
 
 
 @pytest.fixture(autouse=True)
