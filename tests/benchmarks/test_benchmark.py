@@ -194,7 +194,8 @@ def test_the_session_opens_the_admin() -> None:
 
 @postgresql
 @pytest.mark.usefixtures("filled")
-def test_the_captured_statement_gives_what_the_server_answers() -> None:
+def test_the_captured_statement_gives_what_the_server_answers(settings: Any) -> None:
+    settings.CACHE = "off"  # as the program that captures it has it
     captured = capture_statement(PAGE)
     with connection.cursor() as cursor:
         cursor.execute(captured["sql"], captured["parameters"])
