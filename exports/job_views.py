@@ -142,9 +142,8 @@ class ExportFile(OfReadyJob):
 
     def begin(self, chunks: Iterator[bytes]) -> Body:
         """TooManyExports where as many are being sent as may be, Unavailable where nothing can be read."""
-        SLOTS.take()
         try:
-            return Body(chunks, Line(int(self.request.META["SERVER_PORT"])), SLOTS.give_back)
+            return Body(SLOTS.hold(chunks), Line(int(self.request.META["SERVER_PORT"])))
         except OSError as error:
             raise Unavailable(STORAGE) from error
 

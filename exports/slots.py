@@ -1,6 +1,7 @@
 """How many streams a process serves at once: each takes a thread for as long as its client reads."""
 
 import threading
+from collections.abc import Generator, Iterable
 from http import HTTPStatus
 
 from django.conf import settings
@@ -21,11 +22,20 @@ class TooManyExports(ApiError):
 
 
 class Slots:
-    """`take()` one before a stream begins, give it back once."""
+    """`hold(blocks)` takes one as the blocks begin, and gives it back where they end, are closed or forgotten."""
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self.lock = threading.Lock()
+
+    def hold(self, blocks: Iterable[bytes]) -> Generator[bytes]:
+        """TooManyExports in the place of the first block where all slots are taken."""
+        self.take()
+        # Of a generator, since Python runs its `finally` once, also where a middleware drops the answer unread.
+        try:
+            yield from blocks
+        finally:
+            self.give_back()
 
     def take(self) -> None:
         with self.lock:

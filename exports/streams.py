@@ -6,7 +6,7 @@ whole one.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -80,20 +80,14 @@ def record_stream(blocks: Iterable[bytes], tally: Tally, name: str) -> Iterator[
 class Body(Iterator[bytes]):
     """What the server reads: each step in the context of the request, whose own time is over by then.
 
-    The first block is read at once, so that what fails before it is still answered as an error. `release` is called
-    once, when the body is sent or given up.
+    The first block is read at once, so that what fails before it is still answered as an error.
     """
 
-    def __init__(self, blocks: Iterator[bytes], line: Line, release: Callable[[], None]) -> None:
+    def __init__(self, blocks: Generator[bytes], line: Line) -> None:
         self.blocks = blocks
         self.line = line
-        self.release = release
         self.context = copy_context()
-        try:
-            self.first = self.context.run(next, blocks, None)
-        except BaseException:
-            release()
-            raise
+        self.first: bytes | None = self.context.run(next, blocks, None)
 
     def __next__(self) -> bytes:
         block, self.first = self.first, None
@@ -113,8 +107,4 @@ class Body(Iterator[bytes]):
 
     def close(self) -> None:
         """Called by the server when the body is sent, and when the client left before that."""
-        try:
-            if close := getattr(self.blocks, "close", None):
-                self.context.run(close)
-        finally:
-            self.release()
+        self.context.run(self.blocks.close)

@@ -68,10 +68,8 @@ class Stream(ShapedViewSet):
         blocks = stream_rows(self.read_query(), self.read_after(), tally, SLOTS.find_width)
         if encoding := self.choose_encoding():
             blocks = COMPRESSORS[encoding](blocks)
-        line = Line(int(request.META["SERVER_PORT"]))
-        # Last, since from here on the body gives it back.
-        SLOTS.take()
-        return self.respond(Body(record_stream(blocks, tally, self.find_name()), line, SLOTS.give_back))
+        blocks = SLOTS.hold(record_stream(blocks, tally, self.find_name()))
+        return self.respond(Body(blocks, Line(int(request.META["SERVER_PORT"]))))
 
     def describe(self, request: Request) -> StreamingHttpResponse:
         """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""

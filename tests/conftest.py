@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from config.api.freshness import FRESHNESS
 from config.api.plans import PLANS
 from config.home import Kept
 from config.logs import RequestLine
+from exports.slots import SLOTS
 
 # Of this process alone, where nobody else reads; what it writes between tests would wait too.
 settings.CACHE_LEASE_MS = 0
@@ -120,6 +122,16 @@ def files(settings: Any, tmp_path: Path) -> Path:
     settings.STORAGES = settings.STORAGES | {"exports": local}
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     return folder
+
+
+@pytest.fixture(autouse=True)
+def streams_are_given_back() -> Iterator[None]:
+    """One that stays open would be a later test's 429. What a failed test holds is that test's alone."""
+    before = SLOTS.taken
+    yield
+    if SLOTS.taken > before:
+        gc.collect()  # an answer that nobody reads, and nobody holds, is closed by now
+    assert SLOTS.taken <= before, f"{SLOTS.taken} streams are still being sent"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The file of a job: whole, in pieces, joined again, by its owner or by a link that is over in an hour."""
 
 import collections
-import gc
 import hashlib
 import logging
 import os
@@ -147,7 +146,6 @@ def test_a_file_that_was_cut_on_the_disk_is_cut_on_the_way(caller: APIClient, jo
 
 
 def test_as_many_files_are_sent_at_once_as_streams_may_be(caller: APIClient, job: ExportJob) -> None:
-    gc.collect()  # a stream that another test left open gives its place back now, and not in between
     sent = [fetch(caller, job) for _ in range(SLOTS.most)]
     answer = fetch(caller, job)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_exports")

@@ -1,6 +1,7 @@
 """`GET /api/v1/exports/{table}.csv` and `.ndjson` of each table: the rows of its list, for who may have them all."""
 
 import csv
+import gc
 import io
 import json
 from datetime import timedelta
@@ -24,7 +25,9 @@ from config.api.selections import ReadSerializer, build_selection, list_expandab
 from exports import slots
 from exports.cells import compile_cells
 from exports.encoders import FORMATS
+from exports.hangups import Line
 from exports.resources import RESOURCES
+from exports.streams import Body
 from tests.exports.conftest import make_many, read_body
 from tests.factories import make_product, make_user
 
@@ -241,7 +244,10 @@ def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: 
     third.close()
     second.close()
     second.close()
-    assert [caller.get(url).status_code for _ in range(3)] == [200, 200, 429]
+    last = [caller.get(url) for _ in range(3)]
+    assert [answer.status_code for answer in last] == [200, 200, 429]
+    for answer in last:
+        answer.close()
 
 
 @pytest.mark.usefixtures("leave_connections")
@@ -260,6 +266,15 @@ def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch
         answer = caller.get("/api/v1/exports/products.ndjson")
         assert answer.status_code == 200
         answer.close()
+
+
+def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
+    own = slots.Slots(1)
+    body = Body(own.hold([b"first", b"second"]), Line(port=0))
+    assert own.taken == 1
+    del body  # as by a middleware that fails, whose 500 the server sends in its place
+    gc.collect()
+    assert own.taken == 0
 
 
 # -- compression --------------------------------------------------------------------------------------------------
