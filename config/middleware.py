@@ -12,6 +12,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.urls import Resolver404, is_valid_path, resolve
 
 from config.api.authorship import ACTOR, sign_writes
@@ -25,6 +26,8 @@ from config.api.throttling import find_standing
 from config.bodies import read_at_most
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+POLICY_OF_JSON = "default-src 'none'; frame-ancestors 'none'"
 
 # What these write, such as a session, is nobody's change of the catalogue.
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -128,6 +131,16 @@ class SessionUsers(OnlyForSessions, AuthenticationMiddleware):
 
 class SessionMessages(OnlyForSessions, MessageMiddleware):
     """What an admin page says once."""
+
+
+class ContentPolicy(ContentSecurityPolicyMiddleware):
+    """Django's for pages; JSON, a refusal's too, is no page: nothing to load, nothing to frame."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if "json" in response.headers.get("Content-Type", ""):
+            response.headers["Content-Security-Policy"] = POLICY_OF_JSON
+        answer: HttpResponseBase = super().process_response(request, response)
+        return answer
 
 
 class ChunkedBody:

@@ -89,7 +89,7 @@ MIDDLEWARE = [
     "config.middleware.ChunkedBody",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "config.middleware.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.OptionalSlash",
     "config.middleware.Sessions",

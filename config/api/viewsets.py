@@ -43,11 +43,8 @@ from config.api.statements import Given, Page, Statement
 
 type Caller = PermissionsMixin | AnonymousUser
 
-# No page, so nothing to load or to frame; and a session's caller may see other rows than a stranger.
-JSON_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Vary": "Accept, Authorization, Cookie, Accept-Encoding",
-}
+# A session's caller may see other rows than a stranger.
+VARY = "Accept, Authorization, Cookie, Accept-Encoding"
 
 
 class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
@@ -141,7 +138,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     def send(self, reply: Reply) -> HttpResponse:
         """JSON as final bytes: DRF's response is worth its price only for its pages."""
-        headers = {**JSON_HEADERS, "Cache-Control": self.name_caches(), **reply.headers}
+        headers = {"Vary": VARY, "Cache-Control": self.name_caches(), **reply.headers}
         response = HttpResponse(reply.body, JSONRenderer.media_type, headers=headers)
         response.render_seconds, response.rows = reply.render_seconds, reply.rows  # type: ignore[attr-defined]  # for the record
         return response

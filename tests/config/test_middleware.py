@@ -157,6 +157,20 @@ def test_who_brings_a_session_has_it(client: APIClient, admin_user: User) -> Non
     assert client.get(f"/api/v1/products/{draft.pk}/").status_code == 404
 
 
-def test_a_json_answer_may_load_nothing(client: APIClient) -> None:
-    policy = client.get("/api/v1/products/")["Content-Security-Policy"]
-    assert policy == "default-src 'none'; frame-ancestors 'none'"
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", "/api/v1/products/", 200),
+        ("get", "/api/v1/products/?prise=5", 400),
+        ("get", "/api/v1/nothing/", 404),
+        ("get", "/api/v1/me/addresses/", 200),
+        ("post", "/api/v1/products/", 201),
+    ],
+)
+def test_a_json_answer_may_load_nothing(
+    method: str, path: str, status: int, client: APIClient, admin_user: User
+) -> None:
+    client.force_authenticate(admin_user)
+    answer = getattr(client, method)(path, {"sku": "A", "title": "Tea", "price": "1.00"} if method == "post" else None)
+    assert answer.status_code == status
+    assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
