@@ -136,11 +136,10 @@ class SessionMessages(OnlyForSessions, MessageMiddleware):
 class ContentPolicy(ContentSecurityPolicyMiddleware):
     """Django's for pages; JSON, a refusal's too, is no page: nothing to load, nothing to frame."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if "json" in response.headers.get("Content-Type", ""):
             response.headers["Content-Security-Policy"] = POLICY_OF_JSON
-        answer: HttpResponseBase = super().process_response(request, response)
-        return answer
+        return super().process_response(request, response)
 
 
 class ChunkedBody:
