@@ -6,271 +6,38 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import F, Model, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
-from unfold.admin import StackedInline, TabularInline
-from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
+from catalog.admin_filters import (
+    BrandFilter,
+    CategoryFilter,
+    EntityFilter,
+    FreeFilter,
+    OfProductFilter,
+    OfProductIdFilter,
+    ParentFilter,
+    StockOfProductFilter,
+)
+from catalog.admin_forms import CategoryForm, ProductForm, VariantForm
+from catalog.admin_inlines import ImageInline, StockInline, TextInline, VariantInline
 from catalog.changes import number_changes
 from catalog.history import describe_changes
 from catalog.import_admin import ImportJobAdmin
 from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
-from config.api.admin import BoundedAdmin, ChangedFormSet, ReadOnlyAdmin, RemembersShown, show_picture, show_unbroken
+from config.api.admin import BoundedAdmin, ReadOnlyAdmin, show_picture, show_unbroken
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
 STATUS_CHUNK = 1_000
 # A request may change statuses for this long; the rest is the next click's.
 STATUS_SECONDS = 20.0
-# A path holds ten digits a level in 200 letters.
-DEEPEST = 20
-
-
-# -- filters: text, since a list of links would hold the whole table ---------------------------------------------
-
-
-class BrandFilter(TextFilter):
-    title = "brand's slug"
-    parameter_name = "brand"
-
-    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
-        return queryset.of_brand(self.value()) if self.value() else queryset
-
-
-class CategoryFilter(TextFilter):
-    """The category and all below it."""
-
-    title = "category's slug"
-    parameter_name = "category"
-
-    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
-        return queryset.in_category(self.value()) if self.value() else queryset
-
-
-class OfProductFilter(TextFilter):
-    """Rows of one product; `path` leads from the row to the product."""
-
-    title = "product's SKU"
-    parameter_name = "of_product"
-    path = "product"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.value():
-            return queryset
-        # As a subselect of one id, so that the index over the product's rows is read and nothing is joined.
-        return queryset.filter(**{f"{self.path}__in": Product.objects.filter(sku=self.value()).values("pk")})
-
-
-class StockOfProductFilter(OfProductFilter):
-    path = "variant__product"
-
-
-class EntityFilter(admin.SimpleListFilter):
-    title = "table"
-    parameter_name = "entity"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return Change.Entity.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
-        entity = self.value()
-        if entity in (Change.Entity.BRAND, Change.Entity.CATEGORY):
-            # Few among millions, and there is an index over just them.
-            queryset = queryset.filter(product_id=None)
-        return queryset.filter(entity=entity) if entity else queryset
-
-
-class OfProductIdFilter(TextFilter):
-    """By the id, which a product that is gone still has."""
-
-    title = "product's id"
-    parameter_name = "of_product"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
-        text = self.value()
-        if not text:
-            return queryset
-        is_id = text.isascii() and text.isdigit() and len(text) <= 18
-        return queryset.filter(product_id=int(text)) if is_id else queryset.none()
-
-
-class ParentFilter(TextFilter):
-    title = "parent's slug"
-    parameter_name = "under"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> QuerySet[Category]:
-        return queryset.filter(parent__slug=self.value()) if self.value() else queryset
-
-
-class FreeFilter(admin.SimpleListFilter):
-    title = "free pieces"
-    parameter_name = "free"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("some", "Some"), ("none", "None"))
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
-        match self.value():
-            case "some":
-                return queryset.filter(on_hand__gt=F("reserved"))
-            case "none":
-                return queryset.filter(on_hand__lte=F("reserved"))
-        return queryset
-
-
-# -- forms -------------------------------------------------------------------------------------------------------
-
-
-def check_object(value: Any, example: str) -> dict[str, Any]:
-    """A JSON object, `{}` for an empty field; the column is NOT NULL and its readers expect names."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise forms.ValidationError(f"A JSON object is needed, as in {example}.")
-    return value
-
-
-class ProductForm(forms.ModelForm[Product]):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "attributes" in self.fields:  # not for whoever may only look
-            self.fields["attributes"].widget.attrs["rows"] = 4
-
-    def clean_attributes(self) -> dict[str, Any]:
-        return check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
-
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-            raise forms.ValidationError("Three letters of ISO 4217 are needed, as in USD.")
-        return currency
-
-
-class VariantForm(forms.ModelForm[Variant]):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "options" in self.fields:
-            self.fields["options"].widget.attrs["rows"] = 2
-
-    def clean_options(self) -> dict[str, Any]:
-        return check_object(self.cleaned_data["options"], '{"Size": "M"}')
-
-
-class CategoryForm(forms.ModelForm[Category]):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "slug" in self.fields:
-            self.fields["slug"].required = False
-            self.fields["slug"].help_text = "Left empty, it is made from the names from the root down."
-
-    def clean_parent(self) -> Category | None:
-        """The database refuses a circle too, but by an error without a field."""
-        parent: Category | None = self.cleaned_data["parent"]
-        if parent and self.instance.path and parent.path.startswith(self.instance.path):
-            raise forms.ValidationError("A category can't stand below itself.")
-        if parent and len(parent.path) >= DEEPEST * 10:
-            raise forms.ValidationError(f"Categories nest {DEEPEST} levels deep at the most.")
-        return parent
-
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
-        if not values.get("slug") and "slug" not in self.errors:
-            above = parent.slug if (parent := values.get("parent")) else ""
-            values["slug"] = slugify(f"{above} {values.get('name', '')}", allow_unicode=True)[:500]
-            if not values["slug"]:
-                self.add_error("slug", "The name has no letter to make a slug of: write one.")
-        return values
-
-
-class VariantFormSet(ChangedFormSet):
-    """Never takes the last variant away: a product without one has no price."""
-
-    def clean(self) -> None:
-        super().clean()
-        if any(self.errors):
-            return
-        gone = {form.instance.pk for form in self.deleted_forms}
-        added = any(form.has_changed() and form not in self.deleted_forms for form in self.extra_forms)
-        # Asked of the table, since a page of the formset shows twenty of them.
-        if not added and not Variant.objects.filter(product=self.instance.pk).exclude(pk__in=gone).exists():
-            raise forms.ValidationError("A product has at least one variant: keep this one, or add another.")
-
-
-# -- inlines -----------------------------------------------------------------------------------------------------
-
-
-class VariantInline(RemembersShown, TabularInline):
-    model = Variant
-    form = VariantForm
-    formset = VariantFormSet
-    fields = ("sku", "price", "options", "barcode", "weight", "position", "stock")
-    readonly_fields = ("stock",)
-    show_title = False
-    tab = True
-    # A form has at most 1,000 fields, which a product of 150 variants would pass.
-    per_page = 20
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
-        rows: QuerySet[Variant] = super().get_queryset(request)
-        pieces = Stock.objects.filter(variant=OuterRef("pk")).order_by().values("variant")
-        return rows.annotate(free=Subquery(pieces.values(free=Sum(F("on_hand") - F("reserved")))))
-
-    @admin.display(description="free pieces")
-    def stock(self, variant: Variant) -> SafeString | str:
-        """The way to the page on which stock is counted."""
-        if not variant.pk:
-            return "-"
-        url = reverse("admin:catalog_variant_change", args=(variant.pk,)) + "#stock"
-        style = "font-medium text-primary-600 dark:text-primary-500"
-        return format_html('<a href="{}" class="{}">{}</a>', url, style, getattr(variant, "free", None) or 0)
-
-    def get_extra(self, request: HttpRequest, obj: Product | None = None, **kwargs: Any) -> int:
-        return 0 if obj else 1
-
-
-class ImageInline(RemembersShown, TabularInline):
-    model = Image
-    formset = ChangedFormSet
-    fields = ("picture", "url", "alt", "position")
-    readonly_fields = ("picture",)
-    extra = 0
-    show_title = False
-    tab = True
-    per_page = 20
-
-    @admin.display(description="picture")
-    def picture(self, image: Image) -> SafeString | str:
-        return show_picture(image.url, image.alt, size=56)
-
-
-class TextInline(RemembersShown, StackedInline):
-    model = ProductText
-    formset = ChangedFormSet
-    fields = ("description", "seo_title", "seo_description")
-    verbose_name = "texts"
-    can_delete = False
-    tab = True
-
-
-class StockInline(RemembersShown, TabularInline):
-    model = Stock
-    formset = ChangedFormSet
-    fields = ("location", "on_hand", "reserved")
-    # Sales write it.
-    readonly_fields = ("reserved",)
-    extra = 0
-    tab = True
-    per_page = 20
-
-
-# -- tables ------------------------------------------------------------------------------------------------------
 
 RECORD = ("version", "created_at", "updated_at")
 

@@ -1,0 +1,101 @@
+"""Filters of the lists for staff: by typed text, since a list of links would hold the whole table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import TextFilter
+
+from catalog.models import Category, Change, Product, Stock
+from catalog.querysets import ProductQuerySet
+
+
+class BrandFilter(TextFilter):
+    title = "brand's slug"
+    parameter_name = "brand"
+
+    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
+        return queryset.of_brand(self.value()) if self.value() else queryset
+
+
+class CategoryFilter(TextFilter):
+    """The category and all below it."""
+
+    title = "category's slug"
+    parameter_name = "category"
+
+    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
+        return queryset.in_category(self.value()) if self.value() else queryset
+
+
+class OfProductFilter(TextFilter):
+    """Rows of one product; `path` leads from the row to the product."""
+
+    title = "product's SKU"
+    parameter_name = "of_product"
+    path = "product"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        # As a subselect of one id, so that the index over the product's rows is read and nothing is joined.
+        return queryset.filter(**{f"{self.path}__in": Product.objects.filter(sku=self.value()).values("pk")})
+
+
+class StockOfProductFilter(OfProductFilter):
+    path = "variant__product"
+
+
+class EntityFilter(admin.SimpleListFilter):
+    title = "table"
+    parameter_name = "entity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return Change.Entity.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        entity = self.value()
+        if entity in (Change.Entity.BRAND, Change.Entity.CATEGORY):
+            # Few among millions, and there is an index over just them.
+            queryset = queryset.filter(product_id=None)
+        return queryset.filter(entity=entity) if entity else queryset
+
+
+class OfProductIdFilter(TextFilter):
+    """By the id, which a product that is gone still has."""
+
+    title = "product's id"
+    parameter_name = "of_product"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        text = self.value()
+        if not text:
+            return queryset
+        is_id = text.isascii() and text.isdigit() and len(text) <= 18
+        return queryset.filter(product_id=int(text)) if is_id else queryset.none()
+
+
+class ParentFilter(TextFilter):
+    title = "parent's slug"
+    parameter_name = "under"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> QuerySet[Category]:
+        return queryset.filter(parent__slug=self.value()) if self.value() else queryset
+
+
+class FreeFilter(admin.SimpleListFilter):
+    title = "free pieces"
+    parameter_name = "free"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("some", "Some"), ("none", "None"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
+        match self.value():
+            case "some":
+                return queryset.filter(on_hand__gt=F("reserved"))
+            case "none":
+                return queryset.filter(on_hand__lte=F("reserved"))
+        return queryset

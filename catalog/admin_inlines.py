@@ -1,0 +1,79 @@
+"""Rows on the page of what they belong to, a page of them at a time."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import StackedInline, TabularInline
+
+from catalog.admin_forms import VariantForm, VariantFormSet
+from catalog.models import Image, Product, ProductText, Stock, Variant
+from config.api.admin import ChangedFormSet, RemembersShown, show_picture
+
+
+class VariantInline(RemembersShown, TabularInline):
+    model = Variant
+    form = VariantForm
+    formset = VariantFormSet
+    fields = ("sku", "price", "options", "barcode", "weight", "position", "stock")
+    readonly_fields = ("stock",)
+    show_title = False
+    tab = True
+    # A form has at most 1,000 fields, which a product of 150 variants would pass.
+    per_page = 20
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
+        rows: QuerySet[Variant] = super().get_queryset(request)
+        pieces = Stock.objects.filter(variant=OuterRef("pk")).order_by().values("variant")
+        return rows.annotate(free=Subquery(pieces.values(free=Sum(F("on_hand") - F("reserved")))))
+
+    @admin.display(description="free pieces")
+    def stock(self, variant: Variant) -> SafeString | str:
+        """The way to the page on which stock is counted."""
+        if not variant.pk:
+            return "-"
+        url = reverse("admin:catalog_variant_change", args=(variant.pk,)) + "#stock"
+        style = "font-medium text-primary-600 dark:text-primary-500"
+        return format_html('<a href="{}" class="{}">{}</a>', url, style, getattr(variant, "free", None) or 0)
+
+    def get_extra(self, request: HttpRequest, obj: Product | None = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+
+class ImageInline(RemembersShown, TabularInline):
+    model = Image
+    formset = ChangedFormSet
+    fields = ("picture", "url", "alt", "position")
+    readonly_fields = ("picture",)
+    extra = 0
+    show_title = False
+    tab = True
+    per_page = 20
+
+    @admin.display(description="picture")
+    def picture(self, image: Image) -> SafeString | str:
+        return show_picture(image.url, image.alt, size=56)
+
+
+class TextInline(RemembersShown, StackedInline):
+    model = ProductText
+    formset = ChangedFormSet
+    fields = ("description", "seo_title", "seo_description")
+    verbose_name = "texts"
+    can_delete = False
+    tab = True
+
+
+class StockInline(RemembersShown, TabularInline):
+    model = Stock
+    formset = ChangedFormSet
+    fields = ("location", "on_hand", "reserved")
+    # Sales write it.
+    readonly_fields = ("reserved",)
+    extra = 0
+    tab = True
+    per_page = 20
