@@ -67,7 +67,7 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     caller.force_authenticate(make_user("Catalogue editor"))
     content = make_rows(ROWS).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,").replace(b"S11990,", b"S3,")
     answer = caller.generic("POST", URL, content, "text/csv")
-    assert answer.status_code == 202, answer.content
+    assert answer.status_code == 201, answer.content
     job_id = answer.json()["id"]
     # The tests' own queue forgets tasks: the workers' sweep finds the job, now and once it is lost.
     first = start_worker()
