@@ -9,15 +9,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from django.db import DatabaseError, connection
-from django.tasks import TaskResultStatus
+from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, TaskResultStatus
 from django.utils import timezone
+from django_tasks_db.management.commands.db_worker import Worker as TasksWorker
 from django_tasks_db.models import DBTaskResult
 from rq import Worker as RQWorker
 
 from catalog.changes import keep_log
 from catalog.imports.tasks import sweep_imports
+from config.api.leases import STOP
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
@@ -26,6 +29,8 @@ from exports.sweeping import sweep_exports
 logger = logging.getLogger("tenfold.worker")
 
 FORGOTTEN_AT_ONCE = 1_000
+# How often an idle worker looks into the database's table of tasks.
+POLL_SECONDS = 1.0
 
 
 class Heartbeat(threading.Thread):
@@ -105,6 +110,15 @@ def forget_tasks() -> None:
 class JobWorker(RQWorker):
     """RQ runs each job in a fork that leaves by os._exit: there log and metrics are begun and ended by hand."""
 
+    def handle_warm_shutdown_request(self) -> None:
+        STOP.begin()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # rq leaves it out here
+
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it out here
+        # RQ would die of what systemd sends to each process of a service.
+        signal.signal(signal.SIGTERM, STOP.begin)
+
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:
         start_listener()
         start_ledger()
@@ -116,3 +130,24 @@ class JobWorker(RQWorker):
         finally:
             stop_listener()
             close_ledger()
+
+
+class TableWorker(TasksWorker):
+    """django-tasks-db's, whose task is told to stop with it."""
+
+    def shutdown(self, *signal_and_frame: Any) -> None:
+        STOP.begin()
+        super().shutdown(*signal_and_frame)
+
+
+def build_table_worker() -> TableWorker:
+    return TableWorker(
+        queue_names=[DEFAULT_TASK_QUEUE_NAME],
+        excluded_queue_names=[],
+        backend_name=DEFAULT_TASK_BACKEND_ALIAS,
+        worker_id=uuid4().hex,
+        interval=POLL_SECONDS,
+        startup_delay=False,
+        batch=False,
+        max_tasks=None,
+    )

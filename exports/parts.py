@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from config.api.leases import keep_lease
+from config.api.leases import STOP, keep_lease
 from config.api.positions import read_written_position
 from config.api.replicas import read_at_least
 from exports.models import ExportJob, ExportPart
@@ -31,6 +31,7 @@ def write_part(part: ExportPart) -> None:
     with read_at_least(read_written_position()), keep_lease(part), write_file(name) as file:
         rows = size = 0
         for chunk in read_chunks(build_query(part.job), part.after, part.upto):
+            STOP.check()
             piece.add(chunk.data)
             size += file.write(packed := packer.pack(chunk.data)) or len(packed)
             rows += chunk.rows

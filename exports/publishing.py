@@ -13,7 +13,7 @@ from typing import IO, Any
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from config.api.leases import keep_lease
+from config.api.leases import STOP, keep_lease
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
@@ -51,7 +51,7 @@ def find_suffix(job: ExportJob) -> str:
 
 
 class HashedFile(RawIOBase):
-    """Counts and hashes what is written through it; its end is not the file's."""
+    """Counts and hashes what is written through it, until the worker is to stop; its end is not the file's."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest, self.size = file, hashlib.sha256(), 0
@@ -60,6 +60,7 @@ class HashedFile(RawIOBase):
         return True
 
     def write(self, chunk: Any) -> int:
+        STOP.check()
         self.digest.update(chunk)
         self.size += len(chunk)
         self.file.write(chunk)
@@ -88,6 +89,7 @@ def read_lines(parts: list[ExportPart]) -> Iterator[list[bytes]]:
     for part in parts:
         rest = b""
         for chunk in read_file(part.file, 0, part.bytes):
+            STOP.check()  # a spreadsheet writes its file only at the end
             *lines, rest = (rest + chunk).split(b"\n")
             yield lines
         assert not rest, f"{part} ends within a row"

@@ -15,7 +15,7 @@ from django.tasks import task
 from redis.exceptions import RedisError
 
 from config.api.errors import ApiError
-from config.api.leases import LeaseLost
+from config.api.leases import STOP, LeaseLost
 from config.api.models import Worker
 from exports.errors import JobFailure
 from exports.models import ExportJob, ExportPart
@@ -43,7 +43,7 @@ def advance_export(job_id: int) -> None:
         with end_on_error(job):
             if not take_step(job):
                 return
-        if time.monotonic() >= end:
+        if STOP.has_begun or time.monotonic() >= end:
             push_job(job)
             return
 

@@ -6,7 +6,7 @@ takes the job over goes on behind that one, so no row is lost, none is written t
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -18,13 +18,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.imports.drafts import Refusal
-from catalog.imports.readers import open_source
+from catalog.imports.readers import Record, open_source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload, open_upload, remove_upload
 from catalog.models import ImportJob
 from config.api.authorship import ACTOR, name_actor
-from config.api.leases import keep_lease
+from config.api.leases import STOP, keep_lease
 
 logger = logging.getLogger("tenfold.imports")
 
@@ -81,6 +81,12 @@ class JobRun(ImportRun):
         source = open_source(stream, job.name, job.format or None)
         report = restore_report(job, Report(file=job.name, format=source.format, dry_run=job.dry_run))
         super().__init__(source, job.map, report=report, checkpoint=self.keep)
+
+    def count_rows(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in super().count_rows(records):
+            # Here rather than at each batch: of a file that is gone on with, millions of rows are read before one.
+            STOP.check()
+            yield record
 
     def keep(self, outcome: Outcome, report: Report) -> None:
         """LeaseLost where somebody else holds the job by now, and then the batch isn't written either."""

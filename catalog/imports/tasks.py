@@ -20,7 +20,7 @@ from catalog.imports.errors import BadFile
 from catalog.imports.jobs import Status, drop_file, fail_job, run_job
 from catalog.models import ImportJob
 from config.api.errors import ApiError
-from config.api.leases import LeaseLost
+from config.api.leases import LeaseLost, LeaseReturned
 
 logger = logging.getLogger("tenfold.imports")
 
@@ -73,6 +73,8 @@ def end_on_error(job: ImportJob) -> Iterator[None]:
     """A job that fails has failed, with a sentence; but for a database that is away, which may be back."""
     try:
         yield
+    except LeaseReturned:
+        push_job(job)
     except LeaseLost as error:
         logger.info("%s", error)
     except DatabaseError:

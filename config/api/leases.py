@@ -2,6 +2,8 @@
 
 Every claim raises the row's fence, and a holder writes only where the fence is still its own: a process that was
 stopped, or cut off, while another took over matches no row, gets LeaseLost and leaves everything as it is.
+
+A process that is told to stop gives its lease back between two pieces of work, so that another has it at once.
 """
 
 import logging
@@ -9,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from mmap import mmap
 from typing import Any, Self
 
 from django.conf import settings
@@ -24,6 +27,33 @@ RENEWALS = 3
 
 class LeaseLost(Exception):
     """Somebody else holds the row by now, or it was canceled: whoever held it stops, and writes nothing more."""
+
+
+class LeaseReturned(LeaseLost):
+    """Its holder is to stop: it wrote aside what isn't whole, and the row is free for whoever goes on."""
+
+
+class Stop:
+    """Whether this process was told to stop, or the one that it was forked from, before or since."""
+
+    def __init__(self) -> None:
+        # Shared with forks: RQ has one for each job, and the signal comes to their parent.
+        self.shared = mmap(-1, 1)
+
+    def begin(self, *signal_and_frame: object) -> None:
+        self.shared[0] = 1
+
+    @property
+    def has_begun(self) -> bool:
+        return self.shared[0] != 0
+
+    def check(self) -> None:
+        """LeaseReturned once it has begun: for between two pieces of work, where nothing is half done."""
+        if self.has_begun:
+            raise LeaseReturned("its worker stops")
+
+
+STOP = Stop()
 
 
 def find_lease_end() -> Any:
@@ -81,12 +111,15 @@ class Leased(models.Model):
 
 @contextmanager
 def keep_lease(row: Leased) -> Iterator[None]:
-    """Renews the lease of `row` while the block runs, whatever it waits for."""
+    """Renews the lease of `row` while the block runs, whatever it waits for; gives it back where that is to stop."""
     done = threading.Event()
     renewer = threading.Thread(target=renew_until, args=(row, done), name="lease", daemon=True)
     renewer.start()
     try:
         yield
+    except LeaseReturned:
+        row.release()
+        raise
     finally:
         done.set()
         renewer.join()

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import zstandard
 from django.conf import settings as project
 from django.db import connection
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
@@ -32,18 +34,19 @@ def name_database() -> str:
 
 
 @pytest.fixture
-def start_worker(files: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """`manage.py work` on the tests' database, with leases of a second."""
+def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """`manage.py work` on the tests' database, with leases of a second or of so many."""
     environment = os.environ | {
         "DATABASE_URL": name_database(),
         "EXPORT_STORAGE_URL": f"file://{files}",
-        "JOB_LEASE_SECONDS": "1",
         "REDIS_URL": "",
     }
     workers: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
-        workers.append(subprocess.Popen([sys.executable, "manage.py", "work"], cwd=project.BASE_DIR, env=environment))
+    def start(lease_seconds: int = 1) -> subprocess.Popen[bytes]:
+        leases = {"JOB_LEASE_SECONDS": str(lease_seconds)}
+        command = [sys.executable, "manage.py", "work"]
+        workers.append(subprocess.Popen(command, cwd=project.BASE_DIR, env=environment | leases))
         return workers[-1]
 
     yield start
@@ -93,6 +96,29 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     if connection.vendor == "sqlite":  # on PostgreSQL a worker numbers them in its own time
         created = Change.objects.filter(entity="product", op="create")
         assert created.count() == created.values("entity_id").distinct().count() == ROWS - 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_told_to_stop_hands_its_import_over(start_worker: Callable[..., subprocess.Popen[bytes]]) -> None:
+    caller = APIClient()
+    caller.force_authenticate(make_user("Catalogue editor"))
+    job_id = caller.generic("POST", URL, make_rows(ROWS), "text/csv").json()["id"]
+    # As above, for a sweep; the lease itself is one that nobody waits for.
+    ImportJob.objects.update(pushed_at=timezone.now() - timedelta(hours=1))
+    first = start_worker(lease_seconds=120)
+    wait_until(Product.objects.exists)
+    began = time.monotonic()
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=20) == 0
+    # A batch and the one that was read meanwhile.
+    assert time.monotonic() - began < 5
+    half = ImportJob.objects.get(pk=job_id)
+    assert (half.status, half.leased_until) == ("running", None)
+    assert 0 < half.report["products"]["created"] == Product.objects.count() < ROWS
+
+    start_worker(lease_seconds=120)
+    wait_until(lambda: ImportJob.objects.get(pk=job_id).status == "ready", seconds=60)
+    assert ImportJob.objects.get(pk=job_id).report["products"]["created"] == Product.objects.count() == ROWS
 
 
 # -- bombs ----------------------------------------------------------------------------------------------------------

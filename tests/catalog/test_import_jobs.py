@@ -18,7 +18,7 @@ from accounts.models import User
 from catalog.imports import jobs, runs, tasks
 from catalog.imports.tasks import advance_import
 from catalog.models import Change, ImportJob, Product
-from config.api.leases import LeaseLost
+from config.api.leases import STOP, LeaseLost
 from tests.catalog.test_import_costs import make_rows
 from tests.factories import make_user
 
@@ -315,6 +315,30 @@ def test_a_worker_that_lost_its_lease_writes_no_batch_more(caller: APIClient) ->
     assert (job.status, job.rows_done, Product.objects.count()) == ("running", 10, 10)
     with pytest.raises(LeaseLost):
         ImportJob(pk=job_id, fence=0).write(rows_done=99)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize(("dry_run", "kept"), [("false", 10), ("true", 0)])
+def test_a_worker_that_is_to_stop_gives_its_import_back(
+    dry_run: str, kept: int, caller: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = send_body(caller, make_rows(50), f"dry_run={dry_run}").json()["id"]
+    real = runs.import_batch
+
+    def import_and_stop(drafts: Any) -> Any:
+        STOP.begin()
+        return real(drafts)
+
+    with monkeypatch.context() as stopped, patch.object(tasks, "push_job") as pushed:
+        stopped.setattr(STOP, "shared", bytearray(1))
+        stopped.setattr(runs, "import_batch", import_and_stop)
+        half = run_import(job_id)
+    assert (half.status, half.leased_until) == ("running", None)
+    # The batch that it was at, and at most the one that was read meanwhile.
+    assert Product.objects.count() in (kept, 2 * kept)
+    pushed.assert_called_once()
+    job = run_import(job_id)
+    assert (job.status, job.rows_done, job.report["products"]["created"]) == ("ready", 50, 50)
 
 
 @pytest.mark.usefixtures("small_batches")

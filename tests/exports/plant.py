@@ -34,7 +34,8 @@ class Plant:
         self.folder, self.files, self.postgres, self.redis = folder, folder / "files", postgres, redis
         self.processes: list[subprocess.Popen[bytes]] = []
         self.port = free_port()
-        self.part_rows, self.part_pause = 200, 0.05
+        self.part_rows, self.chunk_rows, self.part_pause = 200, 500, 0.05
+        self.lease_seconds = LEASE_SECONDS
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,8 +43,9 @@ class Plant:
             DATABASE_URL=self.postgres.url,
             REDIS_URL=self.redis.url if self.redis else "",
             EXPORT_STORAGE_URL=f"file://{self.files}",
-            JOB_LEASE_SECONDS=str(LEASE_SECONDS),
+            JOB_LEASE_SECONDS=str(self.lease_seconds),
             PART_ROWS=str(self.part_rows),
+            CHUNK_ROWS=str(self.chunk_rows),
             PART_PAUSE=str(self.part_pause),
             PORT=str(self.port),
             RATE_LIMIT_TOKEN="off",

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from tests.exports.plant import LEASE_SECONDS, Plant, build_plant
+from tests.figures import note_figures
 from tests.services import missing_binaries
 
 pytestmark = [
@@ -96,6 +97,42 @@ def test_a_worker_killed_at_any_point_costs_no_row(run: int, plant: Plant) -> No
     plant.signal(first, signal.SIGKILL)
     plant.start_worker("second")
     expect_whole(plant, plant.wait(job_id))
+
+
+@pytest.mark.parametrize("run", range(max(1, RUNS // 10)))
+def test_a_worker_told_to_stop_hands_its_part_over(run: int, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One part of 60 chunks, which takes the first worker 12 seconds, and a lease that nobody waits for.
+    for name, value in {"part_rows": PRODUCTS, "chunk_rows": 50, "part_pause": 0.2, "lease_seconds": 120}.items():
+        monkeypatch.setattr(plant, name, value)
+    first = plant.start_worker("first")
+    wait_for_workers(plant, 1)
+    job_id = plant.post(fields="id,sku")
+    claims = f"SELECT fence FROM exports_exportpart WHERE job_id = {job_id}"
+    wait_until(lambda: plant.query(claims) == [(1,)])
+    plant.part_pause = 0.0
+    plant.start_worker("second")
+    wait_for_workers(plant, 2)
+    time.sleep(random.uniform(0, 2))
+    began = time.monotonic()
+    os.kill(first.pid, signal.SIGTERM)
+    wait_until(lambda: plant.query(claims) != [(1,)])
+    handed_over = time.monotonic() - began
+    assert first.wait(timeout=10) == 0
+    stopped = time.monotonic() - began
+    expect_whole(plant, plant.wait(job_id))
+    assert plant.read_log("first").count('"export part"') == 0
+    queue = "Redis" if plant.redis else "the database"
+    note_figures(f"worker stopped, queue in {queue}", handed_over_s=handed_over, stopped_s=stopped)
+    # A queue in the database is looked into once a second.
+    assert handed_over < 2
+    assert stopped < 3
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.01)  # another process's work; nothing tells us earlier
 
 
 @pytest.mark.parametrize("run", range(max(1, RUNS // 5)))

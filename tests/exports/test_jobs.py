@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
-from config.api.leases import Leased
+from config.api.leases import STOP, Leased
 from config.api.positions import read_position
 from config.api.replicas import FLOOR
 from exports import formats, parts, planning, tasks
@@ -252,6 +252,27 @@ def test_a_publisher_that_lost_the_job_publishes_nothing(
     assert (job.status, [job.file]) == ("ready", files_seen)
     assert list_files(files) == [str(job_id), job.file]
     assert hashlib.sha256(download(caller, job)).hexdigest() == job.sha256
+
+
+@pytest.mark.parametrize("format_", ["csv", "xlsx", "parquet"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_worker_that_is_to_stop_gives_its_step_back(
+    steps: int, format_: str, caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A part, and the publication.
+    make_many(2)
+    job_id = post(caller, format=format_).json()["id"]
+    for _ in range(steps):
+        tasks.advance_export.call(job_id)
+    before = list_files(files)
+    with monkeypatch.context() as patch:
+        patch.setattr(STOP, "shared", bytearray(1))
+        STOP.begin()
+        tasks.advance_export.call(job_id)
+    assert list_files(files) == before
+    held = [*ExportPart.objects.all(), ExportJob.objects.get()][steps - 1]
+    assert (held.leased_until, held.fence) == (None, steps)
+    assert run_job(job_id).status == "ready"
 
 
 @pytest.mark.parametrize("steps", [1, 2])

@@ -1,4 +1,4 @@
-"""A worker whose jobs have small parts that take their time, so that a test gets to it in between."""
+"""A worker whose jobs have small parts and chunks that take their time, so that a test gets to it in between."""
 
 import os
 import time
@@ -10,10 +10,11 @@ from django.core.management import call_command
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from exports import parts, planning  # noqa: E402 (its models need what setup() made)
+from exports import parts, planning, rows  # noqa: E402 (its models need what setup() made)
 from exports.rows import Chunk, Query  # noqa: E402
 
 planning.PART_ROWS = int(os.environ["PART_ROWS"])
+rows.FIRST_ROWS = rows.GREATEST_ROWS = int(os.environ["CHUNK_ROWS"])
 PAUSE = float(os.environ["PART_PAUSE"])
 read_chunks = parts.read_chunks
 

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 
+from config.api.leases import STOP
 from config.limits import KEEPER, WORKER
-from config.worker import Heartbeat
+from config.worker import Heartbeat, build_table_worker
 
 logger = logging.getLogger("tenfold.worker")
 
@@ -39,10 +40,11 @@ class Command(BaseCommand):
 
 def run_from_database() -> None:
     """django-tasks-db's worker raises and ends when the database restarts; ours is there when it is back."""
-    while True:
+    while not STOP.has_begun:
+        worker = build_table_worker()
+        worker.configure_signals()
         try:
-            # Its reloader, on by default with DEBUG, doesn't stop cleanly.
-            call_command("db_worker", reload=False, startup_delay=False)
+            worker.run()
         except (OperationalError, InterfaceError) as error:
             logger.warning("The worker waits for the database: %s", error)
             connections.close_all()
