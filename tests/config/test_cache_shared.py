@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -169,6 +170,21 @@ def test_a_redis_that_is_gone_is_asked_once(
     for number in range(20):
         assert [ask(f"{BRANDS}?page_size={number + 1}")[0] for _ in range(2)] == [200, 200]
     assert caplog.text.count("Redis doesn't answer") == 1
+
+
+def test_who_finds_no_free_connection_waits_for_one() -> None:
+    """A flood isn't a Redis that is away: the breaker would open, and rates go uncounted."""
+    pool: Any = get_redis_connection("default").connection_pool
+    taken = [pool.get_connection() for _ in range(pool.max_connections)]
+    soon = threading.Timer(0.02, lambda: pool.release(taken.pop()))
+    soon.start()
+    try:
+        assert shared.ask(lambda redis: redis.ping(), otherwise=False)
+    finally:
+        soon.join()
+        for connection in taken:
+            pool.release(connection)
+    assert not shared.BREAKER.is_open
 
 
 def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
