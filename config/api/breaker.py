@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger("tenfold.redis")
 
+# A ping each time, of one thread; so much longer than Redis does a server go without it.
 PROBE_SECONDS = 0.25
 
 
