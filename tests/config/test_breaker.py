@@ -40,6 +40,14 @@ def test_one_failure_costs_answers_their_redis_and_rates_nothing() -> None:
     assert (shared.BREAKER.most, throttling.BREAKER.most) == (1, 3)
 
 
+def test_while_it_is_open_no_rate_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Mock()
+    monkeypatch.setattr(throttling, "open_storage", lambda: storage)
+    monkeypatch.setattr(throttling.BREAKER, "is_open", True)
+    assert throttling.take(throttling.Rate(1, 60, "minute"), "address", "192.0.2.1") is None
+    assert not storage.take.called
+
+
 def wait_until_closed(breaker: Breaker) -> None:
     end = time.monotonic() + 10
     while breaker.is_open:

@@ -91,6 +91,14 @@ def test_what_is_packed_is_packed_once_for_all(
     assert unpack(body) == plain
 
 
+@pytest.mark.parametrize("address", [BRANDS, f"{BRANDS}?prise=1"], ids=["kept", "refused"])
+def test_who_was_the_one_to_fill_leaves_no_claim(address: str, ask: Ask, redis: Any) -> None:
+    """Else the next to fill, after a write, would wait for somebody who is done."""
+    make_brand("Acme")
+    warm(ask, address)
+    assert not list(redis.scan_iter(f"{PATTERN}:claim"))
+
+
 def share(ask: Ask, redis: Any) -> list[bytes]:
     """The keys of an answer that lies in Redis; again, where it was too slow to take it."""
     end = time.monotonic() + 20
