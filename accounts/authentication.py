@@ -5,12 +5,20 @@ from typing import Any
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 
 from accounts.models import AuthToken
 
 
 class TokenAuthentication(KnoxAuthentication):
     """`Authorization: Token …`: one query; 401 for a token that is unknown, expired, revoked or no text."""
+
+    def authenticate(self, request: Request) -> Any:
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed as error:
+            error.hint = "POST /api/v1/auth/login/ gives a new token."  # type: ignore[attr-defined]  # as ApiError has one
+            raise
 
     def authenticate_credentials(self, token: bytes) -> Any:
         # Knox decodes without a guard: a token that is no UTF-8 would be a 500.

@@ -10,7 +10,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.relations import HyperlinkedIdentityField
 from rest_framework.serializers import (
     CharField,
-    ChoiceField,
     DateTimeField,
     IntegerField,
     ModelSerializer,
@@ -22,7 +21,7 @@ from accounts.addresses import GREATEST_ADDRESSES, add_address
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
-from config.api.bodies import StrictSerializer
+from config.api.bodies import ChoiceField, StrictSerializer
 
 # -- tokens -----------------------------------------------------------------------------------------------------
 
@@ -65,7 +64,7 @@ class TokenWrite(StrictSerializer[AuthToken]):
     def validate_expires_at(self, value: datetime) -> datetime:
         now = timezone.now()
         if not now < value <= now + GREATEST_LIFETIME:
-            raise ValidationError(f"It lies within the next {GREATEST_LIFETIME.days} days.", "out_of_range")
+            raise ValidationError(f"Name a time within the next {GREATEST_LIFETIME.days} days.", "out_of_range")
         return value
 
 

@@ -12,7 +12,7 @@ from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
 from config.api.errors import InvalidParameter, UnknownParameter
-from config.api.filtering import FlagFilter, MomentFilter, SparseFilterSet
+from config.api.filtering import FlagFilter, MomentFilter, SparseFilterSet, name_choices
 
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1
@@ -38,7 +38,11 @@ class ProductFilters(SparseFilterSet):
     # curl took 0.4 s (RolnickLab/antenna#1391).
     brand = CharFilter(method="keep_brand", label="Brand, by slug")
     category = CharFilter(method="keep_subtree", label="Category, by slug, with everything below it")
-    status = ChoiceFilter(choices=Product.Status.choices, label="Status; anonymous callers see active products only")
+    status = ChoiceFilter(
+        choices=Product.Status.choices,
+        label="Status; anonymous callers see active products only",
+        error_messages=name_choices(Product.Status.choices),
+    )
     price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Least price", **PRICE)
     price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Greatest price", **PRICE)
     in_stock = FlagFilter(field_name="in_stock", label="Whether some variant can be bought now")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rest_framework.relations import HyperlinkedIdentityField
-from rest_framework.serializers import BooleanField, CharField, ChoiceField, DictField, FileField, ModelSerializer
+from rest_framework.serializers import BooleanField, CharField, DictField, FileField, ModelSerializer
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
@@ -11,7 +11,7 @@ from catalog.imports.jobs import find_format
 from catalog.imports.tasks import submit_job
 from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
-from config.api.bodies import StrictSerializer
+from config.api.bodies import ChoiceField, StrictSerializer
 
 
 class ImportRead(ModelSerializer[ImportJob]):

@@ -8,7 +8,6 @@ from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import (
     BooleanField,
     CharField,
-    ChoiceField,
     DecimalField,
     DictField,
     IntegerField,
@@ -23,7 +22,7 @@ from rest_framework.serializers import (
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
-from config.api.bodies import RowList, StrictSerializer
+from config.api.bodies import ChoiceField, RowList, StrictSerializer
 from config.api.bulk import GREATEST_NUMBER, STATUSES
 
 # PositiveIntegerField's greatest on every database.

@@ -7,7 +7,6 @@ from rest_framework.relations import HyperlinkedIdentityField
 from rest_framework.serializers import (
     BooleanField,
     CharField,
-    ChoiceField,
     DateTimeField,
     DictField,
     IntegerField,
@@ -17,7 +16,7 @@ from rest_framework.serializers import (
     URLField,
 )
 
-from config.api.bodies import StrictSerializer
+from config.api.bodies import ChoiceField, StrictSerializer
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
 from exports.resources import RESOURCES

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.serializers import ListSerializer, Serializer
 
@@ -27,6 +28,16 @@ class StrictSerializer[Instance](Serializer[Instance]):
                 {name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")] for name in unknown}
             )
         return super().to_internal_value(data)
+
+
+class ChoiceField(serializers.ChoiceField):
+    """A refusal names the choices; DRF's names only what is none."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        if key == "invalid_choice":
+            choices = ", ".join(str(choice) for choice in self.choices)
+            raise ValidationError(f"{str(values['input'])[:20]!r} is not one of {choices}.", key)
+        super().fail(key, **values)
 
 
 @dataclass

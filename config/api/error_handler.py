@@ -37,6 +37,14 @@ CODES = {
     "error": "bad_request",
     "invalid": "invalid_body",
 }
+# The way out of what DRF refuses in its own words; who says more names it there.
+HINTS = {
+    "not_authenticated": "Send Authorization: Token …; POST /api/v1/auth/login/ gives one.",
+    "permission_denied": "Whoever runs this server gives the right, by a group or to the user.",
+    "method_not_allowed": "The header Allow names the methods that this address has.",
+    "not_acceptable": "Send Accept: application/json.",
+    "unsupported_media_type": "Send JSON, with Content-Type: application/json.",
+}
 
 
 def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -91,10 +99,17 @@ def build_problem(error: APIException) -> dict[str, Any]:
         "status": int(error.status_code),
         "code": code,
         "detail": str(error.detail),
-        "hint": getattr(error, "hint", "") or None,
+        "hint": find_hint(error, code),
         "request_id": REQUEST_ID.get() or None,
         "errors": [fault.as_dict() for fault in getattr(error, "faults", ())],
     }
+
+
+def find_hint(error: APIException, code: str) -> str | None:
+    own = getattr(error, "hint", "")
+    words = str(type(error).default_detail).partition("{")[0]
+    is_plain = not isinstance(error, ApiError) and str(error.detail).startswith(words)
+    return own or (HINTS.get(code) if is_plain else None)
 
 
 def find_faults(detail: Any, pointer: str = "") -> Iterator[Fault]:

@@ -1,8 +1,8 @@
 """Filters and orderings, each from an allow-list; a bad value is a 400, where the packages would pass it by."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -33,16 +33,27 @@ class InvalidFilters(ApiError):
         super().__init__(f"{faults[0].pointer[1:]}: {faults[0].detail}", faults=faults)
 
 
+def name_choices(choices: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """The sentence of a choice field that refuses; Django's doesn't say what there is to choose from."""
+    return {"invalid_choice": f"%(value)r is not one of {', '.join(value for value, _ in choices if value)}."}
+
+
 class FlagFilter(TypedChoiceFilter):
     """`true` or `false`; the package's own takes any other word for "not given"."""
 
     def __init__(self, **options: Any) -> None:
         # The first stands for "not given": a form without it would begin with true, and send it.
         choices = (("", "either"), ("true", "true"), ("false", "false"))
+        options["error_messages"] = name_choices(choices)
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
 
 
 class MomentField(IsoDateTimeField):
+    # The + of +02:00, as it stands, is a blank to whoever reads a query string.
+    default_error_messages: ClassVar = {
+        "invalid": "Write a time as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00%2B02:00 (%2B is a + in an address)."
+    }
+
     def to_python(self, value: Any) -> datetime | None:
         moment: datetime | None = super().to_python(value)
         try:

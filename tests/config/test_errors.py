@@ -47,9 +47,10 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("price_min=Infinity", "invalid_parameter", "price_min"),
         ("price_min=1e400", "invalid_parameter", "price_min"),
         ("price_max=" + "9" * 20_000, "invalid_parameter", "price_max"),
-        ("in_stock=yes", "invalid_parameter", "in_stock"),
-        ("status=gone", "invalid_parameter", "status"),
-        ("created_after=yesterday", "invalid_parameter", "created_after"),
+        ("in_stock=yes", "invalid_parameter", "'yes' is not one of true, false."),
+        ("status=gone", "invalid_parameter", "'gone' is not one of active, draft, archived."),
+        ("created_after=yesterday", "invalid_parameter", "2026-01-31T12:00:00Z"),
+        ("created_after=2026-01-31T12:00:00+02:00", "invalid_parameter", "%2B is a +"),
         ("created_after=9999-12-31T23:59:59-05:00", "invalid_parameter", "1 and 9999"),
         ("created_before=0001-01-01T00:00:00%2B05:00", "invalid_parameter", "1 and 9999"),
         ("id=1,x", "invalid_parameter", "id"),
@@ -86,7 +87,7 @@ def test_what_needs_credentials_is_401_and_what_needs_a_right_403(client: APICli
     from accounts.models import User
 
     answer = client.post(URL, {})
-    assert_problem(answer, 401, "not_authenticated")
+    assert "/auth/login/" in assert_problem(answer, 401, "not_authenticated")["hint"]
     assert answer["WWW-Authenticate"] == "Token"
     client.force_authenticate(User.objects.create_user("a@example.com", "a", is_staff=True))
     assert_problem(client.post(URL, {}), 403, "permission_denied")
@@ -94,7 +95,8 @@ def test_what_needs_credentials_is_401_and_what_needs_a_right_403(client: APICli
 
 @pytest.mark.parametrize("token", ["Token nonsense", "Token é".encode().decode("latin-1"), "Token a b", "Token"])
 def test_a_wrong_token_is_401(token: str, client: APIClient) -> None:
-    assert_problem(client.get(URL, HTTP_AUTHORIZATION=token), 401, "authentication_failed")
+    problem = assert_problem(client.get(URL, HTTP_AUTHORIZATION=token), 401, "authentication_failed")
+    assert "/auth/login/" in problem["hint"]
 
 
 def test_a_wrong_method_and_a_wrong_accept_are_refused(client: APIClient) -> None:
@@ -132,6 +134,35 @@ def test_a_bad_body_is_refused_and_loses_nothing(
     for method, url in ((staff.post, URL), (staff.put, f"{URL}{product.pk}/")):
         assert_problem(method(url, body, content_type=type_), status, code)
     assert list(Product.objects.values_list("title", flat=True)) == ["Kept"]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "hint"),
+    [
+        ("delete", {}, "Allow"),
+        ("post", {"data": b"a=b", "content_type": "application/x-www-form-urlencoded"}, "application/json"),
+        ("get", {"headers": {"Accept": "application/pdf"}}, "application/json"),
+    ],
+)
+def test_what_the_framework_refuses_has_a_way_out_too(
+    method: str, options: dict[str, Any], hint: str, staff: APIClient
+) -> None:
+    assert hint in getattr(staff, method)(URL, **options).json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "choices"),
+    [
+        ("products/", {"sku": "A", "title": "Tea", "status": "lost"}, "active, draft, archived"),
+        ("products/bulk/", {"mode": "lost", "items": []}, "create, update, upsert"),
+        ("exports/", {"resource": "lost", "format": "csv"}, "changes, orders, products, stock, variants"),
+    ],
+)
+def test_a_choice_that_is_none_is_told_the_choices(
+    path: str, body: dict[str, Any], choices: str, staff: APIClient
+) -> None:
+    problem = staff.post(f"/api/v1/{path}", body).json()
+    assert f"'lost' is not one of {choices}." in [fault["detail"] for fault in problem["errors"]]
 
 
 def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None:
