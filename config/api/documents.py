@@ -84,6 +84,10 @@ class Document(APIView):
         return get_conditional_response(request._request, etag=etag, response=response) or response
 
 
+# DRF answers OPTIONS with data, for which a page has no template.
+PAGE_METHODS = ("get", "head")
+
+
 class PageRenderer(TemplateHTMLRenderer):
     """A page for people; what is refused is a problem document here too."""
 
@@ -100,6 +104,7 @@ class SwaggerPage(SpectacularSwaggerSplitView):
 
     authentication_classes = ()
     renderer_classes = [PageRenderer]
+    http_method_names = PAGE_METHODS
 
 
 # One picture of ReDoc's lies on another host, which an offline machine doesn't reach and which would learn of readers.
@@ -120,6 +125,7 @@ class RedocPage(SpectacularRedocView):
 
     authentication_classes = ()
     renderer_classes = [PageRenderer]
+    http_method_names = PAGE_METHODS
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
