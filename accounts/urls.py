@@ -20,7 +20,7 @@ urlpatterns = [
     path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
     path("me/", views.Me.as_view(ME), name="me"),
     path("me/orders/", views.OwnOrders.as_view({"get": "list"}), name="own-orders"),
-    path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order"), name="order-list"),
+    path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order", suffix="List"), name="order-list"),
     re_path(
         "^orders/(?P<number>[0-9A-Za-z-]{1,20})/$",
         views.OrderViewSet.as_view(ORDER, basename="order", detail=True),

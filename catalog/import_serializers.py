@@ -33,7 +33,12 @@ class ImportWrite(StrictSerializer[ImportJob]):
 
     file = FileField(required=False, help_text="CSV or NDJSON, as it is or packed by gzip or zstd.")
     format = ChoiceField(choices=ImportJob.Format.choices, default="", allow_blank=True)
-    map = CharField(default="", allow_blank=True, max_length=5_000, help_text="`title=product,price=Preis`")
+    map = CharField(
+        default="",
+        allow_blank=True,
+        max_length=5_000,
+        help_text="Field=column, parted by commas: title=product,price=mrp",
+    )
     dry_run = BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ urlpatterns = [
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
     re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
-    path("imports/", OWN_IMPORTS.as_view(IMPORTS, basename="importjob"), name="importjob-list"),
+    path("imports/", OWN_IMPORTS.as_view(IMPORTS, basename="importjob", suffix="List"), name="importjob-list"),
     re_path(rf"{IMPORT}$", OWN_IMPORTS.as_view(ONE_IMPORT, basename="importjob"), name="importjob-detail"),
     re_path(rf"{IMPORT}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),

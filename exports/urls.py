@@ -23,7 +23,7 @@ urlpatterns = [
         for resource in RESOURCES.values()
         for suffix, file_format in FORMATS.items()
     ),
-    path("", job_views.ExportJobViewSet.as_view(JOBS, basename="exportjob"), name="exportjob-list"),
+    path("", job_views.ExportJobViewSet.as_view(JOBS, basename="exportjob", suffix="List"), name="exportjob-list"),
     re_path(rf"{JOB}$", job_views.ExportJobViewSet.as_view(ONE, basename="exportjob"), name="exportjob-detail"),
     re_path(rf"{JOB}file/$", job_views.ExportFile.as_view({"get": "fetch"}), name="exportjob-file"),
     re_path(rf"{JOB}manifest/$", job_views.ExportManifest.as_view({"get": "read"}), name="exportjob-manifest"),

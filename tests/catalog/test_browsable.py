@@ -42,6 +42,19 @@ def test_each_page_opens(path: str, client: APIClient, staff: APIClient) -> None
         assert b"Tenfold" in answer.content
 
 
+def test_each_page_says_in_words_and_code_what_it_is_for(staff: APIClient) -> None:
+    for path, name in (("imports/", "Import List"), ("exports/", "Export Job List"), ("orders/", "Order List")):
+        page = staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
+        assert f"<h1>{name}</h1>" in page
+    assert "<code>after=next_cursor</code>" in staff.get("/api/v1/changes/", HTTP_ACCEPT=HTML).content.decode()
+
+
+def test_the_root_leads_to_each_list(client: APIClient) -> None:
+    roots = client.get("/api/v1/").json()
+    assert {"products", "orders", "changes", "exports", "imports"} <= set(roots)
+    assert {client.options(url).status_code for url in roots.values()} <= {200, 401, 405}
+
+
 def test_a_program_that_takes_anything_gets_json(client: APIClient) -> None:
     for accept in ("*/*", "application/*", ""):
         assert client.get("/api/v1/brands/", HTTP_ACCEPT=accept)["Content-Type"] == "application/json"
