@@ -18,9 +18,9 @@ from rest_framework.serializers import (
     JSONField,
 )
 
+from config.api.formulas import guard_text
 from config.api.renderers import write_json
 from config.api.selections import ReadSerializer, Selection, find_fields
-from exports.cells import RISKY
 from exports.tallies import Tally
 
 # Of a column's values; the first that fits. What is left is text.
@@ -127,7 +127,7 @@ def quote_cell(cell: str) -> str:
 
 
 def write_cell(value: Any, is_guarded: bool) -> str | None:
-    """The cell's text, with a leading `'` where a spreadsheet would run it: `=1+1` becomes `'=1+1`."""
+    """The cell's text, guarded where a spreadsheet would run it."""
     match value:
         case None:
             return None
@@ -135,4 +135,4 @@ def write_cell(value: Any, is_guarded: bool) -> str | None:
             return "true" if value else "false"
         case dict() | list():
             return write_json(value).decode()
-    return f"'{value}" if is_guarded and str(value).startswith(RISKY) else str(value)
+    return guard_text(str(value)) if is_guarded else str(value)

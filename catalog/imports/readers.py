@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from catalog.imports.errors import BadFile
 from catalog.imports.unpacking import PackedSource, drop_packing, unpack
+from config.api.formulas import unguard_text
 
 FORMATS = ("shopify", "csv", "ndjson")
 # Nothing real comes near it, and a file without line ends must not fill the memory.
@@ -32,8 +33,6 @@ FOREIGN = (
     ("\udcfd7zXZ", "packed by xz: pack it by gzip or zstd"),
     ("[", "a JSON array: write one object a line, as `jq -c '.[]'` does"),
 )
-# Our own exports put an apostrophe before what a spreadsheet would run.
-GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 class LineTooLong(Exception):
@@ -155,15 +154,12 @@ def describe_csv_error(error: Exception, first: int, last: int) -> str:
 
 
 def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
-    cells = {column: drop_guard(cell) for column, cell in zip(header, row, strict=False) if column}
+    # As our own exports guard them.
+    cells = {column: unguard_text(cell) for column, cell in zip(header, row, strict=False) if column}
     if len(row) == len(header):
         return Record(line, cells)
     fault = f"has {len(row)} cells where the header has {len(header)} columns; quote cells that hold the separator"
     return Record(line, cells, fault)
-
-
-def drop_guard(cell: str) -> str:
-    return cell[1:] if cell.startswith(GUARDED) else cell
 
 
 def open_ndjson(lines: Lines, name: str) -> Source:

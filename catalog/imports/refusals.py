@@ -8,11 +8,10 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from catalog.models import ImportJob
+from config.api.formulas import guard_text
 
 # Rows that are read, and sent, at once.
 ERRORS_AT_ONCE = 2_000
-# What a spreadsheet would run.
-RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 def send_errors(job: ImportJob, *, is_head: bool = False) -> StreamingHttpResponse:
@@ -31,15 +30,10 @@ def write_errors(job: ImportJob) -> Iterator[str]:
     rows = job.errors.order_by("pk").values_list("pk", "line", "key", "reason")
     while found := list(rows.filter(pk__gt=last)[:ERRORS_AT_ONCE]):
         last = found[-1][0]
-        yield write_csv([(line, make_inert(key), make_inert(reason)) for _, line, key, reason in found])
+        yield write_csv([(line, guard_text(key), guard_text(reason)) for _, line, key, reason in found])
 
 
 def write_csv(rows: Iterable[tuple[Any, ...]]) -> str:
     block = StringIO()
     csv.writer(block).writerows(rows)
     return block.getvalue()
-
-
-def make_inert(cell: str) -> str:
-    """What a spreadsheet would run gets an apostrophe, as in our exports."""
-    return f"'{cell}" if cell.startswith(RISKY) else cell

@@ -1,12 +1,11 @@
 """What our own exports give is imported again, and changes nothing."""
 
 import json
-import re
 from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -77,13 +76,10 @@ def test_what_an_export_took_away_comes_back(name: str, odd_products: int, staff
     assert strip(again) == strip(rows)
 
 
-# A CSV's cell that begins with an apostrophe and a sign may be a guarded one, and is taken for it.
-AMBIGUOUS = re.compile("'[=+@\\t\\r-]")
 LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
-HOSTILE = st.sampled_from(
-    ["=1+1", "'quoted'", '"', 'a "b", c', "a\nb", "a\r\nb", "\ufeffx", "\u2028", "🧵", "<b>", "{}", "null"]
-)
-TEXTS = (HOSTILE | st.text(LETTERS, min_size=1, max_size=60)).map(str.strip).filter(bool)
+FORMULAS = st.sampled_from(["=1+1", "'=1", "''-1", "'\tx", "'", "'quoted'"])
+HOSTILE = st.sampled_from(['"', 'a "b", c', "a\nb", "a\r\nb", "\ufeffx", "\u2028", "🧵", "<b>", "{}", "null"])
+TEXTS = (FORMULAS | HOSTILE | st.text(LETTERS, min_size=1, max_size=60)).map(str.strip).filter(bool)
 VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, max_size=2) | st.none()
 
 
@@ -93,7 +89,6 @@ VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, 
 def test_hostile_text_comes_back_as_it_was(
     name: str, titles: list[str], attributes: dict[str, Any], staff: APIClient
 ) -> None:
-    assume(name == "ndjson" or not any(map(AMBIGUOUS.match, titles)))
     with transaction.atomic():
         for number, title in enumerate(titles):
             # An attribute without a value is none: the import takes it away.
