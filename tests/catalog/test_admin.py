@@ -202,6 +202,14 @@ def test_rows_of_a_product_are_found_by_its_sku(office: Client) -> None:
 # -- writes ------------------------------------------------------------------------------------------------------
 
 
+def test_a_products_history_is_the_change_logs(office: Client) -> None:
+    product = make_product(sku="A-1")
+    make_product(sku="B-1")
+    page = read_text(office.get(f"{PRODUCTS}{product.pk}/history/", follow=True))
+    assert "A-1" in page
+    assert "B-1" not in page
+
+
 def test_a_product_is_added_with_its_variant_and_is_found_by_words(office: Client) -> None:
     values = read_form(office.get(f"{PRODUCTS}add/")) | {"title": "Clay pot", "sku": "POT-1", "slug": "clay-pot"}
     values |= {"variants-0-sku": "POT-1", "variants-0-price": "9.50", "images-TOTAL_FORMS": "0"}
