@@ -2,7 +2,7 @@
 
 ApiError
 ├── ChangesGone                           410
-├── FileRefused, StorageMissing           422  an upload
+├── FileRefused                           422  an upload
 └── ImportsWaiting                        429
 """
 
@@ -34,16 +34,6 @@ class FileRefused(ApiError):
         super().__init__(
             sentence, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Mend the file and send it again."
         )
-
-
-class StorageMissing(ApiError):
-    """The package that the storage of files needs isn't installed here."""
-
-    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-    default_code = "missing_extra"
-
-    def __init__(self) -> None:
-        super().__init__("EXPORT_STORAGE_URL needs the extra s3, which isn't here.", 'pip install "tenfold[s3]"')
 
 
 class ImportsWaiting(ApiError):

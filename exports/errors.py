@@ -4,7 +4,7 @@ ApiError
 ├── NotReady                              409  the job has no file yet, or never will
 ├── FileGone                              410  its time is over
 ├── RangeNotSatisfiable                   416
-├── MissingExtra, TooManyRows             422
+├── TooManyRows                           422
 └── QuotaReached                          429
 
 JobFailure                                what a worker meets; the job's `error`
@@ -45,18 +45,6 @@ class RangeNotSatisfiable(ApiError):
     def __init__(self, size: int) -> None:
         super().__init__(f"The file has {size} bytes, and the range begins behind them.")
         self.headers = {"Content-Range": f"bytes */{size}"}
-
-
-class MissingExtra(ApiError):
-    """A package that only this request needs isn't installed here."""
-
-    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-    default_code = "missing_extra"
-
-    def __init__(self, name: str, extra: str, package: str) -> None:
-        detail = f"{name} needs the extra {extra}, which isn't installed on this server."
-        hint = f"Run .venv/bin/python -m pip install {package} there, and start the server and its workers again."
-        super().__init__(detail, hint, [Fault(f"/{name}", "missing_extra", detail)])
 
 
 class TooManyRows(ApiError):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, InvalidStorageError, storages
+from django.core.files.storage import FileSystemStorage
 
 from config.api.leases import LeaseLost
-from exports.errors import MissingExtra
+from config.api.storage import open_storage
 
 # Read and sent at once; granian copies each chunk and queues four of them.
 CHUNK_BYTES = 256 * 1024
@@ -53,14 +53,6 @@ def create_file(path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-
-def open_storage() -> Any:
-    """MissingExtra where the package that it needs isn't installed."""
-    try:
-        return storages["exports"]
-    except InvalidStorageError as error:
-        raise MissingExtra("EXPORT_STORAGE_URL", "s3", "django-storages[s3]") from error
 
 
 @contextmanager

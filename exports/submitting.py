@@ -8,13 +8,13 @@ from django.db import transaction
 from django.db.models import Q, Sum
 
 from config.api.counting import count_at_most
+from config.api.storage import open_storage
 from exports.errors import QuotaReached
 from exports.formats import JOB_FORMATS, require_extra
 from exports.models import ExportJob
 from exports.planning import refuse_too_many
 from exports.requests import build_query
 from exports.states import Status
-from exports.storage import open_storage
 from exports.tasks import push_job
 
 # What a job was asked for.

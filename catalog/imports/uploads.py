@@ -13,13 +13,12 @@ from secrets import token_hex
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.files.storage import InvalidStorageError, storages
 from django.http import UnreadablePostError
 
-from catalog.errors import StorageMissing
 from catalog.imports.errors import BadFile
 from catalog.imports.unpacking import PIECE, unpack
 from config.api.errors import BodyTooLarge
+from config.api.storage import open_storage
 
 FOLDER = "imports"
 SMALLER = "Pack it by gzip or zstd, or send it in several files."
@@ -59,13 +58,6 @@ class Copying(RawIOBase):
         self.aside.write(piece)
         buffer[: len(piece)] = piece
         return len(piece)
-
-
-def open_storage() -> Any:
-    try:
-        return storages["exports"]
-    except InvalidStorageError as error:
-        raise StorageMissing from error
 
 
 def store_upload(stream: Any, name: str, length: int | None = None) -> Upload:

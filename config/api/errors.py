@@ -10,7 +10,7 @@ ApiError
 ├── Conflict, IdempotencyKeyInUse         409
 ├── PreconditionFailed                    412  `If-Match` names another version
 ├── BodyTooLarge                          413
-├── IdempotencyKeyReused                  422
+├── IdempotencyKeyReused, MissingExtra    422
 ├── TooManyRequests                       429  throttling.py
 ├── Unavailable, RowLocked, Overloaded    503
 └── QueryTimeout                          504
@@ -199,6 +199,18 @@ class IdempotencyKeyInUse(ApiError):
     def __init__(self) -> None:
         detail = "A request with this Idempotency-Key is being worked on."
         super().__init__(detail, f"Send it again in {self.wait} second, with the same key.")
+
+
+class MissingExtra(ApiError):
+    """A package that only this request needs isn't installed here."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "missing_extra"
+
+    def __init__(self, name: str, extra: str, package: str) -> None:
+        detail = f"{name} needs the extra {extra}, which isn't installed on this server."
+        hint = f"Run .venv/bin/python -m pip install {package} there, and start the server and its workers again."
+        super().__init__(detail, hint, [Fault(f"/{name}", "missing_extra", detail)])
 
 
 class Unavailable(ApiError):

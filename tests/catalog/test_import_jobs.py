@@ -190,6 +190,13 @@ def test_a_body_in_chunks_may_be_larger_than_other_bodies(url: str, caller: APIC
     assert run_import(answer.json()["id"]).rows_done == 200
 
 
+def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> None:
+    settings.STORAGES = settings.STORAGES | {"exports": {"BACKEND": "exports.missing.Bucket"}}
+    answer = send_body(caller, ROWS)
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
+    assert "pip install django-storages[s3]" in answer.json()["hint"]
+
+
 def test_a_file_that_unpacks_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_MAX_UNPACKED_BYTES = 2_000
     answer = send_body(caller, gzip.compress(make_rows(100)))
