@@ -428,6 +428,13 @@ def test_a_dry_run_has_the_counts_and_errors_of_the_real_one(caller: APIClient) 
     assert (dry.errors_total, dry.rows_total) == (1, 35)
 
 
+@pytest.mark.usefixtures("small_batches")
+def test_a_dry_run_waits_for_no_lock_of_its_own(caller: APIClient) -> None:
+    began = time.monotonic()
+    import_file(caller, make_rows(35), dry_run="true")
+    assert time.monotonic() - began < 10  # seconds; SQLite's own wait for a lock is 15
+
+
 def test_lists_are_short_rows_with_links(caller: APIClient) -> None:
     job = import_file(caller, ROWS)
     row = caller.get(f"{URL}?fields=id,errors_url").json()["results"][0]
