@@ -20,24 +20,17 @@ from rest_framework.test import APIClient
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
 from tests.catalog.test_import_costs import make_rows
 from tests.factories import make_user
+from tests.launching import find_database_url
 
 URL = "/api/v1/imports/"
 ROWS = 12_000
-
-
-def name_database() -> str:
-    """The address of the tests' own database."""
-    found = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{found['NAME']}"
-    return f"postgres://{found['USER']}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
 
 
 @pytest.fixture
 def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """`manage.py work` on the tests' database, with leases of a second or of so many."""
     environment = os.environ | {
-        "DATABASE_URL": name_database(),
+        "DATABASE_URL": find_database_url(),
         "EXPORT_STORAGE_URL": f"file://{files}",
         "REDIS_URL": "",
     }

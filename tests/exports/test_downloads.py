@@ -25,8 +25,8 @@ from exports.links import LIFETIME
 from exports.models import ExportJob
 from exports.slots import SLOTS
 from tests.exports.conftest import ask_for, list_files, make_many, read_body
-from tests.exports.test_streams import find_test_database
 from tests.factories import make_user
+from tests.launching import find_database_url
 from tests.services import free_port, wait_for_port
 
 pytestmark = pytest.mark.django_db
@@ -247,7 +247,7 @@ def test_no_log_line_holds_a_signature(caller: APIClient, job: ExportJob, client
 def server(transactional_db: None, tmp_path: Path, files: Path) -> Iterator[int]:
     """The port of a granian over the test database and the test's files."""
     port = free_port()
-    environment = os.environ | {"DATABASE_URL": find_test_database(), "EXPORT_STORAGE_URL": f"file://{files}"}
+    environment = os.environ | {"DATABASE_URL": find_database_url(), "EXPORT_STORAGE_URL": f"file://{files}"}
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2"]
     process = subprocess.Popen([*command, "--no-ws", "config.wsgi:application"], cwd=ROOT, env=environment)
     try:

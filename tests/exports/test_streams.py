@@ -30,6 +30,7 @@ from exports.streams import cut_blocks, stream_rows
 from exports.tallies import Tally
 from tests.exports.conftest import make_many
 from tests.factories import make_user
+from tests.launching import find_database_url
 from tests.services import free_port, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -195,21 +196,13 @@ def test_rows_that_stay_come_once_while_others_come_and_go(small_chunks: int) ->
 # -- a real server ------------------------------------------------------------------------------------------------
 
 
-def find_test_database() -> str:
-    """The test database as a DATABASE_URL."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-
-
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """The port of a granian over the test database, whose third chunk fails where `fail` is a file; its log."""
     port, log = free_port(), tmp_path / "log"
     # The pool gets to prove that nothing is left in it.
     environment = os.environ | {
-        "DATABASE_URL": find_test_database(),
+        "DATABASE_URL": find_database_url(),
         "DATABASE_POOL": "2" if connection.vendor == "postgresql" else "0",
         "LOG_LEVEL": "INFO",
         "FAIL_WHILE": str(tmp_path / "fail"),
