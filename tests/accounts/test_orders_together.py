@@ -1,44 +1,20 @@
 """Many orders at once: what is there is sold, nothing else, and nobody waits for each other in a circle."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import Order, OrderLine, User
 from accounts.orders import place_order
 from catalog.models import Product, Stock, Variant
 from tests.factories import make_product, make_user
+from tests.together import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-# The test server takes 100 connections; SQLite has one writer, for whom the others wait.
-CONNECTIONS = 80 if connection.vendor == "postgresql" else 4
-
-
-def run_together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each call returns, all begun at the same moment, each in a thread of its own."""
-    found: list[Any] = [None] * len(calls)
-    start, slots = threading.Barrier(len(calls)), threading.BoundedSemaphore(CONNECTIONS)
-
-    def run(index: int) -> None:
-        start.wait()
-        with slots:
-            try:
-                found[index] = calls[index]()
-            finally:
-                connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
 
 
 def buy(user: User, *lines: tuple[str, int]) -> tuple[int, str | None]:

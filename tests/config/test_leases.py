@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from config.api import leases
 from config.api.leases import LeaseLost, keep_lease
 from exports.models import ExportJob, ExportPart
 from tests.factories import make_user
+from tests.together import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -101,15 +101,8 @@ def test_of_many_claims_at_once_each_row_goes_to_one() -> None:
     parts, found = make_parts(20), []
 
     def claim_some() -> None:
-        try:
-            while (part := parts.claim()) is not None:
-                found.append(part.number)
-        finally:
-            connection.close()
+        while (part := parts.claim()) is not None:
+            found.append(part.number)
 
-    threads = [threading.Thread(target=claim_some) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together([claim_some] * 4)
     assert sorted(found) == list(range(20))
