@@ -9,7 +9,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from tests.clients import add_up, clients, percentile
 from tests.config.test_stopping import roll
 from tests.figures import note_figures
-from tests.launching import Launched, launch_server
+from tests.launching import ROOT, Launched, build_environment, launch_server
 from tests.services import PostgresServer, RedisServer, free_port, missing_binaries
 from tests.shop import Shop, Writers, writers
 
@@ -202,24 +204,23 @@ def test_sqlite_keeps_what_was_acknowledged_when_all_is_killed(embedded: Shop) -
     assert wrong == 0
 
 
-def test_a_log_that_takes_no_line_fails_no_request(embedded: Shop) -> None:
-    """Standard output is a full disk."""
+@contextmanager
+def serving(shop: Shop, *wrapper: str, stdout: int | IO[bytes] = subprocess.DEVNULL, **variables: str) -> Iterator[int]:
+    """The port of a server whose output nobody reads, started by `wrapper`."""
     port = free_port()
-    environment = os.environ | embedded.environment | {"PORT": str(port), "LOG_LEVEL": "INFO", "SECRET_KEY": "x" * 50}
-    with open("/dev/full", "wb", buffering=0) as full:
-        command = [sys.executable, "-m", "config.server"]
-        process = subprocess.Popen(command, env=environment, stdout=full, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*wrapper, sys.executable, "-m", "config.server"],
+        cwd=ROOT,
+        env=build_environment(**shop.environment | variables | {"PORT": str(port)}),
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_until_alive(port)
-        with writers(embedded, port, 2) as told, clients(2, port, "/api/v1/products/?page_size=5") as walks:
-            time.sleep(3)
-        whole = add_up(walks)
+        yield port
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
-    note_figures("log disk full", reads=whole.statuses[200], writes=told.statuses[201], failed=len(whole.failures))
-    assert set(whole.statuses) == {200}
-    assert set(told.statuses) == {201}
 
 
 def wait_until_alive(port: int) -> None:
@@ -234,27 +235,36 @@ def wait_until_alive(port: int) -> None:
     raise AssertionError("it never answered")
 
 
-def test_a_full_disk_refuses_writes_and_fails_no_read(embedded: Shop, tmp_path: Path) -> None:
-    """The database's own: SQLite's files may grow no further."""
-    file = Path(embedded.database.removeprefix("sqlite:///"))
-    limit = file.stat().st_size
-    port = free_port()
+def test_a_log_that_takes_no_line_fails_no_request(embedded: Shop) -> None:
+    """Standard output is a full disk."""
+    with (
+        open("/dev/full", "wb", buffering=0) as full,
+        serving(embedded, stdout=full, LOG_LEVEL="INFO") as port,
+        writers(embedded, port, 2) as told,
+        clients(2, port, "/api/v1/products/?page_size=5") as walks,
+    ):
+        time.sleep(3)
+    whole = add_up(walks)
+    note_figures("log disk full", reads=whole.statuses[200], writes=told.statuses[201], failed=len(whole.failures))
+    assert set(whole.statuses) == {200}
+    assert set(told.statuses) == {201}
 
+
+def test_a_full_disk_refuses_writes_and_fails_no_read(embedded: Shop) -> None:
+    """The database's own: SQLite's files may grow no further."""
+    limit = Path(embedded.database.removeprefix("sqlite:///")).stat().st_size
     # As a full disk does it: a write fails, with EFBIG where the disk's own error is ENOSPC.
-    command = ["prlimit", f"--fsize={limit}:{limit}", sys.executable, "-m", "config.server"]
-    environment = os.environ | embedded.environment | {"PORT": str(port), "SECRET_KEY": "x" * 50}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        wait_until_alive(port)
-        with writers(embedded, port, 4) as told, clients(2, port, "/api/v1/products/?page_size=5") as walks:
-            time.sleep(10)
-        whole = add_up(walks)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
+    with (
+        serving(embedded, "prlimit", f"--fsize={limit}:{limit}") as port,
+        writers(embedded, port, 4) as told,
+        clients(2, port, "/api/v1/products/?page_size=5") as walks,
+    ):
+        time.sleep(10)
+    whole = add_up(walks)
     note_figures("disk full", reads=whole.statuses[200], refused_writes=told.statuses[503], written=told.statuses[201])
     assert set(whole.statuses) == {200}
     assert set(told.statuses) <= {201, 503}
+    assert told.statuses[503], "the disk never was full"
     assert told.without_wait == 0
     orders, wrong = embedded.audit()
     assert told.acknowledged <= orders
