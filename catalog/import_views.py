@@ -39,6 +39,8 @@ PARAMETERS = [
 ]
 TYPES = ", ".join(FILE_TYPES)
 BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenApiTypes.BINARY)
+# Members of a form that say nothing of how to import; a page's own form brings its CSRF token along.
+NO_OPTIONS = ("file", "csrfmiddlewaretoken")
 # The members of a form beside its file.
 FORM_BYTES = 64 * 1024
 
@@ -110,7 +112,7 @@ class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         options = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
         if is_form(request):
-            options |= {name: value for name, value in read_form(request).items() if name != "file"}
+            options |= {name: value for name, value in read_form(request).items() if name not in NO_OPTIONS}
         return self.write(self.get_serializer(data=options), HTTPStatus.CREATED)
 
     def get_serializer_context(self) -> dict[str, Any]:

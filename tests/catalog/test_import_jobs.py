@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import zstandard
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -64,6 +66,17 @@ def import_file(caller: APIClient, content: bytes, **members: Any) -> ImportJob:
 
 def list_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_file_is_sent_by_the_form_of_the_browsable_api(admin_user: User) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(admin_user)
+    page = browser.get(URL, headers={"Accept": "text/html"}).content.decode()
+    [token, *_] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    form = {"csrfmiddlewaretoken": token, "file": SimpleUploadedFile("a.csv", ROWS), "format": "", "map": ""}
+    answer = browser.post(URL, form, headers={"Accept": "text/html"})
+    assert answer.status_code == 201, answer.content
+    assert ImportJob.objects.get().name == "a.csv"
 
 
 # -- a file, sent ---------------------------------------------------------------------------------------------------
