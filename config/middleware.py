@@ -67,7 +67,7 @@ class RequestRecord:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with Record(request.META) as record:
+        with Record.find(request.META) as record:
             request.request_id = record.id  # type: ignore[attr-defined]  # read by the problem documents
             # A thread serves one request after the other: each begins as nobody's.
             nobody = ACTOR.set("")

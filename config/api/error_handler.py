@@ -21,9 +21,8 @@ from config.api.errors import (
     Conflict,
     Fault,
     InvalidBody,
-    QueryTimeout,
-    RowLocked,
     Unavailable,
+    find_limit,
     write_pointer,
 )
 from config.api.renderers import PROBLEM_TYPE, write_json
@@ -69,11 +68,7 @@ def find_api_error(exc: BaseException | None) -> APIException | None:
 
 def refuse_for_database(exc: Exception) -> APIException:
     logger.error("The database failed: %s", exc)
-    return LIMITS.get(getattr(exc.__cause__, "sqlstate", None), Unavailable)()
-
-
-# PostgreSQL's codes where it stopped a statement itself, as config/limits.py has it do.
-LIMITS: dict[str | None, type[Unavailable | QueryTimeout | RowLocked]] = {"57014": QueryTimeout, "55P03": RowLocked}
+    return (find_limit(exc) or Unavailable)()
 
 
 # The first that fits counts, so ValidationError stands before its parent APIException.

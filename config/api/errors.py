@@ -261,3 +261,12 @@ class QueryTimeout(ApiError):
             "The database took too long over this request and was stopped; nothing was written.",
             f"Narrow it by filters or take smaller pages, or try again in {self.wait} seconds.",
         )
+
+
+# By PostgreSQL's codes for what it ends itself, as config/limits.py has it do.
+LIMITS: dict[str | None, type[RowLocked | QueryTimeout]] = {"55P03": RowLocked, "57014": QueryTimeout}
+
+
+def find_limit(error: BaseException) -> type[RowLocked | QueryTimeout] | None:
+    """What a statement was ended for, and would be again; None where it failed in another way."""
+    return LIMITS.get(getattr(error.__cause__, "sqlstate", None))

@@ -20,10 +20,12 @@ from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
 from django.utils.text import compress_string
 
 from config.api.actions import Action, Environ, find_action, read_scheme
+from config.api.errors import find_limit
 from config.api.plans import PLANS, Plans, Reply, split_cursor
 from config.api.records import CACHE_STATE, Record
 from config.api.renderers import is_json_accepted
 from config.api.throttling import count_stranger
+from config.api.viewsets import OVER_LIMIT
 
 type StartResponse = Callable[..., Any]
 
@@ -87,11 +89,14 @@ class PlanGate:
         standing = count_stranger(environ)
         if standing and not standing.is_allowed:
             return None
-        with Record(environ) as record:
+        with Record.find(environ) as record:
             try:
                 reply = plan.reply(asked.value)
-            except Exception:
-                return None  # Django does it again, and answers and logs as it always does
+            except Exception as error:
+                # Django does it again, and answers and logs as it always does; what took too long is only answered.
+                if find_limit(error):
+                    environ[OVER_LIMIT] = error
+                return None
             finally:
                 # As Django does when a request ends: connections past their age, or lent by a pool, go back.
                 close_old_connections()

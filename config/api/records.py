@@ -26,6 +26,9 @@ UNMATCHED = "unmatched"
 # Where the cache says in a request's environ that it has looked, for the headers and the line.
 CACHE_STATE = "tenfold.cache"
 
+# Where a request keeps its Record, so that Django goes on with what a gate before it has begun.
+RECORD = "tenfold.record"
+
 # What a client may send as its own request id: it goes into headers and logs as it stands.
 GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
@@ -69,7 +72,7 @@ class QueryClock:
 
 
 class Record:
-    """`with Record(environ):` around whatever answers a request; what is logged meanwhile bears its id."""
+    """`with Record.find(environ):` around whatever answers a request; what is logged meanwhile bears its id."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.began = time.perf_counter()
@@ -78,6 +81,14 @@ class Record:
         self.least: str | None = environ.get("HTTP_X_MIN_VERSION")
         self.clock = QueryClock()
         self.stack = ExitStack()
+
+    @classmethod
+    def find(cls, environ: dict[str, Any]) -> Self:
+        """The request's, or a new one."""
+        if RECORD not in environ:
+            environ[RECORD] = cls(environ)
+        record: Self = environ[RECORD]
+        return record
 
     def __enter__(self) -> Self:
         token = REQUEST_ID.set(self.id)

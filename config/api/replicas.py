@@ -18,9 +18,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections
-from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg_pool import PoolTimeout
 
+from config.api.errors import find_limit
 from config.api.positions import parse_position, read_position, read_written_position
 
 # A replica in the same network is some milliseconds behind; whoever is further would make every read wait.
@@ -109,8 +109,8 @@ def choose_again() -> None:
 
 def replace_failed(database: str, error: OperationalError) -> str:
     """Whom the rest of the request asks, `database` having failed: the primary for a replica, and the other way."""
-    if isinstance(error.__cause__, (QueryCanceled, LockNotAvailable)):
-        raise error  # it took too long, and would there too
+    if find_limit(error):
+        raise error  # it would there too
     if database == DEFAULT_DB_ALIAS and (not settings.DATABASE_REPLICAS or can_connect()):
         return database  # a connection was lost, and the server is there
     SERVERS.pause(database)

@@ -1,6 +1,7 @@
 """The gate before Django: what it answers itself is, to the byte, what Django would have answered."""
 
 import gzip
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import OperationalError, close_old_connections
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIRequestFactory, force_authenticate
 
@@ -245,6 +247,32 @@ def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatc
     status, _, body = ask(gate, URL)
     assert (status[:3], django.asked) == ("503", asked + 1)
     assert b"problem" in body
+
+
+@pytest.mark.parametrize("limit", [QueryCanceled, LockNotAvailable])
+def test_what_took_too_long_is_answered_and_not_done_again(
+    limit: type[Exception],
+    gate: PlanGate,
+    django: Django,
+    monkeypatch: pytest.MonkeyPatch,
+    request_lines: list[RequestLine],
+) -> None:
+    addresses, tries = (URL, f"{URL}{make_product().pk}/"), list[object]()
+    for address in addresses:
+        ask(gate, address)
+
+    def end(*args: Any) -> None:
+        tries.append(args)
+        time.sleep(0.02)  # the time that it took belongs to the answer's
+        raise OperationalError("ended") from limit("ended")
+
+    monkeypatch.setattr("config.api.statements.Statement.fetch_page", end)
+    for number, address in enumerate(addresses, start=1):
+        answer = drop_moments(ask(gate, address, HTTP_X_REQUEST_ID="abc-1"))
+        assert answer[0][:3] == {QueryCanceled: "504", LockNotAvailable: "503"}[limit]
+        assert request_lines[-1].seconds >= 0.02
+        assert len(tries) == number
+    assert answer == drop_moments(ask(django, address, HTTP_X_REQUEST_ID="abc-1"))
 
 
 def test_a_connection_past_its_age_is_closed_after_the_answer(gate: PlanGate, lasting: list[str]) -> None:

@@ -78,10 +78,13 @@ def test_a_row_that_somebody_holds_is_a_503_in_bounded_time(server: str, product
 
 
 def test_a_table_that_somebody_holds_is_a_503_for_readers_too(server: str) -> None:
-    with hold("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE"):
-        status, problem, seconds, _ = ask(f"{server}/products/")
-    assert (status, problem["code"]) == (503, "row_locked")
-    assert seconds < 3
+    for _ in range(3):  # at the last by a kept plan, before Django
+        with hold("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE"):
+            status, problem, seconds, headers = ask(f"{server}/products/")
+        assert (status, problem["code"]) == (503, "row_locked")
+        assert seconds < 3
+        assert '"1 queries"' in headers["Server-Timing"]
+        ask(f"{server}/products/")
     assert ask(f"{server}/products/")[0] == 200
 
 
