@@ -30,7 +30,7 @@ from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
 from config.api.lending import Loans
 from config.api.memory import Memory, Sights
 from config.api.positions import is_position
-from config.api.records import CACHE_STATE, record_hit
+from config.api.records import CACHE_STATE, find_rows, record_kept
 from config.api.renderers import is_json_accepted
 from config.api.replicas import read_at_least
 
@@ -165,10 +165,10 @@ class Cache:
         """The entry as an answer of this moment, or a 304 to who has it."""
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and is_known(tags, entry.etag):
-            own = record_hit(environ, entry.route, 304, 0, began)
+            own = record_kept(environ, entry, 304, 0, began)
             return Answer("304 Not Modified", [*entry.hit_conditional, *own], b"")
         body = entry.body if environ["REQUEST_METHOD"] == "GET" else b""
-        own = record_hit(environ, entry.route, 200, len(body), began)
+        own = record_kept(environ, entry, 200, len(body), began)
         return Answer("200 OK", [*entry.hit_lines, *own], body)
 
     # -- what isn't
@@ -200,7 +200,7 @@ class Cache:
         return old if old is not None and time.time() - old.made_at <= most else None
 
     def show_stale(self, environ: Environ, old: Entry) -> Answer:
-        own = record_hit(environ, old.route, 200, len(old.body), time.perf_counter(), state="stale")
+        own = record_kept(environ, old, 200, len(old.body), time.perf_counter(), state="stale")
         age = ("Age", str(int(time.time() - old.made_at)))
         return Answer("200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body)
 
@@ -216,7 +216,8 @@ class Cache:
                 shared.give_up(lease.epoch, asked.name)
             return answer
         stamp = Stamp(lease.epoch, lease.position, reads.tables or FRESHNESS.tables)
-        fill.entry = Entry(stamp, asked.action.route, pick_headers(answer.headers), answer.body)
+        headers, rows = pick_headers(answer.headers), find_rows(environ)
+        fill.entry = Entry(stamp, asked.action.route, headers, answer.body, rows=rows)
         if is_second or fill.waiting:
             self.memory.keep(f"{asked.name}:", fill.entry)
             shared.keep(asked.name, fill.entry, is_claimed=is_second)

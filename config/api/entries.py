@@ -48,6 +48,8 @@ class Entry:
     body: bytes
     coding: str = ""
     made_at: float = field(default_factory=time.time)
+    # For the log line; None where the answer has none.
+    rows: int | None = None
     # What a lease knew when this was last found current; the same again needs no second look.
     checked: Any = None
     # Since the last time that room was made.
@@ -79,20 +81,20 @@ class Entry:
 
     def pack(self) -> bytes:
         stamp = self.stamp
-        head = [stamp.epoch, stamp.position, sorted(stamp.tables), self.route, self.coding, self.made_at, self.headers]
-        return orjson.dumps(head) + b"\n" + self.body
+        about = [self.route, self.coding, self.made_at, self.rows, self.headers]
+        return orjson.dumps([stamp.epoch, stamp.position, sorted(stamp.tables), *about]) + b"\n" + self.body
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry:
         """ValueError where the bytes aren't what `pack` wrote."""
         head, _, body = packed.partition(b"\n")
-        epoch, position, tables, route, coding, made_at, headers = orjson.loads(head)
+        epoch, position, tables, route, coding, made_at, rows, headers = orjson.loads(head)
         pairs = [(name, value) for name, value in headers]
         texts = [epoch, route, coding, *tables, *(text for pair in pairs for text in pair)]
-        is_known = isinstance(position, int) and isinstance(made_at, int | float)
-        if not is_known or not all(isinstance(text, str) for text in texts):
+        numbers = isinstance(position, int) and isinstance(made_at, int | float) and isinstance(rows, int | None)
+        if not numbers or not all(isinstance(text, str) for text in texts):
             raise ValueError("a head of another kind")
-        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at)
+        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at, rows)
 
 
 def pick_headers(headers: Iterable[Header]) -> list[Header]:

@@ -23,6 +23,7 @@ from config.api import shared
 from config.api.caching import CACHE
 from config.api.entries import Entry, Stamp
 from config.api.freshness import FRESHNESS, Freshness
+from config.logs import RequestLine
 from tests.config.test_caching import (
     BRANDS,
     Ask,
@@ -62,7 +63,7 @@ def begin_anew() -> None:
     CACHE.clear()
 
 
-def test_a_fresh_process_finds_what_another_filled(ask: Ask, django: Django) -> None:
+def test_a_fresh_process_finds_what_another_filled(ask: Ask, django: Django, request_lines: list[RequestLine]) -> None:
     make_brand("Acme")
     filled = warm(ask, BRANDS)[2]
     begin_anew()
@@ -70,6 +71,7 @@ def test_a_fresh_process_finds_what_another_filled(ask: Ask, django: Django) -> 
     asked = django.asked
     status, headers, body = ask(BRANDS)
     assert (status, headers["X-Cache"], body, django.asked) == (200, "hit", filled, asked)
+    assert [line.rows for line in request_lines] == [1] * 4
 
 
 @pytest.mark.parametrize(("coding", "unpack"), [("gzip", gzip.decompress), ("zstd", zstandard.decompress)])
@@ -111,11 +113,12 @@ def share(ask: Ask, redis: Any) -> list[bytes]:
 
 GARBAGE = [
     b"", b"\n", b"[]\n{}", b"{}\n", b"not json\n{}", pickle.dumps({"results": []}),
-    b'["epoch", 1, [], "route", "", 0, []]',  # another epoch's
-    b'[1, 2, 3, 4, 5, 6, 7]\n{"results": []}',
-    b'["EPOCH", "9", ["catalog_brand"], "route", "", 0, []]\n{"results": []}',
-    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, [["ETag", 7]]]\n{"results": []}',
-    b'["EPOCH", null, null, null, null, null, null]\n{"results": []}',
+    b'["epoch", 1, [], "route", "", 0, 1, []]',  # another epoch's
+    b'[1, 2, 3, 4, 5, 6, 7, 8]\n{"results": []}',
+    b'["EPOCH", "9", ["catalog_brand"], "route", "", 0, 1, []]\n{"results": []}',
+    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, 1, [["ETag", 7]]]\n{"results": []}',
+    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, "1", []]\n{"results": []}',
+    b'["EPOCH", null, null, null, null, null, null, null]\n{"results": []}',
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
 from config.api.caching import CACHE, CacheGate
 from config.api.freshness import FRESHNESS
+from config.logs import RequestLine
 from config.wsgi import Handler
 from tests.factories import make_brand, make_category, make_product
 
@@ -499,6 +500,7 @@ def test_a_route_may_be_stale_while_somebody_fills(
     django.hold = lambda: None
     [(status, headers, _)] = old
     assert (status, headers["X-Cache"], names(old[0])) == (200, "stale", ["Acme"])
+    assert 'cache;desc="stale"' in headers["Server-Timing"]
     assert int(headers["Age"]) < 30
     Brand.objects.update(name="Newer")
     fresh: list[Answer] = []
@@ -584,6 +586,17 @@ def test_a_hit_has_its_own_id_and_times(ask: Ask) -> None:
     first, second = ask(BRANDS)[1], ask(BRANDS, HTTP_X_REQUEST_ID="mine")[1]
     assert first["X-Request-ID"] != second["X-Request-ID"] == "mine"
     assert 'cache;desc="hit"' in second["Server-Timing"]
+
+
+def test_the_line_of_a_hit_is_that_of_its_fill(ask: Ask, request_lines: list[RequestLine]) -> None:
+    for name in ("Acme", "Zeta"):
+        make_brand(name)
+    etag = warm(ask, BRANDS)[1]["ETag"]
+    ask(BRANDS)
+    ask(BRANDS, HTTP_IF_NONE_MATCH=etag)
+    lines = [(line.status, line.cache, line.rows, line.route) for line in request_lines[1:]]
+    route = request_lines[0].route
+    assert lines == [(200, "miss", 2, route), (200, "hit", 2, route), (304, "hit", None, route)]
 
 
 def test_a_write_tells_the_version_that_a_read_may_ask_for(
