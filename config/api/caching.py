@@ -38,8 +38,9 @@ type StartResponse = Callable[..., Any]
 
 # What the application isn't told when it fills: an entry is a whole answer, in identity.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
-# Longer ones are asked once.
-LONGEST_QUERY = 2048
+# Characters of all that decides what is asked. Longer ones go to Django: a server takes 400 kB of headers, and what
+# is remembered of 20,000 requests must not be what a stranger has thought up.
+LONGEST_SPELLING = 2048
 # A fill that was old when it was done, because somebody wrote meanwhile, is tried again so often.
 GREATEST_TRIES = 3
 
@@ -127,7 +128,9 @@ class Cache:
 
     def read_spelling(self, spelling: tuple[Any, ...], environ: Environ) -> Asked | None:
         who = spelling[-1]
-        asked = None if who is None else read_question(environ, who)
+        if who is None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
+            return None
+        asked = read_question(environ, who)
         if asked is not None:
             self.memory.spell(spelling, asked)
         return asked
@@ -243,7 +246,7 @@ def read_question(environ: Environ, who: str) -> Asked | None:
     if not who and action.view.find_audience(AnonymousUser()) is None:
         return None
     # Signs that came unquoted would be read as Latin-1 here and as UTF-8 there.
-    if len(query) > LONGEST_QUERY or not query.isascii():
+    if not query.isascii():
         return None
     pairs = sorted(parse_qsl(query, keep_blank_values=True))
     if len({name for name, _ in pairs}) < len(pairs):

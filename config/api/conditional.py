@@ -23,6 +23,9 @@ CODING = re.compile(r"(--?|;)(gzip|deflate|br|zstd)$")
 # Nine digits fit the column; a longer number is no version of ours.
 VERSION = re.compile(r"([0-9]{1,9})\.")
 
+# Characters: some hundred tags. What they came to is kept by the header.
+LONGEST_TAGS = 4096
+
 # A bare `*`; no tag holds a quote.
 ANY = frozenset({'"*"'})
 
@@ -78,6 +81,8 @@ def read_tags(text: str, name: str) -> frozenset[str]:
     """What stands between the quotes of each tag, without the coding; empty without the header, ANY for `*`."""
     if text.strip() in ("", "*"):
         return ANY if text else frozenset()
+    if len(text) > LONGEST_TAGS:
+        raise InvalidHeader(name, f"It has more than {LONGEST_TAGS} characters.", "Send the newest tags alone.")
     tags, rest = TAG.findall(text), TAG.sub("", text)
     if rest.replace(",", "").strip() or rest.count(",") < len(tags) - 1:
         raise InvalidHeader(name, f"{text[:60]!r} is no list of entity tags.", 'Send the ETag as it came: W/"7.1f0c".')

@@ -20,6 +20,9 @@ from django.db import connections
 GREATEST_NUMBER = 1024
 
 
+# Characters of a query, of which a plan holds some copies; a longer one is worked out each time.
+LONGEST_QUERY = 2048
+
 # The one parameter whose values a plan waits for; a second one stays in the key, and is refused.
 CURSOR = re.compile(r"(?:^|&)cursor=([^&]*)")
 

@@ -21,6 +21,8 @@ PROBLEM_TYPE = "application/problem+json"
 # (Accept header, renderers) and the choice among them; the oldest goes.
 KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
 GREATEST_CHOICES = 256
+# Characters of an Accept header that is worth it; a browser's has 150.
+LONGEST_CHOICE = 512
 
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
@@ -104,9 +106,8 @@ class Negotiation(DefaultContentNegotiation):
         if (found := KEPT_CHOICES.get(key)) is None:
             renderer, media_type = super().select_renderer(request, renderers, format_suffix)
             found = (renderers.index(renderer), media_type)
-            if len(KEPT_CHOICES) >= GREATEST_CHOICES:
-                KEPT_CHOICES.pop(next(iter(KEPT_CHOICES)), None)
-            KEPT_CHOICES[key] = found
+            if len(key[0]) <= LONGEST_CHOICE:
+                keep_choice(key, found)
         return renderers[found[0]], found[1]
 
     def get_accept_list(self, request: Request) -> list[str]:
@@ -114,6 +115,12 @@ class Negotiation(DefaultContentNegotiation):
 
     def get_format_suffix(self, request: Request) -> None:
         return None
+
+
+def keep_choice(key: Any, found: tuple[int, str]) -> None:
+    if len(KEPT_CHOICES) >= GREATEST_CHOICES:
+        KEPT_CHOICES.pop(next(iter(KEPT_CHOICES)), None)
+    KEPT_CHOICES[key] = found
 
 
 class AnyAccept(Negotiation):

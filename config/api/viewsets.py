@@ -35,7 +35,7 @@ from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
-from config.api.plans import PLANS, Question, Reply, split_cursor
+from config.api.plans import LONGEST_QUERY, PLANS, Question, Reply, split_cursor
 from config.api.positions import parse_position
 from config.api.renderers import JSONRenderer
 from config.api.selections import ReadSerializer, Selection
@@ -116,7 +116,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     @classmethod
     def pose_question(cls, action: str, caller: Caller, arguments: Mapping[str, Any], query: str) -> Question | None:
         """What a plan of `action` depends on beside its host; None where the caller is one to keep none for."""
-        if (audience := cls.find_audience(caller)) is None:
+        if (audience := cls.find_audience(caller)) is None or len(query) > LONGEST_QUERY:
             return None
         if action == "list":
             return Question(cls, action, audience, tuple(arguments.items()), split_cursor(query)[0])

@@ -20,8 +20,13 @@ from accounts.models import User
 from accounts.tokens import sign_in
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
+from config.api.actions import _match as find_action_of
 from config.api.caching import CACHE, CacheGate
+from config.api.conditional import read_tags
+from config.api.encodings import read_wishes
 from config.api.freshness import FRESHNESS
+from config.api.plans import PLANS
+from config.api.renderers import KEPT_CHOICES
 from config.logs import RequestLine
 from config.wsgi import Handler
 from tests.factories import make_brand, make_category, make_product
@@ -238,6 +243,40 @@ def test_a_refusal_is_never_kept(address: str, ask: Ask) -> None:
         assert 400 <= status < 500
         assert headers["X-Cache"] != "hit"
     assert not CACHE.memory.entries
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("address", "header", "expected"),
+    [
+        (BRANDS, {"HTTP_HOST": LONG}, 400),
+        (BRANDS, {"HTTP_ACCEPT": f"application/json, a/{LONG}"}, 200),
+        (BRANDS, {"HTTP_ACCEPT_ENCODING": f"gzip, {LONG}"}, 200),
+        (BRANDS, {"HTTP_IF_NONE_MATCH": f'"{LONG}"'}, 400),
+        (f"{BRANDS}{LONG}/", {"HTTP_AUTHORIZATION": "Token x"}, 401),
+        (f"{PRODUCTS}?brand={LONG}", {}, 200),
+    ],
+    ids=["host", "accept", "encoding", "tags", "path", "query"],
+)
+def test_what_is_long_is_answered_and_not_remembered(
+    address: str, header: dict[str, str], expected: int, ask: Ask
+) -> None:
+    """A stranger's 20,000 requests of 400 kB would be all the memory that there is."""
+    for short in (BRANDS, f"{BRANDS}acme/"):
+        warm(ask, short, HTTP_IF_NONE_MATCH='"x"')
+    before = count_remembered()
+    for _ in range(3):
+        assert ask(address, **header)[0] == expected
+    assert count_remembered() == before
+
+
+def count_remembered() -> list[int]:
+    """How many pieces of text each place holds that a client has sent."""
+    cached = (find_action_of, read_tags, read_wishes)
+    kept = (CACHE.memory.spellings, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
+    return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
 
 def test_signs_that_came_unquoted_arent_taken_for_others(ask: Ask) -> None:
