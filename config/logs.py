@@ -24,6 +24,7 @@ from queue import Empty, Queue
 from typing import Any, NamedTuple
 
 import orjson
+from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from config.metrics import count, read_count
@@ -165,10 +166,16 @@ class LineFormatter(OrjsonFormatter):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """For people: `14:03:59 INFO    GET /api/v1/products/ 200 in 1.3 ms`."""
+    """For people: `14:03:59 INFO    GET /api/v1/products/ 200 in 1.3 ms`, and `… import import=7 status=ready`."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:7} {message}", "%H:%M:%S", style="{")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        # What our own lines give; a library's may hold whole requests.
+        is_ours = str(record.name).startswith("tenfold.")
+        given = merge_record_extra(record, {}, (*RESERVED_ATTRS, "request_id")) if is_ours else {}
+        return super().formatMessage(record) + "".join(f" {name}={show_value(value)}" for name, value in given.items())
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -179,6 +186,12 @@ class ConsoleFormatter(logging.Formatter):
         # Escaped: a line break in a path would be a line of its own.
         path = found.path.encode("unicode_escape").decode()
         return f"{clock} INFO    {found.method} {path} {found.status} in {found.seconds * 1000:.1f} ms"
+
+
+def show_value(value: Any) -> str:
+    """As it is where that can't be mistaken, and in quotes with its line breaks escaped where it can."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def format_moment(moment: float) -> str:

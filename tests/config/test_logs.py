@@ -128,6 +128,17 @@ def test_a_line_for_people_is_one_line() -> None:
     assert re.fullmatch(r"\d\d:13:20 INFO    GET /a\\nERROR forged 200 in 4.2 ms\n", stream.getvalue())
 
 
+def test_a_line_for_people_has_what_a_job_came_to() -> None:
+    record = logging.makeLogRecord(
+        {"name": "tenfold.imports", "levelname": "INFO", "msg": "import", "import": 7, "reason": "a\nERROR forged"}
+    )
+    record.request_id = "a-1"
+    line = ConsoleFormatter().format(record)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    import import=7 reason='a\\nERROR forged'", line)
+    record.name = "django.request"
+    assert ConsoleFormatter().format(record).endswith("import")
+
+
 def test_a_listener_writes_requests_and_records_in_their_order(waiting: deque[PlainLine]) -> None:
     stream = io.StringIO()
     listener = Listener(queue.Queue(), open_output(stream, LineFormatter()))
