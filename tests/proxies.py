@@ -92,6 +92,8 @@ class FaultProxy:
             return
         with self.lock:
             self.pairs.append((client, server))
+        if self.ended.is_set():
+            self.drop_connections()  # which nobody else would, of a pair that came after the end
         for source, sink in ((client, server), (server, client)):
             with suppress(OSError):  # cut off again meanwhile
                 sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

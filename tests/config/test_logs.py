@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -45,11 +45,14 @@ def logger(handler: CountingQueueHandler) -> Iterator[logging.Logger]:
 
 
 @pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> deque[PlainLine]:
-    """Requests' lines that nobody writes."""
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[deque[PlainLine]]:
+    """Requests' lines that nobody writes: the listener of the tests' own process rests."""
+    own: Any = logging.getHandlerByName("queue")
+    own.listener.stop()
     waiting: deque[PlainLine] = deque()
     monkeypatch.setattr(logs, "_lines", waiting)
-    return waiting
+    yield waiting
+    own.listener.start()
 
 
 @pytest.fixture(autouse=True)
