@@ -26,7 +26,7 @@ from config.api.viewsets import ShapedViewSet
 from exports.models import ExportJob
 from exports.states import KEPT
 from tests.factories import make_brand, make_category, make_product
-from tests.test_documentation import find_codes, find_shape
+from tests.test_documentation import find_codes
 
 URL = "/api/v1/schema/"
 
@@ -287,6 +287,15 @@ def ask(key: str, request: str, body: Any, client: APIClient, staff: APIClient) 
         staff.post(path, CUP, **headers)
     kind = "text/csv" if key == "problem_415" else "application/json"
     return getattr(caller, method.lower())(path, json.dumps(body), content_type=kind, **headers)
+
+
+def find_shape(value: Any) -> Any:
+    """Names and kinds of a JSON value; lists by their first row."""
+    if isinstance(value, dict):
+        return {name: find_shape(below) for name, below in value.items() if name != "attributes"}
+    if isinstance(value, list):
+        return [find_shape(value[0])] if value else []
+    return type(value).__name__ if value is not None else None
 
 
 def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict[str, Any]]]:
