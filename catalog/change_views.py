@@ -27,12 +27,13 @@ from catalog.changes import number_changes
 from catalog.feed import Bounds, Wanted, read_page
 from catalog.history import describe_changes
 from catalog.models import Change, Product
+from catalog.rights import EXPORT
 from config.api.errors import InvalidParameter, suggest
 from config.api.filtering import read_moment
 from config.api.freshness import FRESHNESS
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.parameters import check_parameters, read_names, read_number
-from config.api.permissions import ExportPermissions, ModelPermissions
+from config.api.permissions import HasRight, ModelPermissions
 from config.api.privacy import PrivateMixin
 
 GREATEST_CURSOR = 10**12 - 1
@@ -103,8 +104,8 @@ class ChangeFeed(LogView):
     """
 
     # Who may take the whole table away may hear what changes in it.
-    queryset = Product.objects.none()
-    permission_classes = (ExportPermissions,)
+    right = EXPORT
+    permission_classes = (HasRight,)
     refusals = (HTTPStatus.GONE,)
     answer_headers = ("Link", CURSOR_HEADER)
 

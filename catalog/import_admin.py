@@ -15,11 +15,12 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.imports.errors import BadFile
-from catalog.imports.jobs import RIGHT, cancel_job, find_format
+from catalog.imports.jobs import cancel_job, find_format
 from catalog.imports.refusals import send_errors
 from catalog.imports.tasks import submit_job
 from catalog.imports.uploads import remove_upload, store_upload
 from catalog.models import ImportJob
+from catalog.rights import IMPORT
 from config.api.admin import BoundedAdmin, show_unbroken
 from config.api.errors import ApiError
 
@@ -83,7 +84,7 @@ class ImportJobAdmin(BoundedAdmin):
     # -- rights
 
     def may_import(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RIGHT)
+        return request.user.has_perm(IMPORT)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.may_import(request)

@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import DatabaseError
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -22,12 +21,12 @@ from catalog.imports.errors import BadFile
 from catalog.imports.jobs import cancel_job
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import SMALLER, Upload, remove_upload, store_upload
-from catalog.models import ImportJob, Product
+from catalog.models import ImportJob
+from catalog.rights import IMPORT
 from config.api.errors import BodyTooLarge, Fault, InvalidBody
-from config.api.permissions import ImportPermissions
-from config.api.privacy import PrivateMixin
+from config.api.job_views import OwnJobs
 from config.api.renderers import AnyAccept, JSONRenderer
-from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
+from config.api.viewsets import ReadViewSet, WriteMixin
 
 OPTIONS = ("format", "map", "dry_run")
 FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")
@@ -52,23 +51,12 @@ class RawParser(BaseParser):
         raise UnsupportedMediaType(media_type or "")
 
 
-class MayImport(ImportPermissions):
-    """An import writes products and all that belongs to them."""
-
-    def _queryset(self, view: Any) -> Any:
-        return Product.objects.none()
-
-
-class OwnImports(PrivateMixin, ShapedViewSet):
+class OwnImports(OwnJobs):
     """Imports of the caller, for as long as they may import."""
 
     queryset = ImportJob.objects.all()
-    permission_classes = (MayImport,)
     read_serializer = ImportRead
-    default_ordering = "-pk"
-
-    def get_queryset(self) -> QuerySet[ImportJob]:
-        return ImportJob.objects.filter(owner_id=self.request.user.pk)
+    right = IMPORT
 
 
 class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):

@@ -16,6 +16,7 @@ from unfold.decorators import display
 
 from catalog.admin import ProductAdmin, find_by_sku
 from catalog.models import Product
+from catalog.rights import EXPORT
 from config.api.admin import BoundedAdmin, show_unbroken
 from config.api.errors import ApiError
 from exports.models import ExportJob
@@ -137,7 +138,7 @@ class ExportableProductAdmin(ProductAdmin):
     actions: ClassVar[Sequence[str]] = (*ProductAdmin.actions, "export_csv", "export_xlsx")
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("catalog.export_product")
+        return request.user.has_perm(EXPORT)
 
     @admin.action(permissions=("export",), description="Export as CSV")
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Product]) -> HttpResponse | None:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -14,13 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from catalog.models import Product
+from catalog.rights import EXPORT
 from config.api.conditional import is_known
 from config.api.errors import Unavailable
-from config.api.permissions import ExportPermissions, require_rights
-from config.api.privacy import PrivateMixin
+from config.api.job_views import OwnJobs
+from config.api.permissions import require_rights
 from config.api.renderers import AnyAccept, JSONRenderer
-from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
+from config.api.viewsets import ReadViewSet, WriteMixin
 from exports.errors import FileGone, NotReady
 from exports.formats import JOB_FORMATS
 from exports.hangups import Line
@@ -45,26 +44,16 @@ FILE_PARAMETERS = [
 ]
 
 
-class MayExport(ExportPermissions):
-    """A job takes products away, so it needs what a stream of them needs."""
-
-    def _queryset(self, view: Any) -> Any:
-        return Product.objects.none()
-
-
-class OwnJobs(PrivateMixin, ShapedViewSet):
+class OwnExports(OwnJobs):
     """Export jobs of the caller, for as long as they may export."""
 
     queryset = ExportJob.objects.all()
-    permission_classes = (MayExport,)
     read_serializer = ExportRead
-    default_ordering = "-pk"
-
-    def get_queryset(self) -> QuerySet[ExportJob]:
-        return ExportJob.objects.filter(owner_id=self.request.user.pk)
+    # A job takes products away, so it needs what a stream of them needs.
+    right = EXPORT
 
 
-class ExportJobViewSet(WriteMixin, ReadViewSet, OwnJobs):
+class ExportJobViewSet(WriteMixin, ReadViewSet, OwnExports):
     """Export jobs, the caller's own, the newest first: a table, or what filters leave of it, as a file.
 
     POST begins one. GET tells how far it is. DELETE cancels it while it is under way, and deletes it and its file
@@ -85,7 +74,7 @@ class ExportJobViewSet(WriteMixin, ReadViewSet, OwnJobs):
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-class OfReadyJob(OwnJobs):
+class OfReadyJob(OwnExports):
     """What there is of a job only once it is ready."""
 
     planned = ()
@@ -119,7 +108,7 @@ class ExportManifest(OfReadyJob):
 class ExportFile(OfReadyJob):
     """The file, whole or, with `Range`, a piece of it. Its `ETag` is its SHA-256."""
 
-    authentication_classes = (LinkAuthentication, *OwnJobs.authentication_classes)
+    authentication_classes = (LinkAuthentication, *OwnExports.authentication_classes)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
     refusals = (*OfReadyJob.refusals, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)

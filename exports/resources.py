@@ -13,6 +13,7 @@ from catalog.feed import Bounds, hide_products
 from catalog.filters import ProductFilters
 from catalog.models import Change, Product, Stock, Variant
 from catalog.querysets import Caller
+from catalog.rights import EXPORT
 from catalog.serializers import ProductRead, VariantRead
 from config.api.filtering import SparseFilterSet
 from config.api.selections import ReadSerializer
@@ -53,8 +54,6 @@ def list_changes(caller: Caller) -> QuerySet[Change]:
 def list_orders(caller: Any) -> QuerySet[Order]:
     return Order.objects.visible_to(caller)
 
-
-EXPORT = "catalog.export_product"
 
 RESOURCES: Mapping[str, Resource] = {
     resource.name: resource

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
 from catalog.feed import Bounds
 from config.api import selections
 from config.api.parameters import read_number
+from config.api.permissions import HasRight
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.selections import find_model
 from config.api.viewsets import ShapedViewSet
@@ -37,22 +37,18 @@ NO_EXPAND = OpenApiParameter("expand", exclude=True)
 RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves risky cells as they are.")
 
 
-class MayExport(IsAuthenticated):
-    """Signed in, and with the right to the table."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        is_known = super().has_permission(request, view)
-        return is_known and (request.method == "OPTIONS" or request.user.has_perm(view.resource.right))
-
-
 class Stream(ShapedViewSet):
     """Every row of a table that the caller may see and the filters keep, by id; `after=ID` goes on after that id."""
 
     resource: ClassVar[Resource]
     file_format: ClassVar[type[Format]]
-    permission_classes = (MayExport,)
+    permission_classes = (HasRight,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
+
+    @property
+    def right(self) -> str:
+        return self.resource.right
 
     @property
     def is_list(self) -> bool:

@@ -23,6 +23,7 @@ from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload, open_upload, remove_upload
 from catalog.models import ImportJob
+from catalog.rights import IMPORT
 from config.api.authorship import ACTOR, name_actor
 from config.api.leases import STOP, keep_lease
 
@@ -30,7 +31,6 @@ logger = logging.getLogger("tenfold.imports")
 
 Status = ImportJob.Status
 
-RIGHT = "catalog.import_product"
 # Past them a file is wrong as a whole; all are counted.
 MOST_KEPT_ERRORS = 100_000
 # A task that takes longer lets another go on: a queue's patience has an end (RQ's is an hour).
@@ -63,7 +63,7 @@ def run_job(job: ImportJob) -> bool:
 @contextmanager
 def write_as_owner(job: ImportJob) -> Iterator[None]:
     """The change log names the owner, who may still import."""
-    if job.owner is None or not job.owner.is_active or not job.owner.has_perm(RIGHT):
+    if job.owner is None or not job.owner.is_active or not job.owner.has_perm(IMPORT):
         raise PermissionDenied("Its owner may not import products any more.")
     nobody = ACTOR.set("")
     try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.permissions import DjangoModelPermissions, IsAuthenticated
 from rest_framework.request import Request
 
 
@@ -29,20 +29,12 @@ class OwnRows(ModelPermissions):
         return [] if method in ("GET", "HEAD", "POST") else super().get_required_permissions(method, model_cls)
 
 
-class ExportPermissions(ModelPermissions):
-    """Whole tables, by whatever method: signed in, and with the model's `export` permission."""
+class HasRight(IsAuthenticated):
+    """Signed in, and with the permission that the view calls its `right`, by whatever method."""
 
-    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
-        names = model_cls._meta
-        return [] if method == "OPTIONS" else [f"{names.app_label}.export_{names.model_name}"]
-
-
-class ImportPermissions(ModelPermissions):
-    """Files into a table, by whatever method: signed in, and with the model's `import` permission."""
-
-    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
-        names = model_cls._meta
-        return [] if method == "OPTIONS" else [f"{names.app_label}.import_{names.model_name}"]
+    def has_permission(self, request: Request, view: Any) -> bool:
+        is_known = super().has_permission(request, view)
+        return is_known and (request.method == "OPTIONS" or request.user.has_perm(view.right))
 
 
 class PublicRead(DjangoModelPermissions):
