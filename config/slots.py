@@ -115,8 +115,11 @@ class Stream:
 
     def __init__(self, response: Any, kept: Connections) -> None:
         self.response, self.kept = response, kept
+        self.own: Connections = {}
 
     def __iter__(self) -> Iterator[bytes]:
+        # Those that the thread has itself would be dropped open, were the others only put in their place.
+        self.own = take_connections()
         put_connections(self.kept)
         return iter(self.response)
 
@@ -126,6 +129,7 @@ class Stream:
         finally:
             for connection in {**self.kept, **take_connections()}.values():
                 connection.close()
+            put_connections(self.own)
 
 
 class Refusals:

@@ -4,6 +4,7 @@ The same requests each time (SEED); `SCHEMATHESIS_EXAMPLES=200` looks further th
 """
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from zlib import crc32
@@ -37,6 +38,16 @@ EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
 UNSAYABLE = {"positive_data_acceptance": {"enabled": False}, "negative_data_rejection": {"enabled": False}}
 
 
+def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """The application as a server calls it; schemathesis reads a stream and never closes it."""
+    body: Any = application(environ, start_response)
+    try:
+        return list(body)
+    finally:
+        if close := getattr(body, "close", None):
+            close()
+
+
 def load_document(**phases: bool) -> schemathesis.BaseSchema:
     config = {
         "seed": SEED,
@@ -46,7 +57,7 @@ def load_document(**phases: bool) -> schemathesis.BaseSchema:
         # One database serves all requests of a test, as it would a client.
         "suppress-health-check": ["all"],
     }
-    return schemathesis.openapi.from_wsgi(URL, application, config=SchemathesisConfig.from_dict(config))
+    return schemathesis.openapi.from_wsgi(URL, answer, config=SchemathesisConfig.from_dict(config))
 
 
 # `coverage` tries each limit of each parameter, some 200 requests an operation: enough to do it once.

@@ -201,7 +201,7 @@ def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> No
         streams.append(name_backend())
         return StreamingHttpResponse(iter([b"a", b"b"]))
 
-    slotted = Slots(application, 1)
+    slotted, own = Slots(application, 1), connections["default"]
     body: Any = slotted({"PATH_INFO": "/stream", "REQUEST_METHOD": "GET"}, Answers())
     # The only slot is free while the stream is on its way, and works with another connection.
     _, other, _ = ask(slotted, "/plain")
@@ -211,6 +211,7 @@ def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> No
     assert id(kept.connection) == streams[0]
     body.close()
     assert kept.connection is None
+    assert connections["default"] is own
     with slotted.free.get():
         connection.close()
 
