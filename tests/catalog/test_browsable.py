@@ -49,6 +49,11 @@ def test_each_page_says_in_words_and_code_what_it_is_for(staff: APIClient) -> No
     assert "<code>after=next_cursor</code>" in staff.get("/api/v1/changes/", HTTP_ACCEPT=HTML).content.decode()
 
 
+def test_the_filters_stay_beside_a_refusal_to_be_mended(client: APIClient) -> None:
+    page = client.get("/api/v1/products/?created_after=noon", HTTP_ACCEPT=HTML).content.decode()
+    assert re.search(r'<input[^>]* name="created_after"[^>]* value="noon"|value="noon"[^>]* name="created_after"', page)
+
+
 def test_the_root_leads_to_each_list(client: APIClient) -> None:
     roots = client.get("/api/v1/").json()
     assert {"products", "orders", "changes", "exports", "imports"} <= set(roots)
