@@ -23,6 +23,8 @@ def no_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "TABLES", metrics.Tables())
     monkeypatch.setattr(metrics, "OWN", metrics.Own())
     monkeypatch.setattr(metrics, "LEDGER", None)
+    # A pool that another test opened counts too, when it is asked.
+    monkeypatch.setattr(metrics, "WATCHED", [])
 
 
 @pytest.fixture
