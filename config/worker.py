@@ -31,6 +31,9 @@ logger = logging.getLogger("tenfold.worker")
 FORGOTTEN_AT_ONCE = 1_000
 # How often an idle worker looks into the database's table of tasks.
 POLL_SECONDS = 1.0
+# Held while the heartbeat is in the database. A fork at that moment would take its connection along: SQLite's locks
+# as held for ever, since the thread that would free them isn't forked, and PostgreSQL's socket as one of two readers.
+IN_DATABASE = threading.Lock()
 
 
 class Heartbeat(threading.Thread):
@@ -71,16 +74,16 @@ class Heartbeat(threading.Thread):
 
     def write(self, what: str, change: Callable[[], object]) -> None:
         """A database that is away must not end the beat: it may be back by the next one."""
-        try:
-            change()
-        except DatabaseError as error:
-            logger.warning("The worker can't %s: %s", what, error)
-        except Exception:
-            # Such as a storage that is away: whoever looks for living workers must still find this one.
-            logger.exception("The worker can't %s", what)
-        finally:
-            # No connection between beats: RQ forks for each job, and a fork must find none open.
-            connection.close()
+        with IN_DATABASE:
+            try:
+                change()
+            except DatabaseError as error:
+                logger.warning("The worker can't %s: %s", what, error)
+            except Exception:
+                # Such as a storage that is away: whoever looks for living workers must still find this one.
+                logger.exception("The worker can't %s", what)
+            finally:
+                connection.close()
 
     def beat(self) -> None:
         Worker.objects.update_or_create(
@@ -118,6 +121,10 @@ class JobWorker(RQWorker):
         super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it out here
         # RQ would die of what systemd sends to each process of a service.
         signal.signal(signal.SIGTERM, STOP.begin)
+
+    def fork_work_horse(self, *arguments: Any) -> None:
+        with IN_DATABASE:
+            super().fork_work_horse(*arguments)
 
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:
         start_listener()

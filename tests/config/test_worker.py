@@ -1,0 +1,33 @@
+"""A worker forks for each job, beside a thread that writes its heartbeat."""
+
+import threading
+
+import pytest
+from rq import Worker
+
+from config.worker import Heartbeat, JobWorker
+
+
+@pytest.mark.django_db
+def test_no_job_is_forked_while_the_heartbeat_is_in_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, go_on, order = threading.Event(), threading.Event(), list[str]()
+
+    def beat() -> None:
+        began.set()
+        go_on.wait(10)
+        order.append("beat")
+
+    monkeypatch.setattr(Worker, "fork_work_horse", lambda *arguments: order.append("fork"))
+    worker = JobWorker.__new__(JobWorker)  # all that it forks for is patched away
+    threads = [
+        threading.Thread(target=Heartbeat().write, args=("beat", beat)),
+        threading.Thread(target=worker.fork_work_horse, args=(None, None)),
+    ]
+    threads[0].start()
+    assert began.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)  # long enough to fork, were it allowed
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["beat", "fork"]
