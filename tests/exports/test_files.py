@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import shutil
+import subprocess
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -119,6 +122,37 @@ def test_a_formula_in_a_csv_is_inert(title: str, caller: APIClient) -> None:
     assert (row["title"], row["price"]) == (f"'{title}", "10.00")
     [row] = read_csv(download(caller, ask_for(caller, fields="title", raw=True)))
     assert row["title"] == title
+
+
+# Comma, double quote, UTF-8, from the first line on, numbers found, and formulas run where there are any.
+OFFICE_CSV = "CSV:44,34,76,1,,0,false,true,false,false,false,0,true"
+
+
+def open_in_office(content: bytes, suffix: str, folder: Path) -> list[Any]:
+    """The cells below the head, as LibreOffice takes them: read by it, and written again as a workbook."""
+    source = folder / f"source.{suffix}"
+    source.write_bytes(content)
+    profile = f"-env:UserInstallation={folder.as_uri()}/profile"
+    command = ["soffice", profile, "--headless", *([f"--infilter={OFFICE_CSV}"] if suffix == "csv" else [])]
+    result = folder / "result"
+    subprocess.run(
+        [*command, "--convert-to", "xlsx", "--outdir", str(result), str(source)],
+        check=True, timeout=180, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    sheet = load_workbook(result / "source.xlsx").active
+    return [cell for row in sheet.iter_rows(min_row=2) for cell in row]
+
+
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice isn't on this machine")
+@pytest.mark.parametrize(("format_", "raw"), [("csv", False), ("csv", True), ("xlsx", False)])
+def test_libreoffice_runs_a_formula_of_a_raw_csv_alone(
+    format_: str, raw: bool, caller: APIClient, tmp_path: Path
+) -> None:
+    keep(*FORMULAS, "'=1+1", "\n=1+1", " =1+1", '"=1+1"', "=cmd|' /C calc'!A0", ";=1+1")
+    content = download(caller, ask_for(caller, format=format_, fields="title", raw=raw))
+    kinds = {cell.data_type for cell in open_in_office(content, format_, tmp_path)}
+    assert ("f" in kinds) == raw
+    assert raw or kinds == {"s"}
 
 
 def test_a_text_that_no_cell_holds_ends_the_job_with_its_row(caller: APIClient) -> None:
