@@ -39,7 +39,7 @@ BEYOND = "&after=900000000000"
 CSV_STREAM, NDJSON_STREAM = "CSV stream", "NDJSON stream"
 CSV_PSQL, NDJSON_PSQL = "psql \\copy, CSV", "psql \\copy, JSON"
 CSV_DRF = "DRF + csv.writer over .iterator()"
-CSV_OBJECTS, CSV_COLUMNS = "FastAPI, SQLAlchemy's objects streamed", "FastAPI, SQLAlchemy's columns streamed"
+CSV_OBJECTS, CSV_COLUMNS = "FastAPI, SQLAlchemy's mapped objects", "FastAPI, SQLAlchemy's bare columns"
 FIRST_BYTE, FIRST_EMPTY = "first byte of an export", "first byte of an empty export"
 API_BESIDE, API_ALONE = "API beside two exports", "API alone"
 
