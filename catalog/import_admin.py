@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
@@ -113,12 +114,12 @@ class ImportJobAdmin(BoundedAdmin):
         errors = path("<int:pk>/errors/", self.admin_site.admin_view(self.download), name="catalog_importjob_errors")
         return [errors, *super().get_urls()]
 
-    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """The refused rows as a CSV."""
         job = self.get_object(request, str(pk)) if self.may_import(request) else None
         if job is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
-        return send_errors(job)  # type: ignore[return-value]  # a stream
+        return send_errors(job)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         try:

@@ -18,7 +18,7 @@ from tests.benchmarks.seed import make_database
 from tests.exports.plant import Plant
 from tests.services import PostgresServer, RedisServer
 
-# What a worker does for the job, said to `manage.py shell`.
+# Said to `manage.py shell`: a caller's token, and the SELECT that a job of that caller comes to.
 PARTNER = """
 from accounts.models import AuthToken, User
 print(AuthToken.objects.create(User.objects.create_superuser("bench@example.com", "secret"))[1])
@@ -28,12 +28,9 @@ import psycopg
 from django.db import connections
 from django.http import QueryDict
 from accounts.models import User
-from config.api.projection import COLUMN
-from exports.cells import compile_cells
-from exports.rows import compile_sql, make_query
+from exports.rows import compile_sql, make_query, select_cells
 query = make_query("products", User.objects.get(), QueryDict(), "csv")
-cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
-rows = query.rows.order_by("pk").annotate(**{COLUMN: cells}).values_list(COLUMN)
+rows = select_cells(query, query.rows.order_by("pk"))
 connection = connections[rows.db]
 connection.ensure_connection()
 print(psycopg.ClientCursor(connection.connection).mogrify(*compile_sql(rows)))

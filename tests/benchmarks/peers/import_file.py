@@ -14,7 +14,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.peers.shop.settings")
 django.setup()
 
-from django.utils import timezone  # noqa: E402
+from django.utils import timezone  # noqa: E402 (they need what setup() made)
 from django.utils.text import slugify  # noqa: E402
 from import_export import resources  # noqa: E402
 from import_export.fields import Field  # noqa: E402
