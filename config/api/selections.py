@@ -80,6 +80,8 @@ def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -
     selection = build_selection(serializer, frozenset(expand), detail, frozenset(fields), frozenset(omit))
     if hidden := [name for name in fields if name not in selection.names and name not in omit]:
         raise InvalidParameter("fields", f"{hidden[0]} is a list that isn't expanded.", f"Add expand={hidden[0]}.")
+    if not selection.names:
+        raise InvalidParameter("omit", "It leaves nothing to answer with.", "Leave out fewer names.")
     return selection
 
 

@@ -64,6 +64,7 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("fields=id,titel", "invalid_parameter", "title"),
         ("fields=images", "invalid_parameter", "expand=images"),
         ("omit=nothing", "invalid_parameter", "omit"),
+        ("fields=id&omit=id", "invalid_parameter", "Leave out fewer"),
         ("expand=text", "invalid_parameter", "expand"),
         ("expand=variants.product", "invalid_parameter", "expand"),
         ("expand=*", "invalid_parameter", "expand"),

@@ -196,6 +196,7 @@ def test_a_search_that_would_lose_hits_is_refused(caller: APIClient, monkeypatch
         (NDJSON, {"after": "x"}, "?after"),
         (NDJSON, {"price_min": "x"}, "?price_min"),
         (NDJSON, {"fields": "nothing"}, "?fields"),
+        (CSV, {"fields": "id", "omit": "id"}, "?omit"),
         (NDJSON, {"expand": "nothing"}, "?expand"),
         (CSV, {"expand": "brand"}, "?expand"),
         (CSV, {"expand": "images"}, "?expand"),
