@@ -115,10 +115,10 @@ class JobWorker(RQWorker):
 
     def handle_warm_shutdown_request(self) -> None:
         STOP.begin()
-        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # rq leaves it out here
+        super().handle_warm_shutdown_request()
 
     def setup_work_horse_signals(self) -> None:
-        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it out here
+        super().setup_work_horse_signals()
         # RQ would die of what systemd sends to each process of a service.
         signal.signal(signal.SIGTERM, STOP.begin)
 

@@ -44,7 +44,7 @@ class LinkAuthentication(BaseAuthentication):
         return "Token"
 
 
-class LinkScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # half of drf-spectacular has types
+class LinkScheme(OpenApiAuthenticationExtension):
     """The signature, in the document."""
 
     target_class = "exports.links.LinkAuthentication"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,7 @@ from django.urls import Resolver404, resolve
 from config.api.viewsets import ShapedViewSet
 
 type Environ = dict[str, Any]
+type StartResponse = Callable[..., Any]
 
 
 @dataclass(frozen=True)

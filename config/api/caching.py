@@ -20,7 +20,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from config.api import shared
-from config.api.actions import Action, Environ, find_action, read_host, read_scheme
+from config.api.actions import Action, Environ, StartResponse, find_action, read_host, read_scheme
 from config.api.callers import Callers
 from config.api.conditional import are_tags, is_known
 from config.api.encodings import IDENTITY, choose_coding
@@ -33,8 +33,6 @@ from config.api.positions import is_position
 from config.api.records import CACHE_STATE, find_rows, record_kept
 from config.api.renderers import is_json_accepted
 from config.api.replicas import read_at_least
-
-type StartResponse = Callable[..., Any]
 
 # What the application isn't told when it fills: an entry is a whole answer, in identity.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
@@ -78,13 +76,13 @@ class Cache:
     """What both doors ask."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         self.memory = Memory(settings.CACHE_MEMORY_BYTES)
         self.sights = Sights()
         self.fills = Fills()
         self.callers = Callers()
-
-    def clear(self) -> None:
-        self.__init__()  # type: ignore[misc]  # as it began
 
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
@@ -103,7 +101,7 @@ class Cache:
     def read(self, environ: Environ) -> Asked | None:
         get = environ.get
         method, tags, token = environ["REQUEST_METHOD"], get("HTTP_IF_NONE_MATCH"), get("HTTP_AUTHORIZATION")
-        if (method != "GET" and method != "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):  # noqa: PLR1714 (faster)
+        if method not in ("GET", "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):
             return None
         if (least := get("HTTP_X_MIN_VERSION")) is not None:
             if not is_position(least):

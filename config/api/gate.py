@@ -19,15 +19,14 @@ from django.http import HttpResponse
 from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
 from django.utils.text import compress_string
 
-from config.api.actions import Action, Environ, find_action, read_scheme
+from config.api.actions import Action, Environ, StartResponse, find_action, read_scheme
+from config.api.encodings import LEAST_COMPRESSED
 from config.api.errors import find_limit
 from config.api.plans import PLANS, Plans, Reply, split_cursor
 from config.api.records import CACHE_STATE, Record
 from config.api.renderers import is_json_accepted
 from config.api.throttling import count_stranger
 from config.api.viewsets import OVER_LIMIT
-
-type StartResponse = Callable[..., Any]
 
 # With one of these an answer depends on more than the address.
 PERSONAL = frozenset(
@@ -45,8 +44,6 @@ DYNAMIC = frozenset(
     {"Content-Encoding", "Content-Length", "ETag", "Link", "Server-Timing", "X-Cache", "X-Request-ID"}
     | {f"RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")}
 )
-# Django's GZipMiddleware leaves shorter bodies as they are.
-LEAST_COMPRESSED = 200
 
 
 @dataclass(frozen=True)

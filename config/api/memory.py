@@ -82,9 +82,3 @@ class Memory:
         if len(self.spellings) >= SPELLINGS:
             self.spellings.clear()
         self.spellings[request] = asked
-
-    def clear(self) -> None:
-        with self.lock:
-            self.entries.clear()
-            self.spellings.clear()
-            self.size = 0

@@ -82,7 +82,7 @@ MARK = re.compile(r"\[[0-9A-Za-z-]+\]\{\d+\}")
 NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # half of drf-spectacular has types
+class TokenScheme(OpenApiAuthenticationExtension):
     """Knox's tokens and whatever derives from them."""
 
     target_class = "knox.auth.TokenAuthentication"
@@ -96,7 +96,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # half of it has types
+class SessionScheme(OpenApiAuthenticationExtension):
     """Django's session, as the browsable API and the admin use it."""
 
     target_class = "rest_framework.authentication.SessionAuthentication"
@@ -167,7 +167,7 @@ class Schema(AutoSchema):
             yield describe_family(prefix)
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        found: list[dict[str, Any]] = super()._resolve_path_parameters(variables)
         for parameter in found:
             parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
         return found
@@ -218,7 +218,7 @@ class Schema(AutoSchema):
 
     def _get_paginator(self) -> Any:
         kind = getattr(self.view, "pagination_class", None)
-        return EitherPage() if kind and issubclass(kind, Pages) else super()._get_paginator()  # type: ignore[no-untyped-call]
+        return EitherPage() if kind and issubclass(kind, Pages) else super()._get_paginator()
 
     def get_paginated_name(self, serializer_name: str) -> str:
         return f"{serializer_name}Page"
@@ -238,7 +238,7 @@ class Schema(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def _get_request_body(self, direction: str = "request") -> Any:
-        body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        body: Any = super()._get_request_body(direction)
         rows = self.get_request_serializer()
         for content in (body or {}).get("content", {}).values():
             if isinstance(rows, ListSerializer):
@@ -304,7 +304,7 @@ class Schema(AutoSchema):
     # -- shapes --------------------------------------------------------------------------------------------------
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         if direction == "response" and self.shaped is not None and isinstance(serializer, ModelSerializer):
             # `fields` and `omit` may leave out any of them.
             schema.pop("required", None)
@@ -315,7 +315,7 @@ class Schema(AutoSchema):
         return schema
 
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
-        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, DecimalField) and isinstance(schema, dict) and "pattern" in schema:
             schema["pattern"] = write_decimal_pattern(field, direction)
         if isinstance(field, ListSerializer) and direction == "request":
@@ -327,7 +327,7 @@ class Schema(AutoSchema):
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        super()._insert_field_validators(field, schema)
         if "\\w" in schema.get("pattern", ""):
             # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
             del schema["pattern"]
