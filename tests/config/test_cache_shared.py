@@ -1,7 +1,5 @@
 """What processes share through Redis: an answer of one is every other's; whatever else lies there is passed over."""
 
-# ruff: noqa: F811 (fixtures of another file)
-
 from __future__ import annotations
 
 import gzip
@@ -24,19 +22,9 @@ from config.api.caching import CACHE
 from config.api.entries import Entry, Stamp
 from config.api.freshness import FRESHNESS, Freshness
 from config.logs import RequestLine
-from tests.config.test_caching import (
-    BRANDS,
-    Ask,
-    Django,
-    ask,  # noqa: F401
-    django,  # noqa: F401
-    names,
-    run_elsewhere,
-    warm,
-    write_past_django,
-)
 from tests.factories import make_brand
 from tests.fleets import stop_redis
+from tests.gates import Ask, Django, names, run_elsewhere, warm, write_past_django
 from tests.services import RedisServer
 
 pytestmark = [
@@ -44,6 +32,7 @@ pytestmark = [
     pytest.mark.skipif(not current.REDIS_URL, reason="Redis: needs TEST_BACKEND=production"),
 ]
 
+BRANDS = "/api/v1/brands/"
 PATTERN = "tenfold:answer:*"
 
 

@@ -1,7 +1,5 @@
 """Leases on the change log where something hangs, fails, or happens in between."""
 
-# ruff: noqa: F811 (fixtures of another file)
-
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +13,12 @@ from rest_framework.test import APIClient
 
 from config.api.freshness import FRESHNESS, Freshness, News
 from config.api.lending import Loans
-from tests.config.test_caching import PRODUCTS, Ask, ask, django, make_token, warm  # noqa: F401
 from tests.factories import make_brand, make_product
+from tests.gates import Ask, make_token, warm
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+PRODUCTS = "/api/v1/products/"
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 import gzip
 import time
-from collections.abc import Iterator
-from io import BytesIO
 from typing import Any
 
 import pytest
-from django.core.signals import request_finished, request_started
-from django.db import OperationalError, close_old_connections
+from django.db import OperationalError
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIRequestFactory, force_authenticate
@@ -23,8 +20,8 @@ from config.api.plans import PLANS
 from config.api.viewsets import ReadViewSet
 from config.logs import RequestLine
 from config.urls import urlpatterns as real_patterns
-from config.wsgi import Handler
 from tests.factories import make_brand, make_product
+from tests.gates import CALLERS, Answer, Django, send
 
 pytestmark = pytest.mark.django_db
 
@@ -46,52 +43,18 @@ router = SimpleRouter()
 router.register("secrets", Secrets, basename="secret")
 urlpatterns = [*router.urls, *real_patterns]
 
-type Answer = tuple[str, dict[str, str], bytes]
-
 
 def ask(application: Any, address: str, method: str = "GET", **headers: str) -> Answer:
-    """Status, headers and body, as a WSGI server gets them."""
-    path_info, _, query = address.partition("?")
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method, "PATH_INFO": path_info, "QUERY_STRING": query, "SERVER_NAME": "testserver",
-        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "testserver", "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), AT_THE_GATE: True, **headers,
-    }  # fmt: skip
-    started: list[Any] = []
-    chunks = application(environ, lambda *line: started.append(line))
-    body = b"".join(chunks)
-    if hasattr(chunks, "close"):
-        chunks.close()
-    [(status, pairs)] = started
-    return status, dict(pairs), body
-
-
-class Django(Handler):
-    """Counts what reaches it."""
-
-    asked = 0
-
-    def __call__(self, *args: Any) -> Any:
-        self.asked += 1
-        return super().__call__(*args)
+    """As the cache's gate hands on what it passes by."""
+    return send(application, address, method, **{AT_THE_GATE: True}, **headers)
 
 
 @pytest.fixture(autouse=True)
-def lasting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The test's connection stays open, as Django's own test client has it; says whether the gate would look at it."""
+def looks(lasting: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whether the gate looks at its connections' age: the test's own stays open."""
     looked: list[str] = []
-    signals = (request_started, request_finished)
     monkeypatch.setattr("config.api.gate.close_old_connections", lambda: looked.append("gate"))
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield looked
-    for signal in signals:
-        signal.connect(close_old_connections)
-
-
-@pytest.fixture
-def django() -> Django:
-    return Django()
+    return looked
 
 
 @pytest.fixture
@@ -133,18 +96,11 @@ QUESTIONS = [
     "/api/v1/",
     "/livez",
 ]
-CALLERS: list[dict[str, str]] = [
-    {},
+OTHERS: list[dict[str, str]] = [
     {"HTTP_ACCEPT": "*/*"},
     {"HTTP_ACCEPT": "application/json"},
     {"HTTP_ACCEPT": "application/json; indent=2"},
-    {"HTTP_ACCEPT": "text/html"},
-    {"HTTP_ACCEPT_ENCODING": "gzip"},
-    {"HTTP_AUTHORIZATION": "Token nonsense"},
     {"HTTP_COOKIE": "sessionid=nonsense"},
-    {"HTTP_IF_NONE_MATCH": "*"},
-    {"HTTP_HOST": "elsewhere.example"},
-    {"HTTP_HOST": "testserver:8000"},
     {"CONTENT_LENGTH": "0"},
 ]
 
@@ -157,7 +113,7 @@ def test_the_gate_answers_as_django_does(question: str, gate: PlanGate, django: 
     cursor = body.decode().partition('"next_cursor":"')[2].partition('"')[0]
     question = question.replace("CURSOR", cursor).replace("ROW", str(rows[0].pk))
     question = question.replace("SKU", rows[0].variants.get().sku)
-    for caller in [{"HTTP_X_REQUEST_ID": "abc-1"} | caller for caller in CALLERS]:
+    for caller in [{"HTTP_X_REQUEST_ID": "abc-1"} | caller for caller in CALLERS + OTHERS]:
         for method in ("GET", "HEAD"):
             expected = drop_moments(ask(django, question, method, **caller))
             for _ in range(3):
@@ -170,7 +126,7 @@ def test_a_question_reaches_django_once(gate: PlanGate, django: Django) -> None:
         asked = django.asked
         for _ in range(3):
             status, headers, body = ask(gate, question)
-            assert (status, headers["X-Cache"], headers["Content-Length"]) == ("200 OK", "bypass", str(len(body)))
+            assert (status, headers["X-Cache"], headers["Content-Length"]) == (200, "bypass", str(len(body)))
         assert django.asked == asked + 1
 
 
@@ -200,7 +156,7 @@ def test_every_answer_is_of_the_rows_as_they_are(gate: PlanGate) -> None:
     Product.objects.filter(pk=product.pk).update(title="Renamed")
     assert b"Renamed" in ask(gate, f"{URL}{product.pk}/")[2]
     Product.objects.filter(pk=product.pk).update(status="archived")
-    assert ask(gate, f"{URL}{product.pk}/")[0] == "404 Not Found"
+    assert ask(gate, f"{URL}{product.pk}/")[0] == 404
     assert ask(gate, URL)[2].startswith(b'{"results":[]')
 
 
@@ -218,21 +174,21 @@ def test_what_is_somebodys_own_goes_to_django(headers: dict[str, str], gate: Pla
 @pytest.mark.urls("tests.config.test_gate")
 def test_what_django_refuses_a_stranger_the_gate_refuses_too(gate: PlanGate, admin_user: User) -> None:
     make_brand("Secret")
-    assert ask(gate, "/secrets/")[0] == "401 Unauthorized"
+    assert ask(gate, "/secrets/")[0] == 401
     # Somebody who may makes the plan that a stranger's question has, too.
     request = APIRequestFactory().get("/secrets/")
     force_authenticate(request, admin_user)
     assert Secrets.as_view({"get": "list"})(request).status_code == 200
     assert len(PLANS.kept) == 1
     for _ in range(2):
-        assert ask(gate, "/secrets/")[0] == "401 Unauthorized"
+        assert ask(gate, "/secrets/")[0] == 401
 
 
 @pytest.mark.parametrize("path", ["me/", "me/addresses/", "me/orders/", "orders/", "orders/X/", "users/", "users/1/"])
 def test_what_is_personal_is_no_business_of_the_gate(path: str, gate: PlanGate) -> None:
     # `me/` names no row in its path: looked for, its key was a KeyError in front of Django.
     for _ in range(2):
-        assert ask(gate, f"/api/v1/{path}")[0].startswith("401")
+        assert ask(gate, f"/api/v1/{path}")[0] == 401
 
 
 def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +201,7 @@ def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatc
     asked = django.asked
     monkeypatch.setattr("config.api.pagination.ListPlan.fetch", fail)
     status, _, body = ask(gate, URL)
-    assert (status[:3], django.asked) == ("503", asked + 1)
+    assert (status, django.asked) == (503, asked + 1)
     assert b"problem" in body
 
 
@@ -269,18 +225,18 @@ def test_what_took_too_long_is_answered_and_not_done_again(
     monkeypatch.setattr("config.api.statements.Statement.fetch_page", end)
     for number, address in enumerate(addresses, start=1):
         answer = drop_moments(ask(gate, address, HTTP_X_REQUEST_ID="abc-1"))
-        assert answer[0][:3] == {QueryCanceled: "504", LockNotAvailable: "503"}[limit]
+        assert answer[0] == {QueryCanceled: 504, LockNotAvailable: 503}[limit]
         assert request_lines[-1].seconds >= 0.02
         assert len(tries) == number
     assert answer == drop_moments(ask(django, address, HTTP_X_REQUEST_ID="abc-1"))
 
 
-def test_a_connection_past_its_age_is_closed_after_the_answer(gate: PlanGate, lasting: list[str]) -> None:
+def test_a_connection_past_its_age_is_closed_after_the_answer(gate: PlanGate, looks: list[str]) -> None:
     make_product()
     ask(gate, URL)
-    assert lasting == []
+    assert looks == []
     ask(gate, URL)
-    assert lasting == ["gate"]
+    assert looks == ["gate"]
 
 
 def test_its_line_is_djangos(gate: PlanGate, request_lines: list[RequestLine]) -> None:
