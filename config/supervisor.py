@@ -48,7 +48,6 @@ class Supervisor(MPServer):
         super().__init__(*arguments, **options)
         self.drain_seconds, self.on_forked = drain_seconds, on_forked
         self.hurry = threading.Event()
-        self.is_draining = False
 
     def _init_shared_socket(self) -> None:
         self.listener = listen(self.bind_addr, self.bind_port, self.backlog)
