@@ -18,7 +18,7 @@ def check_projections(**kwargs: Any) -> list[CheckMessage]:
     # Views are known once the addresses are loaded.
     _ = get_resolver().url_patterns
     return [
-        Error(f"{reason}.", hint="Read it from a column, or give it a database_expression.", id="tenfold.E002")
+        Error(f"{reason}.", hint="Read it from a column, or give it a database_expression.", id="tenfold.E006")
         for reason in sorted({reason for serializer in list_serializers() for reason in find_reasons(serializer)})
     ]
 

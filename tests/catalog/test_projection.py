@@ -132,7 +132,7 @@ def test_the_system_check_names_serializer_and_field(monkeypatch: pytest.MonkeyP
     assert check_projections() == []
     monkeypatch.setattr("catalog.views.BrandViewSet.read_serializer", Bare)
     [error] = check_projections()
-    assert error.id == "tenfold.E002"
+    assert error.id == "tenfold.E006"
     assert "Bare.shout" in error.msg
 
 
