@@ -4,7 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.checks import Error
+import redis
+from django.core.checks import CheckMessage, Tags, run_checks
 
 from config import checks
 from tests.launching import SECRET, run_command
@@ -51,15 +52,23 @@ def test_the_deploy_check_has_nothing_against_safe_settings() -> None:
     assert "no issues" in done.stdout + done.stderr
 
 
+def find_ours(**options: Any) -> list[CheckMessage]:
+    """What `manage.py check` says of ours, by the registry, in the order of their ids."""
+    found = [message for message in run_checks(**options) if (message.id or "").startswith("tenfold.")]
+    assert all(message.hint for message in found)
+    return sorted(found, key=lambda message: message.id or "")
+
+
 def test_the_deploy_check_names_each_foot_gun(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS, settings.SECRET_KEY = True, ["*"], "abc"
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "debug_toolbar"]
     monkeypatch.setattr(checks, "read_eviction_policy", lambda: "allkeys-lru")
-    found = checks.check_dangers() + checks.check_toolbar() + checks.check_eviction() + checks.check_https()
+    found = find_ours(tags=[Tags.security, Tags.caches], include_deployment_checks=True)
     assert [message.id for message in found] == [
         *["tenfold.E002"] * 3, "tenfold.E003", "tenfold.E004", "tenfold.W001",
     ]  # fmt: skip
-    assert all(message.hint for message in found)
+    # They are for production: a developer's own `check` asks for none of them.
+    assert find_ours(tags=[Tags.security, Tags.caches]) == []
 
 
 @pytest.mark.parametrize("policy", ["", "noeviction", "volatile-lru"])
@@ -74,9 +83,25 @@ def test_pools_that_keep_connections_and_cursors_that_span_statements_are_found(
     postgres = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 600, "OPTIONS": {"pool": {"max_size": 4}}}
     # Not the settings fixture: it would tell Django's own connections.
     monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES={"default": postgres}))
-    [error], [warning] = checks.check_pools(), checks.check_server_side_cursors()
-    assert isinstance(error, Error)
-    assert (error.id, warning.id) == ("tenfold.E005", "tenfold.W002")
+    assert [message.id for message in find_ours(tags=[Tags.database])] == ["tenfold.E005", "tenfold.W002"]
+
+
+def test_two_caches_on_one_redis_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    alias = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:6379/0"}
+    monkeypatch.setattr(checks, "settings", SimpleNamespace(CACHES={"default": alias, "other": alias | {"TIMEOUT": 5}}))
+    [error] = find_ours(tags=[Tags.caches])
+    assert error.id == "tenfold.E001"
+
+
+def test_the_eviction_policy_is_what_redis_says(settings: Any) -> None:
+    if not settings.REDIS_URL:
+        pytest.skip("the embedded cache has no Redis")
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.config_set("maxmemory-policy", "allkeys-lfu")
+        try:
+            assert checks.read_eviction_policy() == "allkeys-lfu"
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
 
 
 def test_our_own_settings_have_neither() -> None:
