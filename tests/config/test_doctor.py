@@ -130,6 +130,24 @@ def test_dead_rows_clocks_and_an_old_version_are_found(monkeypatch: pytest.Monke
     assert find("database", Level.ERROR)[0].remedy == "Upgrade to 99 or later."
 
 
+@on_postgres
+def test_what_postgres_lacks_is_found(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answers(monkeypatch, "pg_extension", []):
+        assert find("database", Level.ERROR)[0].remedy == "CREATE EXTENSION pg_trgm;"
+    settings.WEB_WORKERS, settings.WEB_THREADS, settings.DATABASE_POOL = 8, 32, 0
+    with answers(monkeypatch, "max_connections", [(100,)]):
+        details = [finding.detail for finding in find("database", Level.WARNING)]
+    assert "max_connections is 100, this server alone may want 266." in details
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="a fault of SQLite's")
+def test_a_damaged_file_and_another_journal_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answers(monkeypatch, "quick_check", [("row 7 missing from index product_by_price",)]):
+        assert find("database", Level.ERROR)[0].remedy == "Restore it from a backup."
+    with answers(monkeypatch, "journal_mode", [("delete",)]):
+        assert find("database", Level.WARNING)[0].remedy == "PRAGMA journal_mode=WAL"
+
+
 def test_a_full_disk_is_a_warning_and_a_very_full_one_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((500 * 2**20, Level.WARNING), (50 * 2**20, Level.ERROR)):
         monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
@@ -140,6 +158,13 @@ def test_a_redis_that_is_away_is_a_warning(settings: Any) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     [finding] = find("cache", Level.WARNING)
     assert finding.detail == "Redis doesn't answer; requests go on without it."
+
+
+def test_a_redis_that_is_slow_is_a_warning(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not settings.REDIS_URL:
+        pytest.skip("the embedded cache has no Redis")
+    monkeypatch.setattr(doctor, "time_call", lambda call: 0.05)
+    assert find("cache", Level.WARNING)[0].detail == "Redis takes 50.0 ms."
 
 
 def test_a_redis_that_may_drop_tasks_is_an_error(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,3 +194,9 @@ def test_a_danger_is_an_error_only_where_others_reach_the_server(settings: Any) 
     settings.HOST = "0.0.0.0"
     assert find("settings", Level.ERROR)
     assert run()[0] == 1
+
+
+def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:
+    assert not find("settings", Level.WARNING)
+    settings.HOST = "0.0.0.0"
+    assert find("settings", Level.WARNING)[0].detail == "HTTPS is off, and others reach this server."
