@@ -5,14 +5,12 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.imports.errors import BadFile
@@ -22,16 +20,10 @@ from catalog.imports.tasks import submit_job
 from catalog.imports.uploads import remove_upload, store_upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
-from config.api.admin import BoundedAdmin, show_unbroken
+from config.api.admin import show_unbroken
 from config.api.errors import ApiError
+from config.api.job_admin import JobAdmin
 
-LABELS = {
-    "Queued": "info",
-    "Running": "info",
-    "Ready": "success",
-    "Failed": "danger",
-    "Canceled": "warning",
-}
 # A person reads no more of them on a page; the file has all.
 SHOWN_ERRORS = 20
 
@@ -68,13 +60,11 @@ class ImportForm(forms.ModelForm[ImportJob]):
         self.instance.name, self.instance.file, self.instance.size = upload.name, upload.file, upload.size
 
 
-class ImportJobAdmin(BoundedAdmin):
+class ImportJobAdmin(JobAdmin):
     """Everybody's imports, for whoever may import. Nobody writes into one: it is sent, canceled or forgotten."""
 
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
-    list_filter = ("status",)
     search_fields = ("name__exact",)
-    list_select_related = ("owner",)
     actions = ("cancel", "delete_selected")
     form = ImportForm
     shown: ClassVar[Sequence[str]] = (
@@ -99,8 +89,8 @@ class ImportJobAdmin(BoundedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.may_import(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return self.may_import(request)
 
     # -- pages
 
@@ -139,20 +129,6 @@ class ImportJobAdmin(BoundedAdmin):
 
     # -- columns
 
-    @admin.display(description="import", ordering="pk")
-    def number(self, job: ImportJob) -> str:
-        return f"#{job.pk}"
-
-    @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
-    def state(self, job: ImportJob) -> str:
-        return job.get_status_display()
-
-    @admin.display(description="progress")
-    def progress(self, job: ImportJob) -> str:
-        left = f", {job.seconds_left} s left" if job.is_unfinished and job.seconds_left is not None else ""
-        bar = {"value": job.percent, "title": f"{job.percent} %{left}"}
-        return render_to_string("unfold/components/progress.html", bar)
-
     @admin.display(description="rows")
     def rows(self, job: ImportJob) -> str:
         return show_unbroken(f"{job.rows_done:,}{' (dry run)' if job.dry_run else ''}")
@@ -164,10 +140,6 @@ class ImportJobAdmin(BoundedAdmin):
     @admin.display(description="size")
     def size_shown(self, job: ImportJob) -> str:
         return show_unbroken(filesizeformat(job.size))
-
-    @admin.display(description="created")
-    def created(self, job: ImportJob) -> str:
-        return show_unbroken(f"{job.created_at:%Y-%m-%d %H:%M}")
 
     @admin.display(description="outcome")
     def outcome(self, job: ImportJob) -> str:
@@ -192,15 +164,9 @@ class ImportJobAdmin(BoundedAdmin):
 
     # -- what is done with them
 
-    @admin.action(permissions=("delete",), description="Cancel")
-    def cancel(self, request: HttpRequest, queryset: QuerySet[ImportJob]) -> None:
-        number = sum(map(cancel_job, queryset))
-        self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
+    def cancel_job(self, job: ImportJob) -> bool:
+        return cancel_job(job)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         cancel_job(obj)
         obj.delete()
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ImportJob]) -> None:
-        for job in queryset:
-            self.delete_model(request, job)

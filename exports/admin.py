@@ -6,42 +6,30 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.decorators import display
 
 from catalog.admin import ProductAdmin, find_by_sku
 from catalog.models import Product
 from catalog.rights import EXPORT
-from config.api.admin import BoundedAdmin, show_unbroken
+from config.api.admin import show_unbroken
 from config.api.errors import ApiError
+from config.api.job_admin import JobAdmin
 from exports.models import ExportJob
 from exports.states import Status, cancel_job, delete_job
 from exports.submitting import check_request, retry_job, submit_job
-
-LABELS = {
-    "Queued": "info",
-    "Running": "info",
-    "Ready": "success",
-    "Failed": "danger",
-    "Canceled": "warning",
-    "Expired": "warning",
-}
 
 ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 
 
 @admin.register(ExportJob)
-class ExportJobAdmin(BoundedAdmin):
+class ExportJobAdmin(JobAdmin):
     """Everybody's jobs. Nobody writes into one: it is canceled, begun again or deleted, with its file."""
 
     list_display = ("number", "what", "owner", "state", "progress", "rows", "download", "created", "error")
-    list_filter = ("status",)
-    list_select_related = ("owner",)
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (
         "owner", "state", "progress", "download", "error", "resource", "format", "compression", "filters", "fields",
@@ -52,18 +40,10 @@ class ExportJobAdmin(BoundedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     def has_manage_permission(self, request: HttpRequest) -> bool:
-        """For the actions: `change` itself would open a form."""
         return request.user.has_perm("exports.change_exportjob")
 
     # -- columns
-
-    @admin.display(description="job", ordering="pk")
-    def number(self, job: ExportJob) -> str:
-        return f"#{job.pk}"
 
     @admin.display(description="what")
     def what(self, job: ExportJob) -> str:
@@ -77,16 +57,6 @@ class ExportJobAdmin(BoundedAdmin):
         link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>'
         return format_html(link, reverse("exportjob-file", args=(job.pk,)), self.size(job))
 
-    @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
-    def state(self, job: ExportJob) -> str:
-        return job.get_status_display()
-
-    @admin.display(description="progress")
-    def progress(self, job: ExportJob) -> str:
-        left = f", {job.seconds_left} s left" if job.is_unfinished and job.seconds_left is not None else ""
-        bar = {"value": job.percent, "title": f"{job.percent} %{left}"}
-        return render_to_string("unfold/components/progress.html", bar)
-
     @admin.display(description="rows")
     def rows(self, job: ExportJob) -> str:
         total = "" if job.rows_total in (None, job.rows_done) else f" of {job.rows_total:,}"
@@ -96,16 +66,7 @@ class ExportJobAdmin(BoundedAdmin):
     def size(self, job: ExportJob) -> str:
         return show_unbroken(filesizeformat(job.bytes))
 
-    @admin.display(description="created")
-    def created(self, job: ExportJob) -> str:
-        return show_unbroken(f"{job.created_at:%Y-%m-%d %H:%M}")
-
     # -- what is done with them
-
-    @admin.action(permissions=("manage",), description="Cancel")
-    def cancel(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
-        number = sum(map(cancel_job, queryset))
-        self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
 
     @admin.action(permissions=("manage",), description="Try again what failed, was canceled or has expired")
     def retry(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
@@ -115,12 +76,11 @@ class ExportJobAdmin(BoundedAdmin):
             except (ApiError, PermissionDenied) as error:
                 self.message_user(request, f"Export #{job.pk}: {error}", messages.ERROR)
 
+    def cancel_job(self, job: ExportJob) -> bool:
+        return cancel_job(job)
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         delete_job(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
-        for job in queryset:
-            delete_job(job)
 
 
 # -- products -----------------------------------------------------------------------------------------------------
