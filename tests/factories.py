@@ -8,6 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
@@ -58,6 +59,13 @@ def make_user(*roles: str, **fields: Any) -> User:
         make_roles()
         user.groups.set(Group.objects.filter(name__in=roles))
     return user
+
+
+def make_caller(*roles: str) -> APIClient:
+    """Signed in as somebody in the groups named `roles`."""
+    caller = APIClient()
+    caller.force_authenticate(make_user(*roles))
+    return caller
 
 
 def make_roles() -> None:

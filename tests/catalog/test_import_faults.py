@@ -15,11 +15,10 @@ import zstandard
 from django.conf import settings as project
 from django.db import connection
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
 from tests.catalog.test_import_costs import make_rows
-from tests.factories import make_user
+from tests.factories import make_caller
 from tests.launching import find_database_url
 
 URL = "/api/v1/imports/"
@@ -59,8 +58,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 90) -> None:
 def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     start_worker: Callable[[], subprocess.Popen[bytes]],
 ) -> None:
-    caller = APIClient()
-    caller.force_authenticate(make_user("Catalogue editor"))
+    caller = make_caller("Catalogue editor")
     content = make_rows(ROWS).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,").replace(b"S11990,", b"S3,")
     answer = caller.generic("POST", URL, content, "text/csv")
     assert answer.status_code == 201, answer.content
@@ -93,8 +91,7 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_told_to_stop_hands_its_import_over(start_worker: Callable[..., subprocess.Popen[bytes]]) -> None:
-    caller = APIClient()
-    caller.force_authenticate(make_user("Catalogue editor"))
+    caller = make_caller("Catalogue editor")
     job_id = caller.generic("POST", URL, make_rows(ROWS), "text/csv").json()["id"]
     # As above, for a sweep; the lease itself is one that nobody waits for.
     ImportJob.objects.update(pushed_at=timezone.now() - timedelta(hours=1))
@@ -177,8 +174,7 @@ def test_a_bomb_is_refused_in_a_second_and_in_little_memory(kind: str, tmp_path:
 
 @pytest.mark.django_db
 def test_a_bomb_is_refused_by_its_request(files: Path) -> None:
-    caller = APIClient()
-    caller.force_authenticate(make_user("Catalogue editor"))
+    caller = make_caller("Catalogue editor")
     bomb = pack_one_frame(1)
     began = time.monotonic()
     answer = caller.generic("POST", URL, bomb, "application/zstd")

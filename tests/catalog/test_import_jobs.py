@@ -22,7 +22,7 @@ from catalog.imports.tasks import advance_import
 from catalog.models import Change, ImportJob, Product
 from config.api.leases import STOP, LeaseLost
 from tests.catalog.test_import_costs import make_rows
-from tests.factories import make_user
+from tests.factories import make_caller, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -33,9 +33,7 @@ ROWS = b"sku,title,price,stock\nA,Lamp,1.50,3\nB,Torch,2,0\n"
 @pytest.fixture
 def caller(db: None) -> APIClient:
     """An editor."""
-    client = APIClient()
-    client.force_authenticate(make_user("Catalogue editor"))
-    return client
+    return make_caller("Catalogue editor")
 
 
 @pytest.fixture
@@ -267,8 +265,7 @@ def test_nothing_is_read_of_who_may_not_import(files: Path) -> None:
 
 def test_each_sees_their_own(caller: APIClient) -> None:
     job = import_file(caller, ROWS)
-    other = APIClient()
-    other.force_authenticate(make_user("Catalogue editor"))
+    other = make_caller("Catalogue editor")
     assert other.get(URL).json()["results"] == []
     for address in (f"{URL}{job.pk}/", f"{URL}{job.pk}/errors/"):
         assert caller.get(address).status_code == 200

@@ -12,7 +12,7 @@ from catalog.models import Product, ProductText
 from exports import rows, tasks
 from exports.models import ExportJob
 from exports.tasks import advance_export
-from tests.factories import make_user
+from tests.factories import make_caller
 
 type MakeMany = Callable[[int], list[Product]]
 
@@ -53,9 +53,7 @@ def download(caller: APIClient, job: ExportJob) -> bytes:
 @pytest.fixture
 def caller(db: None) -> APIClient:
     """An export partner, without any other right."""
-    client = APIClient()
-    client.force_authenticate(make_user("Export partner"))
-    return client
+    return make_caller("Export partner")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from exports.resources import RESOURCES
 from exports.storage import write_file
 from tests.exports.conftest import ask_for, download, list_files, make_many, read_body, run_job
 from tests.exports.test_packers import UNPACK
-from tests.factories import make_brand, make_product, make_user
+from tests.factories import make_brand, make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -427,8 +427,7 @@ def test_a_repeated_post_is_one_job(caller: APIClient) -> None:
 
 def test_a_job_is_its_owners_alone(caller: APIClient) -> None:
     job = ask_for(caller)
-    other = APIClient()
-    other.force_authenticate(make_user("Export partner"))
+    other = make_caller("Export partner")
     assert other.get(URL).json()["results"] == []
     for path in ("", "file/", "manifest/"):
         assert other.get(f"{URL}{job.pk}/{path}").status_code == 404

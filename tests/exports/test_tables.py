@@ -29,7 +29,7 @@ from exports.hangups import Line
 from exports.resources import RESOURCES
 from exports.streams import Body
 from tests.exports.conftest import make_many, read_body
-from tests.factories import make_product, make_user
+from tests.factories import make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -186,9 +186,7 @@ def test_the_cursor_of_the_trailer_misses_nothing(caller: APIClient) -> None:
 
 @pytest.fixture
 def support(db: None) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(make_user("Support"))
-    return client
+    return make_caller("Support")
 
 
 @pytest.fixture
