@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from catalog.imports.readers import open_source
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from tests.factories import make_brand, make_category, make_product
+from tests.launching import find_database_url, run_command
 
 pytestmark = pytest.mark.django_db
 
@@ -325,6 +327,33 @@ def test_a_role_without_rights_on_the_log_writes_the_catalogue_and_its_changes()
                 "GRANT EXECUTE ON FUNCTION catalog_purge_changes TO PUBLIC; DROP OWNED BY shop; DROP ROLE shop"
             )
     assert [(change.entity_id, change.actor) for change in log] == [(brand.pk, "role:shop")]
+
+
+@pytest.fixture
+def plain_owner() -> Iterator[str]:
+    """The address of an empty database whose owner is no superuser."""
+    with psycopg.connect(find_database_url(), autocommit=True) as root:
+        root.execute("CREATE ROLE plain LOGIN")
+        root.execute("CREATE DATABASE plain OWNER plain")
+        address = urlsplit(find_database_url())
+        yield address._replace(netloc=f"plain@{address.netloc.rpartition('@')[2]}", path="/plain").geturl()
+        root.execute("DROP DATABASE plain WITH (FORCE)")
+        root.execute("DROP ROLE plain")
+
+
+@ON_POSTGRESQL
+@pytest.mark.django_db(transaction=True)
+def test_an_owner_who_is_no_superuser_sets_all_up_numbers_and_purges(plain_owner: str) -> None:
+    done = run_command("manage.py", "migrate", DATABASE_URL=plain_owner)
+    assert done.returncode == 0, done.stderr
+    insert = "INSERT INTO catalog_brand (slug, name, version, created_at, updated_at) VALUES (%s, '', 1, now(), now())"
+    with psycopg.connect(plain_owner) as owner:
+        for slug in ("acme", "brio"):
+            owner.execute(insert, (slug,))
+        assert owner.execute("SELECT catalog_number_changes(100)").fetchone() == (2,)
+        assert owner.execute("SELECT catalog_purge_changes(now() + interval '1 day', 100)").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owner.execute("DELETE FROM catalog_change")  # what a function opened it has shut again
 
 
 def test_a_worker_s_beat_numbers_what_waits_and_deletes_what_is_too_old(settings: Any) -> None:

@@ -111,14 +111,15 @@ CREATE TRIGGER keep_key BEFORE UPDATE OF product_id ON catalog_producttext FOR E
 
 -- Positions for up to `most` committed changes; how many there were. One numberer at a time, and its positions are
 -- committed before the next one looks: whatever commits later gets a higher position than any reader has seen.
-CREATE FUNCTION catalog_number_changes(most integer) RETURNS bigint LANGUAGE plpgsql
-SET tenfold.change_log = 'open' AS $$
+CREATE FUNCTION catalog_number_changes(most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE numbered bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM catalog_change_inbox) THEN
         RETURN 0;
     END IF;
     PERFORM pg_advisory_xact_lock('catalog_change'::regclass::bigint);
+    -- Not a SET of the function's own: for a name that PostgreSQL doesn't know only a superuser may give it one.
+    PERFORM set_config('tenfold.change_log', 'open', true);
     WITH taken AS (
         -- A range, not a list: the plan is kept, and made for one row its join would be a nested loop.
         DELETE FROM catalog_change_inbox WHERE id <= (
@@ -134,21 +135,23 @@ BEGIN
            request_id, before
     FROM taken, last, clock_timestamp() now_is;
     GET DIAGNOSTICS numbered = ROW_COUNT;
+    PERFORM set_config('tenfold.change_log', '', true);
     RETURN numbered;
 END $$;
 
 -- Delete up to `most` of the oldest changes, numbered before `oldest`; how many. The newest always stays: positions
 -- go on from it.
-CREATE FUNCTION catalog_purge_changes(oldest timestamptz, most integer) RETURNS bigint LANGUAGE plpgsql
-SET tenfold.change_log = 'open' AS $$
+CREATE FUNCTION catalog_purge_changes(oldest timestamptz, most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE purged bigint;
 BEGIN
+    PERFORM set_config('tenfold.change_log', 'open', true);
     DELETE FROM catalog_change WHERE position <= (
         SELECT max(position) FROM (
             SELECT position FROM catalog_change
             WHERE numbered_at < oldest AND position < (SELECT max(position) FROM catalog_change)
             ORDER BY numbered_at, position LIMIT most) old);
     GET DIAGNOSTICS purged = ROW_COUNT;
+    PERFORM set_config('tenfold.change_log', '', true);
     RETURN purged;
 END $$;
 
