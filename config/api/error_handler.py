@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, AuthenticationFailed, ErrorDetail, ValidationError
@@ -77,6 +77,10 @@ REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException]], ...] = (
     (APIException, lambda exc: exc),
     (Http404, lambda exc: DRFNotFound("There is nothing here, or nothing that you may see.")),
     (PermissionDenied, lambda exc: DRFPermissionDenied()),
+    (
+        DisallowedHost,
+        lambda exc: BadRequest("The Host asked for is no name of this server.", "See ALLOWED_HOSTS."),
+    ),
     (RequestDataTooBig, lambda exc: BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
     (OperationalError, refuse_for_database),
     (InterfaceError, refuse_for_database),
