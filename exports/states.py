@@ -2,11 +2,8 @@
 
 import logging
 from datetime import timedelta
-from typing import Any
 
-from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from exports.models import ExportJob, ExportPart
 from exports.storage import remove_files
@@ -32,9 +29,7 @@ def fail_job(job: ExportJob, reason: str) -> bool:
 
 def end_job(job: ExportJob, status: str, reason: str) -> bool:
     """Take the job from whoever works on it; they find out at their next write, and remove what they wrote."""
-    values: dict[str, Any] = {"status": status, "error": reason, "finished_at": timezone.now(), "seconds_left": None}
-    unfinished = ExportJob.objects.filter(pk=job.pk).only_unfinished()
-    if not unfinished.update(fence=F("fence") + 1, leased_until=None, **values):
+    if not ExportJob.objects.filter(pk=job.pk).end(status, reason):
         return False
     ExportPart.objects.filter(job=job).revoke()
     try:

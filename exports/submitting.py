@@ -1,13 +1,10 @@
 """A job in, refused before any work or put into the queue, within what its owner may have."""
 
-from functools import partial
-
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from config.api.counting import count_at_most
+from config.api.models import JobQuerySet
 from config.api.storage import open_storage
 from exports.errors import QuotaReached
 from exports.formats import JOB_FORMATS, require_extra
@@ -32,15 +29,7 @@ def check_request(job: ExportJob) -> None:
 
 def submit_job(job: ExportJob) -> ExportJob:
     """QuotaReached where its owner has enough already."""
-    owner = job.owner
-    assert owner is not None  # who asks is its owner
-    with transaction.atomic():
-        # One request of a user at a time: two would both find room for one.
-        get_user_model().objects.select_for_update().get(pk=owner.pk)
-        check_quota(owner.pk)
-        job.save()
-        transaction.on_commit(partial(push_job, job))
-    return job
+    return job.submit(check_quota, push_job)
 
 
 def retry_job(job: ExportJob) -> ExportJob:
@@ -51,11 +40,9 @@ def retry_job(job: ExportJob) -> ExportJob:
     return submit_job(again)
 
 
-def check_quota(owner_id: int) -> None:
-    held = ExportJob.objects.filter(owner_id=owner_id)
-    if held.filter(Q(status=Status.READY) | Q(status__in=(Status.QUEUED, Status.RUNNING))).count() >= (
-        most := settings.EXPORT_QUOTA_JOBS
-    ):
+def check_quota(held: JobQuerySet) -> None:
+    ready = held.filter(status=Status.READY)
+    if (held.only_unfinished() | ready).count() >= (most := settings.EXPORT_QUOTA_JOBS):
         raise QuotaReached(f"{most} export jobs under way or ready")
-    if (held.filter(status=Status.READY).aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
+    if (ready.aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
         raise QuotaReached(f"export files of {settings.EXPORT_QUOTA_BYTES} bytes or more")

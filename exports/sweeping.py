@@ -45,11 +45,10 @@ def find_held_parts() -> Any:
 
 def find_untidy_jobs() -> Any:
     """Over, but whoever ended it died before its parts were gone."""
-    over = ~Q(status__in=(Status.QUEUED, Status.RUNNING))
-    return ExportJob.objects.filter(over, Exists(ExportPart.objects.filter(job=OuterRef("pk"))))
+    return ExportJob.objects.only_over().filter(Exists(ExportPart.objects.filter(job=OuterRef("pk"))))
 
 
 def find_forgotten_jobs() -> Any:
     """Over for a month, or nobody's any more."""
     old = Q(finished_at__lt=Now() - REMEMBERED)
-    return ExportJob.objects.filter(~Q(status__in=(Status.QUEUED, Status.RUNNING)) & (old | Q(owner=None)))
+    return ExportJob.objects.only_over().filter(old | Q(owner=None))

@@ -11,10 +11,8 @@ from typing import Any
 
 import orjson
 import xlsxwriter
-from rest_framework import serializers as drf
 
 from config.api.renderers import write_json
-from config.api.selections import find_fields
 from exports.errors import JobFailure
 from exports.formats import XLSX_LETTERS
 from exports.publishing import HashedFile
@@ -35,7 +33,7 @@ class CellTooLong(JobFailure):
 
 def write_xlsx(rows: Iterator[Sequence[bytes]], query: Query, file: HashedFile) -> None:
     names = query.selection.names
-    numbers = {name for name in names if isinstance(find_fields(query.serializer)[name], drf.DecimalField)}
+    numbers = {column.name for column in query.columns if column.kind == "decimal"}
     # A zip's directory comes last and its entries are gone back to, so it is built in a file of its own.
     with tempfile.TemporaryFile() as built:
         with xlsxwriter.Workbook(built, CONSTANT_MEMORY) as book:

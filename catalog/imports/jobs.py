@@ -14,7 +14,6 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection, connections
-from django.db.models import F
 from django.utils import timezone
 
 from catalog.imports.drafts import Refusal
@@ -162,15 +161,7 @@ def finish_job(job: ImportJob, report: Report) -> None:
 
 def end_job(job: ImportJob, status: str, reason: str = "") -> bool:
     """Take the job from whoever works on it: their batch isn't written, those before it stay. False if it was over."""
-    unfinished = ImportJob.objects.filter(pk=job.pk).only_unfinished()
-    ended = unfinished.update(
-        fence=F("fence") + 1,
-        leased_until=None,
-        status=status,
-        error=reason,
-        finished_at=timezone.now(),
-        seconds_left=None,
-    )
+    ended = ImportJob.objects.filter(pk=job.pk).end(status, reason)
     if ended:
         logger.info("import", extra={"import": job.pk, "status": status, "reason": reason})
         drop_file(job)

@@ -4,23 +4,21 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.tasks import task
 from redis.exceptions import RedisError
 
 from catalog.errors import ImportsWaiting
 from catalog.imports.errors import BadFile
-from catalog.imports.jobs import Status, drop_file, fail_job, run_job
+from catalog.imports.jobs import drop_file, fail_job, run_job
 from catalog.models import ImportJob
 from config.api.errors import ApiError
 from config.api.leases import LeaseLost, LeaseReturned
+from config.api.models import JobQuerySet
 
 logger = logging.getLogger("tenfold.imports")
 
@@ -33,17 +31,12 @@ REMEMBERED = timedelta(days=30)
 
 def submit_job(job: ImportJob) -> ImportJob:
     """The job in the queue; ImportsWaiting where its owner has enough there already."""
-    owner = job.owner
-    assert owner is not None  # who sends a file is its owner
-    with transaction.atomic():
-        # One request of a user at a time: two would both find room for one.
-        get_user_model().objects.select_for_update().get(pk=owner.pk)
-        held = ImportJob.objects.filter(owner=owner).only_unfinished()
-        if held.count() >= (most := settings.IMPORT_QUOTA_JOBS):
-            raise ImportsWaiting(most)
-        job.save()
-        transaction.on_commit(partial(push_job, job))
-    return job
+    return job.submit(check_quota, push_job)
+
+
+def check_quota(held: JobQuerySet) -> None:
+    if held.only_unfinished().count() >= (most := settings.IMPORT_QUOTA_JOBS):
+        raise ImportsWaiting(most)
 
 
 def push_job(job: ImportJob) -> None:
@@ -101,7 +94,7 @@ def sweep_imports() -> None:
         # Of many workers that sweep, one pushes: for the others it isn't long ago any more.
         if lost.filter(pk=job.pk).update(pushed_at=Now()):
             push_job(job)
-    over = ImportJob.objects.filter(~Q(status__in=(Status.QUEUED, Status.RUNNING)))
+    over = ImportJob.objects.only_over()
     for job in over.exclude(file="")[:SWEPT_AT_ONCE]:
         drop_file(job)
     forgotten = over.filter(finished_at__lt=Now() - REMEMBERED).values_list("pk", flat=True)[:SWEPT_AT_ONCE]

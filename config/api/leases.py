@@ -76,9 +76,9 @@ class LeasedQuerySet(QuerySet[Any]):
                 return row
         return None
 
-    def revoke(self) -> int:
-        """Whoever holds one of them loses it, at its next write; how many rows there are."""
-        return self.update(fence=F("fence") + 1, leased_until=None)
+    def revoke(self, **values: Any) -> int:
+        """Whoever holds one of them loses it, at its next write; how many rows there are, with `values` by now."""
+        return self.update(fence=F("fence") + 1, leased_until=None, **values)
 
 
 class Leased(models.Model):

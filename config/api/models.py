@@ -3,11 +3,14 @@
 Also the abstract Job, which exports and imports share: whose it is, how far it is, how it ended.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.contrib.auth import get_user_model
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -89,6 +92,14 @@ class JobQuerySet(LeasedQuerySet):
     def only_unfinished(self) -> Self:
         return self.filter(status__in=(Job.Status.QUEUED, Job.Status.RUNNING))
 
+    def only_over(self) -> Self:
+        return self.exclude(status__in=(Job.Status.QUEUED, Job.Status.RUNNING))
+
+    def end(self, status: str, reason: str = "") -> int:
+        """Take those that are unfinished from whoever works on them; how many they were."""
+        values = {"status": status, "error": reason, "finished_at": timezone.now(), "seconds_left": None}
+        return self.only_unfinished().revoke(**values)
+
 
 class Job(Leased):
     """Work that outlasts a request. Its lease is for what one process at a time does with the job as a whole."""
@@ -126,6 +137,18 @@ class Job(Leased):
     @property
     def is_unfinished(self) -> bool:
         return self.status in (Job.Status.QUEUED, Job.Status.RUNNING)
+
+    def submit(self, check_quota: Callable[[Any], None], push: Callable[[Self], None]) -> Self:
+        """Into the queue, where `check_quota` raises nothing over the jobs that its owner has."""
+        owner = self.owner
+        assert owner is not None  # who asks is its owner
+        with transaction.atomic():
+            # One request of a user at a time: two would both find room for one.
+            get_user_model().objects.select_for_update().get(pk=owner.pk)
+            check_quota(type(self).objects.filter(owner=owner))
+            self.save()
+            transaction.on_commit(partial(push, self))
+        return self
 
     def measure_progress(self, share: float) -> dict[str, Any]:
         """`percent` and `seconds_left` where `share` of the work, from 0 to 1, is done: values for an UPDATE."""
