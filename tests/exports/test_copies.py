@@ -1,6 +1,7 @@
 """An export and the change feed from its cursor are a copy of the table, whatever is written in between."""
 
 import json
+import os
 import random
 from typing import Any
 
@@ -33,7 +34,7 @@ def write_at_random(chance: random.Random) -> None:
             Product.objects.filter(pk=key).delete()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("COPIES", "3"))))
 def test_a_file_and_the_feed_from_its_cursor_are_the_table(
     seed: int, caller: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
