@@ -46,7 +46,7 @@ def wait_for_port(port: int, seconds: float = 20) -> None:
 
 def stop_process(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.send_signal(how)
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 class PostgresServer:

@@ -27,7 +27,7 @@ from exports.slots import SLOTS
 from tests.exports.conftest import ask_for, list_files, make_many, read_body
 from tests.factories import make_user
 from tests.launching import find_database_url
-from tests.services import free_port, wait_for_port
+from tests.services import free_port, stop_process, wait_for_port
 
 pytestmark = pytest.mark.django_db
 
@@ -254,8 +254,7 @@ def server(transactional_db: None, tmp_path: Path, files: Path) -> Iterator[int]
         wait_for_port(port)
         yield port
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        stop_process(process, signal.SIGTERM)
 
 
 CUTS = int(os.environ.get("CUTS", "5"))

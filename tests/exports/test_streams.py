@@ -31,7 +31,7 @@ from exports.tallies import Tally
 from tests.exports.conftest import make_many
 from tests.factories import make_user
 from tests.launching import find_database_url
-from tests.services import free_port, wait_for_port
+from tests.services import free_port, stop_process, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NDJSON = "/api/v1/exports/products.ndjson"
@@ -218,8 +218,7 @@ def server(transactional_db: None, tmp_path: Path) -> Iterator[tuple[int, Path]]
             wait_for_port(port)
             yield port, log
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+            stop_process(process, signal.SIGTERM)
 
 
 def ask(port: int, token: str, encoding: str = "identity") -> socket.socket:
