@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.views.main import ORDER_VAR
-from django.contrib.auth import get_permission_codename
+from django.contrib.auth import REDIRECT_FIELD_NAME, get_permission_codename
 from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import CASCADE, DB_CASCADE, DO_NOTHING, Model, Q, QuerySet
@@ -22,6 +22,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.csp import CSP
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -80,6 +81,10 @@ class Site(UnfoldAdminSite):
         return csp_override(ADMIN_CSP)(super().admin_view(sign_view(view), cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # Without a `next` Django would go where the browsable API's sign-in goes.
+        query = request.GET.copy()
+        query.setdefault(REDIRECT_FIELD_NAME, reverse("admin:index"))
+        request.GET = query  # type: ignore[assignment]  # the stubs have it immutable, its readers don't mind
         # The one page that isn't wrapped by admin_view.
         response: HttpResponse = csp_override(ADMIN_CSP)(super().login)(request, extra_context)
         return response

@@ -55,6 +55,13 @@ def run_action(browser: Client, path: str, action: str, selected: list[Any], **m
 # -- signing in --------------------------------------------------------------------------------------------------
 
 
+def test_who_signs_in_at_the_admin_gets_there(db: None) -> None:
+    User.objects.create_superuser("root@example.com", "root")
+    for query, place in (("", "/admin/"), ("?next=/admin/accounts/order/", "/admin/accounts/order/")):
+        answer = Client().post(f"/admin/login/{query}", {"username": "root@example.com", "password": "root"})
+        assert answer["Location"] == place
+
+
 def test_staff_sign_in_by_address_whatever_its_case(db: None) -> None:
     User.objects.create_superuser("root@example.com", "root")
     answer = Client().post("/admin/login/?next=/admin/", {"username": "ROOT@example.com", "password": "root"})
