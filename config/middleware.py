@@ -17,7 +17,7 @@ from django.urls import Resolver404, is_valid_path, resolve
 
 from config.api.authorship import ACTOR, sign_writes
 from config.api.caching import AT_THE_GATE, CACHE, Answer
-from config.api.error_handler import respond_with
+from config.api.error_handler import respond_to, respond_with
 from config.api.errors import ApiError, BodyTooLarge
 from config.api.freshness import acknowledge, has_committed
 from config.api.positions import read_written_position
@@ -81,7 +81,7 @@ class RequestRecord:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """What Django's own views (sign-in to the admin) are refused; DRF's answer for themselves."""
-        return respond_with(exception) if isinstance(exception, ApiError) else None
+        return respond_to(request, exception) if isinstance(exception, ApiError) else None
 
     def mark(self, request: HttpRequest, response: HttpResponseBase, record: Record) -> None:
         if request.method not in SAFE_METHODS and has_committed():

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from rest_framework.exceptions import APIException, AuthenticationFailed, ErrorDetail, ValidationError
 from rest_framework.exceptions import NotFound as DRFNotFound
 from rest_framework.exceptions import PermissionDenied as DRFPermissionDenied
@@ -142,6 +144,16 @@ def respond_with(error: APIException) -> HttpResponse:
     return HttpResponse(body, content_type=PROBLEM_TYPE, status=error.status_code, headers=headers)
 
 
+def respond_to(request: HttpRequest, error: APIException) -> HttpResponse:
+    """The same for people, as a page, where a browser asks."""
+    response = respond_with(error)
+    if "text/html" in request.headers.get("Accept", ""):
+        response.content = render_to_string("problem.html", {"problem": build_problem(error)})
+        response["Content-Type"] = "text/html; charset=utf-8"
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
 class BadRequest(ApiError):
     """Refused by Django before any view: a forged host, a malformed multipart body."""
 
@@ -160,20 +172,20 @@ class ServerError(ApiError):
 
 
 def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond_with(find_api_error(exception) or BadRequest("The request can't be read."))
+    return respond_to(request, find_api_error(exception) or BadRequest("The request can't be read."))
 
 
 def answer_forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond_with(DRFPermissionDenied())
+    return respond_to(request, DRFPermissionDenied())
 
 
 def answer_csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return respond_with(DRFPermissionDenied(reason or None))
+    return respond_to(request, DRFPermissionDenied(reason or None))
 
 
 def answer_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond_with(DRFNotFound(f"There is nothing at {request.path}."))
+    return respond_to(request, DRFNotFound(f"There is nothing at {request.path}."))
 
 
 def answer_server_error(request: HttpRequest) -> HttpResponse:
-    return respond_with(find_api_error(sys.exc_info()[1]) or ServerError())
+    return respond_to(request, find_api_error(sys.exc_info()[1]) or ServerError())

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from accounts.models import User
 from catalog.models import Product
 from config.wsgi import application
 from tests.factories import make_product
@@ -85,8 +86,6 @@ def test_a_missing_row_and_a_missing_address_are_404(client: APIClient) -> None:
 
 
 def test_what_needs_credentials_is_401_and_what_needs_a_right_403(client: APIClient, db: None) -> None:
-    from accounts.models import User
-
     answer = client.post(URL, {})
     assert "/auth/login/" in assert_problem(answer, 401, "not_authenticated")["hint"]
     assert answer["WWW-Authenticate"] == "Token"
@@ -186,6 +185,20 @@ def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None
 def test_a_post_without_its_csrf_token_is_a_problem_too() -> None:
     for path in ("/livez", "/admin/login/", "/api/v1/auth/session/login/"):
         assert_problem(Client(enforce_csrf_checks=True).post(path, {}), 403, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nowhere/", 404), ("/admin/nowhere/", 404), ("/admin/auth/group/", 403)]
+)
+def test_a_browser_is_shown_a_page(path: str, status: int, db: None) -> None:
+    browser = Client()
+    browser.force_login(User.objects.create_user("a@example.com", "a", is_staff=True))
+    answer = browser.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    page = answer.content.decode()
+    assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert answer["X-Request-ID"] in page
+    assert "Accept" in answer["Vary"]
+    assert_problem(browser.get(path), status, "not_found" if status == 404 else "permission_denied")
 
 
 def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:
