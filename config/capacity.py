@@ -4,6 +4,10 @@
 MOST_WAITING = 256
 WAIT_SECONDS = 2.0
 
+# How many may wait for an answer of the cache that somebody is filling; the next asks for himself. After a write all
+# clients of a page are here at once, and no query is asked for twice.
+MOST_AT_FILLS = 512
+
 # Bodies that are read ahead at once, each for as long as its client likes.
 MOST_BODIES = 96
 
@@ -16,4 +20,4 @@ def count_threads(slots: int) -> int:
 
     Four or 64 of them, a request costs the same (110 microseconds of CPU in an empty application, granian 2.8.7).
     """
-    return slots + MOST_WAITING + MOST_BODIES + SPARE_THREADS
+    return slots + MOST_WAITING + MOST_AT_FILLS + MOST_BODIES + SPARE_THREADS

@@ -11,8 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("exports", "accounts", "catalog", "config.api")
-# What every package may use beside config.api: the request id and the line of the log, and what is counted.
-SHARED = {"config.logs", "config.metrics"}
+# What every package may use beside config.api: the request id and the line of the log, what is counted, and of what a
+# process has how much.
+SHARED = {"config.capacity", "config.logs", "config.metrics"}
 
 MODULES = sorted(
     path.relative_to(ROOT)

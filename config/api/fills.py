@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from threading import Event, Lock
+from threading import BoundedSemaphore, Event, Lock
 
 from config.api.entries import Entry
+from config.capacity import MOST_AT_FILLS
 
 # A page takes milliseconds. Whoever has waited so long asks the database by himself.
 WAIT_SECONDS = 2.0
@@ -31,16 +32,17 @@ class Fills:
     def __init__(self) -> None:
         self.lock = Lock()
         self.running: dict[Hashable, Fill] = {}
+        self.room = BoundedSemaphore(MOST_AT_FILLS)
 
     @contextmanager
     def join(self, key: Hashable) -> Iterator[tuple[Fill, bool]]:
-        """The fill, and whether it is the caller's to do; else it is over by now, or took too long."""
+        """The fill, and whether it is the caller's to do; else it is over, or took too long, or too many wait."""
         with self.lock:
             leads = key not in self.running
             fill = self.running.setdefault(key, Fill())
             fill.waiting += not leads
         if not leads:
-            fill.done.wait(WAIT_SECONDS)
+            self.wait(fill)
             yield fill, False
             return
         try:
@@ -49,6 +51,14 @@ class Fills:
             with self.lock:
                 del self.running[key]
             fill.done.set()
+
+    def wait(self, fill: Fill) -> None:
+        """Unless too many wait already: where the database hangs they would take every thread, the probes' too."""
+        if self.room.acquire(blocking=False):
+            try:
+                fill.done.wait(WAIT_SECONDS)
+            finally:
+                self.room.release()
 
 
 def wait_for_others(look: Callable[[], Entry | None]) -> Entry | None:

@@ -5,8 +5,9 @@ import socket
 import statistics
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -15,6 +16,7 @@ from tests.clients import Walk, add_up, clients, percentile
 from tests.factories import make_product, make_user
 from tests.fleets import Fleet, launch_fleet
 from tests.histories import Line, bear
+from tests.launching import find_database_url
 from tests.proxies import Fault
 
 pytestmark = [
@@ -71,6 +73,29 @@ def test_of_500_at_once_one_fills(redis: bool, workers: str, fills: int) -> None
     print([dict(said) for said in rounds])
     assert statistics.median(said["miss"] for said in rounds) == fills
     assert all(said["miss"] + said["hit"] == CLIENTS for said in rounds)
+
+
+@pytest.mark.faults
+def test_who_waits_for_a_fill_leaves_threads_to_probes() -> None:
+    """600 clients of one page, whose table somebody holds: they took all threads, and /livez took 2.2 s."""
+    product = make_product(title="Round 0")
+    token = AuthToken.objects.create(make_user(is_superuser=True))[1]
+    with launch_fleet(servers=1, redis=False) as fleet:
+        ask_at_once(fleet, 40, "Round 0")
+        write(fleet, product.pk, token, "Round 1")
+        port = fleet.servers[0].port
+        with psycopg.connect(find_database_url()) as owner:
+            owner.execute("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE")
+            with ExitStack() as stack:
+                for _ in range(600):
+                    line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                    line.sendall(f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                with clients(1, port, "/livez", pause=0.05) as walks:
+                    time.sleep(4)
+    probes = add_up(walks)
+    print(f"{probes.statuses}, slowest {max(probes.seconds):.2f} s")
+    assert set(probes.statuses) == {200}
+    assert max(probes.seconds) < 1
 
 
 def load(fleet: Fleet, seconds: float) -> Walk:

@@ -435,6 +435,29 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
     assert [names(answer) for answer in answers] == [["New"]] * 50
 
 
+def test_past_so_many_nobody_waits_for_a_fill(
+    ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 20)
+    settings.CACHE_LEASE_MS = 1000
+    make_brand("Acme")
+    warm(ask, BRANDS)
+    Brand.objects.update(name="New")
+    CACHE.fills.room = threading.BoundedSemaphore(1)
+    answers: list[Answer] = []
+
+    def ask_while_another_waits() -> None:
+        django.hold = lambda: None
+        with CACHE.fills.room:
+            run_elsewhere(lambda: answers.append(ask(BRANDS)))
+
+    django.hold = ask_while_another_waits
+    began = time.monotonic()
+    answers.append(ask(BRANDS))
+    assert time.monotonic() - began < 10
+    assert [names(answer) for answer in answers] == [["New"]] * 2
+
+
 def test_a_route_may_be_stale_while_somebody_fills(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
