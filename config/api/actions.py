@@ -33,16 +33,16 @@ LONGEST_PATH = 1024
 
 def find_action(path: str) -> Action | None:
     """None where a GET of `path` is Django's alone."""
-    return _match(path) if len(path) <= LONGEST_PATH else None
+    return match_path(path) if len(path) <= LONGEST_PATH else None
 
 
 @lru_cache(maxsize=4096)
-def _match(path: str) -> Action | None:
+def match_path(path: str) -> Action | None:
     try:
         match = resolve(path)
     except Resolver404:
         # As OptionalSlash has it.
-        return None if path.endswith("/") else _match(f"{path}/")
+        return None if path.endswith("/") else match_path(f"{path}/")
     view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
     if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:
         return None

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
-from config.api.actions import _match as find_action_of
+from config.api.actions import match_path
 from config.api.caching import CACHE
 from config.api.conditional import read_tags
 from config.api.encodings import read_wishes
@@ -208,7 +208,7 @@ def test_what_is_long_is_answered_and_not_remembered(
 
 def count_remembered() -> list[int]:
     """How many pieces of text each place holds that a client has sent."""
-    cached = (find_action_of, read_tags, read_wishes)
+    cached = (match_path, read_tags, read_wishes)
     kept = (CACHE.memory.spellings, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
