@@ -37,13 +37,26 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         connections["default"].settings_dict["TEST"]["NAME"] = database["TEST"]["NAME"]
 
 
+# The slots of an application that tests call keep their connections, as in a server; nobody drops a database in use.
+END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Tests with transactions of their own empty all tables by TRUNCATE, which the change log refuses."""
-    with django_db_blocker.unblock():
+    run_on_postgresql("ALTER TABLE catalog_change DISABLE TRIGGER keep_from_truncate", django_db_blocker)
+    yield
+    run_on_postgresql(END_OTHERS, django_db_blocker)
+
+
+def run_on_postgresql(statement: str, blocker: Any) -> None:
+    with blocker.unblock():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute("ALTER TABLE catalog_change DISABLE TRIGGER keep_from_truncate")
+                cursor.execute(statement)
         connection.close()
 
 
