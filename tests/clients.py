@@ -18,8 +18,11 @@ class Walk:
     failures: list[str] = field(default_factory=list)
 
 
-def walk(port: int, path: str, is_over: Callable[[], bool], pause: float = 0) -> Walk:
-    """Ask again and again on one connection; like a browser it makes a new one where the server said goodbye."""
+def walk(port: int, path: str, is_over: Callable[[], bool], pause: float = 0, every: float = 0) -> Walk:
+    """Ask again and again on one connection; like a browser it makes a new one where the server said goodbye.
+
+    `pause` is between an answer and the next question, `every` between two questions, however long the answer took.
+    """
     seen, client = Walk(), http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not is_over():
         began = time.perf_counter()
@@ -33,17 +36,18 @@ def walk(port: int, path: str, is_over: Callable[[], bool], pause: float = 0) ->
             seen.statuses[0] += 1
             client.close()
         seen.seconds.append(time.perf_counter() - began)
-        time.sleep(pause)
+        time.sleep(max(pause, every - (time.perf_counter() - began)))
     client.close()
     return seen
 
 
 @contextmanager
-def clients(number: int, port: int, path: str, pause: float = 0) -> Iterator[list[Walk]]:
+def clients(number: int, port: int, path: str, pause: float = 0, every: float = 0) -> Iterator[list[Walk]]:
     """So many at once while the block lasts; what each has seen is in the list after it."""
     over, walks = threading.Event(), list[Walk]()
     threads = [
-        threading.Thread(target=lambda: walks.append(walk(port, path, over.is_set, pause))) for _ in range(number)
+        threading.Thread(target=lambda: walks.append(walk(port, path, over.is_set, pause, every)))
+        for _ in range(number)
     ]
     for thread in threads:
         thread.start()
