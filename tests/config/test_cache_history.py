@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts.models import AuthToken
 from tests.factories import make_product, make_user
+from tests.figures import note_figures
 from tests.fleets import Fleet, launch_fleet
 from tests.histories import History
 from tests.proxies import Fault
@@ -83,9 +84,10 @@ def test_no_read_is_older_than_an_acknowledged_write() -> None:
         history = History(SEED, fleet.servers, pairs, staff, [editor, nobody])
         with history.running(READERS, WRITERS) as seen:
             make_trouble(fleet, choice, lambda: seen.reads >= READS or bool(seen.failed))
-    print(
-        f"{seen.reads} reads, {seen.writes} writes, {dict(seen.states)}, {seen.cut} cut by kills, {len(seen.old)} old"
-    )
+    note_figures(
+        "Redis cut, hung, slow, flushed, restarted", reads=seen.reads, writes=seen.writes,
+        failed=len(seen.failed), stale=len(seen.old),
+    )  # fmt: skip
     assert not seen.failed, seen.failed[:5]
     assert not seen.old, seen.old[:5]
     assert seen.states["hit"] > seen.reads / 10, "a cache that answers nothing is never wrong"

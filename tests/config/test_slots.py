@@ -17,6 +17,7 @@ from config import slots
 from config.api.lending import Loan
 from config.bodies import AHEAD_BYTES
 from config.slots import Slots
+from tests.launching import find_database_url, launch_server
 
 # Every connection here is one that no test's own transaction is on.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -271,8 +272,6 @@ def test_every_byte_of_a_body_arrives(size: int, chunked: bool) -> None:
 
 def test_slow_clients_leave_the_server_to_the_others() -> None:
     """Real sockets: 20 bodies that never come, on a server of four slots."""
-    from tests.launching import find_database_url, launch_server
-
     with launch_server(DATABASE_URL=find_database_url(), RATE_LIMIT_ANON="off") as (url, _):
         host, port = url.removeprefix("http://").split(":")
         slow = [socket.create_connection((host, int(port))) for _ in range(20)]

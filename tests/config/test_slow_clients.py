@@ -15,6 +15,7 @@ from tests.figures import note_figures
 from tests.launching import launch_server, run_command
 from tests.nginx import run_nginx
 
+pytestmark = pytest.mark.faults
 needs_nginx = pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx on this machine (Debian: nginx-light)")
 
 PAGE = "/api/v1/products/?page_size=20"
@@ -128,7 +129,6 @@ def test_twenty_slow_clients_leave_the_server_to_the_others(server: int) -> None
 
 
 @needs_nginx
-@pytest.mark.faults
 def test_a_thousand_slow_clients_stay_at_the_proxy(server: int) -> None:
     with run_nginx(server) as port:
         alone, beside = compare(port, 1000)
