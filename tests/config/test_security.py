@@ -23,6 +23,8 @@ def test_pages_run_only_our_own_scripts(path: str, client: Client) -> None:
     answer = client.get(path, headers={"Accept": "text/html"})
     policy = read_policy(answer["Content-Security-Policy"])
     assert {"'unsafe-eval'", "'unsafe-inline'", "*", "https:"}.isdisjoint(policy["script-src"])
+    # What a page names no rule for, where its relative addresses lead, and who gets its forms.
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == ["'self'"]
     assert policy["object-src"] == policy["frame-ancestors"] == ["'none'"]
     assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
     # What is inline has this answer's nonce, or the browser doesn't run it.
