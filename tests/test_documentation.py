@@ -20,6 +20,7 @@ from config.api.pagination import KeysetPagination, PageNumberPagination
 from config.api.selections import PARAMETERS, list_expandable
 from config.metrics import Figures
 from config.scrape import Families
+from tests import figures
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -69,6 +70,36 @@ def test_each_metric_is_explained() -> None:
     families = [family.name for family in Families(Figures()).collect()]
     named = {name.removesuffix("_total") for name in QUOTED if re.fullmatch("tenfold_[a-z_]+", name)}
     assert named == set(families)
+
+
+# What the table says of each entry of tests/faults.json.
+FAULTS = {
+    "1,000 slow clients, nginx": "99th percentile of the others {ratio:.1f} of that without them",
+    "20 slow clients, no proxy": "of that without them; {ratio:.1f} |",
+    "2x the load": "{share:.2f} of the good answers at the peak, `/livez` within {livez_p99_ms:.0f} ms",
+    "PostgreSQL restarted": "back {back_after_s:.1f} s after PostgreSQL is, {lost} of {orders} orders lost",
+    "Redis cut, hung, slow, flushed, restarted": "{failed} of {reads:,} answers failed, {stale} stale",
+    "SQLite killed": "{lost} of {orders} acknowledged orders lost",
+    "disk full": "{failed} of {reads:,} reads failed",
+    "log disk full": "{failed} of {reads:,} reads failed",
+    "primary killed, replica promoted": (
+        "{failed} of {reads:,} reads failed, {stale} stale; {lost} acknowledged writes lost, "
+        "the next one {back_after_s:.1f} s after the switch"
+    ),
+    "rolling restart": "{failed} of {requests:,} failed in {restarts} restarts",
+    "web worker killed": "{failed} requests of 8 busy clients failed",
+    "worker stopped, queue in Redis": "{handed_over_s:.1f} s by Redis",
+    "worker stopped, queue in the database": "{handed_over_s:.1f} s by the database",
+}
+
+
+def test_the_table_of_faults_says_what_was_measured() -> None:
+    _, _, section = README.partition("### When its parts fall")
+    table, _, _ = section.partition("\n#")
+    measured = json.loads(figures.FILE.read_text())
+    assert set(measured) == set(FAULTS)
+    for fault, values in measured.items():
+        assert FAULTS[fault].format(**values) in table, fault
 
 
 def test_each_make_target_is_explained() -> None:

@@ -276,7 +276,10 @@ def test_a_full_disk_refuses_writes_and_fails_no_read(embedded: Shop) -> None:
     ):
         time.sleep(10)
     whole = add_up(walks)
-    note_figures("disk full", reads=whole.statuses[200], refused_writes=told.statuses[503], written=told.statuses[201])
+    note_figures(
+        "disk full", reads=whole.statuses.total(), failed=len(whole.failures),
+        refused_writes=told.statuses[503], written=told.statuses[201],
+    )  # fmt: skip
     assert set(whole.statuses) == {200}
     assert set(told.statuses) <= {201, 503}
     assert told.statuses[503], "the disk never was full"
