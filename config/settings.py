@@ -185,7 +185,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "DESCRIPTION": (
-        "A product catalogue as an API, as fast at five million rows as at ten thousand.\n\n"
+        "A product catalogue as an API, as fast at ten million rows as at ten thousand.\n\n"
         "Lists come by cursor, or by number with `page`. Amounts are decimal strings, times are RFC 3339 in UTC. A "
         "parameter or a value that isn't known is refused by name. Every refusal is a problem document (RFC 9457); "
         "besides those that stand at an operation, 405 answers a method that an address hasn't got, 404 an address "
