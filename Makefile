@@ -37,8 +37,8 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Red
 	done; exit $$status
 
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die
-	@status=0; export NOTE_FIGURES=true; \
-	TEST_BACKEND=production RAISES=100 CUTS=100 COPIES=20 READS=100000 $(BIN)/python -m pytest -s -k "raise_one_number \
+	@status=0; export NOTE_FIGURES=true TEST_BACKEND=production; \
+	RAISES=100 CUTS=100 COPIES=20 READS=100000 $(BIN)/python -m pytest -s -k "raise_one_number \
 		or is_cut_goes_on or are_the_table or is_older_than or somebody_holds or takes_too_long" || status=1; \
 	$(BIN)/python -m pytest -m faults || status=1; exit $$status
 
