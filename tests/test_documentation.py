@@ -76,7 +76,10 @@ def test_each_metric_is_explained() -> None:
 FAULTS = {
     "1,000 slow clients, nginx": "99th percentile of the others {ratio:.1f} of that without them",
     "20 slow clients, no proxy": "of that without them; {ratio:.1f} |",
-    "2x the load": "{share:.2f} of the good answers at the peak for the processor that the clients leave, `/livez` within {livez_p99_ms:.0f} ms",
+    "2x the load": (
+        "{share:.2f} of the good answers at the peak for the processor that the clients leave, "
+        "`/livez` within {livez_p99_ms:.0f} ms"
+    ),
     "PostgreSQL restarted": "back {back_after_s:.1f} s after PostgreSQL is, {lost} of {orders} orders lost",
     "Redis cut, hung, slow, flushed, restarted": "{failed} of {reads:,} answers failed, {stale} stale",
     "SQLite killed": "{lost} of {orders} acknowledged orders lost",
