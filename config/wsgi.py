@@ -30,8 +30,10 @@ class Handler(WSGIHandler):
 django.setup(set_prefix=False)
 
 from config.api.caching import CacheGate  # noqa: E402 (they need the apps)
+from config.api.freshness import FRESHNESS, Lookout  # noqa: E402
 from config.api.gate import PlanGate  # noqa: E402
 from config.slots import Slots  # noqa: E402
 
 # A hit needs no slot.
 application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))
+FRESHNESS.lookout = Lookout(FRESHNESS)

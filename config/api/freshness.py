@@ -15,12 +15,14 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from queue import SimpleQueue
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -36,6 +38,8 @@ logger = logging.getLogger("tenfold.cache")
 # where waiting has a bound: a server whose every thread waited here would answer no probe either.
 PATIENCE_SECONDS = 0.25
 
+# The share of a lease's time that is left when the next one is asked for.
+AHEAD = 0.25
 
 # A log doesn't keep its changes for ever (CHANGE_RETENTION_DAYS, one at the least): who hasn't looked for so long may
 # have missed some.
@@ -60,9 +64,10 @@ type Follow = Callable[[int], News | None]
 
 @dataclass(frozen=True)
 class Lease:
-    """What may be trusted until `until`, in seconds of the monotonic clock."""
+    """What may be trusted until `until`, in seconds of the monotonic clock; read after `renew_at`, it is renewed."""
 
     until: float = 0.0
+    renew_at: float = 0.0
     epoch: str = ""
     position: int = 0
     reached: int = 0
@@ -95,6 +100,7 @@ class Freshness:
         self.watched: frozenset[str] = frozenset()
         # What the log is asked with; the thread's own connections, unless there are more threads than those.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.lookout: Lookout | None = None
 
     def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
         """Where news come from, and the tables that they are about; said once, when the apps are loaded."""
@@ -106,23 +112,28 @@ class Freshness:
 
     def read(self) -> Lease | None:
         """A lease that holds now; None where the database doesn't answer for one, or CACHE is off."""
-        lease = self.lease
-        if lease is not None and time.monotonic() < lease.until:
+        lease, now = self.lease, time.monotonic()
+        if lease is not None and now < lease.until:
+            if now > lease.renew_at and self.lookout:
+                self.lookout.renew(lease)
             return lease
         return self.renew() if settings.CACHE == "on" else None
 
-    def renew(self) -> Lease | None:
-        """One query, by whichever thread comes first; the others wait for it, up to PATIENCE_SECONDS."""
+    def renew(self, old: Lease | None = None) -> Lease | None:
+        """One query, by whichever thread comes first; the others wait for it, up to PATIENCE_SECONDS.
+
+        `old` is one that still holds, and won't do.
+        """
         if not self.lock.acquire(timeout=PATIENCE_SECONDS):
             return None
         try:
-            if (lease := self.lease) is not None and time.monotonic() < lease.until:
+            if (lease := self.lease) is not None and lease is not old and time.monotonic() < lease.until:
                 return lease
             began, endings = time.monotonic(), self.endings
             news = self.ask()
             if news is None:
                 return None
-            lease = self.last = self.take(news, began + settings.CACHE_LEASE_MS / 1000)
+            lease = self.last = self.take(news, began)
             # A commit of our own came in between: good enough for who waits here, who came before it was acknowledged.
             with self.ending:
                 self.lease = lease if endings == self.endings else None
@@ -138,20 +149,21 @@ class Freshness:
             logger.warning("The change log doesn't answer, so the cache is passed by: %s", error)
             return None
 
-    def take(self, news: News, until: float) -> Lease:
-        last = self.last
+    def take(self, news: News, began: float) -> Lease:
+        last, seconds = self.last, settings.CACHE_LEASE_MS / 1000
+        until, renew_at = began + seconds, began + seconds * (1 - AHEAD)
         if news.position < last.position:
             self.turn = secrets.token_hex(4)  # the log was emptied: its positions come again
         epoch = news.epoch + self.turn
         is_known = epoch == last.epoch and until - last.until < GREATEST_GAP_SECONDS
         if not is_known or (news.changed is None and news.position != last.position):
-            return Lease(until, epoch, news.position, news.reached, news.position)
+            return Lease(until, renew_at, epoch, news.position, news.reached, news.position)
         changed = last.changed
         if news.changed:
             changed = {**changed, **dict.fromkeys(news.changed, news.position)}
             for table in news.changed:
                 count("generation_moves", table)
-        return Lease(until, epoch, news.position, news.reached, last.known_since, changed)
+        return Lease(until, renew_at, epoch, news.position, news.reached, last.known_since, changed)
 
     def end(self) -> None:
         """What was committed just now is news."""
@@ -164,6 +176,33 @@ class Freshness:
         rest = committed_at + settings.CACHE_LEASE_MS / 1000 - time.monotonic()
         if rest > 0 and settings.CACHE == "on":
             time.sleep(rest)
+
+
+class Lookout:
+    """A thread that renews a lease while the last one still holds; as long as anybody reads.
+
+    Else all who answer wait for a look, fifty times a second: a tenth fewer hits, of 16 clients at once.
+    """
+
+    def __init__(self, freshness: Freshness) -> None:
+        self.freshness = freshness
+        self.asked: SimpleQueue[Lease] = SimpleQueue()
+        self.last: Lease | None = None
+        threading.Thread(target=self.run, name="lookout", daemon=True).start()
+
+    def renew(self, lease: Lease) -> None:
+        """Once a lease; returns at once."""
+        if self.last is not lease:
+            self.last = lease
+            self.asked.put(lease)
+
+    def run(self) -> None:
+        while True:
+            lease = self.asked.get()
+            try:
+                self.freshness.renew(lease)
+            except Exception:
+                logger.exception("A look ahead at the change log failed; whoever reads next looks again")
 
 
 FRESHNESS = Freshness()

@@ -11,7 +11,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from rest_framework.test import APIClient
 
-from config.api.freshness import FRESHNESS, Freshness, News
+from config.api.freshness import FRESHNESS, Freshness, Lookout, News
 from config.api.lending import Loans
 from tests.factories import make_brand, make_product
 from tests.gates import Ask, make_token, warm
@@ -76,6 +76,60 @@ def test_what_was_heard_before_a_commit_is_trusted_by_nobody_after_it(settings: 
     freshness.follow = follow
     heard = [freshness.read() for _ in range(3)]
     assert [lease and lease.position for lease in heard] == [1, 2, 2]
+
+
+def follow_with(looks: list[str]) -> Any:
+    """A log that notes which thread looks, and stands where it was looked at so often."""
+
+    def follow(after: int) -> News:
+        looks.append(threading.current_thread().name)
+        return News("epoch", len(looks), frozenset(), 0)
+
+    return follow
+
+
+def read_late(freshness: Freshness) -> list[int]:
+    """The positions that readers are given in the last quarter of a lease."""
+    time.sleep(0.8)
+    return [lease.position for _ in range(5) if (lease := freshness.read())]
+
+
+def wait_for_looks(looks: list[str], number: int) -> None:
+    end = time.monotonic() + 10
+    while len(looks) < number and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> None:
+    settings.CACHE_LEASE_MS = 1000
+    freshness, looks = Freshness(), list[str]()
+    freshness.follow, freshness.lookout = follow_with(looks), Lookout(freshness)
+    freshness.read()
+    assert set(read_late(freshness)) <= {1, 2}  # the lease that is there, or the next
+    wait_for_looks(looks, 2)
+    time.sleep(0.3)
+    assert freshness.read()
+    assert looks == [threading.current_thread().name, "lookout"]
+
+
+def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CACHE_LEASE_MS = 1000
+    freshness, looks = Freshness(), list[str]()
+    freshness.follow, freshness.lookout = follow_with(looks), Lookout(freshness)
+    freshness.read()
+    freshness.follow = lambda after: looks.append("fails") or 1 / 0  # type: ignore[func-returns-value]
+    read_late(freshness)
+    wait_for_looks(looks, 2)
+    freshness.follow = follow_with(looks)
+    time.sleep(0.3)
+    assert freshness.read()
+    read_late(freshness)
+    wait_for_looks(looks, 4)
+    here = threading.current_thread().name
+    assert looks == [here, "fails", here, "lookout"]
+    assert "look ahead" in caplog.text
 
 
 def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
