@@ -45,19 +45,20 @@ class CacheTwin:
         with acknowledge():
             # DRF's test client may sign somebody in past the headers.
             is_plain = getattr(request, "_force_auth_user", None) is None
-            answer = CACHE.answer(request.META, lambda: self.run(request)) if is_plain else None
+            answer = CACHE.answer(request.META, lambda _: self.run(request)) if is_plain else None
             if answer is None:
                 return self.get_response(request)
-        response = HttpResponse(answer.body, status=answer.code)
+        status, headers, body = answer
+        response = HttpResponse(body, status=int(status[:3]))
         del response.headers["Content-Type"]
-        for name, value in answer.headers:
+        for name, value in headers:
             response.headers[name] = value
         return response
 
     def run(self, request: HttpRequest) -> Answer:
         response = self.get_response(request)
         assert isinstance(response, HttpResponse)  # no route of the cache's streams
-        return Answer(f"{response.status_code} {response.reason_phrase}", list(response.items()), response.content)
+        return f"{response.status_code} {response.reason_phrase}", list(response.items()), response.content
 
 
 class RequestRecord:

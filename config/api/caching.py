@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -43,20 +44,11 @@ LONGEST_SPELLING = 2048
 GREATEST_TRIES = 3
 
 
-class Answer(NamedTuple):
-    """What a server is given."""
-
-    status: str
-    headers: list[Header]
-    body: bytes
-
-    @property
-    def code(self) -> int:
-        return int(self.status[:3])
-
-
+# What a server is given: status, headers, body.
+type Answer = tuple[str, list[Header], bytes]
 # Asks the application, as the environ says at that moment.
-type Run = Callable[[], Answer]
+type Run = Callable[[Environ], Answer]
+type Spelling = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class Asked:
     coding: str
     action: Action
 
-    @property
+    @cached_property
     def slot(self) -> str:
         return f"{self.name}:{self.coding}"
 
@@ -87,10 +79,13 @@ class Cache:
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
         began = time.perf_counter()
-        asked = self.read(environ)
-        lease = FRESHNESS.read() if asked is not None else None
-        if asked is None or lease is None:
+        spelling = spell(environ)
+        asked = self.memory.spellings.get(spelling) or self.read(environ, spelling)
+        if asked is None or (lease := FRESHNESS.read()) is None:
             return None
+        tags = environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None and not are_tags(tags):
+            return None  # Django says what is wrong with them
         entry = self.find(asked, lease)
         if entry is not None:
             return self.hit(environ, entry, began)
@@ -98,38 +93,31 @@ class Cache:
 
     # -- which question is it
 
-    def read(self, environ: Environ) -> Asked | None:
-        get = environ.get
-        method, tags, token = environ["REQUEST_METHOD"], get("HTTP_IF_NONE_MATCH"), get("HTTP_AUTHORIZATION")
-        if method not in ("GET", "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):
+    def read(self, environ: Environ, spelling: Spelling) -> Asked | None:
+        """Of a spelling that isn't known, or that comes with what is looked at each time."""
+        method, *_, cookie, condition, least, token = spelling
+        if method not in ("GET", "HEAD") or cookie or condition:
             return None
-        if (least := get("HTTP_X_MIN_VERSION")) is not None:
+        if least is not None:
             if not is_position(least):
                 return None
             FRESHNESS.end()  # whatever version its caller has heard of was committed before now
-        # Everything that decides what is asked; its spelling is read once.
-        spelling = (
-            environ["PATH_INFO"], get("QUERY_STRING"), get("HTTP_HOST") or read_host(environ), get("HTTP_ACCEPT"),
-            get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), environ["wsgi.url_scheme"],
-            get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"),
-            "" if token is None else self.name_caller(environ),
-        )  # fmt: skip
-        asked: Asked | None = self.memory.spellings.get(spelling)
-        if asked is None:
-            asked = self.read_spelling(spelling, environ)
-        # Django says what is wrong with tags that are none.
-        return asked if tags is None or are_tags(tags) else None
+        if least is None and token is None:
+            return self.read_spelling(spelling, environ, "")
+        who = "" if token is None else self.name_caller(environ)
+        return None if who is None else self.read_spelling((who, *spelling[:-2]), environ, who)
 
     def name_caller(self, environ: Environ) -> str | None:
         action = find_action(environ["PATH_INFO"])
         return self.callers.name_class(environ, action) if action else None
 
-    def read_spelling(self, spelling: tuple[Any, ...], environ: Environ) -> Asked | None:
-        who = spelling[-1]
-        if who is None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
-            return None
+    def read_spelling(self, spelling: Spelling, environ: Environ, who: str) -> Asked | None:
+        """Once; `who` is "" for a stranger."""
+        asked: Asked | None = self.memory.spellings.get(spelling)
+        if asked is not None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
+            return asked
         asked = read_question(environ, who)
-        if asked is not None:
+        if asked is not None and environ.get("HTTP_HOST"):
             self.memory.spell(spelling, asked)
         return asked
 
@@ -167,10 +155,10 @@ class Cache:
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and is_known(tags, entry.etag):
             own = record_kept(environ, entry, 304, 0, began)
-            return Answer("304 Not Modified", [*entry.hit_conditional, *own], b"")
+            return "304 Not Modified", [*entry.hit_conditional, *own], b""
         body = entry.body if environ["REQUEST_METHOD"] == "GET" else b""
         own = record_kept(environ, entry, 200, len(body), began)
-        return Answer("200 OK", [*entry.hit_lines, *own], body)
+        return "200 OK", [*entry.hit_lines, *own], body
 
     # -- what isn't
 
@@ -203,7 +191,7 @@ class Cache:
     def show_stale(self, environ: Environ, old: Entry) -> Answer:
         own = record_kept(environ, old, 200, len(old.body), time.perf_counter(), state="stale")
         age = ("Age", str(int(time.time() - old.made_at)))
-        return Answer("200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body)
+        return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
 
     def fill(self, environ: Environ, asked: Asked, lease: Lease, run: Run, fill: Fill) -> Answer | None:
         is_second = self.sights.is_second(asked.name)
@@ -211,14 +199,13 @@ class Cache:
             fill.entry = entry
             return self.hit(environ, entry, time.perf_counter())
         with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
-            answer = run()
-        if not (is_for_all(answer.code, answer.headers) and reads.are_followed):
+            status, headers, body = answer = run(environ)
+        if not (is_for_all(int(status[:3]), headers) and reads.are_followed):
             if is_second:
                 shared.give_up(lease.epoch, asked.name)
             return answer
         stamp = Stamp(lease.epoch, lease.position, reads.tables or FRESHNESS.tables)
-        headers, rows = pick_headers(answer.headers), find_rows(environ)
-        fill.entry = Entry(stamp, asked.action.route, headers, answer.body, rows=rows)
+        fill.entry = Entry(stamp, asked.action.route, pick_headers(headers), body, rows=find_rows(environ))
         if is_second or fill.waiting:
             self.memory.keep(f"{asked.name}:", fill.entry)
             shared.keep(asked.name, fill.entry, is_claimed=is_second)
@@ -232,6 +219,17 @@ class Cache:
             # By the lease of that moment: who fills may have heard of a write that ours was too early for.
             entry = wait_for_others(lambda: self.find_shared(asked, FRESHNESS.read() or lease))
         return entry
+
+
+def spell(environ: Environ) -> Spelling:
+    """All that decides what is asked. The last four keep its answer from being everybody's, or are for each to see."""
+    get = environ.get
+    return (
+        get("REQUEST_METHOD"), get("PATH_INFO"), get("QUERY_STRING"), get("HTTP_HOST"), get("HTTP_ACCEPT"),
+        get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), get("wsgi.url_scheme"), get("CONTENT_LENGTH"),
+        get("HTTP_TRANSFER_ENCODING"),
+        get("HTTP_COOKIE"), get("HTTP_IF_MATCH"), get("HTTP_X_MIN_VERSION"), get("HTTP_AUTHORIZATION"),
+    )  # fmt: skip
 
 
 def read_question(environ: Environ, who: str) -> Asked | None:
@@ -265,11 +263,11 @@ def ask_plainly(environ: Environ) -> Iterator[None]:
 
 def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
     """The filler's own answer, in the coding that it asked for: with its own times, and what is left of its rate."""
-    named = {name.lower() for name, _ in entry.lines}
-    own = [(name, value) for name, value in answer.headers if name.lower() not in named]
+    (status, headers, _), named = answer, {name.lower() for name, _ in entry.lines}
+    own = [(name, value) for name, value in headers if name.lower() not in named]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), entry.etag):
-        return Answer("304 Not Modified", [*entry.conditional, *own], b"")
-    return Answer(answer.status, [*entry.lines, *own], entry.body)
+        return "304 Not Modified", [*entry.conditional, *own], b""
+    return status, [*entry.lines, *own], entry.body
 
 
 # -- the two doors -----------------------------------------------------------------------------------------------
@@ -284,16 +282,18 @@ class CacheGate:
         FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        environ[AT_THE_GATE] = True
-        answer = CACHE.answer(environ, lambda: self.run(environ))
+        answer = CACHE.answer(environ, self.run)
         if answer is None:
+            environ[AT_THE_GATE] = True
             with acknowledge():
                 return self.application(environ, start_response)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        status, headers, body = answer
+        start_response(status, headers)
+        return [body]
 
     def run(self, environ: Environ) -> Answer:
         started: list[Any] = []
+        environ[AT_THE_GATE] = True
         with acknowledge():
             chunks = self.application(environ, lambda *line: started.append(line))
         try:
@@ -302,7 +302,7 @@ class CacheGate:
             if hasattr(chunks, "close"):
                 chunks.close()
         [(status, headers, *_)] = started
-        return Answer(status, headers, body)
+        return status, headers, body
 
 
 # Set in the environ by the gate, so that its twin has nothing to do.
