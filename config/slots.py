@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
+from config.activity import ACTIVITY
 from config.api.error_handler import build_problem, find_headers
 from config.api.errors import Overloaded
 from config.api.lending import Connections, Loan, put_connections, take_connections
@@ -103,6 +104,7 @@ class Slots:
                 response: Any = self.application(environ, start_response)
                 if getattr(response, "streaming", False):
                     return Stream(response, slot.give_away())
+                ACTIVITY.note()
                 if close := getattr(response, "close", None):
                     close()  # Django ends the request here, and gives connections back where they come from a pool
                 return response

@@ -173,14 +173,24 @@ def read_of[Found](replica: str, query: Query, read: Callable[..., Found], *how:
         return read(query, *how)
 
 
-def read_chunks(query: Query, after: int, upto: int, width: Callable[[], int] = lambda: 1) -> Iterator[Chunk]:
+# Reads a chunk when its time has come.
+type Turn = Callable[[Callable[[], Chunk]], Chunk]
+
+
+def read_at_once(read: Callable[[], Chunk]) -> Chunk:
+    return read()
+
+
+def read_chunks(
+    query: Query, after: int, upto: int, width: Callable[[], int] = lambda: 1, turn: Turn = read_at_once
+) -> Iterator[Chunk]:
     """Every row with `after < id <= upto`, in the order of ids; two short queries a chunk, and no transaction.
 
     No connection is held while a chunk is being used. With a pool, which has connections for other threads, the next
     `width()` chunks are read meanwhile.
     """
     pace = Pace()
-    calls = plan_chunks(query, after, upto, pace)
+    calls = (partial(turn, call) for call in plan_chunks(query, after, upto, pace))
     has_pool = "pool" in connections[query.rows.db].settings_dict["OPTIONS"]
     chunks = call_ahead(calls, width) if has_pool else (call() for call in calls)
     return map(partial(count_chunk, query), map(pace.learn, chunks))

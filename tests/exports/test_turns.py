@@ -1,0 +1,94 @@
+"""Streams give way to requests: chunks are read in turn and with pauses while there are some, at once otherwise."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BoundedSemaphore, BrokenBarrierError, Event
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import QueryDict
+
+from config.activity import ACTIVITY, RECENT_SECONDS
+from exports.rows import make_query
+from exports.slots import Slots
+from exports.streams import stream_rows
+from exports.tallies import Tally
+from tests.factories import make_product
+
+
+@pytest.fixture
+def streams() -> Slots:
+    """Of a machine with two cores."""
+    slots = Slots(2)
+    slots.turns = BoundedSemaphore(1)
+    return slots
+
+
+@pytest.fixture
+def company() -> Iterator[None]:
+    """Requests, all the while."""
+    before, ACTIVITY.at = ACTIVITY.at, float("inf")
+    yield
+    ACTIVITY.at = before
+
+
+def meet(streams: Slots, seconds: float) -> bool:
+    """Whether two chunks are read at the same time."""
+    barrier = Barrier(2)
+
+    def read() -> bool:
+        try:
+            barrier.wait(seconds)
+        except BrokenBarrierError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        return all(threads.map(streams.take_turn, [read, read]))
+
+
+def test_streams_without_company_read_side_by_side(streams: Slots) -> None:
+    ACTIVITY.at = float("-inf")
+    assert meet(streams, 10)
+
+
+@pytest.mark.usefixtures("company")
+def test_beside_requests_one_reads_after_the_other(streams: Slots) -> None:
+    assert not meet(streams, 0.3)
+
+
+@pytest.mark.usefixtures("company")
+def test_beside_requests_a_chunk_is_followed_by_a_pause(streams: Slots) -> None:
+    began = time.monotonic()
+    streams.take_turn(lambda: time.sleep(0.2))
+    assert time.monotonic() - began >= 0.2 * 1.5
+
+
+@pytest.mark.usefixtures("company")
+def test_a_chunk_that_fails_leaves_the_turn_to_the_next(streams: Slots) -> None:
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            streams.take_turn(lambda: 1 // 0)
+    assert streams.take_turn(lambda: "read") == "read"
+
+
+def test_company_leaves_after_a_while() -> None:
+    ACTIVITY.note()
+    assert ACTIVITY.is_recent
+    Event().wait(RECENT_SECONDS)
+    assert not ACTIVITY.is_recent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_chunk_of_a_stream_takes_its_turn() -> None:
+    make_product()
+    turns = []
+
+    def turn(read: object) -> object:
+        turns.append(read)
+        return read()  # type: ignore[operator]
+
+    query = make_query("products", AnonymousUser(), QueryDict(), "csv")
+    text = b"".join(stream_rows(query, 0, Tally(), lambda: 1, turn))  # type: ignore[arg-type]
+    assert (len(text.splitlines()), len(turns)) == (2, 1)
