@@ -4,11 +4,13 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from rest_framework.exceptions import NotFound
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Product
+from config.api.error_handler import respond_to
 from config.wsgi import application
 from tests.factories import make_product
 
@@ -197,8 +199,13 @@ def test_a_browser_is_shown_a_page(path: str, status: int, db: None) -> None:
     page = answer.content.decode()
     assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert answer["X-Request-ID"] in page
-    assert "Accept" in answer["Vary"]
     assert_problem(browser.get(path), status, "not_found" if status == 404 else "permission_denied")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_cache_between_keeps_page_and_problem_apart(accept: str) -> None:
+    answer = respond_to(RequestFactory().get("/nowhere/", headers={"Accept": accept}), NotFound())
+    assert answer["Vary"] == "Accept"
 
 
 def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:

@@ -1,10 +1,12 @@
 """A worker forks for each job, beside a thread that writes its heartbeat."""
 
+import signal
 import threading
 
 import pytest
 from rq import Worker
 
+from config.api.leases import STOP
 from config.worker import Heartbeat, JobWorker
 
 
@@ -31,3 +33,13 @@ def test_no_job_is_forked_while_the_heartbeat_is_in_the_database(monkeypatch: py
     for thread in threads:
         thread.join(10)
     assert order == ["beat", "fork"]
+
+
+def test_a_job_that_is_told_to_end_itself_hands_its_work_back() -> None:
+    # systemd signals each process of a service, and RQ's way is to die of it.
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        JobWorker.__new__(JobWorker).setup_work_horse_signals()
+        assert signal.getsignal(signal.SIGTERM) == STOP.begin
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -19,7 +19,7 @@ from catalog.models import Change, Product
 from config.api.leases import STOP, Leased
 from config.api.positions import read_position
 from config.api.replicas import FLOOR
-from exports import formats, parts, planning, tasks
+from exports import formats, parts, planning, publishing, tasks
 from exports.models import ExportJob, ExportPart
 from exports.resources import RESOURCES
 from exports.storage import write_file
@@ -273,6 +273,28 @@ def test_a_worker_that_is_to_stop_gives_its_step_back(
     held = [*ExportPart.objects.all(), ExportJob.objects.get()][steps - 1]
     assert (held.leased_until, held.fence) == (None, steps)
     assert run_job(job_id).status == "ready"
+
+
+def test_a_spreadsheet_stops_before_its_rows_are_read(
+    caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It writes its file only at the end, which of a great table is minutes after the signal.
+    make_many(2)
+    job_id = post(caller, format="xlsx").json()["id"]
+    for _ in range(2):
+        tasks.advance_export.call(job_id)
+    read, read_on = publishing.read_file, []
+
+    def read_and_note(*arguments: Any) -> Any:
+        for chunk in read(*arguments):
+            yield chunk
+            read_on.append(chunk)
+
+    monkeypatch.setattr(publishing, "read_file", read_and_note)
+    monkeypatch.setattr(STOP, "shared", bytearray(1))
+    STOP.begin()
+    tasks.advance_export.call(job_id)
+    assert (read_on, ExportJob.objects.get().leased_until) == ([], None)
 
 
 @pytest.mark.parametrize("steps", [1, 2])

@@ -1,19 +1,17 @@
 """Streams give way to requests: chunks are read in turn and with pauses while there are some, at once otherwise."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, BoundedSemaphore, BrokenBarrierError, Event
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
-from django.http import QueryDict
+from rest_framework.test import APIClient
 
 from config.activity import ACTIVITY, RECENT_SECONDS
-from exports.rows import make_query
+from exports.rows import Chunk
 from exports.slots import Slots
-from exports.streams import stream_rows
-from exports.tallies import Tally
+from tests.exports.conftest import read_body
 from tests.factories import make_product
 
 
@@ -81,14 +79,14 @@ def test_company_leaves_after_a_while() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_each_chunk_of_a_stream_takes_its_turn() -> None:
+def test_each_chunk_of_a_stream_takes_its_turn(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_product()
     turns = []
 
-    def turn(read: object) -> object:
-        turns.append(read)
-        return read()  # type: ignore[operator]
+    def turn(streams: Slots, read: Callable[[], Chunk]) -> Chunk:
+        turns.append(read())
+        return turns[-1]
 
-    query = make_query("products", AnonymousUser(), QueryDict(), "csv")
-    text = b"".join(stream_rows(query, 0, Tally(), lambda: 1, turn))  # type: ignore[arg-type]
+    monkeypatch.setattr(Slots, "take_turn", turn)
+    text = read_body(caller.get("/api/v1/exports/products.csv"))
     assert (len(text.splitlines()), len(turns)) == (2, 1)
