@@ -25,8 +25,6 @@ type Marks = dict[Mark, int]
 
 FIELDS = "fields=id,title,price"
 TIMEOUT = 30
-# Between two writes of one writer: without, there would hardly be a hit.
-PAUSE_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -104,10 +102,13 @@ class History:
         self.staff, self.callers = bear(staff), [{}, *(bear(token) for token in (staff, *others))]
         self.acknowledged: Marks = {}
         self.over = threading.Event()
+        self.pause = 0.0
         self.seen = Seen()
 
     @contextmanager
-    def running(self, readers: int, writers: int) -> Iterator[Seen]:
+    def running(self, readers: int, writers: int, pause: float) -> Iterator[Seen]:
+        """`pause` is the longest between two writes of one writer, in seconds; without, there would hardly be a hit."""
+        self.pause = pause
         work: list[Callable[[Random, Seen], None]] = [self.read_all] * readers
         work += [lambda choice, seen, n=n: self.write_all(choice, seen, n, writers) for n in range(writers)]
         threads = [threading.Thread(target=self.run, args=(task, n)) for n, task in enumerate(work)]
@@ -138,7 +139,7 @@ class History:
                 product, sku = choice.choice(own)
                 write = choice.choice((self.write_title, self.write_price))
                 write(choice.choice(lines), seen, product, sku, count)
-                time.sleep(choice.random() * PAUSE_SECONDS)
+                time.sleep(choice.random() * self.pause)
 
     def write_title(self, line: Line, seen: Seen, product: int, sku: str, count: int) -> None:
         answer = self.write(line, seen, f"/api/v1/products/{product}/", {"title": str(count)})

@@ -27,6 +27,8 @@ pytestmark = [
 READS = int(os.environ.get("READS", "4000"))
 SEED = int(os.environ.get("SEED", SystemRandom().randrange(10**6)))
 READERS, WRITERS, PRODUCTS = 4, 2, 2
+# Some hundred writes are enough, and each makes the reads that follow slower.
+PAUSE_SECONDS = min(READS / 10_000, 1.0)
 
 type Trouble = Callable[[Fleet, Random], None]
 
@@ -82,7 +84,7 @@ def test_no_read_is_older_than_an_acknowledged_write() -> None:
     with launch_fleet(WEB_WORKERS="2") as fleet:
         pairs = [(product.pk, product.sku) for product in products]
         history = History(SEED, fleet.servers, pairs, staff, [editor, nobody])
-        with history.running(READERS, WRITERS) as seen:
+        with history.running(READERS, WRITERS, PAUSE_SECONDS) as seen:
             make_trouble(fleet, choice, lambda: seen.reads >= READS or bool(seen.failed))
     note_figures(
         "Redis cut, hung, slow, flushed, restarted", reads=seen.reads, writes=seen.writes,
