@@ -26,6 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from config import affinity
 from config.capacity import count_threads
 from config.dangers import is_exposed, list_dangers
 from config.draining import DRAIN, SIGNAL, Draining
@@ -133,6 +134,7 @@ def load_application() -> Any:
     signal.signal(SIGNAL, DRAIN.begin)
     # Until granian sets its own, the launcher's handler is here too, by which a worker that loads wouldn't end.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    affinity.settle()
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         refuse_inherited_pools()

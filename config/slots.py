@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
+from config import affinity
 from config.activity import ACTIVITY
 from config.api.error_handler import build_problem, find_headers
 from config.api.errors import Overloaded
@@ -123,6 +124,7 @@ class Stream:
         # Those that the thread has itself would be dropped open, were the others only put in their place.
         self.own = take_connections()
         put_connections(self.kept)
+        affinity.PLACE.leave()
         return iter(self.response)
 
     def close(self) -> None:
@@ -132,6 +134,7 @@ class Stream:
             for connection in {**self.kept, **take_connections()}.values():
                 connection.close()
             put_connections(self.own)
+            affinity.PLACE.come_back()
 
 
 class Refusals:

@@ -1,0 +1,125 @@
+"""One processor a web worker: each its own, another where it is crowded, and any for a stream."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.http import StreamingHttpResponse
+
+from config import affinity
+from config.affinity import Place
+from config.slots import Slots
+from tests.launching import launch_server
+
+EVERYWHERE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+
+pytestmark = pytest.mark.skipif(len(EVERYWHERE) < 2, reason="one processor, or a system that doesn't let one choose")
+
+
+TWO = set(sorted(EVERYWHERE)[:2])
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[list[Place]]:
+    """Three workers of one server, for two processors; afterwards everything is where it was."""
+    found = [Place(tmp_path, TWO) for _ in range(3)]
+    yield found
+    for place in found:
+        if place.lock:
+            place.lock.close()
+    for task in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(task), EVERYWHERE)
+
+
+@pytest.fixture
+def place(places: list[Place]) -> Place:
+    os.sched_setaffinity(0, TWO)
+    return places[0]
+
+
+def find_threads(place: Place) -> list[set[int]]:
+    """Where this thread works, and one that it starts."""
+    found = [os.sched_getaffinity(0)]
+    thread = threading.Thread(target=lambda: found.append(os.sched_getaffinity(0)))
+    thread.start()
+    thread.join()
+    return found
+
+
+def test_each_worker_has_a_processor_of_its_own(places: list[Place]) -> None:
+    taken = [next(filter(place.take, sorted(TWO)), None) for place in places]
+    assert taken == [*sorted(TWO), None]
+
+
+def test_a_dead_workers_processor_is_free_again(places: list[Place]) -> None:
+    first, second, _ = places
+    processor = min(TWO)
+    assert first.take(processor)
+    assert not second.take(processor)
+    assert first.lock
+    first.lock.close()  # as the kernel does at its end
+    assert second.take(processor)
+
+
+def test_a_worker_that_is_one_too_many_goes_anywhere(places: list[Place], place: Place) -> None:
+    for other, processor in zip(places[1:], TWO, strict=True):
+        other.take(processor)
+    place.settle()
+    assert place.here == place.all == os.sched_getaffinity(0)
+
+
+def test_threads_are_where_their_worker_is(place: Place) -> None:
+    place.settle()
+    assert find_threads(place) == [place.here] * 2
+    assert len(place.here) == 1
+
+
+@pytest.mark.parametrize(
+    ("idle", "used", "moves"),
+    [
+        ((0.0, 0.9), 0.4, True),
+        ((0.0, 0.9), 0.9, False),  # it has the processor for itself
+        ((0.2, 0.9), 0.4, False),  # there is room
+        ((0.0, 0.3), 0.4, False),  # the other one is no better
+    ],
+)
+def test_a_crowded_worker_moves_to_an_idle_processor(
+    idle: tuple[float, float], used: float, moves: bool, place: Place
+) -> None:
+    here, there = sorted(place.all)
+    place.take(here)
+    place.move(place.all)
+    place.avoid_crowd({here: idle[0], there: idle[1]}, used, lambda: 0.0)
+    assert find_threads(place) == [{there if moves else here}] * 2
+
+
+def test_the_machine_says_how_idle_it_is() -> None:
+    before = affinity.read_idle()
+    assert set(before) >= EVERYWHERE
+    assert all(affinity.read_idle()[processor] >= before[processor] for processor in EVERYWHERE)
+
+
+def test_a_stream_goes_anywhere_and_its_thread_comes_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.settle()
+    monkeypatch.setattr(affinity, "PLACE", place)
+    where = [os.sched_getaffinity(0)]
+
+    def stream() -> object:
+        where.append(os.sched_getaffinity(0))
+        yield b"text"
+
+    slots = Slots(lambda environ, start_response: StreamingHttpResponse(stream()), 1)
+    body = slots({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, print)
+    assert b"".join(body) == b"text"
+    body.close()  # type: ignore[attr-defined]  # as servers do
+    assert [*where, os.sched_getaffinity(0)] == [place.here, place.all, place.here]
+
+
+def test_a_web_worker_stays_on_one_processor_and_its_launcher_doesnt() -> None:
+    with launch_server() as (_, launched):
+        launcher = launched.process.pid
+        [child] = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+        assert len(os.sched_getaffinity(int(child))) == 1
+        assert os.sched_getaffinity(launcher) == EVERYWHERE
