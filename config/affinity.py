@@ -19,6 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+# Only Linux lets one say where threads are to run.
+CAN_CHOOSE = hasattr(os, "sched_setaffinity")
+
 LOOK_SECONDS = 1.0
 # Shares of a second: a processor below the first has nothing left, above the second it is free; and what a worker must
 # at least have got of a busy one to have had it for itself.
@@ -124,10 +127,17 @@ class Anywhere:
 PLACE: Place | Anywhere = Anywhere()
 
 
+def count_processors() -> int:
+    """Those that this process may use; a web worker that keeps to one may use others for streams."""
+    if isinstance(PLACE, Place):
+        return len(PLACE.all)
+    return len(os.sched_getaffinity(0)) if CAN_CHOOSE else os.cpu_count() or 1
+
+
 def settle() -> None:
-    """In a web worker, before there are other threads. Only Linux says where threads are to run."""
+    """In a web worker, before there are other threads."""
     global PLACE  # noqa: PLW0603 (one a process)
-    if (folder := os.environ.get("METRICS_FOLDER")) and hasattr(os, "sched_setaffinity"):
+    if CAN_CHOOSE and (folder := os.environ.get("METRICS_FOLDER")):
         PLACE = place = Place(Path(folder), os.sched_getaffinity(0))
         place.settle()
         place.watch()

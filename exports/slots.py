@@ -5,7 +5,6 @@ at each of its steps. So streams give way while there are requests: their 99th o
 without streams, and takes 2.5 times.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -14,6 +13,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from config.activity import ACTIVITY
+from config.affinity import count_processors
 from config.api.errors import ApiError
 
 # Of the time that a chunk took to read.
@@ -39,7 +39,7 @@ class Slots:
         self.most, self.taken = most, 0
         self.lock = threading.Lock()
         # Half of the cores are for others.
-        self.turns = threading.BoundedSemaphore(max(1, (os.process_cpu_count() or 1) // 2))
+        self.turns = threading.BoundedSemaphore(max(1, count_processors() // 2))
 
     def hold(self, blocks: Iterable[bytes]) -> Generator[bytes]:
         """TooManyExports in the place of the first block where all slots are taken."""

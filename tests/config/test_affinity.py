@@ -95,6 +95,15 @@ def test_a_crowded_worker_moves_to_an_idle_processor(
     assert find_threads(place) == [{there if moves else here}] * 2
 
 
+def test_a_settled_worker_still_knows_how_many_processors_there_are(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.settle()
+    assert affinity.count_processors() == 1  # of somebody who doesn't know his place
+    monkeypatch.setattr(affinity, "PLACE", place)
+    assert affinity.count_processors() == 2
+
+
 def test_the_machine_says_how_idle_it_is() -> None:
     before = affinity.read_idle()
     assert set(before) >= EVERYWHERE
