@@ -43,6 +43,12 @@ def read_idle() -> Idle:
     }
 
 
+def send(task: int, processors: set[int]) -> None:
+    """A thread, or with 0 the one at hand; it stays where it is if it has ended, or the system has other plans."""
+    with suppress(OSError):
+        os.sched_setaffinity(task, processors)
+
+
 class Place:
     """Where a process works; `folder` is shared by those that keep out of each other's way, `all` may be used."""
 
@@ -61,11 +67,14 @@ class Place:
         return self.all if self.processor is None else {self.processor}
 
     def take(self, processor: int) -> bool:
-        """False where another worker has it; the kernel gives a dead one's back."""
-        file = (self.folder / f"processor-{processor}.lock").open("wb")
+        """False where another worker has it, or nobody can say so; the kernel gives a dead one's back."""
+        try:
+            file = (self.folder / f"processor-{processor}.lock").open("wb")
+        except OSError:
+            return False  # a full disk
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             file.close()
             return False
         if self.lock:
@@ -75,16 +84,16 @@ class Place:
 
     def leave(self) -> None:
         """The thread at hand may go anywhere."""
-        os.sched_setaffinity(0, self.all)
+        send(0, self.all)
 
     def come_back(self) -> None:
-        os.sched_setaffinity(0, self.here)
+        send(0, self.here)
 
     # -- where it is crowded
 
     def watch(self) -> None:
         """In a thread of its own, for as long as the process lives."""
-        if len(self.all) > 1:
+        if len(self.all) > 1 and os.access("/proc/stat", os.R_OK):
             threading.Thread(target=self.look_on, name="affinity", daemon=True).start()
 
     def look_on(self) -> None:
@@ -111,7 +120,7 @@ class Place:
         for task in os.listdir("/proc/self/task"):
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 if os.sched_getaffinity(int(task)) == old:
-                    os.sched_setaffinity(int(task), self.here)
+                    send(int(task), self.here)
 
 
 class Anywhere:

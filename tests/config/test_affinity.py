@@ -53,6 +53,22 @@ def test_each_worker_has_a_processor_of_its_own(places: list[Place]) -> None:
     assert taken == [*sorted(TWO), None]
 
 
+def test_a_worker_that_may_take_none_works_all_the_same(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError("not in this container")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    place.settle()
+    place.leave()
+    place.come_back()
+    place.folder = tmp_path / "gone"
+    assert not place.take(min(TWO))
+    monkeypatch.undo()
+    assert os.sched_getaffinity(0) == TWO
+
+
 def test_a_dead_workers_processor_is_free_again(places: list[Place]) -> None:
     first, second, _ = places
     processor = min(TWO)
