@@ -5,6 +5,7 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -186,7 +187,7 @@ def raise_number(url: str, user: User) -> int:
     client.force_authenticate(user)
     try:
         for _ in range(RAISES):
-            while True:
+            for tried in count():
                 answer = client.get(f"{url}?fields=attributes")
                 number = answer.json()["attributes"]["number"] + 1
                 body = {"attributes": {"number": number}}
@@ -194,7 +195,7 @@ def raise_number(url: str, user: User) -> int:
                     break
                 refusals += 1
                 # As a client should: of fifty that come back at once one gets through, and 49 come for nothing.
-                time.sleep(random.random() * 0.5)
+                time.sleep(random.random() * min(0.25 * 2**tried, 8))
         return refusals
     finally:
         connection.close()
