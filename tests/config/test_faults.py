@@ -126,7 +126,7 @@ def test_twice_the_load_leaves_the_good_put_where_it_was(shop: Shop, postgres: P
         page_p99_ms=load.page * 1000, livez_p99_ms=load.livez * 1000, livez_p99_ms_peak=peak.livez * 1000,
     )  # fmt: skip
     assert load.asked >= 1.8 * peak.good
-    # 0.9 is the aim; 0.88 to 0.90 are measured, with 64 waiting as with 256.
+    # 0.9 is the aim; a minute has 1.0, and the twelve seconds of a short run 0.8 to 1.0 on a busy machine.
     assert share >= 0.8
     # Whoever waits longer for a slot is refused.
     assert load.page < WAIT_SECONDS + 3
