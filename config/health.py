@@ -42,7 +42,9 @@ def show_alive(request: HttpRequest) -> JsonResponse:
 def show_ready(request: HttpRequest) -> JsonResponse:
     """At most four queries, in a thread of their own, and at most ANSWER_SECONDS."""
     if DRAIN.has_begun:
-        return answer({"status": "stopping"}, 503)
+        goodbye = answer({"status": "stopping"}, 503)
+        goodbye._has_been_logged = True  # type: ignore[attr-defined]  # Django's mark, or each probe were an ERROR
+        return goodbye
     report = PROBE.ask() or {"database": f"no answer within {ANSWER_SECONDS:g} s"}
     faults = [name for name, state in report.items() if state != OK]
     unavailable = any(name in VITAL for name in faults)

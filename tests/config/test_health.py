@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from config import health
 from config.api.models import Worker
+from config.draining import DRAIN
 from config.health import Probe
 
 
@@ -112,6 +113,16 @@ def test_a_database_that_hangs_is_answered_in_bounded_time(client: Client, monke
     assert len(asked) == 1
     hang.set()
     assert get_ready(client)[0] == 200
+
+
+def test_to_be_told_to_stop_is_no_error(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A proxy asks twice a second meanwhile, and whoever is on call is woken by an ERROR.
+    monkeypatch.setattr(DRAIN, "has_begun", True)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "stopping"})
+    assert not [record for record in caplog.records if record.name == "django.request"]
 
 
 def test_only_get_and_head_are_answered(client: Client) -> None:
