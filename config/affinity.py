@@ -136,6 +136,11 @@ class Anywhere:
 PLACE: Place | Anywhere = Anywhere()
 
 
+def go_anywhere() -> None:
+    """For a thread that somebody kept to one processor starts, and whose work is another's."""
+    PLACE.leave()
+
+
 def count_processors() -> int:
     """Those that this process may use; a web worker that keeps to one may use others for streams."""
     if isinstance(PLACE, Place):

@@ -10,6 +10,7 @@ from django.http import StreamingHttpResponse
 
 from config import affinity
 from config.affinity import Place
+from config.api.ahead import call_ahead, read_ahead
 from config.slots import Slots
 from tests.launching import launch_server
 
@@ -140,6 +141,16 @@ def test_a_stream_goes_anywhere_and_its_thread_comes_back(place: Place, monkeypa
     assert b"".join(body) == b"text"
     body.close()  # type: ignore[attr-defined]  # as servers do
     assert [*where, os.sched_getaffinity(0)] == [place.here, place.all, place.here]
+
+
+def test_what_is_read_ahead_is_read_anywhere(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its threads are begun before the stream is, by a request that is kept where its worker is.
+    place.settle()
+    monkeypatch.setattr(affinity, "PLACE", place)
+    where = [*call_ahead(iter([lambda: os.sched_getaffinity(0)]), lambda: 1)]
+    where += read_ahead(os.sched_getaffinity(0) for _ in range(1))
+    assert where == [place.all] * 2
+    assert os.sched_getaffinity(0) == place.here
 
 
 def test_a_web_worker_stays_on_one_processor_and_its_launcher_doesnt() -> None:
