@@ -30,10 +30,11 @@ class Handler(WSGIHandler):
 django.setup(set_prefix=False)
 
 from config.api.caching import CacheGate  # noqa: E402 (they need the apps)
-from config.api.freshness import FRESHNESS, Lookout  # noqa: E402
+from config.api.freshness import FRESHNESS, Lookout  # noqa: E402 (they need the apps)
 from config.api.gate import PlanGate  # noqa: E402
 from config.slots import Slots  # noqa: E402
 
 # A hit needs no slot.
 application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))
+# Of a server alone: in a test its thread would outlive the database.
 FRESHNESS.lookout = Lookout(FRESHNESS)

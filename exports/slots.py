@@ -2,7 +2,7 @@
 
 On two cores two streams beside the API are two backends of PostgreSQL that never rest, and a request waits for a core
 at each of its steps. So streams give way while there are requests: their 99th of a hundred took 6 times as long as
-without streams, and takes 2.5 times.
+without streams, and takes 2.5 to 3 times.
 """
 
 import threading
@@ -71,7 +71,7 @@ class Slots:
         with self.turns:
             began = time.monotonic()
             found = read()
-            time.sleep(PAUSE * (time.monotonic() - began))
+            time.sleep(PAUSE * (time.monotonic() - began))  # in its turn, or the next would fill the pause
             return found
 
 

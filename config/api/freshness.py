@@ -201,7 +201,7 @@ class Lookout:
             lease = self.asked.get()
             try:
                 self.freshness.renew(lease)
-            except Exception:
+            except Exception:  # whatever it is, nobody would miss the thread, and each look were waited for again
                 logger.exception("A look ahead at the change log failed; whoever reads next looks again")
 
 

@@ -54,7 +54,7 @@ os.register_at_fork(after_in_child=IDS.begin)
 
 def choose_id(environ: dict[str, Any]) -> str:
     given = environ.get("HTTP_X_REQUEST_ID")
-    return IDS.make_id() if given is None or not GIVEN_ID.fullmatch(given) else given
+    return given if given is not None and GIVEN_ID.fullmatch(given) else IDS.make_id()
 
 
 class QueryClock:

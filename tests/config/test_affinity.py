@@ -121,6 +121,31 @@ def test_a_settled_worker_still_knows_how_many_processors_there_are(
     assert affinity.count_processors() == 2
 
 
+def test_a_worker_looks_on_and_leaves_a_crowd(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = sorted(place.all)
+    place.take(here)
+    place.move(place.all)
+    seconds = iter(range(50))  # moves come by chance, so that two workers don't chase each other
+    monkeypatch.setattr(affinity, "read_idle", lambda: {here: 0.0, there: float(next(seconds))})
+    monkeypatch.setattr(affinity, "LOOK_SECONDS", 0)
+    with pytest.raises(StopIteration):
+        place.look_on()
+    assert os.sched_getaffinity(0) == {there}
+
+
+def test_a_web_worker_settles_and_looks_on(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    watched = []
+    monkeypatch.setattr(Place, "watch", watched.append)
+    monkeypatch.setattr(affinity, "PLACE", affinity.PLACE)  # put back afterwards
+    monkeypatch.setenv("METRICS_FOLDER", str(tmp_path))
+    affinity.settle()
+    assert watched == [affinity.PLACE]
+    assert isinstance(affinity.PLACE, Place)
+    assert affinity.PLACE.lock
+    affinity.PLACE.lock.close()
+    assert len(os.sched_getaffinity(0)) == 1
+
+
 def test_the_machine_says_how_idle_it_is() -> None:
     before = affinity.read_idle()
     assert set(before) >= EVERYWHERE

@@ -90,14 +90,14 @@ def follow_with(looks: list[str]) -> Any:
 
 def read_late(freshness: Freshness) -> list[int]:
     """The positions that readers are given in the last quarter of a lease."""
-    time.sleep(0.8)
+    time.sleep(0.8)  # of a lease of one second
     return [lease.position for _ in range(5) if (lease := freshness.read())]
 
 
 def wait_for_looks(looks: list[str], number: int) -> None:
     end = time.monotonic() + 10
     while len(looks) < number and time.monotonic() < end:
-        time.sleep(0.01)
+        time.sleep(0.01)  # the thread tells nobody
 
 
 def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> None:
@@ -107,7 +107,7 @@ def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> N
     freshness.read()
     assert set(read_late(freshness)) <= {1, 2}  # the lease that is there, or the next
     wait_for_looks(looks, 2)
-    time.sleep(0.3)
+    time.sleep(0.3)  # past the end of the first lease
     assert freshness.read()
     assert looks == [threading.current_thread().name, "lookout"]
 
@@ -119,11 +119,11 @@ def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
     freshness, looks = Freshness(), list[str]()
     freshness.follow, freshness.lookout = follow_with(looks), Lookout(freshness)
     freshness.read()
-    freshness.follow = lambda after: looks.append("fails") or 1 / 0  # type: ignore[func-returns-value]
+    freshness.follow = lambda after: looks.append("fails") or 1 / 0  # type: ignore[func-returns-value]  # that is the use
     read_late(freshness)
     wait_for_looks(looks, 2)
     freshness.follow = follow_with(looks)
-    time.sleep(0.3)
+    time.sleep(0.3)  # past the end of the lease
     assert freshness.read()
     read_late(freshness)
     wait_for_looks(looks, 4)

@@ -59,7 +59,7 @@ def test_beside_requests_one_reads_after_the_other(streams: Slots) -> None:
 @pytest.mark.usefixtures("company")
 def test_beside_requests_a_chunk_is_followed_by_a_pause(streams: Slots) -> None:
     began = time.monotonic()
-    streams.take_turn(lambda: time.sleep(0.2))
+    streams.take_turn(lambda: time.sleep(0.2))  # stands for a chunk
     assert time.monotonic() - began >= 0.2 * 1.5
 
 
