@@ -134,8 +134,8 @@ def test_a_worker_looks_on_and_leaves_a_crowd(place: Place, monkeypatch: pytest.
 
 
 def test_a_web_worker_settles_and_looks_on(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    watched = []
-    monkeypatch.setattr(Place, "watch", watched.append)
+    watched = list[Place]()
+    monkeypatch.setattr(Place, "watch", lambda place: watched.append(place))  # a builtin wouldn't be bound
     monkeypatch.setattr(affinity, "PLACE", affinity.PLACE)  # put back afterwards
     monkeypatch.setenv("METRICS_FOLDER", str(tmp_path))
     affinity.settle()
