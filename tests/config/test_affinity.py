@@ -135,7 +135,11 @@ def test_a_worker_looks_on_and_leaves_a_crowd(place: Place, monkeypatch: pytest.
 
 def test_a_web_worker_settles_and_looks_on(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     watched = list[Place]()
-    monkeypatch.setattr(Place, "watch", lambda place: watched.append(place))  # a builtin wouldn't be bound
+
+    def watch(place: Place) -> None:
+        watched.append(place)
+
+    monkeypatch.setattr(Place, "watch", watch)
     monkeypatch.setattr(affinity, "PLACE", affinity.PLACE)  # put back afterwards
     monkeypatch.setenv("METRICS_FOLDER", str(tmp_path))
     affinity.settle()
