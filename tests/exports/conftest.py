@@ -9,10 +9,12 @@ from django.http.response import HttpResponseBase
 from rest_framework.test import APIClient
 
 from catalog.models import Product, ProductText
-from exports import rows, tasks
+from exports import planning, rows, tasks
 from exports.models import ExportJob
 from exports.tasks import advance_export
 from tests.factories import make_caller
+
+URL = "/api/v1/exports/"
 
 type MakeMany = Callable[[int], list[Product]]
 
@@ -37,15 +39,19 @@ def run_job(job_id: int) -> ExportJob:
     raise AssertionError(f"{job} doesn't end")
 
 
+def post(caller: APIClient, **body: Any) -> Any:
+    return caller.post(URL, {"resource": "products", "format": "csv"} | body)
+
+
 def ask_for(caller: APIClient, **body: Any) -> ExportJob:
     """A job by POST, run to its end."""
-    answer = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"} | body)
+    answer = post(caller, **body)
     assert answer.status_code == 201, answer.json()
     return run_job(answer.json()["id"])
 
 
 def download(caller: APIClient, job: ExportJob) -> bytes:
-    answer = caller.get(f"/api/v1/exports/{job.pk}/file/")
+    answer = caller.get(f"{URL}{job.pk}/file/")
     assert answer.status_code == 200, answer.content
     return read_body(answer)
 
@@ -62,6 +68,12 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(rows, "FIRST_ROWS", 3)
     monkeypatch.setattr(rows, "GREATEST_ROWS", 3)
     return 3
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rows a part or so."""
+    monkeypatch.setattr(planning, "PART_ROWS", 3)
 
 
 def make_many(number: int, prefix: str = "P") -> list[Product]:
