@@ -80,7 +80,7 @@ def take_whole_step(job: ExportJob) -> bool:
 
 
 def refuse_too_often(row: ExportJob | ExportPart) -> None:
-    if row.fence > GREATEST_CLAIMS:
+    if row.claims > GREATEST_CLAIMS:
         raise TooOften(row)
 
 

@@ -52,7 +52,7 @@ def run_job(job: ImportJob) -> bool:
             run = (DryJobRun if job.dry_run else JobRun)(job, stream)
             for _ in run.take_steps():
                 if time.monotonic() > end and not job.dry_run:
-                    job.release()
+                    job.give_back()
                     return False
         finish_job(job, run.report)
     drop_file(job)

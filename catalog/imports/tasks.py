@@ -55,7 +55,7 @@ def advance_import(job_id: int) -> None:
     if (job := unfinished.claim()) is None:
         return
     with end_on_error(job):
-        if job.fence > GREATEST_CLAIMS:
+        if job.claims > GREATEST_CLAIMS:
             raise BadFile(f"{job} was begun {GREATEST_CLAIMS} times, and each worker was lost over it.")
         if not run_job(job):
             push_job(job)

@@ -71,8 +71,8 @@ class LeasedQuerySet(QuerySet[Any]):
         while (row := self.only_free().order_by("pk").first()) is not None:
             # Another claimed it since, so the fence moved: the next one, then.
             mine = self.only_free().filter(pk=row.pk, fence=row.fence)
-            if mine.update(fence=F("fence") + 1, leased_until=find_lease_end()):
-                row.fence += 1
+            if mine.update(fence=F("fence") + 1, claims=F("claims") + 1, leased_until=find_lease_end()):
+                row.fence, row.claims = row.fence + 1, row.claims + 1
                 return row
         return None
 
@@ -82,9 +82,14 @@ class LeasedQuerySet(QuerySet[Any]):
 
 
 class Leased(models.Model):
-    """A row that one process at a time works on; `fence` counts how often it was claimed."""
+    """A row that one process at a time works on; `fence` is the number of its last claim.
+
+    `claims` counts those that weren't given back: a worker that stops for a new release wasn't lost over it.
+    """
 
     fence = models.PositiveIntegerField(default=0, editable=False)
+    # In the database too: a worker of the former release may add rows while this one comes.
+    claims = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -99,6 +104,10 @@ class Leased(models.Model):
     def release(self, **values: Any) -> None:
         """The last change of the holder, after which the row is free."""
         self.write_as_holder(leased_until=None, **values)
+
+    def give_back(self) -> None:
+        """Free for whoever goes on: this claim came to its end, though the work didn't."""
+        self.release(claims=F("claims") - 1)
 
     def write_as_holder(self, **values: Any) -> None:
         rows = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
@@ -118,7 +127,7 @@ def keep_lease(row: Leased) -> Iterator[None]:
     try:
         yield
     except LeaseReturned:
-        row.release()
+        row.give_back()
         raise
     finally:
         done.set()

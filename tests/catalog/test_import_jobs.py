@@ -358,6 +358,19 @@ def test_a_worker_that_is_to_stop_gives_its_import_back(
     assert (job.status, job.rows_done, job.report["products"]["created"]) == ("ready", 50, 50)
 
 
+def test_an_import_that_kills_every_worker_fails_with_a_reason(caller: APIClient) -> None:
+    job_id = send_body(caller, make_rows(1)).json()["id"]
+    for _ in range(tasks.GREATEST_CLAIMS):
+        with patch.object(tasks, "run_job", side_effect=Stop), pytest.raises(Stop):
+            advance_import.call(job_id)
+        ImportJob.objects.update(leased_until="2020-01-01T00:00:00Z")
+    job = run_import(job_id)
+    assert (job.status, job.error) == (
+        "failed",
+        f"{job} was begun {tasks.GREATEST_CLAIMS} times, and each worker was lost over it.",
+    )
+
+
 @pytest.mark.usefixtures("small_batches")
 def test_a_turn_that_takes_too_long_is_gone_on_with_by_another_task(
     caller: APIClient, monkeypatch: pytest.MonkeyPatch
@@ -366,6 +379,7 @@ def test_a_turn_that_takes_too_long_is_gone_on_with_by_another_task(
     job_id = send_body(caller, make_rows(25)).json()["id"]
     with patch.object(tasks, "push_job") as pushed:
         assert [run_import(job_id).rows_done for _ in range(3)] == [10, 20, 25]
+    assert ImportJob.objects.get().claims == 0  # however many turns a file takes, no worker was lost over it
     # The third turn was the last batch's, and its own end's another.
     assert pushed.call_count == 3
     assert run_import(job_id).status == "ready"

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from config.api import leases
-from config.api.leases import LeaseLost, keep_lease
+from config.api.leases import LeaseLost, LeaseReturned, keep_lease
 from exports.models import ExportJob, ExportPart
 from tests.factories import make_user
 from tests.together import run_together
@@ -94,6 +94,17 @@ def test_a_kept_lease_outlasts_what_its_holder_waits_for(settings: Any, monkeypa
         threading.Event().wait(1.5)
         assert parts.claim() is None
     assert parts.get().fence == 1
+
+
+def test_what_was_given_back_does_not_count_as_a_claim_and_what_was_lost_does() -> None:
+    parts = make_parts(1)
+    for _ in range(3):
+        with pytest.raises(LeaseReturned), keep_lease(parts.claim()):
+            raise LeaseReturned
+    end_lease(parts.claim())
+    held = parts.claim()
+    assert (held.fence, held.claims) == (5, 2)
+    assert parts.get().claims == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -123,6 +123,19 @@ def test_a_worker_that_is_to_stop_gives_its_step_back(
     assert run_job(job_id).status == "ready"
 
 
+def test_many_stops_in_the_same_step_are_no_reason_to_fail(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(1)
+    job_id = post(caller).json()["id"]
+    tasks.advance_export.call(job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(STOP, "shared", bytearray(1))
+        STOP.begin()
+        for _ in range(tasks.GREATEST_CLAIMS + 1):
+            tasks.advance_export.call(job_id)
+    assert ExportPart.objects.get().fence > tasks.GREATEST_CLAIMS
+    assert run_job(job_id).status == "ready"
+
+
 def test_a_spreadsheet_stops_before_its_rows_are_read(
     caller: APIClient, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
