@@ -47,6 +47,8 @@ class Heartbeat(threading.Thread):
         self.parent = parent
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.done = threading.Event()
+        # What failed last time, and why.
+        self.failing: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -77,13 +79,21 @@ class Heartbeat(threading.Thread):
         with IN_DATABASE:
             try:
                 change()
-            except DatabaseError as error:
-                logger.warning("The worker can't %s: %s", what, error)
-            except Exception:
-                # Such as a storage that is away: whoever looks for living workers must still find this one.
-                logger.exception("The worker can't %s", what)
+            except Exception as error:
+                # Also a storage that is away: whoever looks for living workers must still find this one.
+                self.complain(what, error)
+            else:
+                self.failing.pop(what, None)
             finally:
                 connection.close()
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Once, until it works again or fails otherwise: a revoked right would fill the log at each beat."""
+        if self.failing.get(what) != str(error):
+            is_away = isinstance(error, DatabaseError)  # whose traceback says nothing
+            level = logging.WARNING if is_away else logging.ERROR
+            logger.log(level, "The worker can't %s: %s", what, error, exc_info=not is_away)
+        self.failing[what] = str(error)
 
     def beat(self) -> None:
         Worker.objects.update_or_create(

@@ -2,8 +2,10 @@
 
 import signal
 import threading
+from functools import partial
 
 import pytest
+from django.db import OperationalError
 from rq import Worker
 
 from config.api.leases import STOP
@@ -33,6 +35,19 @@ def test_no_job_is_forked_while_the_heartbeat_is_in_the_database(monkeypatch: py
     for thread in threads:
         thread.join(10)
     assert order == ["beat", "fork"]
+
+
+@pytest.mark.django_db
+def test_what_fails_at_each_beat_is_said_once_until_it_works_again(caplog: pytest.LogCaptureFixture) -> None:
+    heart = Heartbeat()
+
+    def fail(reason: str) -> None:
+        raise OperationalError(reason)
+
+    for reason in ("away", "away", "full", "", "full"):
+        heart.write("beat", partial(fail, reason) if reason else lambda: None)
+    said = [record.getMessage() for record in caplog.records if record.name == "tenfold.worker"]
+    assert said == [f"The worker can't beat: {reason}" for reason in ("away", "full", "full")]
 
 
 def test_a_job_that_is_told_to_end_itself_hands_its_work_back() -> None:
