@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.utils import timezone
 
 from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from config.api.freshness import News
 from config.api.replicas import choose_again
+from config.api.statements import Statement
 
 # Where the rows are whose changes are logged.
 LOGGED_TABLES = {
@@ -60,7 +61,7 @@ def number_changes() -> int:
 FOLLOW_POSTGRESQL = """
 SELECT newest, changed, (pg_current_wal_insert_lsn() - '0/0')::bigint,
        (SELECT oid::text FROM pg_database WHERE datname = current_database()) || '-' || pg_postmaster_start_time()
-FROM catalog_follow_changes(%s, %s)
+FROM catalog_follow_changes(%s::bigint, %s::integer)
 """
 FOLLOW_SQLITE = "SELECT coalesce(max(position), 0) FROM catalog_change"
 CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s LIMIT 100"
@@ -68,24 +69,26 @@ CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s
 
 def follow_changes(after: int) -> News | None:
     """What has changed behind position `after`; None while more waits for its position than a look can number."""
-    with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            return follow_file(cursor, after)
-        cursor.execute(FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE])
+    if connection.vendor != "postgresql":
+        return follow_file(after)
+    # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
+    look = Statement(DEFAULT_DB_ALIAS, FOLLOW_POSTGRESQL, (after, FOLLOWED_AT_ONCE), {})
+    with look.run(of=DEFAULT_DB_ALIAS) as cursor:
         newest, changed, reached, epoch = cursor.fetchone()
     return None if newest is None else News(epoch, newest, name_tables(changed), reached)
 
 
-def follow_file(cursor: Any, after: int) -> News:
+def follow_file(after: int) -> News:
     """SQLite's: its triggers write the log itself. Another file in the same place is another epoch."""
-    cursor.execute(FOLLOW_SQLITE)
-    (newest,) = cursor.fetchone()
-    changed: list[str] | None = []
-    if newest != after:
-        changed = None
-        if 0 < newest - after <= FOLLOWED_AT_ONCE:
-            cursor.execute(CHANGED_SQLITE, [after])
-            changed = [entity for (entity,) in cursor.fetchall()]
+    with connection.cursor() as cursor:
+        cursor.execute(FOLLOW_SQLITE)
+        (newest,) = cursor.fetchone()
+        changed: list[str] | None = []
+        if newest != after:
+            changed = None
+            if 0 < newest - after <= FOLLOWED_AT_ONCE:
+                cursor.execute(CHANGED_SQLITE, [after])
+                changed = [entity for (entity,) in cursor.fetchall()]
     file = os.stat(connection.settings_dict["NAME"])
     return News(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
 

@@ -8,13 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from rest_framework.test import APIClient
 
+from catalog.changes import follow_changes
 from config.api.freshness import FRESHNESS, Freshness, Lookout, News
 from config.api.lending import Loans
 from tests.factories import make_brand, make_product
 from tests.gates import Ask, make_token, warm
+from tests.together import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +49,22 @@ def test_a_log_that_hangs_keeps_one_thread_and_no_other() -> None:
         began = time.monotonic()
         assert freshness.read() is None
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's file is no connection that is lost")
+def test_a_look_whose_connection_was_lost_is_done_again_at_once() -> None:
+    assert follow_changes(0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+
+    def end_backend() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        connection.close()
+
+    run_together([end_backend])
+    assert follow_changes(0)
 
 
 def test_connections_that_all_hang_are_an_error_and_no_wait() -> None:
