@@ -28,7 +28,7 @@ READS = int(os.environ.get("READS", "4000"))
 SEED = int(os.environ.get("SEED", SystemRandom().randrange(10**6)))
 READERS, WRITERS, PRODUCTS = 4, 2, 2
 # Some hundred writes are enough, and each makes the reads that follow slower.
-PAUSE_SECONDS = min(READS / 10_000, 1.0)
+PAUSE_SECONDS = min(READS / 10_000, 2.0)
 
 type Trouble = Callable[[Fleet, Random], None]
 
