@@ -9,16 +9,18 @@ On SQLite the triggers write the log itself: its one writer at a time is the ord
 import os
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from config.api.freshness import News
+from config.api.lost_connections import read_again
 from config.api.replicas import choose_again
-from config.api.statements import Statement
+from config.api.statements import open_cursor
 
 # Where the rows are whose changes are logged.
 LOGGED_TABLES = {
@@ -71,11 +73,15 @@ def follow_changes(after: int) -> News | None:
     """What has changed behind position `after`; None while more waits for its position than a look can number."""
     if connection.vendor != "postgresql":
         return follow_file(after)
-    # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
-    look = Statement(DEFAULT_DB_ALIAS, FOLLOW_POSTGRESQL, (after, FOLLOWED_AT_ONCE), {})
-    with look.run(of=DEFAULT_DB_ALIAS) as cursor:
-        newest, changed, reached, epoch = cursor.fetchone()
+    newest, changed, reached, epoch = read_again(connection, partial(fetch_news, after))
     return None if newest is None else News(epoch, newest, name_tables(changed), reached)
+
+
+def fetch_news(after: int) -> Any:
+    # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
+    with open_cursor(connection) as cursor:
+        cursor.execute(FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE])
+        return cursor.fetchone()
 
 
 def follow_file(after: int) -> News:

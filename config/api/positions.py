@@ -7,14 +7,16 @@ What is read with `X-Min-Version: P` comes from where `read_position() >= P`, or
 also after a replica took its place with a log that is shorter than P.
 """
 
+from functools import partial
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import connections
 from django.db.models import Max
 
 from config.api.errors import InvalidHeader
+from config.api.lost_connections import read_again
 
 # What is flushed: more, such as what an import has written so far, replicas can't have yet. Without synchronous_commit
 # a commit is acknowledged before it is flushed.
@@ -54,13 +56,7 @@ def read_newest_change() -> int:
 
 def ask(database: str, sql: str) -> int:
     connection = connections[database]
-    try:
-        return fetch_number(connection, sql)
-    except OperationalError:
-        if connection.in_atomic_block or connection.is_usable():
-            raise
-        connection.close()  # it was lost; the next one is new
-        return fetch_number(connection, sql)
+    return read_again(connection, partial(fetch_number, connection, sql))
 
 
 def fetch_number(connection: Any, sql: str) -> int:

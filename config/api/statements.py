@@ -119,12 +119,9 @@ class Statement:
         return tuple(values)
 
     @contextmanager
-    def run(self, values: Sequence[Any] = (), *, of: str | None = None) -> Iterator[Any]:
-        """A cursor over the rows, `of` this database or of the one that the request at hand reads.
-
-        A connection that was lost is replaced, and the read done again, once.
-        """
-        connection: Any = connections[of or find_reader()]
+    def run(self, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """A cursor over the rows. A connection that was lost is replaced, and the read done again, once."""
+        connection: Any = connections[find_reader()]
         parameters = self.fill(connection, values)
         try:
             cursor = self.execute(connection, parameters)

@@ -51,7 +51,7 @@ def test_a_log_that_hangs_keeps_one_thread_and_no_other() -> None:
         assert time.monotonic() - began < 2
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's file is no connection that is lost")
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection to lose")
 def test_a_look_whose_connection_was_lost_is_done_again_at_once() -> None:
     assert follow_changes(0)
     with connection.cursor() as cursor:
@@ -65,6 +65,21 @@ def test_a_look_whose_connection_was_lost_is_done_again_at_once() -> None:
 
     run_together([end_backend])
     assert follow_changes(0)
+
+
+def test_a_database_that_refuses_is_asked_once_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    connects = []
+
+    def refuse() -> None:
+        connects.append("refused")
+        raise OperationalError("sorry, too many clients already")
+
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "connect", refuse)
+        with pytest.raises(OperationalError):
+            follow_changes(0)
+    assert connects == ["refused"]
 
 
 def test_connections_that_all_hang_are_an_error_and_no_wait() -> None:
