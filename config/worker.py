@@ -83,17 +83,18 @@ class Heartbeat(threading.Thread):
                 # Also a storage that is away: whoever looks for living workers must still find this one.
                 self.complain(what, error)
             else:
-                self.failing.pop(what, None)
+                if self.failing.pop(what, None):
+                    logger.info("The worker can %s again", what)
             finally:
                 connection.close()
 
     def complain(self, what: str, error: Exception) -> None:
         """Once, until it works again or fails otherwise: a revoked right would fill the log at each beat."""
-        if self.failing.get(what) != str(error):
-            is_away = isinstance(error, DatabaseError)  # whose traceback says nothing
-            level = logging.WARNING if is_away else logging.ERROR
-            logger.log(level, "The worker can't %s: %s", what, error, exc_info=not is_away)
-        self.failing[what] = str(error)
+        if self.failing.get(what) != repr(error):
+            is_known = isinstance(error, DatabaseError)  # and its traceback says nothing
+            level = logging.WARNING if is_known else logging.ERROR
+            logger.log(level, "The worker can't %s: %s", what, error, exc_info=not is_known)
+        self.failing[what] = repr(error)
 
     def beat(self) -> None:
         Worker.objects.update_or_create(
