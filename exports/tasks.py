@@ -85,10 +85,10 @@ def refuse_too_often(row: ExportJob | ExportPart) -> None:
 
 
 class TooOften(JobFailure):
-    """A step was begun GREATEST_CLAIMS times and never ended."""
+    """A step whose claims were never given back, GREATEST_CLAIMS of them."""
 
     def __init__(self, row: ExportJob | ExportPart) -> None:
-        super().__init__(f"{row} was begun {GREATEST_CLAIMS} times, and each worker was lost over it.")
+        super().__init__(f"{row} was begun {GREATEST_CLAIMS} times and never ended.")
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def advance_import(job_id: int) -> None:
         return
     with end_on_error(job):
         if job.claims > GREATEST_CLAIMS:
-            raise BadFile(f"{job} was begun {GREATEST_CLAIMS} times, and each worker was lost over it.")
+            raise BadFile(f"{job} was begun {GREATEST_CLAIMS} times and never ended.")
         if not run_job(job):
             push_job(job)
 
