@@ -86,7 +86,7 @@ PROMISES = (
         for kind in ("identity", "gzip", "304")
     ),
     *(
-        # A share of the clock depends on the other processor too, which a bare answer takes and the clients want.
+        # Rates depend on who gets the second processor, CPU doesn't.
         Promise(f"server CPU: hit / bare answer, {kind}", f"hits, {kind}", f"bare answer, {kind}", CPU, 1 / 0.85, False)
         for kind in ("identity", "gzip", "304")
     ),
