@@ -80,9 +80,9 @@ FAULTS = {
         "{share:.2f} of the good answers at the peak for the processor that the clients leave, "
         "`/livez` within {livez_p99_ms:.0f} ms"
     ),
-    "PostgreSQL restarted": "back {back_after_s:.1f} s after PostgreSQL is, {lost} of {orders} orders lost",
+    "PostgreSQL restarted": "back {back_after_s:.1f} s after PostgreSQL is, {lost} of {orders:,} orders lost",
     "Redis cut, hung, slow, flushed, restarted": "{failed} of {reads:,} answers failed, {stale} stale",
-    "SQLite killed": "{lost} of {orders} acknowledged orders lost",
+    "SQLite killed": "{lost} of {orders:,} acknowledged orders lost",
     "disk full": "{failed} of {reads:,} reads failed",
     "log disk full": "{failed} of {reads:,} reads failed",
     "primary killed, replica promoted": (
