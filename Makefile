@@ -36,11 +36,14 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Red
 		TEST_BACKEND=$$backend $(BIN)/python -m pytest || status=1; \
 	done; exit $$status
 
+# The faults of jobs, which mostly wait, beside the tests at their full size; then the faults that measure times.
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die
-	@status=0; export NOTE_FIGURES=true TEST_BACKEND=production; \
+	@status=0; log=$$(mktemp); export NOTE_FIGURES=true TEST_BACKEND=production; \
+	$(BIN)/python -m pytest -q -m faults tests/exports >"$$log" 2>&1 & jobs=$$!; \
 	RAISES=100 CUTS=100 COPIES=20 READS=100000 $(BIN)/python -m pytest -s -k "raise_one_number \
 		or is_cut_goes_on or are_the_table or is_older_than or somebody_holds or takes_too_long" || status=1; \
-	$(BIN)/python -m pytest -m faults || status=1; exit $$status
+	wait $$jobs || status=1; cat "$$log"; rm "$$log"; \
+	$(BIN)/python -m pytest -m faults --ignore tests/exports || status=1; exit $$status
 
 bench: .venv-bench/stamp .venv/run.stamp  ## ours beside the usual ways; make bench BENCH="--quick"
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

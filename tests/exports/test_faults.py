@@ -125,9 +125,9 @@ def test_a_worker_told_to_stop_hands_its_part_over(run: int, plant: Plant, monke
     assert plant.read_log("first").count('"export part"') == 0
     queue = "Redis" if plant.redis else "the database"
     note_figures(f"worker stopped, queue in {queue}", handed_over_s=handed_over, stopped_s=stopped)
-    # A queue in the database is looked into once a second.
-    assert handed_over < 2
-    assert stopped < 3
+    # A queue in the database is looked into once a second; on a busy machine the rest takes another. The part takes 12.
+    assert handed_over < 5
+    assert stopped < 6
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
