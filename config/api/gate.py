@@ -47,7 +47,7 @@ DYNAMIC = frozenset(
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlainRead:
     """A request: the key of its plan, the value that the plan waits for, the route for the log line."""
 
     key: Hashable
@@ -64,31 +64,31 @@ class PlanGate:
         self.headers: Plans[dict[str, str]] = Plans()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        asked = read_request(environ)
-        if asked is None:
+        read = read_request(environ)
+        if read is None:
             return self.application(environ, start_response)
-        plan, headers = PLANS.find(asked.key), self.headers.find(asked.key)
-        answer = self.try_plan(environ, asked, plan, headers) if plan and headers else None
+        plan, headers = PLANS.find(read.key), self.headers.find(read.key)
+        answer = self.try_plan(environ, read, plan, headers) if plan and headers else None
         if answer is None:
-            return self.learn(asked, self.application(environ, start_response))
+            return self.learn(read, self.application(environ, start_response))
         start_response("200 OK", list(answer.headers.items()))
         return [answer.body]
 
-    def learn(self, asked: Asked, response: Any) -> Any:
+    def learn(self, read: PlainRead, response: Any) -> Any:
         """Keep the headers of a question's first answer."""
         if isinstance(response, HttpResponse) and response.status_code == 200:
             headers = {name: value for name, value in response.items() if name not in DYNAMIC}
-            self.headers.keep(asked.key, headers)
+            self.headers.keep(read.key, headers)
         return response
 
-    def try_plan(self, environ: Environ, asked: Asked, plan: Any, headers: dict[str, str]) -> Reply | None:
+    def try_plan(self, environ: Environ, read: PlainRead, plan: Any, headers: dict[str, str]) -> Reply | None:
         """The whole answer; None where Django is to say what is wrong."""
         standing = count_stranger(environ)
         if standing and not standing.is_allowed:
             return None
         with Record.find(environ) as record:
             try:
-                reply = plan.reply(asked.value)
+                reply = plan.reply(read.value)
             except Exception as error:
                 # Django does it again, and answers and logs as it always does; what took too long is only answered.
                 if find_limit(error):
@@ -101,7 +101,7 @@ class PlanGate:
                 return None
             body, coding = compress(reply.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
             path, cache = environ["PATH_INFO"], environ.get(CACHE_STATE, "bypass")
-            where = {"path": path, "route": asked.route, "rows": reply.rows}
+            where = {"path": path, "route": read.route, "rows": reply.rows}
             line = record.finish(200, len(body), cache, reply.render_seconds, **where)
         rate = standing.headers if standing else {}
         own = {**line, **rate, **coding, "X-Cache": cache, "Content-Length": str(len(body))}
@@ -116,7 +116,7 @@ def compress(body: bytes, accepted: str) -> tuple[bytes, dict[str, str]]:
     return (packed, {"Content-Encoding": "gzip"}) if len(packed) < len(body) else (body, {})
 
 
-def read_request(environ: Environ) -> Asked | None:
+def read_request(environ: Environ) -> PlainRead | None:
     """None for what isn't a program's plain read."""
     if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ) or environ.get("CONTENT_LENGTH"):
         return None
@@ -131,7 +131,7 @@ def read_request(environ: Environ) -> Asked | None:
     value = find_value(found, query)
     if question is None or (found.action == "list" and "cursor" in unquote(question.query)):
         return None  # a second cursor, or one spelled in another way
-    return Asked((read_scheme(environ), host, question), value, found.route)
+    return PlainRead((read_scheme(environ), host, question), value, found.route)
 
 
 def find_value(found: Action, query: str) -> str | None:
