@@ -72,7 +72,8 @@ CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s
 def follow_changes(after: int) -> News | None:
     """What has changed behind position `after`; None while more waits for its position than a look can number."""
     if connection.vendor != "postgresql":
-        return follow_file(after)
+        with connection.cursor() as cursor:
+            return follow_file(cursor, after)
     newest, changed, reached, epoch = read_again(connection, partial(fetch_news, after))
     return None if newest is None else News(epoch, newest, name_tables(changed), reached)
 
@@ -84,17 +85,16 @@ def fetch_news(after: int) -> Any:
         return cursor.fetchone()
 
 
-def follow_file(after: int) -> News:
+def follow_file(cursor: Any, after: int) -> News:
     """SQLite's: its triggers write the log itself. Another file in the same place is another epoch."""
-    with connection.cursor() as cursor:
-        cursor.execute(FOLLOW_SQLITE)
-        (newest,) = cursor.fetchone()
-        changed: list[str] | None = []
-        if newest != after:
-            changed = None
-            if 0 < newest - after <= FOLLOWED_AT_ONCE:
-                cursor.execute(CHANGED_SQLITE, [after])
-                changed = [entity for (entity,) in cursor.fetchall()]
+    cursor.execute(FOLLOW_SQLITE)
+    (newest,) = cursor.fetchone()
+    changed: list[str] | None = []
+    if newest != after:
+        changed = None
+        if 0 < newest - after <= FOLLOWED_AT_ONCE:
+            cursor.execute(CHANGED_SQLITE, [after])
+            changed = [entity for (entity,) in cursor.fetchall()]
     file = os.stat(connection.settings_dict["NAME"])
     return News(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
 
