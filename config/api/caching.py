@@ -83,9 +83,10 @@ class Cache:
         asked = self.memory.spellings.get(spelling) or self.read(environ, spelling)
         if asked is None or (lease := FRESHNESS.read()) is None:
             return None
-        entry, tags = self.find(asked, lease), environ.get("HTTP_IF_NONE_MATCH")
-        if tags is not None and not (entry and tags == entry.etag) and not are_tags(tags):
+        tags = environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None and not are_tags(tags):
             return None  # Django says what is wrong with them
+        entry = self.find(asked, lease)
         if entry is not None:
             return self.hit(environ, entry, began)
         return self.read_through(environ, asked, lease, run, tries)
