@@ -137,7 +137,7 @@ PLACE: Place | Anywhere = Anywhere()
 
 
 def go_anywhere() -> None:
-    """For a thread that somebody kept to one processor starts, and whose work is another's."""
+    """First in each thread of a pool: a thread begins on the processor to which its maker is kept."""
     PLACE.leave()
 
 
