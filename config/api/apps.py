@@ -5,7 +5,8 @@ from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
 
 from config.api.authorship import give_setting
-from config.api.freshness import note_connection
+from config.api.freshness import note_writes
+from config.api.observers import execute_observed, wrap_always
 
 
 class ApiConfig(AppConfig):
@@ -17,7 +18,8 @@ class ApiConfig(AppConfig):
         # Not an import above: its views need loaded apps.
         import_module("config.api.checks")
         connection_created.connect(give_setting)
-        connection_created.connect(note_connection)
+        for wrapper in (note_writes, execute_observed):
+            connection_created.connect(wrap_always(wrapper), weak=False)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -15,6 +15,7 @@ from django.db import connections, transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config.api.observers import observe
 from config.api.parameters import read_choice
 
 EXPLAIN = "explain"
@@ -24,13 +25,12 @@ QUERY_PLAN = "EXPLAIN QUERY PLAN "
 
 
 class Explanation:
-    """An `execute_wrapper` of every connection from now until `finish()`."""
+    """Observes statements from now until `finish()`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, float]] = []
         self.stack = ExitStack()
-        for connection in connections.all():
-            self.stack.enter_context(connection.execute_wrapper(self.record))
+        self.stack.enter_context(observe(self.record))
 
     def record(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         began = time.perf_counter()

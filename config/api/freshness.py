@@ -18,7 +18,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -28,8 +28,9 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 
+from config.api.observers import observe
 from config.metrics import count
 
 logger = logging.getLogger("tenfold.cache")
@@ -277,21 +278,13 @@ def note_commit() -> None:
         writes.committed_at = now
 
 
-def note_connection(sender: Any, connection: Any, **kwargs: Any) -> None:
-    """A receiver of `connection_created`."""
-    if not getattr(connection, "notes_writes", False):
-        # In front: whoever adds one for a while takes the last away, and a connection may be made meanwhile.
-        connection.execute_wrappers.insert(0, note_writes)
-        connection.notes_writes = True
-
-
 # -- reads -------------------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"\w+")
 
 
 class Reads:
-    """The tables that a block's statements read; an `execute_wrapper`."""
+    """The tables that a block's statements read; an observer of them."""
 
     def __init__(self) -> None:
         self.tables: frozenset[str] = frozenset()
@@ -309,9 +302,7 @@ class Reads:
 @contextmanager
 def note_reads() -> Iterator[Reads]:
     reads = Reads()
-    with ExitStack() as stack:
-        for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(reads))
+    with observe(reads):
         yield reads
 
 

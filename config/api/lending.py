@@ -20,32 +20,19 @@ type Connections = dict[str, Any]
 
 
 class Loan:
-    """`with loan:` this thread uses these connections, and no others; they are made when they're first asked for.
-
-    What was wrapped around this thread's own statements is around theirs meanwhile.
-    """
+    """`with loan:` this thread uses these connections, and no others; they are made when they're first asked for."""
 
     def __init__(self) -> None:
         self.connections: Connections = {}
         self.own: Connections = {}
-        self.added: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self.own = take_connections()
-        for alias, own in self.own.items():
-            lent = self.connections.get(alias) or connections.create_connection(alias)
-            self.added[alias] = len(own.execute_wrappers)
-            lent.execute_wrappers += own.execute_wrappers
-            self.connections[alias] = lent
         put_connections(self.connections)
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.connections = take_connections()
-        for alias, number in self.added.items():
-            if alias in self.connections and number:
-                del self.connections[alias].execute_wrappers[-number:]
-        self.added.clear()
         put_connections(self.own)
         self.own = {}
 

@@ -8,13 +8,13 @@ change (a category's subtree, the declared attributes), and only for callers of 
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from django.db import connections
+from config.api.observers import observe
 
 # Some 6 KB each: SQL, parameters, a queryset.
 GREATEST_NUMBER = 1024
@@ -95,9 +95,7 @@ def count_queries() -> Iterator[list[str]]:
         queries.append(sql)
         return execute(sql, *args)
 
-    with ExitStack() as stack:
-        for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(record))
+    with observe(record):
         yield queries
 
 

@@ -5,7 +5,7 @@ WAIT_SECONDS; then it reads all it needs from that one. So nobody reads what is 
 told of, with or without X-Min-Version. A replica that lags or fails is left alone for PAUSE_SECONDS. While the
 primary is away replicas answer as far as they have come; X-Min-Version holds then too.
 
-Writes, whatever runs in a transaction, and what no request or `read_replicas()` surrounds, is the primary's.
+Writes, whatever runs in a transaction, and what no request surrounds, is the primary's.
 """
 
 import socket
@@ -68,6 +68,7 @@ class Reading:
         return parse_position(self.least) if self.least is not None else 0
 
 
+# Of the request at hand, where its reads may go to a replica.
 READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
 # What a read must not be behind, whoever asks, and also while the primary is away.
@@ -89,16 +90,6 @@ def find_reader() -> str:
     if reading is None or not settings.DATABASE_REPLICAS or connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return DEFAULT_DB_ALIAS
     return reading.find()
-
-
-@contextmanager
-def read_replicas(least: str | None = None) -> Iterator[None]:
-    """Reads of the block may go to a replica."""
-    token = READING.set(Reading(least))
-    try:
-        yield
-    finally:
-        READING.reset(token)
 
 
 def choose_again() -> None:

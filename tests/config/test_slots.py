@@ -16,6 +16,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from config import slots
 from config.activity import ACTIVITY
 from config.api.lending import Loan
+from config.api.observers import observe
 from config.bodies import AHEAD_BYTES
 from config.slots import Slots
 from tests.launching import find_database_url, launch_server
@@ -180,7 +181,7 @@ def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecuto
         connection.close()
 
 
-def test_a_loan_bears_what_was_wrapped_around_the_borrower() -> None:
+def test_who_observes_the_borrower_observes_the_loan() -> None:
     seen: list[str] = []
 
     def note(execute: Any, sql: str, *args: Any) -> Any:
@@ -189,7 +190,7 @@ def test_a_loan_bears_what_was_wrapped_around_the_borrower() -> None:
 
     loan = Loan()
     own = connections["default"]
-    with connection.execute_wrapper(note), loan:
+    with observe(note), loan:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         assert connections["default"] is not own
