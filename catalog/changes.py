@@ -20,7 +20,7 @@ from catalog.models import Brand, Category, Change, Image, Product, ProductText,
 from config.api.freshness import News
 from config.api.lost_connections import read_again
 from config.api.replicas import choose_again
-from config.api.statements import open_cursor
+from config.api.statements import execute_prepared
 
 # Where the rows are whose changes are logged.
 LOGGED_TABLES = {
@@ -80,8 +80,7 @@ def follow_changes(after: int) -> News | None:
 
 def fetch_news(after: int) -> Any:
     # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
-    with open_cursor(connection) as cursor:
-        cursor.execute(FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE])
+    with execute_prepared(connection, FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE]) as cursor:
         return cursor.fetchone()
 
 

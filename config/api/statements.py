@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, connections
 from django.db.models import Expression, Field, QuerySet
 
 from config.api.replicas import find_reader, replace_failed
@@ -149,13 +149,30 @@ class Statement:
         ]
 
     def execute(self, connection: Any, parameters: Sequence[Any]) -> Any:
-        cursor = open_cursor(connection) if FULL_TEXT not in self.sql else connection.cursor()
-        try:
-            cursor.execute(self.sql, parameters)
-        except BaseException:
-            cursor.close()
+        if FULL_TEXT in self.sql:
+            return execute(connection.cursor(), self.sql, parameters)
+        return execute_prepared(connection, self.sql, parameters)
+
+
+def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:
+    """A cursor over the rows of a read."""
+    try:
+        return execute(open_cursor(connection), sql, parameters)
+    except NotSupportedError:
+        # "cached plan must not change result type": a migration has changed a column since it was prepared.
+        if connection.in_atomic_block:
             raise
-        return cursor
+        connection.close_at = 0.0  # when the request ends, Django closes it; the next one prepares anew
+        return execute(connection.cursor(), sql, parameters)
+
+
+def execute(cursor: Any, sql: str, parameters: Sequence[Any]) -> Any:
+    try:
+        cursor.execute(sql, parameters)
+    except BaseException:
+        cursor.close()
+        raise
+    return cursor
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
