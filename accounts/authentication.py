@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
+from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -11,10 +12,16 @@ from accounts.models import AuthToken
 
 
 class TokenAuthentication(KnoxAuthentication):
-    """`Authorization: Token …`: one query; 401 for a token that is unknown, expired, revoked or no text."""
+    """`Authorization: Token …`, or `Bearer …` (RFC 6750) as most HTTP clients have it: one query.
+
+    401 for a token that is unknown, expired, revoked or no text.
+    """
 
     def authenticate(self, request: Request) -> Any:
+        words = get_authorization_header(request).split()
         try:
+            if len(words) == 2 and words[0].lower() == b"bearer":
+                return self.authenticate_credentials(words[1])
             return super().authenticate(request)
         except AuthenticationFailed as error:
             error.hint = "POST /api/v1/auth/login/ gives a new token."  # type: ignore[attr-defined]  # as ApiError has one

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import JSONField as JSONColumn
+from django.forms import IntegerField
 from django_filters import BaseCSVFilter, ChoiceFilter, Filter, NumberFilter
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -92,7 +93,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         # OpenAPI's `http` schemes would fit, but Swagger UI has no field for any but basic and bearer.
-        description = "The word `Token`, a space and the key: `Token 0123456789abcdef…`."
+        description = "The word `Token` or `Bearer`, a space and the key: `Token 0123456789abcdef…`."
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
@@ -267,7 +268,7 @@ class Schema(AutoSchema):
             yield REPLAYED
 
     def list_refusals(self) -> Iterator[int]:
-        yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+        yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
         # What only the view knows of.
         yield from getattr(self.view, "refusals", ())
         if self.view.get_authenticators():
@@ -471,7 +472,7 @@ def find_filter_type(filter_: Filter) -> dict[str, Any]:
             return {"type": "boolean"}
         case ChoiceFilter():
             return {"type": "string", "enum": [value for value, _ in filter_.extra["choices"]]}
-        case NumberFilter() if filter_.extra.get("decimal_places") == 0:
+        case NumberFilter() if issubclass(filter_.field_class, IntegerField):
             return {"type": "integer"}
         case NumberFilter():
             return describe_amount(**filter_.extra)

@@ -35,10 +35,18 @@ def sign_in(client: APIClient, **more: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def bear(secret: str) -> APIClient:
+def bear(secret: str, scheme: str = "Token") -> APIClient:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
+    client.credentials(HTTP_AUTHORIZATION=f"{scheme} {secret}")
     return client
+
+
+@pytest.mark.parametrize("scheme", ["Token", "token", "Bearer", "bearer"])
+def test_a_token_may_be_called_a_bearer(scheme: str, client: APIClient, mia: User) -> None:
+    secret = sign_in(client)["token"]
+    assert bear(secret, scheme).get("/api/v1/me/").json()["email"] == mia.email
+    refused = bear("wrong", scheme).get("/api/v1/me/")
+    assert (refused.status_code, refused.json()["code"]) == (401, "authentication_failed")
 
 
 # -- signing in --------------------------------------------------------------------------------------------------

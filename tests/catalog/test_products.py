@@ -179,6 +179,19 @@ def test_ids_are_a_filter(client: APIClient) -> None:
     assert [row["id"] for row in answer.json()["results"]] == [third.pk, first.pk]
 
 
+def test_an_empty_item_of_a_list_of_ids_is_none(client: APIClient) -> None:
+    first, second = make_product(), make_product()
+    for ids, found in ((f"{first.pk},,{second.pk},", [second.pk, first.pk]), (",", [])):
+        assert [row["id"] for row in client.get(URL, {"id": ids}).json()["results"]] == found
+
+
+@pytest.mark.parametrize("text", ["1e2", "1_0", "\u0661", "+1", "-1", "1.0", "abc"])
+def test_an_id_is_digits(text: str, client: APIClient) -> None:
+    answer = client.get(URL, {"id": f"1,{text}"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "?id")
+    assert text in answer.json()["detail"]
+
+
 def test_search_is_by_rank_and_by_page(client: APIClient) -> None:
     second = make_product(title="Chair", description="A lamp stands beside it.")
     first = make_product(title="Lamp")
