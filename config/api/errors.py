@@ -101,14 +101,14 @@ class InvalidCursor(ApiError):
 
 
 class PageTooDeep(ApiError):
-    """`page * page_size` lies past `limit` rows; the hint is the URL that goes on by cursor."""
+    """`page * page_size` lies past `limit` rows; the hint is the URL that goes on by cursor, or the last page's."""
 
     default_code = "page_too_deep"
 
-    def __init__(self, limit: int, cursor_url: str) -> None:
+    def __init__(self, limit: int, way_on: str) -> None:
         # Refused half-way through a list: without the way on, the client would start again at page one.
         detail = f"Page numbers end at {limit} rows."
-        super().__init__(detail, f"Go on with {cursor_url}", [Fault("?page", "page_too_deep", detail)])
+        super().__init__(detail, f"Go on with {way_on}", [Fault("?page", "page_too_deep", detail)])
 
 
 class SortTooLarge(ApiError):

@@ -35,7 +35,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 
 from config.api.conditional import make_etag
-from config.api.counting import BOUND, WAYS, Count, CountUpTo, compile_count, estimate_rows, name_count
+from config.api.counting import BOUND, WAYS, Count, CountUpTo, compile_count, count_at_most, estimate_rows, name_count
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
 from config.api.parameters import read_choice, read_number
 from config.api.plans import Reply
@@ -314,16 +314,17 @@ class NumberPlan(ListPlan):
         page = self.fetch("page", lambda: self.counted[start : start + self.page_size + 1])
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
+        pages = None if count is None else self.count_pages(count)
         return Answer(
             {
                 "results": join_texts(page.texts),
                 "page": self.number,
                 "page_size": self.page_size,
-                "pages": None if count is None else max(1, -(-count // self.page_size)),
+                "pages": pages,
                 "count": count,
                 "count_relation": relation,
                 "next": self.find_next(after) if page.has_more else None,
-                "previous": self.address.at(page=self.number - 1) if self.number > 1 else None,
+                "previous": self.find_previous(page, pages),
                 "next_cursor": after,
             },
             len(page.texts),
@@ -340,12 +341,22 @@ class NumberPlan(ListPlan):
             return self.address.at(page=self.number + 1)
         return self.address.at(cursor=after) if after else None
 
-    def find_cursor_url(self) -> str:
-        """The list by cursor, from the last row that a page number reaches; one query."""
-        if self.keyset is None:
-            return self.address.at(page=1)
+    def find_previous(self, page: Page, pages: int | None) -> str | None:
+        """From behind the end it is the last page, where the count is known."""
+        number = self.number - 1
+        if not page.texts and pages is not None:
+            number = min(number, pages)
+        return self.address.at(page=number) if number else None
+
+    def find_way_on(self) -> str:
+        """The list by cursor, from the last row that a page number reaches; its last page where it ends before that."""
         last = self.fetch("bound", lambda: self.shown[BOUND - 1 : BOUND]).last
-        return self.address.at(cursor=self.write_cursor(last)) if last else self.address.at()
+        if last and (cursor := self.write_cursor(last)):
+            return self.address.at(cursor=cursor)
+        return self.address.at(page=self.count_pages(count_at_most(self.rows, BOUND)))
+
+    def count_pages(self, rows: int) -> int:
+        return max(1, -(-rows // self.page_size))
 
 
 def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
@@ -412,7 +423,7 @@ class PageNumberPagination(Pages):
         number = read_number(request.query_params, "page", 1, 1, 10**9)
         plan = NumberPlan(**self.read_parts(rows, shown, request), number=number)
         if number * plan.page_size > BOUND:
-            raise PageTooDeep(BOUND, plan.find_cursor_url())
+            raise PageTooDeep(BOUND, plan.find_way_on())
         return plan
 
 

@@ -168,8 +168,9 @@ def test_a_numbered_page_says_where_it_stands(client: APIClient) -> None:
 
 def test_a_page_past_the_end_is_empty(client: APIClient) -> None:
     make_rows(3)
-    page = client.get(f"{URL}?page=9").json()
+    page = client.get(f"{URL}?page=9&page_size=2").json()
     assert (page["results"], page["next"], page["next_cursor"]) == ([], None, None)
+    assert page["previous"].endswith("page_size=2&page=2")  # the last one that has rows
 
 
 def test_a_page_past_the_depth_is_refused_with_the_way_on(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +183,18 @@ def test_a_page_past_the_depth_is_refused_with_the_way_on(client: APIClient, mon
     onward = client.get(problem["hint"].removeprefix("Go on with ")).json()
     assert read_ids(onward) == [product.pk for product in reversed(products)][10:]
     assert client.get(last["next"]).json() == onward
+
+
+def test_past_the_depth_of_a_list_that_ends_before_it_the_way_is_to_its_last_page(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.api.pagination.BOUND", 10)
+    products = make_rows(7)
+    for query, rows in (("page=3", products[1::-1]), ("page=99&search=nothing", [])):
+        problem = client.get(f"{URL}?page_size=5&{query}").json()
+        assert problem["code"] == "page_too_deep"
+        found = client.get(problem["hint"].removeprefix("Go on with ")).json()
+        assert (read_ids(found), found["page"]) == ([product.pk for product in rows], found["pages"])
 
 
 @pytest.mark.parametrize(
