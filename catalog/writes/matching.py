@@ -11,6 +11,9 @@ from catalog.models import Image, Product, Variant
 from catalog.writes.known import KnownRows
 from catalog.writes.plans import LINKS, Mode, Part, Plan
 
+# The column's.
+GREATEST_POSITION = 2**31 - 1
+
 
 def match_plans(plans: Sequence[Plan], known: KnownRows) -> None:
     """Fills the plans; what can't be written has faults afterwards."""
@@ -26,10 +29,12 @@ class Once:
     def __init__(self) -> None:
         self.pointers: dict[tuple[str, Any], str] = {}
 
-    def claim(self, plan: Plan, kind: str, value: Any, pointer: str) -> None:
+    def claim(self, plan: Plan, kind: str, value: Any, pointer: str, given: Any = None) -> None:
+        """`given` is what the body calls it by, where that isn't `value` itself."""
         first = self.pointers.setdefault((kind, value), pointer)
         if first != pointer:
-            plan.row.refuse(pointer, "repeated", f"{value!r} stands in the body already, at {first}.")
+            named = value if given is None else given
+            plan.row.refuse(pointer, "repeated", f"{named!r} stands in the body already, at {first}.")
 
 
 class Match:
@@ -75,9 +80,8 @@ class Match:
         """SKU and slug are one product's alone, and a body names a product once."""
         product = self.plan.product
         if product is not None:
-            self.once.claim(
-                self.plan, "product", product.pk, f"{self.pointer}/{'id' if 'id' in self.values else 'sku'}"
-            )
+            member = "id" if "id" in self.values else "sku"
+            self.once.claim(self.plan, "product", product.pk, f"{self.pointer}/{member}", self.values.get(member))
         for name, owners in (("sku", self.known.by_sku), ("slug", self.known.by_slug)):
             if (value := self.values.get(name)) is None:
                 continue
@@ -128,10 +132,10 @@ class Match:
             self.plan.variants = [Part(self.pointer, {"price": self.values["price"]}, row) for row in stored]
 
     def check_variants(self, stored: Sequence[Variant]) -> None:
-        for number, part in enumerate(self.plan.variants, start=1):
+        self.place_parts(self.plan.variants, stored)
+        for part in self.plan.variants:
             self.claim_sku(part)
             if part.row is None:
-                part.values.setdefault("position", number)
                 self.require(part, "sku", "price")
             elif (stock := self.known.stock.get(part.row.pk)) and part.values.get(
                 "on_hand", stock.reserved
@@ -160,10 +164,10 @@ class Match:
             return
         stored = self.known.images_of[self.plan.product.pk] if self.plan.product else []
         self.plan.images = self.match_parts("images", bodies, stored, "url")
-        for number, part in enumerate(self.plan.images, start=1):
+        self.place_parts(self.plan.images, stored)
+        for part in self.plan.images:
             self.claim_url(part, stored)
             if part.row is None:
-                part.values.setdefault("position", number)
                 self.require(part, "url")
         if self.plan.replaces:
             kept = {part.row.pk for part in self.plan.images if part.row}
@@ -192,9 +196,17 @@ class Match:
                 self.plan.row.refuse(f"{pointer}/id", "not_found", f"This product has nothing with the id {pk}.")
                 continue
             if row is not None:
-                self.once.claim(self.plan, name, row.pk, f"{pointer}/{key if pk is None else 'id'}")
+                member, given = (key, values[key]) if pk is None else ("id", pk)
+                self.once.claim(self.plan, name, row.pk, f"{pointer}/{member}", given)
             parts.append(Part(pointer, values, row))
         return parts
+
+    def place_parts(self, parts: Sequence[Part[Any]], stored: Sequence[Any]) -> None:
+        """Positions for those without one: in the list's order where it replaces all, else behind what is there."""
+        last = 0 if self.plan.replaces else max((row.position for row in stored), default=0)
+        new = parts if self.plan.replaces else [part for part in parts if part.row is None]
+        for number, part in enumerate(new, start=last + 1):
+            part.values.setdefault("position", min(number, GREATEST_POSITION))
 
     def require(self, part: Part[Any], *names: str) -> None:
         for name in names:

@@ -77,6 +77,7 @@ def test_a_title_that_is_taken_gets_a_slug_of_its_own(staff: APIClient) -> None:
         ({"sku": "A", "title": "T", "price": "1", "currency": "usd"}, ["/currency"]),
         ({"sku": "A" * 101, "title": "T", "price": "1"}, ["/sku"]),
         ({"sku": "A", "title": "T", "price": "1", "titel": "x"}, ["/titel"]),
+        ({"sku": "A", "title": "T", "price": "x", "titel": "x"}, ["/titel", "/price"]),
         ({"sku": "A", "title": "T", "price": "1", "id": 7, "version": 3}, ["/id", "/version"]),
         ({"sku": "A", "title": "T", "variants": [{"sku": "V"}]}, ["/variants/0/price"]),
         ({"sku": "A", "title": "T", "variants": [{"sku": "V", "price": "1", "colour": 1}]}, ["/variants/0/colour"]),
@@ -146,6 +147,24 @@ def test_put_replaces_the_nested_lists(staff: APIClient) -> None:
     assert [variant["sku"] for variant in row["variants"]] == [product.sku]
     assert [image["url"] for image in row["images"]] == ["https://images.example/new.jpg"]
     assert staff.put(f"{URL}{product.pk}/", body | {"variants": []}).status_code == 400
+
+
+def test_what_patch_adds_stands_behind_what_is_there(staff: APIClient) -> None:
+    product = make_product(variants=2, images=2)
+    new = {"variants": [{"sku": "NEW", "price": "1.00"}], "images": [{"url": "https://images.example/new.jpg"}]}
+    row = staff.patch(f"{URL}{product.pk}/?expand=variants,images", new).json()
+    assert [(variant["sku"], variant["position"]) for variant in row["variants"]][2:] == [("NEW", 3)]
+    assert [image["position"] for image in row["images"]] == [1, 2, 3]
+
+
+def test_what_put_names_stands_in_its_order(staff: APIClient) -> None:
+    product = make_product(variants=2)
+    skus = [f"{product.sku}-2", "NEW", product.sku]
+    body = {"sku": product.sku, "title": "T", "variants": [{"sku": sku, "price": "1.00"} for sku in skus]}
+    row = staff.put(f"{URL}{product.pk}/?expand=variants", body).json()
+    assert [(variant["sku"], variant["position"]) for variant in row["variants"]] == list(
+        zip(skus, (1, 2, 3), strict=True)
+    )
 
 
 def test_the_price_of_a_single_variant_is_the_products(staff: APIClient) -> None:
