@@ -96,7 +96,7 @@ class AddressWrite(StrictSerializer[Address]):
     line2 = CharField(max_length=200, allow_blank=True, default="")
     city = CharField(max_length=100)
     postcode = CharField(max_length=20, allow_blank=True, default="")
-    country = RegexField(r"\A[A-Z]{2}\Z")
+    country = RegexField(r"\A[A-Z]{2}\Z", error_messages={"invalid": "Write it in two capital letters: GB."})
 
     def create(self, validated_data: dict[str, Any]) -> Address:
         return add_address(self.context["request"].user, validated_data)

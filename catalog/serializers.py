@@ -213,7 +213,9 @@ class ProductWrite(StrictSerializer[Product]):
     brand = SlugOf(max_length=220, allow_null=True, required=False)
     category = SlugOf(max_length=500, allow_null=True, required=False)
     status = ChoiceField(Product.Status.choices, required=False)
-    currency = RegexField(r"\A[A-Z]{3}\Z", required=False)
+    currency = RegexField(
+        r"\A[A-Z]{3}\Z", required=False, error_messages={"invalid": "Write it in three capital letters: USD."}
+    )
     price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))
     compare_at_price = DecimalField(
         required=False, max_digits=12, decimal_places=2, min_value=Decimal(0), allow_null=True

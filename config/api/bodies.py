@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.serializers import ListSerializer, Serializer
+from rest_framework.settings import api_settings
 
 from config.api.error_handler import find_faults
 from config.api.errors import Conflict, Fault, InvalidBody, suggest
@@ -21,13 +22,33 @@ class StrictSerializer[Instance](Serializer[Instance]):
     """A misspelt member would be dropped without a word, and the client would believe it stored."""
 
     def to_internal_value(self, data: Any) -> Any:
-        known = [name for name, field in self.fields.items() if not field.read_only]
-        unknown = [name for name in data if name not in known] if isinstance(data, dict) else []
+        if not isinstance(data, dict):
+            sentence = f"An object is wanted here, and this is {name_type(data)}."
+            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(sentence, "invalid")]})
+        unknown = self.find_unknown(data)
+        try:
+            values = super().to_internal_value(data)
+        except ValidationError as error:
+            raise ValidationError(unknown | cast(Values, error.detail)) from error
         if unknown:
-            raise ValidationError(
-                {name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")] for name in unknown}
-            )
-        return super().to_internal_value(data)
+            raise ValidationError(unknown)
+        return values
+
+    def find_unknown(self, data: Values) -> Values:
+        known = [name for name, field in self.fields.items() if not field.read_only]
+        return {
+            name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")]
+            for name in data
+            if name not in known
+        }
+
+
+# What JSON calls the types of Python.
+JSON_TYPES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+
+
+def name_type(value: Any) -> str:
+    return JSON_TYPES.get(type(value), type(value).__name__)
 
 
 class ChoiceField(serializers.ChoiceField):
