@@ -135,7 +135,7 @@ def find_file(request: Request) -> UploadedFile[bytes]:
         raise BodyTooLarge(settings.IMPORT_MAX_BYTES, SMALLER)
     file = read_form(request).get("file")
     if not isinstance(file, UploadedFile):
-        raise InvalidBody([Fault("/file", "required", "This is the file to import.")])
+        raise InvalidBody([Fault("/file", "required", "The form needs a part of this name: the file to import.")])
     return file
 
 

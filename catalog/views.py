@@ -84,8 +84,7 @@ class AlikeForAll(ShapedViewSet):
 class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
-    A page is one statement for the rows, with brand and category joined where they're shown, and one for each
-    expanded list.
+    A page is one statement, with what is expanded in it.
     """
 
     queryset = Product.objects.all()

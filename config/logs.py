@@ -305,6 +305,8 @@ def build_logging(level: str, style: str) -> dict[str, Any]:
             # Emptied of Django's own console and mail handlers; refusals are in our request line already.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
+            # A forged Host is refused and has its request's line; scanners send them all night.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         },
     }

@@ -1,4 +1,4 @@
-"""The text of --map and the columns of a file in, the columns of each field out.
+"""The text of `map` and the columns of a file in, the columns of each field out.
 
 A column that bears the name of a field maps by itself. What can't be mapped is a BadFile that names the near match.
 """
@@ -27,7 +27,7 @@ def map_columns(source: Source, pairs: str) -> Columns:
     if "sku" not in columns:
         near = suggest("sku", source.columns) or source.columns[0] if source.columns else "COLUMN"
         raise BadFile(
-            f"{source.name} has no column sku, by which products are found: name yours with --map sku={near}."
+            f"{source.name} has no column sku, by which products are found: name yours, as in map sku={near}."
             f" {list_columns(source)}"
         )
     return columns
@@ -49,7 +49,7 @@ def parse_pairs(pairs: str, source: Source) -> Columns:
     for pair in filter(None, re.split(r",(?=\s*\w+=)", pairs)):
         field, sign, column = (part.strip() for part in pair.partition("="))
         if not (sign and column):
-            raise BadFile(f"--map: {pair!r} is no field=column, as in title=product")
+            raise BadFile(f"map: {pair!r} is no field=column, as in title=product")
         refuse_field(field, chosen)
         chosen[field] = split_column(field, column, source)
     return chosen
@@ -57,11 +57,11 @@ def parse_pairs(pairs: str, source: Source) -> Columns:
 
 def refuse_field(field: str, chosen: Columns) -> None:
     if field in chosen:
-        raise BadFile(f"--map names {field} twice: keep one of them")
+        raise BadFile(f"map names {field} twice: keep one of them")
     if field not in FIELDS:
         near = suggest(field, FIELDS)
         hint = f"did you mean {near}? " if near else ""
-        raise BadFile(f"--map: {field!r} is no field of a product: {hint}Its fields are {', '.join(FIELDS)}")
+        raise BadFile(f"map: {field!r} is no field of a product: {hint}Its fields are {', '.join(FIELDS)}")
 
 
 def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
         if part not in source.columns:
             near = suggest(part, source.columns)
             hint = f" Did you mean {near}?" if near else ""
-            raise BadFile(f"--map {field}={column}: {source.name} has no column {part!r}.{hint} {list_columns(source)}")
+            raise BadFile(f"map {field}={column}: {source.name} has no column {part!r}.{hint} {list_columns(source)}")
     return path
 
 
@@ -84,4 +84,5 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def list_columns(source: Source) -> str:
-    return f"Its columns are {', '.join(column for column in source.columns if column)}"
+    columns = ", ".join(column for column in source.columns if column)
+    return f"Its columns are {columns}" if columns else "It has no columns at all; is it what its format says?"

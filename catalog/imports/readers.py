@@ -115,7 +115,7 @@ def open_csv(lines: Lines, name: str, file_format: str | None) -> Source:
     header = read_header(reader, name)
     is_shopify = "Handle" in header and {"Title", "Variant Price"} & set(header)
     if file_format == "shopify" and not is_shopify:
-        raise BadFile(f"{name} has no columns Handle and Title, so it is no product file of Shopify: give --format csv")
+        raise BadFile(f"{name} has no columns Handle and Title, so it is no product file of Shopify: say format csv")
     guessed = "shopify" if is_shopify else "csv"
     return Source(name, file_format or guessed, header, read_csv(reader, lines, header), lines)
 

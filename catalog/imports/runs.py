@@ -113,7 +113,7 @@ def choose_columns(source: Source, pairs: str) -> Columns:
     if source.format != "shopify":
         return map_columns(source, pairs)
     if pairs:
-        raise BadFile(f"--map: the columns of Shopify's format are fixed, and {source.name} is one: add --format csv")
+        raise BadFile(f"map: the columns of Shopify's format are fixed, and {source.name} is one: say format csv")
     return {}
 
 

@@ -374,7 +374,7 @@ def test_a_plain_price_for_a_product_of_several_variants_is_refused(tmp_path: Pa
         (b'[{"sku": 1}]', {}, "is a JSON array"),
         (b"sku,sku\n", {}, "has two columns 'sku'"),
         (b"sku,titl\xe9\n", {}, "its column names aren't UTF-8"),
-        (b"skuu,title\n", {}, "has no column sku, by which products are found: name yours with --map sku=skuu"),
+        (b"skuu,title\n", {}, "has no column sku, by which products are found: name yours, as in map sku=skuu"),
         (b"sku,title\n", {"map": "titel=title"}, "'titel' is no field of a product: did you mean title?"),
         (b"sku,product\n", {"map": "title=prodct"}, "has no column 'prodct'. Did you mean product?"),
         (b"sku,product\n", {"map": "title"}, "'title' is no field=column"),

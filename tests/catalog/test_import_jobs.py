@@ -83,6 +83,14 @@ def test_ndjson_is_told_by_its_type(caller: APIClient) -> None:
     assert run_import(answer.json()["id"]).report["products"]["created"] == 1
 
 
+def test_refused_rows_come_in_the_order_of_the_file(caller: APIClient) -> None:
+    """What one row says is found out before what several say together."""
+    job = import_file(caller, b"sku,title,price\nA,,1\nB,Lamp,x\nC,,1\n")
+    answer = caller.get(f"{URL}{job.pk}/errors/")
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [["2", "A"], ["3", "B"], ["4", "C"]]
+
+
 def test_refused_rows_come_as_a_file_of_their_lines(caller: APIClient) -> None:
     job = import_file(caller, b"sku,title,price\nA,Lamp,x\nB,Good,1\n=1+1,Lamp,y\n")
     assert (job.status, job.errors_total) == ("ready", 2)

@@ -218,9 +218,12 @@ def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:
     assert b"products" in b"".join(body)
 
 
-def test_a_forged_host_is_a_problem_too(client: APIClient) -> None:
+def test_a_forged_host_is_a_problem_too_and_no_error_of_the_log(
+    client: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
     problem = assert_problem(client.get(URL, HTTP_HOST="evil.example"), 400, "bad_request")
     assert "ALLOWED_HOSTS" in problem["hint"]
+    assert not caplog.records
 
 
 def test_a_failure_of_ours_is_a_500_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,8 @@ def make_table(report: Report) -> Table:
 
 
 def describe_run(report: Report) -> str:
-    speed = f"{report.rows:,} rows in {report.seconds:.1f} s"
+    rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
+    speed = f"{rows} in {report.seconds:.1f} s"
     if report.dry_run:
         return f"Dry run, nothing was written: {speed}."
     if report.products.unchanged and not report.has_changes:

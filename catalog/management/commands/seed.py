@@ -67,7 +67,7 @@ class Command(BaseCommand):
                 f"{added:,} demo products added in {seconds:.1f} s ({rate:,.0f}/s), {before + added:,} in all"
             )
         else:
-            self.stdout.write(f"Nothing to do: the catalogue has {before:,} demo products already")
+            self.stdout.write(f"Nothing to do: demo products up to number {before:,} were added before")
 
 
 class RateColumn(TextColumn):
