@@ -4,6 +4,7 @@
 is the partner's, the import the editor's.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -150,6 +151,8 @@ class Shop:
             if answer.streaming:
                 b"".join(answer)
             transaction.set_rollback(True)
+        if answer.status_code == 403 and method != "HEAD":
+            assert re.search(r"It takes \w+\.\w+", answer.json()["detail"]), "a refusal names the right"
         return int(answer.status_code)
 
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from config.api.observers import observe
 from config.api.parameters import read_choice
+from config.api.permissions import write_refusal
 
 EXPLAIN = "explain"
 
@@ -84,8 +85,9 @@ class ExplainMixin:
         """For whoever may view every row of the model: the plan tells of rows that its reader needn't see."""
         if read_choice(request.query_params, EXPLAIN, ("1",)):
             names = self.queryset.model._meta
-            if not request.user.has_perm(f"{names.app_label}.view_{names.model_name}"):
-                self.permission_denied(request)
+            right = f"{names.app_label}.view_{names.model_name}"
+            if not request.user.has_perm(right):
+                self.permission_denied(request, write_refusal(right))
             self.explanation = Explanation()
 
     def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

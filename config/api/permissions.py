@@ -7,7 +7,23 @@ from rest_framework.permissions import DjangoModelPermissions, IsAuthenticated
 from rest_framework.request import Request
 
 
-class ModelPermissions(DjangoModelPermissions):
+def write_refusal(*rights: str, sign: str = "and") -> str:
+    """DRF's sentence, and what is missing, so that its reader can ask for it."""
+    return f"{PermissionDenied.default_detail} It takes {f' {sign} '.join(rights)}."
+
+
+class NamedPermissions(DjangoModelPermissions):
+    """DRF's; a refusal names the permission."""
+
+    message: str
+
+    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
+        rights: list[str] = super().get_required_permissions(method, model_cls)
+        self.message = write_refusal(*rights)
+        return rights
+
+
+class ModelPermissions(NamedPermissions):
     """Default deny: signed in, and with the model permission that the method needs (`view` for GET).
 
     `is_staff` decides nothing here: it only opens the admin.
@@ -32,12 +48,15 @@ class OwnRows(ModelPermissions):
 class HasRight(IsAuthenticated):
     """Signed in, and with the permission that the view calls its `right`, by whatever method."""
 
+    message: str
+
     def has_permission(self, request: Request, view: Any) -> bool:
         is_known = super().has_permission(request, view)
+        self.message = write_refusal(view.right)
         return is_known and (request.method == "OPTIONS" or request.user.has_perm(view.right))
 
 
-class PublicRead(DjangoModelPermissions):
+class PublicRead(NamedPermissions):
     """Anybody reads (the queryset says which rows); writes need the model permission."""
 
     # So that callers who see the same rows may be answered alike.
@@ -49,17 +68,18 @@ class PublicRead(DjangoModelPermissions):
         return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
 
 
-class AnyWrite(DjangoModelPermissions):
+class AnyWrite(NamedPermissions):
     """Signed in, and with a right to add or to change; which of them, the view says once it has read the body."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not hasattr(view, str(request.method).lower()):
             return True  # a 405 for everybody, whoever asks
         names = self._queryset(view).model._meta
-        rights = (f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change"))
+        rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change")]
+        self.message = write_refusal(*rights, sign="or")
         return request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
 
 
 def require_rights(request: Request, *rights: str) -> None:
     if not request.user.has_perms(rights):
-        raise PermissionDenied
+        raise PermissionDenied(write_refusal(*rights))
