@@ -52,6 +52,8 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[deque[PlainLine]]:
     waiting: deque[PlainLine] = deque()
     monkeypatch.setattr(logs, "_lines", waiting)
     yield waiting
+    # The listener begins before its own deque is back, and its stream may be an earlier test's, closed by now.
+    waiting.clear()
     own.listener.start()
 
 
