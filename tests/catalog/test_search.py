@@ -206,6 +206,7 @@ def test_a_database_without_the_extension_is_told_what_to_do() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP EXTENSION pg_trgm CASCADE")
         cursor.execute("CREATE ROLE tenfold_guest")
+        cursor.execute("GRANT tenfold_guest TO CURRENT_USER")
         cursor.execute("SET LOCAL ROLE tenfold_guest")
     with pytest.raises(CommandError, match="CREATE EXTENSION pg_trgm"):
         MIGRATION.create_extension(apps, connection.schema_editor())

@@ -1,6 +1,7 @@
 """`manage.py doctor`: each fault is found, with its remedy; only what is broken is an error."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -89,8 +91,14 @@ def test_a_migration_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 @on_postgres
 def test_an_invalid_index_is_an_error() -> None:
-    execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'product_by_title'::regclass")
-    [finding] = find("database", Level.ERROR)
+    spoil = "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = 'product_by_title'::regclass"
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(os.environ["SUPERUSER_URL"], dbname=name, autocommit=True) as root:
+        root.execute(spoil, [False])
+        try:
+            [finding] = find("database", Level.ERROR)
+        finally:
+            root.execute(spoil, [True])
     assert finding.remedy == "REINDEX INDEX CONCURRENTLY product_by_title;"
 
 

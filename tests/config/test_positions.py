@@ -58,7 +58,7 @@ def test_a_commit_that_nobody_sees_yet_isn_t_counted_as_seen() -> None:
             connections.close_all()
 
     writer = Thread(target=write)
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as control:
+    with psycopg.connect(os.environ["SUPERUSER_URL"], autocommit=True) as control:
         try:
             control.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             control.execute("SELECT pg_reload_conf()")
