@@ -1,5 +1,7 @@
 """The API in a browser: every list and form, and no more queries than the JSON costs."""
 
+import html
+import json
 import re
 
 import pytest
@@ -76,6 +78,72 @@ def test_a_page_in_html_costs_what_its_json_costs(
         client.get("/api/v1/products/?page=1&page_size=1", HTTP_ACCEPT=HTML)
 
 
+# -- the pager ---------------------------------------------------------------------------------------------------
+
+
+def read_pagers(client: APIClient, url: str) -> tuple[str, dict[str, str]]:
+    """The words of a page's pager, and the address of each of its links by its name."""
+    page = client.get(url, HTTP_ACCEPT=HTML).content.decode()
+    above, below = re.findall(r'<p class="pages">(.*?)</p>', page, re.DOTALL)
+    assert above == below
+    words = re.sub(r"<a .*?</a>|<[^>]*>", "", above, flags=re.DOTALL).strip()
+    return words, {name: html.unescape(href) for href, name in re.findall(r'<a[^>]* href="([^"]*)">(.*?)</a>', above)}
+
+
+@pytest.mark.parametrize("query", ["page_size=2", "page=1&page_size=2"])
+def test_a_list_is_walked_by_links_to_its_end_and_back(query: str, client: APIClient) -> None:
+    for _ in range(5):
+        make_product()
+    first, places = f"http://testserver/api/v1/products/?{query}", []
+    url = first
+    while url:
+        places.append(url)
+        url = read_pagers(client, url)[1].get("Next", "")
+    assert len(places) == 3
+    for url in reversed(places[1:]):
+        before = read_pagers(client, url)[1]["Previous"]
+        assert client.get(before).json()["results"] == client.get(places[places.index(url) - 1]).json()["results"]
+    assert "Previous" not in read_pagers(client, first)[1]
+
+
+def test_a_page_with_a_number_says_where_it_stands(client: APIClient) -> None:
+    for _ in range(5):
+        make_product()
+    assert read_pagers(client, "/api/v1/products/?page=2&page_size=2")[0] == "Page 2 of 3, 5 in all"
+    assert read_pagers(client, "/api/v1/products/?page=2&page_size=2&count=none")[0] == "Page 2"
+    assert read_pagers(client, "/api/v1/products/?page_size=2&count=exact")[0] == "5 in all"
+
+
+def test_a_page_of_more_rows_than_are_counted_says_so(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.api.pagination.BOUND", 4)
+    for _ in range(5):
+        make_product()
+    assert read_pagers(client, "/api/v1/products/?page=1&page_size=2")[0] == "Page 1, more than 4 in all"
+
+
+def test_a_list_by_cursor_leads_to_its_pages_with_numbers(client: APIClient) -> None:
+    for _ in range(3):
+        make_product()
+    links = read_pagers(client, "/api/v1/products/?page_size=2&ordering=price")[1]
+    words, numbered = read_pagers(client, links["Pages with numbers"])
+    assert (words, list(numbered)) == ("Page 1 of 2, 3 in all", ["Next"])
+
+
+def test_the_change_feed_leads_on_by_a_link(staff: APIClient) -> None:
+    for _ in range(3):
+        make_product()
+    assert list(read_pagers(staff, "/api/v1/changes/?page_size=2&after=0")[1]) == ["Next"]
+
+
+def test_what_is_no_list_or_one_page_by_cursor_has_no_pager(client: APIClient) -> None:
+    product = make_product()
+    for path in ("", "products/", f"products/{product.pk}/", "products/?prise=1"):
+        assert b'class="pages"' not in client.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content
+
+
+# -- forms -------------------------------------------------------------------------------------------------------
+
+
 def test_no_form_lists_a_table(staff: APIClient) -> None:
     product = make_product()
     for number in range(30):
@@ -85,8 +153,6 @@ def test_no_form_lists_a_table(staff: APIClient) -> None:
 
 
 def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClient) -> None:
-    import html
-
     product = make_product(brand=make_brand("Acme"), variants=2, images=2, description="Kept.")
     url = f"/api/v1/products/{product.pk}/"
     page = staff.get(url, HTTP_ACCEPT=HTML).content.decode()
@@ -107,9 +173,6 @@ def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClie
     ],
 )
 def test_the_form_of_a_bulk_shows_what_it_takes(path: str, begins: object, staff: APIClient, client: APIClient) -> None:
-    import html
-    import json
-
     page = staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
     forms = re.findall(r'<textarea name="_content"[^>]*>(.*?)</textarea>', page, re.DOTALL)
     assert [json.loads(html.unescape(form)) for form in forms] == [begins]
