@@ -137,6 +137,9 @@ class HTMLRenderer(BrowsableAPIRenderer):
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
         context = super().get_context(data, accepted_media_type, renderer_context)
+        if renderer_context["response"].exception:
+            # DRF names the type of the JSON renderer, whatever that one would answer.
+            context["response_headers"]["Content-Type"] = PROBLEM_TYPE
         return context | {"paginator": Pager.of(data, renderer_context["view"], renderer_context["request"])}
 
     def get_description(self, view: Any, status_code: int) -> str:

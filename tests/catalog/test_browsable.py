@@ -51,6 +51,13 @@ def test_each_page_says_in_words_and_code_what_it_is_for(staff: APIClient) -> No
     assert "<code>after=next_cursor</code>" in staff.get("/api/v1/changes/", HTTP_ACCEPT=HTML).content.decode()
 
 
+@pytest.mark.parametrize("path", ["products/?page_size=1", "products/?prise=1", "products/999/", "orders/"])
+def test_it_shows_the_content_type_that_a_program_gets(path: str, client: APIClient) -> None:
+    page = client.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
+    sent = client.get(f"/api/v1/{path}")["Content-Type"]
+    assert re.findall(r'<b>Content-Type:</b> <span class="lit">(.*?)</span>', page) == [sent]
+
+
 def test_the_filters_stay_beside_a_refusal_to_be_mended(client: APIClient) -> None:
     page = client.get("/api/v1/products/?created_after=noon", HTTP_ACCEPT=HTML).content.decode()
     assert re.search(r'<input[^>]* name="created_after"[^>]* value="noon"|value="noon"[^>]* name="created_after"', page)
