@@ -8,6 +8,8 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from accounts.filters import UserFilters
+from catalog.filters import ProductFilters
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +194,13 @@ def test_the_filter_form_begins_empty_and_may_be_sent_so(client: APIClient) -> N
     assert set(re.findall(r'value="([^"]*)" selected', page)) <= {""}
     empty = "brand=&category=&status=&price_min=&in_stock=&created_after=&id=&sku=&search="
     assert len(client.get(f"/api/v1/products/?{empty}").json()["results"]) == 1
+
+
+def test_each_filter_stands_beside_its_parameter(staff: APIClient) -> None:
+    for path, filters in (("products/", ProductFilters), ("users/", UserFilters)):
+        page = staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
+        labels = dict(re.findall(r'<label for="id_([^"]*)"><code>([^<]*)</code> \w', page))
+        assert labels == {name: name for name in filters.base_filters}
 
 
 def test_a_stranger_sees_no_form(client: APIClient) -> None:
