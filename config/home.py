@@ -32,6 +32,8 @@ TABLES: dict[str, type[Model]] = {
 # be of one category.
 SAMPLE = 5_000
 STRIPES = 20
+# From so many on they may be a part of the catalogue.
+TAKEN_FROM = 1_000
 BARS = 8
 # Ten digits of Category.path are the root's.
 ROOT_DIGITS = 10
@@ -93,11 +95,11 @@ def read_figures() -> Figures:
 
 
 def collect_figures() -> Figures:
-    """`{"counts": [{"name": "Products", "text": "about 1,000,000"}, …], "bars": […], "sampled": 5000, "empty": …}`."""
+    """`{"counts": [{"name": "Products", "text": "about 1,000,000"}, …], "bars": […], "sample": "…", "empty": …}`."""
     counts = [{"name": name, "text": describe_size(model)} for name, model in TABLES.items()]
     bars = list_bars()
     sampled = sum(bar["number"] for bar in bars)
-    return {"counts": counts, "bars": bars, "sampled": sampled, "empty": counts[0]["text"] == "0"}
+    return {"counts": counts, "bars": bars, "sample": describe_sample(sampled), "empty": counts[0]["text"] == "0"}
 
 
 def describe_size(model: type[Model]) -> str:
@@ -112,6 +114,11 @@ def describe_size(model: type[Model]) -> str:
     return f"about {round_to_three(guess):,}" if guess > BOUND else f"more than {BOUND:,}"
 
 
+def describe_sample(number: int) -> str:
+    where = ", taken from all over the table" if number >= TAKEN_FROM else ""
+    return f"{number:,} active products{where}"
+
+
 def round_to_three(number: int) -> int:
     return round(number, 3 - len(str(number)))
 
@@ -124,9 +131,9 @@ class Bar:
     slug: str
     number: int
 
-    def as_dict(self, most: int, total: int) -> dict[str, Any]:
-        width, percent = round(100 * self.number / most, 1), round(100 * self.number / total)
-        return {"name": self.name, "slug": self.slug, "number": self.number, "width": width, "percent": percent}
+    def as_dict(self, total: int) -> dict[str, Any]:
+        share = 100 * self.number / total
+        return {"name": self.name, "slug": self.slug, "number": self.number, "share": share}
 
 
 def list_bars() -> list[dict[str, Any]]:
@@ -134,10 +141,10 @@ def list_bars() -> list[dict[str, Any]]:
     shares = count_by_root()
     roots = {row.pk: row for row in Category.objects.filter(pk__in=[key for key in shares if key])}
     bars = [Bar(roots[key].name, roots[key].slug, number) for key, number in shares.items() if key in roots]
-    first, rest = bars[:BARS], sum(shares.values()) - sum(bar.number for bar in bars[:BARS])
+    first, total = bars[:BARS], sum(shares.values())
+    rest = total - sum(bar.number for bar in first)
     first += [Bar("Everything else", "", rest)] if rest else []
-    most, total = max((bar.number for bar in first), default=1), sum(shares.values())
-    return [bar.as_dict(most, total) for bar in first]
+    return [bar.as_dict(total) for bar in first]
 
 
 def count_by_root() -> dict[int | None, int]:
