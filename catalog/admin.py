@@ -34,7 +34,7 @@ from catalog.import_admin import ImportJobAdmin
 from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
-from config.api.admin import BoundedAdmin, ReadOnlyAdmin, show_picture, show_unbroken
+from config.api.admin import BoundedAdmin, ReadOnlyAdmin, show_moment, show_picture, show_unbroken
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
 STATUS_CHUNK = 1_000
@@ -138,11 +138,11 @@ class ProductAdmin(BoundedAdmin):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, product: Product) -> str:
-        return show_unbroken(f"{product.created_at:%Y-%m-%d %H:%M}")
+        return show_moment(product.created_at)
 
     @admin.display(description="updated", ordering="updated_at")
     def updated(self, product: Product) -> str:
-        return show_unbroken(f"{product.updated_at:%Y-%m-%d %H:%M}")
+        return show_moment(product.updated_at)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

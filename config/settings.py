@@ -350,6 +350,7 @@ WHITENOISE_USE_FINDERS = True
 USE_TZ = True
 TIME_ZONE = "UTC"  # DRF writes times in the current zone, and the contract says Z
 USE_I18N = False
+FORMAT_MODULE_PATH = "config.formats"  # a DATETIME_FORMAT here would stand behind those of Django's English
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Tenfold",

@@ -6,6 +6,7 @@ name is refused with a sentence before the database would refuse it at COMMIT.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property, reduce, wraps
 from operator import or_
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.csp import CSP
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -322,6 +324,10 @@ def count_related(rows: Sequence[Model], ways: Sequence[Any]) -> Iterator[tuple[
 def show_unbroken(text: str) -> SafeString:
     """A value that reads badly on two lines: a SKU, a price, a time."""
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
+
+
+def show_moment(moment: datetime) -> SafeString:
+    return show_unbroken(date_format(moment, "DATETIME_FORMAT"))
 
 
 def show_picture(url: str, alt: str, size: int = 40) -> SafeString | str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from unfold.decorators import display
 
-from config.api.admin import BoundedAdmin, show_unbroken
+from config.api.admin import BoundedAdmin, show_moment
 from config.api.models import Job
 
 LABELS = {
@@ -54,7 +54,7 @@ class JobAdmin(BoundedAdmin):
 
     @admin.display(description="created")
     def created(self, job: Job) -> str:
-        return show_unbroken(f"{job.created_at:%Y-%m-%d %H:%M}")
+        return show_moment(job.created_at)
 
     @admin.action(permissions=("manage",), description="Cancel")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

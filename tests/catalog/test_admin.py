@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.orders import place_order
 from catalog import admin as pages
 from catalog.models import Brand, Category, Product, ProductText, Stock, Variant
 from config.api import admin as shared
@@ -78,6 +79,19 @@ def read_form(answer: Any) -> dict[str, Any]:
                 value = re.search(r'value="([^"]*)"', shown[0])
                 values[field.html_initial_name] = html.unescape(value[1]) if value else ""
     return values
+
+
+# -- what every page shares -------------------------------------------------------------------------------------
+
+
+def test_times_are_written_in_one_way(office: Client, admin_user: User) -> None:
+    product = make_product(sku="TEA", variants=1)
+    order = place_order(admin_user, [{"sku": "TEA", "quantity": 1}])
+    rows = (f"{PRODUCTS}{product.pk}/change/", f"/admin/accounts/order/{order.pk}/change/")
+    for path in (PRODUCTS, "/admin/accounts/order/", "/admin/catalog/variant/", "/admin/accounts/user/", *rows):
+        page = read_text(office.get(path))
+        assert f"{order.placed_at:%Y-%m-%d %H:}" in page, path
+        assert not re.search(r"\b[ap]\.m\.|midnight|noon", page), path
 
 
 # -- what a page costs -------------------------------------------------------------------------------------------
