@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.imports.errors import BadFile
@@ -68,7 +69,7 @@ class ImportJobAdmin(JobAdmin):
     actions = ("cancel", "delete_selected")
     form = ImportForm
     shown: ClassVar[Sequence[str]] = (
-        "name", "owner", "state", "progress", "error", "format", "map", "dry_run", "size_shown", "rows", "outcome",
+        "name", "owner", "state", "progress", "error", "format", "map", "trial", "size_shown", "rows", "outcome",
         "refused_rows", "created_at", "started_at", "finished_at",
     )  # fmt: skip
 
@@ -133,9 +134,16 @@ class ImportJobAdmin(JobAdmin):
     def rows(self, job: ImportJob) -> str:
         return show_unbroken(f"{job.rows_done:,}{' (dry run)' if job.dry_run else ''}")
 
-    @admin.display(description="refused")
-    def refused(self, job: ImportJob) -> str:
-        return show_unbroken(f"{job.report.get('products', {}).get('refused', 0):,}")
+    @display(description="refused", label={"some": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def refused(self, job: ImportJob) -> tuple[str, str] | None:
+        """A label that stands out where rows were refused, a dash where none was."""
+        number = job.report.get("products", {}).get("refused", 0)
+        return ("some", f"{number:,}") if number else None
+
+    @admin.display(description="dry run")
+    def trial(self, job: ImportJob) -> str:
+        # As a flag an ordinary run would have a red cross.
+        return "yes, nothing is written" if job.dry_run else "no"
 
     @admin.display(description="size")
     def size_shown(self, job: ImportJob) -> str:

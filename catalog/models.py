@@ -339,9 +339,9 @@ class ImportJob(Job):
     """A file of products on its way into the catalogue; the file goes when the job is over."""
 
     class Format(models.TextChoices):
-        SHOPIFY = "shopify"
-        CSV = "csv"
-        NDJSON = "ndjson"
+        SHOPIFY = "shopify", "Shopify CSV"
+        CSV = "csv", "CSV"
+        NDJSON = "ndjson", "NDJSON"
 
     name = models.CharField("file", max_length=255, help_text="As its sender called it.")
     format = models.CharField(max_length=10, choices=Format, default="", blank=True)

@@ -13,10 +13,10 @@ class ExportJob(Job):
     """A table, or what filters leave of it, as one file; the request is kept, never a list of keys."""
 
     class Format(models.TextChoices):
-        CSV = "csv"
-        NDJSON = "ndjson"
-        PARQUET = "parquet"
-        XLSX = "xlsx"
+        CSV = "csv", "CSV"
+        NDJSON = "ndjson", "NDJSON"
+        PARQUET = "parquet", "Parquet"
+        XLSX = "xlsx", "XLSX"
 
     class Compression(models.TextChoices):
         NONE = "none"

@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                     "format",
                     models.CharField(
                         blank=True,
-                        choices=[("shopify", "Shopify"), ("csv", "Csv"), ("ndjson", "Ndjson")],
+                        choices=[("shopify", "Shopify CSV"), ("csv", "CSV"), ("ndjson", "NDJSON")],
                         default="",
                         max_length=10,
                     ),

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('expires_at', models.DateTimeField(null=True)),
                 ('resource', models.CharField(max_length=20)),
-                ('format', models.CharField(choices=[('csv', 'Csv'), ('ndjson', 'Ndjson'), ('parquet', 'Parquet'), ('xlsx', 'Xlsx')], max_length=10)),
+                ('format', models.CharField(choices=[('csv', 'CSV'), ('ndjson', 'NDJSON'), ('parquet', 'Parquet'), ('xlsx', 'XLSX')], max_length=10)),
                 ('compression', models.CharField(choices=[('none', 'None'), ('gzip', 'Gzip'), ('zstd', 'Zstd')], default='none', max_length=10)),
                 ('filters', models.JSONField(blank=True, default=dict, help_text='Parameters of the list, by name.')),
                 ('fields', models.TextField(blank=True, default='')),

@@ -1,5 +1,6 @@
 """Imports in the admin: who may send a file, what its page shows, what stops it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def send(browser: Client, content: bytes = ROWS, **values: str) -> Any:
     return browser.post(f"{JOBS}add/", form, follow=True)
 
 
+def read_refused(page: str) -> list[str]:
+    """The column of the list."""
+    cells = re.findall(r'<td class="field-refused.*?</td>', page, re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
+
+
 def list_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -57,14 +64,28 @@ def test_a_file_is_sent_and_its_page_shows_what_became_of_it(office: Client) -> 
     listed = office.get(JOBS).content.decode()
     for text in ("tea.csv", "width: 100%", "Ready"):
         assert text in listed, text
+    assert read_refused(listed) == ["1"]
+    assert "bg-orange" in listed
     assert b"".join(office.get(f"{JOBS}{job.pk}/errors/")).startswith(b"line,sku,reason\r\n3,B,")
 
 
 def test_a_dry_run_writes_nothing(office: Client) -> None:
     send(office, dry_run="on")
-    advance_import.call(ImportJob.objects.get().pk)
+    job = ImportJob.objects.get()
+    advance_import.call(job.pk)
     assert ImportJob.objects.get().report["products"]["created"] == 1
+    assert "yes, nothing is written" in office.get(f"{JOBS}{job.pk}/change/").content.decode()
     assert not Product.objects.exists()
+
+
+def test_an_ordinary_run_without_refusals_looks_like_success(office: Client) -> None:
+    send(office, b"sku,title,price\nA,Lamp,1\n")
+    job = ImportJob.objects.get()
+    advance_import.call(job.pk)
+    page, listed = (office.get(path).content.decode() for path in (f"{JOBS}{job.pk}/change/", JOBS))
+    assert re.search(r">\s*CSV\s*<", page)
+    assert ">close<" not in page
+    assert read_refused(listed) == ["-"]
 
 
 @pytest.mark.parametrize(
