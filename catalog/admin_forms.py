@@ -1,5 +1,6 @@
 """Forms of the pages for staff: what a field alone can't tell."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -26,6 +27,11 @@ class ProductForm(forms.ModelForm[Product]):
         super().__init__(*args, **kwargs)
         if "attributes" in self.fields:  # not for whoever may only look
             self.fields["attributes"].widget.attrs["rows"] = 4
+            self.fields["rating"].required = False
+
+    def clean_rating(self) -> Decimal:
+        """0, which says unrated, for an empty field."""
+        return self.cleaned_data["rating"] or Decimal(0)
 
     def clean_attributes(self) -> dict[str, Any]:
         return check_object(self.cleaned_data["attributes"], '{"material": "oak"}')

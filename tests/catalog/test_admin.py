@@ -293,6 +293,17 @@ def test_empty_attributes_are_an_empty_object(office: Client) -> None:
     assert product.attributes == {}
 
 
+def test_an_empty_rating_says_unrated(office: Client) -> None:
+    product = make_product(rating="4.5")
+    path = f"{PRODUCTS}{product.pk}/change/"
+    page = office.get(path)
+    assert not page.context["adminform"].form.fields["rating"].required
+    assert "0 means unrated" in read_text(page)
+    assert office.post(path, read_form(page) | {"rating": ""}).status_code == 302
+    product.refresh_from_db()
+    assert product.rating == 0
+
+
 def test_a_category_gets_its_slug_from_its_path_and_never_stands_below_itself(office: Client) -> None:
     food, tea = make_category("Food"), make_category("Food", "Tea")
     office.post("/admin/catalog/category/add/", {"name": "Green", "parent": tea.pk, "slug": ""})
