@@ -69,6 +69,14 @@ def test_staff_sign_in_by_address_whatever_its_case(db: None) -> None:
     assert answer["Location"] == "/admin/"
 
 
+@pytest.mark.parametrize("password", ["wrong", "right"])
+def test_who_is_turned_away_is_told_so_once(password: str, db: None) -> None:
+    User.objects.create_user("mia@example.com", "right")
+    page = Client().post("/admin/login/", {"username": "mia@example.com", "password": password}).content.decode()
+    assert page.count("errornote") == 1
+    assert page.count("for a staff account") == 1
+
+
 def test_a_customer_stays_out(db: None) -> None:
     browser = Client()
     browser.force_login(User.objects.create_user("mia@example.com", "x"))
