@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
-    "django_tasks_db",
+    "config.api.apps.TasksConfig",  # django_tasks_db
     "config",
     "config.api",
     "catalog",

@@ -3,6 +3,7 @@ from importlib import import_module
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
+from django_tasks_db import apps as tasks_apps
 
 from config.api.authorship import give_setting
 from config.api.freshness import note_writes
@@ -28,3 +29,10 @@ class AdminConfig(admin_apps.AdminConfig):
     # False: Django would take this class for the configuration of config.api otherwise.
     default = False
     default_site = "config.api.admin.Site"
+
+
+class TasksConfig(tasks_apps.TasksAppConfig):
+    """The queue in the database, under a name that says what staff find there."""
+
+    default = False
+    verbose_name = "Background work"
