@@ -344,6 +344,12 @@ def mia(db: None) -> APIClient:
     return client
 
 
+def test_each_page_of_it_leads_back(client: APIClient) -> None:
+    for path in ("/api/v1/docs/", "/api/v1/redoc/"):
+        links = re.findall(r'<a href="([^"]*)">', client.get(path, HTTP_ACCEPT="text/html").content.decode())
+        assert links == ["/", "/api/v1/"]
+
+
 def test_each_example_stands_in_the_document(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     for key, examples in components.read_examples().items():
@@ -405,7 +411,7 @@ def test_each_page_has_all_it_needs_from_this_host(name: str, client: APIClient)
 
 def test_redocs_script_names_no_host_to_load_from(client: APIClient) -> None:
     page = client.get("/api/v1/redoc/", HTTP_ACCEPT="text/html").content.decode()
-    [source] = re.findall(r'src="([^"]+)"', page)
+    [source] = re.findall(r'<script src="([^"]+)"', page)
     script = client.get(f"/api/v1/redoc/{source}")
     assert script["Content-Type"] == "text/javascript"
     assert "immutable" in script["Cache-Control"]
