@@ -315,6 +315,7 @@ class NumberPlan(ListPlan):
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
         pages = None if count is None else self.count_pages(count)
+        known = pages if relation == "eq" else None
         return Answer(
             {
                 "results": join_texts(page.texts),
@@ -324,7 +325,7 @@ class NumberPlan(ListPlan):
                 "count": count,
                 "count_relation": relation,
                 "next": self.find_next(after) if page.has_more else None,
-                "previous": self.find_previous(page, pages),
+                "previous": self.find_previous(page, known),
                 "next_cursor": after,
             },
             len(page.texts),
@@ -349,11 +350,15 @@ class NumberPlan(ListPlan):
         return self.address.at(page=number) if number else None
 
     def find_way_on(self) -> str:
-        """The list by cursor, from the last row that a page number reaches; its last page where it ends before that."""
-        last = self.fetch("bound", lambda: self.shown[BOUND - 1 : BOUND]).last
-        if last and (cursor := self.write_cursor(last)):
-            return self.address.at(cursor=cursor)
-        return self.address.at(page=self.count_pages(count_at_most(self.rows, BOUND)))
+        """The list by cursor, from the last row that a page number reaches; its last page where there is no such row.
+
+        At most two queries.
+        """
+        reach = BOUND // self.page_size * self.page_size
+        last = self.fetch("bound", lambda: self.shown[reach - 1 : reach]).last if self.keyset else ()
+        if last:
+            return self.address.at(cursor=self.write_cursor(last))
+        return self.address.at(page=min(reach // self.page_size, self.count_pages(count_at_most(self.rows, BOUND))))
 
     def count_pages(self, rows: int) -> int:
         return max(1, -(-rows // self.page_size))

@@ -173,6 +173,24 @@ def test_a_page_past_the_end_is_empty(client: APIClient) -> None:
     assert page["previous"].endswith("page_size=2&page=2")  # the last one that has rows
 
 
+@pytest.mark.parametrize("rows", [9, 10, 14])
+@pytest.mark.parametrize("size", [4, 5])
+def test_whoever_follows_the_pages_and_then_the_hint_sees_every_row_once(
+    rows: int, size: int, client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.api.pagination.BOUND", 10)
+    products, seen = make_rows(rows), []
+    for number in range(1, 10 // size + 1):
+        seen += read_ids(client.get(f"{URL}?page_size={size}&page={number}").json())
+    onward = client.get(f"{URL}?page_size={size}&page=99").json()["hint"].removeprefix("Go on with ")
+    while onward:
+        page = client.get(onward).json()
+        assert "results" in page, "the hint leads to another refusal"
+        seen += [pk for pk in read_ids(page) if pk not in seen]  # a list that ended is shown its last page again
+        onward = page["next"]
+    assert seen == [row.pk for row in reversed(products)]
+
+
 def test_a_page_past_the_depth_is_refused_with_the_way_on(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.api.pagination.BOUND", 10)
     products = make_rows(14)
