@@ -8,14 +8,13 @@ SQLite tells its plan and does nothing.
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from django.db import connections, transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.api.observers import observe
+from config.api.observers import OBSERVERS
 from config.api.parameters import read_choice
 from config.api.permissions import write_refusal
 
@@ -30,8 +29,9 @@ class Explanation:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, float]] = []
-        self.stack = ExitStack()
-        self.stack.enter_context(observe(self.record))
+        # Not by `observe`: where a failure comes before `finish()`, the request's Record takes it back, and a generator
+        # that is collected later would do so again, in the middle of another request.
+        self.token = OBSERVERS.set((*OBSERVERS.get(), self.record))
 
     def record(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         began = time.perf_counter()
@@ -42,7 +42,7 @@ class Explanation:
 
     def finish(self) -> list[dict[str, Any]]:
         """What was asked, with its plans."""
-        self.stack.close()
+        OBSERVERS.reset(self.token)
         return [describe(*each) for each in self.asked if each[1].lstrip().upper().startswith(("SELECT", "WITH"))]
 
 

@@ -25,7 +25,7 @@ def observe(observer: Wrapper) -> Iterator[None]:
         OBSERVERS.reset(token)
 
 
-def execute_observed(execute: Wrapper, *args: Any) -> Any:
+def execute_observed(execute: Callable[..., Any], *args: Any) -> Any:
     """An `execute_wrapper` of every connection."""
     for observer in OBSERVERS.get():
         execute = partial(observer, execute)
