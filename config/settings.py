@@ -239,7 +239,7 @@ if REDIS_URL:
 
 # -- database ---------------------------------------------------------------------------------------------------
 
-# Prepared reads; a PgBouncer in transaction mode knows them since 1.21.
+# Prepared reads; a PgBouncer in transaction mode knows them all since 1.22.
 DATABASE_PREPARE = env.read_flag("DATABASE_PREPARE", True)
 DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
 # How long a statement of a request may take on PostgreSQL; one that waits for a lock, half of it (config/limits.py).

@@ -3,7 +3,7 @@
 Values that each request brings stand as `Given` in the queryset, and as Slots among the statement's parameters.
 On PostgreSQL it goes to the server prepared, since planning is a third of a page: Django prepares nothing (its cursor
 binds in the client), psycopg keeps it by its text on each connection. Page sizes and names are part of the text,
-values aren't. `DATABASE_PREPARE=false` turns that off, as behind a PgBouncer before 1.21.
+values aren't. `DATABASE_PREPARE=false` turns that off, as behind a PgBouncer before 1.22.
 
 The first column of each row is its JSON text and goes into the answer as the bytes that came; the others order the
 rows, and only those of a page's first and last row are made Python values, for the cursors.
@@ -160,9 +160,10 @@ def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> An
         return execute(open_cursor(connection), sql, parameters)
     except NotSupportedError:
         # "cached plan must not change result type": a migration has changed a column since it was prepared.
-        if connection.in_atomic_block:
+        if connection.in_atomic_block or connection.vendor != "postgresql":
             raise
-        connection.close_at = 0.0  # when the request ends, Django closes it; the next one prepares anew
+        connection.connection.execute("DEALLOCATE ALL")  # psycopg sees it, and prepares anew the next time
+        # A PgBouncer may still have the old one.
         return execute(connection.cursor(), sql, parameters)
 
 
