@@ -33,7 +33,7 @@ class IdField(IntegerField):
         if not (text.isascii() and text.isdigit()):
             raise ValidationError(f"{text[:20]!r} is no id: ids are whole numbers.")
         # SQLite takes no whole number past 64 bits, and no row has one; int() of 20,000 digits takes its time.
-        return min(int(text[:20]), GREATEST_ID)
+        return min(int(text.lstrip("0")[:20] or "0"), GREATEST_ID)
 
 
 class IdInFilter(BaseInFilter, NumberFilter):

@@ -45,8 +45,11 @@ def bear(secret: str, scheme: str = "Token") -> APIClient:
 def test_a_token_may_be_called_a_bearer(scheme: str, client: APIClient, mia: User) -> None:
     secret = sign_in(client)["token"]
     assert bear(secret, scheme).get("/api/v1/me/").json()["email"] == mia.email
-    refused = bear("wrong", scheme).get("/api/v1/me/")
-    assert (refused.status_code, refused.json()["code"]) == (401, "authentication_failed")
+    # Also where anybody may read: who means to be somebody is told that they aren't.
+    for address in ("/api/v1/me/", "/api/v1/products/"):
+        for wrong in ("wrong", "", "a b", "é"):
+            refused = bear(wrong, scheme).get(address)
+            assert (refused.status_code, refused.json()["code"]) == (401, "authentication_failed"), wrong
 
 
 # -- signing in --------------------------------------------------------------------------------------------------
