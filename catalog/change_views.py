@@ -33,7 +33,7 @@ from config.api.filtering import read_moment
 from config.api.freshness import FRESHNESS
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.parameters import check_parameters, read_names, read_number
-from config.api.permissions import HasRight, ModelPermissions, write_refusal
+from config.api.permissions import HasRight, ModelPermissions
 from config.api.privacy import PrivateMixin
 
 GREATEST_CURSOR = 10**12 - 1
@@ -176,9 +176,7 @@ class MayAudit(ModelPermissions):
     """Signed in, with the permissions to view changes and products: a history shows drafts, and who did what."""
 
     def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
-        rights = [*super().get_required_permissions(method, model_cls), "catalog.view_product"]
-        self.message = write_refusal(*rights)
-        return rights
+        return [*super().get_required_permissions(method, model_cls), "catalog.view_product"]
 
 
 class HistoryRead(ChangeRead):

@@ -1,7 +1,6 @@
 """What an import did, counted as it goes; its size doesn't grow with the file."""
 
 from dataclasses import asdict, dataclass, field
-from operator import attrgetter
 from typing import Any
 
 from catalog.imports.drafts import Refusal
@@ -71,8 +70,6 @@ class Report(Outcome):
     seconds: float = 0.0
 
     def add(self, other: Outcome) -> None:
-        # A batch finds them step by step.
-        other.errors.sort(key=attrgetter("line"))
         self.errors_total += len(other.errors)
         Outcome.add(self, other)
         del self.errors[MOST_ERRORS:]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 from django.db import connection, transaction
 
@@ -84,6 +85,7 @@ class ImportRun:
         outcome = refuse_bad([row for row in step.batch if isinstance(row, BadRow)])
         if drafts := [row for row in step.batch if not isinstance(row, BadRow)]:
             outcome.add(import_batch(drafts))
+        outcome.errors.sort(key=attrgetter("line"))  # they are found step by step
         self.report.add(outcome)
         self.report.rows, self.report.bytes, self.report.line = step.rows, step.bytes, step.line
         self.report.seconds = time.monotonic() - self._start

@@ -202,9 +202,9 @@ class Match:
         return parts
 
     def place_parts(self, parts: Sequence[Part[Any]], stored: Sequence[Any]) -> None:
-        """Positions for those without one: in the list's order where it replaces all, else behind what is there."""
-        last = 0 if self.plan.replaces else max((row.position for row in stored), default=0)
+        """Positions for those without one: in the list's order where it replaces all, else behind all others."""
         new = parts if self.plan.replaces else [part for part in parts if part.row is None]
+        last = 0 if self.plan.replaces else find_last(parts, stored)
         for number, part in enumerate(new, start=last + 1):
             part.values.setdefault("position", min(number, GREATEST_POSITION))
 
@@ -213,3 +213,11 @@ class Match:
             if name not in part.values:
                 kind = "variant" if isinstance(part, Part) and "sku" in names else "image"
                 self.plan.row.refuse(f"{part.pointer}/{name}", "required", f"A new {kind} needs it.")
+
+
+def find_last(parts: Sequence[Part[Any]], stored: Sequence[Any]) -> int:
+    """The greatest position once the body's own are taken; 0 where there is none."""
+    named = [part for part in parts if "position" in part.values]
+    moved = {part.row.pk for part in named if part.row}
+    staying = [row.position for row in stored if row.pk not in moved]
+    return max([*staying, *(part.values["position"] for part in named)], default=0)

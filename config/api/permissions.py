@@ -17,10 +17,12 @@ class NamedPermissions(DjangoModelPermissions):
 
     message: str
 
-    def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
-        rights: list[str] = super().get_required_permissions(method, model_cls)
-        self.message = write_refusal(*rights)
-        return rights
+    def has_permission(self, request: Request, view: Any) -> bool:
+        is_allowed = bool(super().has_permission(request, view))
+        if not is_allowed:
+            model = self._queryset(view).model
+            self.message = write_refusal(*self.get_required_permissions(str(request.method), model))
+        return is_allowed
 
 
 class ModelPermissions(NamedPermissions):

@@ -179,6 +179,7 @@ def test_what_stands_twice_in_a_body_is_refused_by_name(staff: APIClient) -> Non
         (f"/items/{place}", "repeated") for place in ("1/sku", "3/sku", "5/variants/0/sku", "7/slug", "8/images/1/url")
     ]
     assert "'TEA-1' stands in the body already, at /items/0/sku." in errors[0]["detail"]
+    assert "'HERE' stands in the body already, at /items/2/id." in errors[1]["detail"]
     assert (answer["created"], answer["updated"], answer["failed"]) == (3, 1, 5)
 
 
@@ -250,6 +251,7 @@ def test_each_mode_needs_its_rights(rights: tuple[str, ...], allowed: tuple[str,
     for mode in ("create", "update", "upsert"):
         answer = client.post(PRODUCTS, make_body(mode, tea(1) if mode == "create" else {"sku": "HERE"}))
         assert answer.status_code == (200 if mode in allowed else 403), (mode, answer.json())
+        assert mode in allowed or "It takes catalog." in answer.json()["detail"]
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")

@@ -157,6 +157,16 @@ def test_what_patch_adds_stands_behind_what_is_there(staff: APIClient) -> None:
     assert [image["position"] for image in row["images"]] == [1, 2, 3]
 
 
+def test_what_patch_adds_stands_behind_what_it_moves(staff: APIClient) -> None:
+    product = make_product()
+    for skus in (["NEW", product.sku], [product.sku, "NEWER"]):
+        variants = [{"sku": sku, "price": "1.00"} | ({"position": 7} if sku == product.sku else {}) for sku in skus]
+        row = staff.patch(f"{URL}{product.pk}/?expand=variants", {"variants": variants}).json()
+    assert [(variant["sku"], variant["position"]) for variant in row["variants"]] == [
+        (product.sku, 7), ("NEW", 8), ("NEWER", 9),
+    ]  # fmt: skip
+
+
 def test_what_put_names_stands_in_its_order(staff: APIClient) -> None:
     product = make_product(variants=2)
     skus = [f"{product.sku}-2", "NEW", product.sku]
