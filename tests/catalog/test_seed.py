@@ -37,7 +37,7 @@ def test_a_second_seed_changes_nothing_and_says_so(capsys: pytest.CaptureFixture
     before = list(Product.objects.order_by("pk").values())
     out = StringIO()
     call_command("seed", products=20, stdout=out)
-    assert out.getvalue() == "Nothing to do: the catalogue has 20 demo products already\n"
+    assert out.getvalue() == "Nothing to do: demo products up to number 20 were added before\n"
     assert list(Product.objects.order_by("pk").values()) == before
 
 
