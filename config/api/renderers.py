@@ -1,11 +1,8 @@
 """Data in, bytes out: JSON by orjson, HTML for people."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -13,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import orjson
-from django.template.loader import render_to_string
 from django.utils.duration import duration_iso_string
 from django.utils.functional import Promise
 from django.utils.safestring import mark_safe
@@ -21,7 +17,8 @@ from drf_orjson_renderer.renderers import ORJSONRenderer
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
-from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+from config.api.pager import Pager
 
 PROBLEM_TYPE = "application/problem+json"
 # (Accept header, renderers) and the choice among them; the oldest goes.
@@ -82,52 +79,6 @@ def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
         return True
     index, media_type = KEPT_CHOICES.get((accept, tuple(renderers)), (-1, ""))
     return media_type == JSONRenderer.media_type and renderers[index] is JSONRenderer
-
-
-# What a `count_relation` makes of its count.
-COUNT_WORDS = {"eq": "", "gte": "more than ", "approx": "about "}
-
-
-@dataclass(frozen=True)
-class Pager:
-    """The way through a list, from the members of its answer; DRF's template shows it where it shows a paginator."""
-
-    place: str
-    previous: str | None
-    next: str | None
-    numbered_url: str | None
-
-    @classmethod
-    def of(cls, data: Any, view: Any, request: Request) -> Pager | None:
-        """None for what is no list, and for a list by cursor whose only page this is."""
-        if not isinstance(data, Mapping) or not {"next", "previous"} <= data.keys():
-            return None
-        place, previous, following = describe_place(data), data["previous"], data["next"]
-        is_first = following and not previous and "page" not in data
-        numbered_url = find_numbered_url(view, request) if is_first else None
-        return cls(place, previous, following, numbered_url) if place or previous or following else None
-
-    def to_html(self) -> str:
-        return render_to_string("rest_framework/pager.html", {"pager": self})
-
-
-def describe_place(members: Mapping[str, Any]) -> str:
-    """`Page 2 of 185, 4,617 in all`, or as much of it as the answer tells."""
-    parts, words = [], COUNT_WORDS.get(members.get("count_relation") or "", "")
-    if number := members.get("page"):
-        # Past what was counted there may be any number of pages.
-        is_bound = members["count_relation"] in (None, "gte")
-        parts.append(f"Page {number:,}" if is_bound else f"Page {number:,} of {words}{members['pages']:,}")
-    if (count := members.get("count")) is not None:
-        parts.append(f"{words}{count:,} in all")
-    return ", ".join(parts)
-
-
-def find_numbered_url(view: Any, request: Request) -> str | None:
-    """The first page of the same list by number; None where it is read by cursor only."""
-    if "page" not in getattr(view, "known_parameters", ()):
-        return None
-    return replace_query_param(remove_query_param(request.build_absolute_uri(), "cursor"), "page", "1")
 
 
 class HTMLRenderer(BrowsableAPIRenderer):
