@@ -81,7 +81,7 @@ def test_a_worker_beside_the_server_is_heard_of(database: str) -> None:
         end = time.monotonic() + PATIENCE
         while json.loads(read_url(f"{url}/readyz"))["worker"] != "ok":
             assert time.monotonic() < end, "the worker beats in a thread of its own, and was never heard"
-            time.sleep(0.05)
+            time.sleep(0.05)  # a poll of another process's state; nothing tells us
         launched.stop()
     code = "import django; django.setup(); from config.api.models import Worker; print(Worker.objects.count())"
     done = run_command("-c", code, DATABASE_URL=database, DJANGO_SETTINGS_MODULE="config.settings")

@@ -188,7 +188,7 @@ def test_a_job_is_put_back_as_often_as_it_is_lost(caller: APIClient, settings: A
     settings.JOB_LEASE_SECONDS = 0
     send_body(caller, ROWS)
     for _ in range(3):
-        time.sleep(0.002)  # the clock's next tick
+        time.sleep(0.002)  # a lease of no seconds ends at the clock's next tick; nothing tells of it
         with patch.object(tasks, "push_job") as pushed:
             tasks.sweep_imports()
         assert pushed.call_count == 1
