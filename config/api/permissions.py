@@ -53,9 +53,12 @@ class HasRight(IsAuthenticated):
     message: str
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        is_known = super().has_permission(request, view)
-        self.message = write_refusal(view.right)
-        return is_known and (request.method == "OPTIONS" or request.user.has_perm(view.right))
+        if not super().has_permission(request, view):
+            return False
+        is_allowed = request.method == "OPTIONS" or request.user.has_perm(view.right)
+        if not is_allowed:
+            self.message = write_refusal(view.right)
+        return is_allowed
 
 
 class PublicRead(NamedPermissions):
@@ -78,8 +81,10 @@ class AnyWrite(NamedPermissions):
             return True  # a 405 for everybody, whoever asks
         names = self._queryset(view).model._meta
         rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change")]
-        self.message = write_refusal(*rights, sign="or")
-        return request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
+        is_allowed = request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
+        if not is_allowed:
+            self.message = write_refusal(*rights, sign="or")
+        return is_allowed
 
 
 def require_rights(request: Request, *rights: str) -> None:
