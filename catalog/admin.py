@@ -28,7 +28,7 @@ from catalog.admin_filters import (
 )
 from catalog.admin_forms import CategoryForm, ProductForm, VariantForm
 from catalog.admin_inlines import ImageInline, StockInline, TextInline, VariantInline
-from catalog.changes import number_changes
+from catalog.changes.log import number_changes
 from catalog.history import describe_changes
 from catalog.import_admin import ImportJobAdmin
 from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant

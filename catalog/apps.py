@@ -11,5 +11,5 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         # Not an import above: it needs loaded models.
-        changes = import_module("catalog.changes")
+        changes = import_module("catalog.changes.log")
         FRESHNESS.follow_log(changes.follow_changes, changes.LOGGED_TABLES.values())

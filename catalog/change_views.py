@@ -23,7 +23,7 @@ from rest_framework.serializers import (
 )
 from rest_framework.utils.urls import replace_query_param
 
-from catalog.changes import number_changes
+from catalog.changes.log import number_changes
 from catalog.feed import Bounds, Wanted, read_page
 from catalog.history import describe_changes
 from catalog.models import Change, Product

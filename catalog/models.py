@@ -275,7 +275,7 @@ class Change(models.Model):
     """One change of one row, written by the database's triggers alone: the feed, the audit and the cache read it.
 
     `position` is the order in which changes became visible, without gaps: on PostgreSQL a numberer gives it to what
-    is committed (catalog/changes.py). `before` is the row as it was, null for a new row and where an import wrote.
+    is committed (catalog/changes/log.py). `before` is the row as it was, null for a new row and where an import wrote.
     """
 
     class Entity(models.TextChoices):

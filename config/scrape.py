@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 
-from catalog.changes import measure_lag
+from catalog.changes.log import measure_lag
 from config.api.error_handler import respond_with
 from config.api.models import Job
 from config.api.throttling import find_client

@@ -18,7 +18,7 @@ from django_tasks_db.management.commands.db_worker import Worker as TasksWorker
 from django_tasks_db.models import DBTaskResult
 from rq import Worker as RQWorker
 
-from catalog.changes import keep_log
+from catalog.changes.log import keep_log
 from catalog.imports.tasks import sweep_imports
 from config.api.leases import STOP
 from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Order
 from accounts.serializers import OrderRead
-from catalog.changes import number_changes
+from catalog.changes.log import number_changes
 from catalog.feed import Bounds, hide_products
 from catalog.filters import ProductFilters
 from catalog.models import Change, Product, Stock, Variant

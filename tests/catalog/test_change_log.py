@@ -18,7 +18,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.changes import keep_log, number_changes, purge_changes
+from catalog.changes.log import keep_log, number_changes, purge_changes
 from catalog.imports.readers import open_source
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
@@ -373,7 +373,7 @@ def test_a_worker_s_beat_numbers_what_waits_and_deletes_what_is_too_old(settings
 
 
 def test_the_purge_takes_the_oldest_in_batches_and_leaves_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.changes.PURGE_BATCH", 3)
+    monkeypatch.setattr("catalog.changes.log.PURGE_BATCH", 3)
     for number in range(5):
         make_brand(f"Brand {number}")
     number_changes()

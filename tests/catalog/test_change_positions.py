@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from django.db import connection, transaction
 
-from catalog.changes import number_changes
+from catalog.changes.log import number_changes
 from catalog.models import Brand, Change
 from tests.catalog.test_triggers_together import open_session, wait_for_block
 from tests.factories import make_brand

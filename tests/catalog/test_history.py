@@ -12,7 +12,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.changes import number_changes
+from catalog.changes.log import number_changes
 from catalog.imports.readers import open_source
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Change, Product, Stock

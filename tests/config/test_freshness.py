@@ -11,7 +11,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from rest_framework.test import APIClient
 
-from catalog.changes import follow_changes
+from catalog.changes.log import follow_changes
 from config.api.freshness import FRESHNESS, Freshness, Lookout, News
 from config.api.lending import Loans
 from tests.factories import make_brand, make_product

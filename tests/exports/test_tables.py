@@ -16,7 +16,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.orders import place_order
-from catalog.changes import purge_changes
+from catalog.changes.log import purge_changes
 from catalog.models import Change, Product, Stock, Variant
 from config.api import documents
 from config.api.dialects import DIALECTS
