@@ -18,12 +18,13 @@ from catalog.imports.errors import BadFile
 from catalog.imports.jobs import cancel_job, find_format
 from catalog.imports.refusals import send_errors
 from catalog.imports.tasks import submit_job
-from catalog.imports.uploads import remove_upload, store_upload
+from catalog.imports.uploads import store_upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
 from config.api.admin import show_unbroken
 from config.api.errors import ApiError
-from config.api.job_admin import JobAdmin
+from config.api.jobs.admin import JobAdmin
+from config.api.jobs.files import remove_file
 
 # A person reads no more of them on a page; the file has all.
 SHOWN_ERRORS = 20
@@ -56,7 +57,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
         try:
             values["format"] = find_format(upload, values["format"], values["map"])
         except BadFile:
-            remove_upload(upload.file)
+            remove_file(upload.file)
             raise
         self.instance.name, self.instance.file, self.instance.size = upload.name, upload.file, upload.size
 
@@ -125,7 +126,7 @@ class ImportJobAdmin(JobAdmin):
         try:
             submit_job(obj)
         except ApiError:
-            remove_upload(obj.file)
+            remove_file(obj.file)
             raise
 
     # -- columns

@@ -20,11 +20,12 @@ from catalog.import_serializers import ImportRead, ImportWrite
 from catalog.imports.errors import BadFile
 from catalog.imports.jobs import cancel_job
 from catalog.imports.refusals import send_errors
-from catalog.imports.uploads import SMALLER, Upload, remove_upload, store_upload
+from catalog.imports.uploads import SMALLER, Upload, store_upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
 from config.api.errors import BodyTooLarge, Fault, InvalidBody
-from config.api.job_views import OwnJobs
+from config.api.jobs.files import remove_file
+from config.api.jobs.views import OwnJobs
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, WriteMixin
 
@@ -110,7 +111,7 @@ class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
         """A file that no job took, since it was refused or is a repetition, goes."""
         with suppress(DatabaseError):  # away, and the answer says so
             if self.upload and not ImportJob.objects.filter(file=self.upload.file).exists():
-                remove_upload(self.upload.file)
+                remove_file(self.upload.file)
         return super().finalize_response(request, response, *args, **kwargs)
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -203,11 +203,11 @@ def examine_disk() -> Findings:
 
 
 def list_folders() -> list[Path]:
-    """Where this installation writes: SQLite's file, files of exports."""
+    """Where this installation writes: SQLite's file, files of jobs."""
     folders = [settings.BASE_DIR]
     if connection.vendor == "sqlite":
         folders.append(Path(str(connection.settings_dict["NAME"])).resolve().parent)
-    if location := settings.STORAGES["exports"].get("OPTIONS", {}).get("location"):
+    if location := settings.STORAGES["jobs"].get("OPTIONS", {}).get("location"):
         folders.append(Path(location))
     return sorted({folder for folder in folders if folder.exists()})
 

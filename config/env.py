@@ -137,11 +137,11 @@ def read_storage_url(name: str, default: str) -> dict[str, Any]:
     expected = f"{name}={text!r}: expected file:///FOLDER or s3://BUCKET/PREFIX"
     parts = urlsplit(text)
     if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
-        return {"BACKEND": "exports.storage.LocalFolder", "OPTIONS": {"location": parts.path}}
+        return {"BACKEND": "config.api.jobs.files.LocalFolder", "OPTIONS": {"location": parts.path}}
     if parts.scheme != "s3" or not parts.netloc:
         raise ImproperlyConfigured(expected)
     options = dict(parse_qsl(parts.query))
     if unknown := options.keys() - set(S3_OPTIONS):
         raise ImproperlyConfigured(f"{expected}, with {', '.join(S3_OPTIONS)} behind a ?, not {min(unknown)}")
     options |= {"bucket_name": parts.netloc, "location": parts.path.strip("/")}
-    return {"BACKEND": "exports.s3.S3Bucket", "OPTIONS": options}
+    return {"BACKEND": "config.api.jobs.s3.S3Bucket", "OPTIONS": options}

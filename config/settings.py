@@ -313,7 +313,7 @@ JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    "exports": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
+    "jobs": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
 }
 # S3 takes 10,000 pieces of an upload: 160 GB in one file.
 AWS_S3_FILE_BUFFER_SIZE = 16 * 1024 * 1024

@@ -17,7 +17,7 @@ from catalog.models import Product
 from catalog.rights import EXPORT
 from config.api.admin import show_unbroken
 from config.api.errors import ApiError
-from config.api.job_admin import JobAdmin
+from config.api.jobs.admin import JobAdmin
 from exports.models import ExportJob
 from exports.states import Status, cancel_job, delete_job
 from exports.submitting import check_request, retry_job, submit_job

@@ -16,7 +16,8 @@ from rest_framework.reverse import reverse
 from catalog.rights import EXPORT
 from config.api.conditional import is_known
 from config.api.errors import Unavailable
-from config.api.job_views import OwnJobs
+from config.api.jobs.files import read_file
+from config.api.jobs.views import OwnJobs
 from config.api.permissions import require_rights
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, WriteMixin
@@ -32,7 +33,6 @@ from exports.ranges import Span, read_span
 from exports.resources import RESOURCES
 from exports.slots import SLOTS
 from exports.states import Status, cancel_job, delete_job
-from exports.storage import read_file
 from exports.streams import Body
 
 STORAGE = "The storage of the exports"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Sum
 
+from config.api.jobs.files import discard_if_lost, write_file
 from config.api.leases import STOP, keep_lease
 from config.api.positions import read_written_position
 from config.api.replicas import read_at_least
@@ -13,7 +14,6 @@ from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.rows import read_chunks
-from exports.storage import discard_if_lost, write_file
 
 logger = logging.getLogger("tenfold.exports")
 

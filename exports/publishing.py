@@ -13,13 +13,13 @@ from typing import IO, Any
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from config.api.jobs.files import discard_if_lost, read_file, write_file
 from config.api.leases import STOP, keep_lease
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
 from exports.states import KEPT, tidy_job
-from exports.storage import discard_if_lost, read_file, write_file
 
 logger = logging.getLogger("tenfold.exports")
 

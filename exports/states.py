@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
+from config.api.jobs.files import remove_folder
 from exports.models import ExportJob, ExportPart
-from exports.storage import remove_files
 
 logger = logging.getLogger("tenfold.exports")
 
@@ -42,18 +42,18 @@ def end_job(job: ExportJob, status: str, reason: str) -> bool:
 def tidy_job(job: ExportJob) -> None:
     """Of a job that is over, keep the published file, if any; its parts' rows go last, so that a crash is seen."""
     keep = ExportJob.objects.filter(pk=job.pk).values_list("file", flat=True).first() or ""
-    remove_files(job.pk, keep)
+    remove_folder(str(job.pk), keep)
     job.parts.all().delete()
 
 
 def expire_job(job: ExportJob) -> None:
     """The file first: one that can't be deleted now is tried again with the next sweep."""
-    remove_files(job.pk)
+    remove_folder(str(job.pk))
     ExportJob.objects.filter(pk=job.pk, status=Status.READY).update(status=Status.EXPIRED, file="", expires_at=Now())
 
 
 def delete_job(job: ExportJob) -> None:
     """The row goes last: a file that couldn't be deleted is tried again with it."""
     cancel_job(job)
-    remove_files(job.pk)
+    remove_folder(str(job.pk))
     job.delete()

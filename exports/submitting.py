@@ -4,8 +4,8 @@ from django.conf import settings
 from django.db.models import Sum
 
 from config.api.counting import count_at_most
+from config.api.jobs.storage import open_storage
 from config.api.models import JobQuerySet
-from config.api.storage import open_storage
 from exports.errors import QuotaReached
 from exports.formats import JOB_FORMATS, require_extra
 from exports.models import ExportJob

@@ -135,8 +135,8 @@ def nothing_waits(request: pytest.FixtureRequest) -> None:
 def files(settings: Any, tmp_path: Path) -> Path:
     """The folder of the jobs' files; tasks wait until a test runs them."""
     folder = tmp_path / "exports_files"
-    local = {"BACKEND": "exports.storage.LocalFolder", "OPTIONS": {"location": str(folder)}}
-    settings.STORAGES = settings.STORAGES | {"exports": local}
+    local = {"BACKEND": "config.api.jobs.files.LocalFolder", "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = settings.STORAGES | {"jobs": local}
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     return folder
 

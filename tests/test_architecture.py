@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,22 @@ def test_no_import_hides_in_a_function(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert not hidden
+
+
+# A class or a function of an app, by its path; a permission has one dot.
+PATH = re.compile(r"(exports|accounts|catalog)(\.\w+){2,}")
+
+
+def test_only_the_settings_name_an_app_by_a_path() -> None:
+    # Whoever takes such a path imports the app, though no import says so.
+    found = [
+        f"{path.relative_to(ROOT)}: {node.value}"
+        for path in (ROOT / "config").rglob("*.py")
+        if path.name not in ("settings.py", "urls.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and PATH.fullmatch(node.value)
+    ]
+    assert not found
 
 
 def test_each_module_says_what_it_is() -> None:

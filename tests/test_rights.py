@@ -21,8 +21,8 @@ from accounts.orders import place_order
 from accounts.tokens import issue_token
 from catalog.models import ImportJob
 from config.api import documents
+from config.api.jobs.files import write_file
 from exports.models import ExportJob
-from exports.storage import write_file
 from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = pytest.mark.django_db

@@ -20,10 +20,11 @@ from catalog.imports.drafts import Refusal
 from catalog.imports.readers import Record, open_source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
-from catalog.imports.uploads import Upload, open_upload, remove_upload
+from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
 from config.api.authorship import ACTOR, name_actor
+from config.api.jobs.files import open_range, remove_file
 from config.api.leases import STOP, keep_lease
 
 logger = logging.getLogger("tenfold.imports")
@@ -38,7 +39,7 @@ TURN_SECONDS = 3_000.0
 
 def find_format(upload: Upload, file_format: str, pairs: str) -> str:
     """What the stored file is, `file_format` where that is given; BadFile where it can't be imported."""
-    with open_upload(upload.file, upload.size) as stream:
+    with open_range(upload.file, 0, upload.size) as stream:
         source = open_source(stream, upload.name, file_format or None)
         return ImportRun(source, pairs).source.format
 
@@ -48,7 +49,7 @@ def run_job(job: ImportJob) -> bool:
     end = time.monotonic() + TURN_SECONDS
     with keep_lease(job), write_as_owner(job):
         job.write(status=Status.RUNNING, started_at=job.started_at or timezone.now())
-        with open_upload(job.file, job.size) as stream:
+        with open_range(job.file, 0, job.size) as stream:
             run = (DryJobRun if job.dry_run else JobRun)(job, stream)
             for _ in run.take_steps():
                 if time.monotonic() > end and not job.dry_run:
@@ -170,7 +171,7 @@ def end_job(job: ImportJob, status: str, reason: str = "") -> bool:
 
 def drop_file(job: ImportJob) -> None:
     """Of a job that is over; one that couldn't be deleted is tried again by the sweep."""
-    remove_upload(job.file)
+    remove_file(job.file)
     ImportJob.objects.filter(pk=job.pk).update(file="")
 
 

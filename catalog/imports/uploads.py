@@ -1,12 +1,10 @@
 """A body in, a file in the storage out: never in memory, within its caps, and looked at to its end.
 
 Packed bytes are unpacked while they are stored, and what comes out is only counted: a bomb is refused before it is a
-job. The storage is that of the exports, which every worker and server reaches; uploads lie in a folder of their own.
+job. The storage is that of all jobs, which every worker and server reaches; uploads lie in a folder of their own.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from secrets import token_hex
@@ -18,7 +16,7 @@ from django.http import UnreadablePostError
 from catalog.imports.errors import BadFile
 from catalog.imports.unpacking import PIECE, unpack
 from config.api.errors import BodyTooLarge
-from config.api.storage import open_storage
+from config.api.jobs.files import write_file
 
 FOLDER = "imports"
 SMALLER = "Pack it by gzip or zstd, or send it in several files."
@@ -65,32 +63,15 @@ def store_upload(stream: Any, name: str, length: int | None = None) -> Upload:
 
     `length` is what the client announced: a body that ends before is cut off, and no file.
     """
-    storage = open_storage()
     # In a folder of its own, which goes with it.
     file = f"{FOLDER}/{token_hex(16)}/upload"
-    try:
-        with storage.open(file, "wb") as aside:
-            copy = Copying(stream, aside)
-            plain, _ = unpack(BufferedReader(copy, PIECE), name)
-            while plain.read(PIECE):
-                pass
-            if length is not None and copy.size < length:
-                raise BadFile(f"{name} was cut off after {copy.size:,} of {length:,} bytes: send it again")
-            if not copy.size:
-                raise BadFile(f"{name} is empty: send the file itself, as --data-binary @FILE does")
-            storage.finish(aside)
-    except BaseException:
-        storage.delete(file)
-        raise
+    with write_file(file) as aside:
+        copy = Copying(stream, aside)
+        plain, _ = unpack(BufferedReader(copy, PIECE), name)
+        while plain.read(PIECE):
+            pass
+        if length is not None and copy.size < length:
+            raise BadFile(f"{name} was cut off after {copy.size:,} of {length:,} bytes: send it again")
+        if not copy.size:
+            raise BadFile(f"{name} is empty: send the file itself, as --data-binary @FILE does")
     return Upload(name, file, copy.size, copy.hash.digest())
-
-
-@contextmanager
-def open_upload(file: str, size: int) -> Iterator[Any]:
-    with closing(open_storage().open_range(file, 0, size)) as stream:
-        yield stream
-
-
-def remove_upload(file: str) -> None:
-    if file:
-        open_storage().delete(file)

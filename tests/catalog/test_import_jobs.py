@@ -169,7 +169,7 @@ def test_a_body_in_chunks_may_be_larger_than_other_bodies(url: str, caller: APIC
 
 
 def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> None:
-    settings.STORAGES = settings.STORAGES | {"exports": {"BACKEND": "exports.missing.Bucket"}}
+    settings.STORAGES = settings.STORAGES | {"jobs": {"BACKEND": "config.api.missing.Bucket"}}
     answer = send_body(caller, ROWS)
     assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
     assert "pip install django-storages[s3]" in answer.json()["hint"]

@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
+from config.api.jobs.files import write_file
 from config.api.leases import STOP, Leased
 from exports import publishing, tasks
 from exports.models import ExportJob, ExportPart
-from exports.storage import write_file
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, run_job
 
 pytestmark = pytest.mark.django_db
@@ -189,7 +189,7 @@ def test_a_full_disk_is_a_failure_with_a_reason(
     def fill(*args: Any) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("exports.storage.os.fsync", fill)
+    monkeypatch.setattr("config.api.jobs.files.os.fsync", fill)
     job = ask_for(caller)
     assert (job.status, job.error) == ("failed", "Its files can't be written or read: No space left on device.")
     assert list_files(files) == []

@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
+from config.api.jobs.files import write_file
 from config.api.positions import read_position
 from config.api.replicas import FLOOR
 from exports import formats, parts, tasks
 from exports.models import ExportJob
 from exports.resources import RESOURCES
-from exports.storage import write_file
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job
 from tests.exports.test_packers import UNPACK
 from tests.factories import make_brand, make_caller, make_product, make_user
@@ -190,7 +190,7 @@ def test_a_missing_extra_is_named(name: str, package: str, caller: APIClient, mo
 
 
 def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> None:
-    settings.STORAGES = settings.STORAGES | {"exports": {"BACKEND": "exports.missing.Bucket"}}
+    settings.STORAGES = settings.STORAGES | {"jobs": {"BACKEND": "config.api.missing.Bucket"}}
     answer = post(caller)
     assert (answer.status_code, answer.json()["code"]) == (422, "missing_extra")
     assert "pip install django-storages[s3]" in answer.json()["hint"]

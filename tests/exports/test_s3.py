@@ -9,8 +9,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
+from config.api.jobs import s3
 from config.env import read_storage_url
-from exports import planning, s3, tasks
+from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
 from exports.sweeping import sweep_exports
 from tests.exports.conftest import ask_for, download, make_many, read_body
@@ -36,7 +37,7 @@ def bucket(endpoint: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any
     for name, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("EXPORT_STORAGE_URL", f"s3://{BUCKET}/exports?endpoint_url={endpoint}&region_name=us-east-1")
-    settings.STORAGES = settings.STORAGES | {"exports": read_storage_url("EXPORT_STORAGE_URL", "")}
+    settings.STORAGES = settings.STORAGES | {"jobs": read_storage_url("EXPORT_STORAGE_URL", "")}
     found = boto3.resource("s3", endpoint_url=endpoint).Bucket(BUCKET)
     found.create()
     yield found

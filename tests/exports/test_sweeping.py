@@ -13,10 +13,10 @@ from redis.exceptions import ConnectionError as RedisGone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from config.api.jobs.files import write_file
 from config.worker import Heartbeat, forget_tasks
 from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
-from exports.storage import write_file
 from exports.sweeping import sweep_exports
 from tests.exports.conftest import ask_for, list_files, make_many, run_job
 
@@ -126,7 +126,7 @@ def test_a_storage_that_is_away_ends_no_beat(caller: APIClient, files: Path, mon
     def fail(*args: Any) -> None:
         raise RuntimeError("away")
 
-    monkeypatch.setattr("exports.storage.LocalFolder.listdir", fail)
+    monkeypatch.setattr("config.api.jobs.files.LocalFolder.listdir", fail)
     Heartbeat().write("sweep exports", sweep_exports)
     monkeypatch.undo()
     assert list_files(files)

@@ -1,7 +1,7 @@
-"""Where files of export jobs lie: Django's storage named `exports`, a folder of each job in it.
+"""Files of jobs: written whole or not at all, read by ranges, deleted. OSError stands for whatever a storage fails by.
 
-A file gets its bytes under a name with the writer's fence in it, which nobody reads before a row of the database
-names it: that row's UPDATE is what publishes, whatever the storage can or can't rename.
+A worker writes a file under a name with its fence in it, which nobody reads before a row of the database names it:
+that row's UPDATE is what publishes, whatever the storage can or can't rename.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import IO, Any, ClassVar
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
+from config.api.jobs.storage import open_storage
 from config.api.leases import LeaseLost
-from config.api.storage import open_storage
 
 # Read and sent at once; granian copies each chunk and queues four of them.
 CHUNK_BYTES = 256 * 1024
@@ -87,16 +87,23 @@ def discard_if_lost(name: str) -> Iterator[None]:
     try:
         yield
     except LeaseLost:
-        open_storage().delete(name)
+        remove_file(name)
         raise
+
+
+@contextmanager
+def open_range(name: str, start: int, size: int) -> Iterator[Any]:
+    """`size` bytes from `start` on, as a file to read; also what the block itself fails by is an OSError."""
+    storage = open_storage()
+    with name_errors(storage), closing(storage.open_range(name, start, size)) as file:
+        yield file
 
 
 def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
     """`size` bytes from `start` on, in chunks; OSError where the file ends before."""
     if not size:
         return
-    storage = open_storage()
-    with name_errors(storage), closing(storage.open_range(name, start, size)) as file:
+    with open_range(name, start, size) as file:
         while size:
             if not (chunk := file.read(min(size, CHUNK_BYTES))):
                 raise OSError(f"{name} ends {size} bytes early")
@@ -104,10 +111,18 @@ def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
             yield chunk
 
 
-def remove_files(job_id: int, keep: str = "") -> None:
-    """Delete whatever lies in the job's folder, but for the file named `keep`."""
+def remove_file(name: str) -> None:
+    """Delete the file, if it is there; an empty name is none."""
+    if name:
+        storage = open_storage()
+        with name_errors(storage):
+            storage.delete(name)
+
+
+def remove_folder(folder: str, keep: str = "") -> None:
+    """Delete whatever lies in the folder, but for the file named `keep`."""
     storage = open_storage()
     with suppress(FileNotFoundError), name_errors(storage):
-        for name in storage.listdir(str(job_id))[1]:
-            if (path := f"{job_id}/{name}") != keep:
+        for name in storage.listdir(folder)[1]:
+            if (path := f"{folder}/{name}") != keep:
                 storage.delete(path)

@@ -1,4 +1,4 @@
-"""Files of export jobs in S3 or what speaks its language; needs the extra `s3`."""
+"""Files of jobs in S3 or what speaks its language; needs the extra `s3`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where files of jobs lie: Django's storage named `exports`, which every worker and server reaches."""
+"""Where files of jobs lie: Django's storage named `jobs`, which every worker and server reaches."""
 
 from typing import Any
 
@@ -10,6 +10,6 @@ from config.api.errors import MissingExtra
 def open_storage() -> Any:
     """MissingExtra where the package that it needs isn't installed."""
     try:
-        return storages["exports"]
+        return storages["jobs"]
     except InvalidStorageError as error:
         raise MissingExtra("EXPORT_STORAGE_URL", "s3", "django-storages[s3]") from error
