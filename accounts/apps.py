@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 from config.api.freshness import FRESHNESS
@@ -20,4 +22,9 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        from accounts.chores import delete_expired_sessions, delete_expired_tokens
+        from config.api.jobs.chores import register_chore
+
         FRESHNESS.watch(WHO_TABLES)
+        register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
+        register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))

@@ -1,5 +1,3 @@
-from importlib import import_module
-
 from django.apps import AppConfig
 
 from config.api.freshness import FRESHNESS
@@ -10,6 +8,10 @@ class CatalogConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        # Not an import above: it needs loaded models.
-        changes = import_module("catalog.changes.log")
-        FRESHNESS.follow_log(changes.follow_changes, changes.LOGGED_TABLES.values())
+        from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log
+        from catalog.imports.tasks import sweep_imports
+        from config.api.jobs.chores import register_chore
+
+        FRESHNESS.follow_log(follow_changes, LOGGED_TABLES.values())
+        register_chore("keep the change log", keep_log)
+        register_chore("sweep imports", sweep_imports)

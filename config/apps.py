@@ -12,7 +12,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tenfold"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401, PLC0415 (registers the checks, which wants loaded apps)
+        from config import checks  # noqa: F401 (registers them)
 
         WATCHED.append(read_pools)
         start_listener()

@@ -12,23 +12,19 @@ from typing import Any, Self
 from uuid import uuid4
 
 from django.db import DatabaseError, connection
-from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, TaskResultStatus
+from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME
 from django.utils import timezone
 from django_tasks_db.management.commands.db_worker import Worker as TasksWorker
-from django_tasks_db.models import DBTaskResult
 from rq import Worker as RQWorker
 
-from catalog.changes.log import keep_log
-from catalog.imports.tasks import sweep_imports
+from config.api.jobs.chores import CHORES
 from config.api.leases import STOP
-from config.api.models import BEAT_SECONDS, IdempotencyKey, Worker
+from config.api.models import BEAT_SECONDS, Worker
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
-from exports.sweeping import sweep_exports
 
 logger = logging.getLogger("tenfold.worker")
 
-FORGOTTEN_AT_ONCE = 1_000
 # How often an idle worker looks into the database's table of tasks.
 POLL_SECONDS = 1.0
 # Held while the heartbeat is in the database. A fork at that moment would take its connection along: SQLite's locks
@@ -64,15 +60,14 @@ class Heartbeat(threading.Thread):
         self.write("clean up", self.forget_dead)
         while not self.done.is_set():
             self.write("beat", self.beat)
-            # A batch a beat is 17 million a day, and never keeps the next beat waiting.
-            self.write("purge idempotency keys", IdempotencyKey.objects.purge_some)
-            self.write("keep the change log", keep_log)
-            self.write("sweep exports", sweep_exports)
-            self.write("forget tasks", forget_tasks)
-            self.write("sweep imports", sweep_imports)
+            self.run_chores()
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)
+
+    def run_chores(self) -> None:
+        for chore in CHORES.values():
+            self.write(chore.name, chore.run_if_due)
 
     def write(self, what: str, change: Callable[[], object]) -> None:
         """A database that is away must not end the beat: it may be back by the next one."""
@@ -111,14 +106,6 @@ class Heartbeat(threading.Thread):
     def end_with_parent(self) -> None:
         if self.parent is not None and os.getppid() != self.parent:
             os.kill(self.pid, signal.SIGTERM)
-
-
-def forget_tasks() -> None:
-    """Results of a day ago, and what a killed worker left as running. Redis forgets its own by itself."""
-    old = timezone.now() - timedelta(days=1)
-    over = DBTaskResult.objects.exclude(status=TaskResultStatus.READY).filter(started_at__lt=old)
-    keys = list(over.order_by().values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
-    DBTaskResult.objects.filter(pk__in=keys).delete()
 
 
 class JobWorker(RQWorker):

@@ -46,7 +46,8 @@ def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
             assert module in SHARED, f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
+# What an app registers in its ready() needs loaded models.
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "apps.py"], ids=str)
 def test_no_import_hides_in_a_function(path: Path) -> None:
     tree = ast.parse((ROOT / path).read_text())
     hidden = [

@@ -97,13 +97,13 @@ def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
 def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
     # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
     services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}
-    code = "import django; django.setup(); from accounts.tasks import delete_expired_tokens as task; task.enqueue()"
+    code = "import django; django.setup(); from exports.tasks import advance_export as task; task.enqueue(0)"
     done = run_command("-c", code, DJANGO_SETTINGS_MODULE="config.settings", **services)
     assert done.returncode == 0, done.stderr
     with launch("manage.py", "work", **services) as launched:
         line = json.loads(launched.wait_for("state=SUCCESSFUL"))
         assert launched.stop() == 0
-    assert "accounts.tasks.delete_expired_tokens" in line["message"]
+    assert "exports.tasks.advance_export" in line["message"]
 
 
 def test_a_taken_port_is_one_sentence() -> None:

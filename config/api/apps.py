@@ -1,5 +1,3 @@
-from importlib import import_module
-
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
@@ -16,8 +14,12 @@ class ApiConfig(AppConfig):
     verbose_name = "Operation"
 
     def ready(self) -> None:
-        # Not an import above: its views need loaded apps.
-        import_module("config.api.checks")
+        from config.api import checks  # noqa: F401 (registers them)
+        from config.api.jobs.chores import register_chore
+        from config.api.models import IdempotencyKey
+
+        # A batch a beat is 17 million a day, and never keeps the next beat waiting.
+        register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
         connection_created.connect(give_setting)
         for wrapper in (note_writes, execute_observed):
             connection_created.connect(wrap_always(wrapper), weak=False)
@@ -36,3 +38,10 @@ class TasksConfig(tasks_apps.TasksAppConfig):
 
     default = False
     verbose_name = "Background work"
+
+    def ready(self) -> None:
+        from config.api.jobs.chores import register_chore
+        from config.api.jobs.results import forget_tasks
+
+        super().ready()
+        register_chore("forget tasks", forget_tasks)

@@ -1,4 +1,4 @@
-"""Tables of the operation itself: which workers are alive, and what was answered to requests that may be repeated.
+"""Tables of the operation itself: which workers are alive, when chores ran, what repeated requests were answered.
 
 Also the abstract Job, which exports and imports share: whose it is, how far it is, how it ended.
 """
@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from config.api.leases import Leased, LeasedQuerySet
@@ -38,6 +39,31 @@ class Worker(models.Model):
 
     class Meta:
         ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChoreRunQuerySet(QuerySet["ChoreRun"]):
+    def begin(self, name: str, every: timedelta) -> bool:
+        """True for the first caller in a period, which is to run the chore. By the database's clock."""
+        self.get_or_create(name=name)
+        due = self.filter(Q(began_at=None) | Q(began_at__lte=Now() - every), name=name)
+        # Looked at first: an UPDATE takes SQLite's one lock even where it finds nothing.
+        return due.exists() and bool(due.update(began_at=Now()))
+
+    def withdraw(self, name: str) -> None:
+        """It failed, so it is due again."""
+        self.filter(name=name).update(began_at=None)
+
+
+class ChoreRun(models.Model):
+    """When a chore with a period was last begun, by any worker."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    began_at = models.DateTimeField(null=True)
+
+    objects = ChoreRunQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

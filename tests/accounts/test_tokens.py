@@ -1,5 +1,6 @@
 """Signing in and out, and the tokens of a caller: secrets are shown once, kept as digests, and end at once."""
 
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -16,6 +18,7 @@ from accounts import tokens
 from accounts.errors import TooManyTokens
 from accounts.models import AuthToken, User
 from accounts.tokens import issue_token
+from config.worker import Heartbeat
 from tests.together import run_together
 
 pytestmark = pytest.mark.django_db
@@ -204,6 +207,19 @@ def test_an_expired_token_is_refused_and_not_listed(caller: APIClient, mia: User
     assert bear(secret).get(TOKENS).json()["code"] == "authentication_failed"
     assert [row["name"] for row in caller.get(TOKENS).json()["results"]] == ["login"]
     assert caller.get(f"{TOKENS}{token.mark}/").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_running_worker_deletes_what_has_expired(mia: User) -> None:
+    for name, expiry in (("old", timedelta(days=-1)), ("new", timedelta(days=1))):
+        AuthToken.objects.create(user=mia, name=name, expiry=expiry)
+        Session.objects.create(session_key=name, session_data="", expire_date=timezone.now() + expiry)
+    with Heartbeat():
+        end = time.monotonic() + 30
+        while AuthToken.objects.count() + Session.objects.count() > 2 and time.monotonic() < end:
+            time.sleep(0.02)
+    assert [token.name for token in AuthToken.objects.all()] == ["new"]
+    assert [session.pk for session in Session.objects.all()] == ["new"]
 
 
 def test_a_foreign_token_is_as_missing_as_none(caller: APIClient) -> None:

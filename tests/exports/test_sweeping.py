@@ -14,7 +14,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from config.api.jobs.files import write_file
-from config.worker import Heartbeat, forget_tasks
+from config.api.jobs.results import forget_tasks
+from config.worker import Heartbeat
 from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
 from exports.sweeping import sweep_exports
