@@ -65,7 +65,8 @@ def read_present(changes: Iterable[Change]) -> dict[Key, Row]:
     """The rows as they are now; one query a table."""
     keys = defaultdict(set)
     for change in changes:
-        keys[change.entity].add(change.entity_id)
+        if change.entity in MODELS:
+            keys[change.entity].add(change.entity_id)
     return {
         (entity, row[MODELS[entity]._meta.pk.attname]): row
         for entity, wanted in keys.items()
@@ -83,9 +84,12 @@ def describe(change: Change, after: Row | None) -> dict[str, Any]:
 
 
 def show_row(entity: str, row: Row | None) -> Row | None:
-    """A row of the log, or of the table, in the API's own forms: amounts as text, times in UTC."""
-    if row is None:
-        return None
+    """A row of the log, or of the table, in the API's own forms: amounts as text, times in UTC.
+
+    Of an entity that this release doesn't know the row is shown as the log has it.
+    """
+    if row is None or entity not in MODELS:
+        return row
     columns = MODELS[entity]._meta.concrete_fields
     return {field.attname: show_value(field, row[field.attname]) for field in columns if field.attname in row}
 

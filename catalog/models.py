@@ -294,7 +294,8 @@ class Change(models.Model):
         TRUNCATE = "truncate"
 
     position = models.BigAutoField(primary_key=True)
-    entity = models.CharField(max_length=10, choices=Entity)
+    # Not limited to those of this release: a later one may log more tables into the same database.
+    entity = models.CharField(max_length=60)
     # 0 where a whole table was truncated.
     entity_id = models.BigIntegerField()
     op = models.CharField(max_length=10, choices=Op)

@@ -6,10 +6,11 @@ lock, so positions are given in an order in which nothing that commits late stan
 On SQLite the triggers write the log itself: its one writer at a time is the order.
 """
 
+import logging
 import os
 import time
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,8 @@ from config.api.freshness import News
 from config.api.lost_connections import read_again
 from config.api.replicas import choose_again
 from config.api.statements import execute_prepared
+
+logger = logging.getLogger("tenfold.changes")
 
 # Where the rows are whose changes are logged.
 LOGGED_TABLES = {
@@ -99,7 +102,23 @@ def follow_file(cursor: Any, after: int) -> News:
 
 
 def name_tables(entities: list[str] | None) -> frozenset[str] | None:
-    return None if entities is None else frozenset(LOGGED_TABLES[Change.Entity(entity)] for entity in entities)
+    """The tables of these entities; None, which means any table, where one of them isn't known here."""
+    if entities is None:
+        return None
+    unknown = [entity for entity in entities if entity not in LOGGED_TABLES]
+    for entity in unknown:
+        warn_of(entity)
+    return None if unknown else frozenset(LOGGED_TABLES[Change.Entity(entity)] for entity in entities)
+
+
+@cache
+def warn_of(entity: str) -> None:
+    """Once a process: a later release, which logs one more table, may write to the same database for hours."""
+    logger.warning(
+        "The change log names %r, an entity that this release doesn't know: each change of it counts as one of every"
+        " table, so the cache keeps less. Run the same release everywhere.",
+        entity,
+    )
 
 
 def purge_changes(oldest: datetime) -> int:

@@ -102,6 +102,8 @@ class Freshness:
         # What the log is asked with; the thread's own connections, unless there are more threads than those.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
         self.lookout: Lookout | None = None
+        # How the last look failed; None where it didn't.
+        self.failure: type[Exception] | None = None
 
     def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
         """Where news come from, and the tables that they are about; said once, when the apps are loaded."""
@@ -130,11 +132,11 @@ class Freshness:
         try:
             if (lease := self.lease) is not None and lease is not old and time.monotonic() < lease.until:
                 return lease
-            began, endings = time.monotonic(), self.endings
-            news = self.ask()
-            if news is None:
+            endings = self.endings
+            lease = self.look()
+            if lease is None:
                 return None
-            lease = self.last = self.take(news, began)
+            self.last = lease
             # A commit of our own came in between: good enough for who waits here, who came before it was acknowledged.
             with self.ending:
                 self.lease = lease if endings == self.endings else None
@@ -142,13 +144,29 @@ class Freshness:
         finally:
             self.lock.release()
 
-    def ask(self) -> News | None:
+    def look(self) -> Lease | None:
+        """Ask the log once. None where it can't say: whatever the failure is, a request goes on without the cache."""
+        began = time.monotonic()
         try:
             with self.lend():
-                return self.follow(self.last.position)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("The change log doesn't answer, so the cache is passed by: %s", error)
+                news = self.follow(self.last.position)
+            lease = None if news is None else self.take(news, began)
+        except Exception as error:
+            self.note_failure(error)
             return None
+        self.failure = None
+        return lease
+
+    def note_failure(self, error: Exception) -> None:
+        """Log a failure once, until a look succeeds or fails in another way: there may be fifty looks a second."""
+        if type(error) is self.failure:
+            return
+        self.failure = type(error)
+        # Of a database that is away the traceback says nothing; anything else is a defect, to be found by it.
+        is_away = isinstance(error, DatabaseError | InterfaceError)
+        logger.warning(
+            "The change log doesn't answer, so the cache is passed by: %s", error, exc_info=None if is_away else error
+        )
 
     def take(self, news: News, began: float) -> Lease:
         last, seconds = self.last, settings.CACHE_LEASE_MS / 1000
@@ -199,11 +217,7 @@ class Lookout:
 
     def run(self) -> None:
         while True:
-            lease = self.asked.get()
-            try:
-                self.freshness.renew(lease)
-            except Exception:  # whatever it is, nobody would miss the thread, and each look were waited for again
-                logger.exception("A look ahead at the change log failed; whoever reads next looks again")
+            self.freshness.renew(self.asked.get())
 
 
 FRESHNESS = Freshness()
