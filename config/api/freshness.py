@@ -272,7 +272,7 @@ def note_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, 
 def expect_commit(connection: Any) -> None:
     # Once a transaction: each would be waited out. What a savepoint's rollback takes away is asked for anew.
     hooks = connection.run_on_commit
-    if not hooks or hooks[-1][1] is not note_commit:
+    if not hooks or note_commit not in hooks[-1]:
         connection.on_commit(note_commit)
 
 

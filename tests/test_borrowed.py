@@ -1,0 +1,832 @@
+"""What we borrow of other packages without their promise: each row of the table is a canary.
+
+A canary says that the name is still there and still means what our module takes it for. Where one fails after an
+update, its message names the package, the name, who uses it and what to do. The last tests hold the table to the
+sources: an underscored name of another package that isn't here fails, and so does a row that nobody uses any more.
+"""
+
+import ast
+import importlib
+import inspect
+import logging
+import multiprocessing.util
+import pkgutil
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial, wraps
+from io import BytesIO, StringIO
+from itertools import chain
+from logging.handlers import QueueListener
+from pathlib import Path
+from queue import Queue
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib.admin import ModelAdmin
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.management.base import OutputWrapper
+from django.db import connection, connections, models, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrapper
+from django.db.models.deletion import get_candidate_relations_to_delete
+from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.utils.log import log_response
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.views import SpectacularRedocView
+from granian._granian import SocketHolder
+from granian.constants import Interfaces
+from granian.server.mp import MPServer, WorkerProcess
+from knox.auth import TokenAuthentication
+from knox.models import get_digest_token
+from knox.settings import CONSTANTS
+from limits.storage import RedisStorage
+from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.request import Request
+from rest_framework.serializers import CharField
+from rest_framework.test import APIRequestFactory, force_authenticate
+from rq import Worker
+from storages.backends.s3 import S3Storage
+from unfold.sites import UnfoldAdminSite
+from unfold.views import ChangeList
+
+from catalog.batches import Batch
+from catalog.models import Brand, Product
+from config.api.lending import put_connections, take_connections
+from config.api.statements import Given
+from config.api.throttling import InRedis
+from config.supervisor import count_queued, listen, stop_connects
+from config.worker import build_table_worker
+from exports.hangups import count_written
+from tests.conftest import REDIS
+from tests.factories import make_brand, make_user
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("config", "catalog", "accounts", "exports")
+
+postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's driver")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing of the kind is asked of the kernel")
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """`names` of `package` that the modules `users` use; what to do once they mean something else."""
+
+    package: str
+    names: tuple[str, ...]
+    users: tuple[str, ...]
+    remedy: str
+
+
+TABLE: list[Borrowed] = []
+
+
+def borrows[**P](
+    package: str, names: str, *, users: str, remedy: str
+) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A row of the table, whose canary this is; names and users are parted by blanks."""
+    row = Borrowed(package, tuple(names.split()), tuple(users.split()), remedy)
+    TABLE.append(row)
+
+    def decorate(canary: Callable[P, None]) -> Callable[P, None]:
+        @wraps(canary)
+        def tell(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                canary(*args, **kwargs)
+            except Exception as error:
+                raise AssertionError(
+                    f"{package}: {names} is no longer what {users} takes it for. {remedy} ({error!r})"
+                ) from error
+
+        return tell
+
+    return decorate
+
+
+def list_parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+# -- granian, pinned exactly --------------------------------------------------------------------------------------
+
+
+@borrows(
+    "granian",
+    "_granian _granian.SocketHolder",
+    users="config.supervisor",
+    remedy="Hand the listening socket to the workers by whatever SocketSpec.build() returns now.",
+)
+def test_granian_takes_a_listening_socket_that_is_ours() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        holder: Any = SocketHolder
+        held = holder(listener.fileno(), False, 128)
+        assert held.get_fd() == listener.fileno()
+        assert not held.is_uds()
+
+
+@borrows(
+    "granian",
+    "MPServer._init_shared_socket MPServer._spawn_workers MPServer._stop_workers MPServer._respawn_workers"
+    " MPServer._ssp MPServer._sso MPServer._shd MPServer.interrupt_signal MPServer.respawned_wrks MPServer.wrks"
+    " WorkerProcess.inner",
+    users="config.supervisor",
+    remedy="Read AbstractServer.startup() and its main loop anew, and run tests/config/test_stopping.py at once.",
+)
+def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects() -> None:
+    server: Any = MPServer("no:where", interface=Interfaces.WSGI, port=0)
+    assert (server._ssp, server._shd, server.interrupt_signal) == (None, None, False)
+    assert (server.wrks, server.respawned_wrks) == ([], {})
+    server._init_shared_socket()
+    assert server._ssp or server._shd
+    # What a worker is given, in this order: the specification of a socket or the socket itself.
+    assert "((self._ssp, self._shd), self._sso)" in inspect.getsource(MPServer)
+    for name, expected in {
+        "_init_shared_socket": [],
+        "_spawn_workers": ["spawn_target", "target_loader"],
+        "_respawn_workers": ["workers", "spawn_target", "target_loader", "delay"],
+        "_stop_workers": [],
+    }.items():
+        assert list_parameters(getattr(server, name)) == expected, name
+    assert "self.respawned_wrks.get(idx, 0)" in inspect.getsource(MPServer._serve_loop)
+    worker: Any = WorkerProcess(server, 0, print, ())
+    assert (worker.inner.exitcode, worker.inner.pid, worker.is_alive()) == (None, None, False)
+
+
+# -- Linux --------------------------------------------------------------------------------------------------------
+
+
+@linux
+@borrows(
+    "Linux",
+    "tcp_info.tcpi_unacked SO_ATTACH_FILTER",
+    users="config.supervisor",
+    remedy="Compare TCPI_UNACKED and DROP_SYN with <linux/tcp.h> and <linux/filter.h> of this kernel.",
+)
+def test_the_kernel_counts_who_waits_and_drops_who_comes() -> None:
+    with listen("127.0.0.1", 0, 16) as listener, socket.socket() as waiting, socket.socket() as late:
+        waiting.connect(listener.getsockname())
+        assert count_queued(listener) == 1
+        listener.accept()[0].close()
+        assert count_queued(listener) == 0
+        stop_connects(listener)
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(listener.getsockname())
+
+
+@linux
+@borrows(
+    "Linux",
+    "tcp_info.tcpi_bytes_acked TIOCOUTQ",
+    users="exports.hangups",
+    remedy="Compare ACKED with <linux/tcp.h> of this kernel: a failed export is cut by it.",
+)
+def test_the_kernel_counts_what_a_connection_was_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as ours:
+        theirs = listener.accept()[0]
+        before = count_written(ours)
+        ours.sendall(b"x" * 70_000)
+        assert count_written(ours) - before == 70_000  # taken or not
+        assert theirs.recv(1) == b"x"
+        theirs.close()
+
+
+# -- psycopg ------------------------------------------------------------------------------------------------------
+
+
+@postgresql
+@borrows(
+    "psycopg",
+    "Copy._read_gen Connection.wait",
+    users="exports.rows",
+    remedy="Copy.read() does the same with a wait a row, at a third of the speed.",
+)
+@pytest.mark.django_db
+def test_a_copy_is_read_in_one_wait() -> None:
+    connection.ensure_connection()
+    driver: Any = connection.connection
+    with driver.cursor() as cursor, cursor.copy("COPY (VALUES (1, 'a'), (2, 'b')) TO STDOUT (FORMAT csv)") as copy:
+        data = BytesIO()
+
+        def read() -> Iterator[Any]:
+            while row := (yield from copy._read_gen()):
+                data.write(row)
+
+        driver.wait(read())
+    assert data.getvalue() == b"1,a\n2,b\n"
+
+
+@postgresql
+@borrows(
+    "psycopg",
+    "Cursor.pgresult",
+    users="config.api.statements exports.rows",
+    remedy="Fetch rows by the cursor: they are decoded then, and encoded again.",
+)
+@pytest.mark.django_db
+def test_a_result_gives_its_bytes_as_they_came() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 'é' UNION ALL SELECT 'b'")
+        result = cursor.pgresult
+        assert (result.ntuples, result.get_value(0, 0)) == (2, "é".encode())
+        assert cursor.fetchone() == ("é",)
+        cursor.scroll(1, "absolute")
+        assert cursor.fetchone() == ("b",)
+
+
+@borrows(
+    "psycopg",
+    "Connection.limits",
+    users="config.limits",
+    remedy="Remember by a WeakKeyDictionary which connections have their limits: slots leave no room for ours.",
+)
+def test_a_drivers_connection_has_room_for_what_it_was_told() -> None:
+    driver: Any = object.__new__(psycopg.Connection)
+    assert not hasattr(driver, "limits")
+    driver.limits = "ours"
+    assert driver.limits == "ours"
+
+
+# -- Django, pinned to a minor release --------------------------------------------------------------------------------
+
+
+@borrows(
+    "Django",
+    "DatabaseWrapper._prepare_cursor",
+    users="config.api.statements",
+    remedy="Without it a prepared read goes past the debug toolbar, the observers and Django's own errors.",
+)
+@pytest.mark.django_db
+def test_django_wraps_a_cursor_of_ours() -> None:
+    connection.ensure_connection()
+    driver: Any = connection.connection
+    seen = []
+
+    def note(execute: Any, *call: Any) -> Any:
+        seen.append(call[0])
+        return execute(*call)
+
+    wrap: Any = connection._prepare_cursor  # type: ignore[attr-defined]  # the stubs don't know it
+    with connection.execute_wrapper(note), wrap(inner := driver.cursor()) as cursor:
+        assert cursor.cursor is inner
+        cursor.execute("SELECT 1")
+    assert seen == ["SELECT 1"]
+
+
+@borrows(
+    "Django",
+    "DatabaseWrapper._connection_pools",
+    users="config.server config.pools",
+    remedy="Find the pools of a process elsewhere: /metrics shows them, and a fork must not inherit one.",
+)
+def test_the_pools_of_a_process_are_kept_by_alias() -> None:
+    settings = connections.settings["default"] | {"NAME": "x", "PASSWORD": "", "CONN_MAX_AGE": 0}
+    wrapper: Any = PostgresWrapper(settings | {"OPTIONS": {"pool": True}}, alias="canary")
+    try:
+        pool = wrapper.pool
+        assert PostgresWrapper._connection_pools["canary"] is pool  # type: ignore[attr-defined]
+        assert {"pool_size", "pool_available", "requests_waiting"} <= pool.pop_stats().keys()
+    finally:
+        wrapper.close_pool()
+    assert "canary" not in PostgresWrapper._connection_pools  # type: ignore[attr-defined]
+
+
+@borrows(
+    "Django",
+    "connections.__setitem__ connections.__delitem__ DatabaseWrapper.inc_thread_sharing",
+    users="config.api.lending",
+    remedy="Slots would need a connection a thread again, of which there are hundreds.",
+)
+def test_a_connection_goes_from_thread_to_thread() -> None:
+    taken = take_connections()
+    try:
+        lent = connections["default"]
+        lent.inc_thread_sharing()  # as take_connections() does
+        assert lent.allow_thread_sharing
+        del connections["default"]
+        assert connections["default"] is not lent
+        connections["default"] = lent
+        assert connections["default"] is lent
+    finally:
+        put_connections(taken)
+
+
+@borrows(
+    "Django",
+    "DatabaseWrapper.run_on_commit",
+    users="config.api.freshness",
+    remedy="A write must ask once a transaction for its commit; expect_commit() looks whether it has.",
+)
+@pytest.mark.django_db(transaction=True)
+def test_hooks_of_a_transaction_are_seen_and_go_with_it() -> None:
+    def hook() -> None: ...
+
+    assert connection.run_on_commit == []
+    with transaction.atomic():
+        transaction.on_commit(hook)
+        assert hook in connection.run_on_commit[-1]
+        with transaction.atomic():
+            transaction.on_commit(print)
+            transaction.set_rollback(True)
+        assert len(connection.run_on_commit) == 1
+    assert connection.run_on_commit == []
+
+
+@borrows(
+    "Django",
+    "DatabaseWrapper.execute_wrappers",
+    users="config.api.observers",
+    remedy="A wrapper of every connection must stand around those that are added for a while.",
+)
+@pytest.mark.django_db
+def test_the_first_wrapper_is_the_outermost() -> None:
+    seen = []
+
+    def note(name: str, execute: Any, *call: Any) -> Any:
+        seen.append(name)
+        return execute(*call)
+
+    outer = partial(note, "outer")
+    with connection.execute_wrapper(partial(note, "inner")):
+        connection.execute_wrappers.insert(0, outer)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        finally:
+            connection.execute_wrappers.remove(outer)
+    assert seen == ["outer", "inner"]
+
+
+@borrows(
+    "Django",
+    "tuple_lookups.Tuple tuple_lookups.TupleLessThan tuple_lookups.TupleLessThanOrEqual"
+    " tuple_lookups.TupleGreaterThan tuple_lookups.TupleGreaterThanOrEqual",
+    users="config.api.pagination",
+    remedy="A cursor must be compared as a row: spelled out by columns it is no range of the index.",
+)
+def test_rows_are_compared_as_rows() -> None:
+    names = ("created_at", "id")
+    values = [Given(index, Product._meta.get_field(name)) for index, name in enumerate(names)]
+    rows = Product.objects.filter(TupleLessThan(Tuple(*map(models.F, names)), values))
+    columns = '("catalog_product"."created_at", "catalog_product"."id") < ('
+    assert columns in str(rows.query.get_compiler(connection=connection).as_sql()[0])
+
+
+@borrows(
+    "Django",
+    "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.annotations Query.deferred_loading"
+    " Query.add_immediate_loading Expression.as_sql",
+    users="config.api.statements config.api.pagination config.api.shaping",
+    remedy="Statements are compiled once and filled many times: whoever looks at parameters now must let a Slot pass.",
+)
+def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:
+    given = Given(0, Brand._meta.get_field("name"))
+    rows = Brand.objects.annotate(one=models.Value(1)).filter(name=given).order_by("-name").only("name")
+    compiler: Any = rows.query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    assert given.slot in parameters
+    assert len(parameters) == sql.count("%s")
+    assert [column.target.name for column, _, _ in compiler.select if hasattr(column, "target")] == ["id", "name"]
+    assert isinstance(compiler.get_converters([column for column, _, _ in compiler.select]), dict)
+    assert (rows.query.order_by, list(rows.query.annotations)) == (("-name",), ["one"])
+    rows.query.add_immediate_loading([*rows.query.deferred_loading[0], "slug"])
+    assert set(rows.query.deferred_loading[0]) == {"name", "slug"}
+
+
+@borrows(
+    "Django",
+    "base.ModelState Model.__new__",
+    users="catalog.batches",
+    remedy="Make the rows of an import by the model's own __init__, at 17 microseconds a product instead of 2.",
+)
+@pytest.mark.django_db
+def test_a_row_that_was_never_initialised_is_a_row() -> None:
+    row = Batch(Product, ("title",)).start_row(sku="A", slug="a", title="A", price=1)
+    assert row._state.adding
+    assert vars(row).keys() == vars(Product()).keys()
+    row.brand = brand = make_brand()
+    row.save()
+    assert Product.objects.select_related("brand").get(sku="A").brand == brand
+
+
+@borrows(
+    "Django",
+    "HttpRequest._stream",
+    users="config.middleware",
+    remedy="Django must read a chunked body from what ChunkedBody has read ahead of it.",
+)
+def test_django_reads_a_body_from_its_stream() -> None:
+    request: Any = RequestFactory().post("/", b"theirs", content_type="text/plain")
+    request._stream = BytesIO(b"ours")
+    assert request.body == b"ours"
+
+
+@borrows(
+    "Django",
+    "WSGIRequest._set_content_type_params",
+    users="config.wsgi",
+    remedy="A Content-Type that can't be read is a 500 without a word, unless it is caught where it is parsed.",
+)
+def test_django_reads_the_content_type_in_one_place() -> None:
+    class Told(WSGIRequest):
+        def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+            self.content_type, self.content_params = "x", {}
+
+    environ = RequestFactory()._base_environ(CONTENT_TYPE="text/plain; charset=")
+    assert Told(environ).content_type == "x"
+
+
+@borrows(
+    "Django",
+    "HttpResponse._has_been_logged",
+    users="config.health",
+    remedy="A probe of a server that stops would be an ERROR line each.",
+)
+def test_an_answer_can_be_marked_as_logged(caplog: pytest.LogCaptureFixture) -> None:
+    response: Any = HttpResponse(status=503)
+    response._has_been_logged = True
+    log_response("stopping", response=response, request=RequestFactory().get("/"))
+    assert not caplog.records
+
+
+@borrows(
+    "Django",
+    "deletion.get_candidate_relations_to_delete",
+    users="config.api.admin",
+    remedy="The admin asks it which tables point at a row, before it deletes one.",
+)
+def test_django_lists_the_relations_that_a_deletion_follows() -> None:
+    found = {relation.related_model for relation in get_candidate_relations_to_delete(Brand._meta)}
+    assert Product in found
+
+
+@borrows(
+    "Django",
+    "ModelAdmin._get_obj_does_not_exist_redirect",
+    users="catalog.import_admin",
+    remedy="Send whoever asks for a row that is gone back to the admin's start page, with a message.",
+)
+def test_the_admin_leads_away_from_a_row_that_is_gone() -> None:
+    assert list_parameters(ModelAdmin._get_obj_does_not_exist_redirect) == ["self", "request", "opts", "object_id"]  # type: ignore[attr-defined]
+
+
+@borrows(
+    "Django",
+    "OutputWrapper._out",
+    users="catalog.management.commands.import_products exports.management.commands.export",
+    remedy="A progress bar needs the stream itself: the wrapper ends each write with a line break.",
+)
+def test_a_commands_output_has_its_stream() -> None:
+    stream = StringIO()
+    assert OutputWrapper(stream)._out is stream  # type: ignore[arg-type,attr-defined]
+
+
+# -- Django REST framework ----------------------------------------------------------------------------------------
+
+
+@borrows(
+    "djangorestframework",
+    "Request._request",
+    users="config.api.privacy config.api.viewsets config.api.documents",
+    remedy="DRF's request must lead to Django's, which carries what the middleware left there.",
+)
+def test_a_request_of_drf_holds_djangos() -> None:
+    request = RequestFactory().get("/")
+    assert Request(request)._request is request
+
+
+@borrows(
+    "djangorestframework",
+    "HttpRequest._force_auth_user",
+    users="config.middleware",
+    remedy="The cache would answer a test's signed-in client as anybody.",
+)
+def test_drfs_test_client_marks_whom_it_signs_in() -> None:
+    request: Any = APIRequestFactory().get("/")
+    assert getattr(request, "_force_auth_user", None) is None
+    force_authenticate(request, user="somebody")  # type: ignore[arg-type]
+    assert request._force_auth_user == "somebody"
+
+
+@borrows(
+    "djangorestframework",
+    "DjangoModelPermissions._queryset",
+    users="config.api.permissions",
+    remedy="A caller without the permission must get its 403 before the 404 of a row above.",
+)
+@pytest.mark.django_db
+def test_drf_asks_one_method_for_the_model_of_a_permission(rf: RequestFactory) -> None:
+    class Told(DjangoModelPermissions):
+        def _queryset(self, view: Any) -> Any:
+            raise LookupError("asked")
+
+    class View:
+        _ignore_model_permissions = False
+
+    request: Any = rf.post("/")
+    request.user = make_user()
+    with pytest.raises(LookupError, match="asked"):
+        Told().has_permission(request, View())  # type: ignore[arg-type]
+
+
+@borrows(
+    "djangorestframework",
+    "Field.source_attrs",
+    users="config.api.shaping",
+    remedy="A nested list of `compiled = False` reads its first rows from where a Prefetch has put them.",
+)
+def test_a_field_reads_the_attributes_that_it_was_given() -> None:
+    field: Any = CharField()
+    field.bind("title", None)  # type: ignore[arg-type]
+    assert field.source_attrs == ["title"]
+    field.source_attrs = ["name"]
+    assert field.get_attribute(Brand(name="a")) == "a"
+
+
+# -- drf-spectacular ------------------------------------------------------------------------------------------------
+
+
+@borrows(
+    "drf-spectacular",
+    "AutoSchema._get_filter_parameters AutoSchema._get_pagination_parameters AutoSchema._resolve_path_parameters"
+    " AutoSchema._get_paginator AutoSchema._get_response_bodies AutoSchema._get_request_body"
+    " AutoSchema._map_basic_serializer AutoSchema._map_serializer_field AutoSchema._insert_field_validators"
+    " AutoSchema._is_list_view",
+    users="config.api.schemas",
+    remedy="Compare the document with that of the last release, operation by operation: make serve, /api/v1/schema/.",
+)
+def test_drf_spectacular_asks_these_methods_for_the_parts_of_an_operation() -> None:
+    expected = {
+        "_get_filter_parameters": [],
+        "_get_pagination_parameters": [],
+        "_resolve_path_parameters": ["variables"],
+        "_get_paginator": [],
+        "_get_response_bodies": ["direction"],
+        "_get_request_body": ["direction"],
+        "_map_basic_serializer": ["serializer", "direction"],
+        "_map_serializer_field": ["field", "direction", "bypass_extensions"],
+        "_insert_field_validators": ["field", "schema"],
+        "_is_list_view": ["serializer"],
+    }
+    schema = AutoSchema()
+    assert {name: list_parameters(getattr(schema, name)) for name in expected} == expected
+
+
+@borrows(
+    "drf-spectacular",
+    "SpectacularRedocView._redoc_standalone",
+    users="config.api.documents",
+    remedy="ReDoc's page must load our copy of its script, which asks no other host for a picture.",
+)
+def test_redocs_page_asks_where_its_script_is(client: Client) -> None:
+    assert isinstance(inspect.getattr_static(SpectacularRedocView, "_redoc_standalone"), staticmethod)
+    assert b'src="?script=' in client.get("/api/v1/redoc/", headers={"accept": "text/html"}).content
+
+
+# -- others -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(REDIS is None, reason="the scripts are Redis's")
+@borrows(
+    "limits",
+    "RedisStorage._previous_window_key RedisStorage._current_window_key RedisStorage.lua_sliding_window"
+    " RedisStorage.lua_acquire_sliding_window RedisStorage.SCRIPT_SLIDING_WINDOW"
+    " RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW",
+    users="config.api.throttling",
+    remedy="Call acquire_sliding_window_entry() and get_sliding_window() instead: two trips to Redis for one.",
+)
+def test_the_scripts_of_limits_count_as_its_own_methods_do() -> None:
+    storage = InRedis()
+    for taken in (1, 2, 3):
+        assert storage.take("canary", 2, 60)[0] == (taken <= 2)
+        assert storage.get_sliding_window("canary", 60)[2] == min(taken, 2)  # their own way sees what ours took
+    storage.reset()
+
+
+def test_the_scripts_of_limits_are_where_they_were() -> None:
+    """Without Redis: that they are there and take what we give them."""
+    assert list_parameters(RedisStorage._previous_window_key) == ["self", "key"]
+    assert list_parameters(RedisStorage._current_window_key) == ["self", "key"]
+    assert b"ARGV[3]" in RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW
+
+
+@borrows(
+    "django-rest-knox",
+    "TokenAuthentication._cleanup_token models.get_digest_token settings.CONSTANTS",
+    users="accounts.authentication accounts.tokens",
+    remedy="Knox must not read all of a user's tokens with each request, and our tokens must be found by its look-up.",
+)
+def test_knox_finds_the_tokens_that_we_write() -> None:
+    assert list_parameters(TokenAuthentication._cleanup_token) == ["self", "auth_token"]
+    assert "self._cleanup_token(" in inspect.getsource(TokenAuthentication.authenticate_credentials)
+    digest, secret = get_digest_token()
+    assert len(secret) > CONSTANTS.TOKEN_KEY_LENGTH
+    assert digest not in secret
+
+
+@borrows(
+    "django-unfold",
+    "UnfoldAdminSite._search_apps views.ChangeList",
+    users="config.api.admin",
+    remedy="The palette behind Ctrl+K lists the tables by it; unfold's own would unpickle what the cache holds.",
+)
+def test_unfold_searches_the_names_of_the_tables() -> None:
+    assert ChangeList.__mro__[1].__module__ == "django.contrib.admin.views.main"
+    apps = [{"name": "Shop", "app_url": "/a/", "models": [{"name": "Products", "admin_url": "/b/"}]}]
+    [found] = UnfoldAdminSite()._search_apps(apps, "prod")
+    assert (found.title, found.link) == ("Products", "/b/")
+
+
+@borrows(
+    "rq",
+    "Worker.handle_warm_shutdown_request Worker.setup_work_horse_signals Worker.fork_work_horse"
+    " Worker.main_work_horse Worker.perform_job",
+    users="config.worker",
+    remedy="A job's fork must begin and end log and metrics by hand, and be told to stop with its worker.",
+)
+def test_rq_runs_a_job_by_these_methods() -> None:
+    assert list_parameters(Worker.handle_warm_shutdown_request) == ["self"]
+    assert list_parameters(Worker.setup_work_horse_signals) == ["self"]
+    assert list_parameters(Worker.fork_work_horse) == ["self", "job", "queue"]
+    assert "self.setup_work_horse_signals()" in inspect.getsource(Worker.main_work_horse)
+    assert "self.perform_job(job, queue)" in inspect.getsource(Worker.main_work_horse)
+    assert "self.main_work_horse(job, queue)" in inspect.getsource(Worker.fork_work_horse)
+
+
+@borrows(
+    "django-tasks-db",
+    "db_worker.Worker.shutdown db_worker.Worker.__init__",
+    users="config.worker",
+    remedy="A worker of the database's table must tell its task to stop.",
+)
+def test_the_tables_worker_is_built_and_stopped_as_we_do_it() -> None:
+    worker: Any = build_table_worker()
+    assert worker.running
+    worker.running_task = True  # else it leaves at once, by SystemExit
+    worker.shutdown(15, None)
+    assert not worker.running
+
+
+@borrows(
+    "django-storages",
+    "S3Storage._normalize_name",
+    users="config.api.jobs.s3",
+    remedy="A range of a file must be asked for under the same key as the whole.",
+)
+def test_s3_keys_are_below_the_storages_location() -> None:
+    assert S3Storage(bucket_name="b", location="files")._normalize_name("a.csv") == "files/a.csv"
+
+
+@borrows(
+    "Python",
+    "QueueListener._thread",
+    users="config.logs",
+    remedy="A fork must know that the thread which writes the lines isn't there.",
+)
+def test_a_listener_shows_whether_it_writes() -> None:
+    listener = QueueListener(Queue(), logging.NullHandler())
+    assert listener._thread is None
+    listener.start()
+    assert listener._thread is not None
+    listener.stop()
+    assert listener._thread is None
+
+
+@borrows(
+    "Python",
+    "multiprocessing.util.Finalize",
+    users="config.logs config.metrics",
+    remedy="atexit does the same in granian's workers from Python 3.13 on.",
+)
+def test_a_finalizer_runs_at_the_end_of_a_process() -> None:
+    ended: Queue[str] = Queue()
+    multiprocessing.util.Finalize(None, ended.put, args=("ended",), exitpriority=0)
+    multiprocessing.util._run_finalizers(0)  # type: ignore[attr-defined]  # what a process runs at its end
+    assert ended.get_nowait() == "ended"
+
+
+# -- the table and the sources ------------------------------------------------------------------------------------
+
+# Underscored names that their packages document: the models' API, named tuples, what a manager and a storage of one's
+# own have.
+DOCUMENTED = {"_meta", "_base_manager", "_default_manager", "_state", "_asdict", "_make", "_replace", "_db", "_open"}
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and name != "_" and not name.startswith("__")
+
+
+@cache
+def list_modules() -> tuple[ModuleType, ...]:
+    packages = map(importlib.import_module, PACKAGES)
+    infos = chain.from_iterable(pkgutil.walk_packages(one.__path__, f"{one.__name__}.") for one in packages)
+    return tuple(importlib.import_module(info.name) for info in infos if ".migrations" not in info.name)
+
+
+@cache
+def read_tree(module: ModuleType) -> ast.Module:
+    return ast.parse(Path(str(module.__file__)).read_text())
+
+
+def list_defined(tree: ast.AST) -> Iterator[str]:
+    """Names that a module gives to something of its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def list_used(tree: ast.AST) -> Iterator[str]:
+    """Names that are looked up on something, imported, or asked for by getattr()."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (*str(node.module).split("."), *(name.name for name in node.names))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr"):
+            yield from (str(part.value) for part in node.args if isinstance(part, ast.Constant))
+
+
+def list_classes(module: ModuleType) -> Iterator[tuple[ast.ClassDef, list[type]]]:
+    """Each class of the module, and those of others' that it is built on."""
+    for node in read_tree(module).body:
+        if isinstance(node, ast.ClassDef):
+            bases = getattr(module, node.name).__mro__[1:-1]
+            yield node, [base for base in bases if base.__module__.split(".")[0] not in PACKAGES]
+
+
+def list_attributes(node: ast.ClassDef) -> Iterator[str]:
+    """What its methods put on `self`."""
+    for below in ast.walk(node):
+        if isinstance(below, ast.Attribute) and isinstance(below.ctx, ast.Store) and ast.unparse(below.value) == "self":
+            yield below.attr
+
+
+def has_name(base: type, name: str) -> bool:
+    """Whether a class has it, or puts it on its instances."""
+    return name in vars(base) or name in list_its_attributes(base)
+
+
+@cache
+def list_its_attributes(base: type) -> frozenset[str]:
+    try:
+        return frozenset(re.findall(r"\bself\.(_\w+)", inspect.getsource(base)))
+    except (OSError, TypeError):
+        return frozenset()  # built in, or made by a call
+
+
+def list_shared(module: ModuleType, *, ours: bool) -> Iterator[str]:
+    """Private names of our classes: those that are ours, or those that a class of others below it has too."""
+    for node, bases in list_classes(module):
+        for name in filter(is_private, {*list_defined(node), *list_attributes(node)}):
+            if ours != any(has_name(base, name) for base in bases):
+                yield name
+
+
+def test_each_private_name_of_another_package_is_in_the_table() -> None:
+    modules = list_modules()
+    listed = {part for row in TABLE for name in row.names for part in name.split(".")} | DOCUMENTED
+    own = {name for module in modules for name in list_defined(read_tree(module))}
+    own |= {name for module in modules for name in list_shared(module, ours=True)}
+    unlisted = {
+        f"{module.__name__}: {name}"
+        for module in modules
+        for name in {*(set(list_used(read_tree(module))) - own), *list_shared(module, ours=False)} - listed
+        if is_private(name)
+    }
+    assert not unlisted, "borrowed without a canary; use something public, or add a row to tests/test_borrowed.py"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.package} {row.names[0]}")
+def test_a_row_names_what_its_users_use(row: Borrowed) -> None:
+    sources = "".join((ROOT / f"{user.replace('.', '/')}.py").read_text() for user in row.users)
+    assert all(name.split(".")[-1].strip("_") in sources for name in row.names if "__" not in name), row
+
+
+PINNED = ("granian==", "django-unfold==", "limits==", "psycopg[binary,pool]==", "drf-spectacular==")
+
+
+def test_what_breaks_in_silence_is_pinned_to_the_locked_version() -> None:
+    required = (ROOT / "pyproject.toml").read_text()
+    locked = (ROOT / "requirements.lock").read_text()
+    for pin in PINNED:
+        version = required.partition(f'"{pin}')[2].partition('"')[0]
+        name = pin.partition("[")[0].removesuffix("==")
+        assert version, f"{name} isn't pinned exactly"
+        assert f"\n{name}=={version} " in locked, f"{name}: {version} isn't the locked one"
+
+
+def test_a_canary_that_fails_says_what_to_do() -> None:
+    @borrows("a package", "a_name", users="config.a", remedy="Do that.")
+    def canary() -> None:
+        raise ImportError("gone")
+
+    TABLE.pop()
+    with pytest.raises(AssertionError, match=r"a package: a_name .* config\.a .* Do that\. \(ImportError\('gone'\)\)"):
+        canary()
