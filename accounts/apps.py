@@ -22,9 +22,25 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        from django.contrib.auth.models import Group
+
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
+        from accounts.models import Address, AuthToken, Order, OrderLine, User
+        from config.api.admin import register_icons
         from config.api.jobs.chores import register_chore
+        from config.api.root import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
+        register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
+        register_icons(
+            {
+                User: "person",
+                Address: "home_pin",
+                AuthToken: "key",
+                Order: "receipt_long",
+                OrderLine: "list_alt",
+                Group: "group",
+            }
+        )

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from config.api.freshness import FRESHNESS
+from config.metrics import Family, register_database_gauges
 
 
 class CatalogConfig(AppConfig):
@@ -8,10 +9,38 @@ class CatalogConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log
+        from catalog import models
+        from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log, read_lag
         from catalog.imports.tasks import sweep_imports
+        from config.api.admin import register_icons
         from config.api.jobs.chores import register_chore
+        from config.api.root import register_lists
 
         FRESHNESS.follow_log(follow_changes, LOGGED_TABLES.values())
         register_chore("keep the change log", keep_log)
         register_chore("sweep imports", sweep_imports)
+        lag = Family("Age of the oldest committed change that has no place in the feed yet.")
+        register_database_gauges(read_lag, {"change_feed_lag_seconds": lag})
+        register_lists(
+            {
+                "products": "product-list",
+                "brands": "brand-list",
+                "categories": "category-list",
+                "changes": "changes",
+                "imports": "importjob-list",
+            }
+        )
+        register_icons(
+            {
+                models.Attribute: "tune",
+                models.Brand: "sell",
+                models.Category: "account_tree",
+                models.Change: "history",
+                models.Image: "image",
+                models.ImportJob: "upload",
+                models.Product: "inventory_2",
+                models.ProductText: "description",
+                models.Stock: "warehouse",
+                models.Variant: "style",
+            }
+        )

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 
 from config.logs import start_listener
-from config.metrics import WATCHED, start_ledger
+from config.metrics import Family, register_events, register_process_gauges, start_ledger
 from config.pools import read_pools
 
 
@@ -12,8 +12,28 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tenfold"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401 (registers them)
+        from django_tasks_db.models import DBTaskResult
 
-        WATCHED.append(read_pools)
+        from config import checks  # noqa: F401 (registers them)
+        from config.api.admin import register_icons
+
+        register_icons({DBTaskResult: "task"})
+        of_pools = ("database",)
+        register_process_gauges(
+            read_pools,
+            {
+                "pool_connections": Family("Connections that DATABASE_POOL holds.", of_pools),
+                "pool_connections_free": Family("Those of them that nobody uses.", of_pools),
+                "pool_waiting": Family("Requests that wait for one.", of_pools),
+            },
+        )
+        register_events(
+            {
+                "log_lines_dropped": Family("Log lines that nobody will read: too many waited, or the disk was full."),
+                "pool_requests": Family("Connections asked of DATABASE_POOL.", of_pools),
+                "pool_wait_seconds": Family("Time that requests waited for a connection of DATABASE_POOL.", of_pools),
+                "pool_failures": Family("Requests that got no connection within DATABASE_POOL_TIMEOUT.", of_pools),
+            }
+        )
         start_listener()
         start_ledger()

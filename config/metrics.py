@@ -21,6 +21,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from typing import NamedTuple
 
 import orjson
 
@@ -39,6 +40,23 @@ REQUEST_NUMBERS = FIRST_BUCKET + len(BUCKETS) + 1
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 WRITE_SECONDS = 1.0
+
+
+class Family(NamedTuple):
+    """What a name on the wire stands for: a sentence, and the names of its labels."""
+
+    sentence: str
+    labels: tuple[str, ...] = ()
+
+
+# Of each app, as it registered them.
+EVENTS: dict[str, Family] = {}
+GAUGES: dict[str, Family] = {}
+
+
+def register_events(events: Mapping[str, Family]) -> None:
+    """Counted by `count(name, *labels)`; the name on the wire is `tenfold_<name>_total`."""
+    EVENTS.update(events)
 
 
 class Owner:
@@ -99,7 +117,7 @@ def count_request(  # noqa: PLR0913, PLR0917 (gathered in an object they would c
 
 
 def count(name: str, *labels: str, amount: float = 1) -> None:
-    """An event that config/scrape.py has a family for."""
+    """An event that some app registered."""
     key = (name, *labels)
     table = OWN.table
     row = table.get(key)
@@ -123,8 +141,21 @@ def add_to(sums: Counts, *tables: Mapping[Key, Iterable[float]]) -> Counts:
 
 # -- a process's figures, and everybody's -------------------------------------------------------------------------
 
-# What is as it is, such as connections in use, is asked for when figures are laid down; by name and labels.
+# What is as it is: of each process, asked for when figures are laid down, and of the database, once a scrape.
 WATCHED: list[Callable[[], Gauges]] = []
+ASKED: list[Callable[[], Gauges]] = []
+
+
+def register_process_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
+    """`read` gives those of this process, such as connections in use; those of all processes are added up."""
+    GAUGES.update(gauges)
+    WATCHED.append(read)
+
+
+def register_database_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
+    """`read` gives those of the installation, by a short query."""
+    GAUGES.update(gauges)
+    ASKED.append(read)
 
 
 @dataclass

@@ -9,12 +9,9 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Min
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -22,35 +19,26 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 
-from catalog.changes.log import measure_lag
 from config.api.error_handler import respond_with
-from config.api.models import Job
 from config.api.throttling import find_client
 from config.health import Probe
-from config.metrics import BUCKETS, FIRST_BUCKET, REQUEST, Figures, Gauges, read_everybody
+from config.metrics import (
+    ASKED,
+    BUCKETS,
+    EVENTS,
+    FIRST_BUCKET,
+    GAUGES,
+    REQUEST,
+    Family,
+    Figures,
+    Gauges,
+    read_everybody,
+)
 
 # Of each answer: how it was asked for, what it came to, and what the cache said (X-Cache).
 REQUEST_LABELS = ("method", "route", "status", "cache")
+UP = {"database_up": Family("1 where the database answered this scrape.")}
 BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
-
-# Counted by `count(name, *labels)`: what it is, and its labels. The name on the wire is `tenfold_<name>_total`.
-EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "generation_moves": ("Writes that made cached answers of a resource stale.", ("resource",)),
-    "export_rows": ("Rows of exports, streamed or by a job.", ("resource", "format")),
-    "export_bytes": ("Bytes of exports, uncompressed.", ("resource", "format")),
-    "log_lines_dropped": ("Log lines that nobody will read: too many waited, or the disk was full.", ()),
-    "pool_requests": ("Connections asked of DATABASE_POOL.", ("database",)),
-    "pool_wait_seconds": ("Time that requests waited for a connection of DATABASE_POOL.", ("database",)),
-    "pool_failures": ("Requests that got no connection within DATABASE_POOL_TIMEOUT.", ("database",)),
-}
-GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "pool_connections": ("Connections that DATABASE_POOL holds.", ("database",)),
-    "pool_connections_free": ("Those of them that nobody uses.", ("database",)),
-    "pool_waiting": ("Requests that wait for one.", ("database",)),
-    "database_up": ("1 where the database answered this scrape.", ()),
-    "change_feed_lag_seconds": ("Age of the oldest committed change that has no place in the feed yet.", ()),
-    "job_age_seconds": ("Age of the oldest job that is queued or running; 0 without one.", ("job", "status")),
-}
 
 
 @require_safe
@@ -99,25 +87,9 @@ def is_near(request: HttpRequest) -> bool:
 
 def ask_database() -> Gauges:
     try:
-        gauges: Gauges = {("change_feed_lag_seconds",): measure_lag(), ("database_up",): 1}
-        for model in apps.get_models():
-            if issubclass(model, Job):
-                gauges |= measure_ages(model)
+        return {key: value for ask in ASKED for key, value in ask().items()} | {("database_up",): 1}
     except DatabaseError:
         return {("database_up",): 0}
-    return gauges
-
-
-def measure_ages(model: Any) -> Gauges:
-    """By status; one query."""
-    found = dict(model.objects.only_unfinished().order_by().values_list("status").annotate(since=Min("created_at")))
-    now = timezone.now()
-    return {
-        ("job_age_seconds", model._meta.model_name, str(status)): (
-            (now - found[status]).total_seconds() if status in found else 0.0
-        )
-        for status in (Job.Status.QUEUED, Job.Status.RUNNING)
-    }
 
 
 PROBE: Probe[Gauges] = Probe(ask_database)
@@ -136,7 +108,7 @@ class Families(Collector):
         yield from self.describe_requests()
         for name, (sentence, labels) in EVENTS.items():
             yield self.fill(CounterMetricFamily(f"tenfold_{name}", sentence, labels=labels), self.find_counts(name))
-        for name, (sentence, labels) in GAUGES.items():
+        for name, (sentence, labels) in (GAUGES | UP).items():
             yield self.fill(GaugeMetricFamily(f"tenfold_{name}", sentence, labels=labels), self.find_gauges(name))
         yield GaugeMetricFamily("tenfold_processes", "Processes that count.", value=self.figures.processes)
 

@@ -43,11 +43,11 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "knox",
     "config.api.apps.TasksConfig",  # django_tasks_db
-    "config",
     "config.api",
     "catalog",
     "accounts",
     "exports",
+    "config",
 ]
 
 # -- the connection ---------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from config.api.freshness import News
 from config.api.lost_connections import read_again
 from config.api.replicas import choose_again
 from config.api.statements import execute_prepared
+from config.metrics import Gauges
 
 logger = logging.getLogger("tenfold.changes")
 
@@ -132,6 +133,10 @@ def purge_changes(oldest: datetime) -> int:
 
 
 WAITING = "SELECT extract(epoch FROM clock_timestamp() - at) FROM catalog_change_inbox ORDER BY id LIMIT 1"
+
+
+def read_lag() -> Gauges:
+    return {("change_feed_lag_seconds",): measure_lag()}
 
 
 def measure_lag() -> float:

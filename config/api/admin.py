@@ -5,7 +5,7 @@ name is refused with a sentence before the database would refuse it at COMMIT.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, reduce, wraps
 from operator import or_
@@ -46,32 +46,14 @@ NAMES_SHOWN = 100
 # unfold's Alpine evaluates attributes of the page, which needs both; a nonce would switch 'unsafe-inline' off.
 ADMIN_CSP: dict[str, Any] = settings.SECURE_CSP | {"script-src": [CSP.SELF, CSP.UNSAFE_INLINE, CSP.UNSAFE_EVAL]}
 
-ICONS = {
-    "Address": "home_pin",
-    "Attribute": "tune",
-    "AuthToken": "key",
-    "Brand": "sell",
-    "Category": "account_tree",
-    "Change": "history",
-    "DBTaskResult": "task",
-    "ExportJob": "download",
-    "Group": "group",
-    "Image": "image",
-    "ImportJob": "upload",
-    "Order": "receipt_long",
-    "OrderLine": "list_alt",
-    "Product": "inventory_2",
-    "ProductText": "description",
-    "Stock": "warehouse",
-    "User": "person",
-    "Variant": "style",
-}
+# Of Material Symbols, by the table's model. Apps stand in the index in the order in which they registered theirs.
+ICONS: dict[type[Model], str] = {}
 
 type View = Callable[..., Any]
 
 
-# The order of the index; what isn't named comes after.
-APPS = ("catalog", "accounts", "exports", "auth")
+def register_icons(icons: Mapping[type[Model], str]) -> None:
+    ICONS.update(icons)
 
 
 class LoginForm(AuthenticationForm):
@@ -101,7 +83,8 @@ class Site(UnfoldAdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps: list[Any] = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: APPS.index(app["app_label"]) if app["app_label"] in APPS else len(APPS))
+        order = list(dict.fromkeys(model._meta.app_label for model in ICONS))
+        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The palette behind Ctrl+K, over the names of the tables.
@@ -143,7 +126,7 @@ def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def link_table(table: dict[str, Any]) -> dict[str, Any]:
-    icon = ICONS.get(table["object_name"], "table_rows")
+    icon = ICONS.get(table["model"], "table_rows")
     return {"title": capfirst(table["name"]), "link": table["admin_url"], "icon": icon}
 
 

@@ -6,6 +6,7 @@ from django_tasks_db import apps as tasks_apps
 from config.api.authorship import give_setting
 from config.api.freshness import note_writes
 from config.api.observers import execute_observed, wrap_always
+from config.metrics import Family, register_database_gauges, register_events
 
 
 class ApiConfig(AppConfig):
@@ -15,11 +16,17 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         from config.api import checks  # noqa: F401 (registers them)
+        from config.api.jobs.ages import read_ages
         from config.api.jobs.chores import register_chore
         from config.api.models import IdempotencyKey
 
         # A batch a beat is 17 million a day, and never keeps the next beat waiting.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
+        register_events(
+            {"generation_moves": Family("Writes that made cached answers of a resource stale.", ("resource",))}
+        )
+        age = Family("Age of the oldest job that is queued or running; 0 without one.", ("job", "status"))
+        register_database_gauges(read_ages, {"job_age_seconds": age})
         connection_created.connect(give_setting)
         for wrapper in (note_writes, execute_observed):
             connection_created.connect(wrap_always(wrapper), weak=False)

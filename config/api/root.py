@@ -1,5 +1,6 @@
 """`GET /api/v1/`: where everything is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,23 +12,16 @@ from rest_framework.views import APIView
 
 from config.api.parameters import check_parameters
 
-LISTS = {
-    "products": "product-list",
-    "brands": "brand-list",
-    "categories": "category-list",
-    "me": "me",
-    "orders": "order-list",
-    "changes": "changes",
-    "exports": "exportjob-list",
-    "imports": "importjob-list",
-    "users": "user-list",
-    "login": "auth-login",
-    "schema": "schema",
-    "docs": "docs",
-    "redoc": "redoc",
-}
+# Name and view of each that an app registered.
+LISTS: dict[str, str] = {}
+DOCUMENTS = {"schema": "schema", "docs": "docs", "redoc": "redoc"}
 
 ADDRESSES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
+
+
+def register_lists(lists: Mapping[str, str]) -> None:
+    """`{name at the root: name of its view}`: an app's lists, and where to sign in."""
+    LISTS.update(lists)
 
 
 class Root(APIView):
@@ -38,4 +32,4 @@ class Root(APIView):
     @extend_schema(responses={200: ADDRESSES})
     def get(self, request: Request) -> Response:
         check_parameters(request.query_params, ())
-        return Response({name: reverse(view, request=request) for name, view in LISTS.items()})
+        return Response({name: reverse(view, request=request) for name, view in (LISTS | DOCUMENTS).items()})

@@ -173,7 +173,7 @@ def test_a_database_that_is_down_is_told_beside_what_was_counted(
         raise OperationalError("gone")
 
     assert find(scrape_here(client), "tenfold_database_up") == 1
-    monkeypatch.setattr(scrape, "measure_lag", fail)
+    monkeypatch.setattr("catalog.changes.log.measure_lag", fail)
     samples = scrape_here(client)
     assert find(samples, "tenfold_database_up") == 0
     assert find(samples, COUNT, route="metrics") == 1
