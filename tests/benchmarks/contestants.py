@@ -60,11 +60,16 @@ CONTESTANTS = (
     Contestant("DRF, plain", "shop", "/plain/", "ModelSerializer, PageNumberPagination"),
     Contestant("django-ninja, cursor", "shop", "/ninja/cursor", "CursorPagination, orjson"),
     Contestant("django-ninja, page", "shop", "/ninja/page", "PageNumberPagination, orjson"),
+    Contestant("django-bolt, cursor", "bolt", "/cursor", "CursorPagination, its Serializer and its own server"),
+    Contestant("django-bolt, page", "bolt", "/page", "PageNumberPagination, its Serializer and its own server"),
     Contestant("FastAPI, page", "fastapi", "/page", "SQLAlchemy async, fastapi-pagination"),
     Contestant("FastAPI, cursor", "fastapi", "/cursor", "as documented: it counts too"),
     Contestant("FastAPI, cursor uncounted", "fastapi", "/uncounted", "its count switched off"),
     Contestant("Flask, page", "flask", "/page", "Flask-SQLAlchemy's paginate()"),
 )
+
+# Name, server and address of the same product elsewhere.
+DETAILS = (("detail, tuned DRF", "shop", "/tuned/7/"), ("detail, django-bolt", "bolt", "/detail/7"))
 
 
 def build_environment(database: str, redis: str = "", port: int = 8000) -> dict[str, str]:
@@ -91,12 +96,21 @@ def write_uvicorn(target: str) -> Callable[[int], list[str]]:
     ]  # fmt: skip
 
 
+def write_runbolt(port: int) -> list[str]:
+    """Its default is one thread that runs handlers, and four beside it that read from the database."""
+    return [
+        str(PEERS / "django-admin"), "runbolt", "--settings", "tests.benchmarks.peers.shop.settings", "--pythonpath",
+        str(ROOT), "--host", "127.0.0.1", "--port", str(port), "--processes", "1", "--workers", "1", "--no-admin",
+    ]  # fmt: skip
+
+
 SERVERS: dict[str, Callable[[int], list[str]]] = {
     "tenfold": lambda port: [sys.executable, "-m", "config.server"],
     "silent": lambda port: [sys.executable, "-m", "tests.benchmarks.watching", "silent"],
     "plain": lambda port: [sys.executable, "-m", "tests.benchmarks.watching", "plain"],
     "bare": write_granian("tests.benchmarks.peers.bare:application"),
     "shop": write_granian("tests.benchmarks.peers.shop.wsgi:application"),
+    "bolt": write_runbolt,
     "fastapi": write_uvicorn("tests.benchmarks.peers.fastapi_app:app"),
     # The same server as ours, with as many threads.
     "answers": write_granian("tests.benchmarks.peers.answers:application", count_threads(THREADS)),

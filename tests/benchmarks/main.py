@@ -25,6 +25,7 @@ from tests.benchmarks.contestants import (
     BROWSABLE,
     CONTESTANTS,
     DETAIL,
+    DETAILS,
     PAGE,
     PEERS,
     PGBENCH,
@@ -123,7 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, help="rounds of each (5)")
     parser.add_argument("--seconds", type=float, help="seconds of a round (4)")
     parser.add_argument("--quick", action="store_true", help="about two minutes: 100,000 rows and short rounds")
-    parser.add_argument("--only", default="", help="servers beside ours: bare,shop,fastapi,flask (all)")
+    parser.add_argument("--only", default="", help="servers beside ours: bare,shop,bolt,fastapi,flask (all)")
     parser.add_argument("--groups", default=",".join(GROUPS), help=f"what is measured ({','.join(GROUPS)})")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     parser.add_argument("--chart", type=Path, help="draw the requests per second into this SVG file")
@@ -266,9 +267,10 @@ def check_agreement(options: Options, servers: dict[str, Server], keys: dict[str
     for name, key in keys.items():
         servers[name].fetch(PAGE)
         check_admin(servers[name].fetch(ADMIN, headers=key.admin))
-    if "shop" in servers:
-        detail = read_rows(servers["tenfold"].fetch(DETAIL))
-        check_rows("detail, tuned DRF", read_rows(servers["shop"].fetch("/tuned/7/")), detail)
+    detail = read_rows(servers["tenfold"].fetch(DETAIL))
+    for name, server, path in DETAILS:
+        if server in servers:
+            check_rows(name, read_rows(servers[server].fetch(path)), detail)
 
 
 def run_groups(
@@ -297,7 +299,7 @@ def run_groups(
         Target("all fields", ours, PAGE),
         Target("fields=id,title", ours, "/api/v1/products/?fields=id,title&page_size=50"),
         Target("detail", ours, DETAIL),
-        *([Target("detail, tuned DRF", servers["shop"], "/tuned/7/")] if "shop" in servers else []),
+        *(Target(name, servers[server], path) for name, server, path in DETAILS if server in servers),
     ]
     groups = ((pages, long), (times, short), (rates, Plan(options.rounds, max(1, options.seconds / 2), CONNECTIONS)))
     samples: Samples = {}

@@ -1,5 +1,6 @@
 """The same tables, as any Django project would declare them."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
@@ -60,6 +61,10 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def known_rating(self) -> Decimal | None:
+        return self.rating or None
 
 
 class Image(models.Model):
