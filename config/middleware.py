@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -10,10 +11,13 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.urls import Resolver404, is_valid_path, resolve
+from django.utils.cache import patch_vary_headers
+from django.utils.text import compress_sequence, compress_string
 
 from config.api.authorship import ACTOR, sign_writes
 from config.api.caching import AT_THE_GATE, CACHE, Answer
@@ -22,6 +26,7 @@ from config.api.errors import ApiError, BodyTooLarge
 from config.api.freshness import acknowledge, has_committed
 from config.api.positions import read_written_position
 from config.api.records import CACHE_STATE, Record
+from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
 from config.api.throttling import find_standing
 from config.bodies import read_at_most
 
@@ -132,6 +137,66 @@ class SessionUsers(OnlyForSessions, AuthenticationMiddleware):
 
 class SessionMessages(OnlyForSessions, MessageMiddleware):
     """What an admin page says once."""
+
+
+# How much of a file is flushed at once: in the 4 kB that Django reads, a script of 1.6 MB took 1.3 to 1.6 times the CPU
+# and came out 2 to 7 % longer.
+FILE_BLOCK_BYTES = 65_536
+
+
+# A piece of a file, which its range counts in bytes as they are, and an answer without a body.
+UNPACKED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class GZipMiddleware(gzip.GZipMiddleware):
+    """Django's, in the coding that every door chooses: zstd, brotli or gzip.
+
+    A browser sends cookies by itself, also for a page of somebody else's, who may then learn a secret of the answer
+    from its length (BREACH). Django pads gzip against that; zstd and brotli have no place for it that each client
+    skips. So a request with a cookie gets gzip, padded, and nothing else. A token is never sent unasked.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_short = isinstance(response, HttpResponse) and len(response.content) < LEAST_COMPRESSED
+        if is_short or response.has_header("Content-Encoding"):
+            return response
+        patch_vary_headers(response, ("Accept-Encoding",))
+        if response.status_code in UNPACKED:
+            return response
+        is_padded = bool(request.COOKIES)
+        coding = choose_coding(request.META.get("HTTP_ACCEPT_ENCODING", ""), ("gzip",) if is_padded else CODINGS)
+        if coding != IDENTITY and self.pack(response, coding, is_padded):
+            response.headers["Content-Encoding"] = coding
+            weaken_etag(response)
+        return response
+
+    def pack(self, response: Any, coding: str, is_padded: bool) -> bool:
+        """Whether it became shorter; of a stream nobody knows."""
+        if isinstance(response, StreamingHttpResponse):
+            self.pack_stream(response, coding, is_padded)
+            return True
+        body = response.content
+        packed = compress_string(body, max_random_bytes=self.max_random_bytes) if is_padded else compress(body, coding)
+        if len(packed) >= len(body):
+            return False
+        response.content = packed
+        response.headers["Content-Length"] = str(len(packed))
+        return True
+
+    def pack_stream(self, response: Any, coding: str, is_padded: bool) -> None:
+        if isinstance(response, FileResponse):
+            response.block_size = FILE_BLOCK_BYTES
+        blocks = response.streaming_content
+        padded = compress_sequence(blocks, max_random_bytes=self.max_random_bytes) if is_padded else None
+        response.streaming_content = padded or compress_blocks(blocks, coding)
+        del response.headers["Content-Length"]
+
+
+def weaken_etag(response: HttpResponseBase) -> None:
+    """A strong one says that all bytes are the same (RFC 9110, 8.8.1)."""
+    etag = response.headers.get("ETag", "")
+    if etag.startswith('"'):
+        response.headers["ETag"] = f"W/{etag}"
 
 
 class ContentPolicy(ContentSecurityPolicyMiddleware):

@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "config.middleware.CacheTwin",  # what CacheGate does before Django, where there is none
     "config.middleware.RequestRecord",  # outermost: times and names whatever happens inside
     "config.middleware.ChunkedBody",
-    "django.middleware.gzip.GZipMiddleware",
+    "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",

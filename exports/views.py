@@ -14,9 +14,9 @@ from config.api import selections
 from config.api.parameters import read_number
 from config.api.permissions import HasRight
 from config.api.renderers import AnyAccept, JSONRenderer
+from config.api.rendering.encodings import choose_coding, compress_blocks
 from config.api.selections import find_model
 from config.api.viewsets import ShapedViewSet
-from exports.compression import COMPRESSORS, choose_encoding
 from exports.encoders import Format
 from exports.hangups import Line
 from exports.resources import Resource
@@ -62,8 +62,8 @@ class Stream(ShapedViewSet):
     def stream(self, request: Request) -> StreamingHttpResponse:
         tally = Tally()
         blocks = stream_rows(self.read_query(), self.read_after(), tally, SLOTS.find_width, SLOTS.take_turn)
-        if encoding := self.choose_encoding():
-            blocks = COMPRESSORS[encoding](blocks)
+        if coding := self.choose_coding():
+            blocks = compress_blocks(blocks, coding)
         blocks = SLOTS.hold(record_stream(blocks, tally, self.find_name()))
         return self.respond(Body(blocks, Line(int(request.META["SERVER_PORT"]))))
 
@@ -87,8 +87,8 @@ class Stream(ShapedViewSet):
     def find_name(self) -> str:
         return f"{self.resource.name}.{self.file_format.suffix}"
 
-    def choose_encoding(self) -> str | None:
-        return choose_encoding(self.request.headers.get("Accept-Encoding", ""))
+    def choose_coding(self) -> str:
+        return choose_coding(self.request.headers.get("Accept-Encoding", ""))
 
     def respond(self, blocks: Iterable[bytes]) -> StreamingHttpResponse:
         headers = {
@@ -98,12 +98,8 @@ class Stream(ShapedViewSet):
             "X-Accel-Buffering": "no",  # nginx would collect the file before the client gets a byte
             "Vary": "Accept-Encoding",
         }
-        if encoding := self.choose_encoding():
-            headers["Content-Encoding"] = encoding
-        else:
-            # GZipMiddleware passes by what has a Content-Encoding, and takes `gzip;q=0` for a yes. `identity` is no
-            # value for that header (RFC 9110, 8.4.1), so the wish is taken away instead.
-            self.request.META.pop("HTTP_ACCEPT_ENCODING", None)
+        if coding := self.choose_coding():
+            headers["Content-Encoding"] = coding
         return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 
 

@@ -1,11 +1,14 @@
 """A WSGI application, asked as a server asks it; and Django behind a gate, where what reaches it is counted."""
 
+import gzip
 import json
 import threading
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+import brotli
+import zstandard
 from django.contrib.auth.models import Permission
 from django.db import connections
 
@@ -22,11 +25,20 @@ CALLERS: list[dict[str, str]] = [
     {},
     {"HTTP_ACCEPT": "text/html"},
     {"HTTP_ACCEPT_ENCODING": "gzip"},
+    {"HTTP_ACCEPT_ENCODING": "gzip, deflate, br"},
     {"HTTP_IF_NONE_MATCH": "*"},
     {"HTTP_AUTHORIZATION": "Token nonsense"},
     {"HTTP_HOST": "elsewhere.example"},
     {"HTTP_HOST": "testserver:8000"},
 ]
+
+# By Content-Encoding; a stream's zstd frame doesn't say how long it is.
+UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
+    None: bytes,
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+}
 
 
 class Django(Handler):

@@ -24,7 +24,6 @@ from config.api import shared
 from config.api.actions import Action, Environ, StartResponse, find_action, read_host, read_scheme
 from config.api.callers import Callers
 from config.api.conditional import are_tags, is_known
-from config.api.encodings import IDENTITY, choose_coding
 from config.api.entries import Entry, Header, Stamp, is_for_all, pick_headers
 from config.api.fills import Fill, Fills, wait_for_others
 from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
@@ -33,6 +32,7 @@ from config.api.memory import Memory, Sights
 from config.api.positions import is_position
 from config.api.records import CACHE_STATE, find_rows, record_kept
 from config.api.renderers import is_json_accepted
+from config.api.rendering.encodings import IDENTITY, choose_coding
 from config.api.replicas import read_at_least
 
 # What the application isn't told when it fills: an entry is a whole answer, in identity.

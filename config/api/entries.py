@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from config.api.encodings import compress
 from config.api.freshness import Lease
+from config.api.rendering.encodings import compress
 
 # Of one answer alone, or made anew for each.
 UNKEPT = frozenset(

@@ -16,15 +16,13 @@ from urllib.parse import unquote
 from django.contrib.auth.models import AnonymousUser
 from django.db import close_old_connections
 from django.http import HttpResponse
-from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
-from django.utils.text import compress_string
 
 from config.api.actions import Action, Environ, StartResponse, find_action, read_scheme
-from config.api.encodings import LEAST_COMPRESSED
 from config.api.errors import find_limit
 from config.api.plans import PLANS, Plans, Reply, split_cursor
 from config.api.records import CACHE_STATE, Record
 from config.api.renderers import is_json_accepted
+from config.api.rendering.encodings import choose_coding, compress
 from config.api.throttling import count_stranger
 from config.api.viewsets import OVER_LIMIT
 
@@ -99,21 +97,15 @@ class PlanGate:
                 close_old_connections()
             if reply is None:
                 return None
-            body, coding = compress(reply.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
+            coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+            body = compress(reply.body, coding)
             path, cache = environ["PATH_INFO"], environ.get(CACHE_STATE, "bypass")
             where = {"path": path, "route": read.route, "rows": reply.rows}
             line = record.finish(200, len(body), cache, reply.render_seconds, **where)
         rate = standing.headers if standing else {}
-        own = {**line, **rate, **coding, "X-Cache": cache, "Content-Length": str(len(body))}
+        coded = {} if body is reply.body else {"Content-Encoding": coding}
+        own = {**line, **rate, **coded, "X-Cache": cache, "Content-Length": str(len(body))}
         return Reply(body, {**headers, **reply.headers, **own})
-
-
-def compress(body: bytes, accepted: str) -> tuple[bytes, dict[str, str]]:
-    """As Django's GZipMiddleware does it."""
-    if len(body) < LEAST_COMPRESSED or not re_accepts_gzip.search(accepted):
-        return body, {}
-    packed = compress_string(body, max_random_bytes=GZipMiddleware.max_random_bytes)
-    return (packed, {"Content-Encoding": "gzip"}) if len(packed) < len(body) else (body, {})
 
 
 def read_request(environ: Environ) -> PlainRead | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import zstandard
 from django.db import connection, connections, transaction
 from rest_framework.test import APIClient
 
@@ -19,15 +17,16 @@ from catalog.views import BrandViewSet
 from config.api.actions import match_path
 from config.api.caching import CACHE
 from config.api.conditional import read_tags
-from config.api.encodings import read_wishes
 from config.api.freshness import FRESHNESS, Freshness, acknowledge
 from config.api.plans import PLANS
 from config.api.renderers import KEPT_CHOICES
+from config.api.rendering.encodings import read_weights
 from config.logs import RequestLine
 from config.wsgi import Handler
 from tests.factories import make_brand, make_category, make_product
 from tests.gates import (
     CALLERS,
+    UNPACK,
     Answer,
     Ask,
     Django,
@@ -117,15 +116,16 @@ def drop_moments(answer: Answer) -> Answer:
         return status, {"Content-Type": headers["Content-Type"]}, b""
     if status == 304:  # what a kept answer is to be changed by (RFC 9110, 15.4.5); Django's middleware adds more
         return status, {name: headers[name] for name in ("ETag", "Cache-Control", "Vary")}, body
-    if coding := headers.get("Content-Encoding"):
-        body = gzip.decompress(body) if coding == "gzip" else zstandard.decompress(body)
+    body = UNPACK[headers.get("Content-Encoding")](body)
     kept = {
         name: value for name, value in headers.items() if name not in (*MOMENTS, "Content-Encoding", "Content-Length")
     }
     return status, kept, body
 
 
-@pytest.mark.parametrize(("wish", "coding"), [("gzip", "gzip"), ("gzip, zstd", "zstd"), ("gzip;q=0", None)])
+@pytest.mark.parametrize(
+    ("wish", "coding"), [("gzip", "gzip"), ("br", "br"), ("gzip, zstd", "zstd"), ("gzip;q=0", None)]
+)
 def test_each_coding_is_made_once_and_kept(wish: str, coding: str | None, ask: Ask, monkeypatch: Any) -> None:
     for number in range(60):
         make_brand(f"Brand {number:03}")
@@ -134,8 +134,7 @@ def test_each_coding_is_made_once_and_kept(wish: str, coding: str | None, ask: A
     monkeypatch.setattr("config.api.entries.compress", lambda body, coding: 1 / 0)
     status, headers, body = ask(BRANDS, HTTP_ACCEPT_ENCODING=wish)
     assert (status, headers.get("Content-Encoding"), body) == (200, coding, first[2])
-    unpack = {"gzip": gzip.decompress, "zstd": zstandard.decompress, None: bytes}[coding]
-    assert unpack(body) == plain
+    assert UNPACK[coding](body) == plain
     assert headers["Content-Length"] == str(len(body))
 
 
@@ -208,7 +207,7 @@ def test_what_is_long_is_answered_and_not_remembered(
 
 def count_remembered() -> list[int]:
     """How many pieces of text each place holds that a client has sent."""
-    cached = (match_path, read_tags, read_wishes)
+    cached = (match_path, read_tags, read_weights)
     kept = (CACHE.memory.spellings, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 import zstandard
 from django.core.management import call_command
@@ -278,7 +279,7 @@ def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
 # -- compression --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("accept", ["zstd", "gzip, zstd", "gzip;q=0.5, zstd;q=0.5", "br, gzip;q=0.1, ZSTD;q=0.2"])
+@pytest.mark.parametrize("accept", ["zstd", "gzip, br, zstd", "gzip;q=0.5, zstd;q=0.5", "br;q=0.1, ZSTD;q=0.2", "*"])
 def test_zstd_comes_where_it_is_taken_as_gladly(accept: str, caller: APIClient) -> None:
     make_many(700)
     plain = read_body(caller.get("/api/v1/exports/products.csv"))
@@ -295,7 +296,23 @@ def test_zstd_comes_where_it_is_taken_as_gladly(accept: str, caller: APIClient) 
     assert unpacker.unused_data == b""
 
 
-@pytest.mark.parametrize("accept", ["gzip, zstd;q=0", "gzip, zstd;q=0.5", "*", "gzip"])
+@pytest.mark.parametrize("accept", ["br", "gzip, deflate, br", "*, zstd;q=0"])
+def test_brotli_comes_as_one_stream(accept: str, caller: APIClient) -> None:
+    make_many(700)
+    plain = read_body(caller.get("/api/v1/exports/products.csv"))
+    answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
+    assert answer["Content-Encoding"] == "br"
+    blocks = list(answer)  # type: ignore[call-overload]  # a stream
+    unpacker = brotli.Decompressor()
+    first = unpacker.process(blocks[0])
+    # Each block is readable as it comes.
+    assert len(first) > 0
+    assert plain.startswith(first)
+    assert first + unpacker.process(b"".join(blocks[1:])) == plain
+    assert unpacker.is_finished()
+
+
+@pytest.mark.parametrize("accept", ["gzip, zstd;q=0", "gzip, zstd;q=0.5", "*;q=0.5, gzip", "gzip"])
 def test_gzip_comes_where_zstd_is_not_taken_as_gladly(accept: str, caller: APIClient) -> None:
     answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
     assert answer["Content-Encoding"] == "gzip"

@@ -1,0 +1,1 @@
+"""Values and requests' wishes in, final bytes out: renderers, content codings, pages for people."""
