@@ -229,7 +229,7 @@ if REDIS_URL:
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,
             # Bytes only: unpickling would run code for whoever can write to Redis.
-            "SERIALIZER": "config.api.shared.BytesSerializer",
+            "CLIENT_CLASS": "config.api.shared.BytesClient",
             # A process with the one lock of Python keeps no more busy: 400 threads at once are through in 0.1 s, with
             # 150 connections in 0.4. Whoever finds none free waits for one, or it would look as if Redis were away.
             "CONNECTION_POOL_CLASS": "redis.connection.BlockingConnectionPool",

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django_redis import get_redis_connection
-from django_redis.serializers.base import BaseSerializer
+from django.core.cache import caches
+from django_redis.client import DefaultClient
 from redis.exceptions import ConnectionError, RedisError, TimeoutError  # noqa: A004 (Redis' own, of those names)
 
 from config.api.breaker import Breaker
@@ -26,7 +26,7 @@ logger = logging.getLogger("tenfold.cache")
 # Stale ones are never asked for again, so they must go by themselves.
 ENTRY_SECONDS = 3600
 # A filler that dies leaves its claim behind for so long.
-CLAIM_MS = 1000
+CLAIM_SECONDS = 1
 # Whose code makes answers; 1 MB, read once a process in some milliseconds.
 PACKAGES = ("config", "catalog", "accounts")
 
@@ -34,22 +34,27 @@ PACKAGES = ("config", "catalog", "accounts")
 BREAKER = Breaker(1, "the cache does without it")
 
 
-class BytesSerializer(BaseSerializer):
-    """django-redis' own pickles, and unpickling runs code for whoever can write to Redis."""
+class BytesClient(DefaultClient):
+    """Of django-redis' cache; values are bytes and stay as they are.
 
-    def dumps(self, value: bytes) -> bytes:
+    Its own pickles, and unpickling runs code for whoever can write to Redis. Two answers by `get_many` take 62
+    microseconds of CPU, by redis-py's MGET itself 58, and 72 where a serializer is asked, since each value is first
+    tried as a number (rounds in turn, 33 kB and 6 kB).
+    """
+
+    def encode(self, value: bytes, *, allow_int: bool = True) -> bytes:
         return value
 
-    def loads(self, value: bytes) -> bytes:
+    def decode(self, value: bytes) -> bytes:
         return value
 
 
 def ask[Answer](question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
-    """What Redis answers, or `otherwise` where there is none or it doesn't."""
+    """What Django's cache on Redis answers, or `otherwise` where there is no Redis or it doesn't answer."""
     if not settings.REDIS_URL or BREAKER.is_open:
         return otherwise
     try:
-        return question(get_redis_connection("default"))
+        return question(caches["default"])
     except (ConnectionError, TimeoutError) as error:
         BREAKER.note_failure(error)
     except RedisError as error:  # full, or loading: it answered
@@ -69,14 +74,14 @@ def find_release() -> str:
 def name_key(epoch: str, key: object, coding: str) -> str:
     """Epoch and all, so that two databases may share one Redis."""
     text = repr((find_release(), epoch, key))
-    return f"tenfold:answer:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}:{coding}"
+    return f"answer:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}:{coding}"
 
 
 def find(epoch: str, key: object, codings: Sequence[str]) -> list[Entry]:
     """What is kept of `codings`, in one trip."""
     names = [name_key(epoch, key, coding) for coding in codings]
-    found: list[bytes | None] = ask(lambda redis: redis.mget(names), [])
-    return [entry for packed in found if packed is not None and (entry := unpack(packed))]
+    found: dict[str, bytes] = ask(lambda kept: kept.get_many(names), {})
+    return [entry for name in names if name in found and (entry := unpack(found[name]))]
 
 
 def unpack(packed: bytes) -> Entry | None:
@@ -87,11 +92,12 @@ def unpack(packed: bytes) -> Entry | None:
 
 
 def keep(key: object, entry: Entry, is_claimed: bool = False) -> None:
-    def write(redis: Any) -> None:
-        pipe = redis.pipeline(transaction=False)
-        pipe.set(name_key(entry.stamp.epoch, key, entry.coding), entry.pack(), ex=ENTRY_SECONDS)
+    def write(kept: Any) -> None:
+        # One trip for both: two would take a tenth longer.
+        pipe = kept.client.get_client().pipeline(transaction=False)
+        kept.set(name_key(entry.stamp.epoch, key, entry.coding), entry.pack(), ENTRY_SECONDS, client=pipe)
         if is_claimed:
-            pipe.delete(name_key(entry.stamp.epoch, key, "claim"))
+            kept.delete(name_key(entry.stamp.epoch, key, "claim"), client=pipe)
         pipe.execute()
 
     ask(write, None)
@@ -99,9 +105,10 @@ def keep(key: object, entry: Entry, is_claimed: bool = False) -> None:
 
 def claim(epoch: str, key: object) -> bool:
     """Whether this process may fill; also where there is nobody to ask."""
-    return bool(ask(lambda redis: redis.set(name_key(epoch, key, "claim"), b"1", nx=True, px=CLAIM_MS), otherwise=True))
+    # SET NX: of all processes one is told so.
+    return ask(lambda kept: bool(kept.add(name_key(epoch, key, "claim"), b"1", CLAIM_SECONDS)), otherwise=True)
 
 
 def give_up(epoch: str, key: object) -> None:
     """A claim that came to nothing."""
-    ask(lambda redis: redis.delete(name_key(epoch, key, "claim")), 0)
+    ask(lambda kept: kept.delete(name_key(epoch, key, "claim")), otherwise=False)

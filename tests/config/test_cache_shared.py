@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import orjson
 import pytest
 from django.conf import settings as current
+from django.core.cache import caches
 from django_redis import get_redis_connection
-from redis import ConnectionPool
+from django_redis.cache import RedisCache
 
 from config.api import shared
 from config.api.caching import CACHE
@@ -31,7 +33,7 @@ pytestmark = [
 ]
 
 BRANDS = "/api/v1/brands/"
-PATTERN = "tenfold:answer:*"
+PATTERN = "tenfold:1:answer:*"
 
 
 @pytest.fixture
@@ -133,6 +135,8 @@ def test_entries_are_bytes_that_expire(ask: Ask, redis: Any) -> None:
         packed = redis.get(key)
         head, _, kept = packed.partition(b"\n")
         assert (kept, isinstance(orjson.loads(head), list)) == (body, True)
+        # Django's own cache API finds the same bytes, and unpickles nothing.
+        assert caches["default"].get(key.decode().removeprefix("tenfold:1:")) == packed
         assert 0 < redis.ttl(key) <= shared.ENTRY_SECONDS
 
 
@@ -140,15 +144,12 @@ def test_entries_are_bytes_that_expire(ask: Ask, redis: Any) -> None:
 def other_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     """One that may be harmed."""
     server = RedisServer()
-    # By a pool, as the cache's own: redis-py's client alone tries again and again, for seconds.
-    options = current.CACHES["default"]["OPTIONS"]
-    timeouts = {name.lower(): options[name] for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT")}
-    pool = ConnectionPool(port=server.port, **timeouts)
-    client = get_redis_connection("default").__class__(connection_pool=pool)
-    for module in ("shared", "breaker"):
-        monkeypatch.setattr(f"config.api.{module}.get_redis_connection", lambda alias: client)
+    cache = RedisCache(server.url, current.CACHES["default"])
+    client = cache.client.get_client()
+    monkeypatch.setattr(shared, "caches", {"default": cache})
+    monkeypatch.setattr("config.api.breaker.get_redis_connection", lambda alias: client)
     yield server
-    client.close()
+    client.connection_pool.disconnect()
     stop_redis(server)
 
 
@@ -162,11 +163,12 @@ def test_a_full_redis_refuses_no_reader(ask: Ask, django: Django, other_redis: R
     assert django.asked == 2
 
 
-def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def count_calls(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     """Of the cache to Redis, those of the breaker's thread not among them."""
-    calls, connect = list[str](), shared.get_redis_connection
-    monkeypatch.setattr(shared, "get_redis_connection", lambda alias: calls.append(alias) or connect(alias))
-    return calls
+    counted = MagicMock()
+    counted.__getitem__.return_value = shared.caches["default"]
+    monkeypatch.setattr(shared, "caches", counted)
+    return counted.__getitem__
 
 
 def leave(server: RedisServer) -> None:
@@ -193,7 +195,7 @@ def test_a_redis_that_fails_is_asked_once_and_for_a_tenth_of_a_second(
             began = time.monotonic()
             assert ask(f"{BRANDS}?page_size={number + 1}")[0] == 200
             seconds.append(time.monotonic() - began)
-    assert len(calls) == 1
+    assert calls.call_count == 1
     assert caplog.text.count("Redis doesn't answer") == 1
     assert max(seconds) < 0.1 + 0.5  # the rest is for a machine that does other things
 
@@ -205,7 +207,7 @@ def test_who_finds_no_free_connection_waits_for_one() -> None:
     soon = threading.Timer(0.02, lambda: pool.release(taken.pop()))
     soon.start()
     try:
-        assert shared.ask(lambda redis: redis.ping(), otherwise=False)
+        assert shared.ask(lambda kept: kept.add("a key", b"1"), otherwise=False)
     finally:
         soon.join()
         for connection in taken:
