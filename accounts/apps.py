@@ -26,8 +26,10 @@ class AccountsConfig(AppConfig):
 
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
         from accounts.models import Address, AuthToken, Order, OrderLine, User
+        from accounts.serializers import OrderRead
         from config.api.admin import register_icons
         from config.api.jobs.chores import register_chore
+        from config.api.reads.resources import Resource, register_resource
         from config.api.root import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
@@ -44,3 +46,5 @@ class AccountsConfig(AppConfig):
                 Group: "group",
             }
         )
+        # Anybody reads orders of their own; all of them are for who may view orders.
+        register_resource(Resource("orders", "accounts.view_order", Order.objects.visible_to, OrderRead))

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.apps import AppConfig
 
 from config.api.freshness import FRESHNESS
@@ -9,11 +11,16 @@ class CatalogConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        from catalog import models
+        from catalog import exporting, models
         from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log, read_lag
+        from catalog.filters import ProductFilters
+        from catalog.home import register_tables
         from catalog.imports.tasks import sweep_imports
+        from catalog.rights import EXPORT
+        from catalog.serializers import ProductRead, VariantRead
         from config.api.admin import register_icons
         from config.api.jobs.chores import register_chore
+        from config.api.reads.resources import Resource, register_resource
         from config.api.root import register_lists
 
         FRESHNESS.follow_log(follow_changes, LOGGED_TABLES.values())
@@ -44,3 +51,34 @@ class CatalogConfig(AppConfig):
                 models.Variant: "style",
             }
         )
+        register_tables(
+            {
+                models.Product: "Products",
+                models.Variant: "Variants",
+                models.Brand: "Brands",
+                models.Category: "Categories",
+            }
+        )
+        followed = partial(Resource, right=EXPORT, is_followed=True)
+        for resource in (
+            followed(
+                "products",
+                list_rows=models.Product.objects.visible_to,
+                shape=ProductRead,
+                filters=ProductFilters,
+                open_parameters=("attr.",),
+                check_rows=exporting.refuse_cut_search,
+            ),
+            followed("variants", list_rows=models.Variant.objects.visible_to, shape=VariantRead),
+            followed("stock", list_rows=models.Stock.objects.visible_to, shape=exporting.StockRow),
+            followed(
+                "changes",
+                list_rows=exporting.list_changes,
+                shape=exporting.ChangeRow,
+                public_shape=exporting.ActiveChangeRow,
+                full_right="catalog.view_product",
+                filters=exporting.ChangeFilters,
+                check_after=exporting.check_after,
+            ),
+        ):
+            register_resource(resource)

@@ -12,6 +12,7 @@ from typing import Any, Self
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
+from catalog.changes.log import number_changes
 from catalog.errors import ChangesGone
 from catalog.models import Change, Product
 from catalog.querysets import ACTIVE
@@ -63,6 +64,12 @@ class Bounds:
         if start < self.truncated:
             raise ChangesGone("since", f"a table was truncated at {self.truncated}, which names no rows")
         return start
+
+
+def read_cursor() -> int:
+    """Where to follow the feed from, so that whatever is read after this call and changes later is heard of."""
+    number_changes()
+    return Bounds.read().newest
 
 
 @dataclass(frozen=True)

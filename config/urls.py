@@ -4,10 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from catalog.home import show_home
 from config.api.documents import Document, RedocPage, SwaggerPage
 from config.api.root import Root
 from config.health import show_alive, show_ready
-from config.home import show_home
 from config.scrape import show_metrics
 
 api: list[URLPattern | URLResolver] = [

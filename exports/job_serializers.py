@@ -17,9 +17,9 @@ from rest_framework.serializers import (
 )
 
 from config.api.bodies import ChoiceField, StrictSerializer
+from config.api.reads.resources import RESOURCES
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
-from exports.resources import RESOURCES
 from exports.submitting import check_request, submit_job
 
 

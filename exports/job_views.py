@@ -19,6 +19,7 @@ from config.api.errors import Unavailable
 from config.api.jobs.files import read_file
 from config.api.jobs.views import OwnJobs
 from config.api.permissions import require_rights
+from config.api.reads.resources import RESOURCES
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, WriteMixin
 from exports.errors import FileGone, NotReady
@@ -30,7 +31,6 @@ from exports.models import ExportJob
 from exports.packers import PACKERS
 from exports.publishing import find_suffix
 from exports.ranges import Span, read_span
-from exports.resources import RESOURCES
 from exports.slots import SLOTS
 from exports.states import Status, cancel_job, delete_job
 from exports.streams import Body

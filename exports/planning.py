@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.feed import read_cursor
+from config.api.reads.resources import RESOURCES
 from exports.errors import TooManyRows
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.requests import build_query
-from exports.resources import RESOURCES, read_changes_cursor
 from exports.rows import find_ends, read_anywhere
 
 # A worker that dies loses one part, half a second of COPY; smaller ones cost more in tasks than they save.
@@ -21,7 +22,7 @@ GREATEST_PARTS = 400
 def plan_job(job: ExportJob) -> None:
     """As the holder of the job's lease, which ends here."""
     # Before the first row is looked at: what is written from now on stands behind the cursor.
-    cursor = read_changes_cursor() if RESOURCES[job.resource].is_followed else None
+    cursor = read_cursor() if RESOURCES[job.resource].is_followed else None
     query = build_query(job)
     first_id, last_id = find_ends(query)
     total = read_anywhere(query, lambda query: query.rows.filter(pk__lte=last_id).count())

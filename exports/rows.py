@@ -31,20 +31,17 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
 
-from catalog.querysets import Caller
-from catalog.search import SEARCH_HITS
 from config.api.ahead import call_ahead
-from config.api.counting import count_at_most
 from config.api.errors import InvalidParameter
 from config.api.filtering import narrow_rows
 from config.api.parameters import read_choice, read_names
 from config.api.projection import COLUMN, compile_projection
+from config.api.reads.resources import RESOURCES, Caller, Resource
 from config.api.replicas import choose_database, replace_failed
 from config.api.selections import ReadSerializer, Selection, read_selection
 from config.metrics import count
 from exports.cells import compile_cells
 from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
-from exports.resources import RESOURCES, Resource
 
 # The first chunk is small, so that the first byte comes at once.
 FIRST_ROWS = 500
@@ -113,7 +110,7 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     if not kind.has_nested:
         selection = flatten(selection, parameters, resource, kind)
     rows = narrow_rows(resource.filters, parameters, resource.list_rows(caller).using(DATABASE))
-    refuse_cut_search(rows, parameters)
+    resource.check_rows(rows, parameters)
     raw = read_choice(parameters, "raw", ("0", "1")) == "1"
     return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin)
 
@@ -129,17 +126,6 @@ def flatten(selection: Selection, parameters: QueryDict, resource: Resource, kin
                 f"Ask for {resource.name}.ndjson.",
             )
     return Selection(tuple(name for name in selection.names if name not in nested))
-
-
-def refuse_cut_search(rows: QuerySet[Any], parameters: QueryDict) -> None:
-    """A search reads its first SEARCH_HITS hits, and an export that leaves rows out isn't one."""
-    words = parameters.get("search")
-    if words and count_at_most(rows.model._default_manager.matching(words), SEARCH_HITS - 1) >= SEARCH_HITS:
-        raise InvalidParameter(
-            "search",
-            f"It finds {SEARCH_HITS} products or more, too many for an export.",
-            "Search for more words, or export by filters.",
-        )
 
 
 # -- what there is -----------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 
+from catalog.feed import read_cursor
 from config.api.positions import read_written_position
 from exports.hangups import Line
-from exports.resources import read_changes_cursor
 from exports.rows import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
 from exports.tallies import Tally
 
@@ -36,7 +36,7 @@ def stream_rows(
 def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn) -> Iterator[bytes]:
     """The beginning, a piece a chunk, and the end only after every chunk came."""
     # Before the first row is read, or a change that comes between would be in neither.
-    cursor = read_changes_cursor() if query.resource.is_followed else None
+    cursor = read_cursor() if query.resource.is_followed else None
     # No replica that lacks what stands before the cursor, also where the primary goes away meanwhile.
     query = replace(query, least=read_written_position())
     _, end = find_ends(query)

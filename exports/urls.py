@@ -2,9 +2,9 @@ from typing import Any
 
 from django.urls import path, re_path
 
+from config.api.reads.resources import RESOURCES
 from exports import job_views
 from exports.encoders import FORMATS
-from exports.resources import RESOURCES
 from exports.views import make_stream
 
 STREAM: dict[str, Any] = {"get": "stream", "head": "describe"}

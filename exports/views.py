@@ -9,17 +9,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from catalog.feed import Bounds
 from config.api import selections
 from config.api.parameters import read_number
 from config.api.permissions import HasRight
+from config.api.reads.resources import Resource
 from config.api.renderers import AnyAccept, JSONRenderer
 from config.api.rendering.encodings import choose_coding, compress_blocks
 from config.api.selections import find_model
 from config.api.viewsets import ShapedViewSet
 from exports.encoders import Format
 from exports.hangups import Line
-from exports.resources import Resource
 from exports.rows import Query, make_query
 from exports.slots import SLOTS
 from exports.streams import Body, record_stream, stream_rows
@@ -79,9 +78,8 @@ class Stream(ShapedViewSet):
 
     def read_after(self) -> int:
         after = read_number(self.request.query_params, "after", 0, 0, GREATEST_AFTER)
-        if after and self.resource.name == "changes":
-            # What was purged behind it would be missing, and nothing would tell.
-            Bounds.read().check(after)
+        if after and self.resource.check_after:
+            self.resource.check_after(after)
         return after
 
     def find_name(self) -> str:
@@ -122,7 +120,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
         # An `after` that the log doesn't reach back to.
-        "refusals": (HTTPStatus.GONE,) if resource.name == "changes" else (),
+        "refusals": (HTTPStatus.GONE,) if resource.check_after else (),
     }
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
     parameters = [AFTER]

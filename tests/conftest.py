@@ -13,11 +13,11 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from catalog.home import Kept
 from config.api.authorship import ACTOR
 from config.api.caching import CACHE
 from config.api.freshness import FRESHNESS
 from config.api.plans import PLANS
-from config.home import Kept
 from config.logs import RequestLine
 from exports.slots import SLOTS
 

@@ -16,10 +16,10 @@ from accounts.orders import place_order
 from catalog.models import Change, Product
 from config.api.jobs.files import write_file
 from config.api.positions import read_position
+from config.api.reads.resources import RESOURCES
 from config.api.replicas import FLOOR
 from exports import formats, parts, tasks
 from exports.models import ExportJob
-from exports.resources import RESOURCES
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job
 from tests.exports.test_packers import UNPACK
 from tests.factories import make_brand, make_caller, make_product, make_user

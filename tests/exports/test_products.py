@@ -172,7 +172,7 @@ def test_search_hits_come_by_id(caller: APIClient) -> None:
 def test_a_search_that_would_lose_hits_is_refused(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         make_product(title="Lamp")
-    monkeypatch.setattr(rows, "SEARCH_HITS", 3)
+    monkeypatch.setattr("catalog.exporting.SEARCH_HITS", 3)
     for words in ("lamp", "amp"):
         answer = caller.get(NDJSON, {"search": words})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")

@@ -22,12 +22,12 @@ from catalog.models import Change, Product, Stock, Variant
 from config.api import documents
 from config.api.dialects import DIALECTS
 from config.api.projection import compile_projection
+from config.api.reads.resources import RESOURCES
 from config.api.selections import ReadSerializer, build_selection, list_expandable
 from exports import slots
 from exports.cells import compile_cells
 from exports.encoders import FORMATS
 from exports.hangups import Line
-from exports.resources import RESOURCES
 from exports.streams import Body
 from tests.exports.conftest import make_many, read_body
 from tests.factories import make_caller, make_product, make_user

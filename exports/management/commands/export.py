@@ -18,9 +18,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from config.api.ahead import GREATEST_WIDTH
 from config.api.errors import ApiError
+from config.api.reads.resources import RESOURCES
 from config.api.selections import PARAMETERS
 from exports.encoders import FORMATS
-from exports.resources import RESOURCES
 from exports.rows import Query, find_ends, make_query
 from exports.streams import stream_rows
 from exports.tallies import Tally

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from catalog import home
 from catalog.models import Category, Product
-from config import home
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
