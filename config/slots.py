@@ -103,7 +103,7 @@ class Slots:
         try:
             with slot:
                 response: Any = self.application(environ, start_response)
-                if getattr(response, "streaming", False):
+                if is_stream(response):
                     return Stream(response, slot.give_away())
                 ACTIVITY.note()
                 if close := getattr(response, "close", None):
@@ -111,6 +111,11 @@ class Slots:
                 return response
         finally:
             self.free.put(slot)
+
+
+def is_stream(response: Any) -> bool:
+    """Django's, or a file in the `wsgi.file_wrapper` of a server such as gunicorn; a gate's answer is a list."""
+    return getattr(response, "streaming", not isinstance(response, list))
 
 
 class Stream:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
+from django.test import RequestFactory
 
 from config import slots
 from config.activity import ACTIVITY
@@ -225,6 +228,17 @@ def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> No
     assert connections["default"] is own
     with slotted.free.get():
         connection.close()
+
+
+def test_a_file_leaves_whole_where_the_server_has_a_way_to_send_files() -> None:
+    """gunicorn and waitress have one; Django gives them the file, which must still be open then."""
+    environ = RequestFactory()._base_environ(PATH_INFO="/static/admin/css/base.css")
+    answers = Answers()
+    body: Any = Slots(WSGIHandler(), 1)(environ | {"wsgi.file_wrapper": FileWrapper}, answers)
+    text = b"".join(body)
+    body.close()  # as servers do
+    assert (answers.status, str(len(text))) == ("200 OK", answers.headers["Content-Length"])
+    assert b"--body-bg" in text
 
 
 # -- bodies ------------------------------------------------------------------------------------------------------
