@@ -118,6 +118,15 @@ class Schema(AutoSchema):
     def get_operation_id(self) -> str:
         return re.sub(r"\W", "_", super().get_operation_id())
 
+    def get_operation(self, *place: Any) -> Any:
+        """drf-spectacular's, and what the view knows of its path, its body and its answers."""
+        operation: Any = super().get_operation(*place)
+        if operation is not None:
+            self.describe_path(operation.get("parameters", []))
+            self.describe_body(operation.get("requestBody", {}))
+            operation["responses"] = self.describe_answers(operation["responses"])
+        return operation
+
     def get_tags(self) -> list[str]:
         return super().get_tags() or ["api"]
 
@@ -167,11 +176,10 @@ class Schema(AutoSchema):
         for prefix in view.open_parameters if view.is_list else ():
             yield describe_family(prefix)
 
-    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = super()._resolve_path_parameters(variables)
-        for parameter in found:
-            parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
-        return found
+    def describe_path(self, parameters: list[dict[str, Any]]) -> None:
+        for parameter in parameters:
+            if parameter["in"] == "path":
+                parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
 
     # -- who -----------------------------------------------------------------------------------------------------
 
@@ -228,8 +236,7 @@ class Schema(AutoSchema):
         """`ProductRead` is `Product` and `ProductWrite` becomes `ProductRequest`."""
         return re.sub(r"(Read|Write)$", "", type(serializer).__name__)
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
-        bodies: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[arg-type]  # its Literal has no name
+    def describe_answers(self, bodies: dict[str, Any]) -> dict[str, Any]:
         for status, body in bodies.items():
             body["description"] = str(body["description"]) or HTTPStatus(int(status)).phrase
             body["headers"] = refer_to_headers(*self.list_headers(int(status))) | body.get("headers", {})
@@ -238,15 +245,13 @@ class Schema(AutoSchema):
         bodies |= {str(int(status)): refer_to("responses", f"Problem{status}") for status in self.list_refusals()}
         return dict(sorted(bodies.items()))
 
-    def _get_request_body(self, direction: str = "request") -> Any:
-        body: Any = super()._get_request_body(direction)
+    def describe_body(self, body: dict[str, Any]) -> None:
         rows = self.get_request_serializer()
-        for content in (body or {}).get("content", {}).values():
+        for content in body.get("content", {}).values():
             if isinstance(rows, ListSerializer):
                 content["schema"] |= describe_lengths(rows)
             for status in (HTTPStatus.OK, HTTPStatus.CREATED):
                 content.update(components.build_examples(f"{self.get_operation_id()}_{status}", "body"))
-        return body
 
     def add_examples(self, status: str, body: dict[str, Any]) -> None:
         for content in body.get("content", {}).values():
