@@ -1,4 +1,4 @@
-"""One processor a web worker: each its own, another where it is crowded, and any for a stream."""
+"""One processor a web worker: each its own, and any for a stream."""
 
 import os
 import threading
@@ -93,25 +93,6 @@ def test_threads_are_where_their_worker_is(place: Place) -> None:
     assert len(place.here) == 1
 
 
-@pytest.mark.parametrize(
-    ("idle", "used", "moves"),
-    [
-        ((0.0, 0.9), 0.4, True),
-        ((0.0, 0.9), 0.9, False),  # it has the processor for itself
-        ((0.2, 0.9), 0.4, False),  # there is room
-        ((0.0, 0.3), 0.4, False),  # the other one is no better
-    ],
-)
-def test_a_crowded_worker_moves_to_an_idle_processor(
-    idle: tuple[float, float], used: float, moves: bool, place: Place
-) -> None:
-    here, there = sorted(place.all)
-    place.take(here)
-    place.move(place.all)
-    place.avoid_crowd({here: idle[0], there: idle[1]}, used, lambda: 0.0)
-    assert find_threads(place) == [{there if moves else here}] * 2
-
-
 def test_a_settled_worker_still_knows_how_many_processors_there_are(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,39 +102,15 @@ def test_a_settled_worker_still_knows_how_many_processors_there_are(
     assert affinity.count_processors() == 2
 
 
-def test_a_worker_looks_on_and_leaves_a_crowd(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    here, there = sorted(place.all)
-    place.take(here)
-    place.move(place.all)
-    seconds = iter(range(50))  # moves come by chance, so that two workers don't chase each other
-    monkeypatch.setattr(affinity, "read_idle", lambda: {here: 0.0, there: float(next(seconds))})
-    monkeypatch.setattr(affinity, "LOOK_SECONDS", 0)
-    with pytest.raises(StopIteration):
-        place.look_on()
-    assert os.sched_getaffinity(0) == {there}
-
-
-def test_a_web_worker_settles_and_looks_on(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    watched = list[Place]()
-
-    def watch(place: Place) -> None:
-        watched.append(place)
-
-    monkeypatch.setattr(Place, "watch", watch)
+@pytest.mark.usefixtures("place")
+def test_a_web_worker_settles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(affinity, "PLACE", affinity.PLACE)  # put back afterwards
     monkeypatch.setenv("METRICS_FOLDER", str(tmp_path))
     affinity.settle()
-    assert watched == [affinity.PLACE]
     assert isinstance(affinity.PLACE, Place)
     assert affinity.PLACE.lock
     affinity.PLACE.lock.close()
     assert len(os.sched_getaffinity(0)) == 1
-
-
-def test_the_machine_says_how_idle_it_is() -> None:
-    before = affinity.read_idle()
-    assert set(before) >= EVERYWHERE
-    assert all(affinity.read_idle()[processor] >= before[processor] for processor in EVERYWHERE)
 
 
 def test_a_stream_goes_anywhere_and_its_thread_comes_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
