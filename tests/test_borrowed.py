@@ -27,7 +27,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import ModelAdmin, site
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import OutputWrapper
 from django.db import connection, connections, models, transaction
@@ -35,8 +36,11 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrappe
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 from django.http import HttpResponse
+from django.middleware.gzip import GZipMiddleware
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.utils.log import log_response
+from django.utils.text import compress_sequence, compress_string
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularRedocView
 from granian._granian import SocketHolder
@@ -456,6 +460,20 @@ def test_an_answer_can_be_marked_as_logged(caplog: pytest.LogCaptureFixture) -> 
 
 @borrows(
     "Django",
+    "GZipMiddleware.max_random_bytes text.compress_string text.compress_sequence",
+    users="config.middleware",
+    remedy="An answer to a request with a cookie must not tell a secret by its length (BREACH): pad it in another way.",
+)
+def test_gzip_is_padded_at_random() -> None:
+    most: int = GZipMiddleware.max_random_bytes
+    assert most >= 100
+    assert len({len(compress_string(b"secret", max_random_bytes=most)) for _ in range(200)}) > 20
+    streams = (compress_sequence([b"secret"], max_random_bytes=most) for _ in range(200))
+    assert len({len(b"".join(stream)) for stream in streams}) > 20
+
+
+@borrows(
+    "Django",
     "deletion.get_candidate_relations_to_delete",
     users="config.api.admin",
     remedy="The admin asks it which tables point at a row, before it deletes one.",
@@ -471,8 +489,12 @@ def test_django_lists_the_relations_that_a_deletion_follows() -> None:
     users="catalog.import_admin",
     remedy="Send whoever asks for a row that is gone back to the admin's start page, with a message.",
 )
-def test_the_admin_leads_away_from_a_row_that_is_gone() -> None:
-    assert list_parameters(ModelAdmin._get_obj_does_not_exist_redirect) == ["self", "request", "opts", "object_id"]  # type: ignore[attr-defined]
+def test_the_admin_leads_away_from_a_row_that_is_gone(rf: RequestFactory) -> None:
+    request: Any = rf.get("/")
+    request._messages = messages = CookieStorage(request)
+    lead_away: Any = ModelAdmin(Brand, site)._get_obj_does_not_exist_redirect  # type: ignore[attr-defined]
+    assert lead_away(request, Brand._meta, "7").url == reverse("admin:index")
+    assert len(list(messages)) == 1
 
 
 @borrows(
