@@ -1,9 +1,9 @@
 """JSON bodies in, Python values out; what could not be stored exactly is refused here."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import IO, Any
 
-import orjson
 from django.conf import settings
 from django.utils.http import parse_header_parameters
 from drf_orjson_renderer.parsers import ORJSONParser
@@ -23,7 +23,7 @@ type Way = tuple[str | int, ...]
 
 
 class JSONParser(ORJSONParser, DRFJSONParser):
-    """orjson's speed. Derives from DRF's parser too, since DRF applies the size limit to that class only.
+    """drf-orjson-renderer's, with bounds. Derives from DRF's too, since DRF applies the size limit to that class only.
 
     400 for broken JSON, nesting past 32 levels, lists past 10,000 entries and numbers past 64 bits; 413 past
     MAX_BODY_BYTES; 415 for any charset but UTF-8 (`bz2_codec` would be a decompression bomb).
@@ -42,11 +42,12 @@ class JSONParser(ORJSONParser, DRFJSONParser):
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
-            data = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            if "depth limit" in error.msg:  # its own, of 1,024 levels, comes before ours
+            data = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
+        except ParseError as error:
+            reason = error.__context__  # orjson's, or the codec's
+            if "depth limit" in str(reason):  # its own, of 1,024 levels, comes before ours
                 raise BodyTooDeep(GREATEST_DEPTH) from error
-            raise ParseError(f"The body is no JSON: {error}") from error
+            raise ParseError(f"The body is no JSON: {reason}") from error
         check_value(data)
         return data
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 from django.utils.duration import duration_iso_string
-from django.utils.functional import Promise
 from django.utils.safestring import mark_safe
 from drf_orjson_renderer.renderers import ORJSONRenderer
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -27,46 +26,50 @@ GREATEST_CHOICES = 256
 # Characters of an Accept header that is worth it; a browser's has 150.
 LONGEST_CHOICE = 512
 
-OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
-
-
-def encode_other(value: Any) -> Any:
-    """What orjson doesn't know. An unknown object is our mistake and raises, where the package writes null."""
-    match value:
-        case Decimal() | Promise():
-            return str(value)
-        case timedelta():
-            return duration_iso_string(value)
-        case bytes():
-            return value.decode()
-        case Mapping():
-            return dict(value)
-        case set() | frozenset() | tuple():
-            return list(value)
-    raise TypeError(f"{type(value).__name__} can't be written as JSON")
-
-
-def write_json(data: Any) -> bytes:
-    return orjson.dumps(data, default=encode_other, option=OPTIONS)
-
 
 class JSONRenderer(ORJSONRenderer):
-    """drf-orjson-renderer's, with `Z` times and without its silent nulls; errors leave as problem+json."""
+    """drf-orjson-renderer's, with what it lacks: `Z` times, whole-number keys, durations, bytes, and no silent nulls.
+
+    Errors leave as problem+json.
+    """
+
+    options = ORJSONRenderer.options | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+
+    @staticmethod
+    def default(obj: Any) -> Any:
+        """What orjson doesn't know. An unknown object is our mistake and raises, where the package writes null."""
+        match obj:
+            case Decimal():  # first, since each price is one: to look for a Mapping takes as long as to write it
+                return str(obj)
+            case timedelta():
+                return duration_iso_string(obj)
+            case bytes():
+                return obj.decode()
+            case Mapping():
+                return dict(obj)
+        if (known := ORJSONRenderer.default(obj)) is None:
+            raise TypeError(f"{type(obj).__name__} can't be written as JSON")
+        return known
 
     def render(self, data: Any, media_type: str | None = None, renderer_context: Any = None) -> bytes:
         began = time.perf_counter()
         context = renderer_context or {}
         # The browsable API asks for text that a person can read.
-        readable = "text/html" in (media_type or "") or "indent" in context
-        body = b"" if data is None else write_json(data)
+        readable = self.html_media_type in (media_type or "") or "indent" in context
+        body: bytes = super().render(data, self.media_type, context)
         if readable and body:
             # Indented from the bytes, since rows that came as JSON from the database have no structure yet.
-            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+            body = super().render(orjson.loads(body), self.html_media_type, context)
         if (response := context.get("response")) is not None:
             response.render_seconds = time.perf_counter() - began
             if getattr(response, "exception", False) and not readable:
                 response["Content-Type"] = PROBLEM_TYPE
         return body
+
+
+def write_json(data: Any) -> bytes:
+    """As the renderer writes it, for what is no Response."""
+    return orjson.dumps(data, default=JSONRenderer.default, option=JSONRenderer.options)
 
 
 # What programs send that ask for JSON or don't care.

@@ -1,0 +1,108 @@
+"""JSON in and out by drf-orjson-renderer's own methods, with what it lacks."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from django.utils.functional import lazystr
+from drf_orjson_renderer.parsers import ORJSONParser
+from drf_orjson_renderer.renderers import ORJSONRenderer
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.test import APIClient
+from rest_framework.utils.serializer_helpers import ReturnDict
+
+from config.api.parsers import JSONParser
+from config.api.renderers import JSONRenderer, write_json
+
+SERIALIZER: Any = None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("10.90"), '"10.90"'),
+        (datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC), '"2026-01-31T12:00:00.123456Z"'),
+        (date(2026, 1, 31), '"2026-01-31"'),
+        (timedelta(days=1, seconds=2), '"P1DT00H00M02S"'),
+        (b"text", '"text"'),
+        (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+        (lazystr("later"), '"later"'),
+        ({1: "a"}, '{"1":"a"}'),
+        (MappingProxyType({"a": 1}), '{"a":1}'),
+        (ReturnDict({"a": 1}, serializer=SERIALIZER), '{"a":1}'),
+        ({"a"}, '["a"]'),
+        ((1, 2), "[1,2]"),
+        (orjson.Fragment(b'{"a":1}'), '{"a":1}'),
+        (None, ""),
+    ],
+)
+def test_a_value_is_written_so(value: Any, text: str) -> None:
+    assert JSONRenderer().render(value).decode() == text
+    assert write_json(value).decode() == (text or "null")
+
+
+def test_an_unknown_object_is_our_mistake_and_no_null() -> None:
+    with pytest.raises(TypeError):
+        JSONRenderer().render({"a": object()})
+
+
+@pytest.mark.parametrize(("media_type", "more"), [("text/html", {}), ("application/json", {"indent": 2})])
+def test_a_person_gets_indented_lines_also_of_rows_that_came_as_json(media_type: str, more: dict[str, int]) -> None:
+    page = {"results": [orjson.Fragment(b'{"id":1}')], "at": Decimal(1)}
+    text = JSONRenderer().render(page, media_type, more).decode()
+    assert text == '{\n  "results": [\n    {\n      "id": 1\n    }\n  ],\n  "at": "1"\n}'
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The methods of the package that were called."""
+    names: list[str] = []
+
+    def watch(kind: Any, name: str) -> None:
+        real = getattr(kind, name)
+
+        def note(*args: Any) -> Any:
+            names.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(kind, name, note)
+
+    watch(ORJSONRenderer, "render")
+    watch(ORJSONParser, "parse")
+    return names
+
+
+@pytest.mark.django_db
+def test_the_package_s_own_methods_do_the_work(called: list[str], client: APIClient) -> None:
+    answer = client.post("/api/v1/auth/login/", {"email": "a@example.com", "password": "wrong"})
+    assert answer.json()["code"] == "wrong_credentials"
+    assert called == ["parse", "render"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "The body is no JSON: Input is a zero-length, empty document: line 1 column 1 (char 0)"),
+        (b"{", "The body is no JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b'"\xff"', "The body is no JSON: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
+        (b"18446744073709551616", "The body holds a number past 64 bits: send it as a string."),
+        (b'"\\u0000"', "The body holds a NUL character, which no text may."),
+    ],
+)
+def test_what_is_no_json_or_can_t_be_kept_is_refused(body: bytes, sentence: str) -> None:
+    with pytest.raises(ParseError) as refused:
+        JSONParser().parse(BytesIO(body), "application/json")
+    assert str(refused.value.detail) == sentence
+
+
+@pytest.mark.parametrize("charset", ["bz2_codec", "rot13", "latin-1"])
+def test_only_utf_8_is_taken(charset: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        JSONParser().parse(BytesIO(b"{}"), f"application/json; charset={charset}")
+    assert JSONParser().parse(BytesIO('"é"'.encode()), "application/json; charset=UTF-8") == "é"
