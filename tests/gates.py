@@ -61,6 +61,8 @@ def send(application: Any, address: str, method: str = "GET", **environ: Any) ->
         "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "testserver", "REMOTE_ADDR": "127.0.0.1",
         "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), **environ,
     }  # fmt: skip
+    # None takes a header away.
+    environ = {name: value for name, value in environ.items() if value is not None}
     started: list[Any] = []
     chunks = application(environ, lambda *line: started.append(line))
     body = b"".join(chunks)

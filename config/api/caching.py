@@ -15,23 +15,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from config.api import shared
-from config.api.actions import Action, Environ, StartResponse, find_action, read_host, read_scheme
 from config.api.callers import Callers
 from config.api.conditional import are_tags, is_known
 from config.api.entries import Entry, Header, Stamp, is_for_all, pick_headers
 from config.api.fills import Fill, Fills, wait_for_others
 from config.api.freshness import FRESHNESS, Lease, acknowledge, note_reads
+from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_asked
 from config.api.lending import Loans
 from config.api.memory import Memory, Sights
 from config.api.positions import is_position
 from config.api.records import CACHE_STATE, find_rows, record_kept
-from config.api.renderers import is_json_accepted
 from config.api.rendering.encodings import IDENTITY, choose_coding
 from config.api.replicas import read_at_least
 
@@ -48,11 +46,11 @@ GREATEST_TRIES = 3
 type Answer = tuple[str, list[Header], bytes]
 # Asks the application, as the environ says at that moment.
 type Run = Callable[[Environ], Answer]
-type Spelling = tuple[str | None, ...]
+type RawKey = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class CacheQuery:
     """A question by a name that all its spellings share, the coding to answer in, and what reads it."""
 
     name: str
@@ -79,8 +77,8 @@ class Cache:
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
         began = time.perf_counter()
-        spelling = spell(environ)
-        asked = self.memory.spellings.get(spelling) or self.read(environ, spelling)
+        raw = raw_key(environ)
+        asked = self.memory.spellings.get(raw) or self.read(environ, raw)
         if asked is None or (lease := FRESHNESS.read()) is None:
             return None
         tags = environ.get("HTTP_IF_NONE_MATCH")
@@ -93,10 +91,10 @@ class Cache:
 
     # -- which question is it
 
-    def read(self, environ: Environ, spelling: Spelling) -> Asked | None:
+    def read(self, environ: Environ, spelling: RawKey) -> CacheQuery | None:
         """Of a spelling that isn't known, or that comes with what is looked at each time."""
-        method, *_, cookie, condition, least, token = spelling
-        if method not in ("GET", "HEAD") or cookie or condition:
+        *_, least, token = spelling
+        if not is_plain_read(environ):
             return None
         if least is not None:
             if not is_position(least):
@@ -108,22 +106,22 @@ class Cache:
         return None if who is None else self.read_spelling((who, *spelling[:-2]), environ, who)
 
     def name_caller(self, environ: Environ) -> str | None:
-        action = find_action(environ["PATH_INFO"])
+        action = find_action(environ)
         return self.callers.name_class(environ, action) if action else None
 
-    def read_spelling(self, spelling: Spelling, environ: Environ, who: str) -> Asked | None:
+    def read_spelling(self, spelling: RawKey, environ: Environ, who: str) -> CacheQuery | None:
         """Once; `who` is "" for a stranger."""
-        asked: Asked | None = self.memory.spellings.get(spelling)
+        asked: CacheQuery | None = self.memory.spellings.get(spelling)
         if asked is not None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
             return asked
         asked = read_question(environ, who)
-        if asked is not None and environ.get("HTTP_HOST"):
+        if asked is not None and "HTTP_HOST" in environ:
             self.memory.spell(spelling, asked)
         return asked
 
     # -- what is held
 
-    def find(self, asked: Asked, lease: Lease) -> Entry | None:
+    def find(self, asked: CacheQuery, lease: Lease) -> Entry | None:
         """In this process."""
         entry = self.memory.find(asked.slot)
         if entry is not None and entry.is_current(lease):
@@ -131,7 +129,7 @@ class Cache:
         plain = self.memory.find(f"{asked.name}:") if asked.coding else None
         return self.encode(asked, plain) if plain is not None and plain.is_current(lease) else None
 
-    def find_shared(self, asked: Asked, lease: Lease) -> Entry | None:
+    def find_shared(self, asked: CacheQuery, lease: Lease) -> Entry | None:
         """In Redis; what is found there is held here too."""
         codings = (asked.coding, IDENTITY) if asked.coding else (IDENTITY,)
         for entry in shared.find(lease.epoch, asked.name, codings):
@@ -140,7 +138,7 @@ class Cache:
                 return entry if entry.coding == asked.coding else self.encode(asked, entry)
         return None
 
-    def encode(self, asked: Asked, plain: Entry) -> Entry:
+    def encode(self, asked: CacheQuery, plain: Entry) -> Entry:
         """When first asked for, then kept beside the other."""
         if not asked.coding or plain.coding == asked.coding:
             return plain
@@ -162,7 +160,7 @@ class Cache:
 
     # -- what isn't
 
-    def read_through(self, environ: Environ, asked: Asked, lease: Lease, run: Run, tries: int) -> Answer | None:
+    def read_through(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, tries: int) -> Answer | None:
         """By the application, once for all who ask meanwhile."""
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -180,7 +178,7 @@ class Cache:
             return self.hit(environ, self.encode(asked, fill.entry), time.perf_counter())
         return self.answer(environ, run, tries + 1)
 
-    def find_stale(self, environ: Environ, asked: Asked) -> Entry | None:
+    def find_stale(self, environ: Environ, asked: CacheQuery) -> Entry | None:
         """What was current lately, for a route that allows it, while somebody else fills."""
         most = asked.action.view.stale_seconds
         if not most or "HTTP_X_MIN_VERSION" in environ or asked.name not in self.fills.running:
@@ -193,7 +191,7 @@ class Cache:
         age = ("Age", str(int(time.time() - old.made_at)))
         return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
 
-    def fill(self, environ: Environ, asked: Asked, lease: Lease, run: Run, fill: Fill) -> Answer | None:
+    def fill(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, fill: Fill) -> Answer | None:
         is_second = self.sights.is_second(asked.name)
         if is_second and (entry := self.find_or_claim(asked, lease)):
             fill.entry = entry
@@ -212,7 +210,7 @@ class Cache:
             return show_filled(environ, answer, self.encode(asked, fill.entry))
         return show_filled(environ, answer, fill.entry.encode(asked.coding))
 
-    def find_or_claim(self, asked: Asked, lease: Lease) -> Entry | None:
+    def find_or_claim(self, asked: CacheQuery, lease: Lease) -> Entry | None:
         """What another process has filled or is filling; None where it is ours to do."""
         entry = self.find_shared(asked, lease)
         if entry is None and not shared.claim(lease.epoch, asked.name):
@@ -221,7 +219,7 @@ class Cache:
         return entry
 
 
-def spell(environ: Environ) -> Spelling:
+def raw_key(environ: Environ) -> RawKey:
     """All that decides what is asked. The last four keep its answer from being everybody's, or are for each to see."""
     get = environ.get
     return (
@@ -232,24 +230,14 @@ def spell(environ: Environ) -> Spelling:
     )  # fmt: skip
 
 
-def read_question(environ: Environ, who: str) -> Asked | None:
+def read_question(environ: Environ, who: str) -> CacheQuery | None:
     """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
-    action, query = find_action(environ["PATH_INFO"]), environ.get("QUERY_STRING", "")
-    if action is None or environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+    read = read_asked(environ)
+    if read is None or (not who and read.action.view.find_audience(AnonymousUser()) is None):
         return None
-    if not is_json_accepted(environ.get("HTTP_ACCEPT", ""), action.view.renderer_classes):
-        return None
-    if not who and action.view.find_audience(AnonymousUser()) is None:
-        return None
-    # Signs that came unquoted would be read as Latin-1 here and as UTF-8 there.
-    if not query.isascii():
-        return None
-    pairs = sorted(parse_qsl(query, keep_blank_values=True))
-    if len({name for name, _ in pairs}) < len(pairs):
-        return None  # given twice is refused
-    text = repr((read_scheme(environ), read_host(environ), action.path, pairs, who))
+    text = repr((read.origin, read.action.path, read.query, who))
     name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return Asked(name, choose_coding(environ.get("HTTP_ACCEPT_ENCODING", "")), action)
+    return CacheQuery(name, choose_coding(environ.get("HTTP_ACCEPT_ENCODING", "")), read.action)
 
 
 @contextmanager

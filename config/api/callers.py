@@ -15,8 +15,8 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from config.api.actions import Action, Environ
 from config.api.freshness import FRESHNESS
+from config.api.gates.asked import Action, Environ
 from config.api.viewsets import ShapedViewSet
 
 # Tokens that are in use at a time; with more, one is looked up more often.

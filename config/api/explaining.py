@@ -77,8 +77,9 @@ class ExplainMixin:
 
     def initial(self: Any, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a mixin
-        # A look at the text: parsing it costs more than most reads have to spare.
-        if EXPLAIN in request.META["QUERY_STRING"] and self.action in self.planned:
+        # A look at the text: parsing it costs more than most reads have to spare; percent signs may spell any name.
+        text = request.META["QUERY_STRING"]
+        if (EXPLAIN in text or "%" in text) and self.action in self.planned:
             self.begin_explanation(request)
 
     def begin_explanation(self: Any, request: Request) -> None:

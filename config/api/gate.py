@@ -8,35 +8,24 @@ as if there were no gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import close_old_connections
 from django.http import HttpResponse
 
-from config.api.actions import Action, Environ, StartResponse, find_action, read_scheme
 from config.api.errors import find_limit
-from config.api.plans import PLANS, Plans, Reply, split_cursor
+from config.api.gates.asked import Environ, StartResponse, read_asked
+from config.api.plans import PLANS, Plans, Question, Reply
 from config.api.records import CACHE_STATE, Record
-from config.api.renderers import is_json_accepted
 from config.api.rendering.encodings import choose_coding, compress
 from config.api.throttling import count_stranger
 from config.api.viewsets import OVER_LIMIT
 
-# With one of these an answer depends on more than the address.
-PERSONAL = frozenset(
-    {
-        "HTTP_AUTHORIZATION",
-        "HTTP_COOKIE",
-        "HTTP_IF_MATCH",
-        "HTTP_IF_NONE_MATCH",
-        "HTTP_TRANSFER_ENCODING",
-        "HTTP_X_MIN_VERSION",
-    }
-)
+# With one of these an answer depends on more than what is asked.
+PERSONAL = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_MIN_VERSION"})
 # Headers of an answer that depend on its body or its moment; the others are the same for each answer of an action.
 DYNAMIC = frozenset(
     {"Content-Encoding", "Content-Length", "ETag", "Link", "Server-Timing", "X-Cache", "X-Request-ID"}
@@ -46,10 +35,11 @@ DYNAMIC = frozenset(
 
 @dataclass(frozen=True)
 class PlainRead:
-    """A request: the key of its plan, the value that the plan waits for, the route for the log line."""
+    """A request: the key of its plan, the value that the plan waits for, path and route for the log line."""
 
-    key: Hashable
+    key: Question
     value: str | None
+    path: str
     route: str
 
 
@@ -99,8 +89,8 @@ class PlanGate:
                 return None
             coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
             body = compress(reply.body, coding)
-            path, cache = environ["PATH_INFO"], environ.get(CACHE_STATE, "bypass")
-            where = {"path": path, "route": read.route, "rows": reply.rows}
+            cache = environ.get(CACHE_STATE, "bypass")
+            where = {"path": read.path, "route": read.route, "rows": reply.rows}
             line = record.finish(200, len(body), cache, reply.render_seconds, **where)
         rate = standing.headers if standing else {}
         coded = {} if body is reply.body else {"Content-Encoding": coding}
@@ -110,21 +100,12 @@ class PlanGate:
 
 def read_request(environ: Environ) -> PlainRead | None:
     """None for what isn't a program's plain read."""
-    if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ) or environ.get("CONTENT_LENGTH"):
+    if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ):
         return None
-    if not environ["PATH_INFO"].isascii():
-        return None  # WSGI has it in Latin-1, and Django reads it as UTF-8
-    found, host, query = find_action(environ["PATH_INFO"]), environ.get("HTTP_HOST"), environ.get("QUERY_STRING", "")
-    if not found or not host or not is_json_accepted(environ.get("HTTP_ACCEPT", ""), found.view.renderer_classes):
+    asked = read_asked(environ)
+    if asked is None or asked.action.action not in asked.action.view.planned:
         return None
-    if found.path != environ["PATH_INFO"] or found.action not in found.view.planned:
-        return None
-    question = found.view.pose_question(found.action, AnonymousUser(), found.arguments, query)
-    value = find_value(found, query)
-    if question is None or (found.action == "list" and "cursor" in unquote(question.query)):
-        return None  # a second cursor, or one spelled in another way
-    return PlainRead((read_scheme(environ), host, question), value, found.route)
-
-
-def find_value(found: Action, query: str) -> str | None:
-    return split_cursor(query)[1] if found.action == "list" else found.arguments[found.view.lookup_field]
+    found = asked.action
+    key = found.view.pose_question(found.action, AnonymousUser(), found.arguments, asked.origin, asked.query)
+    value = asked.query.cursor if found.action == "list" else found.arguments[found.view.lookup_field]
+    return PlainRead(key, value, found.path, found.route) if key else None

@@ -10,9 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
+
+from django.core.exceptions import TooManyFieldsSent
+from django.http import QueryDict
 
 from config.api.observers import observe
 
@@ -23,7 +27,7 @@ GREATEST_NUMBER = 1024
 # Characters of a query, of which a plan holds some copies; a longer one is worked out each time.
 LONGEST_QUERY = 2048
 
-# The one parameter whose values a plan waits for; a second one stays in the key, and is refused.
+# The one parameter whose values a plan waits for, as all but strange clients spell it.
 CURSOR = re.compile(r"(?:^|&)cursor=([^&]*)")
 
 
@@ -37,20 +41,49 @@ class Reply:
     rows: int | None = None
 
 
-class Question(NamedTuple):
-    """What a read asks, but for its host and for the value that its plan waits for."""
+class Query(NamedTuple):
+    """A query string as Django reads it, the same for all its spellings: sorted parameters, the cursor apart."""
 
+    parameters: tuple[tuple[str, str], ...]
+    cursor: str | None
+
+
+class Question(NamedTuple):
+    """What a read asks, but for the value that its plan waits for: the cursor of a list, the key of a row."""
+
+    origin: str
     view: type[Any]
     action: str
     audience: Hashable
     arguments: tuple[tuple[str, Any], ...]
-    query: str
+    parameters: tuple[tuple[str, str], ...]
+    # A list with a cursor is read, or refused, in another way than one without.
+    has_cursor: bool
 
 
-def split_cursor(query: str) -> tuple[str, str | None]:
-    """A query string without its first cursor, and that."""
-    found = CURSOR.search(query)
-    return (CURSOR.sub("", query, count=1), unquote_plus(found[1])) if found else (query, None)
+def read_query(text: str) -> Query | None:
+    """Of a request's QUERY_STRING; None where it is too long to be kept, or can only be refused."""
+    if len(text) > LONGEST_QUERY:
+        return None
+    # The pages of one list differ by their cursors alone, so that the rest is parsed once.
+    found = CURSOR.search(text) if text.isascii() else None
+    query = parse_query(CURSOR.sub("", text, count=1) if found else text)
+    if query is None or found is None:
+        return query
+    return None if query.cursor is not None else Query(query.parameters, unquote_plus(found[1]))
+
+
+@lru_cache(maxsize=1024)
+def parse_query(text: str) -> Query | None:
+    """None where a parameter is given twice, or there are too many."""
+    try:
+        lists = dict(QueryDict(text.encode("latin-1")).lists())
+    except TooManyFieldsSent:
+        return None
+    if any(len(values) > 1 for values in lists.values()):
+        return None
+    [cursor] = lists.pop("cursor", [None])
+    return Query(tuple(sorted((name, value) for name, [value] in lists.items())), cursor)
 
 
 class Plans[Plan]:

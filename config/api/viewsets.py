@@ -35,7 +35,7 @@ from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
 from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
 from config.api.parameters import check_parameters
-from config.api.plans import LONGEST_QUERY, PLANS, Question, Reply, split_cursor
+from config.api.plans import PLANS, Query, Question, Reply, read_query
 from config.api.positions import parse_position
 from config.api.renderers import JSONRenderer
 from config.api.selections import ReadSerializer, Selection
@@ -114,27 +114,28 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return "anybody" if isinstance(caller, AnonymousUser) else None
 
     @classmethod
-    def pose_question(cls, action: str, caller: Caller, arguments: Mapping[str, Any], query: str) -> Question | None:
-        """What a plan of `action` depends on beside its host; None where the caller is one to keep none for."""
-        if (audience := cls.find_audience(caller)) is None or len(query) > LONGEST_QUERY:
+    def pose_question(
+        cls, action: str, caller: Caller, arguments: Mapping[str, Any], origin: str, query: Query | None
+    ) -> Question | None:
+        """What a plan of `action` depends on; None where the caller or the query is one to keep none for."""
+        if query is None or (audience := cls.find_audience(caller)) is None:
             return None
-        if action == "list":
-            return Question(cls, action, audience, tuple(arguments.items()), split_cursor(query)[0])
         # A row's own key is Given to its statement.
-        others = tuple(item for item in arguments.items() if item[0] != cls.lookup_field)
-        return Question(cls, action, audience, others, query)
+        given = "" if action == "list" else cls.lookup_field
+        kept = tuple(item for item in arguments.items() if item[0] != given)
+        return Question(origin, cls, action, audience, kept, query.parameters, query.cursor is not None)
 
     def find_plan(self, make: Callable[[], Any]) -> Any:
         """The plan kept for a request like this, or what `make` makes of it once its parameters are checked."""
         request = self.request._request
         if error := request.META.pop(OVER_LIMIT, None):
             raise error
-        question = self.pose_question(self.action, self.request.user, self.kwargs, request.META["QUERY_STRING"])
-        key = question and (request.scheme, request.get_host(), question)
-        plan = PLANS.find(key) if key else None
+        origin, query = f"{request.scheme}://{request.get_host()}", read_query(request.META["QUERY_STRING"])
+        question = self.pose_question(self.action, self.request.user, self.kwargs, origin, query)
+        plan = PLANS.find(question) if question else None
         if plan is None:
             self.check_parameters()
-            plan = PLANS.make(key, make)
+            plan = PLANS.make(question, make)
         return plan
 
     @property

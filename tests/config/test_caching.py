@@ -14,10 +14,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
-from config.api.actions import match_path
 from config.api.caching import CACHE
 from config.api.conditional import read_tags
 from config.api.freshness import FRESHNESS, Freshness, acknowledge
+from config.api.gates.asked import match_path
 from config.api.plans import PLANS
 from config.api.renderers import KEPT_CHOICES
 from config.api.rendering.encodings import read_weights

@@ -59,7 +59,8 @@ def test_every_cursor_is_answered_by_one_statement(client: APIClient, compiled: 
         address = client.get(address).json()["next"]
         compilations.append(len(compiled))
     assert compilations[2:] == [0, 0, 0]
-    assert len(PLANS.kept) == 1
+    # The first page's and the others': with a cursor a list may be refused.
+    assert len(PLANS.kept) == 2
 
 
 def test_every_row_is_answered_by_one_statement(client: APIClient, compiled: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""WSGI requests in, answers before Django out: kept ones, and reads whose plan is kept."""

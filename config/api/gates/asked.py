@@ -1,0 +1,105 @@
+"""A request that Django hasn't read yet in, what it asks out; by Django's own rules, and the same for every gate.
+
+A gate may answer in place of Django only where nothing else of the request matters: `read_asked` returns None for all
+the rest. Which of the reads a gate answers (tokens, conditions, HEAD) is the gate's own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.wsgi import get_path_info
+from django.urls import Resolver404, resolve
+
+from config.api.plans import Query, read_query
+from config.api.renderers import is_json_accepted
+from config.api.viewsets import ShapedViewSet
+
+type Environ = dict[str, Any]
+type StartResponse = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a path leads to; `path` as the API writes it, with its slash."""
+
+    view: type[ShapedViewSet]
+    action: str
+    arguments: dict[str, Any]
+    route: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A GET or HEAD for JSON of an action that may be answered before Django; `origin` as in `https://shop.example`."""
+
+    action: Action
+    origin: str
+    query: Query
+
+
+# Characters; nothing that is kept by its path has a longer one.
+LONGEST_PATH = 1024
+
+
+def read_asked(environ: Environ) -> Asked | None:
+    """None where the request is Django's alone to read: no plain read, a page for people, what is refused."""
+    if not is_plain_read(environ) or not (action := find_action(environ)):
+        return None
+    query = read_query(environ.get("QUERY_STRING", ""))
+    if query is None or not is_json_accepted(environ.get("HTTP_ACCEPT", ""), action.view.renderer_classes):
+        return None
+    return Asked(action, read_origin(environ), query)
+
+
+def is_plain_read(environ: Environ) -> bool:
+    """Whether it is a GET or HEAD without a session, an If-Match and a body."""
+    get = environ.get
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):
+        return False
+    return get("CONTENT_LENGTH") in (None, "", "0") and "HTTP_TRANSFER_ENCODING" not in environ
+
+
+def find_action(environ: Environ) -> Action | None:
+    """None where a GET of the path is Django's alone."""
+    path = environ["PATH_INFO"]
+    # WSGI has UTF-8 as Latin-1 letters.
+    path = path if path.isascii() else get_path_info(environ)
+    return match_path(path) if len(path) <= LONGEST_PATH else None
+
+
+@lru_cache(maxsize=4096)
+def match_path(path: str) -> Action | None:
+    try:
+        match = resolve(path)
+    except Resolver404:
+        # As OptionalSlash has it.
+        return None if path.endswith("/") else match_path(f"{path}/")
+    view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
+    if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:
+        return None
+    return Action(view, actions["get"], match.kwargs, match.route, path)
+
+
+def read_origin(environ: Environ) -> str:
+    """As Django has it; it refuses hosts that aren't ours, and a refusal is never kept."""
+    scheme, host = read_scheme(environ), environ.get("HTTP_HOST")
+    if host is None:
+        port = str(environ["SERVER_PORT"])
+        is_usual = port == ("443" if scheme == "https" else "80")
+        host = environ["SERVER_NAME"] if is_usual else f"{environ['SERVER_NAME']}:{port}"
+    return f"{scheme}://{host}"
+
+
+def read_scheme(environ: Environ) -> str:
+    """As Django's request.scheme."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        if (value := environ.get(name)) is not None:
+            return "https" if value.split(",", 1)[0].strip() == secure else "http"
+    return str(environ["wsgi.url_scheme"])
