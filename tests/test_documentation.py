@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from rest_framework.exceptions import APIException
 from rest_framework.test import APIClient
 
 from catalog import views
 from catalog.filters import ProductFilters
 from config import env
+from config.api.components import HEADERS
 from config.api.error_handler import CODES
 from config.api.errors import ApiError
 from config.api.pagination import KeysetPagination, PageNumberPagination
@@ -21,6 +23,7 @@ from config.api.selections import PARAMETERS, list_expandable
 from config.metrics import Figures
 from config.scrape import Families
 from tests import figures
+from tests.factories import make_brand, make_product
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -70,6 +73,23 @@ def test_each_metric_is_explained() -> None:
     families = [family.name for family in Families(Figures()).collect()]
     named = {name.removesuffix("_total") for name in QUOTED if re.fullmatch("tenfold_[a-z_]+", name)}
     assert named == set(families)
+
+
+def test_what_the_cache_says_is_explained() -> None:
+    [sentence] = re.findall(r"^`X-Cache` says (.*?)\. ", README, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(HEADERS["X-Cache"][1]["enum"])
+
+
+@pytest.mark.django_db
+def test_the_example_of_explain_is_what_is_answered(staff: APIClient) -> None:
+    [(path, said)] = re.findall(r"(/api/v1/\S+explain=1)'\n(.*?)```", README, re.DOTALL)
+    make_product(brand=make_brand("Tidewater"))
+    [statement] = staff.get(path).json()["statements"]
+    [(sql, parameter)] = re.findall(r'"sql": "(.*?)…", "parameters": \[…, (.*?)\]', said)
+    assert statement["parameters"][-1] == json.loads(parameter)
+    # README shows PostgreSQL's.
+    assert connection.vendor != "postgresql" or statement["sql"].startswith(json.loads(f'"{sql}"'))
+    assert re.findall(r'"(database|sql|parameters|ms|plan)":', said) == list(statement)
 
 
 # What the table says of each entry of tests/faults.json.

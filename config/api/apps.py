@@ -23,7 +23,7 @@ class ApiConfig(AppConfig):
         # A batch a beat is 17 million a day, and never keeps the next beat waiting.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
         register_events(
-            {"generation_moves": Family("Writes that made cached answers of a resource stale.", ("resource",))}
+            {"cache_invalidations": Family("Looks at the change log that found a table changed.", ("table",))}
         )
         age = Family("Age of the oldest job that is queued or running; 0 without one.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})

@@ -181,7 +181,7 @@ class Freshness:
         if news.changed:
             changed = {**changed, **dict.fromkeys(news.changed, news.position)}
             for table in news.changed:
-                count("generation_moves", table)
+                count("cache_invalidations", table)
         return Lease(until, renew_at, epoch, news.position, news.reached, last.known_since, changed)
 
     def end(self) -> None:
