@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection, connections
+from django.test import TransactionTestCase
 from redis import Redis
 from rest_framework.test import APIClient
 
@@ -20,6 +21,7 @@ from config.api.freshness import FRESHNESS
 from config.api.plans import PLANS
 from config.logs import RequestLine
 from exports.slots import SLOTS
+from tests.template import read_template
 
 # Without the 100 ms of the product's own connection, which a busy machine doesn't always keep.
 REDIS = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
@@ -46,17 +48,17 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Tests with transactions of their own empty all tables by TRUNCATE, which the change log refuses."""
-    run_on_postgresql("ALTER TABLE catalog_change DISABLE TRIGGER keep_from_truncate", django_db_blocker)
-    yield
-    run_on_postgresql(END_OTHERS, django_db_blocker)
-
-
-def run_on_postgresql(statement: str, blocker: Any) -> None:
-    with blocker.unblock():
+    """Tests that commit give back the database as the migrations left it."""
+    with django_db_blocker.unblock():
+        template = read_template("migrated")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: template.restore())
+        yield
+    with django_db_blocker.unblock():
+        template.close()
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute(statement)
+                cursor.execute(END_OTHERS)
         connection.close()
 
 
@@ -111,24 +113,6 @@ def nobody_writes() -> None:
 def no_plans() -> None:
     """Made under the settings of another test."""
     PLANS.clear()
-
-
-# Nobody may delete from it, so the guard is put aside.
-EMPTY_INBOX = """
-SET session_replication_role = replica;
-DELETE FROM catalog_change_inbox;
-SET session_replication_role = DEFAULT
-"""
-
-
-@pytest.fixture(autouse=True)
-def nothing_waits(request: pytest.FixtureRequest) -> None:
-    """What a former test committed, and the end of its tables: the inbox is no model's, so no flush empties it."""
-    marker = request.node.get_closest_marker("django_db")
-    if marker and connection.vendor == "postgresql":
-        request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
-        with connection.cursor() as cursor:
-            cursor.execute(EMPTY_INBOX)
 
 
 @pytest.fixture(autouse=True)

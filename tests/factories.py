@@ -1,13 +1,10 @@
 """Rows for tests, by a few words."""
 
 from decimal import Decimal
-from importlib import import_module
 from itertools import count
 from typing import Any
 
-from django.apps import apps
 from django.contrib.auth.models import Group
-from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -56,7 +53,6 @@ def make_user(*roles: str, **fields: Any) -> User:
     """Somebody in the groups named `roles`, whose password is `secret`."""
     user = User.objects.create_user(fields.pop("email", f"user-{next(NUMBERS)}@example.com"), "secret", **fields)
     if roles:
-        make_roles()
         user.groups.set(Group.objects.filter(name__in=roles))
     return user
 
@@ -66,9 +62,3 @@ def make_caller(*roles: str) -> APIClient:
     caller = APIClient()
     caller.force_authenticate(make_user(*roles))
     return caller
-
-
-def make_roles() -> None:
-    """As the migrations do: a test with transactions of its own empties their tables."""
-    import_module("accounts.migrations.0002_roles").create_roles(apps, connection.schema_editor())
-    import_module("accounts.migrations.0004_importers").let_editors_import(apps, connection.schema_editor())

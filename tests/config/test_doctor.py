@@ -25,13 +25,6 @@ pytestmark = pytest.mark.django_db
 on_postgres = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="a fault of PostgreSQL's")
 
 
-@pytest.fixture(autouse=True)
-def guarded_log(db: None) -> None:
-    """The suite itself disables a trigger, so that tables can be emptied between tests."""
-    if connection.vendor == "postgresql":
-        execute("ALTER TABLE catalog_change ENABLE TRIGGER keep_from_truncate")
-
-
 def run(**options: Any) -> tuple[int, str]:
     """Exit code and what is said."""
     said = StringIO()

@@ -18,7 +18,7 @@ from accounts.models import AuthToken
 from config.api.caching import AT_THE_GATE
 from config.api.gate import PlanGate
 from config.api.rendering.encodings import CODINGS, IDENTITY, LONGEST_KEPT, choose_coding, read_weights
-from tests.factories import make_product, make_roles, make_user
+from tests.factories import make_product, make_user
 from tests.gates import UNPACK, Ask, Django, make_token, send, warm
 from tests.launching import find_database_url, launch_server
 
@@ -109,7 +109,6 @@ def open_door(ask: Ask, address: str, **headers: Any) -> Door:
 def doors(ask: Ask, django: Django) -> dict[str, Door]:
     for _ in range(5):
         make_product()
-    make_roles()
     partner = make_token("partner@example.com", "view_product", "export_product")
     ask_django = partial(send, django, **{AT_THE_GATE: True})
     ask_plans = partial(send, PlanGate(django), **{AT_THE_GATE: True})

@@ -1,0 +1,91 @@
+"""The test database as the migrations leave it, and back to that after a test that commits.
+
+Django's own way (flush) empties every table, also of the rows that the migrations made, and makes content types and
+permissions anew: 45 ms of CPU a test, where this takes 3.
+"""
+
+import sqlite3
+from typing import Any, Protocol
+
+from django.db import connection
+
+
+class Template(Protocol):
+    """What was committed when it was made."""
+
+    def restore(self) -> None:
+        """Undo whatever was committed since."""
+
+    def close(self) -> None: ...
+
+
+def read_template(name: str) -> Template:
+    return PostgresTemplate(name) if connection.vendor == "postgresql" else SQLiteTemplate()
+
+
+class SQLiteTemplate:
+    """A copy of the whole file, in memory."""
+
+    def __init__(self) -> None:
+        self.copy = sqlite3.connect(":memory:")
+        open_driver().backup(self.copy)
+
+    def restore(self) -> None:
+        self.copy.backup(open_driver())
+
+    def close(self) -> None:
+        self.copy.close()
+
+
+def open_driver() -> Any:
+    connection.ensure_connection()
+    return connection.connection
+
+
+class PostgresTemplate:
+    """A copy of each table that holds rows, in a schema of that name; the others only have to be empty again.
+
+    A table that has held nothing since it was made or truncated is a file of no bytes.
+    """
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        with connection.cursor() as cursor:
+            self.filled = list_written(cursor)
+            cursor.execute(f"CREATE SCHEMA {schema}")
+            for table in self.filled:
+                cursor.execute(f"CREATE TABLE {schema}.{table} AS TABLE {table}")
+
+    def restore(self) -> None:
+        with connection.cursor() as cursor:
+            # Triggers would log the emptying, refuse that of the log, and look for rows that refer to others.
+            cursor.execute("SET session_replication_role = replica")
+            if written := [table for table in list_written(cursor) if table not in self.filled]:
+                cursor.execute(f"TRUNCATE {', '.join(written)} CASCADE")
+            for table in self.filled:
+                cursor.execute(REFILL.format(table=table, copy=f"{self.schema}.{table}"))
+            cursor.execute("SET session_replication_role = DEFAULT")
+
+    def close(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP SCHEMA {self.schema} CASCADE")
+
+
+def list_written(cursor: Any) -> list[str]:
+    cursor.execute(WRITTEN)
+    return [table for (table,) in cursor.fetchall()]
+
+
+WRITTEN = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
+"""
+
+REFILL = """
+DO $$ BEGIN
+    IF EXISTS (TABLE {table} EXCEPT TABLE {copy}) OR EXISTS (TABLE {copy} EXCEPT TABLE {table}) THEN
+        DELETE FROM {table};
+        INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {copy};
+    END IF;
+END $$
+"""
