@@ -141,7 +141,11 @@ def test_granian_takes_a_listening_socket_that_is_ours() -> None:
     users="config.supervisor",
     remedy="Read AbstractServer.startup() and its main loop anew, and run tests/config/test_stopping.py at once.",
 )
-def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects() -> None:
+def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It configures logging anew, and what the suite's own process writes by is lost to later tests.
+    monkeypatch.setattr("granian.server.common.configure_logging", lambda *options: None)
     server: Any = MPServer("no:where", interface=Interfaces.WSGI, port=0)
     assert (server._ssp, server._shd, server.interrupt_signal) == (None, None, False)
     assert (server.wrks, server.respawned_wrks) == ([], {})
