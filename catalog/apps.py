@@ -15,7 +15,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log, read_lag
         from catalog.filters import ProductFilters
         from catalog.home import register_tables
-        from catalog.imports.tasks import sweep_imports
+        from catalog.imports import tasks  # noqa: F401 (registers the jobs)
         from catalog.rights import EXPORT
         from catalog.serializers import ProductRead, VariantRead
         from config.api.admin import register_icons
@@ -25,7 +25,6 @@ class CatalogConfig(AppConfig):
 
         FRESHNESS.follow_log(follow_changes, LOGGED_TABLES.values())
         register_chore("keep the change log", keep_log)
-        register_chore("sweep imports", sweep_imports)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         register_database_gauges(read_lag, {"change_feed_lag_seconds": lag})
         register_lists(

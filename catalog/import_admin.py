@@ -15,9 +15,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.imports.errors import BadFile
-from catalog.imports.jobs import cancel_job, find_format
+from catalog.imports.jobs import find_format
 from catalog.imports.refusals import send_errors
-from catalog.imports.tasks import submit_job
 from catalog.imports.uploads import store_upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
@@ -25,6 +24,7 @@ from config.api.admin import show_unbroken
 from config.api.errors import ApiError
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.files import remove_file
+from config.api.jobs.running import submit_job
 
 # A person reads no more of them on a page; the file has all.
 SHOWN_ERRORS = 20
@@ -67,7 +67,6 @@ class ImportJobAdmin(JobAdmin):
 
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
     search_fields = ("name__exact",)
-    actions = ("cancel", "delete_selected")
     form = ImportForm
     shown: ClassVar[Sequence[str]] = (
         "name", "owner", "state", "progress", "error", "format", "map", "trial", "size_shown", "rows", "outcome",
@@ -132,8 +131,8 @@ class ImportJobAdmin(JobAdmin):
     # -- columns
 
     @admin.display(description="rows")
-    def rows(self, job: ImportJob) -> str:
-        return show_unbroken(f"{job.rows_done:,}{' (dry run)' if job.dry_run else ''}")
+    def rows(self, job: Any) -> str:
+        return f"{super().rows(job)}{show_unbroken(' (dry run)') if job.dry_run else ''}"
 
     @display(description="refused", label={"some": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
     def refused(self, job: ImportJob) -> tuple[str, str] | None:
@@ -170,12 +169,3 @@ class ImportJobAdmin(JobAdmin):
             else "none"
         )
         return format_html("{}{}", lines, more)
-
-    # -- what is done with them
-
-    def cancel_job(self, job: ImportJob) -> bool:
-        return cancel_job(job)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        cancel_job(obj)
-        obj.delete()

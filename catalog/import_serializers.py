@@ -8,10 +8,11 @@ from rest_framework.serializers import BooleanField, CharField, DictField, FileF
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
 from catalog.imports.jobs import find_format
-from catalog.imports.tasks import submit_job
 from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
 from config.api.bodies import ChoiceField, StrictSerializer
+from config.api.jobs.models import PROGRESS
+from config.api.jobs.running import submit_job
 
 
 class ImportRead(ModelSerializer[ImportJob]):
@@ -23,8 +24,8 @@ class ImportRead(ModelSerializer[ImportJob]):
     class Meta:
         model = ImportJob
         fields = (
-            "id", "status", "name", "format", "map", "dry_run", "size", "rows_done", "rows_total", "bytes", "percent",
-            "seconds_left", "report", "errors_total", "error", "created_at", "started_at", "finished_at", "errors_url",
+            "id", "status", "name", "format", "map", "dry_run", "size", *PROGRESS, "report", "errors_total",
+            "errors_url",
         )  # fmt: skip
 
 

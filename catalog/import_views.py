@@ -18,16 +18,13 @@ from rest_framework.response import Response
 from catalog.errors import FileRefused
 from catalog.import_serializers import ImportRead, ImportWrite
 from catalog.imports.errors import BadFile
-from catalog.imports.jobs import cancel_job
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import SMALLER, Upload, store_upload
 from catalog.models import ImportJob
-from catalog.rights import IMPORT
 from config.api.errors import BodyTooLarge, Fault, InvalidBody
 from config.api.jobs.files import remove_file
-from config.api.jobs.views import OwnJobs
+from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.renderers import AnyAccept, JSONRenderer
-from config.api.viewsets import ReadViewSet, WriteMixin
 
 OPTIONS = ("format", "map", "dry_run")
 FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")
@@ -57,10 +54,9 @@ class OwnImports(OwnJobs):
 
     queryset = ImportJob.objects.all()
     read_serializer = ImportRead
-    right = IMPORT
 
 
-class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
+class ImportViewSet(JobViewSet, OwnImports):
     """Imports, the caller's own, the newest first: a file of products on its way into the catalogue.
 
     POST sends the file, as a form with `file` or as the body itself, of any size: it is stored as it comes. GET tells
@@ -69,7 +65,6 @@ class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
 
     parser_classes = (MultiPartParser, RawParser)
     write_serializer = ImportWrite
-    refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
     # A body of any size: middleware leaves it alone.
     reads_stream = True
     upload: Upload | None = None
@@ -87,13 +82,10 @@ class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
             request.body_hash = self.upload.digest  # type: ignore[attr-defined]  # for Idempotency-Key
 
     def receive(self, request: Request) -> Upload:
+        stream, name, length = find_stream(request)
         try:
-            if is_form(request):
-                file = find_file(request)
-                return store_upload(file, file.name or "upload")
-            if request.content_type.partition(";")[0].strip().lower() not in FILE_TYPES:
-                raise UnsupportedMediaType(request.content_type, f"Send a form with `file`, or {TYPES}.")
-            return store_upload(request._request, name_body(request), read_length(request))
+            with refuse_without_storage():
+                return store_upload(stream, name, length)
         except BadFile as error:
             raise FileRefused(str(error)) from None
 
@@ -109,16 +101,10 @@ class ImportViewSet(WriteMixin, ReadViewSet, OwnImports):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """A file that no job took, since it was refused or is a repetition, goes."""
-        with suppress(DatabaseError):  # away, and the answer says so
+        with suppress(DatabaseError, OSError):  # away, and the answer says so
             if self.upload and not ImportJob.objects.filter(file=self.upload.file).exists():
                 remove_file(self.upload.file)
         return super().finalize_response(request, response, *args, **kwargs)
-
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        job = self.get_object()
-        if not cancel_job(job):
-            job.delete()
-        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 def is_form(request: Request) -> bool:
@@ -127,6 +113,16 @@ def is_form(request: Request) -> bool:
 
 def read_form(request: Request) -> dict[str, Any]:
     return cast(dict[str, Any], request.data)
+
+
+def find_stream(request: Request) -> tuple[Any, str, int | None]:
+    """The file, what it is called, and the bytes that it was announced with, where that is known."""
+    if is_form(request):
+        file = find_file(request)
+        return file, file.name or "upload", None
+    if request.content_type.partition(";")[0].strip().lower() not in FILE_TYPES:
+        raise UnsupportedMediaType(request.content_type, f"Send a form with `file`, or {TYPES}.")
+    return request._request, name_body(request), read_length(request)
 
 
 def find_file(request: Request) -> UploadedFile[bytes]:

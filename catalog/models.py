@@ -10,7 +10,6 @@ in the database (DB_CASCADE).
 """
 
 from decimal import Decimal
-from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -18,13 +17,15 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from catalog.errors import ImportsWaiting
 from catalog.querysets import (
     CategoryQuerySet,
     ProductQuerySet,
     StockQuerySet,
     VariantQuerySet,
 )
-from config.api.models import Job, JobQuerySet
+from catalog.rights import IMPORT
+from config.api.jobs.models import Job, JobQuerySet
 
 
 def default_currency() -> str:
@@ -339,6 +340,9 @@ class Change(models.Model):
 class ImportJob(Job):
     """A file of products on its way into the catalogue; the file goes when the job is over."""
 
+    kind = "import"
+    right = IMPORT
+
     class Format(models.TextChoices):
         SHOPIFY = "shopify", "Shopify CSV"
         CSV = "csv", "CSV"
@@ -348,16 +352,11 @@ class ImportJob(Job):
     format = models.CharField(max_length=10, choices=Format, default="", blank=True)
     map = models.TextField(default="", blank=True, help_text="field=column,… where columns bear other names.")
     dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
-    file = models.CharField(max_length=200, default="", blank=True, help_text="Its name in the storage.")
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
     # The checkpoint, written in the transaction of each batch: the line of its last row, and what was counted.
     line = models.PositiveBigIntegerField(default=0, editable=False)
     report = models.JSONField(default=dict, blank=True, help_text="What was created, updated, unchanged and refused.")
     errors_total = models.PositiveBigIntegerField(default=0)
-    # When a task for it was last put into the queue.
-    pushed_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[Any] = JobQuerySet.as_manager()
 
     class Meta:
         indexes = (
@@ -366,6 +365,10 @@ class ImportJob(Job):
             # The sweep: unfinished ones, and those whose time is over.
             models.Index(fields=("status", "finished_at"), name="import_job_by_status"),
         )
+
+    def check_quota(self, held: JobQuerySet) -> None:
+        if held.only_unfinished().count() >= (most := settings.IMPORT_QUOTA_JOBS):
+            raise ImportsWaiting(most)
 
 
 class ImportError(models.Model):  # noqa: A001  # the contract's name; Python's is never wanted here

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from catalog import change_views, import_views, views
+from config.api.jobs.views import JOB, route_jobs
 
 router = SimpleRouter()
 router.register("products", views.ProductViewSet)
@@ -14,10 +15,6 @@ router.register("categories", views.CategoryViewSet)
 # 18 digits at the most: a longer number is no id, and SQLite can't even compare it.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
-IMPORT = r"^imports/(?P<pk>[0-9]{1,18})/"
-IMPORTS: dict[str, Any] = {"get": "list", "post": "create"}
-OWN_IMPORTS = import_views.ImportViewSet
-ONE_IMPORT: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
 IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
 
 urlpatterns = [
@@ -27,9 +24,8 @@ urlpatterns = [
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
     re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
-    path("imports/", OWN_IMPORTS.as_view(IMPORTS, basename="importjob", suffix="List"), name="importjob-list"),
-    re_path(rf"{IMPORT}$", OWN_IMPORTS.as_view(ONE_IMPORT, basename="importjob"), name="importjob-detail"),
-    re_path(rf"{IMPORT}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
+    *route_jobs("imports/", import_views.ImportViewSet),
+    re_path(rf"^imports/{JOB}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),
     *router.urls,
 ]

@@ -200,7 +200,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
         "OrderStatus": "accounts.models.Order.Status",
-        "JobStatus": "config.api.models.Job.Status",
+        "JobStatus": "config.api.jobs.models.Job.Status",
         "RowStatus": "config.api.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -18,10 +18,11 @@ from catalog.rights import EXPORT
 from config.api.admin import show_unbroken
 from config.api.errors import ApiError
 from config.api.jobs.admin import JobAdmin
+from config.api.jobs.running import submit_job
 from exports.models import ExportJob
-from exports.states import Status, cancel_job, delete_job
-from exports.submitting import check_request, retry_job, submit_job
+from exports.submitting import check_request, retry_job
 
+Status = ExportJob.Status
 ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 
 
@@ -37,12 +38,6 @@ class ExportJobAdmin(JobAdmin):
         "expires_at",
     )  # fmt: skip
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("exports.change_exportjob")
-
     # -- columns
 
     @admin.display(description="what")
@@ -57,11 +52,6 @@ class ExportJobAdmin(JobAdmin):
         link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>'
         return format_html(link, reverse("exportjob-file", args=(job.pk,)), self.size(job))
 
-    @admin.display(description="rows")
-    def rows(self, job: ExportJob) -> str:
-        total = "" if job.rows_total in (None, job.rows_done) else f" of {job.rows_total:,}"
-        return show_unbroken(f"{job.rows_done:,}{total}")
-
     @admin.display(description="size")
     def size(self, job: ExportJob) -> str:
         return show_unbroken(filesizeformat(job.bytes))
@@ -75,12 +65,6 @@ class ExportJobAdmin(JobAdmin):
                 self.message_user(request, f"Export #{retry_job(job).pk} is #{job.pk} again.", messages.SUCCESS)
             except (ApiError, PermissionDenied) as error:
                 self.message_user(request, f"Export #{job.pk}: {error}", messages.ERROR)
-
-    def cancel_job(self, job: ExportJob) -> bool:
-        return cancel_job(job)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        delete_job(obj)
 
 
 # -- products -----------------------------------------------------------------------------------------------------

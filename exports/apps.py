@@ -9,12 +9,10 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         from config.api.admin import register_icons
-        from config.api.jobs.chores import register_chore
         from config.api.root import register_lists
+        from exports import tasks  # noqa: F401 (registers the jobs)
         from exports.models import ExportJob
-        from exports.sweeping import sweep_exports
 
-        register_chore("sweep exports", sweep_exports)
         register_lists({"exports": "exportjob-list"})
         register_icons({ExportJob: "download"})
         of_exports = ("resource", "format")

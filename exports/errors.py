@@ -6,8 +6,6 @@ ApiError
 ├── RangeNotSatisfiable                   416
 ├── TooManyRows                           422
 └── QuotaReached                          429
-
-JobFailure                                what a worker meets; the job's `error`
 """
 
 from http import HTTPStatus
@@ -68,7 +66,3 @@ class QuotaReached(ApiError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"You have {what}, as many as one may have.", "DELETE a job that you don't need any more.")
-
-
-class JobFailure(Exception):
-    """Why a job ends as failed, in a sentence for its owner; no answer to a request."""

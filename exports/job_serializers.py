@@ -17,10 +17,12 @@ from rest_framework.serializers import (
 )
 
 from config.api.bodies import ChoiceField, StrictSerializer
+from config.api.jobs.models import PROGRESS
+from config.api.jobs.running import submit_job
 from config.api.reads.resources import RESOURCES
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
-from exports.submitting import check_request, submit_job
+from exports.submitting import check_request
 
 
 class ExportRead(ModelSerializer[ExportJob]):
@@ -33,8 +35,7 @@ class ExportRead(ModelSerializer[ExportJob]):
     class Meta:
         model = ExportJob
         fields = (
-            "id", "status", "resource", "format", "compression", "filters", "fields", "expand", "raw", "rows_done",
-            "rows_total", "bytes", "percent", "seconds_left", "error", "created_at", "started_at", "finished_at",
+            "id", "status", "resource", "format", "compression", "filters", "fields", "expand", "raw", *PROGRESS,
             "expires_at", "file_url", "manifest_url",
         )  # fmt: skip
 

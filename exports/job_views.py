@@ -13,15 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from catalog.rights import EXPORT
 from config.api.conditional import is_known
-from config.api.errors import Unavailable
 from config.api.jobs.files import read_file
-from config.api.jobs.views import OwnJobs
+from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.permissions import require_rights
 from config.api.reads.resources import RESOURCES
 from config.api.renderers import AnyAccept, JSONRenderer
-from config.api.viewsets import ReadViewSet, WriteMixin
 from exports.errors import FileGone, NotReady
 from exports.formats import JOB_FORMATS
 from exports.hangups import Line
@@ -32,10 +29,7 @@ from exports.packers import PACKERS
 from exports.publishing import find_suffix
 from exports.ranges import Span, read_span
 from exports.slots import SLOTS
-from exports.states import Status, cancel_job, delete_job
 from exports.streams import Body
-
-STORAGE = "The storage of the exports"
 
 FILE_PARAMETERS = [
     OpenApiParameter(PARAMETER, str, description="As a manifest's `url` has it, in the place of a token."),
@@ -49,11 +43,9 @@ class OwnExports(OwnJobs):
 
     queryset = ExportJob.objects.all()
     read_serializer = ExportRead
-    # A job takes products away, so it needs what a stream of them needs.
-    right = EXPORT
 
 
-class ExportJobViewSet(WriteMixin, ReadViewSet, OwnExports):
+class ExportJobViewSet(JobViewSet, OwnExports):
     """Export jobs, the caller's own, the newest first: a table, or what filters leave of it, as a file.
 
     POST begins one. GET tells how far it is. DELETE cancels it while it is under way, and deletes it and its file
@@ -61,17 +53,6 @@ class ExportJobViewSet(WriteMixin, ReadViewSet, OwnExports):
     """
 
     write_serializer = ExportWrite
-    refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
-
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        # Not in one transaction: of files that are gone no rollback brings any back.
-        job = self.get_object()
-        try:
-            if not cancel_job(job):
-                delete_job(job)
-        except OSError as error:
-            raise Unavailable(STORAGE) from error
-        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 class OfReadyJob(OwnExports):
@@ -88,9 +69,9 @@ class OfReadyJob(OwnExports):
     def find_ready(self) -> ExportJob:
         job: ExportJob = self.get_object()
         require_rights(self.request, RESOURCES[job.resource].right)
-        if job.status == Status.EXPIRED or (job.expires_at and job.expires_at < timezone.now()):
+        if job.status == ExportJob.Status.EXPIRED or (job.expires_at and job.expires_at < timezone.now()):
             raise FileGone
-        if job.status != Status.READY:
+        if job.status != ExportJob.Status.READY:
             raise NotReady(job.status, job.error)
         return job
 
@@ -131,10 +112,8 @@ class ExportFile(OfReadyJob):
 
     def begin(self, chunks: Iterator[bytes]) -> Body:
         """TooManyExports where as many are being sent as may be, Unavailable where nothing can be read."""
-        try:
+        with refuse_without_storage():
             return Body(SLOTS.hold(chunks), Line(int(self.request.META["SERVER_PORT"])))
-        except OSError as error:
-            raise Unavailable(STORAGE) from error
 
 
 def name_file(job: ExportJob) -> str:

@@ -1,16 +1,42 @@
 """Export jobs and their parts: what was asked for, how far it is, and where the file lies."""
 
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.db import models
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, Sum
+from django.db.models.functions import Now
 
+from catalog.rights import EXPORT
+from config.api.jobs.files import remove_folder
+from config.api.jobs.models import Job, JobQuerySet
 from config.api.leases import Leased, LeasedQuerySet
-from config.api.models import Job, JobQuerySet
+from config.api.models import Worker
+from exports.errors import QuotaReached
+
+# Steps of one job that run side by side, where there are workers for them.
+GREATEST_LANES = 16
+
+
+class ExportJobQuerySet(JobQuerySet):
+    """Of whose parts each is held by itself."""
+
+    def only_lost(self) -> Self:
+        parts = ExportPart.objects.filter(job=OuterRef("pk"), is_done=False, leased_until__gte=Now())
+        return super().only_lost().filter(~Exists(parts))
+
+    def only_untidy(self) -> Self:
+        return self.only_over().filter(Exists(ExportPart.objects.filter(job=OuterRef("pk"))))
 
 
 class ExportJob(Job):
     """A table, or what filters leave of it, as one file; the request is kept, never a list of keys."""
+
+    kind = "export"
+    # A job takes products away, so it needs what a stream of them needs.
+    right = EXPORT
+    kept = timedelta(days=7)
 
     class Format(models.TextChoices):
         CSV = "csv", "CSV"
@@ -34,12 +60,9 @@ class ExportJob(Job):
     # feed from the cursor misses nothing.
     last_id = models.BigIntegerField(null=True)
     changes_cursor = models.BigIntegerField(null=True)
-    # When tasks for it were last put into the queue: who finds it idle since then does it again.
-    pushed_at = models.DateTimeField(default=timezone.now, editable=False)
-    file = models.CharField(max_length=200, default="", blank=True, help_text="Its name in the storage.")
     sha256 = models.CharField("SHA-256", max_length=64, default="", blank=True)
 
-    objects: ClassVar[Any] = JobQuerySet.as_manager()
+    objects: ClassVar[Any] = ExportJobQuerySet.as_manager()
 
     class Meta:
         indexes = (
@@ -48,6 +71,35 @@ class ExportJob(Job):
             # The sweep: unfinished ones, and ready ones that expire.
             models.Index(fields=("status", "expires_at"), name="export_job_by_status"),
         )
+
+    def check_quota(self, held: JobQuerySet) -> None:
+        ready = held.filter(status=Job.Status.READY)
+        if (held.only_unfinished() | ready).count() >= (most := settings.EXPORT_QUOTA_JOBS):
+            raise QuotaReached(f"{most} export jobs under way or ready")
+        if (ready.aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
+            raise QuotaReached(f"export files of {settings.EXPORT_QUOTA_BYTES} bytes or more")
+
+    def claim_step(self) -> Leased | None:
+        """A part; or the job as a whole, to be planned or published."""
+        unfinished: Any = self.parts.filter(is_done=False)
+        if self.status == Job.Status.RUNNING and (part := unfinished.claim()) is not None:
+            held: ExportPart = part
+            return held
+        is_whole = self.status == Job.Status.QUEUED or not unfinished.exists()
+        return super().claim_step() if is_whole else None
+
+    def count_lanes(self) -> int:
+        return max(1, min(Worker.objects.only_alive().count(), self.parts.count(), GREATEST_LANES))
+
+    def tidy(self) -> None:
+        """The parts, but not the published file; their rows go last, so that a crash is seen."""
+        parts: Any = self.parts.all()
+        parts.revoke()  # who is at one finds out before it says that its file is whole
+        remove_folder(str(self.pk), keep=self.file)
+        parts.delete()
+
+    def delete_files(self) -> None:
+        remove_folder(str(self.pk))
 
 
 class ExportPart(Leased):

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Sum
 
 from config.api.jobs.files import discard_if_lost, write_file
-from config.api.leases import STOP, keep_lease
+from config.api.leases import STOP
 from config.api.positions import read_written_position
 from config.api.replicas import read_at_least
 from exports.models import ExportJob, ExportPart
@@ -28,7 +28,7 @@ def write_part(part: ExportPart) -> None:
     name = f"{part.job_id}/{part.number:05}.{part.fence}.part"
     reported = time.monotonic()
     # No replica that lacks what stands before the feed's cursor, also where the primary goes away meanwhile.
-    with read_at_least(read_written_position()), keep_lease(part), write_file(name) as file:
+    with read_at_least(read_written_position()), write_file(name) as file:
         rows = size = 0
         for chunk in read_chunks(build_query(part.job), part.after, part.upto):
             STOP.check()

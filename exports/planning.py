@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from django.db import transaction
-from django.utils import timezone
 
 from catalog.feed import read_cursor
 from config.api.reads.resources import RESOURCES
@@ -20,7 +19,7 @@ GREATEST_PARTS = 400
 
 
 def plan_job(job: ExportJob) -> None:
-    """As the holder of the job's lease, which ends here."""
+    """As the holder of the job's lease."""
     # Before the first row is looked at: what is written from now on stands behind the cursor.
     cursor = read_cursor() if RESOURCES[job.resource].is_followed else None
     query = build_query(job)
@@ -29,10 +28,7 @@ def plan_job(job: ExportJob) -> None:
     refuse_too_many(job, total)
     with transaction.atomic():
         ExportPart.objects.bulk_create(cut_parts(job, max(1, first_id), last_id, total))
-        job.release(
-            status=ExportJob.Status.RUNNING, started_at=timezone.now(),
-            last_id=last_id, changes_cursor=cursor, rows_total=total,
-        )  # fmt: skip
+        job.begin(last_id=last_id, changes_cursor=cursor, rows_total=total)
 
 
 def refuse_too_many(job: ExportJob, total: int) -> None:

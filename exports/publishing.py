@@ -5,23 +5,18 @@ from their rows.
 """
 
 import hashlib
-import logging
 from collections.abc import Iterator
 from io import RawIOBase
 from typing import IO, Any
 
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from config.api.jobs.files import discard_if_lost, read_file, write_file
-from config.api.leases import STOP, keep_lease
+from config.api.leases import STOP
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query
-from exports.states import KEPT, tidy_job
-
-logger = logging.getLogger("tenfold.exports")
 
 
 def publish_job(job: ExportJob) -> None:
@@ -29,21 +24,16 @@ def publish_job(job: ExportJob) -> None:
     parts = list(job.parts.order_by("number"))
     # The fence in the name: who lost the job writes into a file that no row will name.
     name = f"{job.pk}/{job.resource}-{job.pk}.{job.fence}.{find_suffix(job)}"
-    with keep_lease(job), write_file(name) as plain:
+    with write_file(name) as plain:
         file = HashedFile(plain)
         if builder := JOB_FORMATS[job.format].builder:
             import_string(builder)(read_lines(parts), build_query(job), file)
         else:
             join_parts(job, parts, file)
         job.write()
-    now, rows = timezone.now(), sum(part.rows_done for part in parts)
+    rows = sum(part.rows_done for part in parts)
     with discard_if_lost(name):
-        job.release(
-            status=ExportJob.Status.READY, file=name, sha256=file.digest.hexdigest(), bytes=file.size,
-            rows_done=rows, rows_total=rows, percent=100, seconds_left=0, finished_at=now, expires_at=now + KEPT,
-        )  # fmt: skip
-    logger.info("export", extra={"export": job.pk, "status": "ready", "rows": rows, "bytes": file.size})
-    tidy_job(job)
+        job.finish(file=name, sha256=file.digest.hexdigest(), bytes=file.size, rows_done=rows, rows_total=rows)
 
 
 def find_suffix(job: ExportJob) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import QueryDict
 
 from config.api.errors import ApiError, Fault, InvalidBody
@@ -17,12 +16,11 @@ from exports.rows import Query, make_query
 def build_query(job: ExportJob) -> Query:
     """InvalidBody where the request names what isn't there; PermissionDenied for an owner who lost the right."""
     resource = RESOURCES[job.resource]
-    if job.owner is None or not job.owner.is_active or not job.owner.has_perm(resource.right):
-        raise PermissionDenied("Its owner may not export any more.")
+    owner = job.require_owner(resource.right)
     parameters = write_query(job)
     try:
         check_parameters(parameters, {*resource.filters.base_filters, *PARAMETERS, "raw"}, resource.open_parameters)
-        return make_query(job.resource, job.owner, parameters, JOB_FORMATS[job.format].rows)
+        return make_query(job.resource, owner, parameters, JOB_FORMATS[job.format].rows)
     except ApiError as error:
         raise InvalidBody([point_into_body(fault) for fault in error.faults], error.hint) from error
 

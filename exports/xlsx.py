@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import xlsxwriter
 
+from config.api.jobs.models import JobFailure
 from config.api.renderers import write_json
-from exports.errors import JobFailure
 from exports.formats import XLSX_LETTERS
 from exports.publishing import HashedFile
 from exports.rows import Query

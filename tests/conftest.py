@@ -18,6 +18,7 @@ from catalog.home import Kept
 from config.api.authorship import ACTOR
 from config.api.caching import CACHE
 from config.api.freshness import FRESHNESS
+from config.api.jobs import running
 from config.api.plans import PLANS
 from config.logs import RequestLine
 from exports.slots import SLOTS
@@ -123,6 +124,12 @@ def files(settings: Any, tmp_path: Path) -> Path:
     settings.STORAGES = settings.STORAGES | {"jobs": local}
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     return folder
+
+
+@pytest.fixture
+def one_step_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a test looks at what there is between two steps of a job."""
+    monkeypatch.setattr(running, "TURN_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

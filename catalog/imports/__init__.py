@@ -11,7 +11,7 @@ staging.py   rows -> their table, on PostgreSQL by COPY into a staging table and
 report.py    what happened, counted
 
 uploads.py   a body or a form's file -> a file in the storage, within caps (unpacking.py: gzip and zstd)
-jobs.py      the same run as a job, with a checkpoint a batch; tasks.py  who works on it, and when again
+jobs.py      the same run as the step of a job (config/api/jobs/), with a checkpoint a batch; tasks.py  its task
 refusals.py  a job's refused rows -> a CSV
 
 Nothing here prints or knows of the command line, so that a job of the API can drive the same run.

@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
@@ -22,19 +20,17 @@ from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
-from catalog.rights import IMPORT
 from config.api.authorship import ACTOR, name_actor
-from config.api.jobs.files import open_range, remove_file
-from config.api.leases import STOP, keep_lease
+from config.api.jobs.files import open_range
+from config.api.leases import STOP
 
 logger = logging.getLogger("tenfold.imports")
 
-Status = ImportJob.Status
-
 # Past them a file is wrong as a whole; all are counted.
 MOST_KEPT_ERRORS = 100_000
-# A task that takes longer lets another go on: a queue's patience has an end (RQ's is an hour).
-TURN_SECONDS = 3_000.0
+# A step that takes longer lets another task go on: a queue's patience has an end (RQ's is an hour). A shorter one would
+# read again what came before it too often.
+STEP_SECONDS = 3_000.0
 
 
 def find_format(upload: Upload, file_format: str, pairs: str) -> str:
@@ -44,27 +40,23 @@ def find_format(upload: Upload, file_format: str, pairs: str) -> str:
         return ImportRun(source, pairs).source.format
 
 
-def run_job(job: ImportJob) -> bool:
-    """Import the file of a job that the caller holds; False where the turn was over before the file."""
-    end = time.monotonic() + TURN_SECONDS
-    with keep_lease(job), write_as_owner(job):
-        job.write(status=Status.RUNNING, started_at=job.started_at or timezone.now())
+def run_job(job: ImportJob) -> None:
+    """Import the file of a job that the caller holds, or as much of it as a step may take."""
+    end = time.monotonic() + STEP_SECONDS
+    with write_as_owner(job):
+        job.begin()
         with open_range(job.file, 0, job.size) as stream:
             run = (DryJobRun if job.dry_run else JobRun)(job, stream)
             for _ in run.take_steps():
                 if time.monotonic() > end and not job.dry_run:
-                    job.give_back()
-                    return False
+                    return
         finish_job(job, run.report)
-    drop_file(job)
-    return True
 
 
 @contextmanager
 def write_as_owner(job: ImportJob) -> Iterator[None]:
-    """The change log names the owner, who may still import."""
-    if job.owner is None or not job.owner.is_active or not job.owner.has_perm(IMPORT):
-        raise PermissionDenied("Its owner may not import products any more.")
+    """The change log names the owner."""
+    assert job.owner is not None  # who may not import any more has no step
     nobody = ACTOR.set("")
     try:
         name_actor(job.owner)
@@ -127,14 +119,17 @@ def restore_report(job: ImportJob, report: Report) -> Report:
 
 
 def tell_progress(job: ImportJob, report: Report) -> dict[str, Any]:
-    """Values for the job's row."""
+    """Values for the job's row, while it is running."""
+    return tell_counts(report) | job.measure_progress(report.bytes / job.size)
+
+
+def tell_counts(report: Report) -> dict[str, Any]:
     return {
         "rows_done": report.rows,
         "bytes": report.bytes,
         "line": report.line,
         "report": report.count_all(),
         "errors_total": report.errors_total,
-        **job.measure_progress(report.bytes / job.size),
     }
 
 
@@ -155,25 +150,5 @@ def keep_errors(job: ImportJob, errors: Sequence[Refusal], before: int) -> None:
 
 
 def finish_job(job: ImportJob, report: Report) -> None:
-    values = tell_progress(job, report) | {"percent": 100, "seconds_left": 0, "bytes": job.size}
-    job.release(status=Status.READY, rows_total=report.rows, format=report.format, finished_at=timezone.now(), **values)
-    logger.info("import", extra={"import": job.pk, "status": "ready", "rows": report.rows})
-
-
-def end_job(job: ImportJob, status: str, reason: str = "") -> bool:
-    """Take the job from whoever works on it: their batch isn't written, those before it stay. False if it was over."""
-    ended = ImportJob.objects.filter(pk=job.pk).end(status, reason)
-    if ended:
-        logger.info("import", extra={"import": job.pk, "status": status, "reason": reason})
-        drop_file(job)
-    return bool(ended)
-
-
-def drop_file(job: ImportJob) -> None:
-    """Of a job that is over; one that couldn't be deleted is tried again by the sweep."""
-    remove_file(job.file)
-    ImportJob.objects.filter(pk=job.pk).update(file="")
-
-
-cancel_job = partial(end_job, status=Status.CANCELED)
-fail_job = partial(end_job, status=Status.FAILED)
+    values = tell_counts(report) | {"bytes": job.size, "rows_total": report.rows, "format": report.format}
+    job.finish(**values)

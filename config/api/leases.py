@@ -8,7 +8,7 @@ A process that is told to stop gives its lease back between two pieces of work, 
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from mmap import mmap
@@ -72,7 +72,7 @@ class LeasedQuerySet(QuerySet[Any]):
             # Another claimed it since, so the fence moved: the next one, then.
             mine = self.only_free().filter(pk=row.pk, fence=row.fence)
             if mine.update(fence=F("fence") + 1, claims=F("claims") + 1, leased_until=find_lease_end()):
-                row.fence, row.claims = row.fence + 1, row.claims + 1
+                row.fence, row.claims, row.is_held = row.fence + 1, row.claims + 1, True
                 return row
         return None
 
@@ -92,6 +92,9 @@ class Leased(models.Model):
     claims = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
 
+    # Of this instance: whether it is the one that a holder got, and hasn't released.
+    is_held = False
+
     class Meta:
         abstract = True
 
@@ -104,28 +107,37 @@ class Leased(models.Model):
     def release(self, **values: Any) -> None:
         """The last change of the holder, after which the row is free."""
         self.write_as_holder(leased_until=None, **values)
+        self.is_held = False
 
     def give_back(self) -> None:
-        """Free for whoever goes on: this claim came to its end, though the work didn't."""
-        self.release(claims=F("claims") - 1)
+        """Free for whoever goes on: this claim came to its end, though the work didn't. Nothing if it is released."""
+        if self.is_held:
+            self.release(claims=F("claims") - 1)
 
     def write_as_holder(self, **values: Any) -> None:
-        rows = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
-        if not rows.update(**values):
+        if not self.find_held(values).update(**values):
             raise LeaseLost(f"{self} is somebody else's")
         for name, value in values.items():
             if not hasattr(value, "resolve_expression"):
                 setattr(self, name, value)
 
+    def find_held(self, values: Mapping[str, Any]) -> QuerySet[Any]:
+        """The row where it is still its holder's, who may write `values` into it."""
+        return type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
+
 
 @contextmanager
 def keep_lease(row: Leased) -> Iterator[None]:
-    """Renews the lease of `row` while the block runs, whatever it waits for; gives it back where that is to stop."""
+    """Renews the lease of `row` while the block runs, whatever it waits for.
+
+    Gives it back where the block is to stop, or ends and left it held: there is more to do, for whoever is next.
+    """
     done = threading.Event()
     renewer = threading.Thread(target=renew_until, args=(row, done), name="lease", daemon=True)
     renewer.start()
     try:
         yield
+        row.give_back()
     except LeaseReturned:
         row.give_back()
         raise

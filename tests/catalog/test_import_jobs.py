@@ -175,6 +175,23 @@ def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> N
     assert "pip install django-storages[s3]" in answer.json()["hint"]
 
 
+@pytest.mark.parametrize("what", ["open", "finish", "delete"])
+def test_a_storage_that_is_away_is_503_and_stops_no_cancel(
+    what: str, caller: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = send_body(caller, ROWS).json()["id"]
+
+    def fail(*args: Any) -> None:
+        raise OSError("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(f"config.api.jobs.files.LocalFolder.{what}", fail)
+        assert caller.delete(f"{URL}{job_id}/").status_code == 204
+        answer = send_body(caller, ROWS) if what != "delete" else caller.delete(f"{URL}{job_id}/")
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    assert list(ImportJob.objects.values_list("status", flat=True)) == ["canceled"]
+
+
 def test_a_file_that_unpacks_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_MAX_UNPACKED_BYTES = 2_000
     answer = send_body(caller, gzip.compress(make_rows(100)))

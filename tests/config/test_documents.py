@@ -24,7 +24,6 @@ from config.api.components import EXAMPLES, list_codes, read_examples
 from config.api.selections import list_expandable
 from config.api.viewsets import ShapedViewSet
 from exports.models import ExportJob
-from exports.states import KEPT
 from tests.factories import make_brand, make_category, make_product
 from tests.test_documentation import find_codes
 
@@ -264,7 +263,7 @@ def make_export(owner: User) -> int:
     job = ExportJob.objects.create(
         owner=owner, resource="products", format="csv", compression="zstd", status="ready", rows_done=2, rows_total=2,
         percent=100, bytes=412, seconds_left=0, last_id=2, changes_cursor=14, sha256="9f2c" * 16,
-        started_at=now, finished_at=now, expires_at=now + KEPT,
+        started_at=now, finished_at=now, expires_at=now + ExportJob.kept,
     )  # fmt: skip
     return int(job.pk)
 

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.test import APIClient
 
 from catalog.models import Product, ProductText
-from exports import planning, rows, tasks
+from exports import planning, rows
 from exports.models import ExportJob
 from exports.tasks import advance_export
 from tests.factories import make_caller
@@ -20,9 +20,8 @@ type MakeMany = Callable[[int], list[Product]]
 
 
 @pytest.fixture(autouse=True)
-def one_step_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test looks at what there is between two steps."""
-    monkeypatch.setattr(tasks, "TURN_SECONDS", 0.0)
+def steps_are_looked_at(one_step_a_task: None) -> None:
+    """In each test."""
 
 
 def list_files(folder: Path) -> list[str]:

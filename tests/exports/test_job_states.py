@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from config.api.jobs.files import write_file
+from config.api.jobs.running import GREATEST_CLAIMS
 from config.api.leases import STOP, Leased
 from exports import publishing, tasks
 from exports.models import ExportJob, ExportPart
@@ -130,9 +131,9 @@ def test_many_stops_in_the_same_step_are_no_reason_to_fail(caller: APIClient, mo
     with monkeypatch.context() as patch:
         patch.setattr(STOP, "shared", bytearray(1))
         STOP.begin()
-        for _ in range(tasks.GREATEST_CLAIMS + 1):
+        for _ in range(GREATEST_CLAIMS + 1):
             tasks.advance_export.call(job_id)
-    assert ExportPart.objects.get().fence > tasks.GREATEST_CLAIMS
+    assert ExportPart.objects.get().fence > GREATEST_CLAIMS
     assert run_job(job_id).status == "ready"
 
 

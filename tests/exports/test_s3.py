@@ -9,13 +9,16 @@ import pytest
 from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
+from catalog.imports.tasks import advance_import
+from catalog.models import ImportJob
 from config.api.jobs import s3
+from config.api.jobs.running import sweep
 from config.env import read_storage_url
 from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
-from exports.sweeping import sweep_exports
 from tests.exports.conftest import ask_for, download, make_many, read_body
 from tests.exports.test_packers import UNPACK
+from tests.factories import make_caller
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +80,7 @@ def test_canceled_and_expired_jobs_leave_nothing(bucket: Any, caller: APIClient)
     make_many(5)
     expired = ask_for(caller)
     ExportJob.objects.update(expires_at=expired.created_at)
-    sweep_exports()
+    sweep(ExportJob)
     job_id = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"}).json()["id"]
     for _ in range(2):
         tasks.advance_export.call(job_id)
@@ -110,5 +113,15 @@ def test_a_bucket_that_is_away_ends_the_job_with_the_reason(bucket: Any, caller:
         assert ExportPart.objects.exists(), "so that the next sweep looks for files again"
     finally:
         bucket.create()
-    sweep_exports()
+    sweep(ExportJob)
     assert not ExportPart.objects.exists()
+
+
+def test_an_import_whose_file_is_gone_fails_with_the_reason(bucket: Any) -> None:
+    editor = make_caller("Catalogue editor")
+    job_id = editor.generic("POST", "/api/v1/imports/", b"sku,title,price\nA,Lamp,1\n", "text/csv").json()["id"]
+    bucket.objects.all().delete()
+    advance_import.call(job_id)
+    job = ImportJob.objects.get()
+    assert job.status == "failed"
+    assert "NoSuchKey" in job.error

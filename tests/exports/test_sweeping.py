@@ -1,6 +1,7 @@
 """What a worker's beat does: lost jobs go on, files end in time, what a dead worker left goes."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from config.api.jobs.files import write_file
 from config.api.jobs.results import forget_tasks
+from config.api.jobs.running import sweep
 from config.worker import Heartbeat
 from exports import planning, tasks
 from exports.models import ExportJob, ExportPart
-from exports.sweeping import sweep_exports
 from tests.exports.conftest import ask_for, list_files, make_many, run_job
 
 pytestmark = pytest.mark.django_db
 
+SWEEP = partial(sweep, ExportJob)
 LONG_AGO = timezone.now() - timedelta(hours=1)
 
 
@@ -40,11 +42,11 @@ def count_tasks() -> int:
 
 def test_a_job_whose_task_is_lost_is_pushed_again_once(caller: APIClient) -> None:
     job = make_job(caller)
-    sweep_exports()
+    sweep(ExportJob)
     assert count_tasks() == 0, "its task is on its way"
     ExportJob.objects.update(pushed_at=LONG_AGO)
-    sweep_exports()
-    sweep_exports()
+    sweep(ExportJob)
+    sweep(ExportJob)
     assert count_tasks() == 1
     assert run_job(job.pk).status == "ready"
 
@@ -55,10 +57,10 @@ def test_a_part_whose_worker_died_is_written_again(caller: APIClient, monkeypatc
     job = make_job(caller, steps=1)
     ExportPart.objects.filter(job=job).claim()
     ExportJob.objects.update(pushed_at=LONG_AGO)
-    sweep_exports()
+    sweep(ExportJob)
     assert count_tasks() == 0, "somebody holds a part"
     ExportPart.objects.filter(fence=1).update(leased_until=LONG_AGO)
-    sweep_exports()
+    sweep(ExportJob)
     assert count_tasks() == 1
     assert run_job(job.pk).rows_done == 5
 
@@ -66,10 +68,10 @@ def test_a_part_whose_worker_died_is_written_again(caller: APIClient, monkeypatc
 def test_a_file_is_deleted_when_its_time_is_over(caller: APIClient, files: Path) -> None:
     job = ask_for(caller)
     assert job.expires_at - job.finished_at == timedelta(days=7)
-    sweep_exports()
+    sweep(ExportJob)
     assert list_files(files)
     ExportJob.objects.update(expires_at=LONG_AGO)
-    sweep_exports()
+    sweep(ExportJob)
     assert list_files(files) == []
     job.refresh_from_db()
     assert (job.status, job.file) == ("expired", "")
@@ -80,7 +82,7 @@ def test_what_a_worker_left_when_it_died_after_publishing_goes(caller: APIClient
     ExportPart.objects.create(job=job, number=0, after=0, upto=1, file=f"{job.pk}/left.part")
     with write_file(f"{job.pk}/left.part") as file:
         file.write(b"left")
-    sweep_exports()
+    sweep(ExportJob)
     assert list_files(files) == [str(job.pk), job.file]
     assert not ExportPart.objects.exists()
 
@@ -88,10 +90,10 @@ def test_what_a_worker_left_when_it_died_after_publishing_goes(caller: APIClient
 def test_a_job_is_forgotten_after_a_month_and_with_its_owner(caller: APIClient, files: Path) -> None:
     old, others = ask_for(caller), ask_for(caller)
     ExportJob.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(days=31))
-    sweep_exports()
+    sweep(ExportJob)
     assert list(ExportJob.objects.values_list("pk", flat=True)) == [others.pk]
     User.objects.filter(pk=others.owner_id).delete()
-    sweep_exports()
+    sweep(ExportJob)
     assert not ExportJob.objects.exists()
     assert list_files(files) == []
 
@@ -105,10 +107,10 @@ def test_a_queue_that_is_away_loses_no_job_and_ends_no_beat(caller: APIClient, m
     answer = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"})
     assert answer.status_code == 201
     ExportJob.objects.update(pushed_at=LONG_AGO)
-    Heartbeat().write("sweep exports", sweep_exports)
+    Heartbeat().write("sweep exports", SWEEP)
     monkeypatch.undo()
     ExportJob.objects.update(pushed_at=LONG_AGO)
-    Heartbeat().write("sweep exports", sweep_exports)
+    Heartbeat().write("sweep exports", SWEEP)
     assert count_tasks() == 1
     connection.close()
 
@@ -116,7 +118,7 @@ def test_a_queue_that_is_away_loses_no_job_and_ends_no_beat(caller: APIClient, m
 def test_a_sweep_with_nothing_to_do_costs_four_queries(django_assert_num_queries: Any) -> None:
     # 1. lost jobs 2. untidy ones 3. files whose time is over 4. jobs to forget
     with django_assert_num_queries(4):
-        sweep_exports()
+        sweep(ExportJob)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -128,10 +130,10 @@ def test_a_storage_that_is_away_ends_no_beat(caller: APIClient, files: Path, mon
         raise RuntimeError("away")
 
     monkeypatch.setattr("config.api.jobs.files.LocalFolder.listdir", fail)
-    Heartbeat().write("sweep exports", sweep_exports)
+    Heartbeat().write("sweep exports", SWEEP)
     monkeypatch.undo()
     assert list_files(files)
-    Heartbeat().write("sweep exports", sweep_exports)
+    Heartbeat().write("sweep exports", SWEEP)
     assert list_files(files) == []
     assert ExportJob.objects.get(pk=job.pk).status == "expired"
 

@@ -1,6 +1,7 @@
-"""Jobs for staff: what the pages of exports and imports share, how far each job is and what stops it."""
+"""Jobs for staff: how far each job is and what stops it; a kind of job adds columns of its own."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -8,8 +9,8 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from unfold.decorators import display
 
-from config.api.admin import BoundedAdmin, show_moment
-from config.api.models import Job
+from config.api.admin import BoundedAdmin, show_moment, show_unbroken
+from config.api.jobs.models import Job
 
 LABELS = {
     "Queued": "info",
@@ -22,21 +23,22 @@ LABELS = {
 
 
 class JobAdmin(BoundedAdmin):
-    """Everybody's jobs. Nobody writes into one; a subclass says who may `manage` them, and how one is canceled."""
+    """Everybody's jobs. Nobody writes into one: it is canceled or deleted, with its files."""
 
+    list_display: ClassVar[Sequence[str]] = ("number", "owner", "state", "progress", "rows", "created", "error")
     list_filter = ("status",)
     list_select_related = ("owner",)
+    actions: ClassVar[Sequence[str]] = ("cancel", "delete_selected")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_manage_permission(self, request: HttpRequest) -> bool:
         """For the actions: `change` itself would open a form."""
-        raise NotImplementedError
-
-    def cancel_job(self, job: Any) -> bool:
-        """False where it was over already."""
-        raise NotImplementedError
+        return bool(super().has_change_permission(request))
 
     @admin.display(description="job", ordering="pk")
     def number(self, job: Job) -> str:
@@ -52,14 +54,22 @@ class JobAdmin(BoundedAdmin):
         bar = {"value": job.percent, "title": f"{job.percent} %{left}"}
         return render_to_string("unfold/components/progress.html", bar)
 
+    @admin.display(description="rows")
+    def rows(self, job: Job) -> str:
+        total = "" if job.rows_total in (None, job.rows_done) else f" of {job.rows_total:,}"
+        return show_unbroken(f"{job.rows_done:,}{total}")
+
     @admin.display(description="created")
     def created(self, job: Job) -> str:
         return show_moment(job.created_at)
 
     @admin.action(permissions=("manage",), description="Cancel")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        number = sum(map(self.cancel_job, queryset))
+        number = sum(job.cancel() for job in queryset)
         self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        obj.discard()
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for job in queryset:

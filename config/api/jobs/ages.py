@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Min
 from django.utils import timezone
 
-from config.api.models import Job
+from config.api.jobs.models import UNFINISHED
+from config.api.jobs.running import TASKS
 from config.metrics import Gauges
 
 
 def read_ages() -> Gauges:
-    return {
-        key: value for model in apps.get_models() if issubclass(model, Job) for key, value in measure(model).items()
-    }
+    return {key: value for model in TASKS for key, value in measure(model).items()}
 
 
 def measure(model: Any) -> Gauges:
@@ -24,5 +22,5 @@ def measure(model: Any) -> Gauges:
         ("job_age_seconds", model._meta.model_name, str(status)): (
             (now - found[status]).total_seconds() if status in found else 0.0
         )
-        for status in (Job.Status.QUEUED, Job.Status.RUNNING)
+        for status in UNFINISHED
     }
