@@ -18,7 +18,7 @@ from config.api.caching import CACHE
 from config.api.conditional import read_tags
 from config.api.freshness import FRESHNESS, Freshness, acknowledge
 from config.api.gates.asked import match_path
-from config.api.plans import PLANS
+from config.api.plans import PLANS, parse_query
 from config.api.renderers import KEPT_CHOICES
 from config.api.rendering.encodings import read_weights
 from config.logs import RequestLine
@@ -207,7 +207,7 @@ def test_what_is_long_is_answered_and_not_remembered(
 
 def count_remembered() -> list[int]:
     """How many pieces of text each place holds that a client has sent."""
-    cached = (match_path, read_tags, read_weights)
+    cached = (match_path, read_tags, read_weights, parse_query)
     kept = (CACHE.memory.spellings, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
