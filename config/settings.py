@@ -1,6 +1,5 @@
 """Every setting, in the order in which a request meets it; what the environment may change is read by env.py."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -364,9 +363,25 @@ UNFOLD: dict[str, Any] = {
 
 # -- development only -------------------------------------------------------------------------------------------
 
-# Among the development dependencies only, and its absence stops nothing.
-DEBUG_TOOLBAR = DEBUG and find_spec("debug_toolbar") is not None
-if DEBUG_TOOLBAR:
+if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
-    MIDDLEWARE.insert(3, "debug_toolbar.middleware.DebugToolbarMiddleware")
-    INTERNAL_IPS = ["127.0.0.1"]
+    # Each request is answered by Django, where the toolbar looks on, and not from what was kept.
+    MIDDLEWARE.remove("config.middleware.CacheTwin")
+    # Inside of what compresses, since it can't write itself into a compressed page, and of the static files, of which
+    # a page of the admin has so many that they would be all that it remembers.
+    static = MIDDLEWARE.index("whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(static + 1, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1", "::1"]
+    DEBUG_TOOLBAR_PANELS = [
+        "debug_toolbar.panels.history.HistoryPanel",
+        "debug_toolbar.panels.timer.TimerPanel",
+        "config.toolbar.SQLPanel",
+        "debug_toolbar.panels.headers.HeadersPanel",
+        "debug_toolbar.panels.request.RequestPanel",
+        "debug_toolbar.panels.templates.TemplatesPanel",
+        "debug_toolbar.panels.staticfiles.StaticFilesPanel",
+        "debug_toolbar.panels.cache.CachePanel",
+        "debug_toolbar.panels.signals.SignalsPanel",
+        "debug_toolbar.panels.settings.SettingsPanel",
+        "debug_toolbar.panels.versions.VersionsPanel",
+    ]

@@ -30,7 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", show_metrics),
 ]
 
-if settings.DEBUG_TOOLBAR:
+if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
 
     urlpatterns += debug_toolbar_urls()

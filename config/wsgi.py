@@ -34,7 +34,11 @@ from config.api.freshness import FRESHNESS, Lookout  # noqa: E402 (they need the
 from config.api.gate import PlanGate  # noqa: E402
 from config.slots import Slots  # noqa: E402
 
-# A hit needs no slot.
-application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))
+if settings.DEBUG:
+    # Each request reaches Django, where the toolbar looks on.
+    application: Any = Slots(Handler(), settings.WEB_THREADS)
+else:
+    # A hit needs no slot.
+    application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))
 # Of a server alone: in a test its thread would outlive the database.
 FRESHNESS.lookout = Lookout(FRESHNESS)
