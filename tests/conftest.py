@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from config.api.jobs import running
 from config.api.plans import PLANS
 from config.logs import RequestLine
 from exports.slots import SLOTS
+from tests.launching import run_command
 from tests.template import read_template
 
 # Without the 100 ms of the product's own connection, which a busy machine doesn't always keep.
 REDIS = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
+
+FOLDERS = count(1)
 
 # Of this process alone, where nobody else reads; what it writes between tests would wait too.
 settings.CACHE_LEASE_MS = 0
@@ -117,9 +121,9 @@ def no_plans() -> None:
 
 
 @pytest.fixture(autouse=True)
-def files(settings: Any, tmp_path: Path) -> Path:
-    """The folder of the jobs' files; tasks wait until a test runs them."""
-    folder = tmp_path / "exports_files"
+def files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the jobs' files, made by who writes the first; tasks wait until a test runs them."""
+    folder = tmp_path_factory.getbasetemp() / f"exports_files_{next(FOLDERS)}"
     local = {"BACKEND": "config.api.jobs.files.LocalFolder", "OPTIONS": {"location": str(folder)}}
     settings.STORAGES = settings.STORAGES | {"jobs": local}
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
@@ -140,6 +144,15 @@ def streams_are_given_back() -> Iterator[None]:
     if SLOTS.taken > before:
         gc.collect()  # an answer that nobody reads, and nobody holds, is closed by now
     assert SLOTS.taken <= before, f"{SLOTS.taken} streams are still being sent"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied for processes."""
+    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
+    done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=f"sqlite:///{file}")
+    assert done.returncode == 0, done.stderr
+    return file
 
 
 @pytest.fixture

@@ -25,14 +25,6 @@ from tests.launching import PATIENCE, ROOT, launch, launch_server, run_command
 from tests.services import free_port
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
-    done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=f"sqlite:///{file}")
-    assert done.returncode == 0, done.stderr
-    return file
-
-
 @pytest.fixture
 def database(migrated: Path, tmp_path: Path) -> str:
     """The URL of a fresh SQLite file with all tables."""
@@ -48,6 +40,7 @@ def read_url(url: str, **headers: str) -> bytes:
 # -- the server -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_server_writes_every_request_line_before_it_ends(database: str) -> None:
     ids = [f"walk-{number}" for number in range(300)]
     with launch_server(DATABASE_URL=database) as (url, launched):
@@ -58,6 +51,7 @@ def test_the_server_writes_every_request_line_before_it_ends(database: str) -> N
     assert [record["request_id"] for record in records if record["request_id"] in ids] == ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_server_and_worker_and_leaves_no_process(database: str, how: signal.Signals) -> None:
     with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
@@ -69,12 +63,14 @@ def test_a_signal_ends_server_and_worker_and_leaves_no_process(database: str, ho
         read_url(f"{url}/livez")
 
 
+@pytest.mark.slow
 def test_a_killed_server_takes_its_processes_with_it(database: str) -> None:
     with launch_server("--with-worker", DATABASE_URL=database) as (_, launched):
         launched.wait_for("Starting worker")
         assert launched.stop(signal.SIGKILL) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_worker_beside_the_server_is_heard_of(database: str) -> None:
     with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
         launched.wait_for("Starting worker")
@@ -88,12 +84,15 @@ def test_a_worker_beside_the_server_is_heard_of(database: str) -> None:
     assert done.stdout == "0\n"  # it signed off
 
 
+@pytest.mark.slow
 def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
     with launch("manage.py", "work", DATABASE_URL=database) as launched:
         launched.wait_for("Starting worker")
         assert launched.stop() == 0
 
 
+@pytest.mark.slow
+@pytest.mark.both
 def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
     # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
     services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}
@@ -106,6 +105,7 @@ def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
     assert "exports.tasks.advance_export" in line["message"]
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_one_sentence() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -119,6 +119,7 @@ def test_a_taken_port_is_one_sentence() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_host_that_is_not_ours_is_one_sentence() -> None:
     done = run_command("-m", "config.server", "--check", HOST="203.0.113.7")
     assert done.returncode == 1
@@ -149,6 +150,7 @@ def read_ready(url: str) -> tuple[int, dict[str, str], float]:
     return status, report, time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_a_database_that_hangs_is_a_503_within_seconds(hung_port: int) -> None:
     with launch_server(DATABASE_URL=f"postgres://shop@127.0.0.1:{hung_port}/shop") as (url, launched):
         status, report, seconds = read_ready(url)
@@ -159,6 +161,7 @@ def test_a_database_that_hangs_is_a_503_within_seconds(hung_port: int) -> None:
         assert launched.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_a_503_at_once() -> None:
     with launch_server(DATABASE_URL=f"postgres://shop@127.0.0.1:{free_port()}/shop") as (url, _):
         status, report, seconds = read_ready(url)
@@ -166,6 +169,7 @@ def test_a_database_that_is_away_is_a_503_at_once() -> None:
     assert seconds < 2
 
 
+@pytest.mark.slow
 def test_a_redis_that_hangs_only_degrades(database: str, hung_port: int) -> None:
     services = {"DATABASE_URL": database, "REDIS_URL": f"redis://127.0.0.1:{hung_port}/0"}
     # With Redis comes an app whose permissions are a migration.
@@ -294,6 +298,7 @@ def prepare(folder: Path, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_prepare_fills_a_fresh_database_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
     variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"}
     first, second = prepare(tmp_path, **variables), prepare(tmp_path, **variables)
@@ -303,6 +308,7 @@ def test_prepare_fills_a_fresh_database_and_a_second_run_changes_nothing(tmp_pat
     assert first.partition("Start page")[2] == second.partition("Start page")[2] != ""
 
 
+@pytest.mark.slow
 def test_the_printed_curl_lines_work_as_pasted(tmp_path: Path, database: str) -> None:
     variables = {"DATABASE_URL": database, "PORT": str(free_port())}
     listing, change, export = (line for line in prepare(tmp_path, **variables).splitlines() if line.startswith("curl "))

@@ -11,6 +11,8 @@ import pytest
 
 from tests.launching import find_database_url
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("/", "/api/v1/products/", "/admin/login/", "/api/v1/docs/")
 # A browser takes packed pages; each is asked twice, since the second time it might be answered from what was kept.

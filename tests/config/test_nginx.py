@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.clients import add_up, clients
-from tests.launching import Launched, run_command
+from tests.launching import Launched
 from tests.nginx import run_nginx
 from tests.services import free_port
 
-pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx on this machine (Debian: nginx-light)")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx on this machine (Debian: nginx-light)"),
+    pytest.mark.slow,
+    pytest.mark.once,
+]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'shop.sqlite3'}"
-    assert run_command("manage.py", "migrate", "-v0", DATABASE_URL=url).returncode == 0
-    return url
+def database(migrated: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
 
 
 def start(database: str, port: int) -> Launched:

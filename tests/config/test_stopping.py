@@ -17,16 +17,16 @@ from tests.clients import Walk, add_up, clients, percentile
 from tests.launching import Launched, launch, launch_server, run_command
 from tests.services import free_port
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/api/v1/products/?page_size=5"
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
-    variables = {"DATABASE_URL": f"sqlite:///{file}"}
-    for command in (("migrate", "-v0"), ("seed", "--products", "50", "--json")):
-        done = run_command("manage.py", *command, **variables)
-        assert done.returncode == 0, done.stderr
+def catalogue(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = Path(shutil.copy(migrated, tmp_path_factory.mktemp("catalogue")))
+    done = run_command("manage.py", "seed", "--products", "50", "--json", DATABASE_URL=f"sqlite:///{file}")
+    assert done.returncode == 0, done.stderr
     return file
 
 
