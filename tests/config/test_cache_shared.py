@@ -219,8 +219,8 @@ def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each write that comes between two processes' leases would cost the later one its whole wait."""
-    settings.CACHE_LEASE_MS = 20
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 20
     ask(BRANDS)
     theirs, filled = Freshness(), list[Entry]()
     theirs.follow_log(FRESHNESS.follow, FRESHNESS.tables)

@@ -53,11 +53,12 @@ def test_the_third_to_ask_is_answered_before_django(ask: Ask, django: Django) ->
     assert django.asked == 2
 
 
+@pytest.mark.slow
 def test_a_hit_asks_the_database_nothing_within_a_lease(
     ask: Ask, settings: Any, django_assert_num_queries: Any
 ) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_product()
+    settings.CACHE_LEASE_MS = 1000
     for address in (BRANDS, f"{PRODUCTS}?expand=brand,images&page=1", f"{PRODUCTS}{Product.objects.get().pk}/"):
         warm(ask, address)
         FRESHNESS.end()
@@ -291,10 +292,11 @@ def rename(brand: Brand) -> Brand:
     return brand
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_write_is_seen_at_once(way: str, ask: Ask, settings: Any) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     before = warm(ask, BRANDS)[2]
     assert ask(BRANDS)[2] == before
     WAYS[way]()
@@ -304,8 +306,8 @@ def test_every_way_to_write_is_seen_at_once(way: str, ask: Ask, settings: Any) -
 
 
 def test_another_program_is_seen_once_the_lease_is_over(ask: Ask, settings: Any) -> None:
-    settings.CACHE_LEASE_MS = 100
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 100
     warm(ask, BRANDS)
     run_elsewhere(lambda: write_past_django("UPDATE catalog_brand SET name = 'Psql'"))
     time.sleep(0.11)
@@ -343,9 +345,10 @@ def test_a_write_that_is_rolled_back_moves_nothing(ask: Ask) -> None:
     assert ask(BRANDS)[1]["X-Cache"] == "hit"
 
 
+@pytest.mark.slow
 def test_a_reader_paused_between_query_and_fill_leaves_nothing_old(ask: Ask, django: Django, settings: Any) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     ask(BRANDS)
     django.hold = lambda: run_elsewhere(lambda: Brand.objects.update(name="New"))
     assert names(ask(BRANDS)) == ["Acme"]  # it had asked before the write
@@ -353,12 +356,13 @@ def test_a_reader_paused_between_query_and_fill_leaves_nothing_old(ask: Ask, dja
     assert names(ask(BRANDS)) == ["New"]
 
 
+@pytest.mark.slow
 def test_a_writer_waits_out_what_others_may_trust(
     client: APIClient, staff: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.CACHE_LEASE_MS = 300
     brand = make_brand("Acme")
     product = make_product(brand=brand)
+    settings.CACHE_LEASE_MS = 300
     began = time.monotonic()
     assert staff.patch(f"{PRODUCTS}{product.pk}/", {"title": "New"}).status_code == 200
     assert time.monotonic() - began >= 0.3
@@ -408,9 +412,10 @@ def test_while_the_log_doesnt_answer_nothing_is_a_hit(ask: Ask, monkeypatch: pyt
 # -- many at once -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     warm(ask, BRANDS)
     Brand.objects.update(name="New")
     asked, gate_open = django.asked, threading.Event()
@@ -434,12 +439,13 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
     assert [names(answer) for answer in answers] == [["New"]] * 50
 
 
+@pytest.mark.slow
 def test_past_so_many_nobody_waits_for_a_fill(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 20)
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     warm(ask, BRANDS)
     Brand.objects.update(name="New")
     CACHE.fills.room = threading.BoundedSemaphore(1)
@@ -457,12 +463,13 @@ def test_past_so_many_nobody_waits_for_a_fill(
     assert [names(answer) for answer in answers] == [["New"]] * 2
 
 
+@pytest.mark.slow
 def test_a_route_may_be_stale_while_somebody_fills(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BrandViewSet, "stale_seconds", 30)
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     control = "public, max-age=0, s-maxage=1, stale-while-revalidate=30"
     assert warm(ask, BRANDS)[1]["Cache-Control"] == control
     Brand.objects.update(name="New")
@@ -510,10 +517,11 @@ def test_a_token_gets_hits_of_its_class_and_no_other(ask: Ask) -> None:
     assert ask(f"{PRODUCTS}?fields=title", **other)[1]["X-Cache"] == "hit"
 
 
+@pytest.mark.slow
 def test_a_revoked_token_is_401_and_a_lost_right_shows_less(ask: Ask, settings: Any) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_product(status="draft")
     caller = make_token("staff@example.com", "view_product")
+    settings.CACHE_LEASE_MS = 1000
     warm(ask, f"{PRODUCTS}?fields=title", **caller)
     assert b'"title"' in ask(f"{PRODUCTS}?fields=title", **caller)[2]
     user = User.objects.get(email="staff@example.com")
@@ -563,11 +571,12 @@ def test_the_line_of_a_hit_is_that_of_its_fill(ask: Ask, request_lines: list[Req
     assert lines == [(200, "miss", 2, route), (200, "hit", 2, route), (304, "hit", None, route)]
 
 
+@pytest.mark.slow
 def test_a_write_tells_the_version_that_a_read_may_ask_for(
     ask: Ask, client: APIClient, staff: APIClient, settings: Any
 ) -> None:
-    settings.CACHE_LEASE_MS = 1000
     make_brand("Acme")
+    settings.CACHE_LEASE_MS = 1000
     answer = staff.post(PRODUCTS, {"sku": "A1", "title": "Tea", "price": "1.00", "status": "active"})
     assert answer.status_code == 201
     version = answer["X-Data-Version"]
