@@ -12,7 +12,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve worker test test-faults lint audit bench
+.PHONY: help install run serve worker test test-quick test-faults lint audit bench
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -31,10 +31,18 @@ serve: .venv/run.stamp  ## the server alone, as the environment says
 worker: .venv/run.stamp  ## a background worker, as the environment says
 	@exec $(BIN)/python manage.py work
 
-test: .venv/dev.stamp  ## the whole suite: on SQLite, then on PostgreSQL and Redis
-	@status=0; for backend in embedded production; do \
-		TEST_BACKEND=$$backend $(BIN)/python -m pytest || status=1; \
-	done; exit $$status
+# Its halves run side by side: one is seen running, the other's log comes after it, and both verdicts come last.
+test: .venv/dev.stamp  ## the whole suite: on SQLite, and on PostgreSQL and Redis
+	@logs=$$(mktemp -d); export COLUMNS=120; \
+	TEST_BACKEND=embedded $(BIN)/python -m pytest >"$$logs/embedded" 2>&1 & embedded=$$!; \
+	trap 'kill $$embedded; exit 130' INT TERM; \
+	{ TEST_BACKEND=production $(BIN)/python -m pytest 2>&1; echo $$? >"$$logs/status"; } | tee -i "$$logs/production"; \
+	status=$$(cat "$$logs/status"); wait $$embedded || status=$$?; cat "$$logs/embedded"; \
+	for half in embedded production; do echo "$$half:"; tail -n 1 "$$logs/$$half"; done; \
+	rm -r "$$logs"; exit $$status
+
+test-quick: .venv/dev.stamp  ## what is quick of it, on SQLite: no processes, nothing that takes a second
+	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -n 2 -m "not faults and not slow" --ignore tests/test_schemathesis.py
 
 # The faults of jobs, which mostly wait, beside the tests at their full size; then the faults that measure times.
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die

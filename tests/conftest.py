@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -33,6 +34,22 @@ FOLDERS = count(1)
 
 # Of this process alone, where nobody else reads; what it writes between tests would wait too.
 settings.CACHE_LEASE_MS = 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What reaches neither SQL nor Redis is the same in both halves, and runs on SQLite only."""
+    if os.environ.get("TEST_BACKEND") == "production":
+        once = [item for item in items if not belongs_to_both(item)]
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if belongs_to_both(item)]
+
+
+def belongs_to_both(item: pytest.Item) -> bool:
+    """It asks for the database, is skipped without a service, or says so; `once` has the last word."""
+    marks, fixtures = {mark.name for mark in item.iter_markers()}, getattr(item, "fixturenames", ())
+    is_unittest = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+    asks = bool(marks & {"django_db", "skipif", "both", "faults"}) or "django_db_setup" in fixtures or is_unittest
+    return asks and "once" not in marks
 
 
 @pytest.fixture(scope="session")

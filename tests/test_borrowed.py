@@ -70,6 +70,8 @@ from exports.hangups import count_written
 from tests.conftest import REDIS
 from tests.factories import make_brand, make_user
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("config", "catalog", "accounts", "exports")
 
@@ -811,6 +813,7 @@ def list_shared(module: ModuleType, *, ours: bool) -> Iterator[str]:
                 yield name
 
 
+@pytest.mark.slow
 def test_each_private_name_of_another_package_is_in_the_table() -> None:
     modules = list_modules()
     listed = {part for row in TABLE for name in row.names for part in name.split(".")} | DOCUMENTED

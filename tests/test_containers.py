@@ -18,6 +18,8 @@ from config.api.models import STALE_SECONDS
 from config.server import STOP_SECONDS
 from tests.launching import run_command
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

@@ -158,6 +158,7 @@ def check_answer(real: Any, said: Any, place: str) -> None:
             assert real == said or place.endswith(".request_id"), place
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_each_example_is_what_is_answered(client: APIClient) -> None:
     call_command("seed", "--products", "10000", "--json")  # as make run does

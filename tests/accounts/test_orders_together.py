@@ -14,7 +14,7 @@ from catalog.models import Product, Stock, Variant
 from tests.factories import make_product, make_user
 from tests.together import run_together
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def buy(user: User, *lines: tuple[str, int]) -> tuple[int, str | None]:

@@ -423,6 +423,7 @@ def test_a_product_without_a_variant_is_not_added(office: Client) -> None:
     assert not Product.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_product_of_two_hundred_variants_can_be_saved(office: Client) -> None:
     # Six fields each, twice, would pass Django's limit of 1,000; they come twenty a page.
     product = make_product(variants=200)

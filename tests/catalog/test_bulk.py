@@ -303,6 +303,7 @@ def shop(db: None) -> None:
     make_category("Food", "Tea")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shop")
 def test_a_thousand_products_take_as_many_queries_as_ten(staff: APIClient) -> None:
     def upsert(first: int, number: int, price: str) -> list[str]:
@@ -325,6 +326,7 @@ def test_a_thousand_products_take_as_many_queries_as_ten(staff: APIClient) -> No
     assert len(upsert(1000, 1000, "4.00")) == len(unchanged)
 
 
+@pytest.mark.slow
 def test_a_thousand_levels_take_as_many_queries_as_ten(staff: APIClient) -> None:
     skus = [f"X-{number}" for number in range(1010)]
     for start in (0, 1000):

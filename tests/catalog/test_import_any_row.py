@@ -81,6 +81,7 @@ def quote_row(cells: tuple[str, ...]) -> str:
     return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)
 
 
+@pytest.mark.slow
 @FEW
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)), CELLS, max_size=4), max_size=4))
 def test_any_plain_rows_are_imported_or_refused(rows: list[dict[str, str]]) -> None:
@@ -90,6 +91,7 @@ def test_any_plain_rows_are_imported_or_refused(rows: list[dict[str, str]]) -> N
     import_twice("\n".join(lines).encode("utf-8", "surrogatepass"), "file.csv")
 
 
+@pytest.mark.slow
 @FEW
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(FIELDS)), JSON), max_size=4))
 def test_any_objects_are_imported_or_refused(rows: list[dict[str, Any]]) -> None:
@@ -98,6 +100,7 @@ def test_any_objects_are_imported_or_refused(rows: list[dict[str, Any]]) -> None
     import_twice("\n".join(lines).encode(), "file.ndjson")
 
 
+@pytest.mark.slow
 @FEW
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "B", ""]), *[CELLS] * (len(SHOPIFY) - 1)), max_size=6))
 def test_any_shopify_rows_are_imported_or_refused(rows: list[tuple[str, ...]]) -> None:

@@ -108,12 +108,15 @@ def measure_peak(count: int) -> int:
     return peak
 
 
+@pytest.mark.slow
+@pytest.mark.once
 def test_memory_does_not_grow_with_the_file() -> None:
     measure_peak(100)  # what is loaded once
     # A tenth for the allocator's mood; the file itself, 5 MB at 60,000 rows, lies outside the measurement.
     assert measure_peak(60_000) <= measure_peak(20_000) * 1.1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> None:
     peaks = []
     tracemalloc.start()

@@ -21,6 +21,8 @@ from tests.catalog.test_import_costs import make_rows
 from tests.factories import make_caller
 from tests.launching import find_database_url
 
+pytestmark = pytest.mark.slow
+
 URL = "/api/v1/imports/"
 ROWS = 12_000
 

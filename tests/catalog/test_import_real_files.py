@@ -14,6 +14,7 @@ DATA = Path(settings.BASE_DIR).parent / "shared" / "data"
 GROCERIES = "title=product,sku=index,price=sale_price,compare_at_price=market_price,category=category/sub_category/type"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db,
     pytest.mark.skipif(not DATA.is_dir(), reason="the real catalogues aren't beside the project (../shared/data)"),
 ]

@@ -236,6 +236,7 @@ def test_a_patch_names_every_fault_and_writes_nothing(
     assert staff.get(f"{URL}{product.pk}/?expand=variants.stock,images").json() == before
 
 
+@pytest.mark.slow
 def test_a_product_costs_the_same_queries_with_two_variants_and_with_two_hundred(staff: APIClient) -> None:
     def send(method: str, url: str, size: int) -> list[str]:
         variants = [{"sku": f"{size}-{n}", "price": f"{len(method)}", "on_hand": 1} for n in range(size)]

@@ -85,6 +85,7 @@ SERIALIZERS: list[type[serializers.ModelSerializer[Any]]] = [
 
 
 class Oracle(TestCase):
+    @pytest.mark.slow
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(values=products(), data=st.data())
     def test_the_databases_json_is_the_serializers(self, values: dict[str, Any], data: st.DataObject) -> None:
@@ -123,6 +124,7 @@ class Bare(serializers.ModelSerializer[Product]):
         return product.title.upper()
 
 
+@pytest.mark.both
 def test_a_field_that_has_no_sql_is_named() -> None:
     with pytest.raises(NotCompilable, match=r"Bare\.shout: SerializerMethodField"):
         compile_projection(Bare, build_selection(Bare), connection.vendor)

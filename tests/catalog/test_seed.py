@@ -41,6 +41,7 @@ def test_a_second_seed_changes_nothing_and_says_so(capsys: pytest.CaptureFixture
     assert list(Product.objects.order_by("pk").values()) == before
 
 
+@pytest.mark.slow
 def test_two_steps_give_the_rows_of_one() -> None:
     columns = (
         "sku",
@@ -68,6 +69,7 @@ def test_a_deleted_product_stays_deleted() -> None:
     assert not Product.objects.filter(sku="TF-00000007").exists()
 
 
+@pytest.mark.slow
 def test_the_triggers_find_nothing_to_change() -> None:
     seed(300)
     # A trigger that had derived another price, stock or image would have moved the version.
@@ -80,6 +82,7 @@ def test_the_triggers_find_nothing_to_change() -> None:
         assert product.image_url == next((image.url for image in product.images.all()), "")
 
 
+@pytest.mark.slow
 def test_the_data_is_as_various_as_a_shop() -> None:
     seed(600)
     products = Product.objects.all()

@@ -16,7 +16,10 @@ from tests.launching import launch_server
 
 EVERYWHERE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
 
-pytestmark = pytest.mark.skipif(len(EVERYWHERE) < 2, reason="one processor, or a system that doesn't let one choose")
+pytestmark = [
+    pytest.mark.skipif(len(EVERYWHERE) < 2, reason="one processor, or a system that doesn't let one choose"),
+    pytest.mark.once,
+]
 
 
 TWO = set(sorted(EVERYWHERE)[:2])
@@ -139,6 +142,7 @@ def test_what_is_read_ahead_is_read_anywhere(place: Place, monkeypatch: pytest.M
     assert os.sched_getaffinity(0) == place.here
 
 
+@pytest.mark.slow
 def test_a_web_worker_stays_on_one_processor_and_its_launcher_doesnt() -> None:
     with launch_server() as (_, launched):
         launcher = launched.process.pid

@@ -9,6 +9,8 @@ from redis.exceptions import TimeoutError  # noqa: A004 (Redis' own)
 from config.api import shared, throttling
 from config.api.breaker import Breaker
 
+pytestmark = pytest.mark.both
+
 HUNG = TimeoutError("hung")
 
 

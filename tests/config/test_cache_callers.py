@@ -40,6 +40,7 @@ def ask(client: APIClient, path: str, states: list[str]) -> Told:
     return answer.status_code, headers, body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GETS)
 def test_nobody_gets_what_another_has_warmed(path: str, shop: Shop, settings: Any) -> None:
     make_product(sku="DRAFT", title="Draft", status="draft")

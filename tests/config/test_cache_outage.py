@@ -20,6 +20,7 @@ from tests.launching import find_database_url
 from tests.proxies import Fault
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="several processes need PostgreSQL"),
 ]

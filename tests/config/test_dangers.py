@@ -16,6 +16,7 @@ def start(**variables: str) -> Any:
     return run_command("-m", "config.server", "--check", PORT=str(free_port()), **variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
@@ -46,6 +47,7 @@ def test_a_server_with_safe_settings_starts_for_others() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_deploy_check_has_nothing_against_safe_settings() -> None:
     done = run_command("manage.py", "check", "--deploy", SECRET_KEY=SECRET, HTTPS="true", ALLOWED_HOSTS="a.example")
     assert done.returncode == 0, done.stderr
@@ -93,6 +95,7 @@ def test_two_caches_on_one_redis_are_found(monkeypatch: pytest.MonkeyPatch) -> N
     assert error.id == "tenfold.E001"
 
 
+@pytest.mark.both
 def test_the_eviction_policy_is_what_redis_says(settings: Any) -> None:
     if not settings.REDIS_URL:
         pytest.skip("the embedded cache has no Redis")
@@ -108,6 +111,7 @@ def test_our_own_settings_have_neither() -> None:
     assert checks.check_pools() == checks.check_server_side_cursors() == []
 
 
+@pytest.mark.slow
 def test_a_pool_that_was_opened_before_the_fork_stops_the_worker() -> None:
     code = (
         "import django; django.setup(); from django.db import connection; connection.pool\n"

@@ -41,6 +41,7 @@ def document() -> dict[str, Any]:
 # -- what is in it -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_is_valid_and_nothing_in_it_is_guessed(tmp_path: Any) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", file=str(tmp_path / "schema.yaml"))
 

@@ -24,6 +24,7 @@ from tests.launching import launch_server, run_command
 from tests.services import missing_binaries
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.faults,
     pytest.mark.skipif(bool(missing_binaries()), reason="PostgreSQL is not on this machine"),
 ]

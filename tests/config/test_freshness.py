@@ -133,6 +133,7 @@ def wait_for_looks(looks: list[str], number: int) -> None:
         time.sleep(0.01)  # the thread tells nobody
 
 
+@pytest.mark.slow
 def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> None:
     settings.CACHE_LEASE_MS = 1000
     freshness, looks = Freshness(), list[str]()
@@ -145,6 +146,7 @@ def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> N
     assert looks == [threading.current_thread().name, "lookout"]
 
 
+@pytest.mark.slow
 def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

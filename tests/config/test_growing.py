@@ -18,6 +18,7 @@ from tests.launching import find_database_url, launch_server
 from tests.services import PgBouncer, find_binary
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is one machine's"),
 ]

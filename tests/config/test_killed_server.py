@@ -15,7 +15,7 @@ from tests.factories import make_product, make_user
 from tests.launching import find_database_url, launch, launch_server
 from tests.services import free_port, wait_for_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 URL = "/api/v1/orders/"
 

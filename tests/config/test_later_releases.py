@@ -22,7 +22,7 @@ from tests.factories import make_brand, make_product
 from tests.gates import Ask, names, send, warm
 from tests.launching import find_database_url, launch_server
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BRANDS = "/api/v1/brands/"
 # Longer than any name of this release.

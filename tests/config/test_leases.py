@@ -84,6 +84,7 @@ def test_a_job_outlives_its_owner() -> None:
     assert ExportJob.objects.get().owner is None
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_kept_lease_outlasts_what_its_holder_waits_for(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.JOB_LEASE_SECONDS = 1

@@ -240,15 +240,18 @@ def run_script(script: str) -> list[str]:
     return [json.loads(line)["message"] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_an_exit_writes_what_waits() -> None:
     assert run_script("for i in range(1000): logger.info('line %s', i)") == [f"line {i}" for i in range(1000)]
 
 
+@pytest.mark.slow
 def test_an_exit_by_an_exception_writes_what_waits() -> None:
     messages = run_script("for i in range(1000): logger.info('line %s', i)\nsys.exit(0)")
     assert len(messages) == 1000
 
 
+@pytest.mark.slow
 def test_an_exit_writes_the_requests_that_wait() -> None:
     script = """
 from config.logs import log_request
@@ -257,6 +260,7 @@ for i in range(1000): log_request((0.0, str(i), "GET", f"/{i}", None, 200, 0.0, 
     assert run_script(script) == [f"GET /{i} 200" for i in range(1000)]
 
 
+@pytest.mark.slow
 def test_a_fork_writes_its_own_lines_once_and_not_its_parents() -> None:
     messages = run_script(
         """
@@ -273,6 +277,7 @@ assert os.waitpid(child, 0)[1] == 0
     assert sorted(messages) == sorted(f"{who} {i}" for who in ("parent", "child") for i in range(500))
 
 
+@pytest.mark.slow
 def test_a_process_of_multiprocessing_writes_what_waits() -> None:
     # What granian's workers are; before Python 3.13 they ran no atexit function.
     messages = run_script(

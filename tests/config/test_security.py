@@ -41,6 +41,7 @@ def test_no_other_sites_script_reads_an_answer(client: Client) -> None:
         assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 
+@pytest.mark.slow
 def test_behind_tls_browsers_are_told_to_stay_there() -> None:
     with launch_server(DATABASE_URL=find_database_url(), HTTPS="true") as (url, _):
         connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
@@ -62,6 +63,7 @@ def test_behind_tls_browsers_are_told_to_stay_there() -> None:
     assert "Secure" in secure.headers["Set-Cookie"]
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_names_what_is_locked(tmp_path: pytest.TempPathFactory) -> None:
     file = f"{tmp_path}/sbom.json"
     done = run_command("-m", "cyclonedx_py", "requirements", "requirements.lock", "--output-file", file)

@@ -119,6 +119,7 @@ def test_who_waits_for_too_long_is_refused_with_a_problem_document(
     assert problem["request_id"] == headers["X-Request-ID"] == "mine"
 
 
+@pytest.mark.slow
 def test_who_comes_after_too_many_is_refused_at_once(
     callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,6 +295,7 @@ def test_every_byte_of_a_body_arrives(size: int, chunked: bool) -> None:
     assert ask(Slots(echo, 1), "/", **how, **{"wsgi.input": BytesIO(body[:size])})[1] == body[:size]
 
 
+@pytest.mark.slow
 def test_slow_clients_leave_the_server_to_the_others() -> None:
     """Real sockets: 20 bodies that never come, on a server of four slots."""
     with launch_server(DATABASE_URL=find_database_url(), RATE_LIMIT_ANON="off") as (url, _):

@@ -21,6 +21,8 @@ from tests.gates import send
 from tests.launching import launch
 from tests.services import RedisServer
 
+pytestmark = pytest.mark.both
+
 URL = "/api/v1/"
 PRODUCTS = "/api/v1/products/"
 LOGIN = "/api/v1/auth/login/"
@@ -100,6 +102,7 @@ def test_a_session_counts_as_its_user(admin_user: User, settings: Any) -> None:
     assert list_statuses(answers) == [200, 429]
 
 
+@pytest.mark.slow
 def test_who_waits_as_long_as_told_may_go_on(client: APIClient, settings: Any) -> None:
     settings.RATE_LIMIT_ANON = "2/second"
     answers = ask(client, 6)

@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from django.http import QueryDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from catalog.models import Brand, Product, ProductText
 from exports.management.commands.export import OPERATOR
 from exports.rows import find_ends, make_query, parse_rows, read_chunks
 from tests.catalog.test_projection import HOSTILE, OBJECTS, PRICES
+
+pytestmark = pytest.mark.slow
 
 # What separates, quotes and ends cells and lines, and what begins a formula, beside the projection's own.
 SIGNS = st.text(st.sampled_from("\",\n\r'\\;=+-@\t aé"))

@@ -54,6 +54,7 @@ def read_sheet(content: bytes) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @ROUNDS
 @given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
 def test_text_comes_back_from_csv_and_ndjson(titles: list[str], caller: APIClient) -> None:

@@ -83,6 +83,7 @@ TEXTS = (FORMULAS | HOSTILE | st.text(LETTERS, min_size=1, max_size=60)).map(str
 VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, max_size=2) | st.none()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "ndjson"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(titles=st.lists(TEXTS, min_size=1, max_size=4), attributes=st.dictionaries(TEXTS, VALUES, max_size=3))

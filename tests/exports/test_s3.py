@@ -51,6 +51,7 @@ def list_keys(bucket: Any) -> list[str]:
     return sorted(found.key for found in bucket.objects.all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
 def test_a_job_lies_in_the_bucket(
     compression: str, bucket: Any, caller: APIClient, monkeypatch: pytest.MonkeyPatch
@@ -67,6 +68,7 @@ def test_a_job_lies_in_the_bucket(
     assert (answer.status_code, read_body(answer)) == (206, packed[3:10])
 
 
+@pytest.mark.slow
 def test_files_larger_than_a_piece_of_an_upload(bucket: Any, caller: APIClient, settings: Any) -> None:
     settings.AWS_S3_FILE_BUFFER_SIZE = 5 * 1024 * 1024  # the least that S3 takes
     make_many(7000)
@@ -76,6 +78,7 @@ def test_files_larger_than_a_piece_of_an_upload(bucket: Any, caller: APIClient, 
     assert job.sha256 == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_canceled_and_expired_jobs_leave_nothing(bucket: Any, caller: APIClient) -> None:
     make_many(5)
     expired = ask_for(caller)

@@ -33,6 +33,8 @@ from tests.factories import make_user
 from tests.launching import find_database_url
 from tests.services import free_port, stop_process, wait_for_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NDJSON = "/api/v1/exports/products.ndjson"
 
