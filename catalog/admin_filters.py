@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import TextFilter
 
+from catalog.changes.entities import list_entities, list_without_product
 from catalog.models import Category, Change, Product, Stock
 from catalog.querysets import ProductQuerySet
 
@@ -53,11 +54,11 @@ class EntityFilter(admin.SimpleListFilter):
     parameter_name = "entity"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return Change.Entity.choices
+        return [(entity, entity.title()) for entity in list_entities()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         entity = self.value()
-        if entity in (Change.Entity.BRAND, Change.Entity.CATEGORY):
+        if entity in list_without_product():
             # Few among millions, and there is an index over just them.
             queryset = queryset.filter(product_id=None)
         return queryset.filter(entity=entity) if entity else queryset

@@ -12,7 +12,9 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import exporting, models
-        from catalog.changes.log import LOGGED_TABLES, follow_changes, keep_log, read_lag
+        from catalog.changes import checks  # noqa: F401 (registers them)
+        from catalog.changes.entities import list_tables
+        from catalog.changes.log import follow_changes, keep_log, read_lag
         from catalog.filters import ProductFilters
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
@@ -23,7 +25,7 @@ class CatalogConfig(AppConfig):
         from config.api.reads.resources import Resource, register_resource
         from config.api.root import register_lists
 
-        FRESHNESS.follow_log(follow_changes, LOGGED_TABLES.values())
+        FRESHNESS.follow_log(follow_changes, list_tables().values())
         register_chore("keep the change log", keep_log)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         register_database_gauges(read_lag, {"change_feed_lag_seconds": lag})

@@ -23,6 +23,7 @@ from rest_framework.serializers import (
 )
 from rest_framework.utils.urls import replace_query_param
 
+from catalog.changes.entities import list_entities
 from catalog.changes.log import number_changes
 from catalog.feed import Bounds, Wanted, read_page
 from catalog.history import describe_changes
@@ -52,7 +53,7 @@ FEED_PARAMETERS = [
     OpenApiParameter("until", MOMENT, description="Changes made before this time."),
     OpenApiParameter(
         "entity",
-        {"type": "array", "items": {"type": "string", "enum": Change.Entity.values}},
+        {"type": "array", "items": {"type": "string", "enum": list(list_entities())}},
         style="form",
         explode=False,
         description="Changes of these alone, parted by commas.",
@@ -69,7 +70,7 @@ class ChangeRead(Serializer[Change]):
     """`{"position": 1042, "entity": "variant", "entity_id": 7, "op": "update", "version": 3, "at": …, "sku": …}`"""
 
     position = IntegerField(help_text="The cursor behind this change.")
-    entity = CharField(help_text=f"{', '.join(Change.Entity.values)}; a later release may log more.")
+    entity = CharField(help_text=f"{', '.join(list_entities())}; a later release may log more.")
     entity_id = IntegerField(help_text="The row's id; a text has its product's.")
     op = ChoiceField(choices=[choice for choice in Change.Op.choices if choice[0] != Change.Op.TRUNCATE])
     version = IntegerField(allow_null=True, help_text="After the change; null for rows that count none.")
@@ -152,8 +153,8 @@ def read_entities(query: Any) -> list[str]:
 
 def check_entities(names: Iterable[str]) -> None:
     for name in names:
-        if name not in Change.Entity.values:
-            raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, Change.Entity.values))
+        if name not in list_entities():
+            raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, list_entities()))
 
 
 # -- history -----------------------------------------------------------------------------------------------------

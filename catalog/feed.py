@@ -110,7 +110,7 @@ def hide_products(rows: QuerySet[Change]) -> QuerySet[Change]:
     """A product that isn't active now, or is gone, is hidden; what belongs to it is seen only where it is deleted."""
     active = Product.objects.filter(pk=OuterRef("product_id"), status=ACTIVE)
     rows = rows.annotate(is_hidden=Q(product_id__isnull=False) & ~Exists(active))
-    return rows.filter(Q(is_hidden=False) | Q(entity=Change.Entity.PRODUCT) | Q(op=Change.Op.DELETE))
+    return rows.filter(Q(is_hidden=False) | Q(entity="product") | Q(op=Change.Op.DELETE))
 
 
 def describe(change: Any) -> dict[str, Any]:

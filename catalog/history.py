@@ -11,20 +11,11 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DateTimeField, DecimalField, Field, Model, OuterRef, QuerySet, Subquery
+from django.db.models import DateTimeField, DecimalField, Field, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
-
-MODELS: dict[str, type[Model]] = {
-    Change.Entity.PRODUCT: Product,
-    Change.Entity.TEXT: ProductText,
-    Change.Entity.VARIANT: Variant,
-    Change.Entity.STOCK: Stock,
-    Change.Entity.IMAGE: Image,
-    Change.Entity.BRAND: Brand,
-    Change.Entity.CATEGORY: Category,
-}
+from catalog.changes.entities import list_entities
+from catalog.models import Change
 
 type Row = dict[str, Any]
 type Key = tuple[str, int]
@@ -63,14 +54,14 @@ def find_after(change: Any, following: dict[int, Change], present: dict[Key, Row
 
 def read_present(changes: Iterable[Change]) -> dict[Key, Row]:
     """The rows as they are now; one query a table."""
-    keys = defaultdict(set)
+    models, keys = list_entities(), defaultdict(set)
     for change in changes:
-        if change.entity in MODELS:
+        if change.entity in models:
             keys[change.entity].add(change.entity_id)
     return {
-        (entity, row[MODELS[entity]._meta.pk.attname]): row
+        (entity, row.pk): {str(field.column): getattr(row, field.attname) for field in row._meta.concrete_fields}
         for entity, wanted in keys.items()
-        for row in MODELS[entity]._default_manager.filter(pk__in=wanted).values()
+        for row in models[entity]._default_manager.filter(pk__in=wanted)
     }
 
 
@@ -88,10 +79,11 @@ def show_row(entity: str, row: Row | None) -> Row | None:
 
     Of an entity that this release doesn't know the row is shown as the log has it.
     """
-    if row is None or entity not in MODELS:
+    model = list_entities().get(entity)
+    if row is None or model is None:
         return row
-    columns = MODELS[entity]._meta.concrete_fields
-    return {field.attname: show_value(field, row[field.attname]) for field in columns if field.attname in row}
+    columns = model._meta.concrete_fields
+    return {field.attname: show_value(field, row[field.column]) for field in columns if field.column in row}
 
 
 def show_value(field: Field[Any, Any], value: Any) -> Any:

@@ -2,7 +2,8 @@
 
 `version` and `updated_at` are moved by a trigger, and so are `Product.price`, `in_stock` and `image_url`
 (from variants, stock and images), `Category.path` and the search document: bulk SQL, imports and the admin
-can't bypass them. The triggers are in `migrations/sql/`, one file a database.
+can't bypass them. Triggers that log and version are made of what `Meta.logged` says (catalog/changes/); those that
+derive columns are in `migrations/sql/`, one file a database.
 
 Foreign keys to brands and categories are DO_NOTHING: the database itself refuses to leave a product dangling,
 where PROTECT would first read every product of the brand into memory. What belongs to a product goes with it,
@@ -17,6 +18,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from catalog.changes.logged import Logged
 from catalog.errors import ImportsWaiting
 from catalog.querysets import (
     CategoryQuerySet,
@@ -50,6 +52,7 @@ class Brand(Versioned):
     slug = models.SlugField(max_length=220, unique=True, allow_unicode=True)
 
     class Meta:
+        logged = Logged("brand")
         ordering = ("slug",)
 
     def __str__(self) -> str:
@@ -71,6 +74,8 @@ class Category(Versioned):
     objects = CategoryQuerySet.as_manager()
 
     class Meta:
+        # A path that follows an ancestor's is no change of the row.
+        logged = Logged("category", derived=("path",))
         ordering = ("slug",)
         verbose_name_plural = "categories"
         constraints = (
@@ -144,6 +149,7 @@ class Product(Versioned):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
+        logged = Logged("product", sku="sku", product="pk")
         # Everybody reads products page by page; the whole table at once is for partners. An import writes brands,
         # categories, variants, stock and images with the products, so it has a right of its own.
         permissions = (("export_product", "Can export products"), ("import_product", "Can import products"))
@@ -198,6 +204,10 @@ class ProductText(models.Model):
     seo_title = models.CharField(max_length=500, blank=True, default="")
     seo_description = models.TextField(blank=True, default="")
 
+    class Meta:
+        # Members of the product, only in another table: who syncs by updated_since wants them too.
+        logged = Logged("text", product="product", touches="product")
+
     def __str__(self) -> str:
         return f"Texts of product {self.pk}"
 
@@ -216,6 +226,7 @@ class Variant(Versioned):
     objects = VariantQuerySet.as_manager()
 
     class Meta:
+        logged = Logged("variant", sku="sku", product="product")
         ordering = ("position", "id")
         constraints = (models.CheckConstraint(condition=Q(price__gte=0), name="variant_price_not_negative"),)
         indexes = (
@@ -238,6 +249,7 @@ class Stock(models.Model):
     objects = StockQuerySet.as_manager()
 
     class Meta:
+        logged = Logged("stock", sku="variant__sku", product="variant__product")
         ordering = ("location",)
         verbose_name_plural = "stock"
         constraints = (
@@ -261,6 +273,7 @@ class Image(models.Model):
     position = models.PositiveIntegerField(default=1)
 
     class Meta:
+        logged = Logged("image", product="product")
         ordering = ("position", "id")
         constraints = (models.UniqueConstraint(fields=("product", "url"), name="image_once_a_product"),)
         indexes = (
@@ -278,15 +291,6 @@ class Change(models.Model):
     `position` is the order in which changes became visible, without gaps: on PostgreSQL a numberer gives it to what
     is committed (catalog/changes/log.py). `before` is the row as it was, null for a new row and where an import wrote.
     """
-
-    class Entity(models.TextChoices):
-        PRODUCT = "product"
-        TEXT = "text"
-        VARIANT = "variant"
-        STOCK = "stock"
-        IMAGE = "image"
-        BRAND = "brand"
-        CATEGORY = "category"
 
     class Op(models.TextChoices):
         CREATE = "create"

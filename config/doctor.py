@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import redis
 from django.apps import apps
 from django.conf import settings
+from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
 from config.checks import read_eviction_policy
@@ -69,6 +70,7 @@ def examine_database() -> Findings:
         yield Finding("database", Level.ERROR, f"Migrations: {missing.split(':')[0]}.", "manage.py migrate")
         return
     yield from find_missing_indexes()
+    yield from find_failed_checks()
 
 
 def examine_sqlite() -> Findings:
@@ -124,6 +126,12 @@ def find_missing_indexes() -> Findings:
                 if thing.name not in there:
                     detail = f"{thing.name} of {model._meta.db_table} is missing."
                     yield Finding("database", Level.ERROR, detail, write_creation(model, thing))
+
+
+def find_failed_checks() -> Findings:
+    """What the apps themselves hold against the database, such as triggers that don't follow a table."""
+    for found in run_checks(tags=[Tags.database], databases=["default"]):
+        yield Finding("database", Level.ERROR, found.msg, found.hint or "manage.py check --database default")
 
 
 def write_creation(model: Any, thing: Any) -> str:

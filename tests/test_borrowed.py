@@ -33,6 +33,9 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import OutputWrapper
 from django.db import connection, connections, models, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrapper
+from django.db.backends.sqlite3 import schema as sqlite
+from django.db.migrations import AlterModelOptions
+from django.db.migrations.state import ModelState, ProjectState
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 from django.http import HttpResponse
@@ -60,7 +63,9 @@ from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
 
 from catalog.batches import Batch
+from catalog.changes.logged import find_logged
 from catalog.models import Brand, Product
+from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.lending import put_connections, take_connections
 from config.api.statements import Given
 from config.api.throttling import InRedis
@@ -512,6 +517,38 @@ def test_the_admin_leads_away_from_a_row_that_is_gone(rf: RequestFactory) -> Non
 def test_a_commands_output_has_its_stream() -> None:
     stream = StringIO()
     assert OutputWrapper(stream)._out is stream  # type: ignore[arg-type,attr-defined]
+
+
+@borrows(
+    "Django",
+    "options.DEFAULT_NAMES state.DEFAULT_NAMES AlterModelOptions.ALTER_OPTION_KEYS",
+    users="catalog.changes.logged",
+    remedy="Keep Meta.logged in the state of migrations, or makemigrations loses the triggers of new columns.",
+)
+def test_an_option_of_ours_is_part_of_a_migrations_state() -> None:
+    kept = ModelState.from_model(Brand)
+    assert kept.options["logged"] == find_logged(Brand)
+    operation = AlterModelOptions("brand", {"logged": find_logged(Product)})
+    project = ProjectState({("catalog", "brand"): kept})
+    operation.state_forwards("catalog", project)
+    assert find_logged(project.apps.get_model("catalog", "brand")) == find_logged(Product)
+    AlterModelOptions("brand", {}).state_forwards("catalog", project)
+    assert find_logged(project.apps.get_model("catalog", "brand")) is None
+
+
+@borrows(
+    "Django",
+    "DatabaseSchemaEditor._remake_table DatabaseSchemaEditor._alter_field DatabaseWrapper.SchemaEditorClass",
+    users="config.api.database.schema_editors",
+    remedy="Take the triggers down around whatever remakes a table on SQLite, and read test_followed_tables.py.",
+)
+def test_sqlite_remakes_a_table_in_one_place() -> None:
+    assert list_parameters(sqlite.DatabaseSchemaEditor._remake_table) == [  # type: ignore[attr-defined]  # the stubs don't know it
+        "self", "model", "create_field", "delete_field", "alter_fields",
+    ]  # fmt: skip
+    for altered in (sqlite.DatabaseSchemaEditor.add_constraint, sqlite.DatabaseSchemaEditor.add_field):
+        assert "_remake_table" in altered.__code__.co_names
+    assert connection.SchemaEditorClass in (SqliteEditor, PostgresqlEditor)
 
 
 # -- Django REST framework ----------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from catalog.models import Brand, Category, Change, Image, Product, ProductText, Stock, Variant
+from catalog.changes.entities import list_tables
+from catalog.models import Change
 from config.api.freshness import News
 from config.api.lost_connections import read_again
 from config.api.replicas import choose_again
@@ -25,17 +26,6 @@ from config.api.statements import execute_prepared
 from config.metrics import Gauges
 
 logger = logging.getLogger("tenfold.changes")
-
-# Where the rows are whose changes are logged.
-LOGGED_TABLES = {
-    Change.Entity.PRODUCT: Product._meta.db_table,
-    Change.Entity.TEXT: ProductText._meta.db_table,
-    Change.Entity.VARIANT: Variant._meta.db_table,
-    Change.Entity.STOCK: Stock._meta.db_table,
-    Change.Entity.IMAGE: Image._meta.db_table,
-    Change.Entity.BRAND: Brand._meta.db_table,
-    Change.Entity.CATEGORY: Category._meta.db_table,
-}
 
 # More changes than this at once, and whoever follows takes everything for changed.
 FOLLOWED_AT_ONCE = 1_000
@@ -106,10 +96,11 @@ def name_tables(entities: list[str] | None) -> frozenset[str] | None:
     """The tables of these entities; None, which means any table, where one of them isn't known here."""
     if entities is None:
         return None
-    unknown = [entity for entity in entities if entity not in LOGGED_TABLES]
+    tables = list_tables()
+    unknown = [entity for entity in entities if entity not in tables]
     for entity in unknown:
         warn_of(entity)
-    return None if unknown else frozenset(LOGGED_TABLES[Change.Entity(entity)] for entity in entities)
+    return None if unknown else frozenset(tables[entity] for entity in entities)
 
 
 @cache

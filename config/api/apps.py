@@ -16,6 +16,7 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         from config.api import checks  # noqa: F401 (registers them)
+        from config.api.database.schema_editors import install_editors
         from config.api.jobs.ages import read_ages
         from config.api.jobs.chores import register_chore
         from config.api.models import IdempotencyKey
@@ -27,6 +28,7 @@ class ApiConfig(AppConfig):
         )
         age = Family("Age of the oldest job that is queued or running; 0 without one.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})
+        install_editors()
         connection_created.connect(give_setting)
         for wrapper in (note_writes, execute_observed):
             connection_created.connect(wrap_always(wrapper), weak=False)

@@ -1,0 +1,28 @@
+"""The logged entities: each model whose Meta declares one (logged.py), of whichever app."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from django.apps import apps
+from django.db.models import Model
+
+from catalog.changes.logged import find_logged
+
+
+@cache
+def list_entities() -> Mapping[str, type[Model]]:
+    """Models by the names that the log has for them."""
+    return {logged.entity: model for model in apps.get_models() if (logged := find_logged(model))}
+
+
+@cache
+def list_tables() -> Mapping[str, str]:
+    """Their tables."""
+    return {entity: model._meta.db_table for entity, model in list_entities().items()}
+
+
+@cache
+def list_without_product() -> frozenset[str]:
+    """Those whose rows belong to no product."""
+    declared = [find_logged(model) for model in list_entities().values()]
+    return frozenset(logged.entity for logged in declared if logged and not logged.product)
