@@ -92,6 +92,8 @@ def test_the_package_s_own_methods_do_the_work(called: list[str], client: APICli
         (b"{", "The body is no JSON: unexpected end of data: line 1 column 2 (char 1)"),
         (b'"\xff"', "The body is no JSON: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
         (b"18446744073709551616", "The body holds a number past 64 bits: send it as a string."),
+        (b'{"a": 1, "b": [{"c": 1, "c" : 2}]}', "The body names 'c' twice in one object."),
+        (b'{"a": 1, "\\u0061": 2}', "The body names 'a' twice in one object."),
         (b'"\\u0000"', "The body holds a NUL character, which no text may."),
     ],
 )
@@ -106,3 +108,8 @@ def test_only_utf_8_is_taken(charset: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         JSONParser().parse(BytesIO(b"{}"), f"application/json; charset={charset}")
     assert JSONParser().parse(BytesIO('"é"'.encode()), "application/json; charset=UTF-8") == "é"
+
+
+def test_a_text_that_looks_like_a_name_is_taken() -> None:
+    body = b'{"a": "{\\"a\\": 1}", "b": {"a": "\\": "}}'
+    assert JSONParser().parse(BytesIO(body), "application/json") == {"a": '{"a": 1}', "b": {"a": '": '}}
