@@ -21,6 +21,7 @@ from django.utils import timezone
 from catalog.changes.logged import Logged
 from catalog.errors import ImportsWaiting
 from catalog.querysets import (
+    MAIN,
     CategoryQuerySet,
     ProductQuerySet,
     StockQuerySet,
@@ -242,7 +243,7 @@ class Stock(models.Model):
     """Pieces of a variant at a location. Narrow, with no index beside its keys: the hottest writes land here."""
 
     variant = models.ForeignKey(Variant, models.DB_CASCADE, related_name="stock", db_index=False)
-    location = models.CharField(max_length=32, default="main")
+    location = models.CharField(max_length=32, default=MAIN)
     on_hand = models.PositiveIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)
 

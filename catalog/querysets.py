@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from catalog.models import Category, Product, Stock, Variant
 
-# Where orders take their pieces from.
+# The location where orders take their pieces from, and where a body or a file that names none puts them.
 MAIN = "main"
 
 type Caller = PermissionsMixin | AnonymousUser

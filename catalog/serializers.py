@@ -20,6 +20,7 @@ from rest_framework.serializers import (
 )
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.querysets import MAIN
 from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
 from config.api.bodies import ChoiceField, RowList, StrictSerializer
@@ -273,7 +274,7 @@ class StockWrite(StrictSerializer[Stock]):
     """How many pieces of a variant lie at a location now; not fewer than are reserved."""
 
     sku = CharField(max_length=100)
-    location = CharField(default="main", initial="main", max_length=32)
+    location = CharField(default=MAIN, initial=MAIN, max_length=32)
     on_hand = IntegerField(initial=0, min_value=0, max_value=GREATEST_COUNT)
 
     class Meta:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.text import slugify
 
+from catalog.querysets import MAIN
 from catalog.seeding.words import (
     CATALOGUE,
     CLOSINGS,
@@ -157,7 +158,7 @@ def make_barcode(number: int) -> str:
 def make_stock(chance: random.Random, variants: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """For each variant its rows; one product in eight is sold out, one in seven also lies in an outlet."""
     sold_out, outlet = chance.random() < 0.12, chance.random() < 0.15
-    locations = ("main", "outlet") if outlet else ("main",)
+    locations = (MAIN, "outlet") if outlet else (MAIN,)
     return [[make_pile(chance, location, sold_out) for location in locations] for _ in variants]
 
 
