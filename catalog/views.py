@@ -29,9 +29,9 @@ from catalog.serializers import (
     VariantRead,
 )
 from catalog.trees import build_tree
-from catalog.writes.bulk import ProductsWriter
+from catalog.writes.bodies import ProductsWriter
 from catalog.writes.levels import PricesWriter, StockWriter
-from catalog.writes.plans import Mode
+from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
 from config.api.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 from config.api.conditional import make_etag, spare_known
@@ -233,7 +233,7 @@ class ProductBulk(BulkView):
         body = serializer.validated_data
         mode, handling = Mode(body["mode"]), Handling(body["on_error"], body["dry_run"])
         require_rights(request, *RIGHTS[mode])
-        rows = write_rows(body["items"], lambda rows: ProductsWriter(rows, mode), handling)
+        rows = write_rows(body["items"], lambda rows: ProductsWriter(rows, Manner(mode)), handling)
         return self.answer(rows, handling)
 
 

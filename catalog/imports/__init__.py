@@ -6,8 +6,7 @@ values.py    cell -> value of a field; refuses with a rule and a remedy
 plain.py     record of a plain CSV or NDJSON file -> draft; shopify.py  records of one Handle -> draft
 seen.py      refuses what stands twice in one file
 runs.py      drafts -> batches; a dry run is the same run, rolled back
-upsert.py    batch of drafts -> rows (matching.py finds what is there, taxonomy.py brands and categories)
-staging.py   rows -> their table, on PostgreSQL by COPY into a staging table and one upsert
+upsert.py    batch of drafts -> rows, by the pipeline of catalog/writes
 report.py    what happened, counted
 
 uploads.py   a body or a form's file -> a file in the storage, within caps (unpacking.py: gzip and zstd)

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
-from catalog.imports.drafts import Refusal
+from catalog.imports.errors import Refusal
 from catalog.imports.readers import Record, open_source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun

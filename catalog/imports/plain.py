@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from catalog.imports.drafts import BadRow, ImageDraft, ProductDraft, Refusal, VariantDraft
+from catalog.imports.errors import BadRow, Line, Refusal
 from catalog.imports.mapping import Columns
 from catalog.imports.readers import Record
 from catalog.imports.values import FIELDS, BadValue, Blank, Cell, Field, is_blank, read_line, read_whole, show_cell
+from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
 
 PRODUCT_FIELDS = ("slug", "title", "status", "compare_at_price", "rating")
 TEXT_FIELDS = ("description", "seo_title", "seo_description")
@@ -24,6 +25,7 @@ class RowReader:
 
     def __init__(self, record: Record, key: str) -> None:
         self.line = record.line
+        self.place = Line(record.line)
         self.key = key
         self.refusals: list[Refusal] = []
         self.is_broken = bool(record.fault)
@@ -76,15 +78,15 @@ def draft_product(record: Record, columns: Columns) -> ProductDraft:
     variants = read_variants(row, values)
     row.finish()
     return ProductDraft(
-        line=record.line,
+        row.place,
         sku=values["sku"],
         slug=values.get("slug", ""),
         fields=pick(values, PRODUCT_FIELDS),
         text=pick(values, TEXT_FIELDS),
         links=pick(values, LINK_FIELDS),
         attributes=values.get("attributes", {}) | pick(values, ("tags",)),
+        only=None if "variants" in values else draft_only(row.place, values),
         variants=variants,
-        has_variant_rows="variants" in values,
         images=images,
     )
 
@@ -106,10 +108,15 @@ def pick(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: values[name] for name in names if name in values}
 
 
-def read_variants(row: RowReader, values: Mapping[str, Any]) -> tuple[VariantDraft, ...]:
-    """The variants of the list `variants`, else one with the product's own SKU."""
+def draft_only(place: Line, values: Values) -> VariantDraft | None:
+    """The variant with the product's own SKU; None where the row says nothing of it."""
+    fields, on_hand = pick(values, VARIANT_FIELDS), values.get("stock")
+    return VariantDraft(place, fields, sku=values["sku"], on_hand=on_hand) if fields or on_hand is not None else None
+
+
+def read_variants(row: RowReader, values: Mapping[str, Any]) -> tuple[VariantDraft, ...] | None:
     if "variants" not in values:
-        return (VariantDraft(row.line, values.get("sku", ""), pick(values, VARIANT_FIELDS), values.get("stock")),)
+        return None
     refuse_crowd(row, "variants", values["variants"])
     return tuple(
         variant
@@ -132,34 +139,38 @@ def read_variant(row: RowReader, position: int, cells: Any) -> VariantDraft | No
         return None
     values = row.read_row(cells, VARIANT_ROW, prefix)
     fields = pick(values, VARIANT_FIELDS) | {"position": position}
-    return VariantDraft(row.line, values.get("sku", ""), fields, values.get("stock"))
+    return VariantDraft(Line(row.line, prefix), fields, sku=values.get("sku"), on_hand=values.get("stock"))
 
 
-def read_images(row: RowReader, values: Mapping[str, Any]) -> tuple[ImageDraft, ...]:
+def read_images(row: RowReader, values: Mapping[str, Any]) -> tuple[ImageDraft, ...] | None:
     """The column `image` first, then the list `images`; each URL once."""
+    if not values.keys() & {"image", "images"}:
+        return None
     cells = values.get("images", [])
     if len(cells) > MOST_PARTS:
         refuse_crowd(row, "images", cells)
-    images = [ImageDraft(values["image"], 1)] if "image" in values else []
+    images = [draft_image(row.place, {"url": values["image"]})] if "image" in values else []
     for number, cell in enumerate(cells[:MOST_PARTS], 1):
-        image = read_image(row, f"images[{number}].", cell, len(images) + 1)
+        image = read_image(row, f"images[{number}].", cell)
         images += [image] if image else []
     return keep_first(images)
 
 
-def read_image(row: RowReader, prefix: str, cell: Any, position: int) -> ImageDraft | None:
+def draft_image(place: Line, fields: Values) -> ImageDraft:
+    return ImageDraft(place, fields, url=fields["url"])
+
+
+def read_image(row: RowReader, prefix: str, cell: Any) -> ImageDraft | None:
     cells = cell if isinstance(cell, dict) else {"url": cell}
     if is_blank(cells.get("url")):
         row.refuse(f'{prefix}url: is missing; write {{"url": …, "alt": …}}')
         return None
     values = row.read_row(cells, IMAGE_ROW, prefix)
-    if "url" not in values:
-        return None
-    return ImageDraft(values["url"], values.get("position", position), values.get("alt"))
+    return draft_image(Line(row.line, prefix), values) if "url" in values else None
 
 
 def keep_first(images: Iterable[ImageDraft]) -> tuple[ImageDraft, ...]:
-    by_url: dict[str, ImageDraft] = {}
+    by_url: dict[str | None, ImageDraft] = {}
     for image in images:
         by_url.setdefault(image.url, image)
     return tuple(by_url.values())

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from catalog.imports.drafts import Refusal
+from catalog.imports.errors import Refusal
 
 # A file of ten million bad rows must not fill the memory with reasons.
 MOST_ERRORS = 1_000

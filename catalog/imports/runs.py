@@ -9,18 +9,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from django.db import connection, transaction
 
 from catalog.imports import plain, shopify
-from catalog.imports.drafts import BadRow, ProductDraft
-from catalog.imports.errors import BadFile
+from catalog.imports.errors import BadFile, BadRow
 from catalog.imports.mapping import Columns, map_columns
 from catalog.imports.readers import Record, Source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import refuse_repeats
 from catalog.imports.upsert import import_batch
 from catalog.statistics import refresh_statistics
+from catalog.writes.drafts import ProductDraft
 from config.api.ahead import read_ahead
 
 type Row = ProductDraft | BadRow
@@ -133,13 +134,16 @@ def cut_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def find_line(row: Row) -> int:
-    return row.refusals[0].line if isinstance(row, BadRow) else row.line
+    if isinstance(row, BadRow):
+        return row.refusals[0].line
+    place: Any = row.place  # a Line: these drafts are of a file
+    return int(place.number)
 
 
 def weigh_row(row: Row) -> int:
     if isinstance(row, BadRow):
         return 1
-    parts = max(1, len(row.variants), len(row.images))
+    parts = max(1, len(row.variants or ()), len(row.images or ()))
     return parts + sum(map(len, row.text.values())) // TEXT_WEIGHT
 
 

@@ -7,8 +7,13 @@ take about a gigabyte.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from typing import Any
 
-from catalog.imports.drafts import BadRow, ProductDraft, Refusal
+from catalog.imports.errors import BadRow, Line
+from catalog.imports.upsert import describe_fault
+from catalog.writes.drafts import DraftFault, ProductDraft
+from catalog.writes.known import list_variants
+from catalog.writes.sentences import NOUNS, say_repeated
 
 # An empty name is SQLite's word for a temporary file; it is written only past these 16 MiB of cache.
 SET_UP = """
@@ -27,23 +32,27 @@ def refuse_repeats(drafts: Iterable[ProductDraft | BadRow]) -> Iterator[ProductD
 
 
 def refuse_repeat(seen: sqlite3.Connection, draft: ProductDraft) -> ProductDraft | BadRow:
-    for line, name, key in list_keys(draft):
-        taken = seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (f"{name}\0{key}", line)).rowcount == 0
-        if taken:
-            (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (f"{name}\0{key}",)).fetchone()
-            return BadRow([Refusal(line, draft.key, describe_repeat(draft, name, key, first))])
+    for kind, place, member, value in list_names(draft):
+        key = f"{kind}\0{value}"
+        if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place.number)).rowcount == 0:
+            (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
+            sentence = describe_repeat(draft, member, value, Line(first))
+            return BadRow([describe_fault(draft.key, DraftFault(place, member, "repeated", sentence))])
     return draft
 
 
-def list_keys(draft: ProductDraft) -> Iterator[tuple[int, str, str]]:
+def list_names(draft: ProductDraft) -> Iterator[tuple[str, Any, str, str]]:
+    """What the draft names: its kind, where it stands, its member and the name itself."""
     if draft.slug:
-        yield draft.line, "Handle" if draft.is_found_by_slug else "slug", draft.slug
-    yield draft.line, "sku", draft.sku
-    for variant in draft.variants:
-        yield variant.line, "variant SKU", variant.sku
+        yield "slug", draft.place, "Handle" if draft.is_found_by_slug else "slug", draft.slug
+    if draft.sku:
+        yield "product", draft.place, "sku", draft.sku
+    for variant in list_variants(draft):
+        if variant.sku:
+            yield "variant", variant.place, "sku", variant.sku
 
 
-def describe_repeat(draft: ProductDraft, name: str, key: str, first: int) -> str:
-    if name == "Handle":
-        return f"Handle: '{key}' has rows since line {first} already; rows of one product must stand together"
-    return f"{name}: '{key}' stands on line {first} already; keep one of the two rows, or give one another SKU"
+def describe_repeat(draft: ProductDraft, member: str, value: str, first: Line) -> str:
+    if member == "Handle":
+        return f"{value!r} has rows since line {first.number} already; rows of one product must stand together."
+    return say_repeated(value, first.locate(member), NOUNS[member])

@@ -8,8 +8,17 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from catalog.imports.drafts import BadRow, ImageDraft, ProductDraft, VariantDraft
-from catalog.imports.plain import LINK_FIELDS, MOST_PARTS, TEXT_FIELDS, VARIANT_FIELDS, RowReader, keep_first, pick
+from catalog.imports.errors import BadRow, Line
+from catalog.imports.plain import (
+    LINK_FIELDS,
+    MOST_PARTS,
+    TEXT_FIELDS,
+    VARIANT_FIELDS,
+    RowReader,
+    draft_image,
+    keep_first,
+    pick,
+)
 from catalog.imports.readers import Record
 from catalog.imports.values import (
     FIELDS,
@@ -23,6 +32,7 @@ from catalog.imports.values import (
     show_cell,
 )
 from catalog.slugs import fingerprint, make_slug
+from catalog.writes.drafts import ImageDraft, ProductDraft, VariantDraft
 
 PRODUCT_COLUMNS = {
     "Title": "title",
@@ -128,16 +138,16 @@ class ProductRows:
 
     def add_image(self, row: RowReader, record: Record) -> None:
         values = read_columns(row, record, IMAGE_COLUMNS)
-        position = values.get("position", len(self.images) + 1)
         if "image" in values:
-            self.images.append(ImageDraft(values["image"], position, values.get("alt")))
+            fields = {"url": values["image"]} | pick(values, ("position", "alt"))
+            self.images.append(draft_image(row.place, fields))
 
     def make_draft(self) -> ProductDraft:
         if refusals := [refusal for row in self.rows for refusal in row.refusals]:
             raise BadRow(refusals)
         slug = make_slug(self.handle, 255)
         return ProductDraft(
-            line=self.first.line,
+            self.first.place,
             sku=self.variants[0].get("sku") or shorten_sku(slug),
             slug=slug,
             is_found_by_slug=True,
@@ -146,8 +156,7 @@ class ProductRows:
             links=pick(self.product, LINK_FIELDS),
             attributes=pick(self.product, ("tags",)),
             variants=tuple(make_variant(slug, number, values) for number, values in enumerate(self.variants, 1)),
-            has_variant_rows=True,
-            images=keep_first(self.images),
+            images=keep_first(self.images) if self.images else None,
         )
 
     def make_fields(self) -> dict[str, Any]:
@@ -168,7 +177,8 @@ def make_variant(slug: str, position: int, values: dict[str, Any]) -> VariantDra
         # Shopify's export puts an apostrophe before it, against spreadsheets that round it.
         fields["barcode"] = fields["barcode"].removeprefix("'")
     sku = values.get("sku") or make_sku(slug, values["options"])
-    return VariantDraft(values["line"], sku, fields, values.get("stock"), has_made_sku="sku" not in values)
+    place, on_hand = Line(values["line"]), values.get("stock")
+    return VariantDraft(place, fields, sku=sku, on_hand=on_hand, has_made_sku="sku" not in values)
 
 
 def read_columns(row: RowReader, record: Record, columns: dict[str, str]) -> dict[str, Any]:

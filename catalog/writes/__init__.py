@@ -1,10 +1,14 @@
-"""Checked bodies into the catalogue, one product or a thousand by the same statements; a stage is a module.
+"""What anybody wants of products into the catalogue, one product or thousands by the same statements.
 
-plans.py     a row of a body -> a plan: the row, the product that it means, what is wrong, what became of it
-known.py     what the database has under the keys of the bodies, locked; as many queries for a thousand as for one
-matching.py  plan beside what is known -> what is to be written, or faults, each with its pointer
-saving.py    plans -> rows: a few statements, whatever their number
+A front end makes drafts (drafts.py) and says how they are meant (plans.Manner); the rest is one pipeline:
+
+upserts.py   drafts -> plans, and the plans without faults -> rows
+known.py     what the database has under the keys of the drafts, locked; as many queries for a thousand as for one
+matching.py  draft beside what is known -> what is to be written, or faults, each with its place (sentences.py)
+taxonomy.py  names of brands and paths of categories -> ids, made where they are missing; for files
+saving.py    plans -> rows: a few statements, whatever their number (batches.py, on PostgreSQL arrays.py)
+
+bodies.py    a front end: rows of a body -> drafts, and what became of them back; catalog/imports is the other
 products.py  one product: create, update, delete
-bulk.py      many products in one body
 levels.py    stock and prices of variants by SKU, the hot writers
 """

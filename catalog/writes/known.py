@@ -1,71 +1,82 @@
-"""What the database has under the keys that a body names; at most eight queries, whatever its length.
+"""What the database has under the keys that drafts name; at most eight queries, whatever their number.
 
 Products are locked, in the order of their keys, so that two writers of one product take turns and neither replaces
 half of the other's lists.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Model, Q
+from django.db.models import Model
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.writes.plans import Plan
+from catalog.querysets import MAIN, is_among
+from catalog.writes.drafts import ProductDraft, VariantDraft
+from catalog.writes.plans import Manner
+from catalog.writes.taxonomy import Taxonomy
 
-# Where the `on_hand` of a product's body lies; stock/bulk/ names others.
-LOCATION = "main"
+type Found = Sequence[tuple[ProductDraft, Product]]
 
 
 class KnownRows:
-    """Rows by every key that a body may name them by."""
+    """Rows by every key that a draft may name them by; of what belongs to a product only what some draft names."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        self.load_products(plans)
-        self.brands = find_ids(Brand, "brand", plans)
-        self.categories = find_ids(Category, "category", plans)
-        found = [(plan, product) for plan in plans if (product := self.find_product(plan))]
-        self.load_variants(plans, [product.pk for plan, product in found if plan.names_variants])
-        self.texts = ProductText.objects.in_bulk([product.pk for plan, product in found if plan.texts])
-        self.load_images([product.pk for plan, product in found if "images" in plan.values])
+    def __init__(self, drafts: Sequence[ProductDraft], manner: Manner) -> None:
+        self.load_products(drafts)
+        named = () if manner.makes_taxonomy else drafts
+        self.taxonomy = Taxonomy(find_ids(Brand, "brand", named), find_ids(Category, "category", named))
+        found = [(draft, product) for draft in drafts if (product := self.find_product(draft))]
+        self.load_variants(drafts, list_keys(found, list_variants))
+        rows = ProductText.objects.filter(is_among("product_id", list_keys(found, lambda draft: draft.text)))
+        self.texts = {text.pk: text for text in rows}
+        self.load_images(list_keys(found, lambda draft: draft.images is not None))
 
-    def load_products(self, plans: Sequence[Plan]) -> None:
-        ids, skus, slugs = (collect(plans, name) for name in ("id", "sku", "slug"))
-        rows = Product.objects.filter(Q(pk__in=ids) | Q(sku__in=skus) | Q(slug__in=slugs)).order_by("pk")
-        products = list(rows.select_for_update(no_key=True))
+    def load_products(self, drafts: Sequence[ProductDraft]) -> None:
+        ids = {draft.id for draft in drafts if draft.id is not None}
+        skus = {draft.sku for draft in drafts if draft.sku}
+        slugs = {draft.slug for draft in drafts if draft.slug}
+        named = is_among("pk", ids) | is_among("sku", skus) | is_among("slug", slugs)
+        products = list(Product.objects.filter(named).order_by("pk").select_for_update(no_key=True))
         self.by_id = {product.pk: product for product in products}
         self.by_sku = {product.sku: product for product in products}
         self.by_slug = {product.slug: product for product in products}
 
-    def find_product(self, plan: Plan) -> Product | None:
-        """By id where the body has one, else by SKU."""
-        if (key := plan.values.get("id")) is not None:
-            return self.by_id.get(key)
-        return self.by_sku.get(plan.values.get("sku", ""))
+    def find_product(self, draft: ProductDraft) -> Product | None:
+        if draft.id is not None:
+            return self.by_id.get(draft.id)
+        return self.by_slug.get(draft.slug) if draft.is_found_by_slug else self.by_sku.get(draft.sku or "")
 
-    def load_variants(self, plans: Sequence[Plan], products: Sequence[int]) -> None:
-        bodies = [body for plan in plans for body in plan.values.get("variants", ())]
-        # A product without variants gets one by its own SKU.
-        skus = {body["sku"] for body in bodies if "sku" in body} | collect(plans, "sku")
-        rows = Variant.objects.filter(Q(product_id__in=products) | Q(sku__in=skus)).order_by("position", "pk")
+    def load_variants(self, drafts: Sequence[ProductDraft], products: list[int]) -> None:
+        named = [(draft, variant) for draft in drafts for variant in list_variants(draft)]
+        # The only variant of a new product gets the product's SKU.
+        skus = {sku for draft, variant in named if (sku := variant.sku or draft.sku)}
+        rows = Variant.objects.filter(is_among("product_id", products) | is_among("sku", skus))
+        self.variants = {row.sku: row for row in rows.order_by("position", "pk")}
         self.variants_of: dict[int, list[Variant]] = defaultdict(list)
-        self.variants_by_sku = {row.sku: row for row in rows}
-        for row in self.variants_by_sku.values():
+        for row in self.variants.values():
             self.variants_of[row.product_id].append(row)
-        counted = [row.pk for row in rows] if any("on_hand" in body for body in bodies) else []
-        pieces = Stock.objects.filter(variant_id__in=counted, location=LOCATION)
+        is_counted = any(variant.on_hand is not None for _, variant in named)
+        counted = [row.pk for row in self.variants.values()] if is_counted else []
+        pieces = Stock.objects.filter(is_among("variant_id", counted), location=MAIN)
         self.stock = {stock.variant_id: stock for stock in pieces}
 
-    def load_images(self, products: Sequence[int]) -> None:
+    def load_images(self, products: list[int]) -> None:
         self.images_of: dict[int, list[Image]] = defaultdict(list)
-        for row in Image.objects.filter(product_id__in=products).order_by("position", "pk"):
+        for row in Image.objects.filter(is_among("product_id", products)).order_by("position", "pk"):
             self.images_of[row.product_id].append(row)
 
 
-def collect(plans: Iterable[Plan], name: str) -> set[Any]:
-    return {plan.values[name] for plan in plans if plan.values.get(name) is not None}
+def list_variants(draft: ProductDraft) -> Sequence[VariantDraft]:
+    """Those that the draft names: its list, or else its only one."""
+    return draft.variants or ((draft.only,) if draft.only else ())
 
 
-def find_ids(model: type[Model], name: str, plans: Iterable[Plan]) -> dict[str, int]:
-    """The keys of the rows that the bodies name by slug."""
-    return dict(model._default_manager.filter(slug__in=collect(plans, name)).values_list("slug", "pk"))
+def list_keys(found: Found, names: Callable[[ProductDraft], Any]) -> list[int]:
+    return [product.pk for draft, product in found if names(draft)]
+
+
+def find_ids(model: type[Model], name: str, drafts: Iterable[ProductDraft]) -> dict[Any, int]:
+    """The keys of the rows that the drafts name by slug."""
+    slugs = {slug for draft in drafts if (slug := draft.links.get(name)) is not None}
+    return dict(model._default_manager.filter(is_among("slug", slugs)).values_list("slug", "pk"))

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from django.db.models import QuerySet
 
-from catalog.batches import Batch
 from catalog.models import Product, Stock, Variant
-from catalog.writes.saving import move_versions
+from catalog.writes.saving import make_batch, move_versions
+from catalog.writes.sentences import say_repeated, say_reserved, say_unknown
 from config.api.bodies import Row
 
 
@@ -38,11 +38,10 @@ class StockWriter:
     def refuse_reserved(self, row: Row) -> None:
         stock = self.find_stock(row)
         if stock and row.values["on_hand"] < stock.reserved:
-            detail = f"{stock.reserved} pieces of it are reserved: give that many or more."
-            row.refuse(f"{row.pointer}/on_hand", "reserved", detail)
+            row.refuse(f"{row.pointer}/on_hand", "reserved", say_reserved(row.values["on_hand"], stock.reserved))
 
     def save(self) -> None:
-        batch = Batch(Stock, ("on_hand",))
+        batch = make_batch(Stock, "variant_id")
         for row in list_good(self.rows):
             stock = self.find_stock(row)
             place = Stock(variant_id=self.keys[row.values["sku"]], location=row.values["location"])
@@ -65,7 +64,7 @@ class PricesWriter:
         refuse_repeated(good, "sku")
 
     def save(self) -> None:
-        batch = Batch(Variant, ("price",))
+        batch = make_batch(Variant, "sku")
         for row in list_good(self.rows):
             if batch.put(self.variants[row.values["sku"]], {"price": row.values["price"]}, is_new=False):
                 row.status = "updated"
@@ -99,7 +98,7 @@ def name_rows(rows: Iterable[Row], *names: str) -> None:
 def refuse_unknown(rows: Iterable[Row], known: Collection[str]) -> None:
     for row in rows:
         if (sku := row.values["sku"]) not in known:
-            row.refuse(f"{row.pointer}/sku", "not_found", f"There is no variant with the SKU {sku!r}.")
+            row.refuse(f"{row.pointer}/sku", "not_found", say_unknown("variant", "SKU", sku))
 
 
 def refuse_repeated(rows: Iterable[Row], *names: str) -> None:
@@ -107,5 +106,4 @@ def refuse_repeated(rows: Iterable[Row], *names: str) -> None:
     for row in rows:
         found = first.setdefault(tuple(row.values[name] for name in names), row.pointer)
         if found != row.pointer:
-            detail = f"{row.values['sku']!r} stands in the body already, at {found}."
-            row.refuse(f"{row.pointer}/sku", "repeated", detail)
+            row.refuse(f"{row.pointer}/sku", "repeated", say_repeated(row.values["sku"], f"at {found}/sku"))

@@ -1,223 +1,283 @@
-"""Plans beside what is known: each finds the rows that it means, or the faults for which it can't be written.
+"""Drafts beside what is known: each finds the rows that it means, or the faults for which it can't be written."""
 
-Codes of faults: `taken` and `reserved` clash with what is stored, and answer 409; `repeated` stands twice in one
-body; `not_found`, `required`, `derived`, `does_not_exist` are 400.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.models import Image, Product, Variant
+from catalog.writes.drafts import ImageDraft, Place, VariantDraft
 from catalog.writes.known import KnownRows
-from catalog.writes.plans import LINKS, Mode, Part, Plan
+from catalog.writes.plans import Manner, Mode, Part, Plan
+from catalog.writes.sentences import (
+    NOUNS,
+    say_derived,
+    say_missing,
+    say_moved,
+    say_repeated,
+    say_reserved,
+    say_taken,
+    say_unknown,
+)
 
 # The column's.
 GREATEST_POSITION = 2**31 - 1
+# So many SKUs fit a sentence.
+NAMED_VARIANTS = 3
 
 
-def match_plans(plans: Sequence[Plan], known: KnownRows) -> None:
+def match_plans(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
     """Fills the plans; what can't be written has faults afterwards."""
-    once = Once()
+    once = Once() if manner.refuses_repeats else None
     for plan in plans:
-        if not plan.row.faults:
-            Match(plan, known, once).run()
+        Match(plan, known, manner, once).run()
 
 
 class Once:
-    """Names that may stand in a body once, with the pointer to the first."""
+    """Names that may stand in one input once, with the place of the first."""
 
     def __init__(self) -> None:
-        self.pointers: dict[tuple[str, Any], str] = {}
+        self.places: dict[tuple[Any, Any], tuple[Place, str]] = {}
 
-    def claim(self, plan: Plan, kind: str, value: Any, pointer: str, given: Any = None) -> None:
-        """`given` is what the body calls it by, where that isn't `value` itself."""
-        first = self.pointers.setdefault((kind, value), pointer)
-        if first != pointer:
-            named = value if given is None else given
-            plan.row.refuse(pointer, "repeated", f"{named!r} stands in the body already, at {first}.")
+    def claim(self, name: tuple[Any, Any], place: Place, member: str) -> str:
+        """Where the first stands; empty for the first itself."""
+        first = self.places.setdefault(name, (place, member))
+        return "" if first == (place, member) else first[0].locate(first[1])
 
 
 class Match:
     """One plan; every step may add faults."""
 
-    def __init__(self, plan: Plan, known: KnownRows, once: Once) -> None:
-        self.plan, self.known, self.once = plan, known, once
-        self.values = plan.values
-        self.pointer = plan.row.pointer
+    def __init__(self, plan: Plan, known: KnownRows, manner: Manner, once: Once | None) -> None:
+        self.plan, self.known, self.manner, self.once = plan, known, manner, once
+        self.draft = plan.draft
 
     def run(self) -> None:
         plan = self.plan
-        plan.product = self.known.find_product(plan)
+        plan.product = self.known.find_product(self.draft)
         plan.is_new = plan.product is None
-        plan.row.status = "created" if plan.is_new else "unchanged"
         self.check_identity()
-        if plan.is_new and not plan.row.faults:
+        if plan.is_new and not plan.faults:
             self.check_newcomer()
         self.check_names()
-        self.resolve_links()
-        if not plan.row.faults:
+        if not self.manner.makes_taxonomy:
+            self.find_links()
+        if not plan.faults:
             self.match_variants()
             self.match_images()
 
     def refuse(self, member: str, code: str, detail: str) -> None:
-        self.plan.row.refuse(f"{self.pointer}/{member}", code, detail)
+        self.plan.refuse(self.draft.place, member, code, detail)
+
+    def claim(self, name: tuple[Any, Any], place: Place, member: str, given: Any) -> None:
+        """`given` is what the input calls it by."""
+        if self.once and (where := self.once.claim(name, place, member)):
+            self.plan.refuse(place, member, "repeated", say_repeated(given, where, NOUNS.get(member, "")))
 
     # -- the product itself
 
     def check_identity(self) -> None:
-        plan, key, sku = self.plan, self.values.get("id"), self.values.get("sku")
-        if plan.mode == Mode.CREATE and key is not None:
+        draft, mode, is_new = self.draft, self.manner.mode, self.plan.is_new
+        if mode is Mode.CREATE and draft.id is not None:
             self.refuse("id", "unexpected", "A new product gets its id from us.")
-        elif key is None and sku is None:
+        elif draft.id is None and draft.sku is None:
             self.refuse("sku", "required", "A product is found by its id or its SKU.")
-        elif plan.is_new and (key is not None or plan.mode == Mode.UPDATE):
-            name, value = ("id", key) if key is not None else ("sku", sku)
-            self.refuse(name, "not_found", f"There is no product with the {name} {value!r}.")
-        elif not plan.is_new and plan.mode == Mode.CREATE:
-            self.refuse("sku", "taken", f"{sku!r} belongs to another product.")
-
-    def check_names(self) -> None:
-        """SKU and slug are one product's alone, and a body names a product once."""
-        product = self.plan.product
-        if product is not None:
-            member = "id" if "id" in self.values else "sku"
-            self.once.claim(self.plan, "product", product.pk, f"{self.pointer}/{member}", self.values.get(member))
-        for name, owners in (("sku", self.known.by_sku), ("slug", self.known.by_slug)):
-            if (value := self.values.get(name)) is None:
-                continue
-            self.once.claim(self.plan, name, value, f"{self.pointer}/{name}")
-            if product is not None or name == "slug":
-                self.refuse_taken(name, value, owners.get(value))
-
-    def refuse_taken(self, name: str, value: str, owner: Product | None) -> None:
-        if owner is not None and owner != self.plan.product:
-            self.refuse(name, "taken", f"{value!r} belongs to another product.")
-
-    def resolve_links(self) -> None:
-        for name, ids in zip(LINKS, (self.known.brands, self.known.categories), strict=True):
-            if name not in self.values:
-                continue
-            slug = self.values[name]
-            self.plan.links[f"{name}_id"] = ids.get(slug)
-            if slug is not None and slug not in ids:
-                self.refuse(name, "does_not_exist", f"There is no {name} with the slug {slug!r}.")
+        elif is_new and (draft.id is not None or mode is Mode.UPDATE):
+            name, value = ("id", draft.id) if draft.id is not None else ("sku", draft.sku)
+            self.refuse(name, "not_found", say_unknown("product", name, value))
+        elif not is_new and mode is Mode.CREATE:
+            self.refuse("sku", "taken", say_taken(draft.sku or "", "product", "SKU"))
 
     def check_newcomer(self) -> None:
-        if "title" not in self.values:
-            self.refuse("title", "required", "A new product needs it.")
-        if not self.values.get("variants") and "price" not in self.values:
-            self.refuse("price", "required", "A product without variants needs a price.")
+        draft = self.draft
+        if "title" not in draft.fields:
+            self.refuse("title", "required", say_missing("product", draft.key, "title"))
+        if not draft.variants and draft.only is None:
+            self.refuse("price", "required", say_missing("product", draft.key, "price"))
+
+    def check_names(self) -> None:
+        """SKU and slug are one product's alone, and an input names a product once."""
+        draft, product = self.draft, self.plan.product
+        if product is not None:
+            member = "id" if draft.id is not None else "slug" if draft.is_found_by_slug else "sku"
+            self.claim(("row", product.pk), draft.place, member, getattr(draft, member))
+        self.check_name("sku", draft.sku, self.known.by_sku)
+        self.check_name("slug", draft.slug, self.known.by_slug)
+
+    def check_name(self, name: str, value: str | None, owners: Mapping[str, Product]) -> None:
+        """A name that the product gets, not one that it has."""
+        draft, product = self.draft, self.plan.product
+        if not value or (product is not None and (name not in draft.fields or getattr(product, name) == value)):
+            return
+        self.claim((name, value), draft.place, name, value)
+        if (owner := owners.get(value)) is None:
+            return
+        if name == "slug" or product is not None:
+            self.refuse(name, "taken", say_taken(value, "product", NOUNS[name]))
+        elif draft.is_found_by_slug:
+            self.refuse(name, "taken", say_moved(value, owner.slug))
+
+    def find_links(self) -> None:
+        self.plan.links = self.known.taxonomy.find_ids(self.draft.links)
+        for name, slug in self.draft.links.items():
+            if slug is not None and self.plan.links[f"{name}_id"] is None:
+                self.refuse(name, "does_not_exist", say_unknown(name, "slug", slug))
 
     # -- variants
 
     def match_variants(self) -> None:
-        bodies = self.values.get("variants")
-        stored = self.known.variants_of[self.plan.product.pk] if self.plan.product else []
-        if not bodies and self.plan.is_new:
-            only = Part[Variant](self.pointer, {"sku": self.values["sku"], "price": self.values["price"]})
-            self.plan.variants = [only]
-            self.claim_sku(only)
-        elif bodies is None and "price" in self.values:
-            self.match_only_variant(stored)
-        elif bodies is not None:
-            self.plan.variants = self.match_parts("variants", bodies, stored, "sku")
-            self.check_variants(stored)
-
-    def match_only_variant(self, stored: Sequence[Variant]) -> None:
-        """`price` of a product is its single variant's; with several it follows from theirs."""
-        if len(stored) > 1:
-            detail = "This product has several variants and its price follows from theirs: send variants[].price."
-            self.refuse("price", "derived", detail)
-        else:
-            self.plan.variants = [Part(self.pointer, {"price": self.values["price"]}, row) for row in stored]
-
-    def check_variants(self, stored: Sequence[Variant]) -> None:
-        self.place_parts(self.plan.variants, stored)
+        draft, product = self.draft, self.plan.product
+        stored = self.known.variants_of[product.pk] if product else []
+        if draft.variants:
+            self.plan.variants = self.match_parts("variant", "sku", draft.variants, stored)
+            self.keep_made_skus(stored)
+            self.place_parts(self.plan.variants, stored)
+        elif self.manner.replaces and draft.variants is not None:
+            self.refuse("variants", "required", "Every product has at least one variant.")
+        elif draft.only:
+            self.match_only_variant(draft.only, stored)
         for part in self.plan.variants:
-            self.claim_sku(part)
-            if part.row is None:
-                self.require(part, "sku", "price")
-            elif (stock := self.known.stock.get(part.row.pk)) and part.values.get(
-                "on_hand", stock.reserved
-            ) < stock.reserved:
-                detail = f"{stock.reserved} pieces of it are reserved: give that many or more."
-                self.plan.row.refuse(f"{part.pointer}/on_hand", "reserved", detail)
-        if self.plan.replaces:
-            kept = {part.row.pk for part in self.plan.variants if part.row}
-            self.plan.dropped_variants = [row.pk for row in stored if row.pk not in kept]
-            if not self.plan.variants:
-                self.refuse("variants", "required", "Every product has at least one variant.")
+            self.check_variant(part)
+        if self.manner.replaces and draft.variants is not None:
+            self.plan.dropped_variants = list_dropped(self.plan.variants, stored)
 
-    def claim_sku(self, part: Part[Variant]) -> None:
-        """A variant's SKU is its own among all products' variants."""
-        if (sku := part.values.get("sku")) is None:
+    def match_only_variant(self, draft: VariantDraft, stored: Sequence[Variant]) -> None:
+        """The single variant of the product, or among several the one that the draft names by its SKU."""
+        fields, product = draft.fields, self.plan.product
+        if product and len(stored) > 1 and fields.get("price") == product.price:
+            # It says nothing new: a product shows the lowest price. Taken for one variant's own, it would make a dearer
+            # one as cheap.
+            fields = {name: value for name, value in fields.items() if name != "price"}
+        if not fields and draft.on_hand is None:
             return
-        self.once.claim(self.plan, "variant", sku, f"{part.pointer}/sku")
-        owner = self.known.variants_by_sku.get(sku)
-        if owner is not None and owner != part.row:
-            self.plan.row.refuse(f"{part.pointer}/sku", "taken", f"{sku!r} belongs to another variant.")
+        row = self.known.variants.get(draft.sku) if draft.sku else None
+        if row is None and len(stored) == 1:
+            row = stored[0]
+        if row is None and stored:
+            named = [variant.sku for variant in stored[:NAMED_VARIANTS]]
+            member = next(iter(draft.fields), "on_hand")
+            self.refuse(member, "derived", say_derived(self.draft.key, named))
+        else:
+            self.plan.variants = [Part(draft, fields, row, row is None)]
+
+    def keep_made_skus(self, stored: Sequence[Variant]) -> None:
+        """A variant without a SKU in its input is the one of the same options that no other draft names."""
+        named = {part.draft.sku for part in self.plan.variants}
+        for part in self.plan.variants:
+            if part.is_new and part.draft.has_made_sku:
+                free = (row for row in stored if row.sku not in named)
+                part.row = next((row for row in free if row.options == part.fields.get("options")), None)
+                part.is_new = part.row is None
+
+    def check_variant(self, part: Part[VariantDraft, Variant]) -> None:
+        self.claim_sku(part)
+        on_hand = part.draft.on_hand
+        if part.row is None:
+            self.require(part, "variant", sku=part.draft.sku or self.draft.sku, price=part.fields.get("price"))
+        elif on_hand is not None and (stock := self.known.stock.get(part.row.pk)) and on_hand < stock.reserved:
+            self.plan.refuse(part.draft.place, "on_hand", "reserved", say_reserved(on_hand, stock.reserved))
+
+    def claim_sku(self, part: Part[VariantDraft, Variant]) -> None:
+        """A SKU that the variant gets is its own among all products' variants."""
+        draft, product = part.draft, self.plan.product
+        if part.row is not None and (product is None or part.row.product_id != product.pk):
+            self.plan.refuse(draft.place, "sku", "taken", say_taken(part.row.sku, "variant", "SKU"))
+        sku = draft.sku or self.draft.sku if part.is_new else part.fields.get("sku", draft.sku)
+        if sku is None or (part.row is not None and part.row.sku == sku):
+            return
+        self.claim(("variant", sku), draft.place, "sku", sku)
+        if sku in self.known.variants:
+            self.plan.refuse(draft.place, "sku", "taken", say_taken(sku, "variant", "SKU"))
 
     # -- images
 
     def match_images(self) -> None:
-        if (bodies := self.values.get("images")) is None:
+        draft, product = self.draft, self.plan.product
+        if draft.images is None:
             return
-        stored = self.known.images_of[self.plan.product.pk] if self.plan.product else []
-        self.plan.images = self.match_parts("images", bodies, stored, "url")
-        self.place_parts(self.plan.images, stored)
+        stored = self.known.images_of[product.pk] if product else []
+        self.plan.images = self.match_parts("image", "url", draft.images, stored)
+        if self.manner.shows_images_first:
+            self.bring_forward(stored)
+        else:
+            self.place_parts(self.plan.images, stored)
         for part in self.plan.images:
             self.claim_url(part, stored)
             if part.row is None:
-                self.require(part, "url")
-        if self.plan.replaces:
-            kept = {part.row.pk for part in self.plan.images if part.row}
-            self.plan.dropped_images = [row.pk for row in stored if row.pk not in kept]
+                self.require(part, "image", url=part.draft.url)
+        if self.manner.replaces:
+            self.plan.dropped_images = list_dropped(self.plan.images, stored)
 
-    def claim_url(self, part: Part[Image], stored: Sequence[Image]) -> None:
-        """A product has an image once."""
-        if (url := part.values.get("url")) is None:
+    def bring_forward(self, stored: Sequence[Image]) -> None:
+        """The draft's images in its order, those that it doesn't name behind them; nothing where they stand so."""
+        parts = self.plan.images
+        if not parts:
             return
-        self.once.claim(self.plan, f"image of {self.pointer}", url, f"{part.pointer}/url")
-        if any(row.url == url and row != part.row for row in stored):
-            self.plan.row.refuse(f"{part.pointer}/url", "taken", f"{url!r} is another image of this product.")
+        rows = [part.row for part in parts]
+        if rows == list(stored[: len(rows)]) and not any("position" in part.fields for part in parts):
+            return
+        for number, part in enumerate(parts, start=1):
+            part.fields = {"position": number} | part.fields
+        last = max(part.fields["position"] for part in parts)
+        named = {row.pk for row in rows if row}
+        others = [row for row in stored if row.pk not in named]
+        step = last + 1 - min((row.position for row in others), default=last + 1)
+        if step > 0:
+            self.plan.images = [*parts, *(self.move_image(row, row.position + step) for row in others)]
+
+    def move_image(self, row: Image, position: int) -> Part[ImageDraft, Image]:
+        fields = {"position": min(position, GREATEST_POSITION)}
+        return Part(ImageDraft(self.draft.place, fields, id=row.pk), fields, row, is_new=False)
+
+    def claim_url(self, part: Part[ImageDraft, Image], stored: Sequence[Image]) -> None:
+        """A product has an image once."""
+        url = part.draft.url
+        if url is None or (part.row is not None and part.row.url == url):
+            return
+        self.claim((self.draft.place, url), part.draft.place, "url", url)
+        if part.row is not None and any(row.url == url for row in stored):
+            self.plan.refuse(part.draft.place, "url", "taken", say_taken(url, "image of this product", "URL"))
 
     # -- both
 
-    def match_parts(self, name: str, bodies: Sequence[Any], stored: Sequence[Any], key: str) -> list[Part[Any]]:
-        """Each body beside the stored row that has its id, or else its `key`."""
-        by_id, by_key = {row.pk: row for row in stored}, {getattr(row, key): row for row in stored}
+    def match_parts(self, kind: str, key: str, drafts: Sequence[Any], stored: Sequence[Any]) -> list[Part[Any, Any]]:
+        """Each draft beside the stored row that has its id, or else its `key`."""
+        # Ids are numbers and keys are texts, so that one table holds both.
+        found = {getattr(row, name): row for row in stored for name in ("id", key)}
         parts = []
-        for number, body in enumerate(bodies):
-            pointer, values = f"{self.pointer}/{name}/{number}", dict(body)
-            pk = values.pop("id", None)
-            row = by_key.get(values.get(key)) if pk is None else by_id.get(pk)
-            if pk is not None and row is None:
+        for draft in drafts:
+            row = found.get(getattr(draft, key) if draft.id is None else draft.id)
+            if draft.id is not None and row is None:
                 # An id of another product's row is refused, not taken over.
-                self.plan.row.refuse(f"{pointer}/id", "not_found", f"This product has nothing with the id {pk}.")
+                detail = f"This product has no {kind} with the id {draft.id}."
+                self.plan.refuse(draft.place, "id", "not_found", detail)
                 continue
             if row is not None:
-                member, given = (key, values[key]) if pk is None else ("id", pk)
-                self.once.claim(self.plan, name, row.pk, f"{pointer}/{member}", given)
-            parts.append(Part(pointer, values, row))
+                member = key if draft.id is None else "id"
+                self.claim((kind, row.pk), draft.place, member, getattr(draft, member))
+            parts.append(Part(draft, draft.fields, row, row is None))
         return parts
 
-    def place_parts(self, parts: Sequence[Part[Any]], stored: Sequence[Any]) -> None:
+    def place_parts(self, parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> None:
         """Positions for those without one: in the list's order where it replaces all, else behind all others."""
-        new = parts if self.plan.replaces else [part for part in parts if part.row is None]
-        last = 0 if self.plan.replaces else find_last(parts, stored)
+        new = parts if self.manner.replaces else [part for part in parts if part.is_new]
+        last = 0 if self.manner.replaces else find_last(parts, stored)
         for number, part in enumerate(new, start=last + 1):
-            part.values.setdefault("position", min(number, GREATEST_POSITION))
+            part.fields = {"position": min(number, GREATEST_POSITION)} | part.fields
 
-    def require(self, part: Part[Any], *names: str) -> None:
-        for name in names:
-            if name not in part.values:
-                kind = "variant" if isinstance(part, Part) and "sku" in names else "image"
-                self.plan.row.refuse(f"{part.pointer}/{name}", "required", f"A new {kind} needs it.")
+    def require(self, part: Part[Any, Any], kind: str, **needed: Any) -> None:
+        key = next(iter(needed.values()))
+        for name, value in needed.items():
+            if value is None:
+                self.plan.refuse(part.draft.place, name, "required", say_missing(kind, key, NOUNS[name]))
 
 
-def find_last(parts: Sequence[Part[Any]], stored: Sequence[Any]) -> int:
-    """The greatest position once the body's own are taken; 0 where there is none."""
-    named = [part for part in parts if "position" in part.values]
+def find_last(parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> int:
+    """The greatest position once the drafts' own are taken; 0 where there is none."""
+    named = [part for part in parts if "position" in part.fields]
     moved = {part.row.pk for part in named if part.row}
     staying = [row.position for row in stored if row.pk not in moved]
-    return max([*staying, *(part.values["position"] for part in named)], default=0)
+    return max([*staying, *(part.fields["position"] for part in named)], default=0)
+
+
+def list_dropped(parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> list[int]:
+    kept = {part.row.pk for part in parts if part.row}
+    return [row.pk for row in stored if row.pk not in kept]

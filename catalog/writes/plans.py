@@ -1,15 +1,12 @@
-"""A row of a body as a plan: which product it means, what of it is to be written, and what becomes of it."""
+"""A draft beside the rows that it means: what is to be written, or why it can't be, and what becomes of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from catalog.models import Image, Product, Variant
-from config.api.bodies import Row, Values
-
-TEXTS = ("description", "seo_title", "seo_description")
-LINKS = ("brand", "category")
-# Members that aren't columns of the product.
-PARTS = ("id", "variants", "images", "price", *LINKS, *TEXTS)
+from catalog.writes.drafts import DraftFault, ImageDraft, Place, ProductDraft, Values, VariantDraft
 
 
 class Mode(StrEnum):
@@ -18,52 +15,59 @@ class Mode(StrEnum):
     UPSERT = "upsert"
 
 
-@dataclass
-class Part[Stored: (Variant, Image)]:
-    """A nested row: what the body says, the pointer to it, and what is stored, None for a new one."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the drafts of a front end are meant."""
 
-    pointer: str
-    values: Values
-    row: Stored | None = None
-
-
-@dataclass
-class Plan:
-    row: Row
     mode: Mode = Mode.UPSERT
-    # PUT: the nested lists of the body are all that stays.
+    # PUT: the nested lists of the draft are all that stays.
     replaces: bool = False
+    # Bodies: what stands twice is refused; a file's reader, which sees all of its batches, has done that already.
+    refuses_repeats: bool = True
+    # Files: brands and categories are names, and what is missing is made.
+    makes_taxonomy: bool = False
+    # Files: the draft's images come before those that it doesn't name.
+    shows_images_first: bool = False
+
+
+@dataclass(slots=True)
+class Part[Draft: (VariantDraft, ImageDraft), Stored: (Variant, Image)]:
+    """A nested row: what is to be written of its draft, and the stored row, None for a new one until it is saved."""
+
+    draft: Draft
+    fields: Values
+    row: Stored | None
+    is_new: bool
+    is_changed: bool = False
+
+
+NO_LINKS: Mapping[str, int | None] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Plan:
+    draft: ProductDraft
     # The stored one, and after saving the new one.
     product: Product | None = None
     is_new: bool = False
-    links: Values = field(default_factory=dict)
-    variants: list[Part[Variant]] = field(default_factory=list)
-    images: list[Part[Image]] = field(default_factory=list)
+    is_changed: bool = False
+    # A stored one whose variants or images change.
+    is_moved: bool = False
+    # Empty tuples cost nothing: there are thousands of plans, and Python's garbage collector walks each list.
+    faults: tuple[DraftFault, ...] = ()
+    # The ids of brand and category, by column.
+    links: Mapping[str, int | None] = NO_LINKS
+    variants: Sequence[Part[VariantDraft, Variant]] = ()
+    images: Sequence[Part[ImageDraft, Image]] = ()
     # Keys of variants and images that a PUT leaves out.
-    dropped_variants: list[int] = field(default_factory=list)
-    dropped_images: list[int] = field(default_factory=list)
+    dropped_variants: Sequence[int] = ()
+    dropped_images: Sequence[int] = ()
+
+    def refuse(self, place: Place, member: str, code: str, detail: str) -> None:
+        self.faults += (DraftFault(place, member, code, detail),)
 
     @property
-    def values(self) -> Values:
-        return self.row.values
-
-    @property
-    def sku(self) -> str | None:
-        """The body's, or that of the product which it names by id."""
-        return self.values.get("sku") or (self.product.sku if self.product else None)
-
-    @property
-    def columns(self) -> Values:
-        return {name: value for name, value in self.values.items() if name not in PARTS}
-
-    @property
-    def texts(self) -> Values:
-        return {name: self.values[name] for name in TEXTS if name in self.values}
-
-    @property
-    def names_variants(self) -> bool:
-        return "variants" in self.values or "price" in self.values
-
-    def mark_changed(self) -> None:
-        if not self.is_new:
-            self.row.status = "updated"
+    def status(self) -> str:
+        if self.is_new:
+            return "created"
+        return "updated" if self.is_changed else "unchanged"

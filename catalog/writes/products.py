@@ -7,32 +7,30 @@ from django.db import transaction
 from django.http import Http404
 
 from catalog.models import Product
-from catalog.writes.known import KnownRows
-from catalog.writes.matching import match_plans
-from catalog.writes.plans import Mode, Plan
-from catalog.writes.saving import save_plans
+from catalog.writes.bodies import ProductsWriter
+from catalog.writes.plans import Manner, Mode
 from config.api.bodies import Row, Values, refuse_rows
 
 
 def create_product(body: Values) -> Product:
     """The new product; without variants it gets one with its own SKU and `price`."""
-    return write_product(Plan(Row("", body), Mode.CREATE))
+    return write_product(body, Manner(Mode.CREATE))
 
 
 def update_product(product: Product, body: Values, replace: bool) -> Product:
     """The product changed; with `replace` (PUT) the nested lists in the body are all that stays."""
-    return write_product(Plan(Row("", body | {"id": product.pk}), Mode.UPDATE, replace))
+    return write_product(body | {"id": product.pk}, Manner(Mode.UPDATE, replaces=replace))
 
 
-def write_product(plan: Plan) -> Product:
+def write_product(body: Values, manner: Manner) -> Product:
     # Its caller has a transaction already, which also holds what `If-Match` was compared with.
     with transaction.atomic(savepoint=False):
-        known = KnownRows([plan])
-        match_plans([plan], known)
-        if plan.is_new and plan.mode == Mode.UPDATE:
+        writer = ProductsWriter([Row("", body)], manner)
+        (plan,) = writer.upsert.plans
+        if plan.is_new and manner.mode == Mode.UPDATE:
             raise Http404  # deleted since its view has looked
-        refuse_rows([plan.row])
-        save_plans([plan], known)
+        refuse_rows(writer.rows)
+        writer.save()
     assert plan.product is not None  # saved
     return plan.product
 

@@ -1,37 +1,38 @@
-"""Plans without faults in, rows out: a statement or two a table, whatever the number of plans.
+"""Plans without faults in, rows out: a few statements a table, whatever the number of plans.
 
-Only rows that differ are written, so the same body a second time moves no version. Triggers derive price, in_stock,
+Only rows that differ are written, so the same draft a second time moves no version. Triggers derive price, in_stock,
 image_url and the search document.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from catalog.batches import Batch
+from django.db import connection
+from django.db.models import Model
+
 from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.querysets import MAIN, is_among
 from catalog.slugs import Newcomer, choose_slugs
-from catalog.writes.known import LOCATION, KnownRows
-from catalog.writes.plans import TEXTS, Part, Plan
+from catalog.writes.arrays import ArrayBatch
+from catalog.writes.batches import Batch
+from catalog.writes.drafts import Values
+from catalog.writes.known import KnownRows
+from catalog.writes.plans import Plan
 
-COLUMNS = (
-    "sku",
-    "slug",
-    "title",
-    "brand",
-    "category",
-    "status",
-    "currency",
-    "compare_at_price",
-    "rating",
-    "attributes",
-)
+
+def make_batch(model: type[Model], order: str) -> Batch:
+    """What this database writes fastest with."""
+    return (ArrayBatch if connection.vendor == "postgresql" else Batch)(model, order)
 
 
 def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
-    """Parents first; each plan's `product` is there afterwards, and its row says what became of it."""
+    """Parents first; each plan's `product` is there afterwards, and what became of it and its parts."""
     save_products(plans)
     save_texts(plans, known)
-    moved = [*drop_parts(plans), *save_variants(plans, known), *save_images(plans)]
-    move_versions({plan.product.pk: plan.product.version for plan in moved if plan.product})
+    drop_parts(plans)
+    save_variants(plans, known)
+    save_images(plans)
+    move_versions({plan.product.pk: plan.product.version for plan in plans if plan.product and plan.is_moved})
 
 
 def move_versions(before: Mapping[int, int]) -> None:
@@ -40,99 +41,99 @@ def move_versions(before: Mapping[int, int]) -> None:
     Whoever has read it with its variants and writes upon that version must be refused. Triggers have moved some
     versions already, with price or picture.
     """
-    now = Product.objects.filter(pk__in=before).values_list("pk", "version")
+    now = Product.objects.filter(is_among("pk", before)).values_list("pk", "version")
     still = [pk for pk, version in now if version == before[pk]]
     # Version 0 asks the trigger for the next one.
-    Product.objects.filter(pk__in=still).update(version=0)
+    Product.objects.filter(is_among("pk", still)).update(version=0)
 
 
 def save_products(plans: Sequence[Plan]) -> None:
-    new = [plan for plan in plans if plan.is_new]
-    slugs = choose_slugs(
-        [Newcomer(plan.values["sku"], plan.values["title"], plan.values.get("slug", "")) for plan in new]
-    )
-    batch = Batch(Product, COLUMNS)
+    new = [plan.draft for plan in plans if plan.is_new]
+    slugs = choose_slugs([Newcomer(draft.sku or "", draft.fields["title"], draft.slug) for draft in new])
+    batch = make_batch(Product, "sku")
     for plan in plans:
-        product = plan.product or start_product(plan, slugs[plan.values["sku"]])
-        if batch.put(product, plan.columns | plan.links, is_new=plan.is_new):
-            plan.mark_changed()
+        product = plan.product or batch.start_row(**start_product(plan, slugs[plan.draft.sku or ""]))
+        plan.is_changed |= batch.put(product, list_columns(plan, product), is_new=plan.is_new)
         plan.product = product
     batch.save()
 
 
-def start_product(plan: Plan, slug: str) -> Product:
+def start_product(plan: Plan, slug: str) -> Values:
     """A new product that already has what the triggers would derive: three updates of a wide-indexed row less."""
-    images = sorted(plan.images, key=lambda image: image.values["position"])
-    return Product(
-        slug=slug,
-        price=min(part.values["price"] for part in plan.variants),
-        in_stock=any(part.values.get("on_hand") for part in plan.variants),
-        image_url=images[0].values["url"] if images else "",
-    )
+    images = sorted(plan.images, key=lambda image: image.fields["position"])
+    return {
+        "sku": plan.draft.sku,
+        "slug": slug,
+        "price": min(part.fields["price"] for part in plan.variants),
+        "in_stock": any(part.draft.on_hand for part in plan.variants),
+        "image_url": images[0].draft.url if images else "",
+    }
+
+
+def list_columns(plan: Plan, product: Product) -> Values:
+    """The columns that the draft names, brand and category by id, attributes merged."""
+    columns = {**plan.draft.fields, **plan.links}
+    if plan.draft.attributes:
+        merged = product.attributes | plan.draft.attributes
+        columns["attributes"] = {name: value for name, value in merged.items() if value is not None}
+    return columns
 
 
 def save_texts(plans: Sequence[Plan], known: KnownRows) -> None:
-    batch = Batch(ProductText, TEXTS)
+    batch = make_batch(ProductText, "product_id")
     for plan in plans:
-        if plan.is_new or plan.texts:
-            text = None if plan.product is None else known.texts.get(plan.product.pk)
-            if batch.put(text or ProductText(product=plan.product), plan.texts, is_new=text is None):
-                plan.mark_changed()
+        if plan.is_new or plan.draft.text:
+            key = plan.product.pk if plan.product else None
+            text = None if plan.is_new else known.texts.get(key)
+            row = text or batch.start_row(product_id=key)
+            plan.is_changed |= batch.put(row, plan.draft.text, is_new=text is None)
     batch.save()
 
 
-def drop_parts(plans: Sequence[Plan]) -> list[Plan]:
-    """The plans whose product lost a variant or an image."""
+def drop_parts(plans: Sequence[Plan]) -> None:
     variants = [pk for plan in plans for pk in plan.dropped_variants]
     images = [pk for plan in plans for pk in plan.dropped_images]
     for model, keys in ((Variant, variants), (Image, images)):
         if keys:
             model.objects.filter(pk__in=keys).delete()
-    poorer = [plan for plan in plans if plan.dropped_variants or plan.dropped_images]
-    return mark_moved(poorer)
-
-
-def save_variants(plans: Sequence[Plan], known: KnownRows) -> list[Plan]:
-    batch, pieces = (
-        Batch(Variant, ("sku", "barcode", "options", "price", "weight", "position")),
-        Batch(Stock, ("on_hand",)),
-    )
-    moved = []
     for plan in plans:
-        for part in plan.variants:
-            fields = {name: value for name, value in part.values.items() if name != "on_hand"}
-            variant = part.row or Variant(product=plan.product)
-            if batch.put(variant, fields, is_new=part.row is None):
-                moved.append(plan)
-            if put_stock(pieces, variant, part, known):
-                plan.mark_changed()
+        if plan.dropped_variants or plan.dropped_images:
+            plan.is_changed = plan.is_moved = True
+
+
+def save_variants(plans: Sequence[Plan], known: KnownRows) -> None:
+    batch, pieces = make_batch(Variant, "sku"), make_batch(Stock, "variant_id")
+    for plan, part in list_parts(plans, "variants"):
+        sku = part.draft.sku or plan.draft.sku
+        part.row = part.row or batch.start_row(product_id=plan.product.pk, sku=sku)
+        put_part(batch, plan, part)
     batch.save()
+    # By now the new ones have keys, to which their stock points.
+    for plan, part in list_parts(plans, "variants"):
+        if part.draft.on_hand is not None and put_stock(pieces, part, known):
+            plan.is_changed = part.is_changed = True
     pieces.save()
-    return mark_moved(moved)
 
 
-def put_stock(pieces: Batch, variant: Variant, part: Part[Variant], known: KnownRows) -> bool:
-    if "on_hand" not in part.values:
-        return False
-    stock = known.stock.get(variant.pk) if variant.pk else None
-    fields = {"on_hand": part.values["on_hand"]}
-    return pieces.put(stock or Stock(variant=variant, location=LOCATION), fields, is_new=stock is None)
+def put_stock(pieces: Batch, part: Any, known: KnownRows) -> bool:
+    stock = known.stock.get(part.row.pk)
+    row = stock or pieces.start_row(variant_id=part.row.pk, location=MAIN)
+    return pieces.put(row, {"on_hand": part.draft.on_hand}, is_new=stock is None)
 
 
-def save_images(plans: Sequence[Plan]) -> list[Plan]:
-    batch = Batch(Image, ("url", "alt", "position"))
-    moved = [
-        plan
-        for plan in plans
-        for part in plan.images
-        if batch.put(part.row or Image(product=plan.product), part.values, is_new=part.row is None)
-    ]
+def save_images(plans: Sequence[Plan]) -> None:
+    batch = make_batch(Image, "product_id")
+    for plan, part in list_parts(plans, "images"):
+        part.row = part.row or batch.start_row(product_id=plan.product.pk, url=part.draft.url)
+        put_part(batch, plan, part)
     batch.save()
-    return mark_moved(moved)
 
 
-def mark_moved(plans: Sequence[Plan]) -> list[Plan]:
-    """Those of stored products, which count as updated."""
-    for plan in plans:
-        plan.mark_changed()
-    return [plan for plan in plans if not plan.is_new]
+def list_parts(plans: Iterable[Plan], name: str) -> Iterator[tuple[Any, Any]]:
+    return ((plan, part) for plan in plans for part in getattr(plan, name))
+
+
+def put_part(batch: Batch, plan: Plan, part: Any) -> None:
+    if batch.put(part.row, part.fields, is_new=part.is_new):
+        part.is_changed = plan.is_changed = True
+        plan.is_moved = not plan.is_new

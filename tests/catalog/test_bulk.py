@@ -86,6 +86,15 @@ def test_upsert_creates_changes_and_leaves_alone(staff: APIClient) -> None:
     assert list_statuses(staff.post(PRODUCTS, body)) == ["unchanged"] * 4
 
 
+def test_new_rows_are_inserted_in_the_order_of_their_skus(staff: APIClient) -> None:
+    """Two bodies with the same new SKUs would else each wait for what the other has inserted already."""
+    items = [tea(3), tea(1), tea(2, variants=[{"sku": "Z", "price": "1"}, {"sku": "A", "price": "1"}])]
+    results = staff.post(PRODUCTS, make_body("create", *items)).json()["results"]
+    assert [result["sku"] for result in results] == ["TEA-3", "TEA-1", "TEA-2"]
+    assert list(Product.objects.order_by("pk").values_list("sku", flat=True)) == ["TEA-1", "TEA-2", "TEA-3"]
+    assert list(Variant.objects.order_by("pk").values_list("sku", flat=True)) == ["A", "TEA-1", "TEA-3", "Z"]
+
+
 def test_an_item_is_found_by_id_and_may_get_another_sku(staff: APIClient) -> None:
     product = make_product(sku="OLD")
     body = make_body("update", {"id": product.pk, "sku": "NEW", "rating": "4.5", "compare_at_price": "20"})
@@ -178,8 +187,8 @@ def test_what_stands_twice_in_a_body_is_refused_by_name(staff: APIClient) -> Non
     assert list_faults(errors) == [
         (f"/items/{place}", "repeated") for place in ("1/sku", "3/sku", "5/variants/0/sku", "7/slug", "8/images/1/url")
     ]
-    assert "'TEA-1' stands in the body already, at /items/0/sku." in errors[0]["detail"]
-    assert "'HERE' stands in the body already, at /items/2/id." in errors[1]["detail"]
+    assert "'TEA-1' stands at /items/0/sku already; keep one of the two" in errors[0]["detail"]
+    assert "'HERE' stands at /items/2/id already" in errors[1]["detail"]
     assert (answer["created"], answer["updated"], answer["failed"]) == (3, 1, 5)
 
 
@@ -368,7 +377,7 @@ def test_stock_stays_at_or_above_what_is_reserved(staff: APIClient) -> None:
     assert staff.patch(STOCK, [{"sku": "A", "on_hand": 3}]).status_code == 200
     answer = staff.patch(STOCK, [{"sku": "A", "on_hand": 2}])
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "reserved")
-    assert "3 pieces" in answer.json()["detail"]
+    assert "2 is below the 3 reserved pieces" in answer.json()["detail"]
 
 
 def test_a_price_moves_its_product_along(staff: APIClient) -> None:

@@ -126,8 +126,8 @@ def test_a_shopify_product_with_a_bad_row_is_left_out_whole(tmp_path: Path) -> N
         (("a,A,S,1", "b,B,S,1", "a,,L,1"), 4, "Handle: 'a' has rows since line 2 already"),
         (("a,A,S,1", "a,,S,2"), 3, "Option values: are those of line 2"),
         ((",A,S,1",), 2, "Handle: is blank"),
-        (("a,,S,1",), 2, "title: is missing"),
-        (("a,A,S,",), 2, "price: is missing"),
+        (("a,,S,1",), 2, "title: There is no product 'a' yet, and a new one needs a title"),
+        (("a,A,S,",), 2, "price: There is no variant 'a.s' yet, and a new one needs a price"),
     ],
 )
 def test_a_shopify_row_that_fits_no_product_is_refused(
@@ -246,6 +246,19 @@ def test_images_of_the_file_come_before_those_it_does_not_name(tmp_path: Path) -
     assert list(Image.objects.values_list("url", flat=True)) == ["new.jpg", "old.jpg"]
 
 
+def test_an_import_moves_the_version_of_a_product_whose_variant_it_changes(tmp_path: Path) -> None:
+    """Whoever has read the product with its variants, and writes upon that version, would undo the import."""
+    product = make_product(sku="A")
+    report = run_import(tmp_path, "sku,barcode", "A,4006381333931")
+    assert report["products"]["updated"] == 1
+    assert Product.objects.get().version == product.version + 1
+
+
+def test_a_file_that_says_nothing_of_stock_makes_no_row_of_it(tmp_path: Path) -> None:
+    run_import(tmp_path, "sku,title,price,stock", "A,Lamp,1,", "B,Lamp,1,0")
+    assert list(Stock.objects.values_list("variant__sku", "on_hand")) == [("B", 0)]
+
+
 def test_bom_crlf_semicolons_and_lines_inside_quotes_are_read(tmp_path: Path) -> None:
     file = tmp_path / "products.csv"
     file.write_bytes('\ufeffsku;title;price;description\r\nA;"Lampe ""Ö""";5.5;"one\r\ntwo"\r\n\r\nB;B;x;\r\n'.encode())
@@ -346,7 +359,7 @@ def test_a_variant_of_another_product_is_refused(tmp_path: Path) -> None:
     make_product(sku="HERS", variants=2)
     report = run_import(tmp_path, "sku,title,price", "HERS-2,Mine,1", "B,Good,1")
     ((line, reason),) = list_errors(report)
-    assert (line, "'HERS-2' is a variant of another product" in reason) == (2, True)
+    assert (line, "'HERS-2' belongs to another variant" in reason) == (2, True)
     assert Product.objects.filter(sku="B").exists()
 
 

@@ -4,8 +4,9 @@ A brand is found by the slug of its name, so `Fresho`, `fresho ` and `FRESHO` ar
 parent by name, else by slug; the slug comes from the whole path, since names repeat under different parents.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Q
 
@@ -19,12 +20,18 @@ SLUG_MOST = {"brand": 220, "category": 500}
 
 @dataclass(slots=True)
 class Taxonomy:
-    """The ids for one batch, and how many of them are new."""
+    """The ids of brands and categories by what drafts call them, and how many of them are new."""
 
     brands: dict[str, int] = field(default_factory=dict)
-    categories: dict[Path, int] = field(default_factory=dict)
+    # By path, or by slug.
+    categories: dict[Any, int] = field(default_factory=dict)
     brands_created: int = 0
     categories_created: int = 0
+
+    def find_ids(self, links: Mapping[str, Any]) -> dict[str, int | None]:
+        """By column of the product; what is cleared has none."""
+        known: dict[str, dict[Any, int]] = {"brand": self.brands, "category": self.categories}
+        return {f"{name}_id": known[name].get(link) for name, link in links.items()}
 
 
 def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxonomy:
@@ -42,8 +49,8 @@ def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
     slugs = {name: name if name in ids else slug for name, slug in slugs.items()}
     missing = {slug: name for name, slug in reversed(slugs.items()) if slug not in ids}
     if missing:
-        rows = [Brand(name=name, slug=slug) for slug, name in reversed(missing.items())]
-        # Another import may create the same brand meanwhile; then its row is the one, and it is read again.
+        # By slug, so that two imports wait for each other in turn; what another one makes meanwhile is read again.
+        rows = [Brand(name=name, slug=slug) for slug, name in sorted(missing.items())]
         Brand.objects.bulk_create(rows, ignore_conflicts=True)
         ids |= find_brands(missing)
     taxonomy.brands = {name: ids[slug] for name, slug in slugs.items()}
@@ -92,7 +99,7 @@ class CategoryTree:
                 # Two spellings of one name claim one slug; the first is the name.
                 new.setdefault(slug, Category(name=node[-1], parent_id=parent, slug=slug))
         if new:
-            self.remember(Category.objects.bulk_create(new.values()))
+            self.remember(Category.objects.bulk_create([new[slug] for slug in sorted(new)]))
         self.ids |= {node: found for node in nodes if (found := self.find(node))}
         return len(new)
 

@@ -1,0 +1,64 @@
+"""Rows of one table in, the same rows in the table out, on PostgreSQL: an array a column, unpacked by one statement.
+
+A parameter a value costs 300 microseconds of Python a product, COPY into a staging table two more statements a table
+and each row twice on the server.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection, models
+
+from catalog.writes.batches import Batch
+
+
+class ArrayBatch(Batch):
+    def insert(self) -> None:
+        """Keys come back in the order of the rows, so that what belongs to a row can point at it."""
+        meta, key = self.model._meta, self.model._meta.auto_field
+        fields = [field for field in meta.concrete_fields if field is not key]
+        returning = f" RETURNING {key.column}" if key else ""
+        sql = f"INSERT INTO {meta.db_table} ({list_columns(fields)}) SELECT * FROM {{arrays}}{returning}"
+        for row, (pk,) in zip(self.new, unpack_arrays(sql, fields, self.new), strict=bool(key)):
+            row.pk = pk
+
+    def update(self) -> None:
+        meta = self.model._meta
+        fields = [meta.pk, *(field for field in meta.concrete_fields if field.attname in self.changed)]
+        changes = ", ".join(f'"{field.column}" = new."{field.column}"' for field in fields[1:])
+        sql = (
+            f"UPDATE {meta.db_table} AS old SET {changes} FROM {{arrays}} AS new ({list_columns(fields)})"
+            f' WHERE old."{meta.pk.column}" = new."{meta.pk.column}"'
+        )
+        unpack_arrays(sql, fields, self.old)
+
+
+def list_columns(fields: Iterable[Any]) -> str:
+    return ", ".join(f'"{field.column}"' for field in fields)
+
+
+def unpack_arrays(sql: str, fields: Sequence[Any], rows: Sequence[models.Model]) -> list[tuple[Any, ...]]:
+    """Run the statement with `{arrays}` made of the rows' columns; what it returns."""
+    # Without its length: a cast to varchar(100) would cut a longer text instead of refusing it.
+    types = [field.db_type(connection).partition("(")[0] for field in fields]
+    arrays = ", ".join(f"%s::{name}[]" for name in types)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.format(arrays=f"unnest({arrays})"), [write_array(field, rows) for field in fields])
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def write_array(field: Any, rows: Iterable[models.Model]) -> str:
+    """The column as PostgreSQL writes arrays: `{"1","a \\" quote",NULL}`."""
+    name = field.attname
+    values = [row.__dict__[name] for row in rows]
+    if isinstance(field, models.JSONField):
+        values = [json.dumps(value) for value in values]
+    return "{" + ",".join(map(quote, values)) + "}"
+
+
+def quote(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,44 @@
+"""What a refusal says, whichever door the input came by: the input, the rule, and what to do about it.
+
+Codes: `taken` and `reserved` clash with what is stored, and answer 409; `repeated` stands twice in one input;
+`not_found`, `required`, `derived`, `does_not_exist`, `unexpected` are 400.
+"""
+
+from collections.abc import Iterable
+
+# What a sentence calls a member.
+NOUNS = {"sku": "SKU", "slug": "slug", "url": "URL", "title": "title", "price": "price"}
+
+
+def say_taken(value: str, kind: str, noun: str) -> str:
+    return f"{value!r} belongs to another {kind}; give this one another {noun}."
+
+
+def say_moved(sku: str, slug: str) -> str:
+    """A product that is found by its slug, which is new, has the SKU of another."""
+    return f"{sku!r} belongs to the product {slug!r}; give this one that slug, or another SKU."
+
+
+def say_repeated(value: object, where: str, noun: str = "") -> str:
+    """`where` is `at /items/0/sku` or `on line 2`."""
+    remedy = f", or give one another {noun}" if noun else ""
+    return f"{value!r} stands {where} already; keep one of the two{remedy}."
+
+
+def say_missing(kind: str, key: str | None, needed: str) -> str:
+    """A value that only a new row needs."""
+    if key:
+        return f"There is no {kind} {key!r} yet, and a new one needs a {needed}."
+    return f"A new {kind} needs a {needed}."
+
+
+def say_unknown(kind: str, name: str, value: object) -> str:
+    return f"There is no {kind} with the {name} {value!r}."
+
+
+def say_reserved(on_hand: int, reserved: int) -> str:
+    return f"{on_hand} is below the {reserved} reserved pieces; give that many or more."
+
+
+def say_derived(sku: str, variants: Iterable[str]) -> str:
+    return f"{sku!r} has variants of its own ({', '.join(variants)}); list them in variants, each by its SKU."
