@@ -137,6 +137,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_a_list_is_at_the_root(seen: dict[str, Any]) -> None:
     assert seen["root"]["suppliers"] == "http://localhost/api/v1/suppliers/"
 

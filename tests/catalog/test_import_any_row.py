@@ -108,6 +108,7 @@ def test_any_shopify_rows_are_imported_or_refused(rows: list[tuple[str, ...]]) -
     import_twice("\n".join(lines).encode("utf-8", "surrogatepass"), "file.csv")
 
 
+@pytest.mark.slow
 @FEW
 @given(st.binary(max_size=200), st.sampled_from(["file.csv", "file.ndjson"]))
 def test_any_bytes_are_imported_or_refused(content: bytes, name: str) -> None:

@@ -116,6 +116,7 @@ def show(ask: Ask, request: tuple[str, str, str, dict[str, Any]]) -> tuple[Any, 
     return status, kept, body if method == "GET" else b""
 
 
+@pytest.mark.slow
 @MANY
 @given(requests=REQUESTS)
 # A plan of the list without a cursor answered the one with it, which is refused.

@@ -188,6 +188,7 @@ def test_a_database_that_is_away_is_an_error_and_the_rest_is_still_examined(monk
     assert "disk" in said
 
 
+@pytest.mark.slow
 def test_a_danger_is_an_error_only_where_others_reach_the_server(settings: Any) -> None:
     settings.SECRET_KEY = "abc"
     assert find("settings", Level.WARNING)
