@@ -40,7 +40,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 from django.http import HttpResponse
 from django.middleware.gzip import GZipMiddleware
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, modify_settings
 from django.urls import reverse
 from django.utils.log import log_response
 from django.utils.text import compress_sequence, compress_string
@@ -771,6 +771,32 @@ def test_a_finalizer_runs_at_the_end_of_a_process() -> None:
     assert ended.get_nowait() == "ended"
 
 
+@pytest.fixture
+def toolbar() -> Iterator[None]:
+    with modify_settings(INSTALLED_APPS={"append": "debug_toolbar"}):
+        yield
+
+
+@borrows(
+    "django-debug-toolbar",
+    "tracking.NormalCursorMixin NormalCursorMixin._record tracking.patch_cursor_wrapper_with_mixin tracking.allow_sql"
+    " tracking.SQLQueryTriggered",
+    users="config.toolbar",
+    remedy="The panel must be told of each statement by an observer, since prepared reads go past its own cursor.",
+)
+@pytest.mark.django_db
+@pytest.mark.usefixtures("toolbar")
+def test_the_toolbar_writes_down_what_an_observer_saw() -> None:
+    panels = importlib.import_module("config.toolbar")
+    told: Any = type("Told", (), {"record": lambda self, **seen: statements.append(seen["sql"])})()
+    statements: list[str] = []
+    with connection.cursor() as cursor:
+        mixed = panels.patch_cursor_wrapper_with_mixin(type(cursor), panels.NormalCursorMixin)
+        result = mixed(cursor.cursor, connection, told)._record(lambda sql, params: "done", "SELECT 1", None)
+    assert (result, len(statements), panels.allow_sql.get()) == ("done", 1, True)
+    assert issubclass(panels.SQLQueryTriggered, Exception)
+
+
 # -- the table and the sources ------------------------------------------------------------------------------------
 
 # Underscored names that their packages document: the models' API, named tuples, what a manager and a storage of one's
@@ -784,6 +810,7 @@ def is_private(name: str) -> bool:
 
 @cache
 def list_modules() -> tuple[ModuleType, ...]:
+    """With the app of the debug toolbar, which is there with DEBUG=true alone."""
     packages = map(importlib.import_module, PACKAGES)
     infos = chain.from_iterable(pkgutil.walk_packages(one.__path__, f"{one.__name__}.") for one in packages)
     return tuple(importlib.import_module(info.name) for info in infos if ".migrations" not in info.name)
@@ -851,6 +878,7 @@ def list_shared(module: ModuleType, *, ours: bool) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("toolbar")
 def test_each_private_name_of_another_package_is_in_the_table() -> None:
     modules = list_modules()
     listed = {part for row in TABLE for name in row.names for part in name.split(".")} | DOCUMENTED
