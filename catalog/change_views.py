@@ -1,8 +1,9 @@
 """The change log's endpoints: the feed for partners, and the history of a product for staff."""
 
 import time
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -21,11 +22,10 @@ from rest_framework.serializers import (
     Serializer,
     URLField,
 )
-from rest_framework.utils.urls import replace_query_param
 
 from catalog.changes.entities import list_entities
-from catalog.changes.log import number_changes
-from catalog.feed import Bounds, Wanted, read_page
+from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR, FeedPagination, HistoryPagination
+from catalog.feed import Wanted, describe, select_changes
 from catalog.history import describe_changes
 from catalog.models import Change, Product
 from catalog.rights import EXPORT
@@ -33,12 +33,10 @@ from config.api.errors import InvalidParameter, suggest
 from config.api.filtering import read_moment
 from config.api.freshness import FRESHNESS
 from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
-from config.api.parameters import check_parameters, read_names, read_number
+from config.api.parameters import check_parameters, read_names
 from config.api.permissions import HasRight, ModelPermissions
 from config.api.privacy import PrivateMixin
 
-GREATEST_CURSOR = 10**12 - 1
-CURSOR_HEADER = "X-Changes-Cursor"
 # Later than that every cache has heard of a change.
 HEARD_AFTER = timedelta(seconds=10)
 
@@ -90,6 +88,8 @@ class FeedRead(Serializer[Any]):
 class LogView(PrivateMixin, GenericAPIView[Any]):
     """What both share: nobody keeps the answer, and the log line names the caller."""
 
+    queryset = Change.objects.none()
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
@@ -110,38 +110,35 @@ class ChangeFeed(LogView):
     refusals = (HTTPStatus.GONE,)
     answer_headers = ("Link", CURSOR_HEADER)
 
+    pagination_class = FeedPagination
+
     @extend_schema(operation_id="changes_list", parameters=FEED_PARAMETERS, responses=FeedRead)
     def get(self, request: Request) -> Response:
-        query = request.query_params
+        wanted = self.read_wanted()
+        rows = select_changes(wanted, sees_all=request.user.has_perm("catalog.view_product"))
+        page: list[Change] = self.paginator.paginate_queryset(rows, request, self)
+        let_caches_hear(page)
+        return self.get_paginated_response([describe(change) for change in page])
+
+    def head(self, request: Request) -> Response:
+        self.read_wanted()
+        self.paginator.begin(request)
+        return Response(headers=self.paginator.headers)
+
+    @cached_property
+    def paginator(self) -> FeedPagination:
+        return FeedPagination()
+
+    def read_wanted(self) -> Wanted:
+        query = self.request.query_params
         check_parameters(query, {parameter.name for parameter in FEED_PARAMETERS})
-        wanted = Wanted(read_moment(query, "since"), read_moment(query, "until"), read_entities(query))
-        size = read_number(query, "page_size", PAGE_SIZE, 1, GREATEST_PAGE_SIZE)
-        after = read_number(query, "after", 0, 0, GREATEST_CURSOR) if "after" in query else None
-        number_changes()
-        bounds = Bounds.read()
-        headers = {CURSOR_HEADER: str(bounds.newest)}
-        if request.method == "HEAD":
-            return Response(headers=headers)
-        if after is None:
-            after = bounds.find_start(wanted.since)
-        bounds.check(after)
-        page = read_page(after, bounds.newest, size, wanted, sees_all=request.user.has_perm("catalog.view_product"))
-        let_caches_hear(page.newest_at)
-        return self.respond(page.items, page.cursor, bounds.newest, headers)
-
-    def respond(self, items: list[Any], cursor: int, newest: int, headers: dict[str, str]) -> Response:
-        url = replace_query_param(self.request.build_absolute_uri(), "after", str(cursor))
-        following = url if cursor < newest else None
-        if following:
-            headers["Link"] = f'<{following}>; rel="next"'
-        body = {"results": items, "next": following, "previous": None, "next_cursor": str(cursor)}
-        return Response(body, headers=headers)
+        return Wanted(read_moment(query, "since"), read_moment(query, "until"), read_entities(query))
 
 
-def let_caches_hear(newest_at: datetime | None) -> None:
+def let_caches_hear(changes: Sequence[Change]) -> None:
     """Whoever reads a row because the feed names it gets the row as it is now, from the cache too."""
     # By two clocks, which may differ by seconds.
-    if newest_at and timezone.now() - newest_at < HEARD_AFTER:
+    if changes and timezone.now() - changes[-1].numbered_at < HEARD_AFTER:
         FRESHNESS.wait_out(time.monotonic())
 
 
@@ -209,23 +206,15 @@ class ProductHistory(LogView):
     A product that is gone has its history still, as long as the log is kept.
     """
 
-    queryset = Change.objects.none()
     permission_classes = (MayAudit,)
     answer_headers = ("Link",)
+
+    pagination_class = HistoryPagination
 
     @extend_schema(operation_id="products_history_list", parameters=HISTORY_PARAMETERS, responses=HistoryPage)
     def get(self, request: Request, product: str) -> Response:
         check_parameters(request.query_params, {parameter.name for parameter in HISTORY_PARAMETERS})
-        size = read_number(request.query_params, "page_size", PAGE_SIZE, 1, GREATEST_PAGE_SIZE)
-        cursor = read_number(request.query_params, "cursor", GREATEST_CURSOR, 0, GREATEST_CURSOR)
-        number_changes()
-        rows = Change.objects.filter(product_id=int(product), position__lt=cursor).order_by("-position")
-        found = list(rows.values_list("position", flat=True)[: size + 1])
-        if not found and "cursor" not in request.query_params and not Product.objects.filter(pk=product).exists():
+        page: Any = self.paginate_queryset(Change.objects.filter(product_id=int(product)))
+        if not page and "cursor" not in request.query_params and not Product.objects.filter(pk=product).exists():
             raise Http404
-        return self.respond(describe_changes(found[:size]), str(found[size - 1]) if len(found) > size else None)
-
-    def respond(self, items: list[Any], cursor: str | None) -> Response:
-        url = replace_query_param(self.request.build_absolute_uri(), "cursor", cursor) if cursor else None
-        body = {"results": items, "next": url, "previous": None, "next_cursor": cursor}
-        return Response(body, headers={"Link": f'<{url}>; rel="next"'} if url else {})
+        return self.get_paginated_response(describe_changes(page))

@@ -51,6 +51,10 @@ class Bounds:
         if after > self.newest:
             raise ChangesGone("after", f"the newest cursor of this database is {self.newest}")
 
+    def find_end(self, after: int) -> int:
+        """How far a page that begins behind `after` looks."""
+        return min(after + WINDOW, self.newest)
+
     def find_start(self, since: datetime | None) -> int:
         """The first place to read from, for a follower without a cursor; one query with `since`."""
         if since is None:
@@ -85,25 +89,10 @@ class Wanted:
         return rows.filter(**{name: value for name, value in wanted.items() if value})
 
 
-@dataclass(frozen=True)
-class FeedPage:
-    """`{"position", "entity", "entity_id", "op", "version", "at", "sku"}` each, and the cursor behind the last."""
-
-    items: list[dict[str, Any]]
-    cursor: int
-    # When the newest of them got its position.
-    newest_at: datetime | None
-
-
-def read_page(after: int, newest: int, size: int, wanted: Wanted, *, sees_all: bool) -> FeedPage:
-    """Up to `size` changes behind `after`; one query. Without `sees_all` as who sees active products only."""
-    end = min(after + WINDOW, newest)
-    rows = wanted.narrow(Change.objects.filter(position__gt=after, position__lte=end))
-    rows = rows.annotate(is_hidden=Value(value=False)) if sees_all else hide_products(rows)
-    found = list(rows.order_by("position").defer("before")[: size + 1])
-    page = found[:size]
-    cursor = page[-1].position if len(found) > size else end
-    return FeedPage([describe(change) for change in page], cursor, page[-1].numbered_at if page else None)
+def select_changes(wanted: Wanted, *, sees_all: bool) -> QuerySet[Any]:
+    """What is asked for, without the rows as they were; without `sees_all` as who sees active products only."""
+    rows = wanted.narrow(Change.objects.defer("before"))
+    return rows.annotate(is_hidden=Value(value=False)) if sees_all else hide_products(rows)
 
 
 def hide_products(rows: QuerySet[Change]) -> QuerySet[Change]:

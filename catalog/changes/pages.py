@@ -1,0 +1,101 @@
+"""Pages of the change log: a cursor is a position in it, so it neither ages nor belongs to a list.
+
+The feed goes forward by windows of the log, the history of a product backward; neither leads to a page before.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from catalog.changes.log import number_changes
+from catalog.feed import Bounds
+from catalog.models import Change
+from config.api.filtering import read_moment
+from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
+from config.api.parameters import read_number
+
+GREATEST_CURSOR = 10**12 - 1
+CURSOR_HEADER = "X-Changes-Cursor"
+
+
+class LogPagination(BasePagination):
+    """`{"results", "next", "previous", "next_cursor"}`; `previous` is always null."""
+
+    page_size = PAGE_SIZE
+    max_page_size = GREATEST_PAGE_SIZE
+    # The name of the parameter that takes a cursor.
+    cursor_parameter: str
+
+    request: Request
+    # The cursor behind the page, and whether there is more behind it.
+    cursor: str | None
+    has_more: bool
+
+    def read_size(self, request: Request) -> int:
+        return read_number(request.query_params, "page_size", self.page_size, 1, self.max_page_size)
+
+    def read_cursor(self, request: Request) -> int | None:
+        query = request.query_params
+        return (
+            read_number(query, self.cursor_parameter, 0, 0, GREATEST_CURSOR) if self.cursor_parameter in query else None
+        )
+
+    def get_paginated_response(self, data: Any) -> Response:
+        url = self.request.build_absolute_uri()
+        following = replace_query_param(url, self.cursor_parameter, self.cursor) if self.has_more else None
+        links = {"next": following, "previous": None, "next_cursor": self.cursor}
+        headers = {"Link": f'<{following}>; rel="next"'} if following else {}
+        return Response({"results": data, **links}, headers=headers | self.headers)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+class FeedPagination(LogPagination):
+    """Changes in the order in which they became visible; a page may hold none and still lead on."""
+
+    cursor_parameter = "after"
+
+    def begin(self, request: Request) -> None:
+        """How far the log goes at this moment: one query, and on PostgreSQL one that numbers what was committed."""
+        self.request = request
+        self.size, self.after = self.read_size(request), self.read_cursor(request)
+        number_changes()
+        self.bounds = Bounds.read()
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        """ChangesGone where the log no longer reaches back to the cursor; one query."""
+        self.begin(request)
+        after = self.bounds.find_start(read_moment(request.query_params, "since")) if self.after is None else self.after
+        self.bounds.check(after)
+        end = self.bounds.find_end(after)
+        rows = queryset.filter(position__gt=after, position__lte=end).order_by("position")
+        found = list(rows[: self.size + 1])
+        page = found[: self.size]
+        cursor = page[-1].position if len(found) > self.size else end
+        self.cursor, self.has_more = str(cursor), cursor < self.bounds.newest
+        return page
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {CURSOR_HEADER: str(self.bounds.newest)}
+
+
+class HistoryPagination(LogPagination):
+    """The positions of changes, the newest first; no cursor behind the last page."""
+
+    cursor_parameter = "cursor"
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        self.request, size, before = request, self.read_size(request), self.read_cursor(request)
+        number_changes()
+        rows: QuerySet[Change] = queryset.filter(position__lt=GREATEST_CURSOR if before is None else before)
+        found = list(rows.order_by("-position").values_list("position", flat=True)[: size + 1])
+        self.has_more = len(found) > size
+        self.cursor = str(found[size - 1]) if self.has_more else None
+        return found[:size]
