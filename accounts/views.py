@@ -42,6 +42,7 @@ from config.api.filtering import FilterBackend, OrderingBackend
 from config.api.parameters import check_parameters
 from config.api.permissions import OwnRows
 from config.api.privacy import PrivateMixin, SecretMixin
+from config.api.reads.orderings import order_totally
 from config.api.renderers import write_json
 from config.api.selections import Selection
 from config.api.shaping import build_serializer, select_rows
@@ -242,8 +243,8 @@ class UserViewSet(PrivateMixin, ReadViewSet):
     def list(self, request: Request) -> HttpResponse:
         """One query for the keys of the page, one for its users, one for their addresses."""
         selection = self.read_selection(detail=False)
-        rows = self.filter_queryset(self.get_queryset())
-        page = self.paginator.plan(rows, self.select(rows, KEYS), request).read(self.read_cursor())
+        rows = order_totally(self.filter_queryset(self.get_queryset()))
+        page = self.paginator.plan(rows, self.plan_reader(rows, KEYS), request).read(self.read_cursor())
         keys = [row["id"] for row in orjson.loads(write_json(page.members["results"]))]
         users = select_rows(User.objects.all(), UserRead, selection).in_bulk(keys)
         found = [users[key] for key in keys if key in users]

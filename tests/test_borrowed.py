@@ -396,7 +396,7 @@ def test_rows_are_compared_as_rows() -> None:
     "Django",
     "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.annotations Query.deferred_loading"
     " Query.add_immediate_loading Expression.as_sql",
-    users="config.api.statements config.api.pagination config.api.shaping",
+    users="config.api.statements config.api.reads.orderings config.api.shaping",
     remedy="Statements are compiled once and filled many times: whoever looks at parameters now must let a Slot pass.",
 )
 def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:

@@ -27,7 +27,6 @@ type Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
-NULLABLE_LINK: Schema = {"type": ["string", "null"], "format": "uri"}
 
 PROBLEM: Schema = {
     "type": "object",

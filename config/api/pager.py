@@ -51,6 +51,6 @@ def describe_place(members: Mapping[str, Any]) -> str:
 
 def find_numbered_url(view: Any, request: Request) -> str | None:
     """The first page of the same list by number; None where it is read by cursor only."""
-    if "page" not in getattr(view, "known_parameters", ()):
+    if "page" not in getattr(getattr(view, "paginator", None), "parameters", ()):
         return None
     return replace_query_param(remove_query_param(request.build_absolute_uri(), "cursor"), "page", "1")

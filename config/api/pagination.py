@@ -4,25 +4,30 @@
 is inserted or deleted meanwhile. `PageNumberPagination` lets people jump, within the first 10,000 rows, and each
 of its pages carries the cursor to go on with. A broken cursor is InvalidCursor, a page past that PageTooDeep.
 DRF's CursorPagination is not used: among ties it goes by offset, and repeats or loses rows (DRF#7887).
+
+Both are DRF's pagination classes: any generic view may name one as its `pagination_class`. A viewset of ours reads
+its pages as JSON texts (`Texts`), any other view as instances for its serializer (`Instances`); cursors, links,
+counts and refusals are the same.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import Any
+from time import perf_counter
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, Signer, b64_encode
-from django.db.models import F, Field, Model, QuerySet
+from django.db.models import Expression, F, Field, QuerySet, Value
 from django.db.models.fields.tuple_lookups import (
     Tuple,
     TupleGreaterThan,
@@ -30,15 +35,20 @@ from django.db.models.fields.tuple_lookups import (
     TupleLessThan,
     TupleLessThanOrEqual,
 )
+from django.utils.duration import duration_string
 from django.utils.encoding import force_bytes
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from config.api.conditional import make_etag
 from config.api.counting import BOUND, WAYS, Count, CountUpTo, compile_count, count_at_most, estimate_rows, name_count
 from config.api.errors import InvalidCursor, InvalidParameter, PageTooDeep
+from config.api.pager import Pager
 from config.api.parameters import read_choice, read_number
 from config.api.plans import Reply
+from config.api.reads.envelopes import describe_page_parameters, describe_pages
+from config.api.reads.orderings import Keyset, NotByColumns, find_keyset, order_totally
 from config.api.renderers import write_json
 from config.api.statements import Given, Page, Statement
 
@@ -52,31 +62,6 @@ UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "
 
 
 @dataclass(frozen=True)
-class Keyset:
-    """The columns that order a list, primary key last, and the one direction they all share."""
-
-    names: tuple[str, ...]
-    descending: bool
-
-    @classmethod
-    def of(cls, rows: QuerySet[Any]) -> Keyset | None:
-        """None for an order that isn't by columns, such as a search's rank."""
-        order = [str(name) for name in rows.query.order_by]
-        if any(name.lstrip("-") in rows.query.annotations for name in order):
-            return None
-        directions = {name.startswith("-") for name in order}
-        # A row comparison has one direction; mixed ones aren't on any allow-list.
-        assert len(directions) == 1, f"{order}: an ordering needs one direction and the primary key last"
-        return cls(tuple("id" if name.lstrip("-") == "pk" else name.lstrip("-") for name in order), directions.pop())
-
-    def order(self, backward: bool) -> list[str]:
-        return [f"-{name}" if self.descending != backward else name for name in self.names]
-
-    def find_fields(self, model: type[Model]) -> list[Any]:
-        return [model._meta.get_field(name) for name in self.names]
-
-
-@dataclass(frozen=True)
 class Position:
     """A place in a list: beside the row with these values, or at it."""
 
@@ -84,8 +69,8 @@ class Position:
     backward: bool = False
     inclusive: bool = False
 
-    def narrow(self, rows: QuerySet[Any], keyset: Keyset) -> QuerySet[Any]:
-        """The rows beside a position like this; its values are Given, so that one statement serves them all."""
+    def narrow(self, rows: QuerySet[Any], keyset: Keyset, values: Sequence[Expression]) -> QuerySet[Any]:
+        """The rows beside a position like this, whose values the expressions stand for."""
         # WHERE (a, id) < (x, y) ORDER BY a DESC, id DESC: one range of the index. Spelled out as
         # (a < x OR (a = x AND id < y)) it is none: 2,404 ms against 0.24 at row 1.9 M.
         below = keyset.descending != self.backward
@@ -96,16 +81,21 @@ class Position:
             (False, True): TupleGreaterThanOrEqual,
         }[below, self.inclusive]
         columns = Tuple(*(F(name) for name in keyset.names))
-        values = tuple(Given(index, column) for index, column in enumerate(keyset.find_fields(rows.model)))
-        return rows.filter(compare(columns, values)).order_by(*keyset.order(self.backward))
+        return rows.filter(compare(columns, tuple(values))).order_by(*keyset.order(self.backward))
 
 
 # -- cursors ----------------------------------------------------------------------------------------------------
 
 
+def list_parameters(request: Request) -> Iterator[tuple[str, str]]:
+    """Names and values of the query string; a view of somebody else's may take a name more than once."""
+    for name, values in request.query_params.lists():
+        yield from ((name, value) for value in values)
+
+
 def find_list_mark(request: Request, keyset: Keyset) -> str:
     """What a cursor is bound to: route, filters and ordering."""
-    filters = sorted(item for item in request.query_params.items() if item[0] not in UNBOUND and item[1])
+    filters = sorted(item for item in list_parameters(request) if item[0] not in UNBOUND and item[1])
     text = repr((request.path, filters, keyset))
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -156,11 +146,82 @@ def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> Posi
 def _write_value(value: Any) -> Any:
     """Typed and exact: times to the microsecond, decimals with their digits."""
     match value:
-        case datetime():
+        case date() | time():  # datetime is a date, too
             return value.isoformat()
-        case Decimal():
+        case timedelta():
+            return duration_string(value)
+        case Decimal() | UUID():
             return str(value)
     return value
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+# The name of the bounded count among a row's values.
+COUNTED = "rows_counted"
+
+
+class Reader(Protocol):
+    """How the rows of a page are read, and as what they leave."""
+
+    # Whether a bounded count comes as the last column of each row.
+    counts_along: ClassVar[bool]
+
+    @property
+    def rows(self) -> QuerySet[Any]:
+        """The whole list, in its order."""
+
+    def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
+        """What stands for the values of a position in a query."""
+
+    def fetch(
+        self, name: Any, rows: Callable[[], QuerySet[Any]], size: int, keyset: Keyset | None, values: Sequence[Any]
+    ) -> Page:
+        """At most `size` of `rows`, which hold one more to tell whether there are any; equal ones have one `name`."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Rows as JSON texts: `rows` are tuples of the text and the values that order it.
+
+    Statements are compiled when first asked for; the values of a position are Given to them.
+    """
+
+    rows: QuerySet[Any]
+    statements: dict[Any, Statement | None] = field(default_factory=dict)
+    counts_along: ClassVar[bool] = True
+
+    def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
+        return [Given(index, column) for index, column in enumerate(columns)]
+
+    def fetch(
+        self, name: Any, rows: Callable[[], QuerySet[Any]], size: int, keyset: Keyset | None, values: Sequence[Any]
+    ) -> Page:
+        if name not in self.statements:
+            self.statements[name] = Statement.compile(rows())
+        statement = self.statements[name]
+        return statement.fetch_page(size, values) if statement else Page()
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Rows as the queryset yields them, and then as `show` makes them."""
+
+    rows: QuerySet[Any]
+    show: Callable[[Sequence[Any]], Sequence[Any]] = list
+    # An annotation of an instance might bear the name of a column.
+    counts_along: ClassVar[bool] = False
+
+    def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
+        return [Value(value, column) for value, column in zip(values, columns, strict=True)]
+
+    def fetch(
+        self, name: Any, rows: Callable[[], QuerySet[Any]], size: int, keyset: Keyset | None, values: Sequence[Any]
+    ) -> Page:
+        found = list(rows())
+        page = found[:size]
+        first, last = (keyset.read(row) if keyset else () for row in (page[0], page[-1])) if page else ((), ())
+        return Page(self.show(page), len(found) > size, first, last)
 
 
 # -- pages ------------------------------------------------------------------------------------------------------
@@ -175,7 +236,7 @@ class Address:
 
     @classmethod
     def of(cls, request: Request) -> Address:
-        query = sorted(item for item in request.query_params.items() if item[0] not in ("page", "cursor"))
+        query = sorted(item for item in list_parameters(request) if item[0] not in ("page", "cursor"))
         return cls(request.build_absolute_uri(request.path), urlencode(query))
 
     def at(self, **place: Any) -> str:
@@ -185,67 +246,65 @@ class Address:
 
 @dataclass(frozen=True)
 class Answer:
-    """A page as it leaves: the members of its envelope, rows as JSON text among them."""
+    """A page as it leaves; `links` are the members of its envelope beside its rows."""
 
-    members: Mapping[str, Any]
-    rows: int
+    page: Page
+    links: Mapping[str, Any]
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """Of a page of JSON texts."""
+        return {"results": join_texts(self.page.rows), **self.links}
 
     @property
     def headers(self) -> dict[str, str]:
-        pairs = (("next", self.members["next"]), ("prev", self.members["previous"]))
+        pairs = (("next", self.links["next"]), ("prev", self.links["previous"]))
         links = ", ".join(f'<{url}>; rel="{name}"' for name, url in pairs if url)
         return {"Link": links} if links else {}
 
 
 @dataclass(frozen=True)
 class ListPlan:
-    """A list as its parameters name it, worked out up to the cursor's values: what may be kept and read again.
-
-    `shown` are `rows` as tuples of JSON text and the values that order them; `statements` are compiled when first
-    asked for.
-    """
+    """A list as its parameters name it, worked out up to the cursor's values: what may be kept and read again."""
 
     rows: QuerySet[Any]
-    shown: QuerySet[Any]
+    reader: Reader
     keyset: Keyset | None
     address: Address
     mark: str
     page_size: int
     count_way: str
-    statements: dict[Any, Statement | None] = field(default_factory=dict)
+    counters: dict[str, Statement | None] = field(default_factory=dict)
 
     def read(self, cursor: str | None) -> Answer:
         raise NotImplementedError
 
     def reply(self, cursor: str | None) -> Reply:
-        """The page as final bytes."""
-        answer, began = self.read(cursor), time.perf_counter()
+        """The page as final bytes; its rows are JSON texts."""
+        answer, began = self.read(cursor), perf_counter()
         body = write_json(answer.members)
-        return Reply(body, {**answer.headers, "ETag": make_etag(body)}, time.perf_counter() - began, answer.rows)
+        return Reply(body, {**answer.headers, "ETag": make_etag(body)}, perf_counter() - began, len(answer.page.rows))
 
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
-        if name not in self.statements:
-            self.statements[name] = Statement.compile(rows())
-        statement = self.statements[name]
-        return statement.fetch_page(self.page_size, values) if statement else Page()
+        return self.reader.fetch(name, rows, self.page_size, self.keyset, values)
 
     @property
     def counted(self) -> QuerySet[Any]:
-        """`shown`, with the bounded count as the last column where it's asked for: one round trip for both."""
-        if self.count_way != "bounded":
-            return self.shown
-        return self.shown.annotate(total=CountUpTo(self.rows, BOUND))
+        """The rows, with the bounded count as the last column where it's asked for: one round trip for both."""
+        if self.count_way != "bounded" or not self.reader.counts_along:
+            return self.reader.rows
+        return self.reader.rows.annotate(**{COUNTED: CountUpTo(self.rows, BOUND)})
 
     def count(self, page: Page) -> Count | None:
         """None for `none`."""
         if self.count_way in ("none", "estimated"):
             return estimate_rows(self.rows) if self.count_way == "estimated" else None
         most = BOUND if self.count_way == "bounded" else None
-        if most and page.texts:
+        if most and page.rows and self.reader.counts_along:
             return name_count(page.first[-1], most)
-        if "count" not in self.statements:
-            self.statements["count"] = compile_count(self.rows, most)
-        statement = self.statements["count"]
+        if "count" not in self.counters:
+            self.counters["count"] = compile_count(self.rows, most)
+        statement = self.counters["count"]
         return name_count(statement.fetch_number() if statement else 0, most)
 
     def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
@@ -260,19 +319,18 @@ class KeysetPlan(ListPlan):
         position = read_cursor(cursor, self.mark, self.fields) if cursor else None
         page = self.fetch_at(position)
         following, previous = self.find_next(position, page), self.find_previous(position, page)
-        members: dict[str, Any] = {
-            "results": join_texts(page.texts),
+        links: dict[str, Any] = {
             "next": self.address.at(cursor=following) if following else None,
             "previous": self.address.at(cursor=previous) if previous else None,
             "next_cursor": following,
         }
         if count := self.count(page):
-            members |= {"count": count[0], "count_relation": count[1]}
-        return Answer(members, len(page.texts))
+            links |= {"count": count[0], "count_relation": count[1]}
+        return Answer(page, links)
 
     @cached_property
     def fields(self) -> Sequence[Field[Any, Any]]:
-        assert self.keyset is not None  # KeysetPagination refuses others
+        assert self.keyset is not None  # Pages refuses others
         return self.keyset.find_fields(self.rows.model)
 
     def fetch_at(self, position: Position | None) -> Page:
@@ -283,16 +341,16 @@ class KeysetPlan(ListPlan):
         page = self.fetch(way, lambda: self.narrow(position)[: self.page_size + 1], position.values)
         if not position.backward:
             return page
-        return Page(page.texts[::-1], page.has_more, page.last, page.first)
+        return Page(page.rows[::-1], page.has_more, page.last, page.first)
 
     def narrow(self, position: Position) -> QuerySet[Any]:
-        assert self.keyset is not None  # KeysetPagination refuses others
-        return position.narrow(self.counted, self.keyset)
+        assert self.keyset is not None  # Pages refuses others
+        return position.narrow(self.counted, self.keyset, self.reader.bind(self.fields, position.values))
 
     def find_next(self, position: Position | None, page: Page) -> str | None:
         if not (page.has_more or (position and position.backward)):
             return None
-        if page.texts or position is None:
+        if page.rows or position is None:
             return self.write_cursor(page.last)
         # Nothing stands before the position any more; the row at it comes next.
         return self.write_cursor(position.values, inclusive=not position.inclusive)
@@ -300,7 +358,7 @@ class KeysetPlan(ListPlan):
     def find_previous(self, position: Position | None, page: Page) -> str | None:
         if position is None or (position.backward and not page.has_more):
             return None
-        if page.texts:
+        if page.rows:
             return self.write_cursor(page.first, backward=True)
         return self.write_cursor(position.values, backward=True, inclusive=not position.inclusive)
 
@@ -317,8 +375,8 @@ class NumberPlan(ListPlan):
         pages = None if count is None else self.count_pages(count)
         known = pages if relation == "eq" else None
         return Answer(
+            page,
             {
-                "results": join_texts(page.texts),
                 "page": self.number,
                 "page_size": self.page_size,
                 "pages": pages,
@@ -328,13 +386,12 @@ class NumberPlan(ListPlan):
                 "previous": self.find_previous(page, known),
                 "next_cursor": after,
             },
-            len(page.texts),
         )
 
     def count_from(self, start: int, page: Page) -> Count | None:
         """A last page tells by itself how many there are."""
-        is_last = not page.has_more and (page.texts or start == 0)
-        return (start + len(page.texts), "eq") if is_last and self.count_way != "none" else self.count(page)
+        is_last = not page.has_more and (page.rows or start == 0)
+        return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
 
     def find_next(self, after: str | None) -> str | None:
         # The page at the depth's end has a next one only by cursor.
@@ -345,7 +402,7 @@ class NumberPlan(ListPlan):
     def find_previous(self, page: Page, pages: int | None) -> str | None:
         """From behind the end it is the last page, where the count is known."""
         number = self.number - 1
-        if not page.texts and pages is not None:
+        if not page.rows and pages is not None:
             number = min(number, pages)
         return self.address.at(page=number) if number else None
 
@@ -355,7 +412,7 @@ class NumberPlan(ListPlan):
         At most two queries.
         """
         reach = BOUND // self.page_size * self.page_size
-        last = self.fetch("bound", lambda: self.shown[reach - 1 : reach]).last if self.keyset else ()
+        last = self.fetch("bound", lambda: self.reader.rows[reach - 1 : reach]).last if self.keyset else ()
         if last:
             return self.address.at(cursor=self.write_cursor(last))
         return self.address.at(page=min(reach // self.page_size, self.count_pages(count_at_most(self.rows, BOUND))))
@@ -372,29 +429,77 @@ def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
 
 
 class Pages(BasePagination):
-    """What both ways share: the page's size, the count."""
+    """What both share: a request chooses by naming a `page` or a `cursor`, and else gets the class's own way."""
 
-    parameters: tuple[str, ...]
-    default_count: str
+    page_size = PAGE_SIZE
+    max_page_size = GREATEST_PAGE_SIZE
+    parameters = ("page", "page_size", "cursor", "count")
+    is_numbered: bool
 
-    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> ListPlan:
-        """What `request` asks of `rows`, which are ordered; `shown` are they as tuples: JSON, the ordering values."""
-        raise NotImplementedError
+    pager: Pager | None = None
 
-    def read_parts(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> dict[str, Any]:
-        query, keyset = request.query_params, Keyset.of(rows)
+    def plan(self, rows: QuerySet[Any], reader: Reader, request: Request) -> ListPlan:
+        """What `request` asks of `rows`, which are in a total order, and which `reader` reads."""
+        query = request.query_params
+        if "page" in query and "cursor" in query:
+            raise InvalidParameter("cursor", "A list is read by page or by cursor, not both.", "Leave one of them out.")
+        if "page" in query or (self.is_numbered and "cursor" not in query):
+            return self.plan_numbers(rows, reader, request)
+        return self.plan_cursors(rows, reader, request)
+
+    def plan_cursors(self, rows: QuerySet[Any], reader: Reader, request: Request) -> KeysetPlan:
+        try:
+            keyset = Keyset.of(rows)
+        except NotByColumns as order:
+            detail = f"Results by {order} have page numbers only."
+            raise InvalidParameter("cursor", detail, "Use page, or an ordering.") from None
+        return KeysetPlan(rows, reader, keyset, **self.read_parts(request, keyset, "none"))
+
+    def plan_numbers(self, rows: QuerySet[Any], reader: Reader, request: Request) -> NumberPlan:
+        number = read_number(request.query_params, "page", 1, 1, 10**9)
+        keyset = find_keyset(rows)
+        plan = NumberPlan(rows, reader, keyset, **self.read_parts(request, keyset, "bounded"), number=number)
+        if number * plan.page_size > BOUND:
+            raise PageTooDeep(BOUND, plan.find_way_on())
+        return plan
+
+    def read_parts(self, request: Request, keyset: Keyset | None, default_count: str) -> dict[str, Any]:
+        query = request.query_params
         return {
-            "rows": rows,
-            "shown": shown,
-            "keyset": keyset,
             "address": Address.of(request),
             "mark": find_list_mark(request, keyset) if keyset else "",
-            "page_size": read_number(query, "page_size", PAGE_SIZE, 1, GREATEST_PAGE_SIZE),
-            "count_way": read_choice(query, "count", WAYS) or self.default_count,
+            "page_size": read_number(query, "page_size", self.page_size, 1, self.max_page_size),
+            "count_way": read_choice(query, "count", WAYS) or default_count,
         }
+
+    # -- DRF's own interface, for views that show instances
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        """The instances of the page that `request` asks for; one query, and one more for a count that it wants."""
+        rows = order_totally(queryset)
+        self.answer = self.plan(rows, Instances(rows), request).read(request.query_params.get("cursor"))
+        self.pager = Pager.of(self.answer.links, view, request)
+        return list(self.answer.page.rows)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"results": data, **self.answer.links}, headers=self.answer.headers)
 
     def get_results(self, data: Mapping[str, Any]) -> Any:
         return data["results"]
+
+    @property
+    def display_page_controls(self) -> bool:  # type: ignore[override]  # known once there is a page
+        return self.pager is not None
+
+    def to_html(self) -> str:
+        return self.pager.to_html() if self.pager else ""
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return describe_pages(schema, self.max_page_size)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        described = describe_page_parameters(self.page_size, self.max_page_size)
+        return [{"name": name, "in": "query", "required": False} | described[name] for name in self.parameters]
 
 
 class KeysetPagination(Pages):
@@ -404,14 +509,7 @@ class KeysetPagination(Pages):
     and nobody can jump to page 7.
     """
 
-    parameters = ("cursor", "page_size", "count")
-    default_count = "none"
-
-    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> KeysetPlan:
-        plan = KeysetPlan(**self.read_parts(rows, shown, request))
-        if plan.keyset is None:
-            raise InvalidParameter("cursor", "Results by rank have page numbers only.", "Use page, or an ordering.")
-        return plan
+    is_numbered = False
 
 
 class PageNumberPagination(Pages):
@@ -421,21 +519,4 @@ class PageNumberPagination(Pages):
     pages while others change them, so it ends at 10,000 rows; `next_cursor` goes on without either fault.
     """
 
-    parameters = ("page", "page_size", "count")
-    default_count = "bounded"
-
-    def plan(self, rows: QuerySet[Any], shown: QuerySet[Any], request: Request) -> NumberPlan:
-        number = read_number(request.query_params, "page", 1, 1, 10**9)
-        plan = NumberPlan(**self.read_parts(rows, shown, request), number=number)
-        if number * plan.page_size > BOUND:
-            raise PageTooDeep(BOUND, plan.find_way_on())
-        return plan
-
-
-def choose_pagination(query: Mapping[str, str], default: type[Pages]) -> type[Pages]:
-    """The list's own way, unless the request names a page or a cursor."""
-    if "page" in query and "cursor" in query:
-        raise InvalidParameter("cursor", "A list is read by page or by cursor, not both.", "Leave one of them out.")
-    if "page" in query:
-        return PageNumberPagination
-    return KeysetPagination if "cursor" in query else default
+    is_numbered = True

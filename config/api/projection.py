@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import Expression, F, Model, QuerySet, TextField
@@ -83,16 +82,9 @@ class Projection:
 def select_json(
     rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str, beside: Sequence[str] = ()
 ) -> QuerySet[Any]:
-    """`rows` as tuples of `row_json`, the columns `beside` and the values that order them, which a cursor needs."""
+    """`rows` as tuples of their JSON and of the columns `beside`."""
     projection = compile_projection(serializer, selection, connections[rows.db].vendor)
-    order = [str(name).lstrip("-").replace("pk", "id") for name in rows.query.order_by]
-    columns = [name for name in order if name not in rows.query.annotations]
-    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside, *columns, named=True)
-
-
-def wrap_json(row: Any) -> orjson.Fragment:
-    """The row's text as it came, which the renderer puts into the answer as it is."""
-    return orjson.Fragment(row.row_json)
+    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside)
 
 
 # The selections that clients ask for are few; ones made up by the thousand push each other out.

@@ -7,7 +7,6 @@ what the view does; nothing is listed route by route.
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from http import HTTPStatus
 from itertools import product
 from typing import Any
@@ -24,15 +23,15 @@ from rest_framework.settings import api_settings
 
 from config.api import components
 from config.api.bodies import RowList, StrictSerializer
-from config.api.components import NULLABLE_LINK, NULLABLE_TEXT, TEXT, refer_to, refer_to_headers
+from config.api.components import TEXT, refer_to, refer_to_headers
 from config.api.conditional import list_version_columns
-from config.api.counting import BOUND, WAYS
 from config.api.filtering import FlagFilter, MomentFilter
 from config.api.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYED, RepeatablePost
 from config.api.models import ANSWER_HOURS
-from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE, KeysetPagination, PageNumberPagination, Pages
+from config.api.pagination import Pages
 from config.api.permissions import PublicRead
 from config.api.projection import NESTED_ROWS, find_limit
+from config.api.reads.envelopes import describe_page_parameters
 from config.api.selections import find_fields, find_nested, list_expandable
 from config.api.viewsets import ShapedViewSet, WriteMixin
 
@@ -162,11 +161,12 @@ class Schema(AutoSchema):
         return found + ([IF_MATCH] if self.is_conditional_write else [])
 
     def _get_pagination_parameters(self) -> list[dict[str, Any]]:
-        return []  # among the others
+        return [] if self.shaped else super()._get_pagination_parameters()  # ours are among the others
 
     def list_query_parameters(self) -> Iterator[dict[str, Any]]:
         view = self.shaped
         if view is None:
+            yield from super()._get_filter_parameters()
             return
         for name, described in describe_parameters(view).items():
             if name in view.known_parameters:
@@ -225,9 +225,9 @@ class Schema(AutoSchema):
     def has_body(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH")
 
-    def _get_paginator(self) -> Any:
-        kind = getattr(self.view, "pagination_class", None)
-        return EitherPage() if kind and issubclass(kind, Pages) else super()._get_paginator()
+    @property
+    def is_paged(self) -> bool:
+        return self.shaped.is_list if self.shaped else isinstance(self._get_paginator(), Pages)
 
     def get_paginated_name(self, serializer_name: str) -> str:
         return f"{serializer_name}Page"
@@ -261,7 +261,7 @@ class Schema(AutoSchema):
         yield from components.EVERYWHERE
         if self.method == "GET":
             yield "X-Cache"
-        if self.shaped is not None and self.shaped.is_list and self._is_list_view():
+        if self.is_paged and self._is_list_view():
             yield "Link"
         if (self.is_tagged or self.shows_row) and status != HTTPStatus.NO_CONTENT:
             yield from ("ETag", "Cache-Control")
@@ -376,47 +376,6 @@ def write_decimal_pattern(field: DecimalField, direction: str) -> str:
     return rf"^{sign}[0-9]{{1,{field.max_whole_digits}}}{decimals}$"
 
 
-# -- pages --------------------------------------------------------------------------------------------------------
-
-COUNTS: dict[str, Any] = {
-    "count": {"type": ["integer", "null"], "minimum": 0, "description": "How many rows there are, as far as counted."},
-    "count_relation": {
-        "oneOf": [{"type": "string", "enum": ["eq", "gte", "approx"]}, {"type": "null"}],
-        "description": f"`eq`: exact. `gte`: there are more than {BOUND:,}. `approx`: the planner's guess.",
-    },
-}
-LINKS: dict[str, Any] = {
-    "next": NULLABLE_LINK | {"description": "The next page, with all of this request's parameters."},
-    "previous": NULLABLE_LINK,
-    "next_cursor": NULLABLE_TEXT | {"description": "`cursor` of what comes after this page; null at the end."},
-}
-NUMBERS: dict[str, Any] = {
-    "page": {"type": "integer", "minimum": 1},
-    "page_size": {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE},
-    "pages": {"type": ["integer", "null"], "minimum": 1},
-}
-
-
-class EitherPage:
-    """The two envelopes, in the form in which drf-spectacular asks a paginator for its one."""
-
-    def get_paginated_response_schema(self, rows: dict[str, Any]) -> dict[str, Any]:
-        by_cursor = build_page("By cursor", {"results": rows} | LINKS, COUNTS)
-        by_number = build_page("By page number", {"results": rows} | NUMBERS | COUNTS | LINKS, {})
-        return {"oneOf": [by_cursor, by_number]}
-
-
-def build_page(title: str, members: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
-    """Closed, since one envelope's members would do for the other else."""
-    return {
-        "type": "object",
-        "title": title,
-        "required": list(members),
-        "properties": deepcopy(members | optional),  # drf-spectacular's hooks change what they find
-        "additionalProperties": False,
-    }
-
-
 # -- parameters ---------------------------------------------------------------------------------------------------
 
 
@@ -424,23 +383,10 @@ def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
     """What each query parameter of `view` takes, in the order of the document."""
     filters: Mapping[str, Filter] = view.filterset_class.base_filters if view.filterset_class else {}
     described = {name: describe_filter(filter_) for name, filter_ in filters.items()}
-    return described | {"ordering": describe_ordering(view)} | describe_paging(view) | describe_projection(view)
-
-
-def describe_paging(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
-    depth = f"Page number; `page * page_size` ends at {BOUND:,}, and `next_cursor` goes on from there."
-    size = {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE, "default": PAGE_SIZE}
-    counts = f"`{PageNumberPagination.default_count}` with `page`, `{KeysetPagination.default_count}` with a cursor"
-    numbered = {"type": "integer", "minimum": 1, "maximum": BOUND}
-    return {
-        "page": {"description": depth, "schema": numbered},
-        "page_size": {"description": "Rows a page.", "schema": size},
-        "cursor": {"description": "`next_cursor` of the page before, as it is.", "schema": TEXT},
-        "count": {
-            "description": f"How to count: by default {counts}. `bounded` is exact up to {BOUND:,}.",
-            "schema": {"type": "string", "enum": list(WAYS)},
-        },
-    }
+    pages = view.pagination_class
+    described |= {"ordering": describe_ordering(view)}
+    described |= describe_page_parameters(pages.page_size, pages.max_page_size)
+    return described | describe_projection(view)
 
 
 def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:

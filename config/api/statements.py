@@ -53,9 +53,12 @@ class Given(Expression):
 
 @dataclass(frozen=True)
 class Page:
-    """The JSON texts of a page's rows, whether there are more, and the other columns of its first and last row."""
+    """A page's rows (as JSON texts, of a statement), whether there are more, and the values beside its first and last.
 
-    texts: Sequence[Text] = ()
+    Those are the other columns of the statement, or what a cursor beside the row holds.
+    """
+
+    rows: Sequence[Any] = ()
     has_more: bool = False
     first: Values = ()
     last: Values = ()

@@ -33,10 +33,11 @@ from config.api.conditional import (
 from config.api.explaining import EXPLAIN, ExplainMixin
 from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
-from config.api.pagination import KeysetPagination, ListPlan, Pages, choose_pagination
+from config.api.pagination import KeysetPagination, ListPlan, Pages, Reader, Texts
 from config.api.parameters import check_parameters
 from config.api.plans import PLANS, Query, Question, Reply, read_query
 from config.api.positions import parse_position
+from config.api.reads.orderings import find_keyset, order_totally
 from config.api.renderers import JSONRenderer
 from config.api.selections import ReadSerializer, Selection
 from config.api.statements import Given, Page, Statement
@@ -90,7 +91,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         """Every query parameter that the action at hand reads."""
         names = set(selections.PARAMETERS)
         if self.is_list:
-            names |= {"page", "cursor", *self.pagination_class.parameters}
+            names |= set(self.pagination_class.parameters)
             names |= set(self.filterset_class.base_filters) if self.filterset_class else set()
             names |= {"ordering"} if self.orderings else set()
         return frozenset(names)
@@ -157,7 +158,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     @cached_property
     def paginator(self) -> Pages:
-        return choose_pagination(self.request.query_params, self.choose_default_pagination())()
+        return self.choose_default_pagination()()
 
     def choose_default_pagination(self) -> type[Pages]:
         return self.pagination_class
@@ -166,9 +167,14 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
     def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
-        """Tuples of each row's JSON, the columns `beside` and the values that order it."""
+        """Tuples of each row's JSON and the columns `beside`."""
         origin = self.request.build_absolute_uri("/")[:-1]
         return projection.select_json(rows, self.read_serializer, selection, origin, beside)
+
+    def plan_reader(self, rows: QuerySet[Any], selection: Selection) -> Reader:
+        """How a page of `rows`, which are in a total order, is read."""
+        keyset = find_keyset(rows)
+        return Texts(self.select(rows, selection, keyset.names if keyset else ()))
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.read_serializer
@@ -191,8 +197,8 @@ class ListMixin:
 
     def plan_list(self: Any) -> ListPlan:
         selection = self.read_selection(detail=False)
-        rows = self.filter_queryset(self.get_queryset())
-        plan: ListPlan = self.paginator.plan(rows, self.select(rows, selection), self.request)
+        rows = order_totally(self.filter_queryset(self.get_queryset()))
+        plan: ListPlan = self.paginator.plan(rows, self.plan_reader(rows, selection), self.request)
         return plan
 
 
@@ -226,9 +232,9 @@ class RowPlan:
     def reply(self, key: str) -> Reply | None:
         """None where there is no such row."""
         page = self.statement.fetch_page(1, [key]) if self.statement else Page()
-        if not page.texts:
+        if not page.rows:
             return None
-        text = page.texts[0]
+        text = page.rows[0]
         body = text.encode() if isinstance(text, str) else text
         return Reply(body, {"ETag": make_etag(body, *page.first)}, rows=1)
 
