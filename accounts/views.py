@@ -3,11 +3,9 @@
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from django.contrib.auth import authenticate, logout
 from django.contrib.auth.signals import user_logged_in
 from django.db.models import QuerySet
-from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -37,15 +35,10 @@ from accounts.serializers import (
     UserRead,
 )
 from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
-from config.api.conditional import tag_row
 from config.api.filtering import FilterBackend, OrderingBackend
 from config.api.parameters import check_parameters
 from config.api.permissions import OwnRows
 from config.api.privacy import PrivateMixin, SecretMixin
-from config.api.reads.orderings import order_totally
-from config.api.renderers import write_json
-from config.api.selections import Selection
-from config.api.shaping import build_serializer, select_rows
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
 # -- signing in ---------------------------------------------------------------------------------------------------
@@ -185,7 +178,7 @@ class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
 class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
     """Orders, the newest first; their lines come in the same statement."""
 
-    queryset = Order.objects.all()
+    queryset = Order.objects.prefetch_related("lines")
     read_serializer = OrderRead
     orderings = ("placed_at", "-placed_at")
     default_ordering = "-placed_at"
@@ -203,7 +196,7 @@ class OrderViewSet(WriteMixin, ReadViewSet, OrderList):
     lookup_field = "number"
 
     def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.visible_to(self.request.user)
+        return super().get_queryset().visible_to(self.request.user)
 
     def get_serializer_class(self) -> Any:
         return OrderStep if self.action in ("update", "partial_update") else super().get_serializer_class()
@@ -215,20 +208,17 @@ class OwnOrders(OrderList):
     permission_classes = (IsAuthenticated,)
 
     def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.all().of_user(self.request.user)
+        return super().get_queryset().of_user(self.request.user)
 
 
 # -- users --------------------------------------------------------------------------------------------------------
-
-# The page is found by its keys alone.
-KEYS = Selection(("id",))
 
 
 class UserViewSet(PrivateMixin, ReadViewSet):
     """Users with their addresses, for who may view users; their orders are lists of their own."""
 
-    planned = ()  # by DRF's own serializers
-    queryset = User.objects.all()
+    compiled = False  # one query for the users of a page, one for all their addresses
+    queryset = User.objects.prefetch_related("addresses")
     read_serializer = UserRead
     filter_backends = (FilterBackend, OrderingBackend)
     filterset_class = UserFilters
@@ -238,28 +228,7 @@ class UserViewSet(PrivateMixin, ReadViewSet):
     lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[User]:
-        return User.objects.visible_to(self.request.user)
-
-    def list(self, request: Request) -> HttpResponse:
-        """One query for the keys of the page, one for its users, one for their addresses."""
-        selection = self.read_selection(detail=False)
-        rows = order_totally(self.filter_queryset(self.get_queryset()))
-        page = self.paginator.plan(rows, self.plan_reader(rows, KEYS), request).read(self.read_cursor())
-        keys = [row["id"] for row in orjson.loads(write_json(page.members["results"]))]
-        users = select_rows(User.objects.all(), UserRead, selection).in_bulk(keys)
-        found = [users[key] for key in keys if key in users]
-        members = {**page.members, "results": self.shape(selection, found, many=True)}
-        return Response(members, headers=page.headers)
-
-    def answer_row(self) -> HttpResponse:
-        """One query for the user and one for the addresses."""
-        selection = self.read_selection(detail=True)
-        user = get_object_or_404(select_rows(self.get_queryset(), UserRead, selection), pk=self.kwargs["pk"])
-        row = self.shape(selection, user)
-        return Response(row, headers=tag_row(self.request, write_json(row)))
-
-    def shape(self, selection: Selection, rows: Any, **options: Any) -> Any:
-        return build_serializer(UserRead, selection, rows, context=self.get_serializer_context(), **options).data
+        return User.objects.visible_to(self.request.user).prefetch_related("addresses")
 
 
 class UserOrders(OrderList):
@@ -268,4 +237,4 @@ class UserOrders(OrderList):
     def get_queryset(self) -> QuerySet[Order]:
         caller = self.request.user
         user = get_object_or_404(User.objects.visible_to(caller).only("pk"), pk=self.kwargs["user"])
-        return Order.objects.visible_to(caller).of_user(user)
+        return super().get_queryset().visible_to(caller).of_user(user)

@@ -43,6 +43,17 @@ class RatingField(DecimalField):
         return super().to_representation(value) if value else None
 
 
+class TextOfProduct(CharField):
+    """A column of the product's text; empty where the product has none, which DRF by itself shows as null."""
+
+    # For projection.py.
+    database_default = ""
+
+    def get_attribute(self, instance: Any) -> Any:
+        value = super().get_attribute(instance)
+        return self.database_default if value is None else value
+
+
 class BrandRead(ModelSerializer[Brand]):
     """`{"id": 3, "slug": "acme", "name": "Acme", …}`"""
 
@@ -127,9 +138,9 @@ class ProductRead(ModelSerializer[Product]):
     brand = BrandRead(read_only=True, allow_null=True)
     category = CategoryRead(read_only=True, allow_null=True)
     rating = RatingField(read_only=True, allow_null=True)
-    description = CharField(source="text.description", read_only=True, default="")
-    seo_title = CharField(source="text.seo_title", read_only=True, default="")
-    seo_description = CharField(source="text.seo_description", read_only=True, default="")
+    description = TextOfProduct(source="text.description", read_only=True)
+    seo_title = TextOfProduct(source="text.seo_title", read_only=True)
+    seo_description = TextOfProduct(source="text.seo_description", read_only=True)
     images = ImageRead(many=True, read_only=True)
     images_url = HyperlinkedIdentityField(view_name="product-images", lookup_url_kwarg="product")
     variants = VariantRead(many=True, read_only=True)

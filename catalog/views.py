@@ -87,7 +87,9 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     A page is one statement, with what is expanded in it.
     """
 
-    queryset = Product.objects.all()
+    queryset = Product.objects.select_related("brand", "category__parent", "text").prefetch_related(
+        "images", "variants__stock"
+    )
     permission_classes = (PublicRead,)
     read_serializer = ProductRead
     write_serializer = ProductWrite
@@ -101,7 +103,7 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> ProductQuerySet:
-        return Product.objects.visible_to(self.request.user)
+        return super().get_queryset().visible_to(self.request.user)
 
     @property
     def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
@@ -123,19 +125,16 @@ class OfProduct(ListMixin, SeenByRight):
     orderings = ("position", "-position")
     default_ordering = "position"
 
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def get_queryset(self) -> QuerySet[Any]:
         product = get_object_or_404(Product.objects.visible_to(self.request.user).only("pk"), pk=self.kwargs["product"])
-        return rows.filter(product=product)
+        return super().get_queryset().filter(product=product)
 
 
 class ProductVariants(OfProduct):
     """All variants of a product, by position."""
 
-    queryset = Variant.objects.all()
+    queryset = Variant.objects.prefetch_related("stock")
     read_serializer = VariantRead
-
-    def get_queryset(self) -> QuerySet[Variant]:
-        return self.narrow(Variant.objects.all())
 
 
 class ProductImages(OfProduct):
@@ -144,14 +143,11 @@ class ProductImages(OfProduct):
     queryset = Image.objects.all()
     read_serializer = ImageRead
 
-    def get_queryset(self) -> QuerySet[Image]:
-        return self.narrow(Image.objects.all())
-
 
 class VariantViewSet(RetrieveMixin, SeenByRight):
     """One variant by SKU, `GET /api/v1/variants/{sku}/`: one query, or 404."""
 
-    queryset = Variant.objects.all()
+    queryset = Variant.objects.prefetch_related("stock")
     permission_classes = (PublicRead,)
     read_serializer = VariantRead
     lookup_field = "sku"
@@ -159,7 +155,7 @@ class VariantViewSet(RetrieveMixin, SeenByRight):
     lookup_value_regex = ".+"
 
     def get_queryset(self) -> VariantQuerySet:
-        return Variant.objects.visible_to(self.request.user)
+        return super().get_queryset().visible_to(self.request.user)
 
 
 class BrandViewSet(AlikeForAll, ReadViewSet):
@@ -178,7 +174,7 @@ class BrandViewSet(AlikeForAll, ReadViewSet):
 class CategoryViewSet(AlikeForAll, ReadViewSet):
     """Categories by slug."""
 
-    queryset = Category.objects.all()
+    queryset = Category.objects.select_related("parent")
     permission_classes = (PublicRead,)
     read_serializer = CategoryRead
     pagination_class = PageNumberPagination

@@ -9,7 +9,7 @@ from typing import Any
 from config.api.dialects import PostgreSQL
 from config.api.formulas import RISKY
 from config.api.projection import Compiler, RowJson, quote_text
-from config.api.selections import ReadSerializer, Selection, find_model
+from config.api.selections import ReadSerializer, Selection
 
 
 class Cells(PostgreSQL):
@@ -26,6 +26,9 @@ class Cells(PostgreSQL):
 
     def decimal(self, column: str, places: int) -> str:
         return f"round({column}, {places})"
+
+    def uuid(self, column: str) -> str:
+        return self.bare_uuid(column)
 
 
 class RawCells(Cells):
@@ -44,6 +47,6 @@ class CellCompiler(Compiler):
 def compile_cells(serializer: ReadSerializer, selection: Selection, origin: str, raw: bool) -> RowJson:
     """The cells of a row, in the selection's order, for the select list of a COPY; addresses begin with `origin`."""
     compiler = CellCompiler(RawCells() if raw else Cells())
-    table = compiler.join("", find_model(serializer))
+    table = compiler.begin(serializer)
     cells = [compiler.write_member(serializer, selection, name, table) for name in selection.names]
     return RowJson(", ".join(cells), compiler.columns, [f"{origin}{path}" for path in compiler.paths])

@@ -267,7 +267,7 @@ def read_copy(copy: Any) -> Generator[Any, Any, bytes]:
 def aggregate_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
     """One text of all lines, as the bytes that PostgreSQL sends."""
     sql, parameters = compile_sql(select_json(query, rows))
-    lines = f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY key) || E'\\n', count(*) FROM ({sql}) chunk"  # noqa: S608 (SQL that Django compiled)
+    lines = f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY row_key) || E'\\n', count(*) FROM ({sql}) chunk"  # noqa: S608 (SQL that Django compiled)
     with connections[rows.db].cursor() as cursor:
         cursor.execute(lines, parameters)
         # As it came: a cursor's row would be decoded.
@@ -301,7 +301,7 @@ def select_cells(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Tuples of each row's JSON and its key."""
     projection = compile_projection(query.serializer, query.selection, query.vendor)
-    return rows.annotate(**{COLUMN: projection.bind(query.origin), "key": F("pk")}).values_list(COLUMN, "key")
+    return rows.annotate(**{COLUMN: projection.bind(query.origin), "row_key": F("pk")}).values_list(COLUMN, "row_key")
 
 
 def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:

@@ -394,9 +394,9 @@ def test_rows_are_compared_as_rows() -> None:
 
 @borrows(
     "Django",
-    "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.annotations Query.deferred_loading"
-    " Query.add_immediate_loading Expression.as_sql",
-    users="config.api.statements config.api.reads.orderings config.api.shaping",
+    "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.default_ordering Query.standard_ordering"
+    " Query.annotations Expression.as_sql",
+    users="config.api.statements config.api.reads.orderings",
     remedy="Statements are compiled once and filled many times: whoever looks at parameters now must let a Slot pass.",
 )
 def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:
@@ -409,8 +409,8 @@ def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:
     assert [column.target.name for column, _, _ in compiler.select if hasattr(column, "target")] == ["id", "name"]
     assert isinstance(compiler.get_converters([column for column, _, _ in compiler.select]), dict)
     assert (rows.query.order_by, list(rows.query.annotations)) == (("-name",), ["one"])
-    rows.query.add_immediate_loading([*rows.query.deferred_loading[0], "slug"])
-    assert set(rows.query.deferred_loading[0]) == {"name", "slug"}
+    assert (rows.query.default_ordering, rows.query.standard_ordering) == (True, True)
+    assert not rows.reverse().query.standard_ordering
 
 
 @borrows(

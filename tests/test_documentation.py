@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from rest_framework.exceptions import APIException
+from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIClient
 
 from catalog import views
@@ -22,6 +23,7 @@ from config.api.pagination import KeysetPagination, PageNumberPagination
 from config.api.selections import PARAMETERS, list_expandable
 from config.metrics import Figures
 from config.scrape import Families
+from config.urls import urlpatterns as real_patterns
 from tests import figures
 from tests.factories import make_brand, make_product
 
@@ -166,3 +168,38 @@ def test_each_example_is_what_is_answered(client: APIClient) -> None:
     assert len(examples) >= 6
     for path, answer in examples:
         check_answer(client.get(path, headers={"Host": "127.0.0.1:8000"}).json(), answer, path)
+
+
+def run_example() -> dict[str, Any]:
+    """What the code under "Views of your own" defines."""
+    _, _, section = README.partition("### Views of your own")
+    defined: dict[str, Any] = {"__name__": __name__}
+    exec(section.partition("```python\n")[2].partition("```")[0], defined)  # ours
+    return defined
+
+
+EXAMPLE = run_example()
+router = SimpleRouter()
+for name in ("PlainLamps", "Lamps", "NamedLamps"):
+    router.register(name.lower(), EXAMPLE[name], basename=name.lower())
+urlpatterns = [*router.urls, *real_patterns]
+
+
+@pytest.mark.django_db
+@pytest.mark.urls(__name__)
+def test_views_of_ones_own_are_served_as_it_says(staff: APIClient, django_assert_num_queries: Any) -> None:
+    for number in range(7):
+        make_product(title=f"Lamp {number}", brand=make_brand("Acme"))
+    for path, fields in (("plainlamps", ["id", "sku", "title", "price"]), ("namedlamps", ["id", "name"])):
+        url, rows = f"/{path}/?page_size=3", []
+        while url:
+            with django_assert_num_queries(1):
+                page = staff.get(url).json()
+            rows += page["results"]
+            url = page["next"]
+        assert len({row["id"] for row in rows}) == 7
+        assert list(rows[0]) == fields
+    assert {row["name"][-8:] for row in rows} == {" by Acme"}
+    with django_assert_num_queries(1):
+        assert staff.get("/lamps/?fields=sku&ordering=price&page_size=2").json()["results"]
+    assert staff.get(f"/namedlamps/{rows[0]['id']}/")["ETag"]

@@ -1,4 +1,4 @@
-"""A system check: every read serializer that a view serves can be compiled, for both databases."""
+"""System checks: what a view's first request would fail at is said at start, by the name of the serializer or view."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +9,24 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.api.dialects import DIALECTS
 from config.api.pagination import Pages
-from config.api.projection import NotCompilable, compile_projection
+from config.api.projection import NotCompilable, compile_projection, find_kind
 from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
-from config.api.selections import ReadSerializer, build_selection, list_expandable
+from config.api.reads.resources import RESOURCES, Resource
+from config.api.selections import (
+    ReadSerializer,
+    Selection,
+    build_selection,
+    find_fields,
+    find_model,
+    find_nested,
+    find_slug_field,
+    list_expandable,
+)
 from config.api.viewsets import ShapedViewSet
+
+REMEDY = (
+    "Read it from a column, give it a database_expression, or let DRF's serializers serve the view: compiled = False."
+)
 
 
 @register(Tags.urls)
@@ -20,14 +34,14 @@ def check_projections(**kwargs: Any) -> list[CheckMessage]:
     """An error that names serializer and field, where otherwise the first request would fail."""
     # Views are known once the addresses are loaded.
     _ = get_resolver().url_patterns
-    return [
-        Error(f"{reason}.", hint="Read it from a column, or give it a database_expression.", id="tenfold.E006")
-        for reason in sorted({reason for serializer in list_serializers() for reason in find_reasons(serializer)})
-    ]
-
-
-def list_serializers() -> set[ReadSerializer]:
-    return {view.read_serializer for view in list_views(ShapedViewSet) if hasattr(view, "read_serializer")}
+    reasons = {
+        reason
+        for view in list_views(ShapedViewSet)
+        if hasattr(view, "read_serializer")
+        for reason in find_reasons(view.read_serializer, view.compiled)
+    }
+    reasons |= {reason for resource in RESOURCES.values() for reason in find_unexportable(resource)}
+    return [Error(f"{reason}.", hint=REMEDY, id="tenfold.E006") for reason in sorted(reasons)]
 
 
 def list_views(view: type[ShapedViewSet]) -> Iterator[type[ShapedViewSet]]:
@@ -36,14 +50,46 @@ def list_views(view: type[ShapedViewSet]) -> Iterator[type[ShapedViewSet]]:
         yield from list_views(below)
 
 
-def find_reasons(serializer: ReadSerializer) -> Iterator[str]:
-    """Why `serializer`, with everything in it expanded, can't be compiled."""
-    selection = build_selection(serializer, frozenset(list_expandable(serializer)), detail=True)
+def find_reasons(serializer: ReadSerializer, compiled: bool = True) -> Iterator[str]:
+    """Why `serializer` can't serve a view: as it is without `expand`, with each of its values, and with all."""
+    for name in getattr(serializer.Meta, "shown", ()):
+        if find_nested(find_fields(serializer).get(name)) is None:
+            yield f"{serializer.__name__}.Meta.shown: {name} is no nested serializer"
+            return
+    expandable = list_expandable(serializer)
+    for expand in {frozenset[str](), *(frozenset({path}) for path in expandable), frozenset(expandable)}:
+        selection = build_selection(serializer, expand, detail=True)
+        yield from find_uncompilable(serializer, selection) if compiled else find_slugless(serializer, selection)
+
+
+def find_uncompilable(serializer: ReadSerializer, selection: Selection) -> Iterator[str]:
     for vendor in DIALECTS:
         try:
             compile_projection(serializer, selection, vendor)
         except NotCompilable as reason:
             yield str(reason)
+
+
+def find_slugless(serializer: ReadSerializer, selection: Selection) -> Iterator[str]:
+    """Nested rows that have nothing to stand for them without `expand`."""
+    for name in selection.names:
+        field, below = find_fields(serializer)[name], selection.find(name)
+        if (nested := find_nested(field)) is None:
+            continue
+        if below is not None:
+            yield from find_slugless(nested, below)
+        elif not hasattr(nested.Meta.model, slug := find_slug_field(field)):
+            remedy = f"name another in {nested.__name__}.Meta.slug_field"
+            yield f"{serializer.__name__}.{name}: {nested.Meta.model.__name__} has no {slug}; {remedy}"
+
+
+def find_unexportable(resource: Resource) -> Iterator[str]:
+    """An export reads any shape of its rows compiled, and goes by numbers from chunk to chunk."""
+    for shape in filter(None, (resource.shape, resource.public_shape)):
+        yield from find_reasons(shape)
+    key = find_model(resource.shape)._meta.pk
+    if find_kind(key) != "number":
+        yield f"{resource.shape.__name__}: {key} is no number, and exports go by numbers"
 
 
 # -- orders ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
-from django.db.models import F, Model
+from django.db.models import F, IntegerField, Model
 from django.http import Http404, HttpResponse, HttpResponseNotModified
 from rest_framework.request import Request
 from xxhash import xxh3_128_hexdigest
@@ -31,8 +31,9 @@ ANY = frozenset({'"*"'})
 
 
 def list_version_columns(model: type[Model]) -> tuple[str, ...]:
-    """What a detail selects beside the JSON: `version`, where rows have one."""
-    return ("version",) if any(column.name == "version" for column in model._meta.concrete_fields) else ()
+    """What a detail selects beside the JSON: `version`, where rows have one that counts."""
+    columns = model._meta.concrete_fields
+    return ("version",) if any(c.name == "version" and isinstance(c, IntegerField) for c in columns) else ()
 
 
 def make_etag(text: bytes | str, version: int | None = None) -> str:

@@ -21,6 +21,8 @@ class Dialect(Protocol):
     def decimal(self, column: str, places: int) -> str: ...
     def time(self, column: str) -> str: ...
     def json(self, column: str) -> str: ...
+    def uuid(self, column: str) -> str: ...
+    def bare_uuid(self, column: str) -> str: ...
     def list_rows(self, rows: str) -> str: ...
 
 
@@ -68,13 +70,19 @@ class PostgreSQL:
     def json(self, column: str) -> str:
         return f"{column}::text"
 
+    def uuid(self, column: str) -> str:
+        return f"'\"' || {column} || '\"'"
+
+    def bare_uuid(self, column: str) -> str:
+        return f"{column}::text"
+
     def list_rows(self, rows: str) -> str:
         """The column `json` of the subselect `rows`, which has its order, as one JSON array."""
         return f"(SELECT concat('[', string_agg(json, ','), ']') FROM ({rows}) listed)"
 
 
 class SQLite:
-    """`||` makes null of null; booleans are 0 and 1, decimals floats, times text."""
+    """`||` makes null of null; booleans are 0 and 1, decimals floats, times and UUIDs text."""
 
     parameter = "%s"
 
@@ -100,6 +108,14 @@ class SQLite:
 
     def json(self, column: str) -> str:
         return column
+
+    def uuid(self, column: str) -> str:
+        return f"'\"' || {self.bare_uuid(column)} || '\"'"
+
+    def bare_uuid(self, column: str) -> str:
+        # Stored as 32 digits.
+        parts = (f"substr({column}, {start}, {size})" for start, size in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12)))
+        return " || '-' || ".join(parts)
 
     def list_rows(self, rows: str) -> str:
         return f"(SELECT '[' || coalesce(group_concat(json, ','), '') || ']' FROM ({rows}) listed)"

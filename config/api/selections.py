@@ -7,8 +7,8 @@ The grammar, on products:
     expand=brand,images         objects for slugs, lists beside their URLs; `variants.stock` is the greatest depth
 
 A read serializer is an ordinary one, written out in full: every nested serializer in it may be expanded. Without
-`expand` a nested object is its slug and a nested list is left out. `Meta.detail_only` names what lists leave out,
-`Meta.shown` the nested lists that stand in every answer.
+`expand` a nested object is its slug (`Meta.slug_field` of its serializer names another column) and a nested list is
+left out. `Meta.detail_only` names what lists leave out, `Meta.shown` the nested lists that stand in every answer.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ def find_nested(field: Any) -> ReadSerializer | None:
 def find_model(serializer: Any) -> type[Model]:
     model: type[Model] = serializer.Meta.model
     return model
+
+
+def find_slug_field(field: Any) -> str:
+    """The column that stands for a related row: `slug`, unless the field, or `Meta` of its class, names another."""
+    nested = find_nested(field)
+    return getattr(nested.Meta, "slug_field", "slug") if nested else field.slug_field
 
 
 @cache

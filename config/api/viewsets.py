@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import Http404, HttpResponse
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -19,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from config.api import projection, selections
+from config.api import projection, selections, shaping
 from config.api.authorship import name_actor
 from config.api.conditional import (
     claim_version,
@@ -33,7 +34,7 @@ from config.api.conditional import (
 from config.api.explaining import EXPLAIN, ExplainMixin
 from config.api.filtering import IndexServed, OrderingBackend
 from config.api.idempotency import RepeatablePost
-from config.api.pagination import KeysetPagination, ListPlan, Pages, Reader, Texts
+from config.api.pagination import Instances, KeysetPagination, ListPlan, Pages, Reader, Texts
 from config.api.parameters import check_parameters
 from config.api.plans import PLANS, Query, Question, Reply, read_query
 from config.api.positions import parse_position
@@ -55,6 +56,9 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     """What reads share: the parameters are checked, the rows narrowed, and shaped by a read serializer."""
 
     read_serializer: ReadSerializer
+    # Whether the database writes the JSON. If not, DRF's serializers do, over what `get_queryset()` selects and
+    # prefetches: for fields that compute in Python, such as SerializerMethodField.
+    compiled = True
     pagination_class: type[Pages] = KeysetPagination
     filter_backends: Sequence[type[BaseFilterBackend]] = (OrderingBackend,)
     filterset_class: Any = None
@@ -118,8 +122,11 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     def pose_question(
         cls, action: str, caller: Caller, arguments: Mapping[str, Any], origin: str, query: Query | None
     ) -> Question | None:
-        """What a plan of `action` depends on; None where the caller or the query is one to keep none for."""
-        if query is None or (audience := cls.find_audience(caller)) is None:
+        """What a plan of `action` depends on; None where the caller or the query is one to keep none for.
+
+        A plan that isn't compiled holds its request.
+        """
+        if not cls.compiled or query is None or (audience := cls.find_audience(caller)) is None:
             return None
         # A row's own key is Given to its statement.
         given = "" if action == "list" else cls.lookup_field
@@ -163,6 +170,11 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     def choose_default_pagination(self) -> type[Pages]:
         return self.pagination_class
 
+    def get_queryset(self) -> Any:
+        """All rows of the view, with what it selects and prefetches where there are instances to bring it along."""
+        rows: Any = self.queryset  # type: ignore[arg-type]  # django-stubs takes it for a manager
+        return (strip_relations(rows) if self.compiled else rows).all()
+
     def read_selection(self, detail: bool) -> Selection:
         return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
@@ -171,13 +183,35 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         origin = self.request.build_absolute_uri("/")[:-1]
         return projection.select_json(rows, self.read_serializer, selection, origin, beside)
 
+    def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
+        """Each row's JSON, by DRF's serializer."""
+        return shaping.write_rows(rows, self.read_serializer, selection, self.get_serializer_context())
+
     def plan_reader(self, rows: QuerySet[Any], selection: Selection) -> Reader:
         """How a page of `rows`, which are in a total order, is read."""
+        if not self.compiled:
+            selected = shaping.select_rows(rows, self.read_serializer, selection)
+            return Instances(selected, lambda found: self.shape(found, selection))
         keyset = find_keyset(rows)
         return Texts(self.select(rows, selection, keyset.names if keyset else ()))
 
+    def show(self, rows: QuerySet[Any], selection: Selection) -> Sequence[Any]:
+        """The JSON of the one row in `rows`, and its version if it has one."""
+        beside = list_version_columns(rows.model)
+        if self.compiled:
+            shown: Sequence[Any] = self.select(rows, selection, beside).get()
+            return shown
+        row = shaping.select_rows(rows, self.read_serializer, selection, beside).get()
+        return [*self.shape([row], selection), *(getattr(row, name) for name in beside)]
+
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.read_serializer
+
+
+# Kept: each of a request's ten copies of a queryset would copy its relations, a tenth of a page that has no plan yet.
+@lru_cache(maxsize=256)
+def strip_relations(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.select_related(None).prefetch_related(None)
 
 
 class ListMixin:
@@ -219,24 +253,35 @@ class RetrieveMixin:
         selection = self.read_selection(detail=True)
         rows = self.get_queryset()
         key = rows.model._meta.pk if self.lookup_field == "pk" else rows.model._meta.get_field(self.lookup_field)
+        if not self.compiled:
+            return RowPlan(key, lambda value: self.show(rows.filter(**{key.name: value}), selection))
         rows = rows.filter(**{key.name: Given(0, key)}).order_by()
-        return RowPlan(Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1]))
+        statement = Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1])
+        return RowPlan(key, partial(fetch_row, statement))
 
 
 @dataclass(frozen=True)
 class RowPlan:
-    """A statement for one row, by its key."""
+    """How one row is read, by the value of its `key`: `read` gives its JSON, and its version if it has one."""
 
-    statement: Statement | None
+    key: Field[Any, Any]
+    read: Callable[[Any], Sequence[Any]]
 
-    def reply(self, key: str) -> Reply | None:
+    def reply(self, text: str) -> Reply | None:
         """None where there is no such row."""
-        page = self.statement.fetch_page(1, [key]) if self.statement else Page()
-        if not page.rows:
-            return None
-        text = page.rows[0]
-        body = text.encode() if isinstance(text, str) else text
-        return Reply(body, {"ETag": make_etag(body, *page.first)}, rows=1)
+        try:
+            shown, *version = self.read(self.key.to_python(text))
+        except (ObjectDoesNotExist, ValidationError, OverflowError):
+            return None  # the last two: no row has such a key
+        body = shown.encode() if isinstance(shown, str) else shown
+        return Reply(body, {"ETag": make_etag(body, *version)}, rows=1)
+
+
+def fetch_row(statement: Statement | None, value: Any) -> Sequence[Any]:
+    page = statement.fetch_page(1, [value]) if statement else Page()
+    if not page.rows:
+        raise ObjectDoesNotExist
+    return [page.rows[0], *page.first]
 
 
 class ReadViewSet(ListMixin, RetrieveMixin, ShapedViewSet):
@@ -286,8 +331,7 @@ class WriteMixin:
             # Not through get_queryset(): who made it a draft still gets to see what was written. And before the
             # commit: with the ETag of the next writer's row our caller would overwrite it.
             rows = type(row)._default_manager.filter(pk=row.pk)
-            shown = self.select(rows, selection, list_version_columns(rows.model)).get()
-        text, *version = shown
+            text, *version = self.show(rows, selection)
         headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
         return Response(orjson.Fragment(text), status, headers=headers | tag_row(self.request, text, *version))
 
@@ -303,8 +347,10 @@ class WriteMixin:
         return super().get_serializer(*args, **kwargs)  # type: ignore[misc]  # a mixin
 
     def filter_queryset(self: Any, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        # An address names its row; a filter beside it would only hide it.
-        return super().filter_queryset(queryset) if self.is_list else queryset  # type: ignore[misc]  # a mixin
+        if self.is_list:
+            return super().filter_queryset(queryset)  # type: ignore[misc]  # a mixin
+        # An address names its row; a filter beside it would only hide it. What a serializer shows a write doesn't read.
+        return queryset.select_related(None).prefetch_related(None)
 
     def get_serializer_class(self: Any) -> type[BaseSerializer[Any]]:
         is_write = self.action in ("create", "update", "partial_update")
