@@ -16,6 +16,7 @@ from django.db import DataError, connection, models
 from django.db.models.functions import Now
 from django.urls import include, path
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
@@ -424,6 +425,16 @@ def test_a_task_that_comes_late_or_twice_does_nothing(kind: Kind) -> None:
     advance(kind.model, raise_error(AssertionError("over")), job.pk)
     advance(kind.model, raise_error(AssertionError("gone")), job.pk + 1)
     assert read(job).status == "canceled"
+
+
+def test_tasks_that_wait_in_queues_find_their_functions() -> None:
+    # A release that renames one strands what the former one has put there.
+    paths = {model.kind: task.module_path for model, task in running.TASKS.items()}
+    assert paths["export"] == "exports.tasks.advance_export"
+    assert paths["import"] == "catalog.imports.tasks.advance_import"
+    assert all(
+        import_string(path) is running.TASKS[model] for model, path in zip(running.TASKS, paths.values(), strict=True)
+    )
 
 
 # -- what a beat does -----------------------------------------------------------------------------------------------
