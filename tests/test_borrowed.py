@@ -618,7 +618,7 @@ def test_a_field_reads_the_attributes_that_it_was_given() -> None:
 
 @borrows(
     "drf-spectacular",
-    "AutoSchema._get_filter_parameters AutoSchema._get_pagination_parameters AutoSchema._get_paginator"
+    "AutoSchema._get_paginator"
     " AutoSchema._map_basic_serializer AutoSchema._map_serializer_field AutoSchema._insert_field_validators"
     " AutoSchema._is_list_view",
     users="config.api.schemas",
@@ -626,8 +626,6 @@ def test_a_field_reads_the_attributes_that_it_was_given() -> None:
 )
 def test_drf_spectacular_asks_these_methods_for_the_parts_of_an_operation() -> None:
     expected = {
-        "_get_filter_parameters": [],
-        "_get_pagination_parameters": [],
         "_get_paginator": [],
         "_map_basic_serializer": ["serializer", "direction"],
         "_map_serializer_field": ["field", "direction", "bypass_extensions"],

@@ -499,7 +499,7 @@ class Pages(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         described = describe_page_parameters(self.page_size, self.max_page_size)
-        return [{"name": name, "in": "query", "required": False} | described[name] for name in self.parameters]
+        return [{"name": name, "in": "query"} | described[name] for name in self.parameters]
 
 
 class KeysetPagination(Pages):

@@ -7,6 +7,7 @@ what the view does; nothing is listed route by route.
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import product
 from typing import Any
@@ -153,28 +154,20 @@ class Schema(AutoSchema):
     def shaped(self) -> ShapedViewSet | None:
         return self.view if isinstance(self.view, ShapedViewSet) else None
 
-    def _get_filter_parameters(self) -> list[dict[str, Any]]:
-        """All of the query string; `Idempotency-Key`, `If-None-Match` and `If-Match`."""
-        found = list(self.list_query_parameters())
-        found += [IDEMPOTENCY_KEY] if self.is_repeatable else []
-        found += [IF_NONE_MATCH] if self.may_be_unchanged else []
-        return found + ([IF_MATCH] if self.is_conditional_write else [])
+    def get_filter_backends(self) -> list[Any]:
+        """What a plain view has, and one of ours: the query string, `Idempotency-Key`, `If-None-Match`, `If-Match`."""
+        own = [] if self.shaped else super().get_filter_backends()
+        return [*own, lambda: Described(list(self.list_parameters()))]
 
-    def _get_pagination_parameters(self) -> list[dict[str, Any]]:
-        return [] if self.shaped else super()._get_pagination_parameters()  # ours are among the others
-
-    def list_query_parameters(self) -> Iterator[dict[str, Any]]:
-        view = self.shaped
-        if view is None:
-            yield from super()._get_filter_parameters()
-            return
-        for name, described in describe_parameters(view).items():
-            if name in view.known_parameters:
-                # Forms send what isn't filled in too; a page's number is the exception.
-                empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
-                yield {"name": name, "in": "query"} | described | empty
-        for prefix in view.open_parameters if view.is_list else ():
-            yield describe_family(prefix)
+    def list_parameters(self) -> Iterator[dict[str, Any]]:
+        if self.shaped:
+            yield from list_query_parameters(self.shaped)
+        if self.is_repeatable:
+            yield IDEMPOTENCY_KEY
+        if self.may_be_unchanged:
+            yield IF_NONE_MATCH
+        if self.is_conditional_write:
+            yield IF_MATCH
 
     def describe_path(self, parameters: list[dict[str, Any]]) -> None:
         for parameter in parameters:
@@ -377,6 +370,26 @@ def write_decimal_pattern(field: DecimalField, direction: str) -> str:
 
 
 # -- parameters ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Described:
+    """Parameters in the form in which drf-spectacular asks a filter backend for its own."""
+
+    parameters: list[dict[str, Any]]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return self.parameters
+
+
+def list_query_parameters(view: ShapedViewSet) -> Iterator[dict[str, Any]]:
+    for name, described in describe_parameters(view).items():
+        if name in view.known_parameters:
+            # Forms send what isn't filled in too; a page's number is the exception.
+            empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
+            yield {"name": name, "in": "query"} | described | empty
+    for prefix in view.open_parameters if view.is_list else ():
+        yield describe_family(prefix)
 
 
 def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:

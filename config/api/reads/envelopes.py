@@ -52,10 +52,11 @@ def build_envelope(title: str, members: Schema, optional: Schema) -> Schema:
 def describe_page_parameters(page_size: int, max_page_size: int) -> dict[str, Schema]:
     depth = f"Page number; `page * page_size` ends at {BOUND:,}, and `next_cursor` goes on from there."
     size = {"type": "integer", "minimum": 1, "maximum": max_page_size, "default": page_size}
+    empty = {"allowEmptyValue": True}  # forms send what isn't filled in too
     count = f"How to count: by default `bounded` with `page`, `none` with a cursor. `bounded` is exact up to {BOUND:,}."
     return {
         "page": {"description": depth, "schema": {"type": "integer", "minimum": 1, "maximum": BOUND}},
         "page_size": {"description": "Rows a page.", "schema": size},
-        "cursor": {"description": "`next_cursor` of the page before, as it is.", "schema": {"type": "string"}},
-        "count": {"description": count, "schema": {"type": "string", "enum": list(WAYS)}},
+        "cursor": {"description": "`next_cursor` of the page before, as it is.", "schema": {"type": "string"}} | empty,
+        "count": {"description": count, "schema": {"type": "string", "enum": list(WAYS)}} | empty,
     }
