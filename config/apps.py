@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 from config.logs import start_listener
 from config.metrics import Family, register_events, register_process_gauges, start_ledger
-from config.pools import read_pools
+from config.operation.pools import read_pools
 
 
 class ConfigConfig(AppConfig):
@@ -14,8 +14,8 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from django_tasks_db.models import DBTaskResult
 
-        from config import checks  # noqa: F401 (registers them)
         from config.api.admin import register_icons
+        from config.operation import checks  # noqa: F401 (registers them)
 
         register_icons({DBTaskResult: "task"})
         of_pools = ("database",)

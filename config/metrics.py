@@ -1,9 +1,9 @@
 """What this process counts, in plain tables of each thread, laid down where the process that is scraped finds it.
 
 A request costs 0.5 microseconds and an event 0.2 (one of prometheus-client's own counters 9.1). Once a second a
-process writes its sums into METRICS_FOLDER as one file, by rename; config/scrape.py adds up the files. What a killed
-process counted stays, but for its last second. prometheus-client's own way for several processes maps its files into
-memory, where a full disk is a SIGBUS instead of an error.
+process writes its sums into METRICS_FOLDER as one file, by rename; config/operation/scrape.py adds up the files. What
+a killed process counted stays, but for its last second. prometheus-client's own way for several processes maps its
+files into memory, where a full disk is a SIGBUS instead of an error.
 
 Nothing here imports Django: logs and every package may count.
 """

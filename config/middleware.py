@@ -28,7 +28,7 @@ from config.api.positions import read_written_position
 from config.api.records import CACHE_STATE, Record
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
 from config.api.throttling import find_standing
-from config.bodies import read_at_most
+from config.serving.bodies import read_at_most
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

@@ -26,14 +26,14 @@ from django.core.exceptions import ImproperlyConfigured
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from config import affinity
-from config.capacity import count_threads
-from config.dangers import is_exposed, list_dangers
-from config.draining import DRAIN, SIGNAL, Draining
-from config.limits import KEEPER, limit_api
 from config.logs import stop_listener
 from config.metrics import open_folder
-from config.supervisor import Supervisor
+from config.operation.dangers import is_exposed, list_dangers
+from config.process import affinity
+from config.process.capacity import count_threads
+from config.process.draining import DRAIN, SIGNAL, Draining
+from config.process.limits import KEEPER, limit_api
+from config.serving.supervisor import Supervisor
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 

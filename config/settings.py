@@ -241,7 +241,7 @@ if REDIS_URL:
 # Prepared reads; a PgBouncer in transaction mode knows them all since 1.22.
 DATABASE_PREPARE = env.read_flag("DATABASE_PREPARE", True)
 DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
-# How long a statement of a request may take on PostgreSQL; one that waits for a lock, half of it (config/limits.py).
+# How long a statement of a request may take on PostgreSQL; waiting for a lock, half of it (config/process/limits.py).
 STATEMENT_TIMEOUT_MS = env.read_count("STATEMENT_TIMEOUT_MS", 10_000, most=3_600_000, least=100)
 DATABASES: dict[str, Any] = {
     "default": env.read_database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tenfold.sqlite3'}")

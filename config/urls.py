@@ -7,8 +7,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from catalog.home import show_home
 from config.api.documents import Document, RedocPage, SwaggerPage
 from config.api.root import Root
-from config.health import show_alive, show_ready
-from config.scrape import show_metrics
+from config.operation.health import show_alive, show_ready
+from config.operation.scrape import show_metrics
 
 api: list[URLPattern | URLResolver] = [
     path("", Root.as_view(), name="root"),

@@ -32,7 +32,7 @@ django.setup(set_prefix=False)
 from config.api.caching import CacheGate  # noqa: E402 (they need the apps)
 from config.api.freshness import FRESHNESS, Lookout  # noqa: E402 (they need the apps)
 from config.api.gate import PlanGate  # noqa: E402
-from config.slots import Slots  # noqa: E402
+from config.serving.slots import Slots  # noqa: E402
 
 if settings.DEBUG:
     # Each request reaches Django, where the toolbar looks on.

@@ -12,9 +12,9 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from config.activity import ACTIVITY
-from config.affinity import count_processors
 from config.api.errors import ApiError
+from config.process.activity import ACTIVITY
+from config.process.affinity import count_processors
 
 # Of the time that a chunk took to read.
 PAUSE = 0.75

@@ -15,7 +15,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("exports", "accounts", "catalog", "config.api")
 # What every package may use beside config.api: the request id and the line of the log, what is counted, of what a
 # process has how much, and whether requests are at work.
-SHARED = {"config.activity", "config.affinity", "config.capacity", "config.logs", "config.metrics"}
+SHARED = {
+    "config.process.activity",
+    "config.process.affinity",
+    "config.process.capacity",
+    "config.logs",
+    "config.metrics",
+}
 
 MODULES = sorted(
     path.relative_to(ROOT)

@@ -69,7 +69,7 @@ from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.lending import put_connections, take_connections
 from config.api.statements import Given
 from config.api.throttling import InRedis
-from config.supervisor import count_queued, listen, stop_connects
+from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
 from exports.hangups import count_written
 from tests.conftest import REDIS
@@ -129,7 +129,7 @@ def list_parameters(function: Callable[..., Any]) -> list[str]:
 @borrows(
     "granian",
     "_granian _granian.SocketHolder",
-    users="config.supervisor",
+    users="config.serving.supervisor",
     remedy="Hand the listening socket to the workers by whatever SocketSpec.build() returns now.",
 )
 def test_granian_takes_a_listening_socket_that_is_ours() -> None:
@@ -145,7 +145,7 @@ def test_granian_takes_a_listening_socket_that_is_ours() -> None:
     "MPServer._init_shared_socket MPServer._spawn_workers MPServer._stop_workers MPServer._respawn_workers"
     " MPServer._ssp MPServer._sso MPServer._shd MPServer.interrupt_signal MPServer.respawned_wrks MPServer.wrks"
     " WorkerProcess.inner",
-    users="config.supervisor",
+    users="config.serving.supervisor",
     remedy="Read AbstractServer.startup() and its main loop anew, and run tests/config/test_stopping.py at once.",
 )
 def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects(
@@ -179,7 +179,7 @@ def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects(
 @borrows(
     "Linux",
     "tcp_info.tcpi_unacked SO_ATTACH_FILTER",
-    users="config.supervisor",
+    users="config.serving.supervisor",
     remedy="Compare TCPI_UNACKED and DROP_SYN with <linux/tcp.h> and <linux/filter.h> of this kernel.",
 )
 def test_the_kernel_counts_who_waits_and_drops_who_comes() -> None:
@@ -257,7 +257,7 @@ def test_a_result_gives_its_bytes_as_they_came() -> None:
 @borrows(
     "psycopg",
     "Connection.limits",
-    users="config.limits",
+    users="config.process.limits",
     remedy="Remember by a WeakKeyDictionary which connections have their limits: slots leave no room for ours.",
 )
 def test_a_drivers_connection_has_room_for_what_it_was_told() -> None:
@@ -296,7 +296,7 @@ def test_django_wraps_a_cursor_of_ours() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper._connection_pools",
-    users="config.server config.pools",
+    users="config.server config.operation.pools",
     remedy="Find the pools of a process elsewhere: /metrics shows them, and a fork must not inherit one.",
 )
 def test_the_pools_of_a_process_are_kept_by_alias() -> None:
@@ -459,7 +459,7 @@ def test_django_reads_the_content_type_in_one_place() -> None:
 @borrows(
     "Django",
     "HttpResponse._has_been_logged",
-    users="config.health",
+    users="config.operation.health",
     remedy="A probe of a server that stops would be an ERROR line each.",
 )
 def test_an_answer_can_be_marked_as_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,7 +22,7 @@ from config.api.errors import ApiError
 from config.api.pagination import KeysetPagination, PageNumberPagination
 from config.api.selections import PARAMETERS, list_expandable
 from config.metrics import Figures
-from config.scrape import Families
+from config.operation.scrape import Families
 from config.urls import urlpatterns as real_patterns
 from tests import figures
 from tests.factories import make_brand, make_product

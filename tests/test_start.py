@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from accounts.management.commands import welcome
 from accounts.models import AuthToken, User
 from config.dotenv import add_secret_key
-from config.management.commands import welcome
 from tests.launching import PATIENCE, ROOT, launch, launch_server, run_command
 from tests.services import free_port
 

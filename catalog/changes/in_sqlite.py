@@ -1,7 +1,7 @@
 """The triggers of a logged table on SQLite.
 
 Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/authorship.py). The
-log's key is the position, since SQLite has one writer at a time.
+The log's key is the position, since SQLite has one writer at a time.
 """
 
 from typing import Any

@@ -13,7 +13,7 @@ from itertools import islice
 
 from django.db import connections
 
-from config.affinity import go_anywhere
+from config.process.affinity import go_anywhere
 
 # More would take from everybody else what a single reader has no use for.
 GREATEST_WIDTH = 2

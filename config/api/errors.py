@@ -263,7 +263,7 @@ class QueryTimeout(ApiError):
         )
 
 
-# By PostgreSQL's codes for what it ends itself, as config/limits.py has it do.
+# By PostgreSQL's codes for what it ends itself, as config/process/limits.py has it do.
 LIMITS: dict[str | None, type[RowLocked | QueryTimeout]] = {"55P03": RowLocked, "57014": QueryTimeout}
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore, Event, Lock
 
 from config.api.entries import Entry
-from config.capacity import MOST_AT_FILLS
+from config.process.capacity import MOST_AT_FILLS
 
 # A page takes milliseconds. Whoever has waited so long asks the database by himself.
 WAIT_SECONDS = 2.0

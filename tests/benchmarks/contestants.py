@@ -18,7 +18,7 @@ from typing import IO
 
 import psycopg
 
-from config.capacity import count_threads
+from config.process.capacity import count_threads
 from tests.benchmarks.load import Load, run_pgbench, run_wrk, write_script
 from tests.services import free_port, wait_for_port
 

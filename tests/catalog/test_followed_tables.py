@@ -22,7 +22,7 @@ from catalog.changes.log import number_changes
 from catalog.changes.logged import Logged
 from catalog.changes.operations import FollowTable
 from catalog.models import Change, Product, Stock, Variant
-from config.doctor import Level, examine_database
+from config.operation.doctor import Level, examine_database
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db(transaction=True)

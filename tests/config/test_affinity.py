@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.http import StreamingHttpResponse
 
-from config import affinity
-from config.affinity import Place
 from config.api.ahead import call_ahead, read_ahead
-from config.slots import Slots
+from config.process import affinity
+from config.process.affinity import Place
+from config.serving.slots import Slots
 from tests.launching import launch_server
 
 EVERYWHERE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()

@@ -7,7 +7,7 @@ import pytest
 import redis
 from django.core.checks import CheckMessage, Tags, run_checks
 
-from config import checks
+from config.operation import checks
 from tests.launching import SECRET, run_command
 from tests.services import free_port
 

@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from config import doctor
 from config.api.models import Worker
-from config.doctor import Finding, Level, examine
+from config.operation import doctor
+from config.operation.doctor import Finding, Level, examine
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 import psycopg
 import pytest
 
-from config.capacity import MOST_WAITING, WAIT_SECONDS
+from config.process.capacity import MOST_WAITING, WAIT_SECONDS
 from tests.benchmarks.processes import read_cpu
 from tests.clients import add_up, clients, percentile
 from tests.config.test_stopping import roll

@@ -11,10 +11,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from config import health
 from config.api.models import Worker
-from config.draining import DRAIN
-from config.health import Probe
+from config.operation import health
+from config.operation.health import Probe
+from config.process.draining import DRAIN
 
 
 @pytest.fixture

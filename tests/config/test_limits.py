@@ -15,7 +15,7 @@ from django.db.backends.signals import connection_created
 
 from accounts.models import AuthToken
 from catalog.models import Product
-from config.limits import WORKER, Keeper, Limits, limit_api
+from config.process.limits import WORKER, Keeper, Limits, limit_api
 from tests.factories import make_product, make_user
 from tests.launching import find_database_url, launch_server
 from tests.services import PgBouncer, find_binary

@@ -15,9 +15,10 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
-from config import metrics, scrape
-from config.health import Probe
+from config import metrics
 from config.metrics import count
+from config.operation import scrape
+from config.operation.health import Probe
 from tests.factories import make_product
 from tests.launching import PATIENCE, Launched, find_database_url, launch_server
 

@@ -16,12 +16,12 @@ from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
-from config import slots
-from config.activity import ACTIVITY
 from config.api.lending import Loan
 from config.api.observers import observe
-from config.bodies import AHEAD_BYTES
-from config.slots import Slots
+from config.process.activity import ACTIVITY
+from config.serving import slots
+from config.serving.bodies import AHEAD_BYTES
+from config.serving.slots import Slots
 from tests.launching import find_database_url, launch_server
 
 # Every connection here is one that no test's own transaction is on.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from config.supervisor import listen, stop_connects
+from config.serving.supervisor import listen, stop_connects
 from tests.clients import Walk, add_up, clients, percentile
 from tests.launching import Launched, launch, launch_server, run_command
 from tests.services import free_port

@@ -8,7 +8,7 @@ from threading import Barrier, BoundedSemaphore, BrokenBarrierError, Event
 import pytest
 from rest_framework.test import APIClient
 
-from config.activity import ACTIVITY, RECENT_SECONDS
+from config.process.activity import ACTIVITY, RECENT_SECONDS
 from exports.rows import Chunk
 from exports.slots import Slots
 from tests.exports.conftest import read_body

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 
 from config.api.leases import STOP
-from config.limits import KEEPER, WORKER
+from config.process.limits import KEEPER, WORKER
 from config.worker import Heartbeat, build_table_worker
 
 logger = logging.getLogger("tenfold.worker")

@@ -18,7 +18,7 @@ from typing import Any
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
-from config.draining import SIGNAL
+from config.process.draining import SIGNAL
 
 # How long connections that are accepted already may take to send their first request, and those that wait to be.
 SETTLE_SECONDS = 0.1

@@ -18,9 +18,9 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
-from config.checks import read_eviction_policy
-from config.dangers import is_exposed, list_dangers
-from config.health import OK, check_migrations, check_worker
+from config.operation.checks import read_eviction_policy
+from config.operation.dangers import is_exposed, list_dangers
+from config.operation.health import OK, check_migrations, check_worker
 
 LEAST_POSTGRES = 15
 # A look-up in the same network; past this the cache saves nothing over a page from the database.

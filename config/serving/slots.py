@@ -16,16 +16,16 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from config import affinity
-from config.activity import ACTIVITY
 from config.api.error_handler import build_problem, find_headers
 from config.api.errors import Overloaded
 from config.api.lending import Connections, Loan, put_connections, take_connections
 from config.api.records import Record
 from config.api.renderers import PROBLEM_TYPE, write_json
-from config.bodies import has_body, read_ahead
-from config.capacity import MOST_BODIES, MOST_WAITING, WAIT_SECONDS
 from config.logs import REQUEST_ID
+from config.process import affinity
+from config.process.activity import ACTIVITY
+from config.process.capacity import MOST_BODIES, MOST_WAITING, WAIT_SECONDS
+from config.serving.bodies import has_body, read_ahead
 
 logger = logging.getLogger("tenfold.slots")
 

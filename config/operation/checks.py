@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from config.dangers import list_dangers
+from config.operation.dangers import list_dangers
 
 
 @register(Tags.security, deploy=True)

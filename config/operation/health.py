@@ -20,7 +20,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 from config.api.models import STALE_SECONDS, Worker
-from config.draining import DRAIN
+from config.process.draining import DRAIN
 
 # A probe's own patience is a few seconds (Kubernetes: one by default).
 ANSWER_SECONDS = 2.0

@@ -21,7 +21,6 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 
 from config.api.error_handler import respond_with
 from config.api.throttling import find_client
-from config.health import Probe
 from config.metrics import (
     ASKED,
     BUCKETS,
@@ -34,6 +33,7 @@ from config.metrics import (
     Gauges,
     read_everybody,
 )
+from config.operation.health import Probe
 
 # Of each answer: how it was asked for, what it came to, and what the cache said (X-Cache).
 REQUEST_LABELS = ("method", "route", "status", "cache")

@@ -1,0 +1,1 @@
+"""What one process has: processor time, work at hand, limits, and whether it is stopping."""
