@@ -20,8 +20,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import RESERVING, STEPS, move_order
-from config.api.admin import BoundedAdmin, ReadOnlyAdmin
-from config.api.errors import Conflict
+from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin
+from config.api.problems.errors import Conflict
 
 # What makes a person mightier; only somebody who has it all may give it.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from django.apps import AppConfig
 
-from config.api.freshness import FRESHNESS
+from config.api.freshness.leases import FRESHNESS
 
 # Who somebody is, and what they may see.
 WHO_TABLES = (
@@ -27,10 +27,10 @@ class AccountsConfig(AppConfig):
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
         from accounts.models import Address, AuthToken, Order, OrderLine, User
         from accounts.serializers import OrderRead
-        from config.api.admin import register_icons
+        from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.root import register_lists
+        from config.api.schema.root import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))

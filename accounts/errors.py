@@ -11,7 +11,7 @@ ApiError
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from config.api.errors import ApiError, Conflict, Fault
+from config.api.problems.errors import ApiError, Conflict, Fault
 
 
 class WrongCredentials(ApiError):

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django_filters import CharFilter
 
 from accounts.models import User
-from config.api.filtering import SparseFilterSet
+from config.api.reads.filtering import SparseFilterSet
 
 
 class UserFilters(SparseFilterSet):

@@ -14,7 +14,7 @@ from django.utils.crypto import get_random_string
 from accounts.errors import OutOfStock, WrongStep
 from accounts.models import Order, OrderLine, User
 from catalog.models import Product, Stock, Variant
-from config.api.errors import Conflict, Fault, InvalidBody
+from config.api.problems.errors import Conflict, Fault, InvalidBody
 
 GREATEST_QUANTITY = 1_000_000
 # What Order.total holds.

@@ -21,7 +21,7 @@ from accounts.addresses import GREATEST_ADDRESSES, add_address
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
-from config.api.bodies import ChoiceField, StrictSerializer
+from config.api.writes.bodies import ChoiceField, StrictSerializer
 
 # -- tokens -----------------------------------------------------------------------------------------------------
 

@@ -35,10 +35,10 @@ from accounts.serializers import (
     UserRead,
 )
 from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
-from config.api.filtering import FilterBackend, OrderingBackend
-from config.api.parameters import check_parameters
-from config.api.permissions import OwnRows
-from config.api.privacy import PrivateMixin, SecretMixin
+from config.api.access.permissions import OwnRows
+from config.api.access.privacy import PrivateMixin, SecretMixin
+from config.api.reads.filtering import FilterBackend, OrderingBackend
+from config.api.reads.parameters import check_parameters
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
 # -- signing in ---------------------------------------------------------------------------------------------------

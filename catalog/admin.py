@@ -34,7 +34,7 @@ from catalog.import_admin import ImportJobAdmin
 from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
-from config.api.admin import BoundedAdmin, ReadOnlyAdmin, show_moment, show_picture, show_unbroken
+from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin, show_moment, show_picture, show_unbroken
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
 STATUS_CHUNK = 1_000

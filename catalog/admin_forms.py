@@ -7,7 +7,7 @@ from django import forms
 from django.utils.text import slugify
 
 from catalog.models import Category, Product, Variant
-from config.api.admin import ChangedFormSet
+from config.api.admin.site import ChangedFormSet
 
 # A path holds ten digits a level in 200 letters.
 DEEPEST = 20

@@ -12,7 +12,7 @@ from unfold.admin import StackedInline, TabularInline
 
 from catalog.admin_forms import VariantForm, VariantFormSet
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from config.api.admin import ChangedFormSet, RemembersShown, show_picture
+from config.api.admin.site import ChangedFormSet, RemembersShown, show_picture
 
 
 class VariantInline(RemembersShown, TabularInline):

@@ -2,7 +2,7 @@ from functools import partial
 
 from django.apps import AppConfig
 
-from config.api.freshness import FRESHNESS
+from config.api.freshness.leases import FRESHNESS
 from config.metrics import Family, register_database_gauges
 
 
@@ -20,10 +20,10 @@ class CatalogConfig(AppConfig):
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
         from catalog.rights import EXPORT
         from catalog.serializers import ProductRead, VariantRead
-        from config.api.admin import register_icons
+        from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.root import register_lists
+        from config.api.schema.root import register_lists
 
         FRESHNESS.follow_log(follow_changes, list_tables().values())
         register_chore("keep the change log", keep_log)

@@ -29,13 +29,13 @@ from catalog.feed import Wanted, describe, select_changes
 from catalog.history import describe_changes
 from catalog.models import Change, Product
 from catalog.rights import EXPORT
-from config.api.errors import InvalidParameter, suggest
-from config.api.filtering import read_moment
-from config.api.freshness import FRESHNESS
-from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
-from config.api.parameters import check_parameters, read_names
-from config.api.permissions import HasRight, ModelPermissions
-from config.api.privacy import PrivateMixin
+from config.api.access.permissions import HasRight, ModelPermissions
+from config.api.access.privacy import PrivateMixin
+from config.api.freshness.leases import FRESHNESS
+from config.api.problems.errors import InvalidParameter, suggest
+from config.api.reads.filtering import read_moment
+from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
+from config.api.reads.parameters import check_parameters, read_names
 
 # Later than that every cache has heard of a change.
 HEARD_AFTER = timedelta(seconds=10)

@@ -8,7 +8,7 @@ ApiError
 
 from http import HTTPStatus
 
-from config.api.errors import ApiError, Fault
+from config.api.problems.errors import ApiError, Fault
 
 
 class ChangesGone(ApiError):

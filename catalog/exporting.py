@@ -14,9 +14,9 @@ from catalog.filters import TextInFilter
 from catalog.models import Change, Product, Stock
 from catalog.querysets import Caller
 from catalog.search import SEARCH_HITS
-from config.api.counting import count_at_most
-from config.api.errors import InvalidParameter
-from config.api.filtering import MomentFilter, SparseFilterSet
+from config.api.problems.errors import InvalidParameter
+from config.api.reads.counting import count_at_most
+from config.api.reads.filtering import MomentFilter, SparseFilterSet
 
 # Of a change for a caller who sees active products only; the feed says the same (catalog/feed.py).
 HIDDEN = (

@@ -13,8 +13,8 @@ from django_filters import BaseInFilter, CharFilter, ChoiceFilter, NumberFilter
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet
 from catalog.search import find_words
-from config.api.errors import InvalidParameter, UnknownParameter
-from config.api.filtering import FlagFilter, MomentFilter, SparseFilterSet, name_choices
+from config.api.problems.errors import InvalidParameter, UnknownParameter
+from config.api.reads.filtering import FlagFilter, MomentFilter, SparseFilterSet, name_choices
 
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1

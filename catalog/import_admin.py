@@ -20,11 +20,11 @@ from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
 from catalog.models import ImportJob
 from catalog.rights import IMPORT
-from config.api.admin import show_unbroken
-from config.api.errors import ApiError
+from config.api.admin.site import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.files import remove_file
 from config.api.jobs.running import submit_job
+from config.api.problems.errors import ApiError
 
 # A person reads no more of them on a page; the file has all.
 SHOWN_ERRORS = 20

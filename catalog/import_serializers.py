@@ -10,9 +10,9 @@ from catalog.imports.errors import BadFile
 from catalog.imports.jobs import find_format
 from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
-from config.api.bodies import ChoiceField, StrictSerializer
 from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
+from config.api.writes.bodies import ChoiceField, StrictSerializer
 
 
 class ImportRead(ModelSerializer[ImportJob]):

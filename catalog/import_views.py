@@ -21,10 +21,10 @@ from catalog.imports.errors import BadFile
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import SMALLER, Upload, store_upload
 from catalog.models import ImportJob
-from config.api.errors import BodyTooLarge, Fault, InvalidBody
 from config.api.jobs.files import remove_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
-from config.api.renderers import AnyAccept, JSONRenderer
+from config.api.problems.errors import BodyTooLarge, Fault, InvalidBody
+from config.api.rendering.renderers import AnyAccept, JSONRenderer
 
 OPTIONS = ("format", "map", "dry_run")
 FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")

@@ -23,8 +23,8 @@ from catalog.models import Brand, Category, Image, Product, ProductText, Stock, 
 from catalog.querysets import MAIN
 from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
-from config.api.bodies import ChoiceField, RowList, StrictSerializer
-from config.api.bulk import GREATEST_NUMBER, STATUSES
+from config.api.writes.bodies import ChoiceField, RowList, StrictSerializer
+from config.api.writes.bulk import GREATEST_NUMBER, STATUSES
 
 # PositiveIntegerField's greatest on every database.
 GREATEST_COUNT = 2**31 - 1

@@ -33,14 +33,14 @@ from catalog.writes.bodies import ProductsWriter
 from catalog.writes.levels import PricesWriter, StockWriter
 from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
-from config.api.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
-from config.api.conditional import make_etag, spare_known
-from config.api.filtering import FilterBackend, IndexServed, OrderingBackend
-from config.api.pagination import PageNumberPagination, Pages
-from config.api.permissions import AnyWrite, PublicRead, require_rights
-from config.api.plans import Reply
-from config.api.renderers import write_json
+from config.api.access.permissions import AnyWrite, PublicRead, require_rights
+from config.api.reads.conditional import make_etag, spare_known
+from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
+from config.api.reads.pagination import PageNumberPagination, Pages
+from config.api.reads.plans import Reply
+from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 
 # Filter and ordering that an index in models.py has in order; a test asks PostgreSQL's planner for each.
 SERVED_FOR_STAFF: IndexServed = frozenset(

@@ -14,7 +14,7 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from django_tasks_db.models import DBTaskResult
 
-        from config.api.admin import register_icons
+        from config.api.admin.site import register_icons
         from config.operation import checks  # noqa: F401 (registers them)
 
         register_icons({DBTaskResult: "task"})

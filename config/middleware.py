@@ -19,15 +19,15 @@ from django.urls import Resolver404, is_valid_path, resolve
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_sequence, compress_string
 
-from config.api.authorship import ACTOR, sign_writes
-from config.api.caching import AT_THE_GATE, CACHE, Answer
-from config.api.error_handler import respond_to, respond_with
-from config.api.errors import ApiError, BodyTooLarge
-from config.api.freshness import acknowledge, has_committed
-from config.api.positions import read_written_position
-from config.api.records import CACHE_STATE, Record
+from config.api.access.throttling import find_standing
+from config.api.database.authorship import ACTOR, sign_writes
+from config.api.database.positions import read_written_position
+from config.api.freshness.leases import acknowledge, has_committed
+from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
+from config.api.gates.records import CACHE_STATE, Record
+from config.api.problems.error_handler import respond_to, respond_with
+from config.api.problems.errors import ApiError, BodyTooLarge
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
-from config.api.throttling import find_standing
 from config.serving.bodies import read_at_most
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]

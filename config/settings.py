@@ -30,7 +30,7 @@ METRICS_TOKEN = env.read_text("METRICS_TOKEN", "")
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "config.api.apps.AdminConfig",  # django.contrib.admin with the site of config/api/admin.py
+    "config.api.apps.AdminConfig",  # django.contrib.admin with the site of config/api/admin/site.py
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -98,7 +98,7 @@ MIDDLEWARE = [
     "config.middleware.SessionMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-CSRF_FAILURE_VIEW = "config.api.error_handler.answer_csrf_failure"
+CSRF_FAILURE_VIEW = "config.api.problems.error_handler.answer_csrf_failure"
 # OptionalSlash answers without a redirect, which would turn a POST into a GET.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
@@ -131,7 +131,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = [
-    "config.api.throttling.LoginLimit",  # first: it stops whoever tries too often, and knows nobody
+    "config.api.access.throttling.LoginLimit",  # first: it stops whoever tries too often, and knows nobody
     "django.contrib.auth.backends.ModelBackend",
 ]
 LOGIN_URL = "rest_framework:login"
@@ -162,16 +162,16 @@ REST_FRAMEWORK: dict[str, Any] = {
         "accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["config.api.permissions.ModelPermissions"],
-    "DEFAULT_THROTTLE_CLASSES": ["config.api.throttling.RateLimit"],
+    "DEFAULT_PERMISSION_CLASSES": ["config.api.access.permissions.ModelPermissions"],
+    "DEFAULT_THROTTLE_CLASSES": ["config.api.access.throttling.RateLimit"],
     "DEFAULT_RENDERER_CLASSES": [
-        "config.api.renderers.JSONRenderer",
-        "config.api.renderers.HTMLRenderer",
+        "config.api.rendering.renderers.JSONRenderer",
+        "config.api.rendering.renderers.HTMLRenderer",
     ],
-    "DEFAULT_PARSER_CLASSES": ["config.api.parsers.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.api.renderers.Negotiation",
-    "DEFAULT_SCHEMA_CLASS": "config.api.schemas.Schema",
-    "EXCEPTION_HANDLER": "config.api.error_handler.handle_exception",
+    "DEFAULT_PARSER_CLASSES": ["config.api.writes.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.api.rendering.renderers.Negotiation",
+    "DEFAULT_SCHEMA_CLASS": "config.api.schema.operations.Schema",
+    "EXCEPTION_HANDLER": "config.api.problems.error_handler.handle_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,  # ?format= would be one more parameter that changes nothing but the cache's key
     "NUM_PROXIES": TRUSTED_PROXIES,
@@ -195,12 +195,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SORT_OPERATION_PARAMETERS": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api.schemas.add_components"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api.schema.operations.add_components",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
         "OrderStatus": "accounts.models.Order.Status",
         "JobStatus": "config.api.jobs.models.Job.Status",
-        "RowStatus": "config.api.bulk.STATUSES",
+        "RowStatus": "config.api.writes.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/tenfold/icon.svg",
@@ -228,7 +231,7 @@ if REDIS_URL:
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,
             # Bytes only: unpickling would run code for whoever can write to Redis.
-            "CLIENT_CLASS": "config.api.shared.BytesClient",
+            "CLIENT_CLASS": "config.api.gates.in_redis.BytesClient",
             # A process with the one lock of Python keeps no more busy: 400 threads at once are through in 0.1 s, with
             # 150 connections in 0.4. Whoever finds none free waits for one, or it would look as if Redis were away.
             "CONNECTION_POOL_CLASS": "redis.connection.BlockingConnectionPool",
@@ -293,7 +296,7 @@ for number, replica in enumerate(env.read_replica_urls("DATABASE_REPLICA_URLS", 
     for name, like in ((f"replica{number}", "default"), (f"exports_replica{number}", "exports")):
         options = DATABASES[like].get("OPTIONS", {}) | {"connect_timeout": 2}
         DATABASES[name] = DATABASES[like] | replica | {"OPTIONS": options, "TEST": {"MIRROR": "default"}}
-DATABASE_ROUTERS = ["config.api.replicas.Router"] if DATABASE_REPLICAS else []
+DATABASE_ROUTERS = ["config.api.database.replicas.Router"] if DATABASE_REPLICAS else []
 CHANGE_MODEL = "catalog.Change"  # the change log, by a name: config.api imports no app
 # How long it is kept; a feed's cursor that is older is 410.
 CHANGE_RETENTION_DAYS = env.read_count("CHANGE_RETENTION_DAYS", 90, most=36_500)
@@ -358,7 +361,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "inventory_2",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"/{STATIC_URL}tenfold/icon.svg"}],
     "SITE_URL": "/",
-    "SIDEBAR": {"navigation": "config.api.admin.list_sidebar"},
+    "SIDEBAR": {"navigation": "config.api.admin.site.list_sidebar"},
 }
 
 # -- development only -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from debug_toolbar.panels.sql.tracking import (
     patch_cursor_wrapper_with_mixin,
 )
 
-from config.api.observers import Wrapper, observe
+from config.api.database.observers import Wrapper, observe
 
 
 class SQLPanel(CursorPanel):

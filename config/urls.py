@@ -5,8 +5,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from catalog.home import show_home
-from config.api.documents import Document, RedocPage, SwaggerPage
-from config.api.root import Root
+from config.api.schema.documents import Document, RedocPage, SwaggerPage
+from config.api.schema.root import Root
 from config.operation.health import show_alive, show_ready
 from config.operation.scrape import show_metrics
 
@@ -35,7 +35,7 @@ if settings.DEBUG:
 
     urlpatterns += debug_toolbar_urls()
 
-handler400 = "config.api.error_handler.answer_bad_request"
-handler403 = "config.api.error_handler.answer_forbidden"
-handler404 = "config.api.error_handler.answer_not_found"
-handler500 = "config.api.error_handler.answer_server_error"
+handler400 = "config.api.problems.error_handler.answer_bad_request"
+handler403 = "config.api.problems.error_handler.answer_forbidden"
+handler404 = "config.api.problems.error_handler.answer_not_found"
+handler500 = "config.api.problems.error_handler.answer_server_error"

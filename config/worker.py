@@ -17,8 +17,8 @@ from django.utils import timezone
 from django_tasks_db.management.commands.db_worker import Worker as TasksWorker
 from rq import Worker as RQWorker
 
+from config.api.database.leases import STOP
 from config.api.jobs.chores import CHORES
-from config.api.leases import STOP
 from config.api.models import BEAT_SECONDS, Worker
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger

@@ -29,9 +29,9 @@ class Handler(WSGIHandler):
 
 django.setup(set_prefix=False)
 
-from config.api.caching import CacheGate  # noqa: E402 (they need the apps)
-from config.api.freshness import FRESHNESS, Lookout  # noqa: E402 (they need the apps)
-from config.api.gate import PlanGate  # noqa: E402
+from config.api.freshness.leases import FRESHNESS, Lookout  # noqa: E402 (they need the apps)
+from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)
+from config.api.gates.plan_gate import PlanGate  # noqa: E402
 from config.serving.slots import Slots  # noqa: E402
 
 if settings.DEBUG:

@@ -15,10 +15,10 @@ from django.utils.html import format_html
 from catalog.admin import ProductAdmin, find_by_sku
 from catalog.models import Product
 from catalog.rights import EXPORT
-from config.api.admin import show_unbroken
-from config.api.errors import ApiError
+from config.api.admin.site import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.running import submit_job
+from config.api.problems.errors import ApiError
 from exports.models import ExportJob
 from exports.submitting import check_request, retry_job
 

@@ -8,8 +8,8 @@ class ExportsConfig(AppConfig):
     verbose_name = "Exports"
 
     def ready(self) -> None:
-        from config.api.admin import register_icons
-        from config.api.root import register_lists
+        from config.api.admin.site import register_icons
+        from config.api.schema.root import register_lists
         from exports import tasks  # noqa: F401 (registers the jobs)
         from exports.models import ExportJob
 

@@ -6,10 +6,10 @@ columns are their JSON text, null is nothing. What a spreadsheet would run is gu
 
 from typing import Any
 
-from config.api.dialects import PostgreSQL
-from config.api.formulas import RISKY
-from config.api.projection import Compiler, RowJson, quote_text
-from config.api.selections import ReadSerializer, Selection
+from config.api.database.dialects import PostgreSQL
+from config.api.reads.projection import Compiler, RowJson, quote_text
+from config.api.reads.selections import ReadSerializer, Selection
+from config.api.rendering.formulas import RISKY
 
 
 class Cells(PostgreSQL):

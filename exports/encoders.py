@@ -18,9 +18,9 @@ from rest_framework.serializers import (
     JSONField,
 )
 
-from config.api.formulas import guard_text
-from config.api.renderers import write_json
-from config.api.selections import ReadSerializer, Selection, find_fields
+from config.api.reads.selections import ReadSerializer, Selection, find_fields
+from config.api.rendering.formulas import guard_text
+from config.api.rendering.renderers import write_json
 from exports.tallies import Tally
 
 # Of a column's values; the first that fits. What is left is text.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from config.api.errors import MissingExtra
+from config.api.problems.errors import MissingExtra
 
 # Excel's own bounds; the first row is the header.
 XLSX_ROWS = 1_048_576 - 1

@@ -16,10 +16,10 @@ from rest_framework.serializers import (
     URLField,
 )
 
-from config.api.bodies import ChoiceField, StrictSerializer
 from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
 from config.api.reads.resources import RESOURCES
+from config.api.writes.bodies import ChoiceField, StrictSerializer
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
 from exports.submitting import check_request

@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from config.api.conditional import is_known
+from config.api.access.permissions import require_rights
 from config.api.jobs.files import read_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
-from config.api.permissions import require_rights
+from config.api.reads.conditional import is_known
 from config.api.reads.resources import RESOURCES
-from config.api.renderers import AnyAccept, JSONRenderer
+from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from exports.errors import FileGone, NotReady
 from exports.formats import JOB_FORMATS
 from exports.hangups import Line

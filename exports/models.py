@@ -9,9 +9,9 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
 
 from catalog.rights import EXPORT
+from config.api.database.leases import Leased, LeasedQuerySet
 from config.api.jobs.files import remove_folder
 from config.api.jobs.models import Job, JobQuerySet
-from config.api.leases import Leased, LeasedQuerySet
 from config.api.models import Worker
 from exports.errors import QuotaReached
 

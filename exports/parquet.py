@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rest_framework import serializers as drf
 
-from config.api.renderers import write_json
-from config.api.selections import find_fields
+from config.api.reads.selections import find_fields
+from config.api.rendering.renderers import write_json
 from exports.publishing import HashedFile
 from exports.rows import Query
 

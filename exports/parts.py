@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db.models import Sum
 
+from config.api.database.leases import STOP
+from config.api.database.positions import read_written_position
+from config.api.database.replicas import read_at_least
 from config.api.jobs.files import discard_if_lost, write_file
-from config.api.leases import STOP
-from config.api.positions import read_written_position
-from config.api.replicas import read_at_least
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece
 from exports.requests import build_query

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from django.utils.module_loading import import_string
 
+from config.api.database.leases import STOP
 from config.api.jobs.files import discard_if_lost, read_file, write_file
-from config.api.leases import STOP
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob, ExportPart
 from exports.packers import PACKERS, Piece

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.http import QueryDict
 
-from config.api.errors import ApiError, Fault, InvalidBody
-from config.api.parameters import check_parameters
+from config.api.problems.errors import ApiError, Fault, InvalidBody
+from config.api.reads.parameters import check_parameters
 from config.api.reads.resources import RESOURCES
-from config.api.selections import PARAMETERS
+from config.api.reads.selections import PARAMETERS
 from exports.formats import JOB_FORMATS
 from exports.models import ExportJob
 from exports.rows import Query, make_query

@@ -31,14 +31,14 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
 
-from config.api.ahead import call_ahead
-from config.api.errors import InvalidParameter
-from config.api.filtering import narrow_rows
-from config.api.parameters import read_choice, read_names
-from config.api.projection import COLUMN, compile_projection
+from config.api.database.ahead import call_ahead
+from config.api.database.replicas import choose_database, replace_failed
+from config.api.problems.errors import InvalidParameter
+from config.api.reads.filtering import narrow_rows
+from config.api.reads.parameters import read_choice, read_names
+from config.api.reads.projection import COLUMN, compile_projection
 from config.api.reads.resources import RESOURCES, Caller, Resource
-from config.api.replicas import choose_database, replace_failed
-from config.api.selections import ReadSerializer, Selection, read_selection
+from config.api.reads.selections import ReadSerializer, Selection, read_selection
 from config.metrics import count
 from exports.cells import compile_cells
 from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from config.api.errors import ApiError
+from config.api.problems.errors import ApiError
 from config.process.activity import ACTIVITY
 from config.process.affinity import count_processors
 

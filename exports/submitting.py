@@ -1,8 +1,8 @@
 """A job in, refused before any work where it could only fail; or a failed one once more."""
 
-from config.api.counting import count_at_most
 from config.api.jobs.running import submit_job
 from config.api.jobs.storage import open_storage
+from config.api.reads.counting import count_at_most
 from exports.formats import JOB_FORMATS, require_extra
 from exports.models import ExportJob
 from exports.planning import refuse_too_many

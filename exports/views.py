@@ -9,13 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from config.api import selections
-from config.api.parameters import read_number
-from config.api.permissions import HasRight
+from config.api.access.permissions import HasRight
+from config.api.reads import selections
+from config.api.reads.parameters import read_number
 from config.api.reads.resources import Resource
-from config.api.renderers import AnyAccept, JSONRenderer
+from config.api.reads.selections import find_model
 from config.api.rendering.encodings import choose_coding, compress_blocks
-from config.api.selections import find_model
+from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ShapedViewSet
 from exports.encoders import Format
 from exports.hangups import Line

@@ -13,7 +13,7 @@ import orjson
 import xlsxwriter
 
 from config.api.jobs.models import JobFailure
-from config.api.renderers import write_json
+from config.api.rendering.renderers import write_json
 from exports.formats import XLSX_LETTERS
 from exports.publishing import HashedFile
 from exports.rows import Query

@@ -17,11 +17,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.home import Kept
-from config.api.authorship import ACTOR
-from config.api.caching import CACHE
-from config.api.freshness import FRESHNESS
+from config.api.database.authorship import ACTOR
+from config.api.freshness.leases import FRESHNESS
+from config.api.gates.cache_gate import CACHE
 from config.api.jobs import running
-from config.api.plans import PLANS
+from config.api.reads.plans import PLANS
 from config.logs import RequestLine
 from exports.slots import SLOTS
 from tests.launching import run_command
@@ -176,8 +176,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def request_lines(monkeypatch: pytest.MonkeyPatch) -> list[RequestLine]:
     """The log lines of requests, as they come."""
     lines: list[RequestLine] = []
-    monkeypatch.setattr("config.api.records.log_request", lambda line: lines.append(RequestLine._make(line)))
-    monkeypatch.setattr("config.api.records.logger.isEnabledFor", lambda level: True)
+    monkeypatch.setattr("config.api.gates.records.log_request", lambda line: lines.append(RequestLine._make(line)))
+    monkeypatch.setattr("config.api.gates.records.logger.isEnabledFor", lambda level: True)
     return lines
 
 

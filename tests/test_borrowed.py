@@ -65,10 +65,10 @@ from unfold.views import ChangeList
 from catalog.changes.logged import find_logged
 from catalog.models import Brand, Product
 from catalog.writes.batches import Batch
+from config.api.access.throttling import InRedis
+from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
-from config.api.lending import put_connections, take_connections
-from config.api.statements import Given
-from config.api.throttling import InRedis
+from config.api.database.statements import Given
 from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
 from exports.hangups import count_written
@@ -240,7 +240,7 @@ def test_a_copy_is_read_in_one_wait() -> None:
 @borrows(
     "psycopg",
     "Cursor.pgresult",
-    users="config.api.statements exports.rows",
+    users="config.api.database.statements exports.rows",
     remedy="Fetch rows by the cursor: they are decoded then, and encoded again.",
 )
 @pytest.mark.django_db
@@ -273,7 +273,7 @@ def test_a_drivers_connection_has_room_for_what_it_was_told() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper._prepare_cursor",
-    users="config.api.statements",
+    users="config.api.database.statements",
     remedy="Without it a prepared read goes past the debug toolbar, the observers and Django's own errors.",
 )
 @pytest.mark.django_db
@@ -314,7 +314,7 @@ def test_the_pools_of_a_process_are_kept_by_alias() -> None:
 @borrows(
     "Django",
     "connections.__setitem__ connections.__delitem__ DatabaseWrapper.inc_thread_sharing",
-    users="config.api.lending",
+    users="config.api.database.lending",
     remedy="Slots would need a connection a thread again, of which there are hundreds.",
 )
 def test_a_connection_goes_from_thread_to_thread() -> None:
@@ -334,7 +334,7 @@ def test_a_connection_goes_from_thread_to_thread() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper.run_on_commit",
-    users="config.api.freshness",
+    users="config.api.freshness.leases",
     remedy="A write must ask once a transaction for its commit; expect_commit() looks whether it has.",
 )
 @pytest.mark.django_db(transaction=True)
@@ -355,7 +355,7 @@ def test_hooks_of_a_transaction_are_seen_and_go_with_it() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper.execute_wrappers",
-    users="config.api.observers",
+    users="config.api.database.observers",
     remedy="A wrapper of every connection must stand around those that are added for a while.",
 )
 @pytest.mark.django_db
@@ -381,7 +381,7 @@ def test_the_first_wrapper_is_the_outermost() -> None:
     "Django",
     "tuple_lookups.Tuple tuple_lookups.TupleLessThan tuple_lookups.TupleLessThanOrEqual"
     " tuple_lookups.TupleGreaterThan tuple_lookups.TupleGreaterThanOrEqual",
-    users="config.api.pagination",
+    users="config.api.reads.pagination",
     remedy="A cursor must be compared as a row: spelled out by columns it is no range of the index.",
 )
 def test_rows_are_compared_as_rows() -> None:
@@ -396,7 +396,7 @@ def test_rows_are_compared_as_rows() -> None:
     "Django",
     "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.default_ordering Query.standard_ordering"
     " Query.annotations Expression.as_sql",
-    users="config.api.statements config.api.reads.orderings",
+    users="config.api.database.statements config.api.reads.orderings",
     remedy="Statements are compiled once and filled many times: whoever looks at parameters now must let a Slot pass.",
 )
 def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:
@@ -486,7 +486,7 @@ def test_gzip_is_padded_at_random() -> None:
 @borrows(
     "Django",
     "deletion.get_candidate_relations_to_delete",
-    users="config.api.admin",
+    users="config.api.admin.site",
     remedy="The admin asks it which tables point at a row, before it deletes one.",
 )
 def test_django_lists_the_relations_that_a_deletion_follows() -> None:
@@ -557,7 +557,7 @@ def test_sqlite_remakes_a_table_in_one_place() -> None:
 @borrows(
     "djangorestframework",
     "Request._request",
-    users="config.api.privacy config.api.viewsets config.api.documents",
+    users="config.api.access.privacy config.api.viewsets config.api.schema.documents",
     remedy="DRF's request must lead to Django's, which carries what the middleware left there.",
 )
 def test_a_request_of_drf_holds_djangos() -> None:
@@ -581,7 +581,7 @@ def test_drfs_test_client_marks_whom_it_signs_in() -> None:
 @borrows(
     "djangorestframework",
     "DjangoModelPermissions._queryset",
-    users="config.api.permissions",
+    users="config.api.access.permissions",
     remedy="A caller without the permission must get its 403 before the 404 of a row above.",
 )
 @pytest.mark.django_db
@@ -602,7 +602,7 @@ def test_drf_asks_one_method_for_the_model_of_a_permission(rf: RequestFactory) -
 @borrows(
     "djangorestframework",
     "Field.source_attrs",
-    users="config.api.shaping",
+    users="config.api.reads.oracle",
     remedy="A nested list of `compiled = False` reads its first rows from where a Prefetch has put them.",
 )
 def test_a_field_reads_the_attributes_that_it_was_given() -> None:
@@ -621,7 +621,7 @@ def test_a_field_reads_the_attributes_that_it_was_given() -> None:
     "AutoSchema._get_paginator"
     " AutoSchema._map_basic_serializer AutoSchema._map_serializer_field AutoSchema._insert_field_validators"
     " AutoSchema._is_list_view",
-    users="config.api.schemas",
+    users="config.api.schema.operations",
     remedy="Compare the document with that of the last release, operation by operation: make serve, /api/v1/schema/.",
 )
 def test_drf_spectacular_asks_these_methods_for_the_parts_of_an_operation() -> None:
@@ -639,7 +639,7 @@ def test_drf_spectacular_asks_these_methods_for_the_parts_of_an_operation() -> N
 @borrows(
     "drf-spectacular",
     "SpectacularRedocView._redoc_standalone",
-    users="config.api.documents",
+    users="config.api.schema.documents",
     remedy="ReDoc's page must load our copy of its script, which asks no other host for a picture.",
 )
 def test_redocs_page_asks_where_its_script_is(client: Client) -> None:
@@ -656,7 +656,7 @@ def test_redocs_page_asks_where_its_script_is(client: Client) -> None:
     "RedisStorage._previous_window_key RedisStorage._current_window_key RedisStorage.lua_sliding_window"
     " RedisStorage.lua_acquire_sliding_window RedisStorage.SCRIPT_SLIDING_WINDOW"
     " RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW",
-    users="config.api.throttling",
+    users="config.api.access.throttling",
     remedy="Call acquire_sliding_window_entry() and get_sliding_window() instead: two trips to Redis for one.",
 )
 def test_the_scripts_of_limits_count_as_its_own_methods_do() -> None:
@@ -691,7 +691,7 @@ def test_knox_finds_the_tokens_that_we_write() -> None:
 @borrows(
     "django-unfold",
     "UnfoldAdminSite._search_apps views.ChangeList",
-    users="config.api.admin",
+    users="config.api.admin.site",
     remedy="The palette behind Ctrl+K lists the tables by it; unfold's own would unpickle what the cache holds.",
 )
 def test_unfold_searches_the_names_of_the_tables() -> None:

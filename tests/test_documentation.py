@@ -16,11 +16,11 @@ from rest_framework.test import APIClient
 from catalog import views
 from catalog.filters import ProductFilters
 from config import env
-from config.api.components import HEADERS
-from config.api.error_handler import CODES
-from config.api.errors import ApiError
-from config.api.pagination import KeysetPagination, PageNumberPagination
-from config.api.selections import PARAMETERS, list_expandable
+from config.api.problems.error_handler import CODES
+from config.api.problems.errors import ApiError
+from config.api.reads.pagination import KeysetPagination, PageNumberPagination
+from config.api.reads.selections import PARAMETERS, list_expandable
+from config.api.schema.components import HEADERS
 from config.metrics import Figures
 from config.operation.scrape import Families
 from config.urls import urlpatterns as real_patterns

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Order, User
 from catalog.models import Attribute
-from config.api.documents import build_document
+from config.api.schema.documents import build_document
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db

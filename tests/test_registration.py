@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 
-from config.api.admin import ICONS
+from config.api.admin.site import ICONS
 from config.logs import DROPPED
 from config.metrics import EVENTS
 
@@ -27,7 +27,7 @@ class Supplier(models.Model):
 """,
     "admin": """
 from django.contrib import admin
-from config.api.admin import BoundedAdmin
+from config.api.admin.site import BoundedAdmin
 from suppliers.models import Supplier
 @admin.register(Supplier)
 class SupplierAdmin(BoundedAdmin):
@@ -53,10 +53,10 @@ class SuppliersConfig(AppConfig):
     name = "suppliers"
     def ready(self):
         from catalog.home import register_tables
-        from config.api.admin import register_icons
+        from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.root import register_lists
+        from config.api.schema.root import register_lists
         from suppliers.models import Supplier
         from suppliers.views import SupplierRead
         register_lists({"suppliers": "supplier-list"})

@@ -20,8 +20,8 @@ from accounts.models import Address, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
 from catalog.models import ImportJob
-from config.api import documents
 from config.api.jobs.files import write_file
+from config.api.schema import documents
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product, make_user
 

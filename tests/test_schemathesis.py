@@ -22,8 +22,8 @@ from accounts.models import User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
 from catalog.models import Attribute
-from config.api.components import list_codes
-from config.api.renderers import PROBLEM_TYPE
+from config.api.rendering.renderers import PROBLEM_TYPE
+from config.api.schema.components import list_codes
 from config.wsgi import application
 from tests.factories import make_brand, make_category, make_product, make_user
 from tests.template import Template, read_template

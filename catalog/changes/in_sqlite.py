@@ -1,6 +1,6 @@
 """The triggers of a logged table on SQLite.
 
-Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/authorship.py). The
+Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/database/authorship.py).
 The log's key is the position, since SQLite has one writer at a time.
 """
 

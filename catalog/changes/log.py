@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from catalog.changes.entities import list_tables
 from catalog.models import Change
-from config.api.freshness import News
-from config.api.lost_connections import read_again
-from config.api.replicas import choose_again
-from config.api.statements import execute_prepared
+from config.api.database.lost_connections import read_again
+from config.api.database.replicas import choose_again
+from config.api.database.statements import execute_prepared
+from config.api.freshness.leases import News
 from config.metrics import Gauges
 
 logger = logging.getLogger("tenfold.changes")

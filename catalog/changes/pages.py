@@ -14,9 +14,9 @@ from rest_framework.utils.urls import replace_query_param
 from catalog.changes.log import number_changes
 from catalog.feed import Bounds
 from catalog.models import Change
-from config.api.filtering import read_moment
-from config.api.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
-from config.api.parameters import read_number
+from config.api.reads.filtering import read_moment
+from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
+from config.api.reads.parameters import read_number
 
 GREATEST_CURSOR = 10**12 - 1
 CURSOR_HEADER = "X-Changes-Cursor"

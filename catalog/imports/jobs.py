@@ -20,9 +20,9 @@ from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload
 from catalog.models import ImportJob
-from config.api.authorship import ACTOR, name_actor
+from config.api.database.authorship import ACTOR, name_actor
+from config.api.database.leases import STOP
 from config.api.jobs.files import open_range
-from config.api.leases import STOP
 
 logger = logging.getLogger("tenfold.imports")
 

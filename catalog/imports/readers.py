@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from catalog.imports.errors import BadFile
 from catalog.imports.unpacking import PackedSource, drop_packing, unpack
-from config.api.formulas import unguard_text
+from config.api.rendering.formulas import unguard_text
 
 FORMATS = ("shopify", "csv", "ndjson")
 # Nothing real comes near it, and a file without line ends must not fill the memory.

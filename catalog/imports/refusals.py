@@ -8,7 +8,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from catalog.models import ImportJob
-from config.api.formulas import guard_text
+from config.api.rendering.formulas import guard_text
 
 # Rows that are read, and sent, at once.
 ERRORS_AT_ONCE = 2_000

@@ -22,7 +22,7 @@ from catalog.imports.seen import refuse_repeats
 from catalog.imports.upsert import import_batch
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
-from config.api.ahead import read_ahead
+from config.api.database.ahead import read_ahead
 
 type Row = ProductDraft | BadRow
 # What is to be kept of a batch, in its own transaction: what became of it, and of the file so far.

@@ -15,8 +15,8 @@ from django.http import UnreadablePostError
 
 from catalog.imports.errors import BadFile
 from catalog.imports.unpacking import PIECE, unpack
-from config.api.errors import BodyTooLarge
 from config.api.jobs.files import write_file
+from config.api.problems.errors import BodyTooLarge
 
 FOLDER = "imports"
 SMALLER = "Pack it by gzip or zstd, or send it in several files."

@@ -10,7 +10,7 @@ from catalog.imports.report import Outcome
 from catalog.writes.drafts import DraftFault, ProductDraft
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.upserts import Upsert
-from config.api.authorship import sign_writes
+from config.api.database.authorship import sign_writes
 
 FILES = Manner(refuses_repeats=False, makes_taxonomy=True, shows_images_first=True)
 

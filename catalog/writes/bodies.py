@@ -6,7 +6,7 @@ from catalog.models import Product
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.upserts import Upsert
-from config.api.bodies import Row
+from config.api.writes.bodies import Row
 
 TEXTS = ("description", "seo_title", "seo_description")
 LINKS = ("brand", "category")
@@ -24,7 +24,7 @@ class Pointer(str):
 
 
 class ProductsWriter:
-    """A Writer (config/api/bulk.py) of products; results name them by id and SKU."""
+    """A Writer (config/api/writes/bulk.py) of products; results name them by id and SKU."""
 
     def __init__(self, rows: Sequence[Row], manner: Manner) -> None:
         self.rows = rows

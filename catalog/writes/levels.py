@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import make_batch, move_versions
 from catalog.writes.sentences import say_repeated, say_reserved, say_unknown
-from config.api.bodies import Row
+from config.api.writes.bodies import Row
 
 
 class StockWriter:

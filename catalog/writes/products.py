@@ -9,7 +9,7 @@ from django.http import Http404
 from catalog.models import Product
 from catalog.writes.bodies import ProductsWriter
 from catalog.writes.plans import Manner, Mode
-from config.api.bodies import Row, Values, refuse_rows
+from config.api.writes.bodies import Row, Values, refuse_rows
 
 
 def create_product(body: Values) -> Product:

@@ -3,9 +3,9 @@ from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
 from django_tasks_db import apps as tasks_apps
 
-from config.api.authorship import give_setting
-from config.api.freshness import note_writes
-from config.api.observers import execute_observed, wrap_always
+from config.api.database.authorship import give_setting
+from config.api.database.observers import execute_observed, wrap_always
+from config.api.freshness.leases import note_writes
 from config.metrics import Family, register_database_gauges, register_events
 
 
@@ -15,11 +15,11 @@ class ApiConfig(AppConfig):
     verbose_name = "Operation"
 
     def ready(self) -> None:
-        from config.api import checks  # noqa: F401 (registers them)
         from config.api.database.schema_editors import install_editors
         from config.api.jobs.ages import read_ages
         from config.api.jobs.chores import register_chore
         from config.api.models import IdempotencyKey
+        from config.api.schema import checks  # noqa: F401 (registers them)
 
         # A batch a beat is 17 million a day, and never keeps the next beat waiting.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
@@ -39,7 +39,7 @@ class AdminConfig(admin_apps.AdminConfig):
 
     # False: Django would take this class for the configuration of config.api otherwise.
     default = False
-    default_site = "config.api.admin.Site"
+    default_site = "config.api.admin.site.Site"
 
 
 class TasksConfig(tasks_apps.TasksAppConfig):

@@ -20,9 +20,12 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from config.api import projection, selections, shaping
-from config.api.authorship import name_actor
-from config.api.conditional import (
+from config.api.database.authorship import name_actor
+from config.api.database.positions import parse_position
+from config.api.database.statements import Given, Page, Statement
+from config.api.reads import oracle as shaping
+from config.api.reads import projection, selections
+from config.api.reads.conditional import (
     claim_version,
     list_version_columns,
     make_etag,
@@ -31,17 +34,15 @@ from config.api.conditional import (
     spare_known,
     tag_row,
 )
-from config.api.explaining import EXPLAIN, ExplainMixin
-from config.api.filtering import IndexServed, OrderingBackend
-from config.api.idempotency import RepeatablePost
-from config.api.pagination import Instances, KeysetPagination, ListPlan, Pages, Reader, Texts
-from config.api.parameters import check_parameters
-from config.api.plans import PLANS, Query, Question, Reply, read_query
-from config.api.positions import parse_position
+from config.api.reads.explaining import EXPLAIN, ExplainMixin
+from config.api.reads.filtering import IndexServed, OrderingBackend
 from config.api.reads.orderings import find_keyset, order_totally
-from config.api.renderers import JSONRenderer
-from config.api.selections import ReadSerializer, Selection
-from config.api.statements import Given, Page, Statement
+from config.api.reads.pagination import Instances, KeysetPagination, ListPlan, Pages, Reader, Texts
+from config.api.reads.parameters import check_parameters
+from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
+from config.api.reads.selections import ReadSerializer, Selection
+from config.api.rendering.renderers import JSONRenderer
+from config.api.writes.idempotency import RepeatablePost
 
 # Where a gate leaves the exception of a read that took too long: to be answered, and not to be done again.
 OVER_LIMIT = "tenfold.over_limit"

@@ -19,8 +19,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 
-from config.api.error_handler import respond_with
-from config.api.throttling import find_client
+from config.api.access.throttling import find_client
+from config.api.problems.error_handler import respond_with
 from config.metrics import (
     ASKED,
     BUCKETS,

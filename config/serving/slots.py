@@ -16,11 +16,11 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from config.api.error_handler import build_problem, find_headers
-from config.api.errors import Overloaded
-from config.api.lending import Connections, Loan, put_connections, take_connections
-from config.api.records import Record
-from config.api.renderers import PROBLEM_TYPE, write_json
+from config.api.database.lending import Connections, Loan, put_connections, take_connections
+from config.api.gates.records import Record
+from config.api.problems.error_handler import build_problem, find_headers
+from config.api.problems.errors import Overloaded
+from config.api.rendering.renderers import PROBLEM_TYPE, write_json
 from config.logs import REQUEST_ID
 from config.process import affinity
 from config.process.activity import ACTIVITY

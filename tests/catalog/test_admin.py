@@ -20,7 +20,7 @@ from accounts.models import User
 from accounts.orders import place_order
 from catalog import admin as pages
 from catalog.models import Brand, Category, Product, ProductText, Stock, Variant
-from config.api import admin as shared
+from config.api.admin import site as shared
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db

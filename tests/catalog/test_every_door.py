@@ -20,7 +20,7 @@ from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.writes.drafts import DraftFault
-from config.api.formulas import guard_text
+from config.api.rendering.formulas import guard_text
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from catalog.imports.report import MOST_ERRORS, Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Category, Product, Variant
 from catalog.writes.drafts import ProductDraft
-from config.api.freshness import FRESHNESS
+from config.api.freshness.leases import FRESHNESS
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db

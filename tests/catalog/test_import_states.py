@@ -13,8 +13,8 @@ from accounts.models import User
 from catalog.imports import jobs, runs, tasks
 from catalog.imports.tasks import advance_import
 from catalog.models import ImportJob, Product
+from config.api.database.leases import STOP, LeaseLost
 from config.api.jobs import running
-from config.api.leases import STOP, LeaseLost
 from tests.catalog.conftest import ROWS, URL, list_files, run_import, send_body
 from tests.catalog.test_import_costs import make_rows
 

@@ -8,8 +8,8 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from catalog.views import SERVED, SERVED_FOR_STAFF
-from config.api.counting import walk_plan
-from config.api.statements import Page, Statement
+from config.api.database.statements import Page, Statement
+from config.api.reads.counting import walk_plan
 from tests.factories import make_brand
 
 pytestmark = [

@@ -15,11 +15,11 @@ from rest_framework.request import Request
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.serializers import BrandRead, CategoryRead, ImageRead, ProductRead, VariantRead
-from config.api.checks import check_projections
-from config.api.projection import NotCompilable, compile_projection, select_json
-from config.api.renderers import write_json
-from config.api.selections import build_selection, find_fields, list_expandable
-from config.api.shaping import build_serializer, select_rows
+from config.api.reads.oracle import build_serializer, select_rows
+from config.api.reads.projection import NotCompilable, compile_projection, select_json
+from config.api.reads.selections import build_selection, find_fields, list_expandable
+from config.api.rendering.renderers import write_json
+from config.api.schema.checks import check_projections
 
 # No NUL (neither database stores one) and no lone surrogate (it is no text).
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)

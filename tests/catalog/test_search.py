@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from catalog.models import Brand, Product, ProductText
 from catalog.search import SEARCH_HITS
-from config.api.counting import walk_plan
-from config.api.plans import PLANS
+from config.api.reads.counting import walk_plan
+from config.api.reads.plans import PLANS
 from tests.factories import make_brand, make_product
 
 pytestmark = pytest.mark.django_db

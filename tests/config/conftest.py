@@ -7,8 +7,8 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
-from config.api.caching import CacheGate
-from config.api.freshness import FRESHNESS
+from config.api.freshness.leases import FRESHNESS
+from config.api.gates.cache_gate import CacheGate
 from tests.gates import Ask, Django, send
 
 

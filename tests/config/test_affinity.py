@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.http import StreamingHttpResponse
 
-from config.api.ahead import call_ahead, read_ahead
+from config.api.database.ahead import call_ahead, read_ahead
 from config.process import affinity
 from config.process.affinity import Place
 from config.serving.slots import Slots

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from config.api.ahead import call_ahead, read_ahead
+from config.api.database.ahead import call_ahead, read_ahead
 from config.logs import REQUEST_ID
 
 

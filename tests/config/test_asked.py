@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Brand
-from config.api.caching import AT_THE_GATE, CACHE, CacheGate
-from config.api.freshness import FRESHNESS
-from config.api.gate import PlanGate
+from config.api.freshness.leases import FRESHNESS
 from config.api.gates.asked import read_asked
-from config.api.plans import LONGEST_QUERY, PLANS, parse_query, read_query
+from config.api.gates.cache_gate import AT_THE_GATE, CACHE, CacheGate
+from config.api.gates.plan_gate import PlanGate
+from config.api.reads.plans import LONGEST_QUERY, PLANS, parse_query, read_query
 from tests.factories import make_category, make_product
 from tests.gates import Ask, Django, send
 

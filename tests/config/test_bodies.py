@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.test import APIClient
 
 from catalog.models import Product
-from config.api.parsers import GREATEST_DEPTH, GREATEST_LENGTH
+from config.api.writes.parsers import GREATEST_DEPTH, GREATEST_LENGTH
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,9 @@ from unittest.mock import Mock
 import pytest
 from redis.exceptions import TimeoutError  # noqa: A004 (Redis' own)
 
-from config.api import shared, throttling
-from config.api.breaker import Breaker
+from config.api.access import throttling
+from config.api.access.breaker import Breaker
+from config.api.gates import in_redis as shared
 
 pytestmark = pytest.mark.both
 
@@ -19,8 +20,8 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """What the probe pings."""
     server = Mock()
     server.ping.side_effect = HUNG
-    monkeypatch.setattr("config.api.breaker.get_redis_connection", lambda alias: server)
-    monkeypatch.setattr("config.api.breaker.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("config.api.access.breaker.get_redis_connection", lambda alias: server)
+    monkeypatch.setattr("config.api.access.breaker.PROBE_SECONDS", 0.01)
     return server
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from config.api.caching import CACHE
+from config.api.gates.cache_gate import CACHE
 from tests.factories import make_product
 from tests.test_rights import CALLERS, ROWS, Shop, shop  # noqa: F401
 

@@ -17,10 +17,10 @@ from django.core.cache import caches
 from django_redis import get_redis_connection
 from django_redis.cache import RedisCache
 
-from config.api import shared
-from config.api.caching import CACHE
-from config.api.entries import Entry, Stamp
-from config.api.freshness import FRESHNESS, Freshness
+from config.api.freshness.leases import FRESHNESS, Freshness
+from config.api.gates import in_redis as shared
+from config.api.gates.cache_gate import CACHE
+from config.api.gates.entries import Entry, Stamp
 from config.logs import RequestLine
 from tests.factories import make_brand
 from tests.fleets import stop_redis
@@ -71,7 +71,7 @@ def test_what_is_packed_is_packed_once_for_all(coding: str, ask: Ask, monkeypatc
     packed = ask(BRANDS, HTTP_ACCEPT_ENCODING=coding)[2]
     begin_anew()
     ask(BRANDS)
-    monkeypatch.setattr("config.api.entries.compress", lambda body, coding: 1 / 0)
+    monkeypatch.setattr("config.api.gates.entries.compress", lambda body, coding: 1 / 0)
     _, headers, body = ask(BRANDS, HTTP_ACCEPT_ENCODING=coding)
     assert (headers["X-Cache"], headers["Content-Encoding"], body) == ("hit", coding, packed)
     assert UNPACK[coding](body) == plain
@@ -147,7 +147,7 @@ def other_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     cache = RedisCache(server.url, current.CACHES["default"])
     client = cache.client.get_client()
     monkeypatch.setattr(shared, "caches", {"default": cache})
-    monkeypatch.setattr("config.api.breaker.get_redis_connection", lambda alias: client)
+    monkeypatch.setattr("config.api.access.breaker.get_redis_connection", lambda alias: client)
     yield server
     client.connection_pool.disconnect()
     stop_redis(server)

@@ -14,13 +14,13 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
-from config.api.caching import CACHE
-from config.api.conditional import read_tags
-from config.api.freshness import FRESHNESS, Freshness, acknowledge
+from config.api.freshness.leases import FRESHNESS, Freshness, acknowledge
 from config.api.gates.asked import match_path
-from config.api.plans import PLANS, parse_query
-from config.api.renderers import KEPT_CHOICES
+from config.api.gates.cache_gate import CACHE
+from config.api.reads.conditional import read_tags
+from config.api.reads.plans import PLANS, parse_query
 from config.api.rendering.encodings import read_weights
+from config.api.rendering.renderers import KEPT_CHOICES
 from config.logs import RequestLine
 from config.wsgi import Handler
 from tests.factories import make_brand, make_category, make_product
@@ -132,7 +132,7 @@ def test_each_coding_is_made_once_and_kept(wish: str, coding: str | None, ask: A
         make_brand(f"Brand {number:03}")
     plain = warm(ask, BRANDS)[2]
     first = ask(BRANDS, HTTP_ACCEPT_ENCODING=wish)
-    monkeypatch.setattr("config.api.entries.compress", lambda body, coding: 1 / 0)
+    monkeypatch.setattr("config.api.gates.entries.compress", lambda body, coding: 1 / 0)
     status, headers, body = ask(BRANDS, HTTP_ACCEPT_ENCODING=wish)
     assert (status, headers.get("Content-Encoding"), body) == (200, coding, first[2])
     assert UNPACK[coding](body) == plain
@@ -443,7 +443,7 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
 def test_past_so_many_nobody_waits_for_a_fill(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 20)
+    monkeypatch.setattr("config.api.gates.fills.WAIT_SECONDS", 20)
     make_brand("Acme")
     settings.CACHE_LEASE_MS = 1000
     warm(ask, BRANDS)
@@ -483,7 +483,7 @@ def test_a_route_may_be_stale_while_somebody_fills(
     assert int(headers["Age"]) < 30
     Brand.objects.update(name="Newer")
     fresh: list[Answer] = []
-    monkeypatch.setattr("config.api.fills.WAIT_SECONDS", 0)
+    monkeypatch.setattr("config.api.gates.fills.WAIT_SECONDS", 0)
 
     def ask_for_more() -> None:
         django.hold = lambda: None

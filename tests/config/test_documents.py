@@ -19,9 +19,9 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Attribute
-from config.api import components, documents
-from config.api.components import EXAMPLES, list_codes, read_examples
-from config.api.selections import list_expandable
+from config.api.reads.selections import list_expandable
+from config.api.schema import components, documents
+from config.api.schema.components import EXAMPLES, list_codes, read_examples
 from config.api.viewsets import ShapedViewSet
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product

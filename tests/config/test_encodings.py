@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import AuthToken
-from config.api.caching import AT_THE_GATE
-from config.api.gate import PlanGate
+from config.api.gates.cache_gate import AT_THE_GATE
+from config.api.gates.plan_gate import PlanGate
 from config.api.rendering.encodings import CODINGS, IDENTITY, LONGEST_KEPT, choose_coding, read_weights
 from tests.factories import make_product, make_user
 from tests.gates import UNPACK, Ask, Django, make_token, send, warm

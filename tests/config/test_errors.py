@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Product
-from config.api.error_handler import respond_to
+from config.api.problems.error_handler import respond_to
 from config.wsgi import application
 from tests.factories import make_product
 
@@ -177,8 +177,8 @@ def test_an_oversized_body_without_a_length_is_refused(staff: APIClient) -> None
             self.left -= size
             return b" " * size
 
-    from config.api.errors import BodyTooLarge
-    from config.api.parsers import JSONParser
+    from config.api.problems.errors import BodyTooLarge
+    from config.api.writes.parsers import JSONParser
 
     with pytest.raises(BodyTooLarge):
         JSONParser().parse(Endless(), "application/json", {})

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from catalog.models import Product
-from config.api import explaining
+from config.api.reads import explaining
 from tests.factories import make_product, make_user
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,9 @@ from rest_framework import serializers as drf
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.test import APIClient
 
-from config.api.checks import check_orders, check_projections, find_reasons, find_unexportable, find_unordered
 from config.api.reads.resources import Resource
-from config.api.selections import build_selection, find_fields, list_expandable
+from config.api.reads.selections import build_selection, find_fields, list_expandable
+from config.api.schema.checks import check_orders, check_projections, find_reasons, find_unexportable, find_unordered
 from config.urls import urlpatterns as real_patterns
 from exports.encoders import FORMATS
 from exports.rows import Query, find_ends, read_chunks

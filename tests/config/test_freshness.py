@@ -12,8 +12,8 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from rest_framework.test import APIClient
 
 from catalog.changes.log import follow_changes
-from config.api.freshness import FRESHNESS, Freshness, Lookout, News
-from config.api.lending import Loans
+from config.api.database.lending import Loans
+from config.api.freshness.leases import FRESHNESS, Freshness, Lookout, News
 from tests.factories import make_brand, make_product
 from tests.gates import Ask, make_token, warm
 from tests.together import run_together
@@ -177,7 +177,7 @@ def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
     def fail(self: Any, view: Any) -> None:
         raise OperationalError("gone in between")
 
-    monkeypatch.setattr("config.api.callers.Known.find_audience", fail)
+    monkeypatch.setattr("config.api.gates.callers.Known.find_audience", fail)
     assert warm(ask, f"{PRODUCTS}?fields=title", **caller)[0] == 200
 
 

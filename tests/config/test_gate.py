@@ -13,9 +13,9 @@ from accounts.models import User
 from catalog.models import Brand, Product
 from catalog.serializers import BrandRead
 from catalog.views import ProductViewSet
-from config.api.caching import AT_THE_GATE
-from config.api.gate import PlanGate
-from config.api.plans import PLANS
+from config.api.gates.cache_gate import AT_THE_GATE
+from config.api.gates.plan_gate import PlanGate
+from config.api.reads.plans import PLANS
 from config.api.viewsets import ReadViewSet
 from config.logs import RequestLine
 from config.urls import urlpatterns as real_patterns
@@ -52,7 +52,7 @@ def ask(application: Any, address: str, method: str = "GET", **headers: str) -> 
 def looks(lasting: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whether the gate looks at its connections' age: the test's own stays open."""
     looked: list[str] = []
-    monkeypatch.setattr("config.api.gate.close_old_connections", lambda: looked.append("gate"))
+    monkeypatch.setattr("config.api.gates.plan_gate.close_old_connections", lambda: looked.append("gate"))
     return looked
 
 
@@ -197,7 +197,7 @@ def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatc
         raise OperationalError("the database is gone")
 
     asked = django.asked
-    monkeypatch.setattr("config.api.pagination.ListPlan.fetch", fail)
+    monkeypatch.setattr("config.api.reads.pagination.ListPlan.fetch", fail)
     status, _, body = ask(gate, URL)
     assert (status, django.asked) == (503, asked + 1)
     assert b"problem" in body
@@ -220,7 +220,7 @@ def test_what_took_too_long_is_answered_and_not_done_again(
         time.sleep(0.02)  # the time that it took belongs to the answer's
         raise OperationalError("ended") from limit("ended")
 
-    monkeypatch.setattr("config.api.statements.Statement.fetch_page", end)
+    monkeypatch.setattr("config.api.database.statements.Statement.fetch_page", end)
     for number, address in enumerate(addresses, start=1):
         answer = drop_moments(ask(gate, address, HTTP_X_REQUEST_ID="abc-1"))
         assert answer[0] == {QueryCanceled: 504, LockNotAvailable: 503}[limit]

@@ -17,10 +17,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import Address, User
 from catalog.models import Product
-from config.api import idempotency
-from config.api.idempotency import GREATEST_KEY
 from config.api.models import PURGED_AT_ONCE, IdempotencyKey
 from config.api.viewsets import ShapedViewSet
+from config.api.writes import idempotency
+from config.api.writes.idempotency import GREATEST_KEY
 from tests.config.test_documents import list_routes
 
 URL = "/api/v1/products/"
@@ -218,7 +218,7 @@ class Notes(ShapedViewSet):
 
 
 urlpatterns = [path("notes/", Notes.as_view({"post": "create"}))]
-handler500 = "config.api.error_handler.answer_server_error"
+handler500 = "config.api.problems.error_handler.answer_server_error"
 
 
 @pytest.fixture

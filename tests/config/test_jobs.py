@@ -26,8 +26,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import ImportJob
 from config import urls
-from config.api.bodies import StrictSerializer
-from config.api.errors import MissingExtra
+from config.api.database.leases import STOP, LeaseLost
 from config.api.jobs import running
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.chores import CHORES
@@ -35,7 +34,8 @@ from config.api.jobs.files import write_file
 from config.api.jobs.models import PROGRESS, SOURCES, Job, JobFailure, Status
 from config.api.jobs.running import advance, push_job, register_job, submit_job, sweep
 from config.api.jobs.views import JobViewSet, route_jobs
-from config.api.leases import STOP, LeaseLost
+from config.api.problems.errors import MissingExtra
+from config.api.writes.bodies import StrictSerializer
 from exports.models import ExportJob
 from tests.factories import make_caller, make_user
 

@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from config.api import leases
-from config.api.leases import LeaseLost, LeaseReturned, keep_lease
+from config.api.database import leases
+from config.api.database.leases import LeaseLost, LeaseReturned, keep_lease
 from exports.models import ExportJob, ExportPart
 from tests.factories import make_user
 from tests.together import run_together

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, connections
 from rest_framework.test import APIClient
 
-from config.api.authorship import sign_writes
-from config.api.freshness import note_reads
-from config.api.observers import OBSERVERS, observe
+from config.api.database.authorship import sign_writes
+from config.api.database.observers import OBSERVERS, observe
+from config.api.freshness.leases import note_reads
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_an_explanation_that_failed_disturbs_no_later_observer(
     gc.disable()  # as it may come: in the middle of another request
     logging.disable()  # a line about it would hold the request
     try:
-        monkeypatch.setattr("config.api.pagination.KeysetPlan.read", fail)
+        monkeypatch.setattr("config.api.reads.pagination.KeysetPlan.read", fail)
         assert staff.get("/api/v1/products/?explain=1").status_code == 500
         assert OBSERVERS.get() == ()
         with note_reads() as reads:

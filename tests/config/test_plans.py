@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Category, Product
-from config.api.plans import PLANS, Plans
+from config.api.reads.plans import PLANS, Plans
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db

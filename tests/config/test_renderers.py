@@ -17,8 +17,8 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.test import APIClient
 from rest_framework.utils.serializer_helpers import ReturnDict
 
-from config.api.parsers import JSONParser
-from config.api.renderers import JSONRenderer, write_json
+from config.api.rendering.renderers import JSONRenderer, write_json
+from config.api.writes.parsers import JSONParser
 
 SERIALIZER: Any = None
 

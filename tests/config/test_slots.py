@@ -16,8 +16,8 @@ from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
-from config.api.lending import Loan
-from config.api.observers import observe
+from config.api.database.lending import Loan
+from config.api.database.observers import observe
 from config.process.activity import ACTIVITY
 from config.serving import slots
 from config.serving.bodies import AHEAD_BYTES

@@ -13,9 +13,9 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from accounts.models import AuthToken, User
-from config.api import throttling
-from config.api.gate import PlanGate
-from config.api.throttling import Rate, find_address, find_wait, take
+from config.api.access import throttling
+from config.api.access.throttling import Rate, find_address, find_wait, take
+from config.api.gates.plan_gate import PlanGate
 from config.wsgi import Handler
 from tests.gates import send
 from tests.launching import launch

@@ -17,10 +17,10 @@ from catalog import views
 from catalog.models import Product, ProductText, Stock
 from catalog.serializers import ProductRead
 from catalog.views import ProductViewSet
-from config.api.checks import find_reasons, list_views
-from config.api.plans import read_query
-from config.api.renderers import write_json
-from config.api.selections import find_fields, list_expandable
+from config.api.reads.plans import read_query
+from config.api.reads.selections import find_fields, list_expandable
+from config.api.rendering.renderers import write_json
+from config.api.schema.checks import find_reasons, list_views
 from config.api.viewsets import ShapedViewSet
 from config.urls import urlpatterns as real_patterns
 from tests.factories import make_brand, make_category, make_product

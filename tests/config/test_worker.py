@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 from rq import Worker
 
-from config.api.leases import STOP
+from config.api.database.leases import STOP
 from config.worker import Heartbeat, JobWorker
 
 

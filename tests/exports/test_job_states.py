@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
+from config.api.database.leases import STOP, Leased
 from config.api.jobs.files import write_file
 from config.api.jobs.running import GREATEST_CLAIMS
-from config.api.leases import STOP, Leased
 from exports import publishing, tasks
 from exports.models import ExportJob, ExportPart
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, run_job

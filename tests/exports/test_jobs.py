@@ -14,10 +14,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
+from config.api.database.positions import read_position
+from config.api.database.replicas import FLOOR
 from config.api.jobs.files import write_file
-from config.api.positions import read_position
 from config.api.reads.resources import RESOURCES
-from config.api.replicas import FLOOR
 from exports import formats, parts, tasks
 from exports.models import ExportJob
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job

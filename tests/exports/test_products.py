@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Attribute, Product, Variant
 from catalog.serializers import ProductRead, RatingField
-from config.api.selections import build_selection
+from config.api.reads.selections import build_selection
 from config.logs import REQUEST_ID
 from exports import rows
 from exports.encoders import list_columns

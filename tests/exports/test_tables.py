@@ -19,11 +19,11 @@ from rest_framework.test import APIClient
 from accounts.orders import place_order
 from catalog.changes.log import purge_changes
 from catalog.models import Change, Product, Stock, Variant
-from config.api import documents
-from config.api.dialects import DIALECTS
-from config.api.projection import compile_projection
+from config.api.database.dialects import DIALECTS
+from config.api.reads.projection import compile_projection
 from config.api.reads.resources import RESOURCES
-from config.api.selections import ReadSerializer, build_selection, list_expandable
+from config.api.reads.selections import ReadSerializer, build_selection, list_expandable
+from config.api.schema import documents
 from exports import slots
 from exports.cells import compile_cells
 from exports.encoders import FORMATS

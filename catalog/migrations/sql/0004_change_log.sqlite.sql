@@ -1,5 +1,5 @@
 -- The change log. SQLite has one writer at a time, so a row's key is its position, in the order of the commits.
--- Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/authorship.py).
+-- Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/database/authorship.py).
 
 CREATE TRIGGER log_brand_insert AFTER INSERT ON catalog_brand
 BEGIN

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.core.handlers.wsgi import get_path_info
 from django.urls import Resolver404, resolve
 
-from config.api.plans import Query, read_query
-from config.api.renderers import is_json_accepted
+from config.api.reads.plans import Query, read_query
+from config.api.rendering.renderers import is_json_accepted
 from config.api.viewsets import ShapedViewSet
 
 type Environ = dict[str, Any]

@@ -13,8 +13,8 @@ from typing import IO, Any, ClassVar
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
+from config.api.database.leases import LeaseLost
 from config.api.jobs.storage import open_storage
-from config.api.leases import LeaseLost
 
 # Read and sent at once; granian copies each chunk and queues four of them.
 CHUNK_BYTES = 256 * 1024

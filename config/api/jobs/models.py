@@ -19,8 +19,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from config.api.database.leases import Leased, LeasedQuerySet
 from config.api.jobs.files import remove_file
-from config.api.leases import Leased, LeasedQuerySet
 
 logger = logging.getLogger("tenfold.jobs")
 

@@ -27,10 +27,10 @@ from django.db.models.functions import Now
 from django.tasks import Task, task
 from redis.exceptions import RedisError
 
-from config.api.errors import ApiError
+from config.api.database.leases import STOP, Leased, LeaseLost, keep_lease
 from config.api.jobs.chores import register_chore
 from config.api.jobs.models import Job, JobFailure
-from config.api.leases import STOP, Leased, LeaseLost, keep_lease
+from config.api.problems.errors import ApiError
 
 logger = logging.getLogger("tenfold.jobs")
 

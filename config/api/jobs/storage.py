@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.files.storage import InvalidStorageError, storages
 
-from config.api.errors import MissingExtra
+from config.api.problems.errors import MissingExtra
 
 
 def open_storage() -> Any:

@@ -10,9 +10,9 @@ from django.urls import URLPattern, re_path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.api.errors import Unavailable
-from config.api.permissions import HasRight
-from config.api.privacy import PrivateMixin
+from config.api.access.permissions import HasRight
+from config.api.access.privacy import PrivateMixin
+from config.api.problems.errors import Unavailable
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 
 # A job in an address. 18 digits at the most: a longer number is no id, and SQLite can't even compare it.

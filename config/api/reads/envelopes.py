@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from config.api.counting import BOUND, WAYS
+from config.api.reads.counting import BOUND, WAYS
 
 type Schema = dict[str, Any]
 

@@ -8,8 +8,8 @@ from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from config.api.filtering import SparseFilterSet
-from config.api.selections import ReadSerializer
+from config.api.reads.filtering import SparseFilterSet
+from config.api.reads.selections import ReadSerializer
 
 type Caller = PermissionsMixin | AnonymousUser
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 
-from config.api.leases import STOP
+from config.api.database.leases import STOP
 from config.process.limits import KEEPER, WORKER
 from config.worker import Heartbeat, build_table_worker
 

@@ -16,10 +16,10 @@ from django.http import QueryDict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from config.api.ahead import GREATEST_WIDTH
-from config.api.errors import ApiError
+from config.api.database.ahead import GREATEST_WIDTH
+from config.api.problems.errors import ApiError
 from config.api.reads.resources import RESOURCES
-from config.api.selections import PARAMETERS
+from config.api.reads.selections import PARAMETERS
 from exports.encoders import FORMATS
 from exports.rows import Query, find_ends, make_query
 from exports.streams import stream_rows

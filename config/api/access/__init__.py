@@ -1,0 +1,1 @@
+"""A request in, who asks and whether they may out: permissions, rate limits, sign-in limits."""

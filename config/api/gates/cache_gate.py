@@ -1,0 +1,299 @@
+"""A GET in, the answer that it had before out, in front of Django: final bytes, and never older than a write.
+
+`CacheGate` stands around the server's application, its twin among the middleware around Django alone (the test client,
+runserver); both ask one Cache. Spelled out, a read goes: which question is it, what do we hold, is that current
+(freshness.py), else what do all processes hold (shared.py), else one of us asks the application (fills.py).
+What may be kept says the answer itself (entries.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+
+from config.api.database.lending import Loans
+from config.api.database.positions import is_position
+from config.api.database.replicas import read_at_least
+from config.api.freshness.leases import FRESHNESS, Lease, acknowledge, note_reads
+from config.api.gates import in_redis as shared
+from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_asked
+from config.api.gates.callers import Callers
+from config.api.gates.entries import Entry, Header, Stamp, is_for_all, pick_headers
+from config.api.gates.fills import Fill, Fills, wait_for_others
+from config.api.gates.memory import Memory, Sights
+from config.api.gates.records import CACHE_STATE, find_rows, record_kept
+from config.api.reads.conditional import are_tags, is_known
+from config.api.rendering.encodings import IDENTITY, choose_coding
+
+# What the application isn't told when it fills: an entry is a whole answer, in identity.
+OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
+# Characters of all that decides what is asked. Longer ones go to Django: a server takes 400 kB of headers, and what
+# is remembered of 20,000 requests must not be what a stranger has thought up.
+LONGEST_SPELLING = 2048
+# A fill that was old when it was done, because somebody wrote meanwhile, is tried again so often.
+GREATEST_TRIES = 3
+
+
+# What a server is given: status, headers, body.
+type Answer = tuple[str, list[Header], bytes]
+# Asks the application, as the environ says at that moment.
+type Run = Callable[[Environ], Answer]
+type RawKey = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class CacheQuery:
+    """A question by a name that all its spellings share, the coding to answer in, and what reads it."""
+
+    name: str
+    coding: str
+    action: Action
+
+    @cached_property
+    def slot(self) -> str:
+        return f"{self.name}:{self.coding}"
+
+
+class Cache:
+    """What both doors ask."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.memory = Memory(settings.CACHE_MEMORY_BYTES)
+        self.sights = Sights()
+        self.fills = Fills()
+        self.callers = Callers()
+
+    def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
+        """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
+        began = time.perf_counter()
+        raw = raw_key(environ)
+        asked = self.memory.spellings.get(raw) or self.read(environ, raw)
+        if asked is None or (lease := FRESHNESS.read()) is None:
+            return None
+        tags = environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None and not are_tags(tags):
+            return None  # Django says what is wrong with them
+        entry = self.find(asked, lease)
+        if entry is not None:
+            return self.hit(environ, entry, began)
+        return self.read_through(environ, asked, lease, run, tries)
+
+    # -- which question is it
+
+    def read(self, environ: Environ, spelling: RawKey) -> CacheQuery | None:
+        """Of a spelling that isn't known, or that comes with what is looked at each time."""
+        *_, least, token = spelling
+        if not is_plain_read(environ):
+            return None
+        if least is not None:
+            if not is_position(least):
+                return None
+            FRESHNESS.end()  # whatever version its caller has heard of was committed before now
+        if least is None and token is None:
+            return self.read_spelling(spelling, environ, "")
+        who = "" if token is None else self.name_caller(environ)
+        return None if who is None else self.read_spelling((who, *spelling[:-2]), environ, who)
+
+    def name_caller(self, environ: Environ) -> str | None:
+        action = find_action(environ)
+        return self.callers.name_class(environ, action) if action else None
+
+    def read_spelling(self, spelling: RawKey, environ: Environ, who: str) -> CacheQuery | None:
+        """Once; `who` is "" for a stranger."""
+        asked: CacheQuery | None = self.memory.spellings.get(spelling)
+        if asked is not None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
+            return asked
+        asked = read_question(environ, who)
+        if asked is not None and "HTTP_HOST" in environ:
+            self.memory.spell(spelling, asked)
+        return asked
+
+    # -- what is held
+
+    def find(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+        """In this process."""
+        entry = self.memory.find(asked.slot)
+        if entry is not None and entry.is_current(lease):
+            return entry
+        plain = self.memory.find(f"{asked.name}:") if asked.coding else None
+        return self.encode(asked, plain) if plain is not None and plain.is_current(lease) else None
+
+    def find_shared(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+        """In Redis; what is found there is held here too."""
+        codings = (asked.coding, IDENTITY) if asked.coding else (IDENTITY,)
+        for entry in shared.find(lease.epoch, asked.name, codings):
+            if entry.is_current(lease):
+                self.memory.keep(f"{asked.name}:{entry.coding}", entry)
+                return entry if entry.coding == asked.coding else self.encode(asked, entry)
+        return None
+
+    def encode(self, asked: CacheQuery, plain: Entry) -> Entry:
+        """When first asked for, then kept beside the other."""
+        if not asked.coding or plain.coding == asked.coding:
+            return plain
+        entry = plain.encode(asked.coding)
+        self.memory.keep(asked.slot, entry)
+        if entry is not plain:
+            shared.keep(asked.name, entry)
+        return entry
+
+    def hit(self, environ: Environ, entry: Entry, began: float) -> Answer:
+        """The entry as an answer of this moment, or a 304 to who has it."""
+        tags = environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None and is_known(tags, entry.etag):
+            own = record_kept(environ, entry, 304, 0, began)
+            return "304 Not Modified", [*entry.hit_conditional, *own], b""
+        body = entry.body if environ["REQUEST_METHOD"] == "GET" else b""
+        own = record_kept(environ, entry, 200, len(body), began)
+        return "200 OK", [*entry.hit_lines, *own], body
+
+    # -- what isn't
+
+    def read_through(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, tries: int) -> Answer | None:
+        """By the application, once for all who ask meanwhile."""
+        environ[CACHE_STATE] = "miss"
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return None
+        if old := self.find_stale(environ, asked):
+            return self.show_stale(environ, old)
+        with self.fills.join(asked.name) as (fill, leads):
+            if leads:
+                return self.fill(environ, asked, lease, run, fill)
+        if fill.entry is None or tries == GREATEST_TRIES:
+            return None
+        # Whoever came while it was filled may have been told of a write that it didn't see.
+        now = FRESHNESS.read()
+        if now and fill.entry.is_current(now) and fill.entry.coding in (IDENTITY, asked.coding):
+            return self.hit(environ, self.encode(asked, fill.entry), time.perf_counter())
+        return self.answer(environ, run, tries + 1)
+
+    def find_stale(self, environ: Environ, asked: CacheQuery) -> Entry | None:
+        """What was current lately, for a route that allows it, while somebody else fills."""
+        most = asked.action.view.stale_seconds
+        if not most or "HTTP_X_MIN_VERSION" in environ or asked.name not in self.fills.running:
+            return None
+        old = self.memory.find(asked.slot)
+        return old if old is not None and time.time() - old.made_at <= most else None
+
+    def show_stale(self, environ: Environ, old: Entry) -> Answer:
+        own = record_kept(environ, old, 200, len(old.body), time.perf_counter(), state="stale")
+        age = ("Age", str(int(time.time() - old.made_at)))
+        return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
+
+    def fill(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, fill: Fill) -> Answer | None:
+        is_second = self.sights.is_second(asked.name)
+        if is_second and (entry := self.find_or_claim(asked, lease)):
+            fill.entry = entry
+            return self.hit(environ, entry, time.perf_counter())
+        with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
+            status, headers, body = answer = run(environ)
+        if not (is_for_all(int(status[:3]), headers) and reads.are_followed):
+            if is_second:
+                shared.give_up(lease.epoch, asked.name)
+            return answer
+        stamp = Stamp(lease.epoch, lease.position, reads.tables or FRESHNESS.tables)
+        fill.entry = Entry(stamp, asked.action.route, pick_headers(headers), body, rows=find_rows(environ))
+        if is_second or fill.waiting:
+            self.memory.keep(f"{asked.name}:", fill.entry)
+            shared.keep(asked.name, fill.entry, is_claimed=is_second)
+            return show_filled(environ, answer, self.encode(asked, fill.entry))
+        return show_filled(environ, answer, fill.entry.encode(asked.coding))
+
+    def find_or_claim(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+        """What another process has filled or is filling; None where it is ours to do."""
+        entry = self.find_shared(asked, lease)
+        if entry is None and not shared.claim(lease.epoch, asked.name):
+            # By the lease of that moment: who fills may have heard of a write that ours was too early for.
+            entry = wait_for_others(lambda: self.find_shared(asked, FRESHNESS.read() or lease))
+        return entry
+
+
+def raw_key(environ: Environ) -> RawKey:
+    """All that decides what is asked. The last four keep its answer from being everybody's, or are for each to see."""
+    get = environ.get
+    return (
+        get("REQUEST_METHOD"), get("PATH_INFO"), get("QUERY_STRING"), get("HTTP_HOST"), get("HTTP_ACCEPT"),
+        get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), get("wsgi.url_scheme"), get("CONTENT_LENGTH"),
+        get("HTTP_TRANSFER_ENCODING"),
+        get("HTTP_COOKIE"), get("HTTP_IF_MATCH"), get("HTTP_X_MIN_VERSION"), get("HTTP_AUTHORIZATION"),
+    )  # fmt: skip
+
+
+def read_question(environ: Environ, who: str) -> CacheQuery | None:
+    """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
+    read = read_asked(environ)
+    if read is None or (not who and read.action.view.find_audience(AnonymousUser()) is None):
+        return None
+    text = repr((read.origin, read.action.path, read.query, who))
+    name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return CacheQuery(name, choose_coding(environ.get("HTTP_ACCEPT_ENCODING", "")), read.action)
+
+
+@contextmanager
+def ask_plainly(environ: Environ) -> Iterator[None]:
+    kept = {name: environ.pop(name) for name in OURS if name in environ}
+    try:
+        yield
+    finally:
+        environ.update(kept)
+
+
+def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
+    """The filler's own answer, in the coding that it asked for: with its own times, and what is left of its rate."""
+    (status, headers, _), named = answer, {name.lower() for name, _ in entry.lines}
+    own = [(name, value) for name, value in headers if name.lower() not in named]
+    if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), entry.etag):
+        return "304 Not Modified", [*entry.conditional, *own], b""
+    return status, [*entry.lines, *own], entry.body
+
+
+# -- the two doors -----------------------------------------------------------------------------------------------
+
+
+class CacheGate:
+    """In front of a WSGI application."""
+
+    def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
+        self.application = application
+        # Beside those of the slots behind it.
+        FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        answer = CACHE.answer(environ, self.run)
+        if answer is None:
+            environ[AT_THE_GATE] = True
+            with acknowledge():
+                return self.application(environ, start_response)
+        status, headers, body = answer
+        start_response(status, headers)
+        return [body]
+
+    def run(self, environ: Environ) -> Answer:
+        started: list[Any] = []
+        environ[AT_THE_GATE] = True
+        with acknowledge():
+            chunks = self.application(environ, lambda *line: started.append(line))
+        try:
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        [(status, headers, *_)] = started
+        return status, headers, body
+
+
+# Set in the environ by the gate, so that its twin has nothing to do.
+AT_THE_GATE = "tenfold.gate"
+
+CACHE = Cache()

@@ -1,0 +1,80 @@
+"""A token in, the class of caller out whose answers are all the same; asked of the database once a lease."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import DatabaseError
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from config.api.freshness.leases import FRESHNESS
+from config.api.gates.asked import Action, Environ
+from config.api.viewsets import ShapedViewSet
+
+# Tokens that are in use at a time; with more, one is looked up more often.
+GREATEST_NUMBER = 4096
+
+
+@dataclass
+class Known:
+    """Whose token it is, until when that may be believed, and whether a commit has ended that."""
+
+    user: Any
+    until: float
+    endings: int
+    audiences: dict[type[ShapedViewSet], Hashable | None] = field(default_factory=dict)
+
+    @property
+    def is_current(self) -> bool:
+        return time.monotonic() < self.until and self.endings == FRESHNESS.endings
+
+    def find_audience(self, view: type[ShapedViewSet]) -> Hashable | None:
+        if view not in self.audiences:
+            with FRESHNESS.lend():
+                self.audiences[view] = view.find_audience(self.user)
+        return self.audiences[view]
+
+
+class Callers:
+    """Tokens by their digests; safe for threads."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Known] = {}
+
+    def name_class(self, environ: Environ, action: Action) -> str | None:
+        """None for a caller who isn't known, or whose answers are nobody else's: Django decides."""
+        if not all(getattr(permission, "is_public", False) for permission in action.view.permission_classes):
+            return None  # who may read at all is decided for each
+        try:
+            known = self.find(environ, action.view)
+            audience = known and known.find_audience(action.view)
+        except (APIException, DatabaseError):
+            return None
+        return None if audience is None else f"token:{audience!r}"
+
+    def find(self, environ: Environ, view: type[ShapedViewSet]) -> Known | None:
+        digest = blake2b(environ["HTTP_AUTHORIZATION"].encode("latin-1", "replace")).digest()
+        known = self.known.get(digest)
+        if known is None or not known.is_current:
+            known = self.look_up(environ, view)
+            if len(self.known) >= GREATEST_NUMBER:
+                self.known.clear()
+            if known:
+                self.known[digest] = known
+        return known
+
+    def look_up(self, environ: Environ, view: type[ShapedViewSet]) -> Known | None:
+        began, endings = time.monotonic(), FRESHNESS.endings
+        kinds = [kind for kind in view.authentication_classes if not issubclass(kind, SessionAuthentication)]
+        request = Request(WSGIRequest({**environ, "PATH_INFO": "/"}), authenticators=[kind() for kind in kinds])
+        with FRESHNESS.lend():
+            user = request.user if request.auth else None
+        return Known(user, began + settings.CACHE_LEASE_MS / 1000, endings) if user else None

@@ -1,0 +1,111 @@
+"""An answer as it is kept: final bytes in one coding, and a block of headers; never pickle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from config.api.freshness.leases import Lease
+from config.api.rendering.encodings import compress
+
+# Of one answer alone, or made anew for each.
+UNKEPT = frozenset(
+    {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
+    | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
+)
+# What a 304 repeats (RFC 9110, 15.4.5).
+CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires", "vary"})
+
+# What a Python object of these takes beside its bytes.
+OVERHEAD = 3000
+
+type Header = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Where the change log stood before an answer was read, and the tables that it was read from."""
+
+    epoch: str
+    position: int
+    tables: frozenset[str]
+
+    def is_current(self, lease: Lease) -> bool:
+        return lease.covers(self.epoch, self.position, self.tables)
+
+
+@dataclass
+class Entry:
+    """`headers` are those of a 200, without the ones of a single answer; `body` is in `coding`, "" for identity."""
+
+    stamp: Stamp
+    route: str
+    headers: list[Header]
+    body: bytes
+    coding: str = ""
+    made_at: float = field(default_factory=time.time)
+    # For the log line; None where the answer has none.
+    rows: int | None = None
+    # What a lease knew when this was last found current; the same again needs no second look.
+    checked: Any = None
+    # Since the last time that room was made.
+    was_used: bool = False
+
+    def __post_init__(self) -> None:
+        named = {name.lower(): value for name, value in self.headers}
+        self.etag = named.get("etag", "")
+        coded = [("Content-Encoding", self.coding)] if self.coding else []
+        self.lines = [*self.headers, *coded, ("Content-Length", str(len(self.body)))]
+        self.conditional = [pair for pair in self.headers if pair[0].lower() in CONDITIONAL]
+        self.hit_lines = [*self.lines, ("X-Cache", "hit")]
+        self.hit_conditional = [*self.conditional, ("X-Cache", "hit")]
+        self.size = OVERHEAD + len(self.body)
+
+    def is_current(self, lease: Lease) -> bool:
+        if self.checked is not lease.changed:
+            if not self.stamp.is_current(lease):
+                return False
+            self.checked = lease.changed
+        return True
+
+    def encode(self, coding: str) -> Entry:
+        """Of an entry in identity: the same in `coding`, or itself where that is no shorter."""
+        body = compress(self.body, coding)
+        return self if body is self.body else replace(self, body=body, coding=coding, was_used=False)
+
+    # -- as bytes
+
+    def pack(self) -> bytes:
+        stamp = self.stamp
+        about = [self.route, self.coding, self.made_at, self.rows, self.headers]
+        return orjson.dumps([stamp.epoch, stamp.position, sorted(stamp.tables), *about]) + b"\n" + self.body
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Entry:
+        """ValueError where the bytes aren't what `pack` wrote."""
+        head, _, body = packed.partition(b"\n")
+        epoch, position, tables, route, coding, made_at, rows, headers = orjson.loads(head)
+        pairs = [(name, value) for name, value in headers]
+        texts = [epoch, route, coding, *tables, *(text for pair in pairs for text in pair)]
+        numbers = isinstance(position, int) and isinstance(made_at, int | float) and isinstance(rows, int | None)
+        if not numbers or not all(isinstance(text, str) for text in texts):
+            raise ValueError("a head of another kind")
+        return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at, rows)
+
+
+def pick_headers(headers: Iterable[Header]) -> list[Header]:
+    """Those that an entry keeps."""
+    return [(name, value) for name, value in headers if name.lower() not in UNKEPT]
+
+
+def is_for_all(status: int, headers: Iterable[Header]) -> bool:
+    """Whether an answer is one for every caller of its class: a 200 in JSON, with nobody's cookie or secret in it."""
+    named = {name.lower(): value for name, value in headers}
+    control = named.get("cache-control", "")
+    is_json = named.get("content-type", "").startswith("application/json")
+    is_shared = "no-store" not in control and ("no-cache" in control or "s-maxage" in control)
+    return status == 200 and is_json and is_shared and "set-cookie" not in named

@@ -1,0 +1,1 @@
+"""An exception in, a problem document (RFC 9457) out."""

@@ -1,0 +1,90 @@
+"""How many rows a queryset has: exactly, up to a bound, or by the planner's guess."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connections
+from django.db.models import Expression, IntegerField, QuerySet
+
+from config.api.database.statements import Statement
+
+BOUND = 10_000
+
+type Count = tuple[int, str]  # the number and its relation: eq, gte or approx
+
+WAYS = ("none", "bounded", "exact", "estimated")
+
+
+class CountUpTo(Expression):
+    """How many `rows` there are, or most + 1 where there are more: a column of the page that shows some of them.
+
+    Whether a row stands past `most` is asked first: that takes three quarters of a count up to there (0.57 ms
+    against 0.76 at 10,000), and few rows are counted in no time.
+    """
+
+    def __init__(self, rows: QuerySet[Any], most: int) -> None:
+        super().__init__(output_field=IntegerField())
+        self.statement, self.most = Statement.compile(strip_rows(rows)), most
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        if self.statement is None:
+            return "0", ()
+        sql, parameters = self.statement.sql, self.statement.parameters
+        more = f"EXISTS ({sql} LIMIT 1 OFFSET {self.most})"
+        # Bounded as well, though it never gets there: at 5 million rows its price alone set off PostgreSQL's compiler,
+        # for 30 ms.
+        count = f"(SELECT count(*) FROM ({sql} LIMIT {self.most}) counted)"  # noqa: S608 (SQL that Django compiled)
+        return f"(CASE WHEN {more} THEN {self.most + 1} ELSE {count} END)", (*parameters, *parameters)
+
+
+def compile_count(rows: QuerySet[Any], most: int | None) -> Statement | None:
+    """The number of `rows` for itself, up to the one after `most`."""
+    if most is None:
+        statement = Statement.compile(strip_rows(rows))
+        return statement and statement.count()
+    sql, parameters = CountUpTo(rows, most).as_sql(None, None)
+    return Statement(rows.db, f"SELECT {sql}", parameters, {})
+
+
+def name_count(number: int, most: int | None) -> Count:
+    """What a number up to the one after `most` says."""
+    return (most, "gte") if most and number > most else (number, "eq")
+
+
+def count_at_most(rows: QuerySet[Any], limit: int) -> int:
+    """The number of rows, or limit + 1 where there are more."""
+    return strip_rows(rows)[: limit + 1].count()
+
+
+def estimate_rows(rows: QuerySet[Any]) -> Count:
+    """The planner's guess, wrong by any factor after a bulk load; SQLite has none, so it counts."""
+    if connections[rows.db].vendor != "postgresql":
+        return strip_rows(rows).count(), "eq"
+    plan = read_plan(strip_rows(rows))
+    return int(plan.get("Plan Rows", 0)), "approx"
+
+
+def estimate_sort(rows: QuerySet[Any]) -> int:
+    """How many rows the planner means to sort for `rows`; 0 where an index has them in order, and on SQLite."""
+    if connections[rows.db].vendor != "postgresql":
+        return 0
+    sorts = [node for node in walk_plan(read_plan(rows)) if node.get("Node Type") == "Sort"]
+    return max((below["Plan Rows"] for node in sorts for below in node["Plans"]), default=0)
+
+
+def read_plan(rows: QuerySet[Any]) -> dict[str, Any]:
+    """PostgreSQL's plan, its topmost node; empty where Django sees by itself that nothing can match."""
+    text = rows.explain(format="json")
+    return json.loads(text)[0]["Plan"] if text else {}
+
+
+def walk_plan(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from walk_plan(below)
+
+
+def strip_rows(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Nothing but the keys: neither an order nor a projection is worth its while for a number."""
+    return rows.order_by().values("pk")

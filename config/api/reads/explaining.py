@@ -1,0 +1,99 @@
+"""A read with `?explain=1` in, how the database went about it out: each statement, its time and its plan.
+
+`{"statements": [{"database": "default", "sql": "SELECT …", "parameters": […], "ms": 1.2, "plan": …}]}`. The read is
+done as always, then PostgreSQL does each statement again under EXPLAIN ANALYZE, within the limits of any request;
+SQLite tells its plan and does nothing.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import connections, transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config.api.access.permissions import write_refusal
+from config.api.database.observers import OBSERVERS
+from config.api.reads.parameters import read_choice
+
+EXPLAIN = "explain"
+
+ANALYZE = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
+QUERY_PLAN = "EXPLAIN QUERY PLAN "
+
+
+class Explanation:
+    """Observes statements from now until `finish()`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any, float]] = []
+        # Not by `observe`: where a failure comes before `finish()`, the request's Record takes it back, and a generator
+        # that is collected later would do so again, in the middle of another request.
+        self.token = OBSERVERS.set((*OBSERVERS.get(), self.record))
+
+    def record(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        began = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.asked.append((context["connection"].alias, str(sql), params, time.perf_counter() - began))
+
+    def finish(self) -> list[dict[str, Any]]:
+        """What was asked, with its plans."""
+        OBSERVERS.reset(self.token)
+        return [describe(*each) for each in self.asked if each[1].lstrip().upper().startswith(("SELECT", "WITH"))]
+
+
+def describe(database: str, sql: str, parameters: Sequence[Any] | None, seconds: float) -> dict[str, Any]:
+    return {
+        "database": database,
+        "sql": sql.strip(),
+        "parameters": [value if isinstance(value, int | str) else str(value) for value in parameters or ()],
+        "ms": round(seconds * 1000, 3),
+        "plan": read_plan(database, sql, parameters),
+    }
+
+
+def read_plan(database: str, sql: str, parameters: Sequence[Any] | None) -> Any:
+    if connections[database].vendor != "postgresql":
+        with connections[database].cursor() as cursor:
+            cursor.execute(QUERY_PLAN + sql, parameters)
+            return [{"id": row[0], "parent": row[1], "detail": row[3]} for row in cursor.fetchall()]
+    with transaction.atomic(using=database), connections[database].cursor() as cursor:
+        # ANALYZE does what it explains.
+        cursor.execute("SET TRANSACTION READ ONLY")
+        cursor.execute(ANALYZE + sql, parameters)
+        plan = cursor.fetchone()[0]
+        return json.loads(plan) if isinstance(plan, str) else plan
+
+
+class ExplainMixin:
+    """For views that read by plans; `planned` are their actions that can be explained."""
+
+    explanation: Explanation | None = None
+    planned: tuple[str, ...]
+
+    def initial(self: Any, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a mixin
+        # A look at the text: parsing it costs more than most reads have to spare; percent signs may spell any name.
+        text = request.META["QUERY_STRING"]
+        if (EXPLAIN in text or "%" in text) and self.action in self.planned:
+            self.begin_explanation(request)
+
+    def begin_explanation(self: Any, request: Request) -> None:
+        """For whoever may view every row of the model: the plan tells of rows that its reader needn't see."""
+        if read_choice(request.query_params, EXPLAIN, ("1",)):
+            names = self.queryset.model._meta
+            right = f"{names.app_label}.view_{names.model_name}"
+            if not request.user.has_perm(right):
+                self.permission_denied(request, write_refusal(right))
+            self.explanation = Explanation()
+
+    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.explanation:
+            statements = self.explanation.finish()
+            if response.status_code == 200:
+                response = Response({"statements": statements}, headers={"Cache-Control": "private, no-store"})
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # a mixin

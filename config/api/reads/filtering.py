@@ -1,0 +1,151 @@
+"""Filters and orderings, each from an allow-list; a bad value is a 400, where the packages would pass it by."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django_filters import Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
+from django_filters.fields import IsoDateTimeField
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+
+from config.api.problems.errors import ApiError, Fault, InvalidParameter, SortTooLarge
+from config.api.reads.counting import estimate_sort
+from config.api.reads.parameters import read_choice
+
+# Filter (or None, for an unfiltered list) and column, such as ("brand", "price").
+type IndexServed = frozenset[tuple[str | None, str]]
+
+# The greatest page and the row behind it.
+GREATEST_PAGE = 201
+
+
+class InvalidFilters(ApiError):
+    """Values that their filters don't take, each named."""
+
+    default_code = "invalid_parameter"
+
+    def __init__(self, errors: dict[str, Sequence[str]]) -> None:
+        faults = [Fault(f"?{name}", "invalid_parameter", text) for name, texts in errors.items() for text in texts]
+        super().__init__(f"{faults[0].pointer[1:]}: {faults[0].detail}", faults=faults)
+
+
+def name_choices(choices: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """The sentence of a choice field that refuses; Django's doesn't say what there is to choose from."""
+    return {"invalid_choice": f"%(value)r is not one of {', '.join(value for value, _ in choices if value)}."}
+
+
+class FlagFilter(TypedChoiceFilter):
+    """`true` or `false`; the package's own takes any other word for "not given"."""
+
+    def __init__(self, **options: Any) -> None:
+        # The first stands for "not given": a form without it would begin with true, and send it.
+        choices = (("", "either"), ("true", "true"), ("false", "false"))
+        options["error_messages"] = name_choices(choices)
+        super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
+
+
+class MomentField(IsoDateTimeField):
+    # The + of +02:00, as it stands, is a blank to whoever reads a query string.
+    default_error_messages: ClassVar = {
+        "invalid": "Write a time as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00%2B02:00 (%2B is a + in an address)."
+    }
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as error:
+            # The last hour of the year 9999 in New York; every database would fail at it.
+            raise ValidationError("Enter a time between the years 1 and 9999.") from error
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """A time with its zone, RFC 3339, or a date."""
+
+    field_class = MomentField
+
+
+def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
+    """A time of the query string, for a view without filters of its own."""
+    try:
+        return MomentField(required=False).clean(query.get(name))
+    except ValidationError as error:
+        raise InvalidParameter(name, " ".join(error.messages)) from error
+
+
+class SparseFilterSet(FilterSet):
+    """Builds the filters that a request names; all of a product's take 0.7 ms, as long as the rest of a list."""
+
+    # The beginnings of parameters that are no filter of their own, like `attr.`.
+    prefixes: tuple[str, ...] = ()
+
+    # The package's metaclass fills it for each class; on an instance it may hold fewer.
+    base_filters: dict[str, Filter]
+
+    def __init__(self, *args: Any, names: Collection[str] | None = None, **kwargs: Any) -> None:
+        if names is not None:
+            declared = type(self).base_filters
+            self.base_filters = {name: declared[name] for name in names if name in declared}
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def find_names(cls, query: Mapping[str, str]) -> list[str]:
+        """The parameters of `query` that filter."""
+        return [name for name in query if name in cls.base_filters or name.startswith(cls.prefixes)]
+
+
+class FilterBackend(DjangoFilterBackend):
+    """django-filter's, with our problem documents."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        return narrow_rows(view.filterset_class, request.query_params, queryset)
+
+
+def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:
+    """What the filters that `query` names leave of `rows`; InvalidFilters names each value that is none."""
+    if not (names := kind.find_names(query)):
+        return rows
+    filters = kind(query, rows, names=names)
+    if not filters.is_valid():
+        raise InvalidFilters({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
+    narrowed: QuerySet[Any] = filters.qs
+    return narrowed
+
+
+# What a page may sort; PostgreSQL sorts as many in some 10 ms.
+SORTED_ROWS = 10_000
+
+
+class OrderingBackend(BaseFilterBackend):
+    """`ordering=` from the view's allow-list, the primary key appended, so that the order is total.
+
+    Every column of an allow-list is NOT NULL: a cursor can't stand beside a NULL. `index_served` is the view's table
+    of (filter, column) pairs that an index has in order; any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
+    """
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        allowed = tuple(getattr(view, "orderings", ()))
+        asked = read_choice(request.query_params, "ordering", allowed) if allowed else None
+        if asked is None and queryset.query.order_by:
+            return queryset  # a search's rank
+        name = asked or view.default_ordering
+        rows = queryset.order_by(name, "-pk" if name.startswith("-") else "pk")
+        if view.filterset_class:
+            refuse_large_sort(rows, name, view.filterset_class.find_names(request.query_params), view.index_served)
+        return rows
+
+
+def refuse_large_sort(rows: QuerySet[Any], name: str, filters: list[str], served: IndexServed) -> None:
+    """SortTooLarge where the planner would sort more than SORTED_ROWS for one page of `rows`."""
+    column = name.lstrip("-")
+    pair = (filters[0] if filters else None, column)
+    if len(filters) <= 1 and pair in served:
+        return
+    page = rows.values("pk")[:GREATEST_PAGE]
+    if (found := estimate_sort(page)) > SORTED_ROWS:
+        others = [other for narrow, other in served if narrow in (None, *filters) and other != column]
+        raise SortTooLarge(name, found, SORTED_ROWS, sorted(set(others)))

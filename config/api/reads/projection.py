@@ -1,0 +1,436 @@
+"""An ordinary read serializer and a selection in, SQL out that makes each row's JSON text in the database.
+
+Serializers are the cost of a list, not JSON: 50 rows with brand, category and images take DRF's serializers longer
+than everything else together. So the class is compiled, once for each selection, to one SQL expression over the
+row's table: columns, objects over foreign keys and lists over reverse relations as subselects, addresses as text.
+Filters, ordering and pagination stay ordinary querysets. The text that comes back goes into the answer untouched, as
+`orjson.Fragment`; shaping.py, DRF's own way, is the oracle that a property test holds it against.
+
+What can't be compiled is a NotCompilable, which the system check at start turns into an error that names the
+serializer and the field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections
+from django.db.models import Expression, F, JSONField, Model, QuerySet, TextField
+from django.urls import NoReverseMatch, reverse
+from rest_framework import ISO_8601
+from rest_framework import serializers as drf
+from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelatedField, SlugRelatedField
+from rest_framework.settings import api_settings
+
+from config.api.database.dialects import DIALECTS, Dialect
+from config.api.reads.orderings import NotByColumns, SortColumn, find_sort_column, order_nested
+from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
+
+# A nested list shows its first rows, unless it says with `max_length` how many there can be; its URL, which stands
+# beside it, has them all.
+NESTED_ROWS = 20
+
+# The name of the compiled column among a row's values.
+COLUMN = "row_json"
+
+# Stand for a row's key while an address is split into what is before and behind it. A text would have to be quoted
+# for the address, which no function of the databases does.
+KEYS = {"number": "123456789012345678", "uuid": "01234567-89ab-4def-8123-456789abcdef"}
+
+# What a column holds, by Django's name of its type; of other types nothing is written.
+COLUMN_KINDS = {
+    **dict.fromkeys(("CharField", "SlugField", "TextField"), "text"),
+    **dict.fromkeys((f"{size}IntegerField" for size in ("", "Small", "Big")), "number"),
+    **dict.fromkeys((f"Positive{size}IntegerField" for size in ("", "Small", "Big")), "number"),
+    **dict.fromkeys((f"{size}AutoField" for size in ("", "Small", "Big")), "number"),
+    "BooleanField": "flag",
+    "DateTimeField": "time",
+    "DecimalField": "decimal",
+    "JSONField": "json",
+    "UUIDField": "uuid",
+}
+
+# How a serializer's field is written, and over which columns; the first that fits.
+FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
+    ((drf.BooleanField,), "flag", ("flag",)),
+    ((drf.IntegerField,), "number", ("number",)),
+    ((drf.DecimalField,), "decimal", ("decimal", "number")),
+    ((drf.DateTimeField,), "time", ("time",)),
+    ((drf.UUIDField,), "uuid", ("uuid",)),
+    ((drf.CharField,), "text", ("text",)),
+    ((drf.MultipleChoiceField,), "text", ()),  # a set, which no column holds
+    ((drf.ChoiceField,), "text", ("text", "number")),
+    ((drf.JSONField, drf.DictField), "json", ("json",)),
+)
+
+
+class NotCompilable(TypeError):
+    """A field of a read serializer that has no SQL; the message names both."""
+
+
+class RowJson(Expression):
+    """`sql` over a row and the rows that it is joined with; `columns` maps each one's name in it to a column there."""
+
+    def __init__(self, sql: str, columns: Mapping[str, str], parameters: Sequence[str]) -> None:
+        super().__init__(output_field=TextField())
+        self.sql, self.names, self.parameters = sql, tuple(columns), tuple(parameters)
+        self.columns: list[Any] = [F(path) for path in columns.values()]
+
+    def get_source_expressions(self) -> list[Any]:
+        return self.columns
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        self.columns = list(exprs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        sql = self.sql
+        # Django has named the joins meanwhile.
+        for name, column in zip(self.names, self.columns, strict=True):
+            sql = sql.replace(name, compiler.quote_name(column.alias))
+        return sql, self.parameters
+
+
+@dataclass(frozen=True)
+class Projection:
+    """SQL for one row, with a %s for the beginning of each address in it."""
+
+    sql: str
+    columns: Mapping[str, str]
+    paths: tuple[str, ...]
+
+    def bind(self, origin: str) -> RowJson:
+        """The expression for addresses at `origin` (`https://shop.example`, or nothing)."""
+        return RowJson(self.sql, self.columns, [json.dumps(f"{origin}{path}")[:-1] for path in self.paths])
+
+
+def select_json(
+    rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str, beside: Sequence[str] = ()
+) -> QuerySet[Any]:
+    """`rows` as tuples of their JSON and of the columns `beside`."""
+    projection = compile_projection(serializer, selection, connections[rows.db].vendor)
+    return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside)
+
+
+# The selections that clients ask for are few; ones made up by the thousand push each other out.
+@lru_cache(maxsize=512)
+def compile_projection(serializer: ReadSerializer, selection: Selection, vendor: str) -> Projection:
+    compiler = Compiler(DIALECTS[vendor])
+    sql = compiler.write_object(serializer, selection, compiler.begin(serializer))
+    return Projection(sql, compiler.columns, tuple(compiler.paths))
+
+
+def quote_name(name: str) -> str:
+    """As Django does it on both databases: a name that has its quotes is left alone."""
+    return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
+
+
+def quote_text(text: str) -> str:
+    """A literal; percent signs are doubled, since the driver looks for placeholders."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+
+
+@dataclass
+class Compiler:
+    """Writes the SQL of one projection.
+
+    `paths` collects the beginnings of its addresses, in their order; `joined` the way to each joined row, by the name
+    that stands for its table until Django has one; `columns` a column there, which makes Django join it.
+    """
+
+    dialect: Dialect
+    paths: list[str] = field(default_factory=list)
+    joined: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    aliases: int = 0
+
+    def begin(self, serializer: ReadSerializer) -> str:
+        """The name of the row itself."""
+        model = find_model(serializer)
+        if model._meta.pk.column is None:
+            raise NotCompilable(f"{serializer.__name__}: {model.__name__} has a composite primary key")
+        return self.join("", "pk")
+
+    def write_constant(self, value: Any) -> str:
+        return quote_text(json.dumps(value))
+
+    def write_object(self, serializer: ReadSerializer, selection: Selection, table: str) -> str:
+        """`{"id":…,"title":…}` of the row at hand in `table`."""
+        if is_overridden(serializer, "to_representation", drf.ModelSerializer):
+            raise NotCompilable(f"{serializer.__name__}.to_representation() computes in Python")
+        parts, opening = [], "{"
+        for name in selection.names:
+            parts += [quote_text(f'{opening}"{name}":'), self.write_member(serializer, selection, name, table)]
+            opening = ","
+        return self.dialect.join([*parts, quote_text("}")]) if parts else quote_text("{}")
+
+    def write_member(self, serializer: ReadSerializer, selection: Selection, name: str, table: str) -> str:
+        member, model = find_fields(serializer)[name], find_model(serializer)
+        below = selection.find(name)
+        nested = find_nested(member)
+        try:
+            if isinstance(member, drf.ListSerializer) and nested and below:
+                return self.write_list(model, member, nested, below, table)
+            if nested and below:
+                return self.write_nested(model, member, nested, below, table)
+            if nested or isinstance(member, SlugRelatedField):
+                return self.write_slug(model, member, find_slug_field(member), table)
+            if isinstance(member, HyperlinkedIdentityField):
+                return self.write_address(model, member, table)
+            return self.write_value(model, member, table)
+        except NotCompilable as reason:
+            raise NotCompilable(f"{serializer.__name__}.{name}: {reason}") from None
+
+    def join(self, path: str, column: str) -> str:
+        """The name of the row at `path` from the row itself, by a `column` that is in no other table.
+
+        One join, however often it is asked for.
+        """
+        for name, known in self.joined.items():
+            if known == path:
+                return name
+        name = f'"@{len(self.joined)}"'
+        self.joined[name] = path
+        self.columns[name] = f"{path}__{column}" if path else column
+        return name
+
+    def write_nested(
+        self, model: type[Model], member: Any, nested: ReadSerializer, below: Selection, table: str
+    ) -> str:
+        key = find_key(model, member.source)
+        check_model(nested, key.related_model)
+        return self.write_related(key, table, lambda row: self.write_object(nested, below, row))
+
+    def write_slug(self, model: type[Model], member: Any, slug: str, table: str) -> str:
+        """The column of another row that stands for it."""
+        key = find_key(model, member.source)
+        column = find_slug_column(key.related_model, slug, member)
+        return self.write_related(key, table, lambda row: self.write_key(column, row))
+
+    def write_key(self, column: Any, row: str) -> str:
+        sql = f"{row}.{quote_name(column.column)}"
+        return self.write_given(column.null, sql, self.write_form(find_kind(column), sql))
+
+    def write_related(self, key: Any, table: str, write: Callable[[str], str]) -> str:
+        """What `write` makes of the row that a foreign key points at, or null."""
+        target = key.related_model
+        # Any column but the key, which stands on the near side too.
+        columns = target._meta.concrete_model._meta.local_concrete_fields
+        others = [column.name for column in columns if not column.primary_key]
+        if table in self.joined and others:
+            # A subselect would read a small table from end to end for each row: 1.37 ms a page, joined 0.82.
+            alias = self.join(f"{self.joined[table]}__{key.name}".lstrip("_"), others[0])
+            found = f"{alias}.{quote_name(target._meta.pk.column)} IS NOT NULL"
+            return f"CASE WHEN {found} THEN {write(alias)} ELSE {self.write_constant(None)} END"
+        return self.write_subselect(key, table, write)
+
+    def write_subselect(self, key: Any, table: str, write: Callable[[str], str]) -> str:
+        """The same within a list, where Django joins nothing, and of a row that is nothing but its key."""
+        alias, target = self.name_alias(), key.related_model._meta.db_table
+        row = f"{alias}.{quote_name(key.target_field.column)} = {table}.{quote_name(key.column)}"
+        found = f"SELECT {write(alias)} FROM {quote_name(target)} {alias} WHERE {row}"
+        return f"coalesce(({found}), {self.write_constant(None)})"
+
+    def write_list(self, model: type[Model], member: Any, nested: ReadSerializer, below: Selection, table: str) -> str:
+        """The first rows of a reverse relation, in their model's own order."""
+        relation = find_reverse(model, member.source)
+        check_rows(nested, relation.related_model)
+        target, alias = relation.related_model, self.name_alias()
+        row = self.write_object(nested, below, alias)
+        key = relation.field
+        parent = f"{alias}.{quote_name(key.column)} = {table}.{quote_name(key.target_field.column)}"
+        order = ", ".join(write_order(target, key, alias))
+        return self.dialect.list_rows(
+            f"SELECT {row} AS json FROM {quote_name(target._meta.db_table)} {alias} WHERE {parent}"
+            f" ORDER BY {order} LIMIT {find_limit(member)}"
+        )
+
+    def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
+        """An absolute address: its beginning is a parameter, since the host is the request's."""
+        column = find_column(model, member.lookup_field)
+        before, behind = split_address(member, find_kind(column))
+        self.paths.append(before)
+        sql = f"{table}.{quote_name(column.column)}"
+        value = self.dialect.bare_uuid(sql) if find_kind(column) == "uuid" else self.dialect.number(sql)
+        return self.dialect.join([self.dialect.parameter, value, quote_text(self.end_text(behind))])
+
+    def end_text(self, text: str) -> str:
+        return f'{text}"'
+
+    def write_value(self, model: type[Model], member: Any, table: str) -> str:
+        """A column as JSON; over a 1:1 relation (`text.description`) as a subselect."""
+        if member.source == "*":
+            raise NotCompilable(f"{type(member).__name__} computes in Python")
+        relation, _, name = member.source.rpartition(".")
+        if not relation:
+            return self.write_column(model, member, table, name)
+        link = find_reverse(model, relation)
+        if not link.one_to_one:
+            raise NotCompilable(f"{relation} is no reverse 1:1 relation")
+        target, alias = link.related_model, self.name_alias()
+        value = self.write_column(target, member, alias, name)
+        row = f"{alias}.{quote_name(link.field.column)} = {table}.{quote_name(link.field.target_field.column)}"
+        # DRF shows null where the row is missing; a field that shows something else says so to us, too.
+        missing = self.write_constant(getattr(member, "database_default", None))
+        return f"coalesce((SELECT {value} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), {missing})"
+
+    def write_column(self, model: type[Model], member: Any, table: str, name: str) -> str:
+        column = find_column(model, name)
+        sql = f"{table}.{quote_name(column.column)}"
+        if expression := getattr(member, "database_expression", None):
+            sql = expression.format(column=sql, table=table)
+        form = find_form(member, column)
+        value = self.dialect.decimal(sql, member.decimal_places) if form == "decimal" else self.write_form(form, sql)
+        return self.write_given(column.null or bool(expression), sql, value)
+
+    def write_form(self, form: str, sql: str) -> str:
+        written: str = getattr(self.dialect, form)(sql)
+        return written
+
+    def write_given(self, may_be_null: bool, sql: str, value: str) -> str:
+        # Not coalesce(): SQLite's printf() makes a zero of null.
+        return f"CASE WHEN {sql} IS NULL THEN {self.write_constant(None)} ELSE {value} END" if may_be_null else value
+
+    def name_alias(self) -> str:
+        self.aliases += 1
+        return f"t{self.aliases}"
+
+
+def find_limit(member: Any) -> int:
+    """How many rows of a nested list are shown."""
+    return member.max_length or NESTED_ROWS
+
+
+def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
+    """What stands before and behind the key in the address of a row."""
+    if kind not in KEYS:
+        raise NotCompilable(f"{member.lookup_field} is no number and no UUID, as an address needs")
+    try:
+        path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEYS[kind]})
+    except NoReverseMatch as error:
+        raise NotCompilable(f"{member.view_name} with {member.lookup_url_kwarg} is no route") from error
+    before, _, behind = path.partition(KEYS[kind])
+    return before, behind
+
+
+def write_order(model: type[Model], parent: Any, alias: str) -> Iterator[str]:
+    for term in order_nested(model, parent):
+        try:
+            column = find_sort_column(model, term)
+        except NotByColumns as order:
+            raise NotCompilable(f"{model.__name__} is ordered by {order}, no column of its own") from None
+        yield f"{alias}.{quote_name(find_own(model, column))}{' DESC' if column.descending else ''}"
+
+
+def find_own(model: type[Model], column: SortColumn) -> str:
+    if len(column.fields) > 1:
+        raise NotCompilable(f"{model.__name__} is ordered by {column.path}, a column of another table")
+    return str(find_column(model, column.path).column)
+
+
+# -- the model ---------------------------------------------------------------------------------------------------
+
+
+def find_column(model: type[Model], name: str) -> Any:
+    """A column of the model's own table."""
+    try:
+        column: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    except FieldDoesNotExist:
+        column = None
+    if not getattr(column, "concrete", False):
+        raise NotCompilable(f"{model.__name__} has no column {name}")
+    if column.model._meta.concrete_model is not model._meta.concrete_model:
+        raise NotCompilable(f"{name} is a column of {column.model.__name__}, in another table")
+    return column
+
+
+def find_key(model: type[Model], name: str) -> Any:
+    key = find_column(model, name)
+    if not key.is_relation:
+        raise NotCompilable(f"{name} is no foreign key")
+    return key
+
+
+def find_slug_column(model: type[Model], slug: str, member: Any) -> Any:
+    try:
+        return find_column(model, slug)
+    except NotCompilable as reason:
+        nested = find_nested(member)
+        remedy = f", its slug without `expand`; name another in {nested.__name__}.Meta.slug_field" if nested else ""
+        raise NotCompilable(f"{reason}{remedy}") from None
+
+
+def find_reverse(model: type[Model], accessor: str) -> Any:
+    """The relation whose rows an attribute of `model` has."""
+    found = [each for each in model._meta.related_objects if each.get_accessor_name() == accessor]
+    if not found or found[0].many_to_many:
+        raise NotCompilable(f"{accessor} is no foreign key of other rows to {model.__name__}")
+    return found[0]
+
+
+def check_model(serializer: ReadSerializer, model: type[Model]) -> None:
+    if find_model(serializer)._meta.concrete_model is not model._meta.concrete_model:
+        raise NotCompilable(f"{serializer.__name__} is of {find_model(serializer).__name__}, not of {model.__name__}")
+
+
+def check_rows(serializer: ReadSerializer, model: type[Model]) -> None:
+    """DRF reads a reverse relation by the model's default manager, the compiled SQL all of the table."""
+    check_model(serializer, model)
+    if model._default_manager.get_queryset().query.where:
+        raise NotCompilable(f"the default manager of {model.__name__} leaves rows out")
+
+
+def find_kind(column: Any) -> str:
+    """What a column holds: `text`, `number`, …"""
+    if column.is_relation:
+        return find_kind(column.target_field)
+    kind = COLUMN_KINDS.get(column.get_internal_type())
+    # JSONField's own; any other makes something in Python of what the database holds.
+    if kind is None or (hasattr(column, "from_db_value") and not isinstance(column, JSONField)):
+        raise NotCompilable(f"{type(column).__name__} has no form in SQL")
+    return kind
+
+
+def find_form(member: Any, column: Any) -> str:
+    """How the field `member` of a serializer shows a column, by the name of the dialects' methods."""
+    check_field(member)
+    if isinstance(member, PrimaryKeyRelatedField):
+        return find_kind(column)
+    for classes, form, kinds in FORMS:
+        if isinstance(member, classes):
+            if not hasattr(member, "database_expression") and find_kind(column) not in kinds:
+                raise NotCompilable(f"{type(member).__name__} over {type(column).__name__} has no form in SQL")
+            return form
+    raise NotCompilable(f"{type(member).__name__} has no form in SQL")
+
+
+def check_field(member: Any) -> None:
+    """NotCompilable for a field that shows its column in another way than its class does by itself."""
+    own = {"to_representation": "database_expression", "get_attribute": "database_default"}
+    for method, instead in own.items():
+        if is_overridden(type(member), method, drf.Field) and not hasattr(member, instead):
+            raise NotCompilable(f"{type(member).__name__}.{method}() computes in Python")
+    if isinstance(member, drf.DecimalField) and not is_plain_decimal(member):
+        raise NotCompilable("a decimal needs its places, and leaves as a string")
+    if isinstance(member, drf.DateTimeField) and not is_plain_time(member):
+        raise NotCompilable("a time leaves as RFC 3339 in UTC")
+    if getattr(member, "pk_field", None) or getattr(member, "uuid_format", "hex_verbose") != "hex_verbose":
+        raise NotCompilable("a key leaves as its column has it")
+
+
+def is_plain_decimal(member: Any) -> bool:
+    as_text = getattr(member, "coerce_to_string", api_settings.COERCE_DECIMAL_TO_STRING)
+    return member.decimal_places is not None and as_text and not (member.localize or member.normalize_output)
+
+
+def is_plain_time(member: Any) -> bool:
+    return getattr(member, "format", api_settings.DATETIME_FORMAT) == ISO_8601 and "timezone" not in vars(member)
+
+
+def is_overridden(kind: type[Any], method: str, base: type[Any]) -> bool:
+    """Whether `kind`, a class below DRF's `base`, has a `method` that isn't DRF's."""
+    return not getattr(kind, method, getattr(base, method)).__module__.startswith("rest_framework.")

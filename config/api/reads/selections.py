@@ -1,0 +1,126 @@
+"""`fields`, `omit` and `expand` in, a frozen Selection out; a word that the serializer doesn't know is a 400.
+
+The grammar, on products:
+
+    fields=id,title             nothing but these (and what `expand` names)
+    omit=attributes             all but these
+    expand=brand,images         objects for slugs, lists beside their URLs; `variants.stock` is the greatest depth
+
+A read serializer is an ordinary one, written out in full: every nested serializer in it may be expanded. Without
+`expand` a nested object is its slug (`Meta.slug_field` of its serializer names another column) and a nested list is
+left out. `Meta.detail_only` names what lists leave out, `Meta.shown` the nested lists that stand in every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from django.db.models import Model
+from django.http import QueryDict
+from rest_framework.serializers import Field, ListSerializer, ModelSerializer
+
+from config.api.problems.errors import InvalidParameter, suggest
+from config.api.reads.parameters import read_names
+
+PARAMETERS = ("fields", "omit", "expand")
+
+GREATEST_DEPTH = 2
+
+type ReadSerializer = type[ModelSerializer[Any]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an answer holds: names of fields, and for each expanded one what that holds. Hashable: a cache's key."""
+
+    names: tuple[str, ...]
+    expanded: tuple[tuple[str, Selection], ...] = ()
+
+    def find(self, name: str) -> Selection | None:
+        return dict(self.expanded).get(name)
+
+
+@cache
+def find_fields(serializer: ReadSerializer) -> Mapping[str, Field[Any, Any, Any, Any]]:
+    """The fields as the class declares them, built once."""
+    return serializer().fields
+
+
+def find_nested(field: Any) -> ReadSerializer | None:
+    """The class of a nested serializer, be it for one object or for many."""
+    inner = field.child if isinstance(field, ListSerializer) else field
+    return type(inner) if isinstance(inner, ModelSerializer) else None
+
+
+def find_model(serializer: Any) -> type[Model]:
+    model: type[Model] = serializer.Meta.model
+    return model
+
+
+def find_slug_field(field: Any) -> str:
+    """The column that stands for a related row: `slug`, unless the field, or `Meta` of its class, names another."""
+    nested = find_nested(field)
+    return getattr(nested.Meta, "slug_field", "slug") if nested else field.slug_field
+
+
+@cache
+def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> tuple[str, ...]:
+    """Every value that `expand` takes: `brand`, `variants`, `variants.stock`."""
+    paths = []
+    for name, field in find_fields(serializer).items():
+        if nested := find_nested(field):
+            below = list_expandable(nested, depth - 1) if depth > 1 else ()
+            paths += [name, *(f"{name}.{path}" for path in below)]
+    return tuple(paths)
+
+
+def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -> Selection:
+    """What the query string asks of `serializer`; InvalidParameter names the word that it doesn't know."""
+    fields, omit, expand = (read_names(query, name) for name in PARAMETERS)
+    _check_words("expand", expand, list_expandable(serializer))
+    for name, words in (("fields", fields), ("omit", omit)):
+        _check_words(name, words, tuple(find_fields(serializer)))
+    selection = build_selection(serializer, frozenset(expand), detail, frozenset(fields), frozenset(omit))
+    if hidden := [name for name in fields if name not in selection.names and name not in omit]:
+        raise InvalidParameter("fields", f"{hidden[0]} is a list that isn't expanded.", f"Add expand={hidden[0]}.")
+    if not selection.names:
+        raise InvalidParameter("omit", "It leaves nothing to answer with.", "Leave out fewer names.")
+    return selection
+
+
+def _check_words(parameter: str, words: list[str], known: tuple[str, ...]) -> None:
+    for word in words:
+        if word not in known:
+            raise InvalidParameter(parameter, f"{word!r} is not known here.", suggest(word, known))
+
+
+# Bounded: anybody may make up selections by the million.
+@lru_cache(maxsize=1024)
+def build_selection(
+    serializer: ReadSerializer,
+    expand: frozenset[str] = frozenset(),
+    detail: bool = False,
+    fields: frozenset[str] = frozenset(),
+    omit: frozenset[str] = frozenset(),
+) -> Selection:
+    """Names in the serializer's own order, whatever the order in which they were asked for."""
+    shown = {name for name in getattr(serializer.Meta, "shown", ()) if name in fields or not fields}
+    roots = {path.partition(".")[0] for path in expand} | shown
+    left_out = set() if detail else set(getattr(serializer.Meta, "detail_only", ()))
+    names, expanded = [], []
+    for name, field in find_fields(serializer).items():
+        asked = name in fields if fields else name not in left_out
+        if (not asked and name not in roots) or name in omit:
+            continue
+        if name in roots:
+            below = frozenset(path.partition(".")[2] for path in expand if path.startswith(f"{name}."))
+            nested = find_nested(field)
+            assert nested is not None  # only nested serializers are expandable
+            expanded.append((name, build_selection(nested, below)))
+        elif isinstance(field, ListSerializer):
+            continue
+        names.append(name)
+    return Selection(tuple(names), tuple(expanded))

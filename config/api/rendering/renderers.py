@@ -1,0 +1,153 @@
+"""Data in, bytes out: JSON by orjson, HTML for people."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+from django.utils.duration import duration_iso_string
+from django.utils.safestring import mark_safe
+from drf_orjson_renderer.renderers import ORJSONRenderer
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request
+
+from config.api.rendering.pager import Pager
+
+PROBLEM_TYPE = "application/problem+json"
+# (Accept header, renderers) and the choice among them; the oldest goes.
+KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
+GREATEST_CHOICES = 256
+# Characters of an Accept header that is worth it; a browser's has 150.
+LONGEST_CHOICE = 512
+
+
+class JSONRenderer(ORJSONRenderer):
+    """drf-orjson-renderer's, with what it lacks: `Z` times, whole-number keys, durations, bytes, and no silent nulls.
+
+    Errors leave as problem+json.
+    """
+
+    options = ORJSONRenderer.options | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+
+    @staticmethod
+    def default(obj: Any) -> Any:
+        """What orjson doesn't know. An unknown object is our mistake and raises, where the package writes null."""
+        match obj:
+            case Decimal():  # first, since each price is one: to look for a Mapping takes as long as to write it
+                return str(obj)
+            case timedelta():
+                return duration_iso_string(obj)
+            case bytes():
+                return obj.decode()
+            case Mapping():
+                return dict(obj)
+        if (known := ORJSONRenderer.default(obj)) is None:
+            raise TypeError(f"{type(obj).__name__} can't be written as JSON")
+        return known
+
+    def render(self, data: Any, media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        began = time.perf_counter()
+        context = renderer_context or {}
+        # The browsable API asks for text that a person can read.
+        readable = self.html_media_type in (media_type or "") or "indent" in context
+        body: bytes = super().render(data, self.media_type, context)
+        if readable and body:
+            # Indented from the bytes, since rows that came as JSON from the database have no structure yet.
+            body = super().render(orjson.loads(body), self.html_media_type, context)
+        if (response := context.get("response")) is not None:
+            response.render_seconds = time.perf_counter() - began
+            if getattr(response, "exception", False) and not readable:
+                response["Content-Type"] = PROBLEM_TYPE
+        return body
+
+
+def write_json(data: Any) -> bytes:
+    """As the renderer writes it, for what is no Response."""
+    return orjson.dumps(data, default=JSONRenderer.default, option=JSONRenderer.options)
+
+
+# What programs send that ask for JSON or don't care.
+PLAIN_WISHES = ("", "*/*", "application/json")
+
+
+def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
+    """Whether an Accept header is known to ask `renderers` for plain JSON; a rare one that never came before isn't."""
+    if accept in PLAIN_WISHES and renderers[0] is JSONRenderer:
+        return True
+    index, media_type = KEPT_CHOICES.get((accept, tuple(renderers)), (-1, ""))
+    return media_type == JSONRenderer.media_type and renderers[index] is JSONRenderer
+
+
+class HTMLRenderer(BrowsableAPIRenderer):
+    """The browsable API. Second in the list, so `*/*` gets JSON."""
+
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        context = super().get_context(data, accepted_media_type, renderer_context)
+        if renderer_context["response"].exception:
+            # DRF names the type of the JSON renderer, whatever that one would answer.
+            context["response_headers"]["Content-Type"] = PROBLEM_TYPE
+        return context | {"paginator": Pager.of(data, renderer_context["view"], renderer_context["request"])}
+
+    def get_description(self, view: Any, status_code: int) -> str:
+        """DRF's, which reads no Markdown without another package; of it we write code alone."""
+        escaped = super().get_description(view, status_code)
+        return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S308  # DRF has escaped it
+
+    def get_filter_form(self, data: Any, view: Any, request: Request) -> Any:
+        """DRF's, which leaves it out beside a refusal, where a slip in it is to be mended."""
+        status = self.renderer_context["response"].status_code  # type: ignore[attr-defined]  # DRF sets it in render()
+        if status == HTTPStatus.BAD_REQUEST and request.method == "GET" and getattr(view, "is_list", False):
+            data = {"results": []}
+        return super().get_filter_form(data, view, request)
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        """DRF's; its form for PUT and PATCH begins with the row at hand, which an answer from the database isn't."""
+        failed = self.renderer_context["response"].exception  # type: ignore[attr-defined]  # DRF sets it in render()
+        if method in ("PUT", "PATCH") and not failed and self.show_form_for_method(view, method, request, None):
+            data = SimpleNamespace(serializer=SimpleNamespace(instance=view.get_object()))
+        return super().get_raw_data_form(data, view, method, request)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """By the Accept header alone; an empty one takes anything, as a missing one does.
+
+    Clients send few different headers, so what each came to is kept.
+    """
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        kinds = tuple(type(renderer) for renderer in renderers)
+        key = (request.META.get("HTTP_ACCEPT", ""), kinds)
+        if (found := KEPT_CHOICES.get(key)) is None:
+            renderer, media_type = super().select_renderer(request, renderers, format_suffix)
+            found = (renderers.index(renderer), media_type)
+            if len(key[0]) <= LONGEST_CHOICE:
+                keep_choice(key, found)
+        return renderers[found[0]], found[1]
+
+    def get_accept_list(self, request: Request) -> list[str]:
+        return [kind.strip() for kind in (request.META.get("HTTP_ACCEPT") or "*/*").split(",")]
+
+    def get_format_suffix(self, request: Request) -> None:
+        return None
+
+
+def keep_choice(key: Any, found: tuple[int, str]) -> None:
+    if len(KEPT_CHOICES) >= GREATEST_CHOICES:
+        KEPT_CHOICES.pop(next(iter(KEPT_CHOICES)), None)
+    KEPT_CHOICES[key] = found
+
+
+class AnyAccept(Negotiation):
+    """The path names the format, whatever `Accept` says; what is refused is refused in JSON."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        [renderer] = renderers
+        return renderer, str(renderer.media_type)

@@ -1,0 +1,1 @@
+"""Viewsets and serializers in, the OpenAPI document and the API's root out."""

@@ -1,0 +1,134 @@
+"""System checks: what a view's first request would fail at is said at start, by the name of the serializer or view."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import FieldError
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from config.api.database.dialects import DIALECTS
+from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
+from config.api.reads.pagination import Pages
+from config.api.reads.projection import NotCompilable, compile_projection, find_kind
+from config.api.reads.resources import RESOURCES, Resource
+from config.api.reads.selections import (
+    ReadSerializer,
+    Selection,
+    build_selection,
+    find_fields,
+    find_model,
+    find_nested,
+    find_slug_field,
+    list_expandable,
+)
+from config.api.viewsets import ShapedViewSet
+
+REMEDY = (
+    "Read it from a column, give it a database_expression, or let DRF's serializers serve the view: compiled = False."
+)
+
+
+@register(Tags.urls)
+def check_projections(**kwargs: Any) -> list[CheckMessage]:
+    """An error that names serializer and field, where otherwise the first request would fail."""
+    # Views are known once the addresses are loaded.
+    _ = get_resolver().url_patterns
+    reasons = {
+        reason
+        for view in list_views(ShapedViewSet)
+        if hasattr(view, "read_serializer")
+        for reason in find_reasons(view.read_serializer, view.compiled)
+    }
+    reasons |= {reason for resource in RESOURCES.values() for reason in find_unexportable(resource)}
+    return [Error(f"{reason}.", hint=REMEDY, id="tenfold.E006") for reason in sorted(reasons)]
+
+
+def list_views(view: type[ShapedViewSet]) -> Iterator[type[ShapedViewSet]]:
+    for below in view.__subclasses__():
+        yield below
+        yield from list_views(below)
+
+
+def find_reasons(serializer: ReadSerializer, compiled: bool = True) -> Iterator[str]:
+    """Why `serializer` can't serve a view: as it is without `expand`, with each of its values, and with all."""
+    for name in getattr(serializer.Meta, "shown", ()):
+        if find_nested(find_fields(serializer).get(name)) is None:
+            yield f"{serializer.__name__}.Meta.shown: {name} is no nested serializer"
+            return
+    expandable = list_expandable(serializer)
+    for expand in {frozenset[str](), *(frozenset({path}) for path in expandable), frozenset(expandable)}:
+        selection = build_selection(serializer, expand, detail=True)
+        yield from find_uncompilable(serializer, selection) if compiled else find_slugless(serializer, selection)
+
+
+def find_uncompilable(serializer: ReadSerializer, selection: Selection) -> Iterator[str]:
+    for vendor in DIALECTS:
+        try:
+            compile_projection(serializer, selection, vendor)
+        except NotCompilable as reason:
+            yield str(reason)
+
+
+def find_slugless(serializer: ReadSerializer, selection: Selection) -> Iterator[str]:
+    """Nested rows that have nothing to stand for them without `expand`."""
+    for name in selection.names:
+        field, below = find_fields(serializer)[name], selection.find(name)
+        if (nested := find_nested(field)) is None:
+            continue
+        if below is not None:
+            yield from find_slugless(nested, below)
+        elif not hasattr(nested.Meta.model, slug := find_slug_field(field)):
+            remedy = f"name another in {nested.__name__}.Meta.slug_field"
+            yield f"{serializer.__name__}.{name}: {nested.Meta.model.__name__} has no {slug}; {remedy}"
+
+
+def find_unexportable(resource: Resource) -> Iterator[str]:
+    """An export reads any shape of its rows compiled, and goes by numbers from chunk to chunk."""
+    for shape in filter(None, (resource.shape, resource.public_shape)):
+        yield from find_reasons(shape)
+    key = find_model(resource.shape)._meta.pk
+    if find_kind(key) != "number":
+        yield f"{resource.shape.__name__}: {key} is no number, and exports go by numbers"
+
+
+# -- orders ------------------------------------------------------------------------------------------------------
+
+
+@register(Tags.urls)
+def check_orders(**kwargs: Any) -> list[CheckMessage]:
+    """An error for each view that pages by cursor in an order in which none can stand."""
+    found = {reason for view in list_paged() for reason in find_unordered(view)}
+    hint = "Order it by columns that are never null, all in one direction, or take PageNumberPagination."
+    return [Error(f"{reason}.", hint=hint, id="tenfold.E007") for reason in sorted(found)]
+
+
+def list_paged() -> Iterator[Any]:
+    """The views of all addresses that page by cursor, ours or not."""
+    for pattern in walk_patterns(get_resolver()):
+        view: Any = getattr(pattern.callback, "cls", None)
+        kind = getattr(view, "pagination_class", None)
+        if isinstance(kind, type) and issubclass(kind, Pages) and getattr(view, "queryset", None) is not None:
+            yield view
+
+
+def walk_patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from walk_patterns(pattern)
+        else:
+            yield pattern
+
+
+def find_unordered(view: Any) -> Iterator[str]:
+    """Each order of `view` that has no cursors: its allow-list's, its default, or else its queryset's own."""
+    rows, orderings = view.queryset, [*getattr(view, "orderings", ())]
+    if default := getattr(view, "default_ordering", None):
+        orderings.append(default)
+    elif view.pagination_class.is_numbered:
+        return
+    for terms in [[name] for name in orderings] or [list(read_terms(rows))]:
+        try:
+            Keyset.of(order_totally(rows.order_by(*terms)))
+        except (NotByColumns, FieldError) as order:
+            yield f"{view.__name__} pages by cursor, and its rows are ordered by {order}"

@@ -1,0 +1,489 @@
+"""A view's declarations in, its part of the OpenAPI document out: what drf-spectacular can't see by itself.
+
+Parameters come from `known_parameters`, pages from the pagination, shapes from the read serializer, refusals from
+what the view does; nothing is listed route by route.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import product
+from typing import Any
+
+from django.conf import settings
+from django.db.models import JSONField as JSONColumn
+from django.forms import IntegerField
+from django_filters import BaseCSVFilter, ChoiceFilter, Filter, NumberFilter
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.serializers import DecimalField, JSONField, ListSerializer, ModelSerializer, Serializer
+from rest_framework.settings import api_settings
+
+from config.api.access.permissions import PublicRead
+from config.api.models import ANSWER_HOURS
+from config.api.reads.conditional import list_version_columns
+from config.api.reads.envelopes import describe_page_parameters
+from config.api.reads.filtering import FlagFilter, MomentFilter
+from config.api.reads.pagination import Pages
+from config.api.reads.projection import NESTED_ROWS, find_limit
+from config.api.reads.selections import find_fields, find_nested, list_expandable
+from config.api.schema import components
+from config.api.schema.components import TEXT, refer_to, refer_to_headers
+from config.api.viewsets import ShapedViewSet, WriteMixin
+from config.api.writes.bodies import RowList, StrictSerializer
+from config.api.writes.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYED, RepeatablePost
+
+WORDS = {
+    "list": "List {many}",
+    "retrieve": "Read {one}",
+    "create": "Create {one}",
+    "update": "Replace {one}",
+    "partial_update": "Change {one}",
+    "destroy": "Delete {one}",
+}
+
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "An `ETag` of before: the answer is 304 while nothing has changed.",
+    "schema": TEXT,
+}
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` that the change is made upon: 412, and nothing is written, where the version has moved.",
+    "schema": TEXT,
+    "example": 'W/"3.5f1c0b7d2a9e4c8f10"',
+}
+
+IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": (
+        "Makes the request safe to repeat: sent again with the same key, address and body, it has no second effect and "
+        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, a refusal "
+        "is not."
+    ),
+    "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
+}
+
+# What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
+NOT_SHOWN = ("readOnly", "default", "minimum", "maximum")
+
+# The greatest number of a path's `[0-9]{1,18}` and the like.
+DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
+# A fixed number of letters of one kind, `[0-9a-f]{16}`; another text there is no route at all.
+MARK = re.compile(r"\[[0-9A-Za-z-]+\]\{\d+\}")
+
+
+NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """Knox's tokens and whatever derives from them."""
+
+    target_class = "knox.auth.TokenAuthentication"
+    match_subclasses = True
+    priority = 1
+    name = "apiToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        # OpenAPI's `http` schemes would fit, but Swagger UI has no field for any but basic and bearer.
+        description = "The word `Token` or `Bearer`, a space and the key: `Token 0123456789abcdef…`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """Django's session, as the browsable API and the admin use it."""
+
+    target_class = "rest_framework.authentication.SessionAuthentication"
+    match_subclasses = True
+    priority = 1
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        description = "The cookie of who has signed in to the browsable API or the admin; a browser sends it by itself."
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": description}
+
+
+class Schema(AutoSchema):
+    """One operation: a method of a view at a path."""
+
+    # -- words ---------------------------------------------------------------------------------------------------
+
+    def get_operation_id(self) -> str:
+        return re.sub(r"\W", "_", super().get_operation_id())
+
+    def get_operation(self, *place: Any) -> Any:
+        """drf-spectacular's, and what the view knows of its path, its body and its answers."""
+        operation: Any = super().get_operation(*place)
+        if operation is not None:
+            self.describe_path(operation.get("parameters", []))
+            self.describe_body(operation.get("requestBody", {}))
+            operation["responses"] = self.describe_answers(operation["responses"])
+        return operation
+
+    def get_tags(self) -> list[str]:
+        return super().get_tags() or ["api"]
+
+    def get_summary(self) -> str:
+        action = getattr(self.view, "action", "")
+        if action in WORDS and (model := self.find_model()) is not None:
+            one = str(model._meta.verbose_name)
+            article = "an" if one[0] in "aeio" else "a"  # "a user"
+            names = {"one": f"{article} {one}", "many": model._meta.verbose_name_plural}
+            return WORDS[action].format(**names)
+        return re.split(r"[.:;]\s|\.$", self.get_description())[0].replace("`", "")
+
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's, without DRF's arguments
+        """The view's docstring; that of a method only where it is no standard one."""
+        is_standard = getattr(self.view, "action", "") in WORDS
+        return (inspect.getdoc(type(self.view)) if is_standard else super().get_description()) or ""
+
+    def find_model(self) -> Any:
+        rows = getattr(self.view, "queryset", None)
+        return None if rows is None else rows.model
+
+    # -- parameters ----------------------------------------------------------------------------------------------
+
+    @property
+    def shaped(self) -> ShapedViewSet | None:
+        return self.view if isinstance(self.view, ShapedViewSet) else None
+
+    def get_filter_backends(self) -> list[Any]:
+        """What a plain view has, and one of ours: the query string, `Idempotency-Key`, `If-None-Match`, `If-Match`."""
+        own = [] if self.shaped else super().get_filter_backends()
+        return [*own, lambda: Described(list(self.list_parameters()))]
+
+    def list_parameters(self) -> Iterator[dict[str, Any]]:
+        if self.shaped:
+            yield from list_query_parameters(self.shaped)
+        if self.is_repeatable:
+            yield IDEMPOTENCY_KEY
+        if self.may_be_unchanged:
+            yield IF_NONE_MATCH
+        if self.is_conditional_write:
+            yield IF_MATCH
+
+    def describe_path(self, parameters: list[dict[str, Any]]) -> None:
+        for parameter in parameters:
+            if parameter["in"] == "path":
+                parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
+
+    # -- who -----------------------------------------------------------------------------------------------------
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        schemes: list[dict[str, Any]] = super().get_auth()
+        return [{}, *(scheme for scheme in schemes if scheme)] if self.is_public else schemes
+
+    @property
+    def is_public(self) -> bool:
+        permissions = self.view.get_permissions()
+        open_to_read = any(isinstance(permission, PublicRead) for permission in permissions)
+        return (open_to_read and self.method in SAFE_METHODS) or {} in super().get_auth()
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether the answer is read, and so has an ETag of its own."""
+        shaped, action = self.shaped, getattr(self.view, "action", "")
+        return shaped is not None and self.method == "GET" and action in (*shaped.planned, *shaped.gated)
+
+    @property
+    def shows_row(self) -> bool:
+        """Whether the answer is a row, which has an ETag."""
+        rows = ("retrieve", "create", "update", "partial_update")
+        return self.shaped is not None and getattr(self.view, "action", "") in rows
+
+    @property
+    def may_be_unchanged(self) -> bool:
+        return self.method == "GET" and (self.is_tagged or self.shows_row)
+
+    @property
+    def is_conditional_write(self) -> bool:
+        """Whether it changes a row that has a version."""
+        is_write = isinstance(self.view, WriteMixin) and self.method in ("PUT", "PATCH", "DELETE")
+        return is_write and bool(list_version_columns(self.find_model()))
+
+    @property
+    def is_repeatable(self) -> bool:
+        return isinstance(self.view, RepeatablePost) and self.method == "POST"
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH")
+
+    @property
+    def is_paged(self) -> bool:
+        return self.shaped.is_list if self.shaped else isinstance(self._get_paginator(), Pages)
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}Page"
+
+    def get_serializer_name(self, serializer: Serializer[Any], direction: str) -> str:
+        """`ProductRead` is `Product` and `ProductWrite` becomes `ProductRequest`."""
+        return re.sub(r"(Read|Write)$", "", type(serializer).__name__)
+
+    def describe_answers(self, bodies: dict[str, Any]) -> dict[str, Any]:
+        for status, body in bodies.items():
+            body["description"] = str(body["description"]) or HTTPStatus(int(status)).phrase
+            body["headers"] = refer_to_headers(*self.list_headers(int(status))) | body.get("headers", {})
+            self.add_examples(status, body)
+        bodies |= {"304": refer_to("responses", "NotModified")} if self.may_be_unchanged else {}
+        bodies |= {str(int(status)): refer_to("responses", f"Problem{status}") for status in self.list_refusals()}
+        return dict(sorted(bodies.items()))
+
+    def describe_body(self, body: dict[str, Any]) -> None:
+        rows = self.get_request_serializer()
+        for content in body.get("content", {}).values():
+            if isinstance(rows, ListSerializer):
+                content["schema"] |= describe_lengths(rows)
+            for status in (HTTPStatus.OK, HTTPStatus.CREATED):
+                content.update(components.build_examples(f"{self.get_operation_id()}_{status}", "body"))
+
+    def add_examples(self, status: str, body: dict[str, Any]) -> None:
+        for content in body.get("content", {}).values():
+            content.update(components.build_examples(f"{self.get_operation_id()}_{status}"))
+
+    def list_headers(self, status: int) -> Iterator[str]:
+        yield from components.EVERYWHERE
+        if self.method == "GET":
+            yield "X-Cache"
+        if self.is_paged and self._is_list_view():
+            yield "Link"
+        if (self.is_tagged or self.shows_row) and status != HTTPStatus.NO_CONTENT:
+            yield from ("ETag", "Cache-Control")
+        if status == HTTPStatus.CREATED:
+            yield "Location"
+        # What only the view knows of.
+        yield from getattr(self.view, "answer_headers", ())
+        if self.is_repeatable:
+            yield REPLAYED
+
+    def list_refusals(self) -> Iterator[int]:
+        yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+        # What only the view knows of.
+        yield from getattr(self.view, "refusals", ())
+        if self.view.get_authenticators():
+            yield HTTPStatus.UNAUTHORIZED
+        if not self.is_public:
+            yield HTTPStatus.FORBIDDEN
+        if "{" in self.path:
+            yield HTTPStatus.NOT_FOUND
+        if self.view.content_negotiation_class is NEGOTIATION:
+            yield HTTPStatus.NOT_ACCEPTABLE
+        yield from self.list_refusals_of_writes()
+        if self.view.get_throttles():
+            yield HTTPStatus.TOO_MANY_REQUESTS
+
+    def list_refusals_of_writes(self) -> Iterator[int]:
+        if self.method not in SAFE_METHODS:
+            yield HTTPStatus.CONFLICT
+        if self.is_conditional_write:
+            yield HTTPStatus.PRECONDITION_FAILED
+        if self.has_body:
+            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if self.is_repeatable:
+            yield HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def get_request_serializer(self) -> Any:
+        return super().get_request_serializer() if self.has_body else None
+
+    def get_response_serializers(self) -> Any:
+        """A write is answered by the row as a GET would show it."""
+        if self.shaped is not None and self.has_body and getattr(self.view, "action", "") in WORDS:
+            return self.shaped.read_serializer
+        return super().get_response_serializers()
+
+    # -- shapes --------------------------------------------------------------------------------------------------
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if direction == "response" and self.shaped is not None and isinstance(serializer, ModelSerializer):
+            # `fields` and `omit` may leave out any of them.
+            schema.pop("required", None)
+            for described, name in product(schema["properties"].values(), NOT_SHOWN):
+                described.pop(name, None)
+        if isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
+
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, DecimalField) and isinstance(schema, dict) and "pattern" in schema:
+            schema["pattern"] = write_decimal_pattern(field, direction)
+        if isinstance(field, ListSerializer) and direction == "request":
+            schema |= describe_lengths(field)
+        if isinstance(field, JSONField) and holds_objects(field):
+            return {"type": "object", "additionalProperties": {}}
+        if direction == "response" and self.shaped is not None and find_nested(field) is not None:
+            return describe_nested(field, schema)
+        return schema
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)
+        if "\\w" in schema.get("pattern", ""):
+            # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
+            del schema["pattern"]
+            schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
+
+
+def describe_lengths(rows: ListSerializer[Any]) -> dict[str, Any]:
+    """How few and how many rows a body may have."""
+    most = getattr(rows, "max_length", None)
+    return ({"minItems": 1} if isinstance(rows, RowList) else {}) | ({"maxItems": most} if most else {})
+
+
+def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object that is its slug without `expand`, or a list that is only there with it."""
+    if isinstance(field, ListSerializer):
+        text = f"With `expand={field.field_name}`: the first {NESTED_ROWS}; the address beside it has them all."
+        text = "All of them." if getattr(field, "max_length", None) else text
+        return {"type": "array", "items": schema["items"], "maxItems": find_limit(field), "description": text}
+    model = find_nested(field)
+    assert model is not None  # the caller looked
+    forms = [TEXT | {"title": "Slug"}, refer_to("schemas", re.sub(r"Read$", "", model.__name__))]
+    forms += [{"type": "null"}] if field.allow_null else []
+    return {"oneOf": forms, "description": f"Its slug, or the object with `expand={field.field_name}`."}
+
+
+def holds_objects(field: JSONField) -> bool:
+    """Whether the column behind it begins as `{}`; what is written there is checked for being an object."""
+    parent: Any = field.parent
+    if not isinstance(parent, ModelSerializer):
+        return False
+    column: Any = parent.Meta.model._meta.get_field(field.source)  # type: ignore[attr-defined]  # each has a Meta
+    return isinstance(column, JSONColumn) and column.default is dict
+
+
+def write_decimal_pattern(field: DecimalField, direction: str) -> str:
+    """Exact for what we send, `9.50`; what we take may have fewer digits, `9.5`."""
+    sign = "" if field.min_value is not None and field.min_value >= 0 else "-?"
+    places = field.decimal_places
+    decimals = rf"\.[0-9]{{{places}}}" if direction == "response" else rf"(\.[0-9]{{1,{places}}})?"
+    return rf"^{sign}[0-9]{{1,{field.max_whole_digits}}}{decimals}$"
+
+
+# -- parameters ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Described:
+    """Parameters in the form in which drf-spectacular asks a filter backend for its own."""
+
+    parameters: list[dict[str, Any]]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return self.parameters
+
+
+def list_query_parameters(view: ShapedViewSet) -> Iterator[dict[str, Any]]:
+    for name, described in describe_parameters(view).items():
+        if name in view.known_parameters:
+            # Forms send what isn't filled in too; a page's number is the exception.
+            empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
+            yield {"name": name, "in": "query"} | described | empty
+    for prefix in view.open_parameters if view.is_list else ():
+        yield describe_family(prefix)
+
+
+def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
+    """What each query parameter of `view` takes, in the order of the document."""
+    filters: Mapping[str, Filter] = view.filterset_class.base_filters if view.filterset_class else {}
+    described = {name: describe_filter(filter_) for name, filter_ in filters.items()}
+    pages = view.pagination_class
+    described |= {"ordering": describe_ordering(view)}
+    described |= describe_page_parameters(pages.page_size, pages.max_page_size)
+    return described | describe_projection(view)
+
+
+def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:
+    schema = {"type": "string", "enum": list(view.orderings), "default": view.default_ordering}
+    return {"description": "The order of the rows; `-` is descending.", "schema": schema}
+
+
+def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
+    names, paths = list(find_fields(view.read_serializer)), list_expandable(view.read_serializer)
+    texts = {"fields": ("Nothing but these members", names), "omit": ("All members but these", names)}
+    if paths:
+        listed = ", ".join(f"`{path}`" for path in paths)
+        texts["expand"] = (f"Objects for slugs, and lists beside their addresses: {listed}", list(paths))
+    return {name: describe_words(f"{text}.", words) for name, (text, words) in texts.items()}
+
+
+def describe_words(text: str, words: list[str]) -> dict[str, Any]:
+    """A list, parted by commas."""
+    schema = {"type": "array", "items": {"type": "string", "enum": words}}
+    return {"description": text, "schema": schema, "style": "form", "explode": False}
+
+
+def describe_filter(filter_: Filter) -> dict[str, Any]:
+    schema = find_filter_type(filter_)
+    described: dict[str, Any] = {"description": f"{filter_.label}.", "schema": schema}
+    if isinstance(filter_, BaseCSVFilter):
+        described |= {"schema": {"type": "array", "items": schema}, "style": "form", "explode": False}
+    return described
+
+
+def find_filter_type(filter_: Filter) -> dict[str, Any]:
+    match filter_:
+        case FlagFilter():
+            return {"type": "boolean"}
+        case ChoiceFilter():
+            return {"type": "string", "enum": [value for value, _ in filter_.extra["choices"]]}
+        case NumberFilter() if issubclass(filter_.field_class, IntegerField):
+            return {"type": "integer"}
+        case NumberFilter():
+            return describe_amount(**filter_.extra)
+        case MomentFilter():
+            return {"type": "string", "format": "date-time"}
+    return TEXT
+
+
+def describe_amount(**options: Any) -> dict[str, Any]:
+    bounds = {
+        name: options[key] for name, key in (("minimum", "min_value"), ("maximum", "max_value")) if key in options
+    }
+    places = {"multipleOf": 10 ** -options["decimal_places"]} if "decimal_places" in options else {}
+    return {"type": "number"} | bounds | places
+
+
+def describe_family(prefix: str) -> dict[str, Any]:
+    """`attr.NAME=value`: an object whose every member is a parameter of its own."""
+    names = {"propertyNames": {"pattern": f"^{re.escape(prefix)}.+$"}, "additionalProperties": TEXT}
+    return {
+        "name": f"{prefix}NAME",
+        "in": "query",
+        "description": f"Any number of `{prefix}NAME=value`, each by the name of a declared attribute.",
+        "schema": {"type": "object"} | names,
+        "style": "form",
+        "explode": True,
+        "example": {},  # Swagger UI would make one up and send it
+    }
+
+
+def read_path_type(route: str, name: str) -> dict[str, Any] | None:
+    """The type of a path's variable from its regular expression: `[0-9]{1,18}` is a number, other text is text."""
+    for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
+        if group == name or (group, name) == ("pk", "id"):
+            if digits := DIGITS.fullmatch(pattern):
+                return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1}
+            return TEXT | ({"pattern": f"^{pattern}$"} if MARK.fullmatch(pattern) else {})
+    return None
+
+
+# -- the whole ----------------------------------------------------------------------------------------------------
+
+
+def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A hook of drf-spectacular's: what the operations refer to, and the codes in the head."""
+    for kind, named in components.build_components().items():
+        result["components"].setdefault(kind, {}).update(named)
+    codes = f"<details><summary>All of them</summary>\n\n{components.write_codes()}\n\n</details>"
+    result["info"]["description"] += f"\n\n## Codes of refusals\n\n{codes}\n"
+    return result

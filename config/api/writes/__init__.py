@@ -1,0 +1,1 @@
+"""A body in, a written row or a list of errors out."""

@@ -1,0 +1,118 @@
+"""A body in, checked values out: members that nobody reads are refused by name, rows of a list one by one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, cast
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.serializers import ListSerializer, Serializer
+from rest_framework.settings import api_settings
+
+from config.api.problems.error_handler import find_faults
+from config.api.problems.errors import Conflict, Fault, InvalidBody, suggest
+
+type Values = dict[str, Any]
+
+# Faults that are none of the body's own, since it clashes with what is stored; and the way out.
+CLASHES = {"taken": "It names one row only: choose another.", "reserved": "Free the reserved pieces first."}
+
+
+class StrictSerializer[Instance](Serializer[Instance]):
+    """A misspelt member would be dropped without a word, and the client would believe it stored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            sentence = f"An object is wanted here, and this is {name_type(data)}."
+            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(sentence, "invalid")]})
+        unknown = self.find_unknown(data)
+        try:
+            values = super().to_internal_value(data)
+        except ValidationError as error:
+            raise ValidationError(unknown | cast(Values, error.detail)) from error
+        if unknown:
+            raise ValidationError(unknown)
+        return values
+
+    def find_unknown(self, data: Values) -> Values:
+        known = [name for name, field in self.fields.items() if not field.read_only]
+        return {
+            name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")]
+            for name in data
+            if name not in known
+        }
+
+
+# What JSON calls the types of Python.
+JSON_TYPES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+
+
+def name_type(value: Any) -> str:
+    return JSON_TYPES.get(type(value), type(value).__name__)
+
+
+class ChoiceField(serializers.ChoiceField):
+    """A refusal names the choices; DRF's names only what is none."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        if key == "invalid_choice":
+            choices = ", ".join(str(choice) for choice in self.choices)
+            raise ValidationError(f"{str(values['input'])[:20]!r} is not one of {choices}.", key)
+        super().fail(key, **values)
+
+
+@dataclass
+class Row:
+    """A row of a body: where it stands (`/items/3`), what it says, what is wrong with it, what became of it."""
+
+    pointer: str
+    values: Values
+    faults: list[Fault] = field(default_factory=list)
+    status: str = "unchanged"
+    # What the result calls it by.
+    names: Values = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.faults else self.status
+
+    def refuse(self, pointer: str, code: str, detail: str) -> None:
+        self.faults.append(Fault(pointer, code, detail))
+
+
+class RowList(ListSerializer[Any]):
+    """A list whose rows stand for themselves: what is wrong with one is kept beside it, the others go on."""
+
+    def to_internal_value(self, data: Any) -> list[Row]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if not data:
+            self.fail("empty")
+        most = self.max_length  # type: ignore[attr-defined]  # the stubs don't know it
+        if most is not None and len(data) > most:
+            self.fail("max_length", max_length=most)
+        place = f"/{self.field_name}" if self.field_name else ""
+        return [self.read_row(f"{place}/{number}", body) for number, body in enumerate(data)]
+
+    def read_row(self, pointer: str, body: Any) -> Row:
+        assert self.child is not None  # DRF asks for one
+        try:
+            return Row(pointer, self.child.run_validation(body))
+        except ValidationError as error:
+            # As it stands, so that the result can name the row.
+            named = body if isinstance(body, dict) else {}
+            return Row(pointer, named, list(find_faults(error.detail, pointer)))
+
+    def fail(self, key: str, **options: Any) -> Any:
+        raise ValidationError([ErrorDetail(self.error_messages[key].format(**options), key)])
+
+
+def refuse_rows(rows: Iterable[Row], hint: str = "") -> None:
+    """Refuse them all if anything is wrong with one; 409 where nothing is wrong but what is stored."""
+    faults = [fault for row in rows for fault in row.faults]
+    if not faults:
+        return
+    if any(fault.code not in CLASHES for fault in faults):
+        raise InvalidBody(faults, hint)
+    first = faults[0]
+    raise Conflict(f"{first.pointer or 'The body'}: {first.detail}", hint or CLASHES[first.code], faults)

@@ -1,0 +1,101 @@
+"""A body of many rows in, one transaction, and a result for each row out.
+
+The rows are checked one by one. With `on_error=reject_all` one bad row refuses them all, with every fault named;
+with `skip` the good ones are written. A dry run is the same run, rolled back.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from django.db import IntegrityError, transaction
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from config.api.database.authorship import name_actor
+from config.api.reads.parameters import check_parameters, read_choice
+from config.api.writes.bodies import Row, refuse_rows
+from config.api.writes.idempotency import RepeatablePost
+
+# A body of that many products, each with a variant and an image, is half of MAX_BODY_BYTES.
+GREATEST_NUMBER = 1_000
+
+STATUSES = ("created", "updated", "unchanged", "failed")
+HINT = "Nothing was written: mend these rows, or send on_error=skip to write the others."
+
+
+class Writer(Protocol):
+    """Made with the rows of one attempt: finds what is stored, and refuses rows. Then it saves the others."""
+
+    def save(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What is to become of the good rows beside bad ones, and whether anything is to stay."""
+
+    on_error: str = "reject_all"
+    dry_run: bool = False
+
+
+def write_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
+    """The rows as they ended. A rival at the same moment costs a second attempt, which reads what that one wrote."""
+    try:
+        return attempt_rows(rows, make, handling)
+    except IntegrityError:
+        return attempt_rows(rows, make, handling)
+
+
+def attempt_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
+    rows = [replace(row, faults=list(row.faults)) for row in rows]
+    with transaction.atomic():
+        writer = make(rows)
+        if handling.on_error == "reject_all":
+            refuse_rows(rows, HINT)
+        writer.save()
+        transaction.set_rollback(handling.dry_run)
+    return rows
+
+
+class BulkView(RepeatablePost, GenericAPIView[Any]):
+    """What bulk writes share."""
+
+    known_parameters: tuple[str, ...] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        name_actor(request.user)
+        check_parameters(request.query_params, self.known_parameters)
+
+    def answer(self, rows: Sequence[Row], handling: Handling) -> Response:
+        results = [describe_row(number, row, handling) for number, row in enumerate(rows)]
+        counts = {status: sum(row.outcome == status for row in rows) for status in STATUSES}
+        return Response({"dry_run": handling.dry_run} | counts | {"results": results})
+
+
+class BulkListView(BulkView):
+    """A body that is nothing but the list; how to handle it stands in the query string."""
+
+    known_parameters = ("on_error", "dry_run")
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
+        return super().get_serializer(*args, many=True, max_length=GREATEST_NUMBER, **kwargs)
+
+    def read_rows(self, request: Request) -> tuple[list[Row], Handling]:
+        query = request.query_params
+        on_error = read_choice(query, "on_error", ("reject_all", "skip")) or "reject_all"
+        handling = Handling(on_error, read_choice(query, "dry_run", ("true", "false")) == "true")
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data, handling
+
+
+def describe_row(number: int, row: Row, handling: Handling) -> dict[str, Any]:
+    names = dict(row.names)
+    if handling.dry_run and row.outcome == "created" and "id" in names:
+        names["id"] = None  # it was rolled back with the row
+    errors = [fault.as_dict() for fault in row.faults]
+    return {"index": number, "status": row.outcome} | names | {"errors": errors}

@@ -1,0 +1,108 @@
+"""JSON bodies in, Python values out; what could not be stored exactly is refused here."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any
+
+from django.conf import settings
+from django.utils.http import parse_header_parameters
+from drf_orjson_renderer.parsers import ORJSONParser
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.parsers import JSONParser as DRFJSONParser
+
+from config.api.problems.errors import BodyTooDeep, BodyTooLarge, Fault, InvalidBody, write_pointer
+from config.api.rendering.renderers import JSONRenderer
+
+WHOLE_NUMBERS = range(-(2**63), 2**63)
+GREATEST_DEPTH = 32
+# Entries of one list, or members of one object; what an address takes may be less.
+GREATEST_LENGTH = 10_000
+
+# The end of a member's name, and of some texts.
+NAME_ENDS = re.compile(rb'"\s*:')
+
+# Names and indexes on the way to a value.
+type Way = tuple[str | int, ...]
+
+
+class JSONParser(ORJSONParser, DRFJSONParser):
+    """drf-orjson-renderer's, with bounds. Derives from DRF's too, since DRF applies the size limit to that class only.
+
+    400 for broken JSON, doubled members, nesting past 32 levels, lists past 10,000 entries and numbers past 64 bits;
+    413 past MAX_BODY_BYTES; 415 for any charset but UTF-8 (`bz2_codec` would be a decompression bomb).
+    """
+
+    # For the raw data form of the browsable API.
+    renderer_class = JSONRenderer
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType(media_type or "", f"Charset {charset!r} is not taken, only UTF-8.")
+        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        try:
+            data = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
+        except ParseError as error:
+            reason = error.__context__  # orjson's, or the codec's
+            if "depth limit" in str(reason):  # its own, of 1,024 levels, comes before ours
+                raise BodyTooDeep(GREATEST_DEPTH) from error
+            raise ParseError(f"The body is no JSON: {reason}") from error
+        check_value(data)
+        refuse_doubled(body, data)
+        return data
+
+
+def check_value(value: Any, way: Way = ()) -> None:
+    """Refuse what a database or another client would change, NUL and numbers past 64 bits, and what has no end."""
+    if isinstance(value, dict | list):
+        check_size(value, way)
+        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+            check_value(below, (*way, name))
+    elif isinstance(value, str):
+        check_text(value)
+    # orjson reads a whole number past 64 bits as a float and loses digits.
+    elif isinstance(value, float) and value.is_integer() and int(value) not in WHOLE_NUMBERS:
+        raise ParseError("The body holds a number past 64 bits: send it as a string.")
+
+
+def check_size(value: dict[str, Any] | list[Any], way: Way) -> None:
+    if len(way) >= GREATEST_DEPTH:
+        raise BodyTooDeep(GREATEST_DEPTH, write_pointer(way))
+    if len(value) > GREATEST_LENGTH:
+        detail = f"This has {len(value)} entries; {GREATEST_LENGTH} is the most."
+        raise InvalidBody([Fault(write_pointer(way), "max_length", detail)])
+    for name in value if isinstance(value, dict) else ():
+        check_text(name)
+
+
+def check_text(text: str) -> None:
+    if "\0" in text:
+        raise ParseError("The body holds a NUL character, which no text may.")
+
+
+def refuse_doubled(body: bytes, data: Any) -> None:
+    """ParseError where an object names a member twice: orjson keeps the last one, and says nothing."""
+    # At least one of these stands in the body for each name; where no more do, none is doubled.
+    if len(NAME_ENDS.findall(body)) > count_names([data]):
+        # Doubled, or a text looks like a name: read again, in ten times the time.
+        json.loads(body, object_pairs_hook=build_object)
+
+
+def count_names(value: dict[str, Any] | list[Any]) -> int:
+    names, below = (len(value), value.values()) if isinstance(value, dict) else (0, value)
+    return names + sum([count_names(part) for part in below if isinstance(part, dict | list)])
+
+
+def build_object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        names = Counter(name for name, _ in members)
+        raise ParseError(f"The body names {names.most_common(1)[0][0]!r} twice in one object.")
+    return found
