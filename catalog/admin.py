@@ -16,7 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from unfold.decorators import display
 
-from catalog.admin_filters import (
+from catalog.changes.history import describe_changes
+from catalog.changes.log import number_changes
+from catalog.imports.admin import ImportJobAdmin
+from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
+from catalog.querysets import ProductQuerySet
+from catalog.search import find_words
+from catalog.staff.filters import (
     BrandFilter,
     CategoryFilter,
     EntityFilter,
@@ -26,14 +32,8 @@ from catalog.admin_filters import (
     ParentFilter,
     StockOfProductFilter,
 )
-from catalog.admin_forms import CategoryForm, ProductForm, VariantForm
-from catalog.admin_inlines import ImageInline, StockInline, TextInline, VariantInline
-from catalog.changes.log import number_changes
-from catalog.history import describe_changes
-from catalog.import_admin import ImportJobAdmin
-from catalog.models import Attribute, Brand, Category, Change, Image, ImportJob, Product, ProductText, Stock, Variant
-from catalog.querysets import ProductQuerySet
-from catalog.search import find_words
+from catalog.staff.forms import CategoryForm, ProductForm, VariantForm
+from catalog.staff.inlines import ImageInline, StockInline, TextInline, VariantInline
 from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin, show_moment, show_picture, show_unbroken
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.

@@ -8,8 +8,8 @@ from django.http import QueryDict
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import CharField, ChoiceField, ModelSerializer
 
-from catalog.change_views import check_entities
-from catalog.feed import Bounds, hide_products
+from catalog.changes.feed import Bounds, hide_products
+from catalog.changes.views import check_entities
 from catalog.filters import TextInFilter
 from catalog.models import Change, Product, Stock
 from catalog.querysets import Caller
@@ -18,7 +18,7 @@ from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
 from config.api.reads.filtering import MomentFilter, SparseFilterSet
 
-# Of a change for a caller who sees active products only; the feed says the same (catalog/feed.py).
+# Of a change for a caller who sees active products only; the feed says the same (catalog/changes/feed.py).
 HIDDEN = (
     "{table}.product_id IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM catalog_product WHERE id = {table}.product_id AND status = 'active')"

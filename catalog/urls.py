@@ -3,7 +3,9 @@ from typing import Any
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from catalog import change_views, import_views, views
+from catalog import views
+from catalog.changes import views as change_views
+from catalog.imports import views as import_views
 from config.api.jobs.views import JOB, route_jobs
 
 router = SimpleRouter()

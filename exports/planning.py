@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
-from catalog.feed import read_cursor
+from catalog.changes.feed import read_cursor
 from config.api.reads.resources import RESOURCES
 from exports.errors import TooManyRows
 from exports.formats import JOB_FORMATS

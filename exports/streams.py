@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 
-from catalog.feed import read_cursor
+from catalog.changes.feed import read_cursor
 from config.api.database.positions import read_written_position
 from exports.hangups import Line
 from exports.rows import Chunk, Query, Turn, find_ends, read_at_once, read_chunks

@@ -497,7 +497,7 @@ def test_django_lists_the_relations_that_a_deletion_follows() -> None:
 @borrows(
     "Django",
     "ModelAdmin._get_obj_does_not_exist_redirect",
-    users="catalog.import_admin",
+    users="catalog.imports.admin",
     remedy="Send whoever asks for a row that is gone back to the admin's start page, with a message.",
 )
 def test_the_admin_leads_away_from_a_row_that_is_gone(rf: RequestFactory) -> None:

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from catalog.changes.feed import Bounds
 from catalog.changes.log import number_changes
-from catalog.feed import Bounds
 from catalog.models import Change
 from config.api.reads.filtering import read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE

@@ -99,7 +99,7 @@ def test_a_page_costs_three_queries(staff: APIClient, django_assert_num_queries:
 
 
 def test_entity_narrows_and_a_window_without_a_hit_leads_on(staff: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.feed.WINDOW", 5)
+    monkeypatch.setattr("catalog.changes.feed.WINDOW", 5)
     cursor = find_newest(staff)
     for _ in range(3):
         make_product(variants=2)
@@ -265,7 +265,7 @@ def test_a_row_that_the_feed_has_just_named_is_no_older_in_any_cache(
     began = time.monotonic()
     assert partner.get(URL).json()["results"]
     assert time.monotonic() - began >= 0.2
-    monkeypatch.setattr("catalog.change_views.HEARD_AFTER", timedelta(0))
+    monkeypatch.setattr("catalog.changes.views.HEARD_AFTER", timedelta(0))
     began = time.monotonic()
     partner.get(URL)
     assert time.monotonic() - began < 0.2

@@ -16,9 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.errors import FileRefused
-from catalog.import_serializers import ImportRead, ImportWrite
 from catalog.imports.errors import BadFile
 from catalog.imports.refusals import send_errors
+from catalog.imports.serializers import ImportRead, ImportWrite
 from catalog.imports.uploads import SMALLER, Upload, store_upload
 from catalog.models import ImportJob
 from config.api.jobs.files import remove_file

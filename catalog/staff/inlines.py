@@ -10,8 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import StackedInline, TabularInline
 
-from catalog.admin_forms import VariantForm, VariantFormSet
 from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.staff.forms import VariantForm, VariantFormSet
 from config.api.admin.site import ChangedFormSet, RemembersShown, show_picture
 
 

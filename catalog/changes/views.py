@@ -24,9 +24,9 @@ from rest_framework.serializers import (
 )
 
 from catalog.changes.entities import list_entities
+from catalog.changes.feed import Wanted, describe, select_changes
+from catalog.changes.history import describe_changes
 from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR, FeedPagination, HistoryPagination
-from catalog.feed import Wanted, describe, select_changes
-from catalog.history import describe_changes
 from catalog.models import Change, Product
 from catalog.rights import EXPORT
 from config.api.access.permissions import HasRight, ModelPermissions

@@ -1,0 +1,1 @@
+"""What the admin's pages of the catalogue are made of: filters, forms and inlines."""
