@@ -19,8 +19,8 @@ from config.api.admin.site import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.running import submit_job
 from config.api.problems.errors import ApiError
+from exports.jobs.submitting import check_request, retry_job
 from exports.models import ExportJob
-from exports.submitting import check_request, retry_job
 
 Status = ExportJob.Status
 ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)

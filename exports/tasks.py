@@ -1,10 +1,10 @@
 """What a worker does for exports: to plan a job, to write a part of it, to publish it."""
 
 from config.api.jobs.running import push_job, register_job
+from exports.jobs.parts import write_part
+from exports.jobs.planning import plan_job
+from exports.jobs.publishing import publish_job
 from exports.models import ExportJob, ExportPart
-from exports.parts import write_part
-from exports.planning import plan_job
-from exports.publishing import publish_job
 
 
 @register_job(ExportJob)

@@ -4,9 +4,9 @@ from django.urls import path, re_path
 
 from config.api.jobs.views import JOB, route_jobs
 from config.api.reads.resources import RESOURCES
-from exports import job_views
-from exports.encoders import FORMATS
-from exports.views import make_stream
+from exports.formats.encoders import FORMATS
+from exports.jobs import views as job_views
+from exports.streaming.views import make_stream
 
 STREAM: dict[str, Any] = {"get": "stream", "head": "describe"}
 

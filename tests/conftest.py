@@ -23,7 +23,7 @@ from config.api.gates.cache_gate import CACHE
 from config.api.jobs import running
 from config.api.reads.plans import PLANS
 from config.logs import RequestLine
-from exports.slots import SLOTS
+from exports.streaming.slots import SLOTS
 from tests.launching import run_command
 from tests.template import read_template
 
@@ -99,7 +99,7 @@ def files_when_asked_for(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def exports_see_what_a_test_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their own connection doesn't, while the test's transaction is open."""
-    monkeypatch.setattr("exports.rows.DATABASE", "default")
+    monkeypatch.setattr("exports.rows.chunks.DATABASE", "default")
 
 
 @contextmanager

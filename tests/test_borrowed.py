@@ -71,7 +71,7 @@ from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.database.statements import Given
 from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
-from exports.hangups import count_written
+from exports.streaming.hangups import count_written
 from tests.conftest import REDIS
 from tests.factories import make_brand, make_user
 
@@ -198,7 +198,7 @@ def test_the_kernel_counts_who_waits_and_drops_who_comes() -> None:
 @borrows(
     "Linux",
     "tcp_info.tcpi_bytes_acked TIOCOUTQ",
-    users="exports.hangups",
+    users="exports.streaming.hangups",
     remedy="Compare ACKED with <linux/tcp.h> of this kernel: a failed export is cut by it.",
 )
 def test_the_kernel_counts_what_a_connection_was_given() -> None:
@@ -218,7 +218,7 @@ def test_the_kernel_counts_what_a_connection_was_given() -> None:
 @borrows(
     "psycopg",
     "Copy._read_gen Connection.wait",
-    users="exports.rows",
+    users="exports.rows.chunks",
     remedy="Copy.read() does the same with a wait a row, at a third of the speed.",
 )
 @pytest.mark.django_db
@@ -240,7 +240,7 @@ def test_a_copy_is_read_in_one_wait() -> None:
 @borrows(
     "psycopg",
     "Cursor.pgresult",
-    users="config.api.database.statements exports.rows",
+    users="config.api.database.statements exports.rows.chunks",
     remedy="Fetch rows by the cursor: they are decoded then, and encoded again.",
 )
 @pytest.mark.django_db

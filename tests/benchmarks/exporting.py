@@ -28,7 +28,7 @@ import psycopg
 from django.db import connections
 from django.http import QueryDict
 from accounts.models import User
-from exports.rows import compile_sql, make_query, select_cells
+from exports.rows.chunks import compile_sql, make_query, select_cells
 query = make_query("products", User.objects.get(), QueryDict(), "csv")
 rows = select_cells(query, query.rows.order_by("pk"))
 connection = connections[rows.db]

@@ -247,7 +247,7 @@ def print_statements() -> None:
     from django.http import QueryDict
 
     from exports.management.commands.export import OPERATOR
-    from exports.rows import compile_sql, make_query, select_cells, select_json
+    from exports.rows.chunks import compile_sql, make_query, select_cells, select_json
 
     connection.ensure_connection()
     cursor = psycopg.ClientCursor(connection.connection)

@@ -9,8 +9,9 @@ from django.http.response import HttpResponseBase
 from rest_framework.test import APIClient
 
 from catalog.models import Product, ProductText
-from exports import planning, rows
+from exports.jobs import planning
 from exports.models import ExportJob
+from exports.rows import chunks as rows
 from exports.tasks import advance_export
 from tests.factories import make_caller
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from config.wsgi import application
-from exports import rows
+from exports.rows import chunks as rows
 
 __all__ = ["application"]
 

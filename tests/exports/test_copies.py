@@ -10,7 +10,7 @@ from django.db.models import F
 from rest_framework.test import APIClient
 
 from catalog.models import Product, Variant
-from exports import planning
+from exports.jobs import planning
 from exports.models import ExportJob
 from exports.tasks import advance_export
 from tests.exports.conftest import download

@@ -21,9 +21,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import AuthToken, User
 from config.logs import LineFormatter
-from exports.links import LIFETIME
+from exports.jobs.links import LIFETIME
 from exports.models import ExportJob
-from exports.slots import SLOTS
+from exports.streaming.slots import SLOTS
 from tests.exports.conftest import ask_for, list_files, make_many, read_body
 from tests.factories import make_user
 from tests.launching import find_database_url

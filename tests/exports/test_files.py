@@ -18,8 +18,8 @@ from openpyxl.utils.escape import unescape
 from rest_framework.test import APIClient
 
 from catalog.models import Product
-from exports import parquet, planning
-from exports.xlsx import EXACT_DIGITS
+from exports.jobs import parquet, planning
+from exports.jobs.xlsx import EXACT_DIGITS
 from tests.exports.conftest import ask_for, download, make_many
 from tests.factories import make_brand, make_product
 

@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from config.api.database.leases import STOP, Leased
 from config.api.jobs.files import write_file
 from config.api.jobs.running import GREATEST_CLAIMS
-from exports import publishing, tasks
+from exports import tasks
+from exports.jobs import publishing
 from exports.models import ExportJob, ExportPart
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, run_job
 

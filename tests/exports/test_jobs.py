@@ -18,7 +18,9 @@ from config.api.database.positions import read_position
 from config.api.database.replicas import FLOOR
 from config.api.jobs.files import write_file
 from config.api.reads.resources import RESOURCES
-from exports import formats, parts, tasks
+from exports import tasks
+from exports.formats import formats
+from exports.jobs import parts
 from exports.models import ExportJob
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job
 from tests.exports.test_packers import UNPACK
@@ -199,7 +201,7 @@ def test_a_missing_storage_extra_is_named(caller: APIClient, settings: Any) -> N
 def test_more_rows_than_a_workbook_holds_are_refused_before_any_work(
     caller: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = formats.JobFormat("x", "ndjson", builder="exports.xlsx.write_xlsx", most_rows=3)
+    small = formats.JobFormat("x", "ndjson", builder="exports.jobs.xlsx.write_xlsx", most_rows=3)
     monkeypatch.setitem(formats.JOB_FORMATS, "xlsx", small)
     make_many(4)
     answer = post(caller, format="xlsx")

@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.packers import PACKERS, Piece, combine_crc32
+from exports.formats.packers import PACKERS, Piece, combine_crc32
 
 
 def read_zstd(packed: bytes) -> bytes:

@@ -20,8 +20,8 @@ from catalog.models import Attribute, Product, Variant
 from catalog.serializers import ProductRead, RatingField
 from config.api.reads.selections import build_selection
 from config.logs import REQUEST_ID
-from exports import rows
-from exports.encoders import list_columns
+from exports.formats.encoders import list_columns
+from exports.rows import chunks as rows
 from tests.catalog.test_products import walk_pages
 from tests.exports.conftest import make_many, read_body
 from tests.factories import make_brand, make_category, make_product

@@ -14,7 +14,8 @@ from catalog.models import ImportJob
 from config.api.jobs import s3
 from config.api.jobs.running import sweep
 from config.env import read_storage_url
-from exports import planning, tasks
+from exports import tasks
+from exports.jobs import planning
 from exports.models import ExportJob, ExportPart
 from tests.exports.conftest import ask_for, download, make_many, read_body
 from tests.exports.test_packers import UNPACK

@@ -22,12 +22,13 @@ from rest_framework.test import APIClient
 
 from accounts.models import AuthToken
 from catalog.models import Product
-from exports import rows, streams
-from exports.hangups import Line
+from exports.formats.tallies import Tally
 from exports.management.commands.export import OPERATOR
-from exports.rows import Chunk, Query, find_ends, make_query, parse_rows, read_chunks
-from exports.streams import cut_blocks, stream_rows
-from exports.tallies import Tally
+from exports.rows import chunks as rows
+from exports.rows.chunks import Chunk, Query, find_ends, make_query, parse_rows, read_chunks
+from exports.streaming import streams
+from exports.streaming.hangups import Line
+from exports.streaming.streams import cut_blocks, stream_rows
 from tests.exports.conftest import make_many
 from tests.factories import make_user
 from tests.launching import find_database_url

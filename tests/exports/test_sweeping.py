@@ -18,7 +18,8 @@ from config.api.jobs.files import write_file
 from config.api.jobs.results import forget_tasks
 from config.api.jobs.running import sweep
 from config.worker import Heartbeat
-from exports import planning, tasks
+from exports import tasks
+from exports.jobs import planning
 from exports.models import ExportJob, ExportPart
 from tests.exports.conftest import ask_for, list_files, make_many, run_job
 

@@ -24,11 +24,11 @@ from config.api.reads.projection import compile_projection
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import ReadSerializer, build_selection, list_expandable
 from config.api.schema import documents
-from exports import slots
-from exports.cells import compile_cells
-from exports.encoders import FORMATS
-from exports.hangups import Line
-from exports.streams import Body
+from exports.formats.encoders import FORMATS
+from exports.rows.cells import compile_cells
+from exports.streaming import slots
+from exports.streaming.hangups import Line
+from exports.streaming.streams import Body
 from tests.exports.conftest import make_many, read_body
 from tests.factories import make_caller, make_product, make_user
 
@@ -228,7 +228,7 @@ def leave_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("leave_connections")
 def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(3)
-    monkeypatch.setattr("exports.views.SLOTS", slots.Slots(2))
+    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.Slots(2))
     url = "/api/v1/exports/products.csv"
     first, second = caller.get(url), caller.get(url)
     refused = caller.get(url)
@@ -251,12 +251,12 @@ def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: 
 
 @pytest.mark.usefixtures("leave_connections")
 def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exports.views.SLOTS", slots.Slots(1))
+    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.Slots(1))
 
     def fail(*args: Any) -> Any:
         raise RuntimeError("lost")
 
-    for name in ("exports.rows.read_chunk", "exports.views.Line"):
+    for name in ("exports.rows.chunks.read_chunk", "exports.streaming.views.Line"):
         make_many(1, prefix=name)
         with monkeypatch.context() as patched:
             patched.setattr(name, fail)

@@ -9,8 +9,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from config.process.activity import ACTIVITY, RECENT_SECONDS
-from exports.rows import Chunk
-from exports.slots import Slots
+from exports.rows.chunks import Chunk
+from exports.streaming.slots import Slots
 from tests.exports.conftest import read_body
 from tests.factories import make_product
 

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from catalog.models import Product
 from exports.management.commands.export import OPERATOR
-from exports.rows import Query, find_ends, make_query, read_chunks
+from exports.rows.chunks import Query, find_ends, make_query, read_chunks
 from tests.exports.conftest import make_many
 
 pytestmark = pytest.mark.django_db(transaction=True)

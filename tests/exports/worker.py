@@ -10,8 +10,9 @@ from django.core.management import call_command
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from exports import parts, planning, rows  # noqa: E402 (its models need what setup() made)
-from exports.rows import Chunk, Query  # noqa: E402
+from exports.jobs import parts, planning  # noqa: E402 (its models need what setup() made)
+from exports.rows import chunks as rows  # noqa: E402 (its models need what setup() made)
+from exports.rows.chunks import Chunk, Query  # noqa: E402
 
 planning.PART_ROWS = int(os.environ["PART_ROWS"])
 rows.FIRST_ROWS = rows.GREATEST_ROWS = int(os.environ["CHUNK_ROWS"])

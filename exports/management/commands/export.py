@@ -20,10 +20,10 @@ from config.api.database.ahead import GREATEST_WIDTH
 from config.api.problems.errors import ApiError
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import PARAMETERS
-from exports.encoders import FORMATS
-from exports.rows import Query, find_ends, make_query
-from exports.streams import stream_rows
-from exports.tallies import Tally
+from exports.formats.encoders import FORMATS
+from exports.formats.tallies import Tally
+from exports.rows.chunks import Query, find_ends, make_query
+from exports.streaming.streams import stream_rows
 
 # Who runs a command on the server may see everything there.
 OPERATOR: Any = SimpleNamespace(has_perm=lambda permission: True)

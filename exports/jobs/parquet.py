@@ -10,8 +10,8 @@ from rest_framework import serializers as drf
 
 from config.api.reads.selections import find_fields
 from config.api.rendering.renderers import write_json
-from exports.publishing import HashedFile
-from exports.rows import Query
+from exports.jobs.publishing import HashedFile
+from exports.rows.chunks import Query
 
 # Rows a row group: what a reader takes at once, and what memory holds here.
 GROUP_ROWS = 20_000

@@ -20,16 +20,16 @@ from config.api.reads.conditional import is_known
 from config.api.reads.resources import RESOURCES
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from exports.errors import FileGone, NotReady
-from exports.formats import JOB_FORMATS
-from exports.hangups import Line
-from exports.job_serializers import ExportRead, ExportWrite, ManifestRead
-from exports.links import PARAMETER, LinkAuthentication, sign_link
+from exports.formats.formats import JOB_FORMATS
+from exports.formats.packers import PACKERS
+from exports.jobs.links import PARAMETER, LinkAuthentication, sign_link
+from exports.jobs.publishing import find_suffix
+from exports.jobs.ranges import Span, read_span
+from exports.jobs.serializers import ExportRead, ExportWrite, ManifestRead
 from exports.models import ExportJob
-from exports.packers import PACKERS
-from exports.publishing import find_suffix
-from exports.ranges import Span, read_span
-from exports.slots import SLOTS
-from exports.streams import Body
+from exports.streaming.hangups import Line
+from exports.streaming.slots import SLOTS
+from exports.streaming.streams import Body
 
 FILE_PARAMETERS = [
     OpenApiParameter(PARAMETER, str, description="As a manifest's `url` has it, in the place of a token."),

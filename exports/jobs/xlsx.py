@@ -14,9 +14,9 @@ import xlsxwriter
 
 from config.api.jobs.models import JobFailure
 from config.api.rendering.renderers import write_json
-from exports.formats import XLSX_LETTERS
-from exports.publishing import HashedFile
-from exports.rows import Query
+from exports.formats.formats import XLSX_LETTERS
+from exports.jobs.publishing import HashedFile
+from exports.rows.chunks import Query
 
 # Excel's numbers are doubles: digits past these are lost, so such a number stays text.
 EXACT_DIGITS = 15

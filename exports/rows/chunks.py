@@ -40,8 +40,8 @@ from config.api.reads.projection import COLUMN, compile_projection
 from config.api.reads.resources import RESOURCES, Caller, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
 from config.metrics import count
-from exports.cells import compile_cells
-from exports.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
+from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
+from exports.rows.cells import compile_cells
 
 # The first chunk is small, so that the first byte comes at once.
 FIRST_ROWS = 500

@@ -27,14 +27,14 @@ JOB_FORMATS = {
     "csv": JobFormat("text/csv; charset=utf-8", "csv"),
     "ndjson": JobFormat("application/x-ndjson", "ndjson", has_nested=True),
     "parquet": JobFormat(
-        "application/vnd.apache.parquet", "ndjson", ("parquet", "pyarrow"), builder="exports.parquet.write_parquet"
+        "application/vnd.apache.parquet", "ndjson", ("parquet", "pyarrow"), builder="exports.jobs.parquet.write_parquet"
     ),
     "xlsx": JobFormat(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         "ndjson",
         ("xlsx", "xlsxwriter"),
         most_rows=XLSX_ROWS,
-        builder="exports.xlsx.write_xlsx",
+        builder="exports.jobs.xlsx.write_xlsx",
     ),
 }
 

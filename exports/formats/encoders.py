@@ -21,7 +21,7 @@ from rest_framework.serializers import (
 from config.api.reads.selections import ReadSerializer, Selection, find_fields
 from config.api.rendering.formulas import guard_text
 from config.api.rendering.renderers import write_json
-from exports.tallies import Tally
+from exports.formats.tallies import Tally
 
 # Of a column's values; the first that fits. What is left is text.
 KINDS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (

@@ -7,10 +7,10 @@ from django.db import transaction
 from catalog.changes.feed import read_cursor
 from config.api.reads.resources import RESOURCES
 from exports.errors import TooManyRows
-from exports.formats import JOB_FORMATS
+from exports.formats.formats import JOB_FORMATS
+from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
-from exports.requests import build_query
-from exports.rows import find_ends, read_anywhere
+from exports.rows.chunks import find_ends, read_anywhere
 
 # A worker that dies loses one part, half a second of COPY; smaller ones cost more in tasks than they save.
 PART_ROWS = 50_000

@@ -17,12 +17,12 @@ from config.api.reads.selections import find_model
 from config.api.rendering.encodings import choose_coding, compress_blocks
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ShapedViewSet
-from exports.encoders import Format
-from exports.hangups import Line
-from exports.rows import Query, make_query
-from exports.slots import SLOTS
-from exports.streams import Body, record_stream, stream_rows
-from exports.tallies import Tally
+from exports.formats.encoders import Format
+from exports.formats.tallies import Tally
+from exports.rows.chunks import Query, make_query
+from exports.streaming.hangups import Line
+from exports.streaming.slots import SLOTS
+from exports.streaming.streams import Body, record_stream, stream_rows
 
 GREATEST_AFTER = 10**12 - 1
 

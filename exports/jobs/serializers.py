@@ -20,9 +20,9 @@ from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
 from config.api.reads.resources import RESOURCES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
-from exports.formats import JOB_FORMATS
+from exports.formats.formats import JOB_FORMATS
+from exports.jobs.submitting import check_request
 from exports.models import ExportJob
-from exports.submitting import check_request
 
 
 class ExportRead(ModelSerializer[ExportJob]):

@@ -13,9 +13,9 @@ from functools import partial
 
 from catalog.changes.feed import read_cursor
 from config.api.database.positions import read_written_position
-from exports.hangups import Line
-from exports.rows import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
-from exports.tallies import Tally
+from exports.formats.tallies import Tally
+from exports.rows.chunks import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
+from exports.streaming.hangups import Line
 
 logger = logging.getLogger("tenfold.exports")
 

@@ -10,10 +10,10 @@ from config.api.database.leases import STOP
 from config.api.database.positions import read_written_position
 from config.api.database.replicas import read_at_least
 from config.api.jobs.files import discard_if_lost, write_file
+from exports.formats.packers import PACKERS, Piece
+from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
-from exports.packers import PACKERS, Piece
-from exports.requests import build_query
-from exports.rows import read_chunks
+from exports.rows.chunks import read_chunks
 
 logger = logging.getLogger("tenfold.exports")
 

@@ -1,0 +1,1 @@
+"""Rows in, bytes of one file format out."""

@@ -1,0 +1,1 @@
+"""A requested export in, a published file with its manifest out."""

@@ -1,0 +1,1 @@
+"""A selection in, chunks of rows in the order of their keys out."""

@@ -1,0 +1,1 @@
+"""A request in, an export sent as it is read out."""
