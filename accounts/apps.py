@@ -30,7 +30,7 @@ class AccountsConfig(AppConfig):
         from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.schema.root import register_lists
+        from config.api.reads.root_lists import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))

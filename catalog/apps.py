@@ -23,7 +23,7 @@ class CatalogConfig(AppConfig):
         from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.schema.root import register_lists
+        from config.api.reads.root_lists import register_lists
 
         FRESHNESS.follow_log(follow_changes, list_tables().values())
         register_chore("keep the change log", keep_log)

@@ -19,8 +19,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from catalog.models import Category, Product
-from config.api.freshness.leases import FRESHNESS
-from config.api.gates.entries import Stamp
+from config.api.freshness.leases import FRESHNESS, Stamp
 from config.api.reads.counting import BOUND, count_at_most, estimate_rows
 
 # Whose size the page shows, and under which name. Logged tables, since figures are kept until the change log moves.

@@ -9,7 +9,7 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         from config.api.admin.site import register_icons
-        from config.api.schema.root import register_lists
+        from config.api.reads.root_lists import register_lists
         from exports import tasks  # noqa: F401 (registers the jobs)
         from exports.models import ExportJob
 

@@ -56,7 +56,7 @@ class SuppliersConfig(AppConfig):
         from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
-        from config.api.schema.root import register_lists
+        from config.api.reads.root_lists import register_lists
         from suppliers.models import Supplier
         from suppliers.views import SupplierRead
         register_lists({"suppliers": "supplier-list"})

@@ -83,6 +83,18 @@ class Lease:
         return all(self.changed.get(table, self.known_since) <= position for table in tables)
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """Where the change log stood before an answer was read, and the tables that it was read from."""
+
+    epoch: str
+    position: int
+    tables: frozenset[str]
+
+    def is_current(self, lease: Lease) -> bool:
+        return lease.covers(self.epoch, self.position, self.tables)
+
+
 class Freshness:
     """The lease of this process; safe for threads."""
 

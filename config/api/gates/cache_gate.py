@@ -22,11 +22,11 @@ from django.contrib.auth.models import AnonymousUser
 from config.api.database.lending import Loans
 from config.api.database.positions import is_position
 from config.api.database.replicas import read_at_least
-from config.api.freshness.leases import FRESHNESS, Lease, acknowledge, note_reads
+from config.api.freshness.leases import FRESHNESS, Lease, Stamp, acknowledge, note_reads
 from config.api.gates import in_redis as shared
 from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_asked
 from config.api.gates.callers import Callers
-from config.api.gates.entries import Entry, Header, Stamp, is_for_all, pick_headers
+from config.api.gates.entries import Entry, Header, is_for_all, pick_headers
 from config.api.gates.fills import Fill, Fills, wait_for_others
 from config.api.gates.memory import Memory, Sights
 from config.api.gates.records import CACHE_STATE, find_rows, record_kept

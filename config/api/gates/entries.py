@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from config.api.freshness.leases import Lease
+from config.api.freshness.leases import Lease, Stamp
 from config.api.rendering.encodings import compress
 
 # Of one answer alone, or made anew for each.
@@ -24,18 +24,6 @@ CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires",
 OVERHEAD = 3000
 
 type Header = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Where the change log stood before an answer was read, and the tables that it was read from."""
-
-    epoch: str
-    position: int
-    tables: frozenset[str]
-
-    def is_current(self, lease: Lease) -> bool:
-        return lease.covers(self.epoch, self.position, self.tables)
 
 
 @dataclass

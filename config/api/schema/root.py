@@ -1,6 +1,5 @@
 """`GET /api/v1/`: where everything is."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,17 +10,11 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from config.api.reads.parameters import check_parameters
+from config.api.reads.root_lists import LISTS
 
-# Name and view of each that an app registered.
-LISTS: dict[str, str] = {}
 DOCUMENTS = {"schema": "schema", "docs": "docs", "redoc": "redoc"}
 
 ADDRESSES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
-
-
-def register_lists(lists: Mapping[str, str]) -> None:
-    """`{name at the root: name of its view}`: an app's lists, and where to sign in."""
-    LISTS.update(lists)
 
 
 class Root(APIView):
