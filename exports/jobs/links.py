@@ -47,7 +47,7 @@ class LinkAuthentication(BaseAuthentication):
 class LinkScheme(OpenApiAuthenticationExtension):
     """The signature, in the document."""
 
-    target_class = "exports.links.LinkAuthentication"
+    target_class = "exports.jobs.links.LinkAuthentication"
     name = "signedLink"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from catalog.changes.feed import read_cursor
 from config.api.reads.resources import RESOURCES
 from exports.errors import TooManyRows
-from exports.formats.formats import JOB_FORMATS
+from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
 from exports.rows.chunks import find_ends, read_anywhere

@@ -13,8 +13,8 @@ from django.utils.module_loading import import_string
 
 from config.api.database.leases import STOP
 from config.api.jobs.files import discard_if_lost, read_file, write_file
-from exports.formats.formats import JOB_FORMATS
 from exports.formats.packers import PACKERS, Piece
+from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
 

@@ -8,7 +8,7 @@ from config.api.problems.errors import ApiError, Fault, InvalidBody
 from config.api.reads.parameters import check_parameters
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import PARAMETERS
-from exports.formats.formats import JOB_FORMATS
+from exports.jobs.formats import JOB_FORMATS
 from exports.models import ExportJob
 from exports.rows.chunks import Query, make_query
 

@@ -20,7 +20,7 @@ from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
 from config.api.reads.resources import RESOURCES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
-from exports.formats.formats import JOB_FORMATS
+from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.submitting import check_request
 from exports.models import ExportJob
 

@@ -3,7 +3,7 @@
 from config.api.jobs.running import submit_job
 from config.api.jobs.storage import open_storage
 from config.api.reads.counting import count_at_most
-from exports.formats.formats import JOB_FORMATS, require_extra
+from exports.jobs.formats import JOB_FORMATS, require_extra
 from exports.jobs.planning import refuse_too_many
 from exports.jobs.requests import build_query
 from exports.models import ExportJob

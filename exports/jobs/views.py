@@ -20,8 +20,8 @@ from config.api.reads.conditional import is_known
 from config.api.reads.resources import RESOURCES
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from exports.errors import FileGone, NotReady
-from exports.formats.formats import JOB_FORMATS
 from exports.formats.packers import PACKERS
+from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.links import PARAMETER, LinkAuthentication, sign_link
 from exports.jobs.publishing import find_suffix
 from exports.jobs.ranges import Span, read_span

@@ -14,7 +14,7 @@ import xlsxwriter
 
 from config.api.jobs.models import JobFailure
 from config.api.rendering.renderers import write_json
-from exports.formats.formats import XLSX_LETTERS
+from exports.jobs.formats import XLSX_LETTERS
 from exports.jobs.publishing import HashedFile
 from exports.rows.chunks import Query
 

@@ -19,8 +19,7 @@ from config.api.database.replicas import FLOOR
 from config.api.jobs.files import write_file
 from config.api.reads.resources import RESOURCES
 from exports import tasks
-from exports.formats import formats
-from exports.jobs import parts
+from exports.jobs import formats, parts
 from exports.models import ExportJob
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job
 from tests.exports.test_packers import UNPACK
