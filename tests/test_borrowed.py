@@ -146,7 +146,7 @@ def test_granian_takes_a_listening_socket_that_is_ours() -> None:
     " MPServer._ssp MPServer._sso MPServer._shd MPServer.interrupt_signal MPServer.respawned_wrks MPServer.wrks"
     " WorkerProcess.inner",
     users="config.serving.supervisor",
-    remedy="Read AbstractServer.startup() and its main loop anew, and run tests/config/test_stopping.py at once.",
+    remedy="Read AbstractServer.startup() and its main loop anew; run tests/config/serving/test_stopping.py at once.",
 )
 def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects(
     monkeypatch: pytest.MonkeyPatch,

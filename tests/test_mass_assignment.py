@@ -1,7 +1,7 @@
 """No column beside the documented ones is written, shown, filtered or ordered by, whoever asks.
 
-Made from the models and the document, which has every route (tests/config/test_documents.py): every field of every
-model and every `a__b` path is thrown at every operation, so a new model or route is covered by itself.
+Made from the models and the document, which has every route (tests/config/api/schema/test_documents.py): every field of
+every model and every `a__b` path is thrown at every operation, so a new model or route is covered by itself.
 """
 
 from collections.abc import Iterator

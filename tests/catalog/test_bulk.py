@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Image, Product, Stock, Variant
 from catalog.writes import saving
-from tests.catalog.test_change_log import read_log
+from tests.catalog.changes.test_log import read_log
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ import pytest
 from config.process.capacity import MOST_WAITING, WAIT_SECONDS
 from tests.benchmarks.processes import read_cpu
 from tests.clients import add_up, clients, percentile
-from tests.config.test_stopping import roll
+from tests.config.serving.test_stopping import roll
 from tests.figures import note_figures
 from tests.launching import ROOT, Launched, build_environment, launch_server
 from tests.services import PostgresServer, RedisServer, free_port, missing_binaries

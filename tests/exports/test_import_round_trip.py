@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from catalog.imports.tasks import advance_import
 from catalog.models import Brand, ImportJob, Product, ProductText, Variant
-from tests.catalog.test_import_files import snapshot
+from tests.catalog.imports.test_files import snapshot
 from tests.exports.conftest import read_body
 from tests.factories import make_category, make_product
 

@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
-from tests.catalog.test_import_costs import make_rows
+from tests.catalog.imports.test_costs import make_rows
 from tests.factories import make_caller
 from tests.launching import find_database_url
 

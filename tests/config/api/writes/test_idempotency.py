@@ -21,7 +21,7 @@ from config.api.models import PURGED_AT_ONCE, IdempotencyKey
 from config.api.viewsets import ShapedViewSet
 from config.api.writes import idempotency
 from config.api.writes.idempotency import GREATEST_KEY
-from tests.config.test_documents import list_routes
+from tests.config.api.schema.test_documents import list_routes
 
 URL = "/api/v1/products/"
 TEA = {"sku": "TEA-1", "title": "Green Tea", "price": "4.50"}

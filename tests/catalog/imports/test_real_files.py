@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Count
 
 from catalog.models import Brand, Category, Image, Product, Variant
-from tests.catalog.test_import_files import import_file, snapshot
+from tests.catalog.imports.test_files import import_file, snapshot
 
 DATA = Path(settings.BASE_DIR).parent / "shared" / "data"
 GROCERIES = "title=product,sku=index,price=sale_price,compare_at_price=market_price,category=category/sub_category/type"

@@ -18,7 +18,7 @@ from exports import tasks
 from exports.jobs import planning
 from exports.models import ExportJob, ExportPart
 from tests.exports.conftest import ask_for, download, make_many, read_body
-from tests.exports.test_packers import UNPACK
+from tests.exports.formats.test_packers import UNPACK
 from tests.factories import make_caller
 
 pytestmark = pytest.mark.django_db

@@ -31,7 +31,7 @@ from tests.services import free_port, stop_process, wait_for_port
 
 pytestmark = pytest.mark.django_db
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 BODY = bytes(range(100))
 
 

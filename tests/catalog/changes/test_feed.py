@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.changes.log import number_changes, purge_changes
 from catalog.models import Brand, Change, Image, Product, Variant
-from tests.catalog.test_change_positions import BRANDS, WRITERS, write_transactions
+from tests.catalog.changes.test_positions import BRANDS, WRITERS, write_transactions
 from tests.factories import make_brand, make_product
 
 pytestmark = pytest.mark.django_db

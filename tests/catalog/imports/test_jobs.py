@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Change, ImportJob, Product
 from tests.catalog.conftest import ROWS, URL, import_file, list_files, run_import, send_body, send_form
-from tests.catalog.test_import_costs import make_rows
+from tests.catalog.imports.test_costs import make_rows
 from tests.factories import make_caller, make_user
 
 pytestmark = pytest.mark.django_db

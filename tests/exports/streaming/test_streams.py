@@ -36,7 +36,7 @@ from tests.services import free_port, stop_process, wait_for_port
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 NDJSON = "/api/v1/exports/products.ndjson"
 
 

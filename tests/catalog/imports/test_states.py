@@ -16,7 +16,7 @@ from catalog.models import ImportJob, Product
 from config.api.database.leases import STOP, LeaseLost
 from config.api.jobs import running
 from tests.catalog.conftest import ROWS, URL, list_files, run_import, send_body
-from tests.catalog.test_import_costs import make_rows
+from tests.catalog.imports.test_costs import make_rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_step_a_task")]
 

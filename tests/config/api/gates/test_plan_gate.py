@@ -169,7 +169,7 @@ def test_what_is_somebodys_own_goes_to_django(headers: dict[str, str], gate: Pla
     assert django.asked == asked + 1
 
 
-@pytest.mark.urls("tests.config.test_gate")
+@pytest.mark.urls("tests.config.api.gates.test_plan_gate")
 def test_what_django_refuses_a_stranger_the_gate_refuses_too(gate: PlanGate, admin_user: User) -> None:
     make_brand("Secret")
     assert ask(gate, "/secrets/")[0] == 401

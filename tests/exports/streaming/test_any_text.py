@@ -16,7 +16,7 @@ from hypothesis.extra.django import TestCase
 from catalog.models import Brand, Product, ProductText
 from exports.management.commands.export import OPERATOR
 from exports.rows.chunks import find_ends, make_query, parse_rows, read_chunks
-from tests.catalog.test_projection import HOSTILE, OBJECTS, PRICES
+from tests.config.api.reads.test_projection import HOSTILE, OBJECTS, PRICES
 
 pytestmark = pytest.mark.slow
 

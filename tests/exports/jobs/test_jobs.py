@@ -22,7 +22,7 @@ from exports import tasks
 from exports.jobs import formats, parts
 from exports.models import ExportJob
 from tests.exports.conftest import URL, ask_for, download, list_files, make_many, post, read_body, run_job
-from tests.exports.test_packers import UNPACK
+from tests.exports.formats.test_packers import UNPACK
 from tests.factories import make_brand, make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db
