@@ -23,6 +23,7 @@ from config.api.access.throttling import find_standing
 from config.api.database.authorship import ACTOR, sign_writes
 from config.api.database.positions import read_written_position
 from config.api.freshness.leases import acknowledge, has_committed
+from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
 from config.api.gates.records import CACHE_STATE, Record
 from config.api.problems.error_handler import respond_to, respond_with
@@ -47,6 +48,7 @@ class CacheTwin:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if AT_THE_GATE in request.META:
             return self.get_response(request)
+        request.META[DECODED_PATH] = request.path_info
         with acknowledge():
             # DRF's test client may sign somebody in past the headers.
             is_plain = getattr(request, "_force_auth_user", None) is None

@@ -46,6 +46,9 @@ class Asked:
 # Characters; nothing that is kept by its path has a longer one.
 LONGEST_PATH = 1024
 
+# Where the twin among Django's middleware leaves the path that Django has decoded.
+DECODED_PATH = "tenfold.decoded_path"
+
 
 def read_asked(environ: Environ) -> Asked | None:
     """None where the request is Django's alone to read: no plain read, a page for people, what is refused."""
@@ -67,10 +70,14 @@ def is_plain_read(environ: Environ) -> bool:
 
 def find_action(environ: Environ) -> Action | None:
     """None where a GET of the path is Django's alone."""
-    path = environ["PATH_INFO"]
-    # WSGI has UTF-8 as Latin-1 letters.
-    path = path if path.isascii() else get_path_info(environ)
+    path = read_path(environ)
     return match_path(path) if len(path) <= LONGEST_PATH else None
+
+
+def read_path(environ: Environ) -> str:
+    """A server hands over the octets of UTF-8 as Latin-1 letters (PEP 3333); Django puts text in their place."""
+    path: str = environ["PATH_INFO"]
+    return path if path.isascii() else environ.get(DECODED_PATH) or get_path_info(environ)
 
 
 @lru_cache(maxsize=4096)
