@@ -19,7 +19,7 @@ from catalog.models import Attribute
 from config.api.schema.documents import build_document
 from tests.factories import make_brand, make_category, make_product
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 OURS = ("catalog", "accounts", "exports", "api")
 
@@ -125,7 +125,6 @@ def test_what_is_taken_shows_nothing_else(path: str, method: str, shop: dict[str
 
 
 # Some 30,000 requests, each refused before any SQL.
-@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(("path", "method"), list_operations("get"))
 def test_nothing_is_filtered_or_ordered_by_another_word(
@@ -139,7 +138,6 @@ def test_nothing_is_filtered_or_ordered_by_another_word(
 
 
 @pytest.mark.once
-@pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), list_operations("post", "put", "patch", "delete"))
 def test_a_write_takes_no_other_parameter(path: str, method: str, shop: dict[str, Any], staff: APIClient) -> None:
     url, allowed = fill_path(path, shop), list_allowed(path, method)[""]

@@ -25,7 +25,7 @@ from config.api.schema import documents
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root", "revoked")
 
@@ -219,7 +219,6 @@ def test_the_table_has_no_row_of_what_is_gone() -> None:
     assert set(ROWS) <= set(OPERATIONS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> None:
     missing = [f"{method} {path}" for method in METHODS if f"{method} {path}" not in OPERATIONS]
@@ -229,7 +228,6 @@ def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> N
     assert {status for (caller, _), status in found.items() if caller == "root"} <= {405}, found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_head_and_options_tell_no_more_than_get(path: str, shop: Shop) -> None:
     for caller in CALLERS:

@@ -172,6 +172,7 @@ def mark_type(value: Any) -> Any:
 # -- the same rows -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     bodies=st.lists(PRODUCTS, min_size=1, max_size=3),

@@ -25,7 +25,7 @@ from catalog.models import Change, Product, Stock, Variant
 from config.operation.doctor import Level, examine_database
 from tests.factories import make_brand, make_category, make_product
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 TABLES = {entity: model._meta.db_table for entity, model in list_entities().items()}
 NAMES = {entity: model._meta.model_name or "" for entity, model in list_entities().items()}

@@ -46,6 +46,7 @@ def list_queries(content: bytes) -> list[str]:
     return [query["sql"][:60] for query in queries]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [10, 900])
 def test_a_batch_of_new_products_costs_as_many_queries_as_one_product(size: int) -> None:
     queries = list_queries(make_rows(size))
@@ -58,6 +59,7 @@ def test_a_batch_of_new_products_costs_as_many_queries_as_one_product(size: int)
     assert len(queries) == 18, "\n".join(queries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [10, 900])
 @pytest.mark.parametrize("price", [1, 2])
 def test_a_second_import_costs_a_query_a_table_and_what_differs_two_more(price: int, size: int) -> None:

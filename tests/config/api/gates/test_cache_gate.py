@@ -92,6 +92,7 @@ CODINGS = [{"HTTP_ACCEPT_ENCODING": "gzip;q=0, zstd"}, {"HTTP_ACCEPT_ENCODING": 
 TAGS = [{"HTTP_IF_NONE_MATCH": "nonsense"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_gate_its_twin_and_django_answer_alike(question: str, ask: Ask, settings: Any) -> None:
     category = make_category("Food")

@@ -102,6 +102,7 @@ OTHERS: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_gate_answers_as_django_does(question: str, gate: PlanGate, django: Django) -> None:
     brand = make_brand("Acme")

@@ -291,6 +291,7 @@ class History:
         sweep(type(self.job))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 @given(events=EVENTS)
 @example(events=TAKEN_OVER)

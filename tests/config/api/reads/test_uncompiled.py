@@ -107,6 +107,7 @@ def read(client: APIClient, url: str, **headers: str) -> Any:
     return answer
 
 
+@pytest.mark.slow
 def test_every_list_and_detail_of_the_catalogue_gives_the_same_body(
     client: APIClient, staff: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def plain_bodies(doors: dict[str, Door]) -> dict[str, bytes]:
     return bodies
 
 
+@pytest.mark.slow
 @sees_rows
 @FEW
 @given(header=HEADERS)
@@ -196,6 +197,7 @@ def test_a_form_asked_for_with_cookies_is_padded(client: APIClient) -> None:
 # -- a real client ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @sees_rows
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
 def test_curl_reads_what_a_server_sends() -> None:
