@@ -131,9 +131,10 @@ def test_a_field_that_has_no_sql_is_named() -> None:
 
 
 def test_the_system_check_names_serializer_and_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_projections() == []
+    # Another test's view may still be there.
+    before = check_projections()
     monkeypatch.setattr("catalog.views.BrandViewSet.read_serializer", Bare)
-    [error] = check_projections()
+    [error] = [error for error in check_projections() if error not in before]
     assert error.id == "tenfold.E006"
     assert "Bare.shout" in error.msg
 
