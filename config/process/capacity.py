@@ -4,9 +4,9 @@
 MOST_WAITING = 256
 WAIT_SECONDS = 2.0
 
-# How many may wait for an answer of the cache that somebody is filling; the next asks for himself. After a write all
-# clients of a page are here at once, and no query is asked for twice.
-MOST_AT_FILLS = 512
+# How many requests may wait for a cache key that another one fills; the next asks the database itself. After a write
+# all clients of a page come at once, and none of them repeats the query.
+MOST_AT_FLIGHTS = 512
 
 # Bodies that are read ahead at once, each for as long as its client likes.
 MOST_BODIES = 96
@@ -21,4 +21,4 @@ def count_threads(slots: int) -> int:
     Four of them or nine hundred, an empty request of 16 clients costs the same (37 microseconds of CPU, granian
     2.8.7); one alone would cost 26, since they hand Python's lock around, and could wait for nothing.
     """
-    return slots + MOST_WAITING + MOST_AT_FILLS + MOST_BODIES + SPARE_THREADS
+    return slots + MOST_WAITING + MOST_AT_FLIGHTS + MOST_BODIES + SPARE_THREADS

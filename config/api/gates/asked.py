@@ -1,7 +1,7 @@
 """A request that Django hasn't read yet in, what it asks out; by Django's own rules, and the same for every gate.
 
-A gate may answer in place of Django only where nothing else of the request matters: `read_asked` returns None for all
-the rest. Which of the reads a gate answers (tokens, conditions, HEAD) is the gate's own business.
+A gate may answer in place of Django only if nothing else of the request matters; `read_gate_request` returns None for
+all other requests. Each gate decides itself which of the reads (tokens, conditions, HEAD) it answers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Asked:
+class GateRequest:
     """A GET or HEAD for JSON of an action that may be answered before Django; `origin` as in `https://shop.example`."""
 
     action: Action
@@ -50,14 +50,14 @@ LONGEST_PATH = 1024
 DECODED_PATH = "tenfold.decoded_path"
 
 
-def read_asked(environ: Environ) -> Asked | None:
+def read_gate_request(environ: Environ) -> GateRequest | None:
     """None where the request is Django's alone to read: no plain read, a page for people, what is refused."""
     if not is_plain_read(environ) or not (action := find_action(environ)):
         return None
     query = read_query(environ.get("QUERY_STRING", ""))
     if query is None or not is_json_accepted(environ.get("HTTP_ACCEPT", ""), action.view.renderer_classes):
         return None
-    return Asked(action, read_origin(environ), query)
+    return GateRequest(action, read_origin(environ), query)
 
 
 def is_plain_read(environ: Environ) -> bool:

@@ -2,7 +2,7 @@
 
 `CacheGate` stands around the server's application, its twin among the middleware around Django alone (the test client,
 runserver); both ask one Cache. Spelled out, a read goes: which question is it, what do we hold, is that current
-(freshness.py), else what do all processes hold (shared.py), else one of us asks the application (fills.py).
+(freshness.py), else what do all processes hold (in_redis.py), else one of us asks the application (single_flight.py).
 What may be kept says the answer itself (entries.py).
 """
 
@@ -23,21 +23,21 @@ from config.api.database.lending import Loans
 from config.api.database.positions import is_position
 from config.api.database.replicas import read_at_least
 from config.api.freshness.leases import FRESHNESS, Lease, Stamp, acknowledge, note_reads
-from config.api.gates import in_redis as shared
-from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_asked
+from config.api.gates import in_redis
+from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request
 from config.api.gates.callers import Callers
 from config.api.gates.entries import Entry, Header, is_for_all, pick_headers
-from config.api.gates.fills import Fill, Fills, wait_for_others
-from config.api.gates.memory import Memory, Sights
+from config.api.gates.memory import Memory, SecondAskFilter
 from config.api.gates.records import CACHE_STATE, find_rows, record_kept
+from config.api.gates.single_flight import Flight, SingleFlight, wait_for_others
 from config.api.reads.conditional import are_tags, is_known
 from config.api.rendering.encodings import IDENTITY, choose_coding
 
 # What the application isn't told when it fills: an entry is a whole answer, in identity.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
-# Characters of all that decides what is asked. Longer ones go to Django: a server takes 400 kB of headers, and what
-# is remembered of 20,000 requests must not be what a stranger has thought up.
-LONGEST_SPELLING = 2048
+# Characters. A request with a longer raw key goes to Django: a server takes 400 kB of headers, and the memory that
+# 20,000 raw keys take must not be for a stranger to decide.
+LONGEST_RAW_KEY = 2048
 # A fill that was old when it was done, because somebody wrote meanwhile, is tried again so often.
 GREATEST_TRIES = 3
 
@@ -51,15 +51,15 @@ type RawKey = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class CacheQuery:
-    """A question by a name that all its spellings share, the coding to answer in, and what reads it."""
+    """One question: the cache key that all its spellings share, the coding to answer in, the action that reads it."""
 
-    name: str
+    key: str
     coding: str
     action: Action
 
     @cached_property
-    def slot(self) -> str:
-        return f"{self.name}:{self.coding}"
+    def entry_key(self) -> str:
+        return f"{self.key}:{self.coding}"
 
 
 class Cache:
@@ -70,30 +70,30 @@ class Cache:
 
     def clear(self) -> None:
         self.memory = Memory(settings.CACHE_MEMORY_BYTES)
-        self.sights = Sights()
-        self.fills = Fills()
+        self.second_asks = SecondAskFilter()
+        self.flights = SingleFlight()
         self.callers = Callers()
 
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
         began = time.perf_counter()
         raw = raw_key(environ)
-        asked = self.memory.spellings.get(raw) or self.read(environ, raw)
-        if asked is None or (lease := FRESHNESS.read()) is None:
+        query = self.memory.queries.get(raw) or self.read(environ, raw)
+        if query is None or (lease := FRESHNESS.read()) is None:
             return None
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and not are_tags(tags):
             return None  # Django says what is wrong with them
-        entry = self.find(asked, lease)
+        entry = self.find(query, lease)
         if entry is not None:
             return self.hit(environ, entry, began)
-        return self.read_through(environ, asked, lease, run, tries)
+        return self.read_through(environ, query, lease, run, tries)
 
     # -- which question is it
 
-    def read(self, environ: Environ, spelling: RawKey) -> CacheQuery | None:
+    def read(self, environ: Environ, raw: RawKey) -> CacheQuery | None:
         """Of a spelling that isn't known, or that comes with what is looked at each time."""
-        *_, least, token = spelling
+        *_, least, token = raw
         if not is_plain_read(environ):
             return None
         if least is not None:
@@ -101,51 +101,51 @@ class Cache:
                 return None
             FRESHNESS.end()  # whatever version its caller has heard of was committed before now
         if least is None and token is None:
-            return self.read_spelling(spelling, environ, "")
+            return self.read_raw_key(raw, environ, "")
         who = "" if token is None else self.name_caller(environ)
-        return None if who is None else self.read_spelling((who, *spelling[:-2]), environ, who)
+        return None if who is None else self.read_raw_key((who, *raw[:-2]), environ, who)
 
     def name_caller(self, environ: Environ) -> str | None:
         action = find_action(environ)
         return self.callers.name_class(environ, action) if action else None
 
-    def read_spelling(self, spelling: RawKey, environ: Environ, who: str) -> CacheQuery | None:
+    def read_raw_key(self, raw: RawKey, environ: Environ, who: str) -> CacheQuery | None:
         """Once; `who` is "" for a stranger."""
-        asked: CacheQuery | None = self.memory.spellings.get(spelling)
-        if asked is not None or sum(len(part) for part in spelling if part) > LONGEST_SPELLING:
-            return asked
-        asked = read_question(environ, who)
-        if asked is not None and "HTTP_HOST" in environ:
-            self.memory.spell(spelling, asked)
-        return asked
+        query: CacheQuery | None = self.memory.queries.get(raw)
+        if query is not None or sum(len(part) for part in raw if part) > LONGEST_RAW_KEY:
+            return query
+        query = read_cache_query(environ, who)
+        if query is not None and "HTTP_HOST" in environ:
+            self.memory.keep_query(raw, query)
+        return query
 
     # -- what is held
 
-    def find(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+    def find(self, query: CacheQuery, lease: Lease) -> Entry | None:
         """In this process."""
-        entry = self.memory.find(asked.slot)
+        entry = self.memory.find(query.entry_key)
         if entry is not None and entry.is_current(lease):
             return entry
-        plain = self.memory.find(f"{asked.name}:") if asked.coding else None
-        return self.encode(asked, plain) if plain is not None and plain.is_current(lease) else None
+        plain = self.memory.find(f"{query.key}:") if query.coding else None
+        return self.encode(query, plain) if plain is not None and plain.is_current(lease) else None
 
-    def find_shared(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+    def find_in_redis(self, query: CacheQuery, lease: Lease) -> Entry | None:
         """In Redis; what is found there is held here too."""
-        codings = (asked.coding, IDENTITY) if asked.coding else (IDENTITY,)
-        for entry in shared.find(lease.epoch, asked.name, codings):
+        codings = (query.coding, IDENTITY) if query.coding else (IDENTITY,)
+        for entry in in_redis.find(lease.epoch, query.key, codings):
             if entry.is_current(lease):
-                self.memory.keep(f"{asked.name}:{entry.coding}", entry)
-                return entry if entry.coding == asked.coding else self.encode(asked, entry)
+                self.memory.keep(f"{query.key}:{entry.coding}", entry)
+                return entry if entry.coding == query.coding else self.encode(query, entry)
         return None
 
-    def encode(self, asked: CacheQuery, plain: Entry) -> Entry:
+    def encode(self, query: CacheQuery, plain: Entry) -> Entry:
         """When first asked for, then kept beside the other."""
-        if not asked.coding or plain.coding == asked.coding:
+        if not query.coding or plain.coding == query.coding:
             return plain
-        entry = plain.encode(asked.coding)
-        self.memory.keep(asked.slot, entry)
+        entry = plain.encode(query.coding)
+        self.memory.keep(query.entry_key, entry)
         if entry is not plain:
-            shared.keep(asked.name, entry)
+            in_redis.keep(query.key, entry)
         return entry
 
     def hit(self, environ: Environ, entry: Entry, began: float) -> Answer:
@@ -160,30 +160,30 @@ class Cache:
 
     # -- what isn't
 
-    def read_through(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, tries: int) -> Answer | None:
+    def read_through(self, environ: Environ, query: CacheQuery, lease: Lease, run: Run, tries: int) -> Answer | None:
         """By the application, once for all who ask meanwhile."""
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
             return None
-        if old := self.find_stale(environ, asked):
+        if old := self.find_stale(environ, query):
             return self.show_stale(environ, old)
-        with self.fills.join(asked.name) as (fill, leads):
+        with self.flights.join(query.key) as (flight, leads):
             if leads:
-                return self.fill(environ, asked, lease, run, fill)
-        if fill.entry is None or tries == GREATEST_TRIES:
+                return self.fill(environ, query, lease, run, flight)
+        if flight.entry is None or tries == GREATEST_TRIES:
             return None
         # Whoever came while it was filled may have been told of a write that it didn't see.
         now = FRESHNESS.read()
-        if now and fill.entry.is_current(now) and fill.entry.coding in (IDENTITY, asked.coding):
-            return self.hit(environ, self.encode(asked, fill.entry), time.perf_counter())
+        if now and flight.entry.is_current(now) and flight.entry.coding in (IDENTITY, query.coding):
+            return self.hit(environ, self.encode(query, flight.entry), time.perf_counter())
         return self.answer(environ, run, tries + 1)
 
-    def find_stale(self, environ: Environ, asked: CacheQuery) -> Entry | None:
+    def find_stale(self, environ: Environ, query: CacheQuery) -> Entry | None:
         """What was current lately, for a route that allows it, while somebody else fills."""
-        most = asked.action.view.stale_seconds
-        if not most or "HTTP_X_MIN_VERSION" in environ or asked.name not in self.fills.running:
+        most = query.action.view.stale_seconds
+        if not most or "HTTP_X_MIN_VERSION" in environ or query.key not in self.flights.running:
             return None
-        old = self.memory.find(asked.slot)
+        old = self.memory.find(query.entry_key)
         return old if old is not None and time.time() - old.made_at <= most else None
 
     def show_stale(self, environ: Environ, old: Entry) -> Answer:
@@ -191,36 +191,39 @@ class Cache:
         age = ("Age", str(int(time.time() - old.made_at)))
         return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
 
-    def fill(self, environ: Environ, asked: CacheQuery, lease: Lease, run: Run, fill: Fill) -> Answer | None:
-        is_second = self.sights.is_second(asked.name)
-        if is_second and (entry := self.find_or_claim(asked, lease)):
-            fill.entry = entry
+    def fill(self, environ: Environ, query: CacheQuery, lease: Lease, run: Run, flight: Flight) -> Answer | None:
+        is_second = self.second_asks.is_second(query.key)
+        if is_second and (entry := self.find_or_claim(query, lease)):
+            flight.entry = entry
             return self.hit(environ, entry, time.perf_counter())
         with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
             status, headers, body = answer = run(environ)
         if not (is_for_all(int(status[:3]), headers) and reads.are_followed):
             if is_second:
-                shared.give_up(lease.epoch, asked.name)
+                in_redis.give_up(lease.epoch, query.key)
             return answer
         stamp = Stamp(lease.epoch, lease.position, reads.tables or FRESHNESS.tables)
-        fill.entry = Entry(stamp, asked.action.route, pick_headers(headers), body, rows=find_rows(environ))
-        if is_second or fill.waiting:
-            self.memory.keep(f"{asked.name}:", fill.entry)
-            shared.keep(asked.name, fill.entry, is_claimed=is_second)
-            return show_filled(environ, answer, self.encode(asked, fill.entry))
-        return show_filled(environ, answer, fill.entry.encode(asked.coding))
+        flight.entry = Entry(stamp, query.action.route, pick_headers(headers), body, rows=find_rows(environ))
+        if is_second or flight.waiting:
+            self.memory.keep(f"{query.key}:", flight.entry)
+            in_redis.keep(query.key, flight.entry, is_claimed=is_second)
+            return show_filled(environ, answer, self.encode(query, flight.entry))
+        return show_filled(environ, answer, flight.entry.encode(query.coding))
 
-    def find_or_claim(self, asked: CacheQuery, lease: Lease) -> Entry | None:
+    def find_or_claim(self, query: CacheQuery, lease: Lease) -> Entry | None:
         """What another process has filled or is filling; None where it is ours to do."""
-        entry = self.find_shared(asked, lease)
-        if entry is None and not shared.claim(lease.epoch, asked.name):
+        entry = self.find_in_redis(query, lease)
+        if entry is None and not in_redis.claim(lease.epoch, query.key):
             # By the lease of that moment: who fills may have heard of a write that ours was too early for.
-            entry = wait_for_others(lambda: self.find_shared(asked, FRESHNESS.read() or lease))
+            entry = wait_for_others(lambda: self.find_in_redis(query, FRESHNESS.read() or lease))
         return entry
 
 
 def raw_key(environ: Environ) -> RawKey:
-    """All that decides what is asked. The last four keep its answer from being everybody's, or are for each to see."""
+    """All of a request that decides its answer.
+
+    With one of the last four the answer may not be everybody's, or the cache looks at it each time.
+    """
     get = environ.get
     return (
         get("REQUEST_METHOD"), get("PATH_INFO"), get("QUERY_STRING"), get("HTTP_HOST"), get("HTTP_ACCEPT"),
@@ -230,9 +233,9 @@ def raw_key(environ: Environ) -> RawKey:
     )  # fmt: skip
 
 
-def read_question(environ: Environ, who: str) -> CacheQuery | None:
+def read_cache_query(environ: Environ, who: str) -> CacheQuery | None:
     """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
-    read = read_asked(environ)
+    read = read_gate_request(environ)
     if read is None or (not who and read.action.view.find_audience(AnonymousUser()) is None):
         return None
     text = repr((read.origin, read.action.path, read.query, who))

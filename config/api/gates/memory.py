@@ -8,28 +8,28 @@ from typing import Any
 
 from config.api.gates.entries import Entry
 
-# How many addresses are remembered as asked once, twice over; 16,384 hashes are 1 MB.
-SIGHTS = 8192
-# Spellings of one question (Accept, the order of parameters) that find its answer at once.
-SPELLINGS = 20_000
+# How many cache keys each of the two sets of a SecondAskFilter holds; 16,384 hashes are 1 MB.
+MOST_FIRST_ASKS = 8192
+# How many raw keys find their query at once; one query may have several (Accept, the order of parameters).
+MOST_RAW_KEYS = 20_000
 
 
-class Sights:
-    """Which questions were asked lately: two sets of hashes, of which the older goes when the newer is full."""
+class SecondAskFilter:
+    """Which cache keys were asked for lately: two sets of hashes; the older one goes when the newer one is full."""
 
-    def __init__(self, most: int = SIGHTS) -> None:
+    def __init__(self, most: int = MOST_FIRST_ASKS) -> None:
         self.most = most
         self.now: set[int] = set()
         self.before: set[int] = set()
 
     def is_second(self, key: Hashable) -> bool:
-        """Notes the first one."""
-        sight = hash(key)
-        if sight in self.now or sight in self.before:
+        """Whether `key` was asked for before; from now on it was."""
+        digest = hash(key)
+        if digest in self.now or digest in self.before:
             return True
         if len(self.now) >= self.most:
             self.before, self.now = self.now, set()
-        self.now.add(sight)
+        self.now.add(digest)
         return False
 
 
@@ -45,8 +45,8 @@ class Memory:
         self.lock = Lock()
         self.entries: dict[Hashable, Entry] = {}
         self.size = 0
-        # Requests as they came, and which questions they are.
-        self.spellings: dict[Hashable, Any] = {}
+        # Which query the request with a raw key asks.
+        self.queries: dict[Hashable, Any] = {}
 
     def find(self, key: Hashable) -> Entry | None:
         entry = self.entries.get(key)
@@ -78,7 +78,7 @@ class Memory:
         if (entry := self.entries.pop(key, None)) is not None:
             self.size -= entry.size
 
-    def spell(self, request: Hashable, asked: Any) -> None:
-        if len(self.spellings) >= SPELLINGS:
-            self.spellings.clear()
-        self.spellings[request] = asked
+    def keep_query(self, raw_key: Hashable, query: Any) -> None:
+        if len(self.queries) >= MOST_RAW_KEYS:
+            self.queries.clear()
+        self.queries[raw_key] = query

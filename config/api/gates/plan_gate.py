@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 
 from config.api.access.throttling import count_stranger
-from config.api.gates.asked import Environ, StartResponse, read_asked
+from config.api.gates.asked import Environ, StartResponse, read_gate_request
 from config.api.gates.records import CACHE_STATE, Record
 from config.api.problems.errors import find_limit
 from config.api.reads.plans import PLANS, Plans, Question, Reply
@@ -102,10 +102,10 @@ def read_request(environ: Environ) -> PlainRead | None:
     """None for what isn't a program's plain read."""
     if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ):
         return None
-    asked = read_asked(environ)
-    if asked is None or asked.action.action not in asked.action.view.planned:
+    read = read_gate_request(environ)
+    if read is None or read.action.action not in read.action.view.planned:
         return None
-    found = asked.action
-    key = found.view.pose_question(found.action, AnonymousUser(), found.arguments, asked.origin, asked.query)
-    value = asked.query.cursor if found.action == "list" else found.arguments[found.view.lookup_field]
+    found = read.action
+    key = found.view.pose_question(found.action, AnonymousUser(), found.arguments, read.origin, read.query)
+    value = read.query.cursor if found.action == "list" else found.arguments[found.view.lookup_field]
     return PlainRead(key, value, found.path, found.route) if key else None

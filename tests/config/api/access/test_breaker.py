@@ -8,7 +8,7 @@ from redis.exceptions import TimeoutError  # noqa: A004 (Redis' own)
 
 from config.api.access import throttling
 from config.api.access.breaker import Breaker
-from config.api.gates import in_redis as shared
+from config.api.gates import in_redis
 
 pytestmark = pytest.mark.both
 
@@ -40,7 +40,7 @@ def test_it_opens_at_the_last_of_so_many_in_a_row(redis: Mock) -> None:
 
 
 def test_one_failure_costs_answers_their_redis_and_rates_nothing() -> None:
-    assert (shared.BREAKER.most, throttling.BREAKER.most) == (1, 3)
+    assert (in_redis.BREAKER.most, throttling.BREAKER.most) == (1, 3)
 
 
 def test_while_it_is_open_no_rate_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

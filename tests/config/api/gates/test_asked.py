@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catalog.models import Brand
 from config.api.freshness.leases import FRESHNESS
-from config.api.gates.asked import read_asked
+from config.api.gates.asked import read_gate_request
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, CacheGate
 from config.api.gates.plan_gate import PlanGate
 from config.api.reads.plans import LONGEST_QUERY, PLANS, parse_query, read_query
@@ -145,7 +145,7 @@ def test_every_door_gives_the_same_answer_to_the_same_request(
 
 
 def ask_gate(query: str = "", path: str = PRODUCTS, **environ: Any) -> Any:
-    return read_asked(
+    return read_gate_request(
         {
             "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "testserver",
             "wsgi.url_scheme": "http", **environ,

@@ -210,7 +210,7 @@ def test_what_is_long_is_answered_and_not_remembered(
 def count_remembered() -> list[int]:
     """How many pieces of text each place holds that a client has sent."""
     cached = (match_path, read_tags, read_weights, parse_query)
-    kept = (CACHE.memory.spellings, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
+    kept = (CACHE.memory.queries, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
 
@@ -444,17 +444,17 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
 def test_past_so_many_nobody_waits_for_a_fill(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.api.gates.fills.WAIT_SECONDS", 20)
+    monkeypatch.setattr("config.api.gates.single_flight.WAIT_SECONDS", 20)
     make_brand("Acme")
     settings.CACHE_LEASE_MS = 1000
     warm(ask, BRANDS)
     Brand.objects.update(name="New")
-    CACHE.fills.room = threading.BoundedSemaphore(1)
+    CACHE.flights.room = threading.BoundedSemaphore(1)
     answers: list[Answer] = []
 
     def ask_while_another_waits() -> None:
         django.hold = lambda: None
-        with CACHE.fills.room:
+        with CACHE.flights.room:
             run_elsewhere(lambda: answers.append(ask(BRANDS)))
 
     django.hold = ask_while_another_waits
@@ -484,7 +484,7 @@ def test_a_route_may_be_stale_while_somebody_fills(
     assert int(headers["Age"]) < 30
     Brand.objects.update(name="Newer")
     fresh: list[Answer] = []
-    monkeypatch.setattr("config.api.gates.fills.WAIT_SECONDS", 0)
+    monkeypatch.setattr("config.api.gates.single_flight.WAIT_SECONDS", 0)
 
     def ask_for_more() -> None:
         django.hold = lambda: None

@@ -18,7 +18,7 @@ from django_redis import get_redis_connection
 from django_redis.cache import RedisCache
 
 from config.api.freshness.leases import FRESHNESS, Freshness
-from config.api.gates import in_redis as shared
+from config.api.gates import in_redis
 from config.api.gates.cache_gate import CACHE
 from config.api.gates.entries import Entry, Stamp
 from config.logs import RequestLine
@@ -44,7 +44,7 @@ def redis() -> Any:
 @pytest.fixture(autouse=True)
 def redis_answers() -> None:
     """A busy machine may have taken a tenth of a second for a call of the test before."""
-    shared.BREAKER.is_open = False
+    in_redis.BREAKER.is_open = False
 
 
 def begin_anew() -> None:
@@ -124,7 +124,7 @@ def test_another_release_keeps_answers_of_its_own(ask: Ask, monkeypatch: pytest.
     make_brand("Acme")
     warm(ask, BRANDS)
     begin_anew()
-    monkeypatch.setattr(shared, "find_release", lambda: "the next one's")
+    monkeypatch.setattr(in_redis, "find_release", lambda: "the next one's")
     assert [ask(BRANDS)[1]["X-Cache"] for _ in range(3)] == ["miss", "miss", "hit"]
 
 
@@ -137,7 +137,7 @@ def test_entries_are_bytes_that_expire(ask: Ask, redis: Any) -> None:
         assert (kept, isinstance(orjson.loads(head), list)) == (body, True)
         # Django's own cache API finds the same bytes, and unpickles nothing.
         assert caches["default"].get(key.decode().removeprefix("tenfold:1:")) == packed
-        assert 0 < redis.ttl(key) <= shared.ENTRY_SECONDS
+        assert 0 < redis.ttl(key) <= in_redis.ENTRY_SECONDS
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def other_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     server = RedisServer()
     cache = RedisCache(server.url, current.CACHES["default"])
     client = cache.client.get_client()
-    monkeypatch.setattr(shared, "caches", {"default": cache})
+    monkeypatch.setattr(in_redis, "caches", {"default": cache})
     monkeypatch.setattr("config.api.access.breaker.get_redis_connection", lambda alias: client)
     yield server
     client.connection_pool.disconnect()
@@ -166,8 +166,8 @@ def test_a_full_redis_refuses_no_reader(ask: Ask, django: Django, other_redis: R
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     """Of the cache to Redis, those of the breaker's thread not among them."""
     counted = MagicMock()
-    counted.__getitem__.return_value = shared.caches["default"]
-    monkeypatch.setattr(shared, "caches", counted)
+    counted.__getitem__.return_value = in_redis.caches["default"]
+    monkeypatch.setattr(in_redis, "caches", counted)
     return counted.__getitem__
 
 
@@ -207,12 +207,12 @@ def test_who_finds_no_free_connection_waits_for_one() -> None:
     soon = threading.Timer(0.02, lambda: pool.release(taken.pop()))
     soon.start()
     try:
-        assert shared.ask(lambda kept: kept.add("a key", b"1"), otherwise=False)
+        assert in_redis.ask(lambda kept: kept.add("a key", b"1"), otherwise=False)
     finally:
         soon.join()
         for connection in taken:
             pool.release(connection)
-    assert not shared.BREAKER.is_open
+    assert not in_redis.BREAKER.is_open
 
 
 def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
@@ -234,7 +234,7 @@ def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
         filled.append(Entry(stamp, "brands/", [("Content-Type", "application/json")], b'{"results": []}'))
         return False  # the claim is theirs
 
-    monkeypatch.setattr(shared, "claim", fill_elsewhere)
-    monkeypatch.setattr(shared, "find", lambda *question: filled)
+    monkeypatch.setattr(in_redis, "claim", fill_elsewhere)
+    monkeypatch.setattr(in_redis, "find", lambda *question: filled)
     asked = django.asked
     assert (ask(BRANDS)[2], django.asked) == (b'{"results": []}', asked)
