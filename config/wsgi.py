@@ -29,7 +29,7 @@ class Handler(WSGIHandler):
 
 django.setup(set_prefix=False)
 
-from config.api.freshness.leases import FRESHNESS, Lookout  # noqa: E402 (they need the apps)
+from config.api.freshness.leases import FRESHNESS, RefreshAhead  # noqa: E402 (they need the apps)
 from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)
 from config.api.gates.plan_gate import PlanGate  # noqa: E402
 from config.serving.slots import Slots  # noqa: E402
@@ -41,4 +41,4 @@ else:
     # A hit needs no slot.
     application = CacheGate(Slots(PlanGate(Handler()), settings.WEB_THREADS))
 # Of a server alone: in a test its thread would outlive the database.
-FRESHNESS.lookout = Lookout(FRESHNESS)
+FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

@@ -22,7 +22,7 @@ from catalog.models import Change
 from config.api.database.lost_connections import read_again
 from config.api.database.replicas import choose_again
 from config.api.database.statements import execute_prepared
-from config.api.freshness.leases import News
+from config.api.freshness.leases import LogState
 from config.metrics import Gauges
 
 logger = logging.getLogger("tenfold.changes")
@@ -63,22 +63,22 @@ FOLLOW_SQLITE = "SELECT coalesce(max(position), 0) FROM catalog_change"
 CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s LIMIT 100"
 
 
-def follow_changes(after: int) -> News | None:
+def follow_changes(after: int) -> LogState | None:
     """What has changed behind position `after`; None while more waits for its position than a look can number."""
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             return follow_file(cursor, after)
-    newest, changed, reached, epoch = read_again(connection, partial(fetch_news, after))
-    return None if newest is None else News(epoch, newest, name_tables(changed), reached)
+    newest, changed, reached, epoch = read_again(connection, partial(fetch_state, after))
+    return None if newest is None else LogState(epoch, newest, name_tables(changed), reached)
 
 
-def fetch_news(after: int) -> Any:
+def fetch_state(after: int) -> Any:
     # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
     with execute_prepared(connection, FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE]) as cursor:
         return cursor.fetchone()
 
 
-def follow_file(cursor: Any, after: int) -> News:
+def follow_file(cursor: Any, after: int) -> LogState:
     """SQLite's: its triggers write the log itself. Another file in the same place is another epoch."""
     cursor.execute(FOLLOW_SQLITE)
     (newest,) = cursor.fetchone()
@@ -89,7 +89,7 @@ def follow_file(cursor: Any, after: int) -> News:
             cursor.execute(CHANGED_SQLITE, [after])
             changed = [entity for (entity,) in cursor.fetchall()]
     file = os.stat(connection.settings_dict["NAME"])
-    return News(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
+    return LogState(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
 
 
 def name_tables(entities: list[str] | None) -> frozenset[str] | None:

@@ -47,7 +47,7 @@ AHEAD = 0.25
 GREATEST_GAP_SECONDS = 3600.0
 
 
-class News(NamedTuple):
+class LogState(NamedTuple):
     """What a change log says of itself."""
 
     # Another one where positions may begin anew: another database, or the same one restarted or restored.
@@ -60,11 +60,11 @@ class News(NamedTuple):
 
 
 # From a position on. None where the log can't say it now.
-type Follow = Callable[[int], News | None]
+type Follow = Callable[[int], LogState | None]
 
 
 @dataclass(frozen=True)
-class Lease:
+class LogLease:
     """What may be trusted until `until`, in seconds of the monotonic clock; read after `renew_at`, it is renewed."""
 
     until: float = 0.0
@@ -91,7 +91,7 @@ class Stamp:
     position: int
     tables: frozenset[str]
 
-    def is_current(self, lease: Lease) -> bool:
+    def is_current(self, lease: LogLease) -> bool:
         return lease.covers(self.epoch, self.position, self.tables)
 
 
@@ -102,10 +102,10 @@ class Freshness:
         self.lock = Lock()
         # Around each change of `lease` and `endings`, and never held while the database is asked.
         self.ending = Lock()
-        self.lease: Lease | None = None
-        self.last = Lease()
+        self.lease: LogLease | None = None
+        self.last = LogLease()
         self.endings = 0
-        self.turn = ""
+        self.epoch_suffix = ""
         self.follow: Follow = lambda after: None
         # Those that the log covers; an answer made of others isn't kept.
         self.tables: frozenset[str] = frozenset()
@@ -113,7 +113,7 @@ class Freshness:
         self.watched: frozenset[str] = frozenset()
         # What the log is asked with; the thread's own connections, unless there are more threads than those.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
-        self.lookout: Lookout | None = None
+        self.refresh_ahead: RefreshAhead | None = None
         # How the last look failed; None where it didn't.
         self.failure: type[Exception] | None = None
 
@@ -125,16 +125,16 @@ class Freshness:
     def watch(self, tables: Iterable[str]) -> None:
         self.watched |= frozenset(tables)
 
-    def read(self) -> Lease | None:
+    def read(self) -> LogLease | None:
         """A lease that holds now; None where the database doesn't answer for one, or CACHE is off."""
         lease, now = self.lease, time.monotonic()
         if lease is not None and now < lease.until:
-            if now > lease.renew_at and self.lookout:
-                self.lookout.renew(lease)
+            if now > lease.renew_at and self.refresh_ahead:
+                self.refresh_ahead.renew(lease)
             return lease
         return self.renew() if settings.CACHE == "on" else None
 
-    def renew(self, old: Lease | None = None) -> Lease | None:
+    def renew(self, old: LogLease | None = None) -> LogLease | None:
         """One query, by whichever thread comes first; the others wait for it, up to PATIENCE_SECONDS.
 
         `old` is one that still holds, and won't do.
@@ -156,13 +156,13 @@ class Freshness:
         finally:
             self.lock.release()
 
-    def look(self) -> Lease | None:
+    def look(self) -> LogLease | None:
         """Ask the log once. None where it can't say: whatever the failure is, a request goes on without the cache."""
         began = time.monotonic()
         try:
             with self.lend():
-                news = self.follow(self.last.position)
-            lease = None if news is None else self.take(news, began)
+                state = self.follow(self.last.position)
+            lease = None if state is None else self.take(state, began)
         except Exception as error:
             self.note_failure(error)
             return None
@@ -180,21 +180,21 @@ class Freshness:
             "The change log doesn't answer, so the cache is passed by: %s", error, exc_info=None if is_away else error
         )
 
-    def take(self, news: News, began: float) -> Lease:
+    def take(self, state: LogState, began: float) -> LogLease:
         last, seconds = self.last, settings.CACHE_LEASE_MS / 1000
         until, renew_at = began + seconds, began + seconds * (1 - AHEAD)
-        if news.position < last.position:
-            self.turn = secrets.token_hex(4)  # the log was emptied: its positions come again
-        epoch = news.epoch + self.turn
+        if state.position < last.position:
+            self.epoch_suffix = secrets.token_hex(4)  # the log was emptied: its positions come again
+        epoch = state.epoch + self.epoch_suffix
         is_known = epoch == last.epoch and until - last.until < GREATEST_GAP_SECONDS
-        if not is_known or (news.changed is None and news.position != last.position):
-            return Lease(until, renew_at, epoch, news.position, news.reached, news.position)
+        if not is_known or (state.changed is None and state.position != last.position):
+            return LogLease(until, renew_at, epoch, state.position, state.reached, state.position)
         changed = last.changed
-        if news.changed:
-            changed = {**changed, **dict.fromkeys(news.changed, news.position)}
-            for table in news.changed:
+        if state.changed:
+            changed = {**changed, **dict.fromkeys(state.changed, state.position)}
+            for table in state.changed:
                 count("cache_invalidations", table)
-        return Lease(until, renew_at, epoch, news.position, news.reached, last.known_since, changed)
+        return LogLease(until, renew_at, epoch, state.position, state.reached, last.known_since, changed)
 
     def end(self) -> None:
         """What was committed just now is news."""
@@ -209,7 +209,7 @@ class Freshness:
             time.sleep(rest)
 
 
-class Lookout:
+class RefreshAhead:
     """A thread that renews a lease while the last one still holds; as long as anybody reads.
 
     Else all who answer wait for a look, fifty times a second: a tenth fewer hits, of 16 clients at once.
@@ -217,11 +217,11 @@ class Lookout:
 
     def __init__(self, freshness: Freshness) -> None:
         self.freshness = freshness
-        self.asked: SimpleQueue[Lease] = SimpleQueue()
-        self.last: Lease | None = None
-        threading.Thread(target=self.run, name="lookout", daemon=True).start()
+        self.asked: SimpleQueue[LogLease] = SimpleQueue()
+        self.last: LogLease | None = None
+        threading.Thread(target=self.run, name="refresh-ahead", daemon=True).start()
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, lease: LogLease) -> None:
         """Once a lease; returns at once."""
         if self.last is not lease:
             self.last = lease

@@ -22,7 +22,7 @@ from django.contrib.auth.models import AnonymousUser
 from config.api.database.lending import Loans
 from config.api.database.positions import is_position
 from config.api.database.replicas import read_at_least
-from config.api.freshness.leases import FRESHNESS, Lease, Stamp, acknowledge, note_reads
+from config.api.freshness.leases import FRESHNESS, LogLease, Stamp, acknowledge, note_reads
 from config.api.gates import in_redis
 from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request
 from config.api.gates.callers import Callers
@@ -121,7 +121,7 @@ class Cache:
 
     # -- what is held
 
-    def find(self, query: CacheQuery, lease: Lease) -> Entry | None:
+    def find(self, query: CacheQuery, lease: LogLease) -> Entry | None:
         """In this process."""
         entry = self.memory.find(query.entry_key)
         if entry is not None and entry.is_current(lease):
@@ -129,7 +129,7 @@ class Cache:
         plain = self.memory.find(f"{query.key}:") if query.coding else None
         return self.encode(query, plain) if plain is not None and plain.is_current(lease) else None
 
-    def find_in_redis(self, query: CacheQuery, lease: Lease) -> Entry | None:
+    def find_in_redis(self, query: CacheQuery, lease: LogLease) -> Entry | None:
         """In Redis; what is found there is held here too."""
         codings = (query.coding, IDENTITY) if query.coding else (IDENTITY,)
         for entry in in_redis.find(lease.epoch, query.key, codings):
@@ -160,7 +160,7 @@ class Cache:
 
     # -- what isn't
 
-    def read_through(self, environ: Environ, query: CacheQuery, lease: Lease, run: Run, tries: int) -> Answer | None:
+    def read_through(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, tries: int) -> Answer | None:
         """By the application, once for all who ask meanwhile."""
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -191,7 +191,7 @@ class Cache:
         age = ("Age", str(int(time.time() - old.made_at)))
         return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
 
-    def fill(self, environ: Environ, query: CacheQuery, lease: Lease, run: Run, flight: Flight) -> Answer | None:
+    def fill(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, flight: Flight) -> Answer | None:
         is_second = self.second_asks.is_second(query.key)
         if is_second and (entry := self.find_or_claim(query, lease)):
             flight.entry = entry
@@ -210,7 +210,7 @@ class Cache:
             return show_filled(environ, answer, self.encode(query, flight.entry))
         return show_filled(environ, answer, flight.entry.encode(query.coding))
 
-    def find_or_claim(self, query: CacheQuery, lease: Lease) -> Entry | None:
+    def find_or_claim(self, query: CacheQuery, lease: LogLease) -> Entry | None:
         """What another process has filled or is filling; None where it is ours to do."""
         entry = self.find_in_redis(query, lease)
         if entry is None and not in_redis.claim(lease.epoch, query.key):

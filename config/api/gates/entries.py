@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from config.api.freshness.leases import Lease, Stamp
+from config.api.freshness.leases import LogLease, Stamp
 from config.api.rendering.encodings import compress
 
 # Of one answer alone, or made anew for each.
@@ -53,7 +53,7 @@ class Entry:
         self.hit_conditional = [*self.conditional, ("X-Cache", "hit")]
         self.size = OVERHEAD + len(self.body)
 
-    def is_current(self, lease: Lease) -> bool:
+    def is_current(self, lease: LogLease) -> bool:
         if self.checked is not lease.changed:
             if not self.stamp.is_current(lease):
                 return False

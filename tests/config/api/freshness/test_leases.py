@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from catalog.changes.log import follow_changes
 from config.api.database.lending import Loans
-from config.api.freshness.leases import FRESHNESS, Freshness, Lookout, News
+from config.api.freshness.leases import FRESHNESS, Freshness, LogState, RefreshAhead
 from tests.factories import make_brand, make_product
 from tests.gates import Ask, make_token, warm
 from tests.together import run_together
@@ -100,11 +100,11 @@ def test_what_was_heard_before_a_commit_is_trusted_by_nobody_after_it(settings: 
     settings.CACHE_LEASE_MS = 1000
     freshness, positions = Freshness(), [1, 2]
 
-    def follow(after: int) -> News:
+    def follow(after: int) -> LogState:
         position = positions.pop(0)
         if position == 1:
             freshness.end()  # somebody commits after the log was read, and before its answer is here
-        return News("epoch", position, frozenset(), 0)
+        return LogState("epoch", position, frozenset(), 0)
 
     freshness.follow = follow
     heard = [freshness.read() for _ in range(3)]
@@ -114,9 +114,9 @@ def test_what_was_heard_before_a_commit_is_trusted_by_nobody_after_it(settings: 
 def follow_with(looks: list[str]) -> Any:
     """A log that notes which thread looks, and stands where it was looked at so often."""
 
-    def follow(after: int) -> News:
+    def follow(after: int) -> LogState:
         looks.append(threading.current_thread().name)
-        return News("epoch", len(looks), frozenset(), 0)
+        return LogState("epoch", len(looks), frozenset(), 0)
 
     return follow
 
@@ -137,13 +137,13 @@ def wait_for_looks(looks: list[str], number: int) -> None:
 def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> None:
     settings.CACHE_LEASE_MS = 1000
     freshness, looks = Freshness(), list[str]()
-    freshness.follow, freshness.lookout = follow_with(looks), Lookout(freshness)
+    freshness.follow, freshness.refresh_ahead = follow_with(looks), RefreshAhead(freshness)
     freshness.read()
     assert set(read_late(freshness)) <= {1, 2}  # the lease that is there, or the next
     wait_for_looks(looks, 2)
     time.sleep(0.3)  # past the end of the first lease
     assert freshness.read()
-    assert looks == [threading.current_thread().name, "lookout"]
+    assert looks == [threading.current_thread().name, "refresh-ahead"]
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
 ) -> None:
     settings.CACHE_LEASE_MS = 1000
     freshness, looks = Freshness(), list[str]()
-    freshness.follow, freshness.lookout = follow_with(looks), Lookout(freshness)
+    freshness.follow, freshness.refresh_ahead = follow_with(looks), RefreshAhead(freshness)
     freshness.read()
     freshness.follow = lambda after: looks.append("fails") or 1 / 0  # type: ignore[func-returns-value]  # that is the use
     read_late(freshness)
@@ -163,7 +163,7 @@ def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
     read_late(freshness)
     wait_for_looks(looks, 4)
     here = threading.current_thread().name
-    assert looks == [here, "fails", here, "lookout"]
+    assert looks == [here, "fails", here, "refresh-ahead"]
     assert "division by zero" in caplog.text
 
 
@@ -197,12 +197,12 @@ def test_a_repeated_answer_is_an_acknowledgement_too(
 def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any) -> None:
     """What changed meanwhile may be gone from the log by now."""
     settings.CACHE_LEASE_MS = 0
-    freshness, news = Freshness(), News("here", 7, frozenset(), 0)
-    freshness.follow = lambda after: news
+    freshness, state = Freshness(), LogState("here", 7, frozenset(), 0)
+    freshness.follow = lambda after: state
     lease = freshness.read()
     assert lease
     assert lease.covers(lease.epoch, 7, ["catalog_brand"])
-    news = News("here", 8, frozenset({"catalog_image"}), 0)
+    state = LogState("here", 8, frozenset({"catalog_image"}), 0)
     lease = freshness.read()
     assert lease
     assert lease.covers(lease.epoch, 7, ["catalog_brand"])
@@ -231,10 +231,10 @@ def test_a_log_that_fails_is_passed_by_and_each_kind_of_failure_is_logged_once(
     failures = [KeyError("supplier"), InterfaceError("closed"), OperationalError("gone"), OperationalError("gone")]
     freshness = Freshness()
 
-    def follow(after: int) -> News:
+    def follow(after: int) -> LogState:
         if failures:
             raise failures.pop()
-        return News("epoch", 1, frozenset(), 0)
+        return LogState("epoch", 1, frozenset(), 0)
 
     freshness.follow = follow
     assert [freshness.read() is None for _ in range(5)] == [True, True, True, True, False]
@@ -245,7 +245,7 @@ def test_a_log_that_fails_is_passed_by_and_each_kind_of_failure_is_logged_once(
     assert caplog.text.count("gone") == 2, "the log had answered in between"
 
 
-def test_news_that_make_no_sense_are_passed_by() -> None:
+def test_a_state_that_makes_no_sense_is_passed_by() -> None:
     freshness = Freshness()
-    freshness.follow = lambda after: News("epoch", None, frozenset(), 0)  # type: ignore[arg-type]  # that is the case
+    freshness.follow = lambda after: LogState("epoch", None, frozenset(), 0)  # type: ignore[arg-type]  # that is the case
     assert freshness.read() is None

@@ -224,7 +224,7 @@ def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
     ask(BRANDS)
     theirs, filled = Freshness(), list[Entry]()
     theirs.follow_log(FRESHNESS.follow, FRESHNESS.tables)
-    theirs.turn = FRESHNESS.turn  # a test before may have emptied the log
+    theirs.epoch_suffix = FRESHNESS.epoch_suffix  # a test before may have emptied the log
 
     def fill_elsewhere(*question: Any) -> bool:
         run_elsewhere(lambda: write_past_django("UPDATE catalog_brand SET name = 'Theirs'"))
