@@ -21,7 +21,7 @@ from django.utils.text import compress_sequence, compress_string
 
 from config.api.access.throttling import find_standing
 from config.api.database.authorship import ACTOR, sign_writes
-from config.api.database.positions import read_written_position
+from config.api.database.wal_positions import read_written_position
 from config.api.freshness.leases import acknowledge, has_committed
 from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer

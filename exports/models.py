@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
 
 from catalog.rights import EXPORT
-from config.api.database.leases import Leased, LeasedQuerySet
+from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 from config.api.jobs.files import remove_folder
 from config.api.jobs.models import Job, JobQuerySet
 from config.api.models import Worker
@@ -79,7 +79,7 @@ class ExportJob(Job):
         if (ready.aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
             raise QuotaReached(f"export files of {settings.EXPORT_QUOTA_BYTES} bytes or more")
 
-    def claim_step(self) -> Leased | None:
+    def claim_step(self) -> ClaimedRow | None:
         """A part; or the job as a whole, to be planned or published."""
         unfinished: Any = self.parts.filter(is_done=False)
         if self.status == Job.Status.RUNNING and (part := unfinished.claim()) is not None:
@@ -102,7 +102,7 @@ class ExportJob(Job):
         remove_folder(str(self.pk))
 
 
-class ExportPart(Leased):
+class ExportPart(ClaimedRow):
     """A range of ids, `after` < id <= `upto`; written by one task, which may run again."""
 
     job = models.ForeignKey(ExportJob, models.DB_CASCADE, related_name="parts", db_index=False)
@@ -116,7 +116,7 @@ class ExportPart(Leased):
     plain_bytes = models.PositiveBigIntegerField(default=0, help_text="Before compression.")
     crc32 = models.PositiveBigIntegerField(default=0, help_text="Of the bytes before compression.")
 
-    objects: ClassVar[Any] = LeasedQuerySet.as_manager()
+    objects: ClassVar[Any] = ClaimedRowQuerySet.as_manager()
 
     class Meta:
         constraints = (

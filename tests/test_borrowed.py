@@ -315,7 +315,7 @@ def test_the_pools_of_a_process_are_kept_by_alias() -> None:
     "Django",
     "connections.__setitem__ connections.__delitem__ DatabaseWrapper.inc_thread_sharing",
     users="config.api.database.lending",
-    remedy="Slots would need a connection a thread again, of which there are hundreds.",
+    remedy="RequestSlots would need a connection a thread again, of which there are hundreds.",
 )
 def test_a_connection_goes_from_thread_to_thread() -> None:
     taken = take_connections()
@@ -397,14 +397,14 @@ def test_rows_are_compared_as_rows() -> None:
     "SQLCompiler.select SQLCompiler.get_converters Query.order_by Query.default_ordering Query.standard_ordering"
     " Query.annotations Expression.as_sql",
     users="config.api.database.statements config.api.reads.orderings",
-    remedy="Statements are compiled once and filled many times: whoever looks at parameters now must let a Slot pass.",
+    remedy="Statements are compiled once and run many times: what looks at parameters must let a Placeholder pass.",
 )
 def test_a_compiled_statement_keeps_the_place_of_a_value() -> None:
     given = Given(0, Brand._meta.get_field("name"))
     rows = Brand.objects.annotate(one=models.Value(1)).filter(name=given).order_by("-name").only("name")
     compiler: Any = rows.query.get_compiler(connection=connection)
     sql, parameters = compiler.as_sql()
-    assert given.slot in parameters
+    assert given.placeholder in parameters
     assert len(parameters) == sql.count("%s")
     assert [column.target.name for column, _, _ in compiler.select if hasattr(column, "target")] == ["id", "name"]
     assert isinstance(compiler.get_converters([column for column, _, _ in compiler.select]), dict)

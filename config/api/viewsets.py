@@ -21,8 +21,8 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from config.api.database.authorship import name_actor
-from config.api.database.positions import parse_position
 from config.api.database.statements import Given, Page, Statement
+from config.api.database.wal_positions import parse_position
 from config.api.reads import oracle as shaping
 from config.api.reads import projection, selections
 from config.api.reads.conditional import (

@@ -40,7 +40,7 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 REPORT_SECONDS = 1.0
 
 
-class Slots:
+class RequestSlots:
     """In front of `application`, with `size` slots."""
 
     def __init__(self, application: Application, size: int) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import Sum
 
 from config.api.database.leases import STOP
-from config.api.database.positions import read_written_position
 from config.api.database.replicas import read_at_least
+from config.api.database.wal_positions import read_written_position
 from config.api.jobs.files import discard_if_lost, write_file
 from exports.formats.packers import PACKERS, Piece
 from exports.jobs.requests import build_query

@@ -32,7 +32,7 @@ class TooManyExports(ApiError):
         super().__init__(detail, f"Try again in {self.wait} seconds.")
 
 
-class Slots:
+class StreamSlots:
     """`hold(blocks)` takes one as the blocks begin, and gives it back where they end, are closed or forgotten."""
 
     def __init__(self, most: int) -> None:
@@ -75,4 +75,4 @@ class Slots:
             return found
 
 
-SLOTS = Slots(settings.EXPORT_STREAMS)
+SLOTS = StreamSlots(settings.EXPORT_STREAMS)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from catalog.changes.feed import read_cursor
-from config.api.database.positions import read_written_position
+from config.api.database.wal_positions import read_written_position
 from exports.formats.tallies import Tally
 from exports.rows.chunks import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
 from exports.streaming.hangups import Line

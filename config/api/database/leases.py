@@ -61,7 +61,7 @@ def find_lease_end() -> Any:
     return Now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
-class LeasedQuerySet(QuerySet[Any]):
+class ClaimedRowQuerySet(QuerySet[Any]):
     def only_free(self) -> Self:
         """Those that nobody holds, be it that nobody took them or that the holder stopped renewing."""
         return self.filter(Q(leased_until__isnull=True) | Q(leased_until__lt=Now()))
@@ -81,7 +81,7 @@ class LeasedQuerySet(QuerySet[Any]):
         return self.update(fence=F("fence") + 1, leased_until=None, **values)
 
 
-class Leased(models.Model):
+class ClaimedRow(models.Model):
     """A row that one process at a time works on; `fence` is the number of its last claim.
 
     `claims` counts those that weren't given back: a worker that stops for a new release wasn't lost over it.
@@ -127,7 +127,7 @@ class Leased(models.Model):
 
 
 @contextmanager
-def keep_lease(row: Leased) -> Iterator[None]:
+def keep_lease(row: ClaimedRow) -> Iterator[None]:
     """Renews the lease of `row` while the block runs, whatever it waits for.
 
     Gives it back where the block is to stop, or ends and left it held: there is more to do, for whoever is next.
@@ -146,7 +146,7 @@ def keep_lease(row: Leased) -> Iterator[None]:
         renewer.join()
 
 
-def renew_until(row: Leased, done: threading.Event) -> None:
+def renew_until(row: ClaimedRow, done: threading.Event) -> None:
     while not done.wait(settings.JOB_LEASE_SECONDS / RENEWALS):
         try:
             row.write()

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections
 from psycopg_pool import PoolTimeout
 
-from config.api.database.positions import parse_position, read_position, read_written_position
+from config.api.database.wal_positions import parse_position, read_position, read_written_position
 from config.api.problems.errors import find_limit
 
 # A replica in the same network is some milliseconds behind; whoever is further would make every read wait.

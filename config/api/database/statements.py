@@ -1,6 +1,6 @@
 """A queryset of tuples in, a statement out that may be kept and run again: what compiling costs is paid once.
 
-Values that each request brings stand as `Given` in the queryset, and as Slots among the statement's parameters.
+Values that each request brings stand as `Given` in the queryset, and as Placeholders among the statement's parameters.
 On PostgreSQL it goes to the server prepared, since planning is a third of a page: Django prepares nothing (its cursor
 binds in the client), psycopg keeps it by its text on each connection. Page sizes and names are part of the text,
 values aren't. `DATABASE_PREPARE=false` turns that off, as behind a PgBouncer before 1.22.
@@ -33,7 +33,7 @@ type Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Slot:
+class Placeholder:
     """The place of a value that comes with each run, and the field that knows how a database wants it."""
 
     index: int
@@ -45,10 +45,10 @@ class Given(Expression):
 
     def __init__(self, index: int, field: Field[Any, Any]) -> None:
         super().__init__(output_field=field)
-        self.slot = Slot(index, field)
+        self.placeholder = Placeholder(index, field)
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        return "%s", (self.slot,)
+        return "%s", (self.placeholder,)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Statement:
         if not values:
             return self.parameters
         return [
-            part.field.get_db_prep_value(values[part.index], connection) if isinstance(part, Slot) else part
+            part.field.get_db_prep_value(values[part.index], connection) if isinstance(part, Placeholder) else part
             for part in self.parameters
         ]
 

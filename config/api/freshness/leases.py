@@ -55,7 +55,7 @@ class LogState(NamedTuple):
     position: int
     # Tables with changes behind the position that was asked about; None where any may have some.
     changed: frozenset[str] | None
-    # Where the database itself is (positions.py), so that a replica can be asked for no less.
+    # Where the database itself is (wal_positions.py), so that a replica can be asked for no less.
     reached: int
 
 

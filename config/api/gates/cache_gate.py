@@ -20,8 +20,8 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from config.api.database.lending import Loans
-from config.api.database.positions import is_position
 from config.api.database.replicas import read_at_least
+from config.api.database.wal_positions import is_position
 from config.api.freshness.leases import FRESHNESS, LogLease, Stamp, acknowledge, note_reads
 from config.api.gates import in_redis
 from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request

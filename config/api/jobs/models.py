@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from config.api.database.leases import Leased, LeasedQuerySet
+from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 from config.api.jobs.files import remove_file
 
 logger = logging.getLogger("tenfold.jobs")
@@ -56,7 +56,7 @@ PROGRESS = (
 )  # fmt: skip
 
 
-class JobQuerySet(LeasedQuerySet):
+class JobQuerySet(ClaimedRowQuerySet):
     def only_unfinished(self) -> Self:
         return self.filter(status__in=UNFINISHED)
 
@@ -86,7 +86,7 @@ class JobQuerySet(LeasedQuerySet):
         return self.only_over().filter(Q(finished_at__lt=Now() - REMEMBERED) | Q(owner=None))
 
 
-class Job(Leased):
+class Job(ClaimedRow):
     """Work that outlasts a request. Its lease is for what one process at a time does with the job as a whole."""
 
     Status = Status
@@ -214,9 +214,9 @@ class Job(Leased):
     def check_quota(self, held: JobQuerySet) -> None:
         """Raise an ApiError where its owner has enough with the jobs `held`, of the same kind."""
 
-    def claim_step(self) -> Leased | None:
+    def claim_step(self) -> ClaimedRow | None:
         """The row of what is to be done next, held by the caller from now on; None where others are at it."""
-        row: Leased | None = self.find_row().filter(status=self.status).select_related("owner").claim()
+        row: ClaimedRow | None = self.find_row().filter(status=self.status).select_related("owner").claim()
         return row
 
     def count_lanes(self) -> int:

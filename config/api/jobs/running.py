@@ -27,7 +27,7 @@ from django.db.models.functions import Now
 from django.tasks import Task, task
 from redis.exceptions import RedisError
 
-from config.api.database.leases import STOP, Leased, LeaseLost, keep_lease
+from config.api.database.leases import STOP, ClaimedRow, LeaseLost, keep_lease
 from config.api.jobs.chores import register_chore
 from config.api.jobs.models import Job, JobFailure
 from config.api.problems.errors import ApiError
@@ -122,7 +122,7 @@ def claim_and_take(job: Job, take_step: TakeStep) -> bool:
     return True
 
 
-def refuse_too_often(held: Leased) -> None:
+def refuse_too_often(held: ClaimedRow) -> None:
     if held.claims > GREATEST_CLAIMS:
         raise JobFailure(f"{held} was begun {GREATEST_CLAIMS} times and never ended.")
 

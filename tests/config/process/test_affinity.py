@@ -11,7 +11,7 @@ from django.http import StreamingHttpResponse
 from config.api.database.ahead import call_ahead, read_ahead
 from config.process import affinity
 from config.process.affinity import Place
-from config.serving.slots import Slots
+from config.serving.slots import RequestSlots
 from tests.launching import launch_server
 
 EVERYWHERE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
@@ -125,7 +125,7 @@ def test_a_stream_goes_anywhere_and_its_thread_comes_back(place: Place, monkeypa
         where.append(os.sched_getaffinity(0))
         yield b"text"
 
-    slots = Slots(lambda environ, start_response: StreamingHttpResponse(stream()), 1)
+    slots = RequestSlots(lambda environ, start_response: StreamingHttpResponse(stream()), 1)
     body = slots({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, print)
     assert b"".join(body) == b"text"
     body.close()  # type: ignore[attr-defined]  # as servers do

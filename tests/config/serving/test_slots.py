@@ -21,7 +21,7 @@ from config.api.database.observers import observe
 from config.process.activity import ACTIVITY
 from config.serving import slots
 from config.serving.bodies import AHEAD_BYTES
-from config.serving.slots import Slots
+from config.serving.slots import RequestSlots
 from tests.launching import find_database_url, launch_server
 
 # Every connection here is one that no test's own transaction is on.
@@ -38,7 +38,7 @@ class Answers:
         self.status, self.headers = status, dict(headers)
 
 
-def ask(application: Slots, path: str = "/", **environ: Any) -> tuple[str, Any, dict[str, str]]:
+def ask(application: RequestSlots, path: str = "/", **environ: Any) -> tuple[str, Any, dict[str, str]]:
     answers = Answers()
     body = b"".join(application({"PATH_INFO": path, "REQUEST_METHOD": "GET"} | environ, answers))
     return answers.status, body, answers.headers
@@ -74,7 +74,7 @@ def callers() -> Iterator[ThreadPoolExecutor]:
 
 def test_no_more_requests_work_than_there_are_slots(callers: ThreadPoolExecutor) -> None:
     gate = Gate()
-    application = Slots(gate, 2)
+    application = RequestSlots(gate, 2)
     answers = [callers.submit(ask, application) for _ in range(6)]
     gate.at_work.acquire()
     gate.at_work.acquire()
@@ -87,13 +87,13 @@ def test_no_more_requests_work_than_there_are_slots(callers: ThreadPoolExecutor)
 def test_a_request_is_company_to_streams_and_a_stream_is_none(is_stream: bool) -> None:
     ACTIVITY.at = float("-inf")
     answer = StreamingHttpResponse([b"text"]) if is_stream else HttpResponse(b"text")
-    ask(Slots(lambda environ, start_response: answer, 1))
+    ask(RequestSlots(lambda environ, start_response: answer, 1))
     assert ACTIVITY.is_recent is not is_stream
 
 
 def test_a_probe_needs_no_slot(callers: ThreadPoolExecutor) -> None:
     gate = Gate()
-    application = Slots(gate, 1)
+    application = RequestSlots(gate, 1)
     answer = callers.submit(ask, application)
     gate.at_work.acquire()
     assert ask(application, "/livez")[0] == "200 OK"
@@ -106,7 +106,7 @@ def test_who_waits_for_too_long_is_refused_with_a_problem_document(
 ) -> None:
     monkeypatch.setattr(slots, "WAIT_SECONDS", 0.1)
     gate = Gate()
-    application = Slots(gate, 1)
+    application = RequestSlots(gate, 1)
     answer = callers.submit(ask, application)
     gate.at_work.acquire()
     status, body, headers = ask(application, HTTP_X_REQUEST_ID="mine")
@@ -126,7 +126,7 @@ def test_who_comes_after_too_many_is_refused_at_once(
     monkeypatch.setattr(slots, "MOST_WAITING", 3)
     monkeypatch.setattr(slots, "WAIT_SECONDS", 30)
     gate = Gate()
-    application = Slots(gate, 1)
+    application = RequestSlots(gate, 1)
     answers = [callers.submit(ask, application) for _ in range(14)]
     # One works, three wait, ten are sent away although nothing has ended yet.
     refused = [answer for answer in answers if wait_until_done(answer)]
@@ -148,7 +148,7 @@ def test_a_slot_that_failed_is_free_again() -> None:
     def fail(environ: Any, start_response: Any) -> list[bytes]:
         raise ZeroDivisionError
 
-    application = Slots(fail, 1)
+    application = RequestSlots(fail, 1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             ask(application)
@@ -170,7 +170,7 @@ def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecuto
         start_response("200 OK", [])
         return HttpResponse(b"done")
 
-    slotted = Slots(application, 1)
+    slotted = RequestSlots(application, 1)
     together = threading.Barrier(8)
 
     def call(number: int) -> None:
@@ -216,7 +216,7 @@ def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> No
         streams.append(name_backend())
         return StreamingHttpResponse(iter([b"a", b"b"]))
 
-    slotted, own = Slots(application, 1), connections["default"]
+    slotted, own = RequestSlots(application, 1), connections["default"]
     body: Any = slotted({"PATH_INFO": "/stream", "REQUEST_METHOD": "GET"}, Answers())
     # The only slot is free while the stream is on its way, and works with another connection.
     _, other, _ = ask(slotted, "/plain")
@@ -235,7 +235,7 @@ def test_a_file_leaves_whole_where_the_server_has_a_way_to_send_files() -> None:
     """gunicorn and waitress have one; Django gives them the file, which must still be open then."""
     environ = RequestFactory()._base_environ(PATH_INFO="/static/admin/css/base.css")
     answers = Answers()
-    body: Any = Slots(WSGIHandler(), 1)(environ | {"wsgi.file_wrapper": FileWrapper}, answers)
+    body: Any = RequestSlots(WSGIHandler(), 1)(environ | {"wsgi.file_wrapper": FileWrapper}, answers)
     text = b"".join(body)
     body.close()  # as servers do
     assert (answers.status, str(len(text))) == ("200 OK", answers.headers["Content-Length"])
@@ -264,7 +264,7 @@ def echo(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def test_a_slow_body_holds_no_slot(callers: ThreadPoolExecutor) -> None:
-    application = Slots(echo, 1)
+    application = RequestSlots(echo, 1)
     body = SlowBody(b"x" * 100)
     slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": "100", "wsgi.input": body})
     assert body.asked.wait(10)
@@ -275,7 +275,7 @@ def test_a_slow_body_holds_no_slot(callers: ThreadPoolExecutor) -> None:
 
 def test_slow_large_bodies_hold_half_of_the_slots(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots, "WAIT_SECONDS", 0.2)
-    application = Slots(echo, 2)
+    application = RequestSlots(echo, 2)
     size = AHEAD_BYTES + 1
     body = SlowBody(b"x" * size)
     slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": str(size), "wsgi.input": body})
@@ -292,7 +292,7 @@ def test_slow_large_bodies_hold_half_of_the_slots(callers: ThreadPoolExecutor, m
 def test_every_byte_of_a_body_arrives(size: int, chunked: bool) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     how = {"HTTP_TRANSFER_ENCODING": "chunked"} if chunked else {"CONTENT_LENGTH": str(size)}
-    assert ask(Slots(echo, 1), "/", **how, **{"wsgi.input": BytesIO(body[:size])})[1] == body[:size]
+    assert ask(RequestSlots(echo, 1), "/", **how, **{"wsgi.input": BytesIO(body[:size])})[1] == body[:size]
 
 
 @pytest.mark.slow

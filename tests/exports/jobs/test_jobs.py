@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Change, Product
-from config.api.database.positions import read_position
 from config.api.database.replicas import FLOOR
+from config.api.database.wal_positions import read_position
 from config.api.jobs.files import write_file
 from config.api.reads.resources import RESOURCES
 from exports import tasks

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
-from config.api.database.leases import STOP, Leased
+from config.api.database.leases import STOP, ClaimedRow
 from config.api.jobs.files import write_file
 from config.api.jobs.running import GREATEST_CLAIMS
 from exports import tasks
@@ -169,7 +169,7 @@ def test_a_job_canceled_at_the_last_moment_leaves_nothing(
     job_id = post(caller).json()["id"]
     for _ in range(steps):
         tasks.advance_export.call(job_id)
-    release = Leased.release
+    release = ClaimedRow.release
 
     def cancel_first(row: Any, **values: Any) -> None:
         caller.delete(f"{URL}{job_id}/")
@@ -177,7 +177,7 @@ def test_a_job_canceled_at_the_last_moment_leaves_nothing(
             file.write(b"completed late")
         release(row, **values)
 
-    monkeypatch.setattr(Leased, "release", cancel_first)
+    monkeypatch.setattr(ClaimedRow, "release", cancel_first)
     tasks.advance_export.call(job_id)
     assert ExportJob.objects.get().status == "canceled"
     assert list_files(files) == []

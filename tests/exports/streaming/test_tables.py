@@ -228,7 +228,7 @@ def leave_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("leave_connections")
 def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(3)
-    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.Slots(2))
+    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.StreamSlots(2))
     url = "/api/v1/exports/products.csv"
     first, second = caller.get(url), caller.get(url)
     refused = caller.get(url)
@@ -251,7 +251,7 @@ def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: 
 
 @pytest.mark.usefixtures("leave_connections")
 def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.Slots(1))
+    monkeypatch.setattr("exports.streaming.views.SLOTS", slots.StreamSlots(1))
 
     def fail(*args: Any) -> Any:
         raise RuntimeError("lost")
@@ -268,7 +268,7 @@ def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch
 
 
 def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
-    own = slots.Slots(1)
+    own = slots.StreamSlots(1)
     body = Body(own.hold([b"first", b"second"]), Line(port=0))
     assert own.taken == 1
     del body  # as by a middleware that fails, whose 500 the server sends in its place

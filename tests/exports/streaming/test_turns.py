@@ -10,15 +10,15 @@ from rest_framework.test import APIClient
 
 from config.process.activity import ACTIVITY, RECENT_SECONDS
 from exports.rows.chunks import Chunk
-from exports.streaming.slots import Slots
+from exports.streaming.slots import StreamSlots
 from tests.exports.conftest import read_body
 from tests.factories import make_product
 
 
 @pytest.fixture
-def streams() -> Slots:
+def streams() -> StreamSlots:
     """Of a machine with two cores."""
-    slots = Slots(2)
+    slots = StreamSlots(2)
     slots.turns = BoundedSemaphore(1)
     return slots
 
@@ -31,7 +31,7 @@ def company() -> Iterator[None]:
     ACTIVITY.at = before
 
 
-def meet(streams: Slots, seconds: float) -> bool:
+def meet(streams: StreamSlots, seconds: float) -> bool:
     """Whether two chunks are read at the same time."""
     barrier = Barrier(2)
 
@@ -46,25 +46,25 @@ def meet(streams: Slots, seconds: float) -> bool:
         return all(threads.map(streams.take_turn, [read, read]))
 
 
-def test_streams_without_company_read_side_by_side(streams: Slots) -> None:
+def test_streams_without_company_read_side_by_side(streams: StreamSlots) -> None:
     ACTIVITY.at = float("-inf")
     assert meet(streams, 10)
 
 
 @pytest.mark.usefixtures("company")
-def test_beside_requests_one_reads_after_the_other(streams: Slots) -> None:
+def test_beside_requests_one_reads_after_the_other(streams: StreamSlots) -> None:
     assert not meet(streams, 0.3)
 
 
 @pytest.mark.usefixtures("company")
-def test_beside_requests_a_chunk_is_followed_by_a_pause(streams: Slots) -> None:
+def test_beside_requests_a_chunk_is_followed_by_a_pause(streams: StreamSlots) -> None:
     began = time.monotonic()
     streams.take_turn(lambda: time.sleep(0.2))  # stands for a chunk
     assert time.monotonic() - began >= 0.2 * 1.5
 
 
 @pytest.mark.usefixtures("company")
-def test_a_chunk_that_fails_leaves_the_turn_to_the_next(streams: Slots) -> None:
+def test_a_chunk_that_fails_leaves_the_turn_to_the_next(streams: StreamSlots) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             streams.take_turn(lambda: 1 // 0)
@@ -83,10 +83,10 @@ def test_each_chunk_of_a_stream_takes_its_turn(caller: APIClient, monkeypatch: p
     make_product()
     turns = []
 
-    def turn(streams: Slots, read: Callable[[], Chunk]) -> Chunk:
+    def turn(streams: StreamSlots, read: Callable[[], Chunk]) -> Chunk:
         turns.append(read())
         return turns[-1]
 
-    monkeypatch.setattr(Slots, "take_turn", turn)
+    monkeypatch.setattr(StreamSlots, "take_turn", turn)
     text = read_body(caller.get("/api/v1/exports/products.csv"))
     assert (len(text.splitlines()), len(turns)) == (2, 1)

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connections, transaction
 
-from config.api.database.positions import SEEN, WRITTEN, parse_position, read_position, read_written_position
+from config.api.database.wal_positions import SEEN, WRITTEN, parse_position, read_position, read_written_position
 from config.api.problems.errors import InvalidHeader
 from tests.factories import make_brand
 from tests.services import PostgresServer, ReplicaServer
