@@ -36,7 +36,7 @@ from catalog.writes.products import delete_product
 from config.api.access.permissions import AnyWrite, PublicRead, require_rights
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
-from config.api.reads.pagination import PageNumberPagination, Pages
+from config.api.reads.pagination import ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
 from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
@@ -109,7 +109,7 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
         return SERVED_FOR_STAFF if self.find_audience(self.request.user) else SERVED
 
-    def choose_default_pagination(self) -> type[Pages]:
+    def choose_default_pagination(self) -> type[ListPagination]:
         # By rank there is no cursor, so a search without an ordering begins with page one.
         query = self.request.query_params
         return PageNumberPagination if query.get("search") and not query.get("ordering") else self.pagination_class

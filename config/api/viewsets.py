@@ -37,7 +37,7 @@ from config.api.reads.conditional import (
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
 from config.api.reads.filtering import IndexServed, OrderingBackend
 from config.api.reads.orderings import find_keyset, order_totally
-from config.api.reads.pagination import Instances, KeysetPagination, ListPlan, Pages, Reader, Texts
+from config.api.reads.pagination import Instances, KeysetPagination, ListPagination, ListPlan, Reader, Texts
 from config.api.reads.parameters import check_parameters
 from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
 from config.api.reads.selections import ReadSerializer, Selection
@@ -60,7 +60,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     # Whether the database writes the JSON. If not, DRF's serializers do, over what `get_queryset()` selects and
     # prefetches: for fields that compute in Python, such as SerializerMethodField.
     compiled = True
-    pagination_class: type[Pages] = KeysetPagination
+    pagination_class: type[ListPagination] = KeysetPagination
     filter_backends: Sequence[type[BaseFilterBackend]] = (OrderingBackend,)
     filterset_class: Any = None
     orderings: tuple[str, ...] = ()
@@ -165,10 +165,10 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return f"public, max-age=0, s-maxage=1, stale-while-revalidate={self.stale_seconds}"
 
     @cached_property
-    def paginator(self) -> Pages:
+    def paginator(self) -> ListPagination:
         return self.choose_default_pagination()()
 
-    def choose_default_pagination(self) -> type[Pages]:
+    def choose_default_pagination(self) -> type[ListPagination]:
         return self.pagination_class
 
     def get_queryset(self) -> Any:

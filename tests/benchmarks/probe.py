@@ -52,11 +52,11 @@ def sign_cursor(path: str, created_at: datetime, key: int) -> str:
     from rest_framework.request import Request
 
     from config.api.reads.orderings import Keyset
-    from config.api.reads.pagination import Position, find_list_mark, write_cursor
+    from config.api.reads.pagination import CursorPosition, find_list_mark, write_cursor
 
     keyset = Keyset(("created_at", "id"), descending=True)
     mark = find_list_mark(Request(RequestFactory().get(path)), keyset)
-    return write_cursor(Position((created_at, key)), mark)
+    return write_cursor(CursorPosition((created_at, key)), mark)
 
 
 def sign_in() -> str:

@@ -71,7 +71,7 @@ UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "
 
 
 @dataclass(frozen=True)
-class Position:
+class CursorPosition:
     """A place in a list: beside the row with these values, or at it."""
 
     values: tuple[Any, ...]
@@ -135,12 +135,12 @@ def open_signer() -> CursorSigner:
     return _make_signer(settings.SECRET_KEY, tuple(settings.SECRET_KEY_FALLBACKS))
 
 
-def write_cursor(position: Position, mark: str) -> str:
+def write_cursor(position: CursorPosition, mark: str) -> str:
     values = [_write_value(value) for value in position.values]
     return open_signer().sign_object([mark, values, int(position.backward), int(position.inclusive)])
 
 
-def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> Position:
+def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> CursorPosition:
     """The position in `text`; InvalidCursor if it is damaged or not of the list that `mark` stands for."""
     try:
         found, values, backward, inclusive = open_signer().unsign_object(text)
@@ -149,7 +149,7 @@ def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> Posi
         typed = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))
     except (BadSignature, ValidationError, ValueError, TypeError) as error:
         raise InvalidCursor from error
-    return Position(typed, bool(backward), bool(inclusive))
+    return CursorPosition(typed, bool(backward), bool(inclusive))
 
 
 def _write_value(value: Any) -> Any:
@@ -320,7 +320,7 @@ class ListPlan:
         if self.keyset is None:
             return None
         # Behind the values that order the row may stand the count.
-        return write_cursor(Position(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
+        return write_cursor(CursorPosition(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
 
 
 class KeysetPlan(ListPlan):
@@ -339,10 +339,10 @@ class KeysetPlan(ListPlan):
 
     @cached_property
     def fields(self) -> Sequence[Field[Any, Any]]:
-        assert self.keyset is not None  # Pages refuses others
+        assert self.keyset is not None  # ListPagination refuses others
         return self.keyset.find_fields(self.rows.model)
 
-    def fetch_at(self, position: Position | None) -> Page:
+    def fetch_at(self, position: CursorPosition | None) -> Page:
         """The page at the position, in the list's own order."""
         if position is None:
             return self.fetch("first", lambda: self.counted[: self.page_size + 1])
@@ -352,11 +352,11 @@ class KeysetPlan(ListPlan):
             return page
         return Page(page.rows[::-1], page.has_more, page.last, page.first)
 
-    def narrow(self, position: Position) -> QuerySet[Any]:
-        assert self.keyset is not None  # Pages refuses others
+    def narrow(self, position: CursorPosition) -> QuerySet[Any]:
+        assert self.keyset is not None  # ListPagination refuses others
         return position.narrow(self.counted, self.keyset, self.reader.bind(self.fields, position.values))
 
-    def find_next(self, position: Position | None, page: Page) -> str | None:
+    def find_next(self, position: CursorPosition | None, page: Page) -> str | None:
         if not (page.has_more or (position and position.backward)):
             return None
         if page.rows or position is None:
@@ -364,7 +364,7 @@ class KeysetPlan(ListPlan):
         # Nothing stands before the position any more; the row at it comes next.
         return self.write_cursor(position.values, inclusive=not position.inclusive)
 
-    def find_previous(self, position: Position | None, page: Page) -> str | None:
+    def find_previous(self, position: CursorPosition | None, page: Page) -> str | None:
         if position is None or (position.backward and not page.has_more):
             return None
         if page.rows:
@@ -437,7 +437,7 @@ def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
     return orjson.Fragment(b"[%b]" % b",".join(texts))
 
 
-class Pages(BasePagination):
+class ListPagination(BasePagination):
     """What both share: a request chooses by naming a `page` or a `cursor`, and else gets the class's own way."""
 
     page_size = PAGE_SIZE
@@ -511,7 +511,7 @@ class Pages(BasePagination):
         return [{"name": name, "in": "query"} | described[name] for name in self.parameters]
 
 
-class KeysetPagination(Pages):
+class KeysetPagination(ListPagination):
     """`{"results", "next", "previous", "next_cursor"}`, and the count's two members where `count` is asked for.
 
     For programs: every page costs what the first costs, rows are seen once while others are inserted and deleted,
@@ -521,7 +521,7 @@ class KeysetPagination(Pages):
     is_numbered = False
 
 
-class PageNumberPagination(Pages):
+class PageNumberPagination(ListPagination):
     """`{"results", "page", "page_size", "pages", "count", "count_relation", "next", "previous", "next_cursor"}`.
 
     For people, who want to know how much there is and to jump. OFFSET reads what it skips, and rows slip between

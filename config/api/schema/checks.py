@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.api.database.dialects import DIALECTS
 from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
-from config.api.reads.pagination import Pages
+from config.api.reads.pagination import ListPagination
 from config.api.reads.projection import NotCompilable, compile_projection, find_kind
 from config.api.reads.resources import RESOURCES, Resource
 from config.api.reads.selections import (
@@ -108,7 +108,7 @@ def list_paged() -> Iterator[Any]:
     for pattern in walk_patterns(get_resolver()):
         view: Any = getattr(pattern.callback, "cls", None)
         kind = getattr(view, "pagination_class", None)
-        if isinstance(kind, type) and issubclass(kind, Pages) and getattr(view, "queryset", None) is not None:
+        if isinstance(kind, type) and issubclass(kind, ListPagination) and getattr(view, "queryset", None) is not None:
             yield view
 
 

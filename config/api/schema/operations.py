@@ -27,7 +27,7 @@ from config.api.models import ANSWER_HOURS
 from config.api.reads.conditional import list_version_columns
 from config.api.reads.envelopes import describe_page_parameters
 from config.api.reads.filtering import FlagFilter, MomentFilter
-from config.api.reads.pagination import Pages
+from config.api.reads.pagination import ListPagination
 from config.api.reads.projection import NESTED_ROWS, find_limit
 from config.api.reads.selections import find_fields, find_nested, list_expandable
 from config.api.schema import components
@@ -220,7 +220,7 @@ class Schema(AutoSchema):
 
     @property
     def is_paged(self) -> bool:
-        return self.shaped.is_list if self.shaped else isinstance(self._get_paginator(), Pages)
+        return self.shaped.is_list if self.shaped else isinstance(self._get_paginator(), ListPagination)
 
     def get_paginated_name(self, serializer_name: str) -> str:
         return f"{serializer_name}Page"
