@@ -25,7 +25,7 @@ from config.api.database.wal_positions import read_written_position
 from config.api.freshness.leases import acknowledge, has_committed
 from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
-from config.api.gates.records import CACHE_STATE, Record
+from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.problems.error_handler import respond_to, respond_with
 from config.api.problems.errors import ApiError, BodyTooLarge
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
@@ -68,14 +68,14 @@ class CacheTwin:
         return f"{response.status_code} {response.reason_phrase}", list(response.items()), response.content
 
 
-class RequestRecord:
+class AccessLog:
     """`X-Request-ID`, `X-Cache` and `Server-Timing` on every answer, and one log line."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with Record.find(request.META) as record:
+        with RequestRecord.find(request.META) as record:
             request.request_id = record.id  # type: ignore[attr-defined]  # read by the problem documents
             # A thread serves one request after the other: each begins as nobody's.
             nobody = ACTOR.set("")
@@ -91,7 +91,7 @@ class RequestRecord:
         """What Django's own views (sign-in to the admin) are refused; DRF's answer for themselves."""
         return respond_to(request, exception) if isinstance(exception, ApiError) else None
 
-    def mark(self, request: HttpRequest, response: HttpResponseBase, record: Record) -> None:
+    def mark(self, request: HttpRequest, response: HttpResponseBase, record: RequestRecord) -> None:
         if request.method not in SAFE_METHODS and has_committed():
             # It is written, whatever becomes of the question.
             with suppress(DatabaseError):

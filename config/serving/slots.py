@@ -17,7 +17,7 @@ from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from config.api.database.lending import Connections, Loan, put_connections, take_connections
-from config.api.gates.records import Record
+from config.api.gates.records import RequestRecord
 from config.api.problems.error_handler import build_problem, find_headers
 from config.api.problems.errors import Overloaded
 from config.api.rendering.renderers import PROBLEM_TYPE, write_json
@@ -152,7 +152,7 @@ class Refusals:
 
     def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         """Without Django: it must stay cheap while there is too much to do already."""
-        error, request_id = Overloaded(), Record(environ).id
+        error, request_id = Overloaded(), RequestRecord(environ).id
         token = REQUEST_ID.set(request_id)
         try:
             body = write_json(build_problem(error))

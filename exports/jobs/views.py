@@ -27,7 +27,7 @@ from exports.jobs.publishing import find_suffix
 from exports.jobs.ranges import Span, read_span
 from exports.jobs.serializers import ExportRead, ExportWrite, ManifestRead
 from exports.models import ExportJob
-from exports.streaming.hangups import Line
+from exports.streaming.hangups import ClientConnection
 from exports.streaming.slots import SLOTS
 from exports.streaming.streams import Body
 
@@ -113,7 +113,7 @@ class ExportFile(OfReadyJob):
     def begin(self, chunks: Iterator[bytes]) -> Body:
         """TooManyExports where as many are being sent as may be, Unavailable where nothing can be read."""
         with refuse_without_storage():
-            return Body(SLOTS.hold(chunks), Line(int(self.request.META["SERVER_PORT"])))
+            return Body(SLOTS.hold(chunks), ClientConnection(int(self.request.META["SERVER_PORT"])))
 
 
 def name_file(job: ExportJob) -> str:

@@ -32,7 +32,7 @@ HELD_BYTES = 2 * 1024 * 1024
 WAIT_SECONDS = 5.0
 
 
-class Line:
+class ClientConnection:
     """The connection of the request at hand, known by what is written to it from now on."""
 
     def __init__(self, port: int) -> None:

@@ -15,7 +15,7 @@ from catalog.changes.feed import read_cursor
 from config.api.database.wal_positions import read_written_position
 from exports.formats.tallies import Tally
 from exports.rows.chunks import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
-from exports.streaming.hangups import Line
+from exports.streaming.hangups import ClientConnection
 
 logger = logging.getLogger("tenfold.exports")
 
@@ -85,9 +85,9 @@ class Body(Iterator[bytes]):
     The first block is read at once, so that what fails before it is still answered as an error.
     """
 
-    def __init__(self, blocks: Generator[bytes], line: Line) -> None:
+    def __init__(self, blocks: Generator[bytes], connection: ClientConnection) -> None:
         self.blocks = blocks
-        self.line = line
+        self.connection = connection
         self.context = copy_context()
         self.first: bytes | None = self.context.run(next, blocks, None)
 
@@ -95,7 +95,7 @@ class Body(Iterator[bytes]):
         block, self.first = self.first, None
         if block is None:
             block = self.read_next()
-        self.line.add(block)
+        self.connection.add(block)
         return block
 
     def read_next(self) -> bytes:
@@ -104,7 +104,7 @@ class Body(Iterator[bytes]):
         except StopIteration:
             raise
         except Exception:
-            self.line.cut()
+            self.connection.cut()
             raise
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from config.api.viewsets import ShapedViewSet
 from exports.formats.encoders import Format
 from exports.formats.tallies import Tally
 from exports.rows.chunks import Query, make_query
-from exports.streaming.hangups import Line
+from exports.streaming.hangups import ClientConnection
 from exports.streaming.slots import SLOTS
 from exports.streaming.streams import Body, record_stream, stream_rows
 
@@ -64,7 +64,7 @@ class Stream(ShapedViewSet):
         if coding := self.choose_coding():
             blocks = compress_blocks(blocks, coding)
         blocks = SLOTS.hold(record_stream(blocks, tally, self.find_name()))
-        return self.respond(Body(blocks, Line(int(request.META["SERVER_PORT"]))))
+        return self.respond(Body(blocks, ClientConnection(int(request.META["SERVER_PORT"]))))
 
     def describe(self, request: Request) -> StreamingHttpResponse:
         """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""

@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 def name_actor(user: Any) -> None:
-    """From here on this thread writes for `user`, until the request ends (RequestRecord)."""
+    """From here on this thread writes for `user`, until the request ends (AccessLog)."""
     ACTOR.set(f"user:{user.pk}" if user.pk else "")
 
 

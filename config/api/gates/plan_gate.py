@@ -18,7 +18,7 @@ from django.http import HttpResponse
 
 from config.api.access.throttling import count_stranger
 from config.api.gates.asked import Environ, StartResponse, read_gate_request
-from config.api.gates.records import CACHE_STATE, Record
+from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.problems.errors import find_limit
 from config.api.reads.plans import PLANS, Plans, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress
@@ -74,7 +74,7 @@ class PlanGate:
         standing = count_stranger(environ)
         if standing and not standing.is_allowed:
             return None
-        with Record.find(environ) as record:
+        with RequestRecord.find(environ) as record:
             try:
                 reply = plan.reply(read.value)
             except Exception as error:

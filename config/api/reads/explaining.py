@@ -29,7 +29,7 @@ class Explanation:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, float]] = []
-        # Not by `observe`: where a failure comes before `finish()`, the request's Record takes it back, and a generator
+        # Not by `observe`: if a failure comes before `finish()`, the RequestRecord takes it back, and a generator
         # that is collected later would do so again, in the middle of another request.
         self.token = OBSERVERS.set((*OBSERVERS.get(), self.record))
 

@@ -27,7 +27,7 @@ from exports.management.commands.export import OPERATOR
 from exports.rows import chunks as rows
 from exports.rows.chunks import Chunk, Query, find_ends, make_query, parse_rows, read_chunks
 from exports.streaming import streams
-from exports.streaming.hangups import Line
+from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import cut_blocks, stream_rows
 from tests.exports.conftest import make_many
 from tests.factories import make_user
@@ -293,12 +293,12 @@ def test_only_the_connection_that_got_the_bytes_is_cut() -> None:
             clients.append(stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=5))))
             ends.append(stack.enter_context(closing(listener.accept()[0])))
         ends[1].sendall(b"an earlier answer")
-        line = Line(port)
+        connection = ClientConnection(port)
         for chunk in (b"a" * 40_000, b"b" * 10_000):
-            line.add(chunk)
+            connection.add(chunk)
         ends[0].sendall(b"x" * 40_000)
         ends[1].sendall(b"HTTP/1.1 200 OK\r\n" + b"x" * 50_000)
-        assert line.cut() == 1
+        assert connection.cut() == 1
         assert read_to_end(clients[1]).endswith(b"x")
         for end, client in ((ends[0], clients[0]), (ends[2], clients[2])):
             end.sendall(b"still here")

@@ -27,7 +27,7 @@ from config.api.schema import documents
 from exports.formats.encoders import FORMATS
 from exports.rows.cells import compile_cells
 from exports.streaming import slots
-from exports.streaming.hangups import Line
+from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import Body
 from tests.exports.conftest import make_many, read_body
 from tests.factories import make_caller, make_product, make_user
@@ -256,7 +256,7 @@ def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch
     def fail(*args: Any) -> Any:
         raise RuntimeError("lost")
 
-    for name in ("exports.rows.chunks.read_chunk", "exports.streaming.views.Line"):
+    for name in ("exports.rows.chunks.read_chunk", "exports.streaming.views.ClientConnection"):
         make_many(1, prefix=name)
         with monkeypatch.context() as patched:
             patched.setattr(name, fail)
@@ -269,7 +269,7 @@ def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch
 
 def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
     own = slots.StreamSlots(1)
-    body = Body(own.hold([b"first", b"second"]), Line(port=0))
+    body = Body(own.hold([b"first", b"second"]), ClientConnection(port=0))
     assert own.taken == 1
     del body  # as by a middleware that fails, whose 500 the server sends in its place
     gc.collect()
