@@ -64,17 +64,17 @@ class CatalogConfig(AppConfig):
         for resource in (
             followed(
                 "products",
-                list_rows=models.Product.objects.visible_to,
+                rows_for=models.Product.objects.visible_to,
                 shape=ProductRead,
                 filters=ProductFilters,
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,
             ),
-            followed("variants", list_rows=models.Variant.objects.visible_to, shape=VariantRead),
-            followed("stock", list_rows=models.Stock.objects.visible_to, shape=exporting.StockRow),
+            followed("variants", rows_for=models.Variant.objects.visible_to, shape=VariantRead),
+            followed("stock", rows_for=models.Stock.objects.visible_to, shape=exporting.StockRow),
             followed(
                 "changes",
-                list_rows=exporting.list_changes,
+                rows_for=exporting.list_changes,
                 shape=exporting.ChangeRow,
                 public_shape=exporting.ActiveChangeRow,
                 full_right="catalog.view_product",

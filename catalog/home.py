@@ -77,7 +77,7 @@ def list_examples(base: str, figures: Figures) -> list[str]:
 # -- figures -----------------------------------------------------------------------------------------------------
 
 
-class Kept:
+class HomeFigures:
     """The figures that were collected last, by this process."""
 
     stamp: Stamp | None = None
@@ -88,10 +88,10 @@ def read_figures() -> Figures:
     lease = FRESHNESS.read()
     if lease is None:
         return collect_figures()
-    if Kept.stamp is None or not Kept.stamp.is_current(lease):
-        Kept.figures = collect_figures()
-        Kept.stamp = Stamp(lease.epoch, lease.position, FRESHNESS.tables)
-    return Kept.figures
+    if HomeFigures.stamp is None or not HomeFigures.stamp.is_current(lease):
+        HomeFigures.figures = collect_figures()
+        HomeFigures.stamp = Stamp(lease.epoch, lease.position, FRESHNESS.tables)
+    return HomeFigures.figures
 
 
 def collect_figures() -> Figures:

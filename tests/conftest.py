@@ -16,7 +16,7 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.home import Kept
+from catalog.home import HomeFigures
 from config.api.database.authorship import ACTOR
 from config.api.freshness.leases import FRESHNESS
 from config.api.gates.cache_gate import CACHE
@@ -121,7 +121,7 @@ def empty_cache() -> None:
     if REDIS:
         REDIS.flushdb()
     CACHE.clear()
-    Kept.stamp = None
+    HomeFigures.stamp = None
     FRESHNESS.end()
 
 

@@ -25,7 +25,7 @@ class Resource:
     name: str
     right: str
     # Which rows a caller sees, and in which shape.
-    list_rows: Callable[[Any], QuerySet[Any]]
+    rows_for: Callable[[Any], QuerySet[Any]]
     shape: ReadSerializer
     # The shape for a caller without `full_right`, where it is another.
     public_shape: ReadSerializer | None = None
