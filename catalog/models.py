@@ -376,8 +376,8 @@ class ImportJob(Job):
             raise ImportsWaiting(most)
 
 
-class ImportError(models.Model):  # noqa: A001  # the contract's name; Python's is never wanted here
-    """Why a row wasn't imported: the line where it begins, its SKU or handle, the reason."""
+class ImportRefusal(models.Model):
+    """Why a row of a file wasn't imported: the line where it begins, its SKU or handle, the reason."""
 
     job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="errors", db_index=False)
     line = models.PositiveBigIntegerField()
@@ -386,6 +386,8 @@ class ImportError(models.Model):  # noqa: A001  # the contract's name; Python's 
 
     class Meta:
         ordering = ("id",)
+        # Its name before it was called ImportRefusal; a process of the former release reads and writes it by this one.
+        db_table = "catalog_importerror"
         # imports/{id}/errors/, in the order of the file; serves the foreign key too.
         indexes = (models.Index(fields=("job", "id"), name="import_error_by_job"),)
 

@@ -30,7 +30,7 @@ MODELS = [
     model
     for label in ("catalog", "accounts", "django_tasks_database")
     for model in apps.get_app_config(label).get_models()
-    if model.__name__ != "ImportError"  # on the page of its import
+    if model.__name__ != "ImportRefusal"  # on the page of its import
 ]
 
 
