@@ -60,6 +60,8 @@ class Format:
     has_nested: ClassVar[bool] = False
     # Query parameters of this format alone.
     parameters: ClassVar[tuple[str, ...]] = ()
+    # What the OpenAPI document says of a stream; `{name}` stands for its resource.
+    summary: ClassVar[str]
 
     @staticmethod
     def begin_file(columns: Sequence[Column]) -> bytes:
@@ -77,6 +79,7 @@ class Ndjson(Format):
     suffix = "ndjson"
     media_type = "application/x-ndjson"
     has_nested = True
+    summary = "All {name} as NDJSON, with a trailer line that proves it whole."
 
     @staticmethod
     def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
@@ -96,6 +99,7 @@ class Csv(Format):
     suffix = "csv"
     media_type = "text/csv; charset=utf-8"
     parameters = ("raw",)
+    summary = "All {name} as CSV."
 
     @staticmethod
     def begin_file(columns: Sequence[Column]) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from config.api.problems.errors import MissingExtra
+from exports.formats.encoders import FORMATS
 
 # Excel's own bounds; the first row is the header.
 XLSX_ROWS = 1_048_576 - 1
@@ -24,8 +25,8 @@ class JobFormat:
 
 
 JOB_FORMATS = {
-    "csv": JobFormat("text/csv; charset=utf-8", "csv"),
-    "ndjson": JobFormat("application/x-ndjson", "ndjson", has_nested=True),
+    # What a stream can be, a job's file can be.
+    **{name: JobFormat(kind.media_type, name, has_nested=kind.has_nested) for name, kind in FORMATS.items()},
     "parquet": JobFormat(
         "application/vnd.apache.parquet", "ndjson", ("parquet", "pyarrow"), builder="exports.jobs.parquet.write_parquet"
     ),

@@ -101,18 +101,11 @@ class Stream(ShapedViewSet):
         return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 
 
-# What the OpenAPI document says of each format, whose first sentence is the operation's summary.
-WORDS = {
-    "csv": "All {name} as CSV.",
-    "ndjson": "All {name} as NDJSON, with a trailer line that proves it whole.",
-}
-
-
 def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
     """A class of its own for each address: OpenAPI describes classes."""
     suffix = file_format.suffix
     members = {
-        "__doc__": WORDS[suffix].format(name=resource.name),
+        "__doc__": file_format.summary.format(name=resource.name),
         "resource": resource,
         "file_format": file_format,
         "queryset": find_model(resource.shape)._default_manager.none(),

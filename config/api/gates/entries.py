@@ -12,8 +12,8 @@ import orjson
 from config.api.freshness.leases import LogLease, Stamp
 from config.api.rendering.encodings import compress
 
-# Of one answer alone, or made anew for each.
-UNKEPT = frozenset(
+# Headers of one answer alone, in lower case: they depend on its coding, its moment or its caller, and aren't kept.
+PER_ANSWER = frozenset(
     {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
     | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
 )
@@ -87,7 +87,7 @@ class Entry:
 
 def pick_headers(headers: Iterable[Header]) -> list[Header]:
     """Those that an entry keeps."""
-    return [(name, value) for name, value in headers if name.lower() not in UNKEPT]
+    return [(name, value) for name, value in headers if name.lower() not in PER_ANSWER]
 
 
 def is_for_all(status: int, headers: Iterable[Header]) -> bool:

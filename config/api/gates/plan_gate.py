@@ -18,6 +18,7 @@ from django.http import HttpResponse
 
 from config.api.access.throttling import count_stranger
 from config.api.gates.asked import Environ, StartResponse, read_gate_request
+from config.api.gates.entries import PER_ANSWER
 from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.problems.errors import find_limit
 from config.api.reads.plans import PLANS, Plans, Question, Reply
@@ -26,11 +27,8 @@ from config.api.viewsets import OVER_LIMIT
 
 # With one of these an answer depends on more than what is asked.
 PERSONAL = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_MIN_VERSION"})
-# Headers of an answer that depend on its body or its moment; the others are the same for each answer of an action.
-DYNAMIC = frozenset(
-    {"Content-Encoding", "Content-Length", "ETag", "Link", "Server-Timing", "X-Cache", "X-Request-ID"}
-    | {f"RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")}
-)
+# Headers that a plan doesn't keep: its answers have other rows each time, so what depends on the body changes, too.
+PER_BODY = PER_ANSWER | {"etag", "link"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class PlanGate:
     def learn(self, read: PlainRead, response: Any) -> Any:
         """Keep the headers of a question's first answer."""
         if isinstance(response, HttpResponse) and response.status_code == 200:
-            headers = {name: value for name, value in response.items() if name not in DYNAMIC}
+            headers = {name: value for name, value in response.items() if name.lower() not in PER_BODY}
             self.headers.keep(read.key, headers)
         return response
 

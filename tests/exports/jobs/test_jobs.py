@@ -27,6 +27,11 @@ from tests.factories import make_brand, make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
+
+def test_each_format_that_a_job_can_name_has_a_row_of_its_own() -> None:
+    assert set(formats.JOB_FORMATS) == set(ExportJob.Format.values)
+
+
 # -- the file -----------------------------------------------------------------------------------------------------
 
 
