@@ -15,6 +15,7 @@ from knox.models import AuthTokenManager as KnoxManager
 
 from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, Caller, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
+from config.api.models import Versioned
 
 # 64 bits of a digest: no user has two tokens that begin alike.
 MARK_LENGTH = 16
@@ -40,15 +41,6 @@ class UserManager(DjangoUserManager["User"]):
     def get_by_natural_key(self, email: str | None) -> "User":
         # People don't remember how they wrote their address; the unique index is over the lower case too.
         return self.get(email__lower=(email or "").lower())
-
-
-class Versioned(models.Model):
-    """A row whose version counts its changes, by a trigger: `If-Match` compares it."""
-
-    version = models.PositiveIntegerField(default=1, editable=False)
-
-    class Meta:
-        abstract = True
 
 
 class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # knox, which has no types, names the relation

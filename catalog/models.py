@@ -29,16 +29,16 @@ from catalog.querysets import (
 )
 from catalog.rights import IMPORT
 from config.api.jobs.models import Job, JobQuerySet
+from config.api.models import Versioned
 
 
 def default_currency() -> str:
     return settings.CURRENCY
 
 
-class Versioned(models.Model):
-    """A row whose version counts its changes; both columns are the trigger's, never the application's."""
+class Timestamped(Versioned):
+    """A versioned row with its times; the trigger of `version` writes `updated_at`, too."""
 
-    version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -46,7 +46,7 @@ class Versioned(models.Model):
         abstract = True
 
 
-class Brand(Versioned):
+class Brand(Timestamped):
     """Who makes a product; found by its slug."""
 
     name = models.CharField(max_length=200)
@@ -60,7 +60,7 @@ class Brand(Versioned):
         return self.name
 
 
-class Category(Versioned):
+class Category(Timestamped):
     """A node of the category tree.
 
     `path` holds the ids from the root down, ten digits each, so a subtree is a prefix. The slug is that of the
@@ -114,7 +114,7 @@ class Attribute(models.Model):
         return self.name
 
 
-class Product(Versioned):
+class Product(Timestamped):
     """The narrow row that lists read. Texts are in ProductText, so that a price change touches no text index."""
 
     class Status(models.TextChoices):
@@ -213,7 +213,7 @@ class ProductText(models.Model):
         return f"Texts of product {self.pk}"
 
 
-class Variant(Versioned):
+class Variant(Timestamped):
     """What is sold: one size or colour of a product. Every product has at least one."""
 
     product = models.ForeignKey(Product, models.DB_CASCADE, related_name="variants", db_index=False)

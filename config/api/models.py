@@ -1,4 +1,7 @@
-"""Tables of the operation itself: which workers are alive, when chores ran, what repeated requests were answered."""
+"""Tables of the operation itself: which workers are alive, when chores ran, what repeated requests were answered.
+
+`Versioned` is the base of every app's rows that `If-Match` compares.
+"""
 
 from datetime import timedelta
 from typing import Self
@@ -12,6 +15,15 @@ from django.utils import timezone
 # Three beats may be missed before a worker counts as gone.
 BEAT_SECONDS = 5
 STALE_SECONDS = 15
+
+
+class Versioned(models.Model):
+    """A row whose `version` counts its changes; a trigger writes it, the application never does."""
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
 
 
 class WorkerQuerySet(QuerySet["Worker"]):
