@@ -1,13 +1,13 @@
-"""How far the change log has come, as this process may trust it: what tells a kept answer from an old one.
+"""The newest position of the change log that this process may trust: it decides whether a cached answer is current.
 
-The database is the one witness. A process asks it for the log's newest position and trusts the answer for
-CACHE_LEASE_MS, counted from before it asked; a write is acknowledged only once so much time has gone by since its
-commit. So whoever reads after an acknowledgement is served by a process that asked after the commit, and a hit needs
-no look-up. It makes no difference who wrote, or how: the log is filled by triggers. Nor does it matter what becomes of
-Redis, which holds answers, and never decides whether one is fresh.
+Only the database knows that position. A process asks for it and trusts the answer for CACHE_LEASE_MS, counted from
+before it asked: that is its lease. A write is acknowledged only when CACHE_LEASE_MS have passed since its commit. So a
+client that reads after an acknowledgement reaches a process that asked after the commit, and a cache hit needs no
+query. Triggers fill the log, so every write counts, whoever makes it. Redis holds answers and never decides whether
+one is fresh, so it may lose them.
 
 The leases are Gray and Cheriton's ("Leases: an efficient fault-tolerant mechanism for distributed file cache
-consistency", SOSP 1989), with the writer waiting them out in place of calling them back.
+consistency", SOSP 1989); our writer waits until they end, and doesn't call them back.
 """
 
 from __future__ import annotations
@@ -35,49 +35,53 @@ from config.metrics import count
 
 logger = logging.getLogger("tenfold.cache")
 
-# A look at the log takes a millisecond. Past this the database hangs, and whoever waits goes on to the work slots,
-# where waiting has a bound: a server whose every thread waited here would answer no probe either.
+# A look at the log takes a millisecond. If it takes longer than this, the database hangs, and requests that wait for
+# the look go on to the request slots, where few may wait: if every thread waited here, no probe would be answered.
 PATIENCE_SECONDS = 0.25
 
-# The share of a lease's time that is left when the next one is asked for.
+# The process asks for its next lease when this share of the present one is left.
 AHEAD = 0.25
 
-# A log doesn't keep its changes for ever (CHANGE_RETENTION_DAYS, one at the least): who hasn't looked for so long may
-# have missed some.
+# The log deletes changes after CHANGE_RETENTION_DAYS, which is at least 1. A process that hasn't looked for this long
+# takes every table for changed, since it may have missed deleted changes.
 GREATEST_GAP_SECONDS = 3600.0
 
 
 class LogState(NamedTuple):
-    """What a change log says of itself."""
+    """What the change log answers to one look."""
 
-    # Another one where positions may begin anew: another database, or the same one restarted or restored.
+    # Names the database that numbers the changes. It differs after a restart or a restore, when positions may repeat.
     epoch: str
+    # Of the newest change.
     position: int
-    # Tables with changes behind the position that was asked about; None where any may have some.
+    # Tables with changes after the position that was asked about; None if any table may have some.
     changed: frozenset[str] | None
-    # Where the database itself is (wal_positions.py), so that a replica can be asked for no less.
+    # The database's position in its write-ahead log (wal_positions.py); a replica must have reached it to fill.
     reached: int
 
 
-# From a position on. None where the log can't say it now.
+# Asks the log what changed after a position; None if the log can't tell now.
 type Follow = Callable[[int], LogState | None]
 
 
 @dataclass(frozen=True)
 class LogLease:
-    """What may be trusted until `until`, in seconds of the monotonic clock; read after `renew_at`, it is renewed."""
+    """A state of the log that this process may trust until `until`; a read after `renew_at` asks for the next one.
+
+    Both are seconds of the monotonic clock.
+    """
 
     until: float = 0.0
     renew_at: float = 0.0
     epoch: str = ""
     position: int = 0
     reached: int = 0
-    # Whatever changed up to `known_since` isn't known by table.
+    # The position of the newest change of each table, if it is newer than `known_since`; older ones aren't known.
     known_since: int = 0
     changed: Mapping[str, int] = field(default_factory=dict)
 
     def covers(self, epoch: str, position: int, tables: Iterable[str]) -> bool:
-        """Whether nothing of `tables` has changed since the log stood at `position`."""
+        """Whether none of `tables` has changed since `position`."""
         if epoch != self.epoch or position > self.position:
             return False
         return all(self.changed.get(table, self.known_since) <= position for table in tables)
@@ -85,7 +89,7 @@ class LogLease:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Where the change log stood before an answer was read, and the tables that it was read from."""
+    """The log's position before an answer was read, and the tables that the answer was read from."""
 
     epoch: str
     position: int
@@ -96,29 +100,30 @@ class Stamp:
 
 
 class Freshness:
-    """The lease of this process; safe for threads."""
+    """This process's lease on the log; every thread may use it."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        # Around each change of `lease` and `endings`, and never held while the database is asked.
+        # Held while `lease` and `endings` change, and never during a query.
         self.ending = Lock()
         self.lease: LogLease | None = None
         self.last = LogLease()
+        # How often `end` was called: a lease that was asked for before a commit isn't kept after it.
         self.endings = 0
         self.epoch_suffix = ""
         self.follow: Follow = lambda after: None
-        # Those that the log covers; an answer made of others isn't kept.
+        # Tables that the log covers; the cache keeps no answer from other tables.
         self.tables: frozenset[str] = frozenset()
-        # Those whose writes wait: these, and the ones that say who may see what.
+        # Tables whose writes are acknowledged late: `tables`, and those that say what a caller may see.
         self.watched: frozenset[str] = frozenset()
-        # What the log is asked with; the thread's own connections, unless there are more threads than those.
+        # Gives the calling thread a connection for the look; by default the thread's own.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
         self.refresh_ahead: RefreshAhead | None = None
-        # How the last look failed; None where it didn't.
+        # The kind of the last look's failure; None if it succeeded.
         self.failure: type[Exception] | None = None
 
     def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
-        """Where news come from, and the tables that they are about; said once, when the apps are loaded."""
+        """Set how the log is asked, and which tables it covers. One app calls this, once, in its ready()."""
         self.follow, self.tables = follow, frozenset(tables)
         self.watch(tables)
 
@@ -126,7 +131,7 @@ class Freshness:
         self.watched |= frozenset(tables)
 
     def read(self) -> LogLease | None:
-        """A lease that holds now; None where the database doesn't answer for one, or CACHE is off."""
+        """A lease that is valid now; None if the database doesn't answer in time, or if CACHE is off."""
         lease, now = self.lease, time.monotonic()
         if lease is not None and now < lease.until:
             if now > lease.renew_at and self.refresh_ahead:
@@ -135,9 +140,9 @@ class Freshness:
         return self.renew() if settings.CACHE == "on" else None
 
     def renew(self, old: LogLease | None = None) -> LogLease | None:
-        """One query, by whichever thread comes first; the others wait for it, up to PATIENCE_SECONDS.
+        """A new lease, by one query. The first thread makes it; the others wait for it, up to PATIENCE_SECONDS.
 
-        `old` is one that still holds, and won't do.
+        `old` is a lease that is still valid but must be replaced.
         """
         if not self.lock.acquire(timeout=PATIENCE_SECONDS):
             return None
@@ -149,7 +154,8 @@ class Freshness:
             if lease is None:
                 return None
             self.last = lease
-            # A commit of our own came in between: good enough for who waits here, who came before it was acknowledged.
+            # If this process has committed since, only the requests that wait here may use the lease: they came before
+            # the commit was acknowledged.
             with self.ending:
                 self.lease = lease if endings == self.endings else None
             return lease
@@ -157,7 +163,7 @@ class Freshness:
             self.lock.release()
 
     def look(self) -> LogLease | None:
-        """Ask the log once. None where it can't say: whatever the failure is, a request goes on without the cache."""
+        """Ask the log once. None if that fails, in whatever way: the request goes on without the cache."""
         began = time.monotonic()
         try:
             with self.lend():
@@ -170,11 +176,11 @@ class Freshness:
         return lease
 
     def note_failure(self, error: Exception) -> None:
-        """Log a failure once, until a look succeeds or fails in another way: there may be fifty looks a second."""
+        """Log a failure once, until a look succeeds or fails in another way; there may be 50 looks a second."""
         if type(error) is self.failure:
             return
         self.failure = type(error)
-        # Of a database that is away the traceback says nothing; anything else is a defect, to be found by it.
+        # A traceback helps to find a defect; it says nothing about a database that is away.
         is_away = isinstance(error, DatabaseError | InterfaceError)
         logger.warning(
             "The change log doesn't answer, so the cache is passed by: %s", error, exc_info=None if is_away else error
@@ -197,22 +203,22 @@ class Freshness:
         return LogLease(until, renew_at, epoch, state.position, state.reached, last.known_since, changed)
 
     def end(self) -> None:
-        """What was committed just now is news."""
+        """End the lease, since something was committed just now; the next read asks the log."""
         with self.ending:
             self.endings += 1
             self.lease = None
 
     def wait_out(self, committed_at: float) -> None:
-        """Until no process trusts what it heard before `committed_at`."""
+        """Sleep until no process has a lease from before `committed_at`, in seconds of the monotonic clock."""
         rest = committed_at + settings.CACHE_LEASE_MS / 1000 - time.monotonic()
         if rest > 0 and settings.CACHE == "on":
             time.sleep(rest)
 
 
 class RefreshAhead:
-    """A thread that renews a lease while the last one still holds; as long as anybody reads.
+    """A thread that asks for the next lease while the present one is valid, as long as requests read it.
 
-    Else all who answer wait for a look, fifty times a second: a tenth fewer hits, of 16 clients at once.
+    Without it all requests wait for a look, 50 times a second: a tenth fewer hits for 16 clients at once.
     """
 
     def __init__(self, freshness: Freshness) -> None:
@@ -222,7 +228,7 @@ class RefreshAhead:
         threading.Thread(target=self.run, name="refresh-ahead", daemon=True).start()
 
     def renew(self, lease: LogLease) -> None:
-        """Once a lease; returns at once."""
+        """Let the thread replace `lease`, once; returns at once."""
         if self.last is not lease:
             self.last = lease
             self.asked.put(lease)
@@ -237,7 +243,7 @@ FRESHNESS = Freshness()
 
 # -- writes ------------------------------------------------------------------------------------------------------
 
-# The table that a statement writes; one that begins with WITH may write any.
+# Finds the table that a statement writes. A statement that begins with WITH may write any table.
 TARGET = re.compile(
     r'\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|MERGE\s+INTO|COPY)\s+(?:ONLY\s+)?"?(\w+)', re.I
 )
@@ -245,7 +251,7 @@ WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.I)
 
 
 class Writes:
-    """When a request last committed something that others may have kept; 0 for never."""
+    """When the request last committed a write to a watched table, by the monotonic clock; 0 if it hasn't."""
 
     committed_at = 0.0
 
@@ -255,7 +261,7 @@ WRITES: ContextVar[Writes | None] = ContextVar("writes", default=None)
 
 @contextmanager
 def acknowledge() -> Iterator[Writes]:
-    """Around whatever answers a request: what it writes is waited out at the end, once."""
+    """Wrap the work of one request: if it committed writes, wait at its end until no lease is older than them."""
     writes = Writes()
     token = WRITES.set(writes)
     try:
@@ -267,22 +273,22 @@ def acknowledge() -> Iterator[Writes]:
 
 
 def has_committed() -> bool:
-    """Whether the request at hand has."""
+    """Whether the present request has committed a write to a watched table."""
     writes = WRITES.get()
     return writes is not None and writes.committed_at > 0
 
 
 def note_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """An `execute_wrapper` of every connection."""
+    """An `execute_wrapper` of every connection: finds writes to watched tables."""
     result = execute(sql, params, many, context)
-    # Most statements are reads: their first letter says so.
+    # Most statements are SELECTs, which the first letter tells.
     if (text := str(sql)).lstrip()[:1] not in "Ss" and is_watched(text):
         expect_commit(context["connection"])
     return result
 
 
 def expect_commit(connection: Any) -> None:
-    # Once a transaction: each would be waited out. What a savepoint's rollback takes away is asked for anew.
+    # Once a transaction, since each hook would wait. A savepoint's rollback removes the hook; the next write adds it.
     hooks = connection.run_on_commit
     if not hooks or note_commit not in hooks[-1]:
         connection.on_commit(note_commit)
@@ -295,7 +301,7 @@ def is_watched(sql: str) -> bool:
 
 
 def note_commit() -> None:
-    """Right after a commit; outside a request nobody else would wait."""
+    """Called right after a commit. Within a request `acknowledge` waits at its end; outside of one we wait here."""
     FRESHNESS.end()
     writes, now = WRITES.get(), time.monotonic()
     if writes is None:
@@ -310,7 +316,7 @@ WORD = re.compile(r"\w+")
 
 
 class Reads:
-    """The tables that a block's statements read; an observer of them."""
+    """Collects the tables that a block's statements read; an observer of statements."""
 
     def __init__(self) -> None:
         self.tables: frozenset[str] = frozenset()
@@ -321,7 +327,7 @@ class Reads:
 
     @property
     def are_followed(self) -> bool:
-        """Whether the log says all that could make the answer old."""
+        """Whether the log covers every table that was read."""
         return self.tables <= FRESHNESS.tables
 
 
@@ -334,8 +340,10 @@ def note_reads() -> Iterator[Reads]:
 
 @lru_cache(maxsize=1024)
 def find_tables(sql: str) -> frozenset[str]:
-    """Of the models, by the words of the statement. A name of the log's apps that isn't a model's, such as a search
-    index's, stands for all tables of the log. Those that say who may see what are left out: they are asked each time.
+    """The models' tables that a statement names.
+
+    A word that begins like a logged table but isn't one, such as a search index, stands for all logged tables. Tables
+    that say what a caller may see are left out: each request reads them anew.
     """
     words = set(WORD.findall(sql))
     named = words & _list_tables()
