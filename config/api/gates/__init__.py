@@ -1,1 +1,1 @@
-"""WSGI requests in, answers before Django out: kept ones, and reads whose plan is kept."""
+"""WSGI requests in, answers before Django out: cached answers, and reads by a cached plan."""

@@ -1,4 +1,4 @@
-"""A request that Django hasn't read yet in, what it asks out; by Django's own rules, and the same for every gate.
+"""A WSGI request in, what it asks out, before Django reads it; by Django's own rules, and the same for every gate.
 
 A gate may answer in place of Django only if nothing else of the request matters; `read_gate_request` returns None for
 all other requests. Each gate decides itself which of the reads (tokens, conditions, HEAD) it answers.
@@ -25,7 +25,7 @@ type StartResponse = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Action:
-    """What a path leads to; `path` as the API writes it, with its slash."""
+    """The viewset and action that a path leads to; `path` is as the API writes it, with its slash."""
 
     view: type[ShapedViewSet]
     action: str
@@ -36,22 +36,22 @@ class Action:
 
 @dataclass(frozen=True)
 class GateRequest:
-    """A GET or HEAD for JSON of an action that may be answered before Django; `origin` as in `https://shop.example`."""
+    """A GET or HEAD for JSON that a gate may answer before Django; `origin` is as in `https://shop.example`."""
 
     action: Action
     origin: str
     query: Query
 
 
-# Characters; nothing that is kept by its path has a longer one.
+# Characters. A longer path goes to Django, so that nothing that is remembered by its path is larger.
 LONGEST_PATH = 1024
 
-# Where the twin among Django's middleware leaves the path that Django has decoded.
+# The cache's twin among Django's middleware puts here the path that Django has decoded.
 DECODED_PATH = "tenfold.decoded_path"
 
 
 def read_gate_request(environ: Environ) -> GateRequest | None:
-    """None where the request is Django's alone to read: no plain read, a page for people, what is refused."""
+    """None if only Django may answer: a write, a session, a page for people, a query string that is refused."""
     if not is_plain_read(environ) or not (action := find_action(environ)):
         return None
     query = read_query(environ.get("QUERY_STRING", ""))
@@ -61,7 +61,7 @@ def read_gate_request(environ: Environ) -> GateRequest | None:
 
 
 def is_plain_read(environ: Environ) -> bool:
-    """Whether it is a GET or HEAD without a session, an If-Match and a body."""
+    """Whether the request is a GET or HEAD without cookie, If-Match and body."""
     get = environ.get
     if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or get("HTTP_COOKIE") or get("HTTP_IF_MATCH"):
         return False
@@ -69,13 +69,13 @@ def is_plain_read(environ: Environ) -> bool:
 
 
 def find_action(environ: Environ) -> Action | None:
-    """None where a GET of the path is Django's alone."""
+    """The action of a GET of the path; None if only Django may answer it."""
     path = read_path(environ)
     return match_path(path) if len(path) <= LONGEST_PATH else None
 
 
 def read_path(environ: Environ) -> str:
-    """A server hands over the octets of UTF-8 as Latin-1 letters (PEP 3333); Django puts text in their place."""
+    """The path as text. A server gives the bytes of UTF-8 as Latin-1 letters (PEP 3333); Django decodes them."""
     path: str = environ["PATH_INFO"]
     return path if path.isascii() else environ.get(DECODED_PATH) or get_path_info(environ)
 
@@ -85,7 +85,7 @@ def match_path(path: str) -> Action | None:
     try:
         match = resolve(path)
     except Resolver404:
-        # As OptionalSlash has it.
+        # The middleware OptionalSlash does the same.
         return None if path.endswith("/") else match_path(f"{path}/")
     view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
     if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:
@@ -94,7 +94,7 @@ def match_path(path: str) -> Action | None:
 
 
 def read_origin(environ: Environ) -> str:
-    """As Django has it; it refuses hosts that aren't ours, and a refusal is never kept."""
+    """Scheme and host, as Django builds them. Django refuses a host that isn't ours; no refusal is ever cached."""
     scheme, host = read_scheme(environ), environ.get("HTTP_HOST")
     if host is None:
         port = str(environ["SERVER_PORT"])
@@ -104,7 +104,7 @@ def read_origin(environ: Environ) -> str:
 
 
 def read_scheme(environ: Environ) -> str:
-    """As Django's request.scheme."""
+    """What Django's `request.scheme` gives."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER
         if (value := environ.get(name)) is not None:

@@ -1,9 +1,12 @@
-"""A GET in, the answer that it had before out, in front of Django: final bytes, and never older than a write.
+"""A GET in, a cached answer out, before Django: final bytes, and never older than an acknowledged write.
 
-`CacheGate` stands around the server's application, its twin among the middleware around Django alone (the test client,
-runserver); both ask one Cache. Spelled out, a read goes: which question is it, what do we hold, is that current
-(freshness.py), else what do all processes hold (in_redis.py), else one of us asks the application (single_flight.py).
-What may be kept says the answer itself (entries.py).
+`CacheGate` wraps the server's application. Its twin among the middleware does the same where no server is (the test
+client, runserver). Both use one Cache, which takes these steps:
+1. read the query, that is, its cache key (asked.py);
+2. look for an entry in this process (memory.py) and compare it with the lease on the change log (freshness);
+3. else look in Redis, which all processes share (in_redis.py);
+4. else one request of all asks the application and fills the entry (single_flight.py).
+The answer's own headers say whether it may be cached (entries.py).
 """
 
 from __future__ import annotations
@@ -33,18 +36,18 @@ from config.api.gates.single_flight import Flight, SingleFlight, wait_for_others
 from config.api.reads.conditional import are_tags, is_known
 from config.api.rendering.encodings import IDENTITY, choose_coding
 
-# What the application isn't told when it fills: an entry is a whole answer, in identity.
+# Request headers that the application doesn't get when it fills: an entry is a whole answer without compression.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
 # Characters. A request with a longer raw key goes to Django: a server takes 400 kB of headers, and the memory that
 # 20,000 raw keys take must not be for a stranger to decide.
 LONGEST_RAW_KEY = 2048
-# A fill that was old when it was done, because somebody wrote meanwhile, is tried again so often.
+# How often a request fills or waits at most: an entry is old already if somebody wrote while it was filled.
 GREATEST_TRIES = 3
 
 
 # What a server is given: status, headers, body.
 type Answer = tuple[str, list[Header], bytes]
-# Asks the application, as the environ says at that moment.
+# Calls the application with the environ.
 type Run = Callable[[Environ], Answer]
 type RawKey = tuple[str | None, ...]
 
@@ -63,7 +66,7 @@ class CacheQuery:
 
 
 class Cache:
-    """What both doors ask."""
+    """The cache of this process; CacheGate and its twin call `answer`."""
 
     def __init__(self) -> None:
         self.clear()
@@ -75,7 +78,7 @@ class Cache:
         self.callers = Callers()
 
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
-        """None where the question isn't one for the cache, or can't be now: the application is to be asked plainly."""
+        """None if the request isn't cacheable or no lease is available; call the application directly."""
         began = time.perf_counter()
         raw = raw_key(environ)
         query = self.memory.queries.get(raw) or self.read(environ, raw)
@@ -83,7 +86,7 @@ class Cache:
             return None
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and not are_tags(tags):
-            return None  # Django says what is wrong with them
+            return None  # Django answers what is wrong with them
         entry = self.find(query, lease)
         if entry is not None:
             return self.hit(environ, entry, began)
@@ -92,14 +95,14 @@ class Cache:
     # -- which question is it
 
     def read(self, environ: Environ, raw: RawKey) -> CacheQuery | None:
-        """Of a spelling that isn't known, or that comes with what is looked at each time."""
+        """The query of a raw key that isn't known yet, or that has a token or a least version, looked at each time."""
         *_, least, token = raw
         if not is_plain_read(environ):
             return None
         if least is not None:
             if not is_position(least):
                 return None
-            FRESHNESS.end()  # whatever version its caller has heard of was committed before now
+            FRESHNESS.end()  # the version that its caller names was committed before now, so the next lease covers it
         if least is None and token is None:
             return self.read_raw_key(raw, environ, "")
         who = "" if token is None else self.name_caller(environ)
@@ -110,7 +113,7 @@ class Cache:
         return self.callers.name_class(environ, action) if action else None
 
     def read_raw_key(self, raw: RawKey, environ: Environ, who: str) -> CacheQuery | None:
-        """Once; `who` is "" for a stranger."""
+        """The query of `raw`, read once and then remembered; `who` is the caller's class, "" without a token."""
         query: CacheQuery | None = self.memory.queries.get(raw)
         if query is not None or sum(len(part) for part in raw if part) > LONGEST_RAW_KEY:
             return query
@@ -122,7 +125,7 @@ class Cache:
     # -- what is held
 
     def find(self, query: CacheQuery, lease: LogLease) -> Entry | None:
-        """In this process."""
+        """The current entry that this process holds, in the query's coding; None if there is none."""
         entry = self.memory.find(query.entry_key)
         if entry is not None and entry.is_current(lease):
             return entry
@@ -130,7 +133,7 @@ class Cache:
         return self.encode(query, plain) if plain is not None and plain.is_current(lease) else None
 
     def find_in_redis(self, query: CacheQuery, lease: LogLease) -> Entry | None:
-        """In Redis; what is found there is held here too."""
+        """The current entry that Redis holds; this process holds it from now on."""
         codings = (query.coding, IDENTITY) if query.coding else (IDENTITY,)
         for entry in in_redis.find(lease.epoch, query.key, codings):
             if entry.is_current(lease):
@@ -139,7 +142,7 @@ class Cache:
         return None
 
     def encode(self, query: CacheQuery, plain: Entry) -> Entry:
-        """When first asked for, then kept beside the other."""
+        """The entry in the query's coding: compressed at the first request for it, then kept beside the plain one."""
         if not query.coding or plain.coding == query.coding:
             return plain
         entry = plain.encode(query.coding)
@@ -149,7 +152,7 @@ class Cache:
         return entry
 
     def hit(self, environ: Environ, entry: Entry, began: float) -> Answer:
-        """The entry as an answer of this moment, or a 304 to who has it."""
+        """The entry as an answer; 304 if the client has it already. `began` is a time of `perf_counter`."""
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and is_known(tags, entry.etag):
             own = record_kept(environ, entry, 304, 0, began)
@@ -161,7 +164,7 @@ class Cache:
     # -- what isn't
 
     def read_through(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, tries: int) -> Answer | None:
-        """By the application, once for all who ask meanwhile."""
+        """The application's answer, filled once for all requests that ask meanwhile; None: call it directly."""
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
             return None
@@ -172,14 +175,14 @@ class Cache:
                 return self.fill(environ, query, lease, run, flight)
         if flight.entry is None or tries == GREATEST_TRIES:
             return None
-        # Whoever came while it was filled may have been told of a write that it didn't see.
+        # A request that waited may know of a write that the fill didn't see.
         now = FRESHNESS.read()
         if now and flight.entry.is_current(now) and flight.entry.coding in (IDENTITY, query.coding):
             return self.hit(environ, self.encode(query, flight.entry), time.perf_counter())
         return self.answer(environ, run, tries + 1)
 
     def find_stale(self, environ: Environ, query: CacheQuery) -> Entry | None:
-        """What was current lately, for a route that allows it, while somebody else fills."""
+        """An old entry, if the route allows `stale_seconds` and another request fills already."""
         most = query.action.view.stale_seconds
         if not most or "HTTP_X_MIN_VERSION" in environ or query.key not in self.flights.running:
             return None
@@ -211,10 +214,10 @@ class Cache:
         return show_filled(environ, answer, flight.entry.encode(query.coding))
 
     def find_or_claim(self, query: CacheQuery, lease: LogLease) -> Entry | None:
-        """What another process has filled or is filling; None where it is ours to do."""
+        """The entry that another process has filled or is filling; None if this process must fill it."""
         entry = self.find_in_redis(query, lease)
         if entry is None and not in_redis.claim(lease.epoch, query.key):
-            # By the lease of that moment: who fills may have heard of a write that ours was too early for.
+            # With the lease of each moment: the other process may know of a newer write than our first lease.
             entry = wait_for_others(lambda: self.find_in_redis(query, FRESHNESS.read() or lease))
         return entry
 
@@ -234,7 +237,7 @@ def raw_key(environ: Environ) -> RawKey:
 
 
 def read_cache_query(environ: Environ, who: str) -> CacheQuery | None:
-    """Of a request whose spelling wasn't seen before; `who` is "" for a stranger."""
+    """The query of a request whose raw key isn't known; None if it isn't cacheable. `who` is "" without a token."""
     read = read_gate_request(environ)
     if read is None or (not who and read.action.view.find_audience(AnonymousUser()) is None):
         return None
@@ -253,7 +256,7 @@ def ask_plainly(environ: Environ) -> Iterator[None]:
 
 
 def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
-    """The filler's own answer, in the coding that it asked for: with its own times, and what is left of its rate."""
+    """The answer to the request that filled, in its coding: it keeps its own times and what is left of its rate."""
     (status, headers, _), named = answer, {name.lower() for name, _ in entry.lines}
     own = [(name, value) for name, value in headers if name.lower() not in named]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), entry.etag):
@@ -261,7 +264,7 @@ def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
     return status, [*entry.lines, *own], entry.body
 
 
-# -- the two doors -----------------------------------------------------------------------------------------------
+# -- the gate ----------------------------------------------------------------------------------------------------
 
 
 class CacheGate:
@@ -269,7 +272,7 @@ class CacheGate:
 
     def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
         self.application = application
-        # Beside those of the slots behind it.
+        # Connections for looks at the log, beside those of the request slots behind the gate.
         FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -296,7 +299,7 @@ class CacheGate:
         return status, headers, body
 
 
-# Set in the environ by the gate, so that its twin has nothing to do.
+# The gate sets it in the environ, so that its twin among the middleware does nothing.
 AT_THE_GATE = "tenfold.gate"
 
 CACHE = Cache()

@@ -1,4 +1,4 @@
-"""A token in, the class of caller out whose answers are all the same; asked of the database once a lease."""
+"""A token in, the class of its caller out: callers of a class get the same answers. One database look-up a lease."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from config.api.freshness.leases import FRESHNESS
 from config.api.gates.asked import Action, Environ
 from config.api.viewsets import ShapedViewSet
 
-# Tokens that are in use at a time; with more, one is looked up more often.
+# How many tokens are remembered; with more in use, they are looked up more often.
 GREATEST_NUMBER = 4096
 
 
 @dataclass
 class Known:
-    """Whose token it is, until when that may be believed, and whether a commit has ended that."""
+    """The user of a token: valid until `until` (monotonic seconds), or until this process commits a write.
+
+    `endings` is FRESHNESS.endings before the look-up.
+    """
 
     user: Any
     until: float
@@ -44,15 +47,15 @@ class Known:
 
 
 class Callers:
-    """Tokens by their digests; safe for threads."""
+    """The users of tokens, by the tokens' digests; every thread may use it."""
 
     def __init__(self) -> None:
         self.known: dict[bytes, Known] = {}
 
     def name_class(self, environ: Environ, action: Action) -> str | None:
-        """None for a caller who isn't known, or whose answers are nobody else's: Django decides."""
+        """The caller's class, for the cache key; None if the token is unknown or the answers are the caller's own."""
         if not all(getattr(permission, "is_public", False) for permission in action.view.permission_classes):
-            return None  # who may read at all is decided for each
+            return None  # the permission decides for each caller alone
         try:
             known = self.find(environ, action.view)
             audience = known and known.find_audience(action.view)

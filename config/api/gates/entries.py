@@ -1,4 +1,4 @@
-"""An answer as it is kept: final bytes in one coding, and a block of headers; never pickle."""
+"""A cached answer: final bytes in one coding, and a list of headers. Redis gets it as bytes, never as a pickle."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PER_ANSWER = frozenset(
     {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
     | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
 )
-# What a 304 repeats (RFC 9110, 15.4.5).
+# Headers that a 304 repeats (RFC 9110, 15.4.5).
 CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires", "vary"})
 
-# What a Python object of these takes beside its bytes.
+# Bytes of memory that an entry takes beside its body.
 OVERHEAD = 3000
 
 type Header = tuple[str, str]
@@ -28,7 +28,7 @@ type Header = tuple[str, str]
 
 @dataclass
 class Entry:
-    """`headers` are those of a 200, without the ones of a single answer; `body` is in `coding`, "" for identity."""
+    """`headers` are those of a 200 that every answer has; `body` is in `coding`, which is "" if not compressed."""
 
     stamp: Stamp
     route: str
@@ -36,11 +36,11 @@ class Entry:
     body: bytes
     coding: str = ""
     made_at: float = field(default_factory=time.time)
-    # For the log line; None where the answer has none.
+    # The number of rows in the answer, for the access log; None if it has no rows.
     rows: int | None = None
-    # What a lease knew when this was last found current; the same again needs no second look.
+    # The `changed` of the lease that last found the entry current: compared by identity, it spares a second look.
     checked: Any = None
-    # Since the last time that room was made.
+    # Whether a request has used the entry since Memory last made room.
     was_used: bool = False
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class Entry:
         return True
 
     def encode(self, coding: str) -> Entry:
-        """Of an entry in identity: the same in `coding`, or itself where that is no shorter."""
+        """A plain entry compressed by `coding`; the entry itself if that is no shorter."""
         body = compress(self.body, coding)
         return self if body is self.body else replace(self, body=body, coding=coding, was_used=False)
 
@@ -74,7 +74,7 @@ class Entry:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry:
-        """ValueError where the bytes aren't what `pack` wrote."""
+        """The entry that `pack` wrote; ValueError or TypeError for other bytes."""
         head, _, body = packed.partition(b"\n")
         epoch, position, tables, route, coding, made_at, rows, headers = orjson.loads(head)
         pairs = [(name, value) for name, value in headers]
@@ -86,12 +86,12 @@ class Entry:
 
 
 def pick_headers(headers: Iterable[Header]) -> list[Header]:
-    """Those that an entry keeps."""
+    """The headers that an entry keeps."""
     return [(name, value) for name, value in headers if name.lower() not in PER_ANSWER]
 
 
 def is_for_all(status: int, headers: Iterable[Header]) -> bool:
-    """Whether an answer is one for every caller of its class: a 200 in JSON, with nobody's cookie or secret in it."""
+    """Whether every caller of a class may get the answer: a 200 in JSON, shared by its headers, without a cookie."""
     named = {name.lower(): value for name, value in headers}
     control = named.get("cache-control", "")
     is_json = named.get("content-type", "").startswith("application/json")

@@ -1,8 +1,8 @@
-"""The answers that all processes keep together, in Redis; while Redis is away there are none, and nothing else changes.
+"""The entries that all processes share, in Redis; while Redis is away there are none, and nothing else changes.
 
-It is never asked whether an answer is fresh: each carries its stamp, and the change log decides. So Redis may lose
-everything, come back with what it held a week ago, or be cut off from one process alone. A failure opens the breaker,
-and a thread of its own finds out when Redis is back, so that no request waits for that.
+Redis never decides whether an entry is current: each entry has a stamp, and the change log decides. So Redis may lose
+everything, come back with the entries of a week ago, or be cut off from one process alone. A failure opens the
+breaker; a thread of its own finds out when Redis is back, so that no request waits for it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from config.api.gates.entries import Entry
 
 logger = logging.getLogger("tenfold.cache")
 
-# Stale ones are never asked for again, so they must go by themselves.
+# Nobody deletes a stale entry, so it must expire.
 ENTRY_SECONDS = 3600
-# A filler that dies leaves its claim behind for so long.
+# How long a claim stays if the process that filled dies.
 CLAIM_SECONDS = 1
 
 BREAKER = Breaker(1, "the cache does without it")
 
 
 class BytesClient(DefaultClient):
-    """Of django-redis' cache; values are bytes and stay as they are.
+    """A client for django-redis' cache that stores bytes as they are.
 
-    Its own pickles, and unpickling runs code for whoever can write to Redis. Two answers by `get_many` take 62
-    microseconds of CPU, by redis-py's MGET itself 58, and 72 where a serializer is asked, since each value is first
-    tried as a number (rounds in turn, 33 kB and 6 kB).
+    The package's own client pickles, and unpickling runs code for anybody who can write to Redis. Two answers (33 kB
+    and 6 kB) by `get_many` take 62 microseconds of CPU and by redis-py's MGET itself 58. With a serializer they take
+    72, since it tries each value as a number first (rounds in turn).
     """
 
     def encode(self, value: bytes, *, allow_int: bool = True) -> bytes:
@@ -48,7 +48,7 @@ class BytesClient(DefaultClient):
 
 
 def ask[Answer](question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
-    """What Django's cache on Redis answers, or `otherwise` where there is no Redis or it doesn't answer."""
+    """What `question` gets from Django's cache on Redis; `otherwise` if there is no Redis or it doesn't answer."""
     if not settings.REDIS_URL or BREAKER.is_open:
         return otherwise
     try:
@@ -62,9 +62,9 @@ def ask[Answer](question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
 
 @cache
 def find_release() -> str:
-    """Of the code that answers: what one release has kept isn't what the next one, started beside it, would say.
+    """A digest of the code of every app: two releases that run side by side have entries of their own.
 
-    Of every app beside manage.py; 1 MB, read once a process in some milliseconds.
+    It reads 1 MB once a process, in some milliseconds.
     """
     digest = hashlib.blake2b(digest_size=16)
     packages = {app.name.partition(".")[0] for app in apps.get_app_configs()}
@@ -74,13 +74,13 @@ def find_release() -> str:
 
 
 def name_key(epoch: str, key: object, coding: str) -> str:
-    """Epoch and all, so that two databases may share one Redis."""
+    """The name in Redis of an entry or a claim. It holds the epoch, so two databases may share one Redis."""
     text = repr((find_release(), epoch, key))
     return f"answer:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}:{coding}"
 
 
 def find(epoch: str, key: object, codings: Sequence[str]) -> list[Entry]:
-    """What is kept of `codings`, in one trip."""
+    """The entries of a cache key that Redis holds in one of `codings`, fetched in one round trip."""
     names = [name_key(epoch, key, coding) for coding in codings]
     found: dict[str, bytes] = ask(lambda kept: kept.get_many(names), {})
     return [entry for name in names if name in found and (entry := unpack(found[name]))]
@@ -95,7 +95,7 @@ def unpack(packed: bytes) -> Entry | None:
 
 def keep(key: object, entry: Entry, is_claimed: bool = False) -> None:
     def write(kept: Any) -> None:
-        # One trip for both: two would take a tenth longer.
+        # One round trip for both: two would take a tenth longer.
         pipe = kept.client.get_client().pipeline(transaction=False)
         kept.set(name_key(entry.stamp.epoch, key, entry.coding), entry.pack(), ENTRY_SECONDS, client=pipe)
         if is_claimed:
@@ -106,11 +106,11 @@ def keep(key: object, entry: Entry, is_claimed: bool = False) -> None:
 
 
 def claim(epoch: str, key: object) -> bool:
-    """Whether this process may fill; also where there is nobody to ask."""
-    # SET NX: of all processes one is told so.
+    """Whether this process may fill the key; true as well if Redis doesn't answer."""
+    # SET NX: one process of all gets the claim.
     return ask(lambda kept: bool(kept.add(name_key(epoch, key, "claim"), b"1", CLAIM_SECONDS)), otherwise=True)
 
 
 def give_up(epoch: str, key: object) -> None:
-    """A claim that came to nothing."""
+    """Delete the claim of a fill that made nothing to share."""
     ask(lambda kept: kept.delete(name_key(epoch, key, "claim")), otherwise=False)

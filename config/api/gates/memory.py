@@ -1,4 +1,4 @@
-"""The answers that this process keeps, bounded in bytes; a question is admitted when it is asked a second time."""
+"""The entries that this process holds, bounded in bytes; a cache key is admitted when it is asked a second time."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class SecondAskFilter:
 
 
 class Memory:
-    """Entries by question and coding, up to `most` bytes; the ones that nobody asked for go first (CLOCK).
+    """Entries by cache key and coding, up to `most` bytes; those that no request has used go first (CLOCK).
 
-    Corbato's "A paging experiment with the Multics system" (1968): as good as least-recently-used here, and a hit sets
-    a flag in place of taking a lock.
+    CLOCK is from Corbato's "A paging experiment with the Multics system" (1968). It is as good as least-recently-used
+    here, and a hit sets a flag and takes no lock.
     """
 
     def __init__(self, most: int) -> None:
@@ -55,7 +55,7 @@ class Memory:
         return entry
 
     def keep(self, key: Hashable, entry: Entry) -> None:
-        """In place of what was there; one that is greater than a tenth of all the room isn't kept."""
+        """Hold `entry` in place of the former one; an entry larger than a tenth of `most` isn't held."""
         if entry.size > self.most // 10:
             return
         with self.lock:

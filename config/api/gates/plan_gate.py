@@ -1,8 +1,8 @@
-"""WSGI in, WSGI out: a read whose plan is kept is answered here, before Django.
+"""WSGI in, WSGI out: the gate answers a read whose plan is cached, before Django.
 
 Middleware, routing and DRF's dispatch take longer than such a read itself (0.45 ms of server CPU against 0.2), and
-come to the same each time. What gets through the gate is a program's: a GET without cookie, token or condition, for
-JSON. Its rows are read anew, its record is kept, and whatever isn't plain sailing goes on to Django, which answers it
+their result is the same each time. The gate answers a program's GET for JSON without cookie, token or condition. It
+reads the rows anew and writes the access log. If anything is unusual, the request goes on to Django, which answers it
 as if there were no gate.
 """
 
@@ -25,7 +25,7 @@ from config.api.reads.plans import PLANS, Plans, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress
 from config.api.viewsets import OVER_LIMIT
 
-# With one of these an answer depends on more than what is asked.
+# With one of these headers an answer depends on more than the address.
 PERSONAL = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_MIN_VERSION"})
 # Headers that a plan doesn't keep: its answers have other rows each time, so what depends on the body changes, too.
 PER_BODY = PER_ANSWER | {"etag", "link"}
@@ -33,7 +33,7 @@ PER_BODY = PER_ANSWER | {"etag", "link"}
 
 @dataclass(frozen=True)
 class PlainRead:
-    """A request: the key of its plan, the value that the plan waits for, path and route for the log line."""
+    """A request: its plan's key, the value that the plan is run with, path and route for the access log."""
 
     key: Question
     value: str | None
@@ -46,7 +46,7 @@ class PlanGate:
 
     def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
         self.application = application
-        # What Django has answered 200 to a stranger, so the gate may too; by question, as plans are.
+        # The headers of Django's 200 to a caller without a token, by the plan's key: the gate may answer the same.
         self.headers: Plans[dict[str, str]] = Plans()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -61,14 +61,14 @@ class PlanGate:
         return [answer.body]
 
     def learn(self, read: PlainRead, response: Any) -> Any:
-        """Keep the headers of a question's first answer."""
+        """Keep the headers of Django's first answer, without those that change."""
         if isinstance(response, HttpResponse) and response.status_code == 200:
             headers = {name: value for name, value in response.items() if name.lower() not in PER_BODY}
             self.headers.keep(read.key, headers)
         return response
 
     def try_plan(self, environ: Environ, read: PlainRead, plan: Any, headers: dict[str, str]) -> Reply | None:
-        """The whole answer; None where Django is to say what is wrong."""
+        """The whole answer; None if Django must answer, since the rate is used up or the plan failed."""
         standing = count_stranger(environ)
         if standing and not standing.is_allowed:
             return None
@@ -76,12 +76,12 @@ class PlanGate:
             try:
                 reply = plan.reply(read.value)
             except Exception as error:
-                # Django does it again, and answers and logs as it always does; what took too long is only answered.
+                # Django tries again, and answers and logs the failure. If a time limit ended it, Django only answers.
                 if find_limit(error):
                     environ[OVER_LIMIT] = error
                 return None
             finally:
-                # As Django does when a request ends: connections past their age, or lent by a pool, go back.
+                # Django does the same when a request ends: it closes old connections, and gives back a pool's.
                 close_old_connections()
             if reply is None:
                 return None
@@ -97,7 +97,7 @@ class PlanGate:
 
 
 def read_request(environ: Environ) -> PlainRead | None:
-    """None for what isn't a program's plain read."""
+    """The request as a plain read; None if it isn't one, or if its action has no plans."""
     if environ["REQUEST_METHOD"] != "GET" or not PERSONAL.isdisjoint(environ):
         return None
     read = read_gate_request(environ)
