@@ -83,7 +83,7 @@ class PostgresServer:
             stop_process(self.process, how)
 
     def add_owner(self) -> str:
-        """The address by which a role comes that owns what it makes and is no superuser, as README has it."""
+        """The address by which a role comes that owns what it makes and is no superuser, as in the guide."""
         with psycopg.connect(self.url, autocommit=True) as root:
             root.execute("CREATE ROLE owner LOGIN CREATEDB CREATEROLE")
             # Fixtures of thousands of rows go past the triggers.

@@ -1,4 +1,4 @@
-"""README is true: what it names exists, what exists is named in it, and its examples are what is answered."""
+"""The guides are true: what they name exists, what exists is named in them, and their examples are what is answered."""
 
 import json
 import re
@@ -28,10 +28,69 @@ from tests import figures
 from tests.factories import make_brand, make_product
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+FACE = ROOT / "README.md"
+FOLDERS = ("config", "config/api", "catalog", "accounts", "exports", "tests")
+NOTES = [ROOT / ".github" / name for name in ("CONTRIBUTING.md", "SECURITY.md")]
+GUIDES = [FACE, *(ROOT / folder / "README.md" for folder in FOLDERS)]
+TEXT = "\n".join(guide.read_text() for guide in GUIDES)
 # Whose exceptions are answered.
 PACKAGES = ("config", "catalog", "accounts", "exports", "rest_framework")
-QUOTED = set(re.findall(r"`([^`\n]+)`", README))
+QUOTED = set(re.findall(r"`([^`\n]+)`", TEXT))
+
+
+def find_section(heading: str) -> str:
+    """What stands below the only heading like this, up to the next one."""
+    [section] = TEXT.split(f"\n{heading}\n")[1:]
+    return section.partition("\n#")[0]
+
+
+def read_prose(guide: Path) -> str:
+    """Without what stands in fences and in quotes."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", guide.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def list_anchors(guide: Path) -> list[str]:
+    """As GitHub makes them of headings; quotes count."""
+    text = re.sub(r"^```.*?^```$", "", guide.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def list_links(guide: Path) -> list[str]:
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", read_prose(guide)) if "://" not in link]
+
+
+def leads_somewhere(guide: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = guide.parent / path if path else guide
+    return target.exists() and (not anchor or anchor in list_anchors(target))
+
+
+def test_each_link_and_anchor_leads_somewhere() -> None:
+    links = [(guide, link) for guide in (*GUIDES, *NOTES) for link in list_links(guide)]
+    assert len(links) >= 40
+    assert [f"{guide}: {link}" for guide, link in links if not leads_somewhere(guide, link)] == []
+
+
+def test_no_anchor_is_made_twice() -> None:
+    for guide in (*GUIDES, *NOTES):
+        anchors = list_anchors(guide)
+        assert len(anchors) == len(set(anchors)), guide
+
+
+def test_each_guide_is_reached_from_the_face() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in list_links(FACE)}
+    assert {*GUIDES[1:], *NOTES} <= linked
+
+
+def test_each_file_that_is_named_exists() -> None:
+    named = {name for name in QUOTED if re.fullmatch(r"(config|catalog|accounts|exports|tests)/[\w/]+\.\w+", name)}
+    answered = {name for name in named if name.startswith("exports/") and name.endswith((".csv", ".ndjson"))}
+    assert [name for name in sorted(named - answered) if not (ROOT / name).exists()] == []
+
+
+def test_the_face_is_short() -> None:
+    assert len(FACE.read_text().splitlines()) <= 200
 
 
 def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
@@ -49,12 +108,11 @@ def find_codes() -> set[str]:
 
 @pytest.mark.parametrize("name", env.NAMES)
 def test_each_setting_is_explained(name: str) -> None:
-    assert re.search(rf"^\| .*`{name}`.* \|$", README, re.MULTILINE)
+    assert re.search(rf"^\| .*`{name}`.* \|$", TEXT, re.MULTILINE)
 
 
 def test_each_setting_that_is_explained_exists() -> None:
-    section = README[README.index("### Settings") :]
-    named = re.findall(r"^\| ((?:`[A-Z_]+` ?)+)\|", section, re.MULTILINE)
+    named = re.findall(r"^\| ((?:`[A-Z_]+` ?)+)\|", find_section("### Settings"), re.MULTILINE)
     assert {name for cell in named for name in re.findall(r"`([A-Z_]+)`", cell)} == set(env.NAMES)
 
 
@@ -67,7 +125,7 @@ def test_each_parameter_is_explained() -> None:
 
 
 def test_each_error_code_is_explained() -> None:
-    table = set(re.findall(r"^\| `([a-z_]+)` \| [45]\d\d \|", README, re.MULTILINE))
+    table = set(re.findall(r"^\| `([a-z_]+)` \| [45]\d\d \|", TEXT, re.MULTILINE))
     assert table == find_codes()
 
 
@@ -78,18 +136,18 @@ def test_each_metric_is_explained() -> None:
 
 
 def test_what_the_cache_says_is_explained() -> None:
-    [sentence] = re.findall(r"^`X-Cache` says (.*?)\. ", README, re.MULTILINE)
+    [sentence] = re.findall(r"^`X-Cache` says (.*?)\. ", TEXT, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", sentence)) == set(HEADERS["X-Cache"][1]["enum"])
 
 
 @pytest.mark.django_db
 def test_the_example_of_explain_is_what_is_answered(staff: APIClient) -> None:
-    [(path, said)] = re.findall(r"(/api/v1/\S+explain=1)'\n(.*?)```", README, re.DOTALL)
+    [(path, said)] = re.findall(r"(/api/v1/\S+explain=1)'\n(.*?)```", TEXT, re.DOTALL)
     make_product(brand=make_brand("Tidewater"))
     [statement] = staff.get(path).json()["statements"]
     [(sql, parameter)] = re.findall(r'"sql": "(.*?)…", "parameters": \[…, (.*?)\]', said)
     assert statement["parameters"][-1] == json.loads(parameter)
-    # README shows PostgreSQL's.
+    # The guide shows PostgreSQL's.
     assert connection.vendor != "postgresql" or statement["sql"].startswith(json.loads(f'"{sql}"'))
     assert re.findall(r'"(database|sql|parameters|ms|plan)":', said) == list(statement)
 
@@ -119,8 +177,7 @@ FAULTS = {
 
 
 def test_the_table_of_faults_says_what_was_measured() -> None:
-    _, _, section = README.partition("### When its parts fall")
-    table, _, _ = section.partition("\n#")
+    table = find_section("### When its parts fall")
     measured = json.loads(figures.FILE.read_text())
     assert set(measured) == set(FAULTS)
     for fault, values in measured.items():
@@ -135,11 +192,11 @@ def test_each_make_target_is_explained() -> None:
 def read_examples() -> list[tuple[str, Any]]:
     """What is asked by GET, as a request or as the `curl` of it, with the whole answer below."""
     asked = r"```(?:http\nGET |console\n\$ curl 'http://127.0.0.1:8000)(/\S+?)'?\n"
-    return [(path, json.loads(body)) for path, body in re.findall(asked + r"\n?(\{.*?)```", README, re.DOTALL)]
+    return [(path, json.loads(body)) for path, body in re.findall(asked + r"\n?(\{.*?)```", TEXT, re.DOTALL)]
 
 
 def check_answer(real: Any, said: Any, place: str) -> None:
-    """Each member and value as README has it; keys of rows are the database's own, and `…` stands for anything."""
+    """Each member and value as the guide has it; keys of rows are the database's own, and `…` stands for anything."""
     match said:
         case dict():
             # PostgreSQL keeps the members of a jsonb in an order of its own.
@@ -172,9 +229,8 @@ def test_each_example_is_what_is_answered(client: APIClient) -> None:
 
 def run_example() -> dict[str, Any]:
     """What the code under "Views of your own" defines."""
-    _, _, section = README.partition("### Views of your own")
     defined: dict[str, Any] = {"__name__": __name__}
-    exec(section.partition("```python\n")[2].partition("```")[0], defined)  # ours
+    exec(find_section("### Views of your own").partition("```python\n")[2].partition("```")[0], defined)  # ours
     return defined
 
 

@@ -1,1 +1,1 @@
-"""The benchmark behind the promise: `make bench`. README.md says what it measures; main.py is where it begins."""
+"""The benchmark behind the promise: `make bench`. tests/README.md says what it measures; main.py is where it begins."""

@@ -1,6 +1,6 @@
 """The primary is killed under load, its replica promoted, and the address switched: nothing acknowledged is lost.
 
-`synchronous_standby_names` is set, as README advises.
+`synchronous_standby_names` is set, as config/README.md advises.
 """
 
 import json

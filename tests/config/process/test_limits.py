@@ -156,7 +156,7 @@ def test_nothing_is_set_on_a_connection_that_a_pooler_shares(keeper: Keeper) -> 
     own = connection.settings_dict["PORT"]
     try:
         connection.settings_dict["PORT"] = pooler.port
-        # By ALTER ROLE, as README says: what this client set would be the next one's.
+        # By ALTER ROLE, as config/README.md says: what this client set would be the next one's.
         assert show_limits("default") == ["0", "0", "0"]
     finally:
         connection.close()
