@@ -100,6 +100,11 @@ def test_a_package_imports_only_what_stands_to_its_left() -> None:
     assert not list(find_wrong())
 
 
+def test_the_guide_shows_the_rule() -> None:
+    _, _, section = (ROOT / "config/api/README.md").read_text().partition("\n### The import rule\n")
+    assert tuple(re.findall(r"[\w.]+", section.split("```")[1].removeprefix("text"))) == RULE
+
+
 def test_only_the_settings_and_the_routes_name_an_app() -> None:
     named = [
         f"{path} imports {module}"
