@@ -102,8 +102,8 @@ def test_a_worker_told_to_stop_hands_its_import_over(start_worker: Callable[...,
     began = time.monotonic()
     first.send_signal(signal.SIGTERM)
     assert first.wait(timeout=20) == 0
-    # A batch and the one that was read meanwhile.
-    assert time.monotonic() - began < 5
+    # A batch and the one that was read meanwhile: 2 s, and 6 beside the other half of the suite; the lease has 120.
+    assert time.monotonic() - began < 20
     half = ImportJob.objects.get(pk=job_id)
     assert (half.status, half.leased_until) == ("running", None)
     assert 0 < half.report["products"]["created"] == Product.objects.count() < ROWS
