@@ -102,6 +102,15 @@ def test_each_file_that_is_named_exists() -> None:
     assert [name for name in sorted(named - answered) if not (ROOT / name).exists()] == []
 
 
+def test_each_stage_of_a_read_has_its_module() -> None:
+    drawn = find_section("## A read, stage by stage").split("```")[1]
+    named = re.findall(r"(?:[a-z_]+/)?[a-z_]+\.py|[a-z_]+/", drawn)
+    assert len(named) > 10
+    assert [
+        name for name in named if not any((ROOT / above / name).exists() for above in ("config", "config/api"))
+    ] == []
+
+
 def test_the_face_is_short() -> None:
     assert len(FACE.read_text().splitlines()) <= 200
 
