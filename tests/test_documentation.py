@@ -111,6 +111,22 @@ def test_each_stage_of_a_read_has_its_module() -> None:
     ] == []
 
 
+def test_each_name_that_a_change_needs_exists() -> None:
+    section = TEXT.split("\n## How to add\n")[1].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Za-z_.]{4,})(?:\(\))?`", section))
+    code = {
+        word
+        for folder in (*FOLDERS[:5], "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for word in re.findall(r"\w+", path.read_text())
+    }
+    missing = {
+        name for name in named if not {*name.split(".")} <= code and not name.endswith((".py", ".toml", ".yaml"))
+    }
+    assert len(named) > 40
+    assert not missing
+
+
 def test_the_face_is_short() -> None:
     assert len(FACE.read_text().splitlines()) <= 200
 
@@ -199,7 +215,7 @@ FAULTS = {
 
 
 def test_the_table_of_faults_says_what_was_measured() -> None:
-    table = find_section("### When its parts fall")
+    table = find_section("### When parts fail")
     measured = json.loads(figures.FILE.read_text())
     assert set(measured) == set(FAULTS)
     for fault, values in measured.items():
