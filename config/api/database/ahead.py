@@ -1,7 +1,7 @@
-"""Items that threads make ahead of who uses them: what calls give, or one generator's.
+"""Threads that make items before they are used: the results of calls, or the items of one generator.
 
-What waits for a database, and what it gave, then cost their time side by side; on any processor, also where the one
-who uses them is kept to one.
+So the wait for a database and the work on its rows go on at the same time. The threads may use any processor, even if
+the process is kept to one.
 """
 
 from collections import deque
@@ -15,12 +15,12 @@ from django.db import connections
 
 from config.process.affinity import go_anywhere
 
-# More would take from everybody else what a single reader has no use for.
+# A single reader gains nothing from more threads, and they would slow everybody else.
 GREATEST_WIDTH = 2
 
 
 def call_ahead[Item](calls: Iterator[Callable[[], Item]], width: Callable[[], int]) -> Iterator[Item]:
-    """What each call gives, in their order; the next `width()` of them run in threads while one is used."""
+    """The calls' results, in their order; the next `width()` calls run in threads while one result is used."""
     with ThreadPoolExecutor(GREATEST_WIDTH, thread_name_prefix="ahead", initializer=go_anywhere) as threads:
         coming = deque(threads.submit(call) for call in islice(calls, 1))
         while coming:
@@ -31,9 +31,9 @@ def call_ahead[Item](calls: Iterator[Callable[[], Item]], width: Callable[[], in
 
 
 def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
-    """One item ahead; what the generator raises is raised here, and it is closed by its own thread.
+    """The generator's items, one made ahead by a thread; what it raises is raised here.
 
-    It runs in the caller's context, which says of which request it is and from where it may read.
+    The thread runs in the caller's context, which holds the request's record and the database that it reads.
     """
     run, make = copy_context().run, partial(next, items, None)
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead", initializer=go_anywhere) as thread:
@@ -44,6 +44,6 @@ def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
                 yield item
                 del item  # or it would stay beside the next one
         finally:
-            # By its own thread: what it holds may belong to it, and so do connections that were opened there.
+            # Its own thread closes it: connections belong to the thread that opened them.
             thread.submit(run, items.close).result()
             thread.submit(connections.close_all).result()

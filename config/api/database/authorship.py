@@ -1,9 +1,9 @@
-"""Who writes: a caller and a request id in, told to the database so that its triggers can put them into a log.
+"""Tells the database who writes, and in which request, so that its triggers can put both into the change log.
 
-On PostgreSQL three settings, `tenfold.actor`, `tenfold.request_id` and `tenfold.before`, hold until the end of the
-transaction, so that nothing is left behind on a connection that others use next (PgBouncer). They go ahead of the
-first statement of each transaction of a block under `sign_writes()`; a write outside a transaction gets one of its
-own. On SQLite the triggers call `tenfold_setting(name)`, a function of the connection, and nothing is sent.
+On PostgreSQL three settings (`tenfold.actor`, `tenfold.request_id`, `tenfold.before`) last until the end of the
+transaction, so nothing is left on a connection that others use next (PgBouncer). Within `sign_writes()` they are sent
+before the first statement of each transaction; a write outside a transaction gets a transaction of its own. On SQLite
+the triggers call `tenfold_setting(name)`, a function of the connection, and nothing is sent.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from config.logs import REQUEST_ID
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
-# Whether the log keeps rows as they were; not of an import, which would copy the catalogue into it.
+# Whether the log stores each row as it was before the write. An import turns it off: it would copy the catalogue.
 KEEPS_BEFORE: ContextVar[bool] = ContextVar("keeps_before", default=True)
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "COPY", "TRUNCATE")
@@ -31,13 +31,13 @@ SETTINGS = {
 
 
 def name_actor(user: Any) -> None:
-    """From here on this thread writes for `user`, until the request ends (AccessLog)."""
+    """Set `user` as the author of this thread's writes, until the request ends (see AccessLog)."""
     ACTOR.set(f"user:{user.pk}" if user.pk else "")
 
 
 @contextmanager
 def sign_writes(*, keep_before: bool = True) -> Iterator[None]:
-    """Within the block, what this thread writes bears the actor and the request id of the moment."""
+    """Sign what this thread writes within the block with the present actor and request id."""
     token = KEEPS_BEFORE.set(keep_before)
     try:
         if connection.vendor == "postgresql":
@@ -79,7 +79,7 @@ def list_settings() -> list[tuple[str, str]]:
 
 
 def is_new(database: Any) -> bool:
-    """Whether the transaction has had no statement: psycopg sends BEGIN only with the first."""
+    """Whether the transaction has had no statement yet: psycopg sends BEGIN with the first one."""
     return bool(database.connection.info.transaction_status == TransactionStatus.IDLE)
 
 

@@ -1,9 +1,9 @@
-"""A row of work in, one holder out: who claims it has it for JOB_LEASE_SECONDS by the database's clock, and renews.
+"""Rows of work that one process at a time holds, by a lease of JOB_LEASE_SECONDS on the database's clock.
 
-Every claim raises the row's fence, and a holder writes only where the fence is still its own: a process that was
-stopped, or cut off, while another took over matches no row, gets LeaseLost and leaves everything as it is.
+Each claim raises the row's fence, and its holder writes only if the fence is still its own. If a process was stopped
+or cut off and another one claimed its row, its writes match no row: it gets LeaseLost and changes nothing.
 
-A process that is told to stop gives its lease back between two pieces of work, so that another has it at once.
+A process that is told to stop gives its lease back between two pieces of work, so that another can claim it at once.
 """
 
 import logging
@@ -21,23 +21,23 @@ from django.db.models.functions import Now
 
 logger = logging.getLogger("tenfold.jobs")
 
-# Two renewals may fail before the lease is over.
+# Renewals per lease: two may fail before the lease ends.
 RENEWALS = 3
 
 
 class LeaseLost(Exception):
-    """Somebody else holds the row by now, or it was canceled: whoever held it stops, and writes nothing more."""
+    """Another process holds the row, or it was canceled: the former holder stops, and writes nothing more."""
 
 
 class LeaseReturned(LeaseLost):
-    """Its holder is to stop: it wrote aside what isn't whole, and the row is free for whoever goes on."""
+    """The holder must stop: it gives the lease back, and another process goes on."""
 
 
 class Stop:
-    """Whether this process was told to stop, or the one that it was forked from, before or since."""
+    """Whether this process, or the one that it was forked from, was told to stop."""
 
     def __init__(self) -> None:
-        # Shared with forks: RQ has one for each job, and the signal comes to their parent.
+        # Shared with forks: RQ forks for each job, and the signal goes to the parent.
         self.shared = mmap(-1, 1)
 
     def begin(self, *signal_and_frame: object) -> None:
@@ -48,7 +48,7 @@ class Stop:
         return self.shared[0] != 0
 
     def check(self) -> None:
-        """LeaseReturned once it has begun: for between two pieces of work, where nothing is half done."""
+        """Raise LeaseReturned once the process was told to stop. Call it between two pieces of work."""
         if self.has_begun:
             raise LeaseReturned("its worker stops")
 
@@ -57,19 +57,19 @@ STOP = Stop()
 
 
 def find_lease_end() -> Any:
-    """An expression: when a lease that begins now is over. By the database's clock, since machines' differ."""
+    """An expression for the end of a lease that begins now, by the database's clock, since machines' clocks differ."""
     return Now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
 class ClaimedRowQuerySet(QuerySet[Any]):
     def only_free(self) -> Self:
-        """Those that nobody holds, be it that nobody took them or that the holder stopped renewing."""
+        """Rows that nobody holds: they were never claimed or were released, or their lease has ended."""
         return self.filter(Q(leased_until__isnull=True) | Q(leased_until__lt=Now()))
 
     def claim(self) -> Any:
-        """The first of them that is free, held by the caller from now on; None where there is none."""
+        """The first free row, which the caller holds from now on; None if no row is free."""
         while (row := self.only_free().order_by("pk").first()) is not None:
-            # Another claimed it since, so the fence moved: the next one, then.
+            # If the update matches no row, another process has claimed it since: try the next one.
             mine = self.only_free().filter(pk=row.pk, fence=row.fence)
             if mine.update(fence=F("fence") + 1, claims=F("claims") + 1, leased_until=find_lease_end()):
                 row.fence, row.claims, row.is_held = row.fence + 1, row.claims + 1, True
@@ -77,40 +77,41 @@ class ClaimedRowQuerySet(QuerySet[Any]):
         return None
 
     def revoke(self, **values: Any) -> int:
-        """Whoever holds one of them loses it, at its next write; how many rows there are, with `values` by now."""
+        """End all claims: a holder gets LeaseLost at its next write. Writes `values`; returns the number of rows."""
         return self.update(fence=F("fence") + 1, leased_until=None, **values)
 
 
 class ClaimedRow(models.Model):
     """A row that one process at a time works on; `fence` is the number of its last claim.
 
-    `claims` counts those that weren't given back: a worker that stops for a new release wasn't lost over it.
+    `claims` counts the claims that weren't given back. A worker that stops for a new release gives its claim back, so
+    only workers that died with the row count.
     """
 
     fence = models.PositiveIntegerField(default=0, editable=False)
-    # In the database too: a worker of the former release may add rows while this one comes.
+    # The database has the default, too: a worker of the former release may insert rows during a deploy.
     claims = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
 
-    # Of this instance: whether it is the one that a holder got, and hasn't released.
+    # Whether `claim` returned this instance, and it hasn't been released.
     is_held = False
 
     class Meta:
         abstract = True
 
     def write(self, **values: Any) -> None:
-        """Change the row as its holder, which renews the lease; LeaseLost where it isn't the holder any more."""
-        # Without a lease it was released: nothing is renewed then.
+        """Change the row as its holder and renew the lease; LeaseLost if the caller doesn't hold it any more."""
+        # A released row has no lease to renew.
         end = Case(When(leased_until__isnull=False, then=find_lease_end()))
         self.write_as_holder(**{"leased_until": end} | values)
 
     def release(self, **values: Any) -> None:
-        """The last change of the holder, after which the row is free."""
+        """Make the holder's last change; the row is free afterwards."""
         self.write_as_holder(leased_until=None, **values)
         self.is_held = False
 
     def give_back(self) -> None:
-        """Free for whoever goes on: this claim came to its end, though the work didn't. Nothing if it is released."""
+        """Free the row before its work is done, and don't count this claim. Does nothing on a released row."""
         if self.is_held:
             self.release(claims=F("claims") - 1)
 
@@ -122,15 +123,15 @@ class ClaimedRow(models.Model):
                 setattr(self, name, value)
 
     def find_held(self, values: Mapping[str, Any]) -> QuerySet[Any]:
-        """The row where it is still its holder's, who may write `values` into it."""
+        """The row, if the caller still holds it and may write `values`; else nothing."""
         return type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
 
 
 @contextmanager
 def keep_lease(row: ClaimedRow) -> Iterator[None]:
-    """Renews the lease of `row` while the block runs, whatever it waits for.
+    """Renew the lease of `row` by a thread while the block runs, also while it waits.
 
-    Gives it back where the block is to stop, or ends and left it held: there is more to do, for whoever is next.
+    At the block's end, or if it must stop, the lease is given back unless the block has released the row.
     """
     done = threading.Event()
     renewer = threading.Thread(target=renew_until, args=(row, done), name="lease", daemon=True)

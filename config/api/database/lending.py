@@ -1,7 +1,7 @@
-"""Database connections that go from thread to thread, one thread at a time.
+"""Database connections that are lent from thread to thread; one thread uses them at a time.
 
-Django gives each thread connections of its own and leaves them open; a server of some hundred threads, few of which
-are at work, would hold as many.
+Django gives each thread its own connections and leaves them open. A server has some hundred threads, of which few
+work at a time; it would hold some hundred connections.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Self
 
 from django.db import OperationalError, close_old_connections, connections
 
-# A loan is for a look-up of a millisecond; past this the database hangs.
+# A loan lasts a millisecond, for one look-up. If none is free for so long, the database hangs.
 PATIENCE_SECONDS = 0.25
 
 type Connections = dict[str, Any]
 
 
 class Loan:
-    """`with loan:` this thread uses these connections, and no others; they are made when they're first asked for."""
+    """Within `with loan:` the thread uses the loan's connections only; each is made at its first use."""
 
     def __init__(self) -> None:
         self.connections: Connections = {}
@@ -37,12 +37,15 @@ class Loan:
         self.own = {}
 
     def give_away(self) -> Connections:
-        """For good, to somebody who is in the middle of something with them; the loan goes on with others."""
+        """Hand the connections over for good, to a stream that still reads from them; the loan makes new ones."""
         return take_connections()
 
 
 class Loans:
-    """So many, for whoever works outside the slots; the one used last is lent first, so few connections are made."""
+    """A pool of `number` loans for work outside the request slots.
+
+    It lends the loan that was used last, so that few connections are made.
+    """
 
     def __init__(self, number: int) -> None:
         self.free: LifoQueue[Loan] = LifoQueue()
@@ -51,7 +54,7 @@ class Loans:
 
     @contextmanager
     def lend(self) -> Iterator[None]:
-        """OperationalError where all of them are at work, and stay so."""
+        """Use a loan within the block; OperationalError if none is free within PATIENCE_SECONDS."""
         try:
             loan = self.free.get(timeout=PATIENCE_SECONDS)
         except Empty:
@@ -67,7 +70,7 @@ class Loans:
 
 
 def take_connections() -> Connections:
-    """This thread's, which it then hasn't got any more; any thread may use them next."""
+    """Take this thread's connections away from it; any thread may use them next."""
     taken = {}
     for connection in connections.all(initialized_only=True):
         if not connection.allow_thread_sharing:

@@ -1,4 +1,4 @@
-"""A connection that was lost, as by a restart of the database: who reads finds out, and reads again by a new one."""
+"""Reads again if the connection was lost, for example by a restart of the database."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,20 @@ from django.db import OperationalError
 
 
 def read_again[Found](connection: Any, read: Callable[[], Found]) -> Found:
-    """What `read` reads by `connection`; done again, once, where it was lost since its last use.
+    """The result of `read`, which uses `connection`; if that was lost since its last use, `read` runs a second time.
 
-    In place of a look at the connection beforehand, which is a round trip each time.
+    Django would check the connection before each request, which costs a round trip each time.
     """
     try:
         return read()
     except OperationalError:
         if not is_lost(connection):
             raise
-        connection.close()  # the next one is new
+        connection.close()  # Django opens a new one
         return read()
 
 
 def is_lost(connection: Any) -> bool:
-    """Of one on which a statement has failed. A server that refuses to connect would refuse again."""
+    """Whether a connection whose statement failed was lost; false if the server refused to connect."""
     is_open = connection.connection is not None and not connection.in_atomic_block
     return is_open and not connection.is_usable()

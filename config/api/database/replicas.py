@@ -1,11 +1,11 @@
-"""Which database a read asks: a replica that has every acknowledged write, else the primary. Django's router.
+"""Chooses the database of a read: a replica that has every acknowledged write, else the primary. Django's router.
 
-A GET asks the primary how far it is (0.1 ms), and a replica whether it has come so far, for which it may wait
-WAIT_SECONDS; then it reads all it needs from that one. So nobody reads what is older than a write that somebody was
-told of, with or without X-Min-Version. A replica that lags or fails is left alone for PAUSE_SECONDS. While the
-primary is away replicas answer as far as they have come; X-Min-Version holds then too.
+A GET asks the primary for its position (0.1 ms). It waits up to WAIT_SECONDS until a replica has reached it, and then
+reads everything from that replica. So no read is older than a write that any client knows of, with or without
+X-Min-Version. A replica that lags or fails isn't asked for PAUSE_SECONDS. While the primary is away, replicas answer
+with what they have; X-Min-Version is kept then, too.
 
-Writes, whatever runs in a transaction, and what no request surrounds, is the primary's.
+The primary gets all writes, all of a transaction, and everything outside a request.
 """
 
 import socket
@@ -23,13 +23,13 @@ from psycopg_pool import PoolTimeout
 from config.api.database.wal_positions import parse_position, read_position, read_written_position
 from config.api.problems.errors import find_limit
 
-# A replica in the same network is some milliseconds behind; whoever is further would make every read wait.
+# A replica in the same network is some milliseconds behind; one that is further behind would make every read wait.
 WAIT_SECONDS, POLL_SECONDS = 0.05, 0.002
 PAUSE_SECONDS = 1.0
 
 
 class Servers:
-    """In which order replicas are asked, and who failed lately; of this process."""
+    """The order in which this process asks replicas, and which servers failed lately."""
 
     def __init__(self) -> None:
         self.turns = count()
@@ -45,7 +45,7 @@ class Servers:
         replicas: list[str] = settings.DATABASE_REPLICAS
         first = next(self.turns) % len(replicas)
         replicas = replicas[first:] + replicas[:first]
-        # While the primary is away, one that lagged a moment ago may be all there is.
+        # While the primary is away, a replica that lagged a moment ago may be the only server.
         return replicas if self.is_paused(DEFAULT_DB_ALIAS) else [name for name in replicas if not self.is_paused(name)]
 
 
@@ -53,7 +53,7 @@ SERVERS = Servers()
 
 
 class Reading:
-    """The reads of one request: all of one database, chosen with the first of them."""
+    """The reads of one request; all use one database, which the first of them chooses."""
 
     def __init__(self, least: str | None = None) -> None:
         self.least, self.database = least, ""
@@ -64,14 +64,14 @@ class Reading:
         return self.database
 
     def read_least(self) -> int:
-        """InvalidHeader for an X-Min-Version that is none."""
+        """The request's X-Min-Version, or 0; InvalidHeader if it isn't a position."""
         return parse_position(self.least) if self.least is not None else 0
 
 
-# Of the request at hand, where its reads may go to a replica.
+# The present request's reads; None if they must go to the primary.
 READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
-# What a read must not be behind, whoever asks, and also while the primary is away.
+# The position that every read must have reached, even while the primary is away.
 FLOOR: ContextVar[int] = ContextVar("floor", default=0)
 
 
@@ -85,7 +85,7 @@ def read_at_least(position: int) -> Iterator[None]:
 
 
 def find_reader() -> str:
-    """The alias of the database that a read asks at this moment."""
+    """The alias of the database that a read uses now."""
     reading = READING.get()
     if reading is None or not settings.DATABASE_REPLICAS or connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return DEFAULT_DB_ALIAS
@@ -93,17 +93,17 @@ def find_reader() -> str:
 
 
 def choose_again() -> None:
-    """What is read from here on has what the primary has now: after a write, or a position that was read there."""
+    """Let the next read choose anew, after a write or a position read from the primary: it will include both."""
     if reading := READING.get():
         reading.database = ""
 
 
 def replace_failed(database: str, error: OperationalError) -> str:
-    """Whom the rest of the request asks, `database` having failed: the primary for a replica, and the other way."""
+    """The database for the rest of the request after `database` failed: the primary, or a replica in its place."""
     if find_limit(error):
-        raise error  # it would there too
+        raise error  # a time limit ended the query; it would end it on the other server, too
     if database == DEFAULT_DB_ALIAS and (not settings.DATABASE_REPLICAS or can_connect()):
-        return database  # a connection was lost, and the server is there
+        return database  # only the connection was lost
     SERVERS.pause(database)
     reading = READING.get()
     if database != DEFAULT_DB_ALIAS:
@@ -124,14 +124,14 @@ def can_connect() -> bool:
 
 
 def choose_database(least: int = 0) -> str:
-    """A replica that has come as far as the primary and `least`; the primary where there is none."""
+    """A replica that has reached the primary's position and `least`; the primary if there is none."""
     replicas = SERVERS.take_turn() if settings.DATABASE_REPLICAS else []
     wanted = max(least, FLOOR.get(), find_acknowledged()) if replicas else 0
     return next((name for name in replicas if has_reached(name, wanted)), DEFAULT_DB_ALIAS)
 
 
 def find_acknowledged() -> int:
-    """How far the primary is; 0 while it is away, and replicas are all there is."""
+    """The primary's position; 0 while it is away, so that any replica will do."""
     if SERVERS.is_paused(DEFAULT_DB_ALIAS):
         return 0
     try:
@@ -144,11 +144,11 @@ def find_acknowledged() -> int:
 
 
 def is_away(error: OperationalError) -> bool:
-    """Whether the primary can't be reached; that it refuses a question is no reason to answer what is old."""
+    """Whether the primary can't be reached. If it only refuses a query, no replica may answer with older rows."""
     primary = connections[DEFAULT_DB_ALIAS]
     if not isinstance(error.__cause__, PoolTimeout):
         return primary.connection is None
-    # A pool waits alike for a connection that comes back and for a server that is gone.
+    # A pool's time-out doesn't tell whether all connections are busy or the server is gone.
     host, port = primary.settings_dict["HOST"], primary.settings_dict["PORT"] or 5432
     try:
         socket.create_connection((host, int(port)), timeout=WAIT_SECONDS).close()
@@ -172,7 +172,7 @@ def has_reached(replica: str, wanted: int) -> bool:
 
 
 class Router:
-    """Django's, one of DATABASE_ROUTERS where there are replicas."""
+    """A router of Django's; in DATABASE_ROUTERS if there are replicas."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return find_reader()

@@ -1,12 +1,12 @@
-"""A queryset of tuples in, a statement out that may be kept and run again: what compiling costs is paid once.
+"""A queryset of tuples in, a compiled statement out that may be run again with other values.
 
-Values that each request brings stand as `Given` in the queryset, and as Placeholders among the statement's parameters.
-On PostgreSQL it goes to the server prepared, since planning is a third of a page: Django prepares nothing (its cursor
-binds in the client), psycopg keeps it by its text on each connection. Page sizes and names are part of the text,
-values aren't. `DATABASE_PREPARE=false` turns that off, as behind a PgBouncer before 1.22.
+A value that comes with each request is `Given` in the queryset, and a Placeholder among the statement's parameters.
+On PostgreSQL the statement is prepared, since planning takes a third of a page's time. Django prepares nothing (its
+cursor binds in the client); psycopg does, for each connection, by the statement's text. Page sizes and names are part
+of the text, values aren't. `DATABASE_PREPARE=false` turns preparing off, for a PgBouncer before 1.22.
 
-The first column of each row is its JSON text and goes into the answer as the bytes that came; the others order the
-rows, and only those of a page's first and last row are made Python values, for the cursors.
+The first column of each row is its JSON text, whose bytes go into the answer unchanged. The other columns order the
+rows; only those of a page's first and last row become Python values, for the cursors.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from django.db.models import Expression, Field, QuerySet
 
 from config.api.database.replicas import find_reader, replace_failed
 
-# How many rows have a word is known only with the word: planned for any, a search for a common one read them all
-# (39 ms against 8, 300,000 products).
+# A full-text search isn't prepared: only with the word can PostgreSQL plan for the number of rows that have it. Planned
+# for any word, a search for a common one read all rows (39 ms against 8, 300,000 products).
 FULL_TEXT = "to_tsquery("
 
 type Text = bytes | str
@@ -34,14 +34,14 @@ type Values = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Placeholder:
-    """The place of a value that comes with each run, and the field that knows how a database wants it."""
+    """Stands for `values[index]` of a run; `field` converts the value for the database."""
 
     index: int
     field: Field[Any, Any]
 
 
 class Given(Expression):
-    """`values[index]` of a run, as a value of `field`, wherever a queryset takes an expression."""
+    """An expression of a queryset that stands for `values[index]` of a run, a value of `field`."""
 
     def __init__(self, index: int, field: Field[Any, Any]) -> None:
         super().__init__(output_field=field)
@@ -53,9 +53,9 @@ class Given(Expression):
 
 @dataclass(frozen=True)
 class Page:
-    """A page's rows (as JSON texts, of a statement), whether there are more, and the values beside its first and last.
+    """A page's rows, whether there are more, and the values that a cursor at its first and last row holds.
 
-    Those are the other columns of the statement, or what a cursor beside the row holds.
+    A statement's rows are JSON texts, and the values are its other columns.
     """
 
     rows: Sequence[Any] = ()
@@ -66,7 +66,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Statement:
-    """Compiled SQL; `converters` are what Django does to columns of this database, by their number."""
+    """Compiled SQL; `converters` are Django's converters of this database's columns, by column number."""
 
     database: str
     sql: str
@@ -75,7 +75,7 @@ class Statement:
 
     @classmethod
     def compile(cls, rows: QuerySet[Any]) -> Statement | None:
-        """None where Django sees by itself that nothing can match."""
+        """The statement of `rows`; None if Django knows without a query that no row can match."""
         compiler = rows.query.get_compiler(rows.db)
         try:
             sql, parameters = compiler.as_sql()
@@ -85,12 +85,12 @@ class Statement:
         return cls(rows.db, sql, tuple(parameters), converters)
 
     def count(self) -> Statement:
-        """The number of its rows."""
+        """A statement that counts the rows of this one."""
         sql = f"SELECT count(*) FROM ({self.sql}) counted"  # noqa: S608 (SQL that Django compiled)
         return Statement(self.database, sql, self.parameters, {})
 
     def fetch_page(self, size: int, values: Sequence[Any] = ()) -> Page:
-        """At most `size` rows; the statement itself may give one more, to tell whether there are any."""
+        """A page of at most `size` rows. If the statement gives one row more, the page has `has_more`."""
         with self.run(values) as cursor:
             prepared = getattr(cursor, "pgresult", None)
             return self.read_prepared(cursor, prepared, size) if prepared else self.read_rows(cursor.fetchall(), size)
@@ -123,7 +123,7 @@ class Statement:
 
     @contextmanager
     def run(self, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """A cursor over the rows. A connection that was lost is replaced, and the read done again, once."""
+        """A cursor over the rows. If the connection was lost, the statement runs again on a new one, once."""
         connection: Any = connections[find_reader()]
         parameters = self.fill(connection, values)
         try:
@@ -135,9 +135,9 @@ class Statement:
             yield cursor
 
     def replace(self, connection: Any, error: OperationalError) -> Any:
-        """For one on which a read has failed: a replica's by the primary's, and one that was lost by a new one."""
+        """The connection to try after a read failed: the primary's for a replica's, a new one for a lost one."""
         if connection.alias == DEFAULT_DB_ALIAS:
-            # No look at the connection beforehand, as Django has it: that is a round trip with each request.
+            # Only now is the connection checked: Django would do it before each request, a round trip each time.
             if connection.in_atomic_block or connection.is_usable():
                 raise error
             connection.close()
@@ -158,15 +158,15 @@ class Statement:
 
 
 def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:
-    """A cursor over the rows of a read."""
+    """A cursor over the rows of a SELECT, which is prepared at its first use on the connection."""
     try:
         return execute(open_cursor(connection), sql, parameters)
     except NotSupportedError:
         # "cached plan must not change result type": a migration has changed a column since it was prepared.
         if connection.in_atomic_block or connection.vendor != "postgresql":
             raise
-        connection.connection.execute("DEALLOCATE ALL")  # psycopg sees it, and prepares anew the next time
-        # A PgBouncer may still have the old one.
+        connection.connection.execute("DEALLOCATE ALL")  # psycopg notices, and prepares anew the next time
+        # Without preparing: a PgBouncer may still have the old statement.
         return execute(connection.cursor(), sql, parameters)
 
 
@@ -180,14 +180,14 @@ def execute(cursor: Any, sql: str, parameters: Sequence[Any]) -> Any:
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
-    """psycopg's own cursor, that prepares at the first use of a statement; Django's wrappers go around it."""
+    """psycopg's own cursor, which prepares a statement at its first use; Django's wrappers go around it."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(query, params, prepare=True)
 
 
 def open_cursor(connection: Any) -> Any:
-    """Django's wrappers count, time and translate errors, whatever cursor is inside."""
+    """A cursor that prepares, if that is possible, within Django's wrappers, which observe and translate errors."""
     if connection.vendor != "postgresql" or not settings.DATABASE_PREPARE:
         return connection.cursor()
     connection.ensure_connection()
