@@ -226,7 +226,7 @@ if REDIS_URL:
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "tenfold",
         "OPTIONS": {
-            # A hung Redis costs 5 s a call by default. One failed call stops the asking for answers (shared.py),
+            # A hung Redis costs 5 s a call by default. One failed call stops the asking for answers (in_redis.py),
             # three that for rates (throttling.py).
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,

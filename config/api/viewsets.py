@@ -23,8 +23,7 @@ from rest_framework.viewsets import GenericViewSet
 from config.api.database.authorship import name_actor
 from config.api.database.statements import Given, Page, Statement
 from config.api.database.wal_positions import parse_position
-from config.api.reads import oracle as shaping
-from config.api.reads import projection, selections
+from config.api.reads import oracle, projection, selections
 from config.api.reads.conditional import (
     claim_version,
     list_version_columns,
@@ -186,12 +185,12 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
         """Each row's JSON, by DRF's serializer."""
-        return shaping.write_rows(rows, self.read_serializer, selection, self.get_serializer_context())
+        return oracle.write_rows(rows, self.read_serializer, selection, self.get_serializer_context())
 
     def plan_reader(self, rows: QuerySet[Any], selection: Selection) -> Reader:
         """How a page of `rows`, which are in a total order, is read."""
         if not self.compiled:
-            selected = shaping.select_rows(rows, self.read_serializer, selection)
+            selected = oracle.select_rows(rows, self.read_serializer, selection)
             return Instances(selected, lambda found: self.shape(found, selection))
         keyset = find_keyset(rows)
         return Texts(self.select(rows, selection, keyset.names if keyset else ()))
@@ -202,7 +201,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         if self.compiled:
             shown: Sequence[Any] = self.select(rows, selection, beside).get()
             return shown
-        row = shaping.select_rows(rows, self.read_serializer, selection, beside).get()
+        row = oracle.select_rows(rows, self.read_serializer, selection, beside).get()
         return [*self.shape([row], selection), *(getattr(row, name) for name in beside)]
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:

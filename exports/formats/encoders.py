@@ -1,6 +1,6 @@
 """Columns and rows in, bytes of a file out: what stands before the first row, between all of them and after the last.
 
-PostgreSQL writes the rows itself (rows.py); SQLite, which has no CSV, gets its lines here.
+PostgreSQL writes the rows itself (exports/rows); SQLite, which has no CSV, gets its lines here.
 """
 
 import re

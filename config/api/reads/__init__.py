@@ -1,1 +1,1 @@
-"""A question in, rows or their JSON out: what may be read of a table, by whom and in which shape."""
+"""A query in, rows or their JSON out: what may be read of a table, by whom and in which shape."""

@@ -1,8 +1,9 @@
-"""Conditional requests (RFC 9110, section 13): a row's ETag, and what a client that has one may ask for.
+"""Conditional requests (RFC 9110, section 13): a row's ETag, `If-None-Match` and `If-Match`.
 
-`W/"<version>.<hash>"`: the version is the row's column, which a trigger moves with each change; the hash is of the
-JSON as it is answered, so `fields` and `expand` have their own. `If-None-Match` compares all of it, `If-Match` the
-version, which every representation of the row shares. Both weakly, and whatever a compressing proxy has appended.
+An ETag is `W/"<version>.<hash>"`. The version is the row's column, which a trigger raises with each change. The hash
+is of the answered JSON, so it differs for other `fields` and `expand`. `If-None-Match` compares the whole tag,
+`If-Match` only the version, which every representation of the row shares. Both compare weakly, and ignore a suffix
+that a compressing proxy has added.
 """
 
 import re
@@ -16,14 +17,14 @@ from xxhash import xxh3_128_hexdigest
 
 from config.api.problems.errors import InvalidHeader, PreconditionFailed
 
-# What stands between the quotes: anything but blanks, quotes and control characters.
+# A tag: between its quotes stands anything but blanks, quotes and control characters.
 TAG = re.compile(r'(?:W/)?"([!#-~\x80-\xff]*)"')
 # Apache writes `"7.ab-gzip"`, Jetty `"7.ab--gzip"`, others `"7.ab;gzip"`.
 CODING = re.compile(r"(--?|;)(gzip|deflate|br|zstd)$")
-# Nine digits fit the column; a longer number is no version of ours.
+# Every number of nine digits fits the column; a longer number is no version of ours.
 VERSION = re.compile(r"([0-9]{1,9})\.")
 
-# Characters: some hundred tags. What they came to is kept by the header.
+# Characters, enough for some hundred tags. Parsed headers are cached, so longer ones are refused.
 LONGEST_TAGS = 4096
 
 # A bare `*`; no tag holds a quote.
@@ -31,15 +32,15 @@ ANY = frozenset({'"*"'})
 
 
 def list_version_columns(model: type[Model]) -> tuple[str, ...]:
-    """What a detail selects beside the JSON: `version`, where rows have one that counts."""
+    """The columns that a detail selects beside the JSON: `version`, if the model has such a whole number."""
     columns = model._meta.concrete_fields
     return ("version",) if any(c.name == "version" and isinstance(c, IntegerField) for c in columns) else ()
 
 
 def make_etag(text: bytes | str, version: int | None = None) -> str:
-    """Of the row's JSON.
+    """The ETag of a row's JSON.
 
-    XXH3 is no cryptographic hash: who may write a row could make two of its states that bear one tag, and no more.
+    XXH3 is no cryptographic hash: somebody who may write a row could give two of its states the same tag, and no more.
     """
     data = text.encode() if isinstance(text, str) else text
     before = "" if version is None else f"{version}."
@@ -47,19 +48,19 @@ def make_etag(text: bytes | str, version: int | None = None) -> str:
 
 
 def tag_row(request: Request, text: bytes | str, version: int | None = None) -> dict[str, str]:
-    """Headers of an answer that is one row."""
+    """The headers `ETag` and `Cache-Control` of an answer that is one row; none for an HTML page."""
     if request.accepted_renderer.format != "json":
         return {}  # a page for people holds more than the row: forms, by what its reader may do
     return {"ETag": make_etag(text, version), "Cache-Control": name_audience(request)}
 
 
 def name_audience(request: Request) -> str:
-    """`Cache-Control` of an answer that may be kept, and is asked for again before it's used."""
+    """The `Cache-Control` of an answer that a client may keep, and must revalidate before each use."""
     return f"{'private' if request.user.is_authenticated else 'public'}, no-cache"
 
 
 def spare_known(request: Request, response: HttpResponse) -> HttpResponse:
-    """`response`, or a 304 without a body where the request's `If-None-Match` names its ETag."""
+    """`response`, or a 304 without a body if the request's `If-None-Match` names its ETag."""
     if not is_known(request.headers.get("If-None-Match", ""), response.get("ETag", "")):
         return response
     headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary")}
@@ -69,7 +70,7 @@ def spare_known(request: Request, response: HttpResponse) -> HttpResponse:
 def is_known(text: str, etag: str) -> bool:
     """Whether an `If-None-Match` names `etag`."""
     if etag and text == etag:
-        return True  # nearly always the one tag that we gave: 0.3 microseconds less than to take it apart
+        return True  # nearly always it is the one tag that we gave; this saves 0.3 microseconds of parsing
     tags = read_tags(text, "If-None-Match")
     return bool(etag) and (tags == ANY or etag.removeprefix("W/")[1:-1] in tags)
 
@@ -84,7 +85,7 @@ def are_tags(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def read_tags(text: str, name: str) -> frozenset[str]:
-    """What stands between the quotes of each tag, without the coding; empty without the header, ANY for `*`."""
+    """The text between the quotes of each tag, without a coding suffix; empty for no header, ANY for `*`."""
     if text.strip() in ("", "*"):
         return ANY if text else frozenset()
     if len(text) > LONGEST_TAGS:
@@ -96,7 +97,7 @@ def read_tags(text: str, name: str) -> frozenset[str]:
 
 
 def read_versions(request: Request) -> Collection[int] | None:
-    """The versions that `If-Match` allows; None where any will do, which is also without the header."""
+    """The versions that `If-Match` allows; None if it allows any, or is missing."""
     tags = read_tags(request.headers.get("If-Match", ""), "If-Match")
     if not tags or tags == ANY:
         return None
@@ -111,7 +112,7 @@ def claim_version(row: Model, versions: Collection[int] | None) -> None:
     if versions is None:
         return
     rows = type(row)._default_manager.filter(pk=row.pk)
-    # The comparison stands in the UPDATE: between a SELECT and an UPDATE another writer comes.
+    # The UPDATE compares: between a SELECT and an UPDATE another writer might come.
     if rows.filter(version__in=versions).update(version=F("version")):
         return
     if (present := rows.values_list("version", flat=True).first()) is None:

@@ -1,4 +1,4 @@
-"""What a page looks like and which parameters it takes, as the OpenAPI document has them."""
+"""The OpenAPI description of a page: its envelope and its parameters."""
 
 from copy import deepcopy
 from typing import Any
@@ -27,7 +27,7 @@ LINKS: Schema = {
 
 
 def describe_pages(rows: Schema, max_page_size: int) -> Schema:
-    """The two envelopes around `rows`."""
+    """The schema of a page of `rows`: an envelope by cursor, or one by page number."""
     numbers = {
         "page": {"type": "integer", "minimum": 1},
         "page_size": {"type": "integer", "minimum": 1, "maximum": max_page_size},
@@ -39,7 +39,7 @@ def describe_pages(rows: Schema, max_page_size: int) -> Schema:
 
 
 def build_envelope(title: str, members: Schema, optional: Schema) -> Schema:
-    """Closed, since one envelope's members would do for the other else."""
+    """An object that allows no other members: else an answer would match both envelopes."""
     return {
         "type": "object",
         "title": title,

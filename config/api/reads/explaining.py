@@ -1,8 +1,8 @@
-"""A read with `?explain=1` in, how the database went about it out: each statement, its time and its plan.
+"""A read with `?explain=1` in, its SQL out: each statement with its time and its plan.
 
-`{"statements": [{"database": "default", "sql": "SELECT …", "parameters": […], "ms": 1.2, "plan": …}]}`. The read is
-done as always, then PostgreSQL does each statement again under EXPLAIN ANALYZE, within the limits of any request;
-SQLite tells its plan and does nothing.
+`{"statements": [{"database": "default", "sql": "SELECT …", "parameters": […], "ms": 1.2, "plan": …}]}`. The read runs
+as always. Then PostgreSQL runs each statement again under EXPLAIN ANALYZE, within the time limits of any request;
+SQLite gives its plan and runs nothing.
 """
 
 import json
@@ -41,7 +41,7 @@ class Explanation:
             self.asked.append((context["connection"].alias, str(sql), params, time.perf_counter() - began))
 
     def finish(self) -> list[dict[str, Any]]:
-        """What was asked, with its plans."""
+        """Stop observing; the SELECT statements that ran, each with its plan."""
         OBSERVERS.reset(self.token)
         return [describe(*each) for each in self.asked if each[1].lstrip().upper().startswith(("SELECT", "WITH"))]
 
@@ -62,7 +62,7 @@ def read_plan(database: str, sql: str, parameters: Sequence[Any] | None) -> Any:
             cursor.execute(QUERY_PLAN + sql, parameters)
             return [{"id": row[0], "parent": row[1], "detail": row[3]} for row in cursor.fetchall()]
     with transaction.atomic(using=database), connections[database].cursor() as cursor:
-        # ANALYZE does what it explains.
+        # ANALYZE runs the statement that it explains.
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute(ANALYZE + sql, parameters)
         plan = cursor.fetchone()[0]
@@ -77,13 +77,13 @@ class ExplainMixin:
 
     def initial(self: Any, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a mixin
-        # A look at the text: parsing it costs more than most reads have to spare; percent signs may spell any name.
+        # A search of the text costs less than parsing it; percent signs may encode any name.
         text = request.META["QUERY_STRING"]
         if (EXPLAIN in text or "%" in text) and self.action in self.planned:
             self.begin_explanation(request)
 
     def begin_explanation(self: Any, request: Request) -> None:
-        """For whoever may view every row of the model: the plan tells of rows that its reader needn't see."""
+        """Only for callers who may view every row of the model: a plan tells of rows that they mightn't see."""
         if read_choice(request.query_params, EXPLAIN, ("1",)):
             names = self.queryset.model._meta
             right = f"{names.app_label}.view_{names.model_name}"

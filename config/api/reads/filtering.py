@@ -1,4 +1,4 @@
-"""Filters and orderings, each from an allow-list; a bad value is a 400, where the packages would pass it by."""
+"""Filters and orderings, each from an allow-list; a bad value is a 400, while the packages would ignore it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,12 +19,12 @@ from config.api.reads.parameters import read_choice
 # Filter (or None, for an unfiltered list) and column, such as ("brand", "price").
 type IndexServed = frozenset[tuple[str | None, str]]
 
-# The greatest page and the row behind it.
+# Rows of the largest page, and the one after it.
 GREATEST_PAGE = 201
 
 
 class InvalidFilters(ApiError):
-    """Values that their filters don't take, each named."""
+    """400 with a fault for each value that its filter refuses."""
 
     default_code = "invalid_parameter"
 
@@ -34,22 +34,22 @@ class InvalidFilters(ApiError):
 
 
 def name_choices(choices: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """The sentence of a choice field that refuses; Django's doesn't say what there is to choose from."""
+    """The error message of a choice field; unlike Django's, it lists the choices."""
     return {"invalid_choice": f"%(value)r is not one of {', '.join(value for value, _ in choices if value)}."}
 
 
 class FlagFilter(TypedChoiceFilter):
-    """`true` or `false`; the package's own takes any other word for "not given"."""
+    """`true` or `false`; any other word is refused. The package's own filter takes it as "not given"."""
 
     def __init__(self, **options: Any) -> None:
-        # The first stands for "not given": a form without it would begin with true, and send it.
+        # The first choice means "not given"; without it an HTML form would preselect true, and send it.
         choices = (("", "either"), ("true", "true"), ("false", "false"))
         options["error_messages"] = name_choices(choices)
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
 
 
 class MomentField(IsoDateTimeField):
-    # The + of +02:00, as it stands, is a blank to whoever reads a query string.
+    # An unencoded + of +02:00 reads as a blank in a query string.
     default_error_messages: ClassVar = {
         "invalid": "Write a time as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00%2B02:00 (%2B is a + in an address)."
     }
@@ -59,7 +59,7 @@ class MomentField(IsoDateTimeField):
         try:
             return moment and moment.astimezone(UTC)
         except OverflowError as error:
-            # The last hour of the year 9999 in New York; every database would fail at it.
+            # The last hour of the year 9999 in New York is past every database's range in UTC.
             raise ValidationError("Enter a time between the years 1 and 9999.") from error
 
 
@@ -70,7 +70,7 @@ class MomentFilter(IsoDateTimeFilter):
 
 
 def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
-    """A time of the query string, for a view without filters of its own."""
+    """The time in a parameter, for a view that has no filters; None if it isn't given."""
     try:
         return MomentField(required=False).clean(query.get(name))
     except ValidationError as error:
@@ -78,12 +78,12 @@ def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
 
 
 class SparseFilterSet(FilterSet):
-    """Builds the filters that a request names; all of a product's take 0.7 ms, as long as the rest of a list."""
+    """Builds only the filters that a request names: all of a product's take 0.7 ms, as long as the rest of a list."""
 
-    # The beginnings of parameters that are no filter of their own, like `attr.`.
+    # Beginnings of parameters' names that can't be listed, like `attr.`.
     prefixes: tuple[str, ...] = ()
 
-    # The package's metaclass fills it for each class; on an instance it may hold fewer.
+    # The package's metaclass sets it for each class; an instance may have fewer.
     base_filters: dict[str, Filter]
 
     def __init__(self, *args: Any, names: Collection[str] | None = None, **kwargs: Any) -> None:
@@ -99,14 +99,14 @@ class SparseFilterSet(FilterSet):
 
 
 class FilterBackend(DjangoFilterBackend):
-    """django-filter's, with our problem documents."""
+    """django-filter's backend, with our problem documents."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         return narrow_rows(view.filterset_class, request.query_params, queryset)
 
 
 def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:
-    """What the filters that `query` names leave of `rows`; InvalidFilters names each value that is none."""
+    """The `rows` that pass the filters of `query`; InvalidFilters names each value that a filter refuses."""
     if not (names := kind.find_names(query)):
         return rows
     filters = kind(query, rows, names=names)
@@ -116,22 +116,22 @@ def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: Que
     return narrowed
 
 
-# What a page may sort; PostgreSQL sorts as many in some 10 ms.
+# How many rows a page may sort; PostgreSQL sorts that many in some 10 ms.
 SORTED_ROWS = 10_000
 
 
 class OrderingBackend(BaseFilterBackend):
-    """`ordering=` from the view's allow-list, the primary key appended, so that the order is total.
+    """`ordering=` from the view's allow-list. The primary key is appended, so that no two rows are equal in order.
 
-    Every column of an allow-list is NOT NULL: a cursor can't stand beside a NULL. `index_served` is the view's table
-    of (filter, column) pairs that an index has in order; any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
+    Every column of an allow-list is NOT NULL, since a cursor can't hold a NULL. `index_served` lists the view's
+    (filter, column) pairs that an index has in order. Any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         allowed = tuple(getattr(view, "orderings", ()))
         asked = read_choice(request.query_params, "ordering", allowed) if allowed else None
         if asked is None and queryset.query.order_by:
-            return queryset  # a search's rank
+            return queryset  # a search orders by its rank
         name = asked or view.default_ordering
         rows = queryset.order_by(name, "-pk" if name.startswith("-") else "pk")
         if view.filterset_class:
@@ -140,7 +140,7 @@ class OrderingBackend(BaseFilterBackend):
 
 
 def refuse_large_sort(rows: QuerySet[Any], name: str, filters: list[str], served: IndexServed) -> None:
-    """SortTooLarge where the planner would sort more than SORTED_ROWS for one page of `rows`."""
+    """Raise SortTooLarge if the planner would sort more than SORTED_ROWS for one page of `rows`."""
     column = name.lstrip("-")
     pair = (filters[0] if filters else None, column)
     if len(filters) <= 1 and pair in served:

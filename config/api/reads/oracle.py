@@ -1,6 +1,6 @@
-"""A selection in, model rows and serializers out: how DRF itself reads what projection.py compiles.
+"""A selection in, model instances and serializers out: DRF's own way to read what projection.py compiles.
 
-It serves viewsets that aren't `compiled`, and is the oracle that the compiled SQL is held against.
+It serves viewsets that aren't `compiled`, and is the oracle with which tests compare the compiled SQL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from config.api.reads.projection import NotCompilable, find_column, find_limit, 
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 from config.api.rendering.renderers import write_json
 
-# Django gives a sliced prefetch to a list of its own only, not to the relation's manager.
+# Django puts a sliced prefetch only into an attribute of its own (`to_attr`), not into the relation's manager.
 SHOWN = "shown_"
 
 # -- the rows ----------------------------------------------------------------------------------------------------
@@ -27,11 +27,11 @@ SHOWN = "shown_"
 def select_rows[M: Model](
     rows: QuerySet[M], serializer: ReadSerializer, selection: Selection, beside: Sequence[str] = ()
 ) -> QuerySet[M]:
-    """`rows` with what the selection shows of them, and the columns `beside`.
+    """`rows` with all that the selection shows, and the columns `beside`.
 
-    One statement for the rows and what is 1:1, one for each nested list. Where all that is shown is in columns, just
-    those are read, and touching another raises. A field that computes in Python may touch anything: for it the rows
-    come whole, with what `rows` themselves select and prefetch; what that leaves out is one statement a page.
+    One statement reads the rows and their 1:1 relations, one more reads each nested list. If columns alone are shown,
+    only they are read, and access to another one raises. A field that computes in Python may need any column: then the
+    rows are read whole, with what `rows` select and prefetch; a relation that is missing costs one statement a page.
     """
     lists = tuple(find_prefetches(serializer, selection))
     try:
@@ -45,7 +45,7 @@ def select_rows[M: Model](
 
 
 def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str = "") -> Iterator[str]:
-    """Paths for `only()`: `title`, `brand__slug`, `text__description`; NotCompilable for what is in no column."""
+    """Paths for `only()`: `title`, `brand__slug`, `text__description`; NotCompilable if a field has no column."""
     if is_overridden(serializer, "to_representation", drf.ModelSerializer):
         raise NotCompilable(f"{serializer.__name__}.to_representation() may touch any column")
     for name in selection.names:
@@ -66,7 +66,7 @@ def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str =
             yield f"{path}{find_column(model, last).name}"
 
 
-# Of these it is known what they touch of another row.
+# Relation fields of which we know what they read of the other row.
 KNOWN_LINKS = (PrimaryKeyRelatedField, SlugRelatedField)
 
 
@@ -80,7 +80,7 @@ def _find_source(field: Any) -> list[str]:
 
 
 def _follow(links: Sequence[str], path: str, model: type[Model]) -> tuple[str, type[Model]]:
-    """Along foreign keys and 1:1 relations: the path of what is there, and its model."""
+    """Follow foreign keys and 1:1 relations from `model`; the path for a queryset, and the model at its end."""
     for link in links:
         reverse = [each for each in model._meta.related_objects if each.get_accessor_name() == link and each.one_to_one]
         relation: Any = reverse[0] if reverse else find_column(model, link)
@@ -108,12 +108,12 @@ def select_list(model: type[Model], source: str, nested: ReadSerializer, below: 
     if find_to_many(model, source).many_to_many:
         return select_rows(order_totally(rows), nested, below)
     key = find_reverse(model, source).field
-    # Without its foreign key a row couldn't be given to its parent.
+    # Django needs the foreign key to give each row to its parent.
     return select_rows(rows.order_by(*order_nested(rows.model, key)), nested, below, [key.attname])
 
 
 def find_to_many(model: type[Model], source: str) -> Any:
-    """The relation whose rows the attribute `source` has; NotCompilable where it is something else."""
+    """The relation to many rows that the attribute `source` gives; NotCompilable if it gives something else."""
     for relation in model._meta.related_objects:
         if relation.get_accessor_name() == source and not relation.one_to_one:
             return relation

@@ -1,7 +1,7 @@
-"""A queryset's order in, the columns that it goes by out: what cursors hold, and what nested lists are written with.
+"""A queryset's order in, its columns out: cursors hold their values, and nested lists are sorted by them.
 
-A term of an order is what `order_by()` and `Meta.ordering` take: `"price"`, `"-price"`, `F("price")` or
-`F("price").desc()`, over columns of the row itself or of a row that a foreign key points at (`"brand__name"`).
+A term of an order is what `order_by()` and `Meta.ordering` accept: `"price"`, `"-price"`, `F("price")` or
+`F("price").desc()`, for a column of the row itself or of a row that a foreign key points at (`"brand__name"`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db.models import F, Field, Model, OrderBy, QuerySet
 
 
 class NotByColumns(ValueError):
-    """An order, or a part of it, that goes by something else than columns; the message is a noun that names it."""
+    """An order, or a term of it, isn't by a column that a cursor can hold; the message is a noun that names it."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class SortColumn:
         return any(field.null for field in self.fields)
 
 
-# Worked out anew it takes 10 microseconds, three times a list that has no plan yet.
+# Each call takes 10 microseconds, and a list without a cached plan makes three.
 @lru_cache(maxsize=1024)
 def find_sort_column(model: type[Model], term: Any) -> SortColumn:
-    """The column that `term` names; NotByColumns where it names none, or another table's order."""
+    """The column that `term` names; NotByColumns if it names none, or another table's order."""
     name = read_name(term)
     fields: list[Any] = []
     for step in name.split("__"):
@@ -91,7 +91,7 @@ def read_terms(rows: QuerySet[Any]) -> Sequence[Any]:
 
 
 def order_totally[M: Model](rows: QuerySet[M]) -> QuerySet[M]:
-    """`rows` in the same order, with the primary key behind it where it leaves ties."""
+    """`rows` in the same order; if several rows may be equal in it, the primary key is appended."""
     terms = read_terms(rows)
     if not rows.totally_ordered:
         return rows.order_by(*terms, write_key(terms))
@@ -99,20 +99,20 @@ def order_totally[M: Model](rows: QuerySet[M]) -> QuerySet[M]:
 
 
 def write_key(terms: Sequence[Any]) -> str:
-    """The primary key in the direction of the last of `terms`: a cursor needs one direction for all."""
+    """The primary key as a term, in the direction of the last of `terms`: a cursor needs one direction for all."""
     return "-pk" if terms and is_descending(terms[-1]) else "pk"
 
 
 @dataclass(frozen=True)
 class Keyset:
-    """The columns that order a list, primary key last, and the one direction they all share."""
+    """The columns that order a list, the primary key last, and their common direction."""
 
     names: tuple[str, ...]
     descending: bool
 
     @classmethod
     def of(cls, rows: QuerySet[Any]) -> Keyset:
-        """Of ordered rows; NotByColumns where a cursor can't stand in their order."""
+        """The keyset of ordered rows; NotByColumns if no cursor can hold a place in their order."""
         columns = [find_list_column(rows, term) for term in read_terms(rows)]
         directions = {column.descending for column in columns}
         if len(directions) != 1 or not rows.query.standard_ordering:
@@ -126,7 +126,7 @@ class Keyset:
         return [find_sort_column(model, name).field for name in self.names]
 
     def read(self, row: Model) -> tuple[Any, ...]:
-        """The values that stand in a cursor beside `row`."""
+        """The values that a cursor at `row` holds."""
         return tuple(attrgetter(name.replace("__", "."))(row) for name in self.names)
 
 
@@ -135,12 +135,12 @@ def find_list_column(rows: QuerySet[Any], term: Any) -> SortColumn:
         raise NotByColumns(name)  # such as a search's rank
     column = find_sort_column(rows.model, term)  # type: ignore[arg-type]  # classes are hashable
     if column.may_be_null:
-        raise NotByColumns(f"{name} (may be null)")  # nothing compares with NULL
+        raise NotByColumns(f"{name} (may be null)")  # a comparison with NULL finds no row
     return column
 
 
 def find_keyset(rows: QuerySet[Any]) -> Keyset | None:
-    """None where no cursor can stand in the order of `rows`."""
+    """The keyset of `rows`; None if no cursor can hold a place in their order."""
     try:
         return Keyset.of(rows)
     except NotByColumns:
@@ -151,7 +151,7 @@ def find_keyset(rows: QuerySet[Any]) -> Keyset | None:
 
 
 def order_nested(model: type[Model], parent: Field[Any, Any]) -> tuple[Any, ...]:
-    """The terms that order the rows of `model` with one `parent`: the model's own, and the key where they tie."""
+    """The terms that order the rows of one `parent`: the model's own, then the key if several rows may be equal."""
     terms = tuple(model._meta.ordering or ())
     is_total = QuerySet(model).order_by(parent.attname, *terms).totally_ordered
     return terms if is_total else (*terms, write_key(terms))

@@ -1,13 +1,14 @@
-"""Ordered queryset in, one page and its links out; never reads past the row after the page.
+"""An ordered queryset in, one page and its links out; it reads at most one row past the page.
 
-`KeysetPagination` goes by cursor, at any depth in the same time, and sees a row that stays exactly once whatever
-is inserted or deleted meanwhile. `PageNumberPagination` lets people jump, within the first 10,000 rows, and each
-of its pages carries the cursor to go on with. A broken cursor is InvalidCursor, a page past that PageTooDeep.
-DRF's CursorPagination is not used: among ties it goes by offset, and repeats or loses rows (DRF#7887).
+`KeysetPagination` uses cursors. A page takes the same time at any depth, and a client that follows the links sees each
+row exactly once, whatever is inserted or deleted meanwhile. `PageNumberPagination` lets people jump within the first
+10,000 rows; each of its pages has the cursor to go on with. A broken cursor raises InvalidCursor, a page past 10,000
+rows PageTooDeep. DRF's CursorPagination isn't used: among equal values it counts an offset, and repeats or loses rows
+(DRF#7887).
 
-Both are DRF's pagination classes: any generic view may name one as its `pagination_class`. A viewset of ours reads
-its pages as JSON texts (`Texts`), any other view as instances for its serializer (`Instances`); cursors, links,
-counts and refusals are the same.
+Both are pagination classes of DRF's: any generic view may name one as its `pagination_class`. A viewset of ours reads
+its pages as JSON texts (`Texts`), any other view as instances for its serializer (`Instances`). Cursors, links, counts
+and errors are the same.
 """
 
 from __future__ import annotations
@@ -66,20 +67,20 @@ GREATEST_PAGE_SIZE = 200
 
 SALT = "config.api.pagination"
 
-# What a cursor doesn't depend on: a client may change these half-way.
+# A cursor doesn't depend on these parameters: a client may change them from page to page.
 UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "expand"})
 
 
 @dataclass(frozen=True)
 class CursorPosition:
-    """A place in a list: beside the row with these values, or at it."""
+    """A place in a list: after the row with these values (before it if `backward`), or at it if `inclusive`."""
 
     values: tuple[Any, ...]
     backward: bool = False
     inclusive: bool = False
 
     def narrow(self, rows: QuerySet[Any], keyset: Keyset, values: Sequence[Expression]) -> QuerySet[Any]:
-        """The rows beside a position like this, whose values the expressions stand for."""
+        """The rows after the position, or before it; `values` are expressions for the position's own values."""
         # WHERE (a, id) < (x, y) ORDER BY a DESC, id DESC: one range of the index. Spelled out as
         # (a < x OR (a = x AND id < y)) it is none: 2,404 ms against 0.24 at row 1.9 M.
         below = keyset.descending != self.backward
@@ -97,22 +98,22 @@ class CursorPosition:
 
 
 def list_parameters(request: Request) -> Iterator[tuple[str, str]]:
-    """Names and values of the query string; a view of somebody else's may take a name more than once."""
+    """Each name and value of the query string; views other than ours may accept a name several times."""
     for name, values in request.query_params.lists():
         yield from ((name, value) for value in values)
 
 
 def find_list_mark(request: Request, keyset: Keyset) -> str:
-    """What a cursor is bound to: route, filters and ordering."""
+    """A digest of the route, the filters and the ordering, to which a cursor is bound."""
     filters = sorted(item for item in list_parameters(request) if item[0] not in UNBOUND and item[1])
     text = repr((request.path, filters, keyset))
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 class CursorSigner(Signer):
-    """Django's, by keyed BLAKE2 (RFC 7693) in place of its two hashes, and made once: 4 microseconds where it takes 12.
+    """Django's Signer with one keyed BLAKE2 (RFC 7693) in place of two hashes: 4 microseconds, where Django takes 12.
 
-    Parted by a dot, so that an address takes it as it is.
+    A dot separates value and signature, so that an address needs no encoding.
     """
 
     def signature(self, value: str | bytes, key: str | bytes | None = None) -> str:
@@ -141,7 +142,7 @@ def write_cursor(position: CursorPosition, mark: str) -> str:
 
 
 def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> CursorPosition:
-    """The position in `text`; InvalidCursor if it is damaged or not of the list that `mark` stands for."""
+    """The position in `text`; InvalidCursor if it is damaged, or from another list than the one of `mark`."""
     try:
         found, values, backward, inclusive = open_signer().unsign_object(text)
         if found != mark or len(values) != len(fields):
@@ -153,7 +154,7 @@ def read_cursor(text: str, mark: str, fields: Sequence[Field[Any, Any]]) -> Curs
 
 
 def _write_value(value: Any) -> Any:
-    """Typed and exact: times to the microsecond, decimals with their digits."""
+    """A value as JSON can hold it exactly: times to the microsecond, decimals with all digits."""
     match value:
         case date() | time():  # datetime is a date, too
             return value.isoformat()
@@ -166,34 +167,37 @@ def _write_value(value: Any) -> Any:
 
 # -- reading ----------------------------------------------------------------------------------------------------
 
-# The name of the bounded count among a row's values.
+# The column of the bounded count.
 COUNTED = "rows_counted"
 
 
 class Reader(Protocol):
-    """How the rows of a page are read, and as what they leave."""
+    """Reads the rows of a page, as JSON texts or as instances."""
 
-    # Whether a bounded count comes as the last column of each row.
+    # Whether a bounded count can be the last column of each row.
     counts_along: ClassVar[bool]
 
     @property
     def rows(self) -> QuerySet[Any]:
-        """The whole list, in its order."""
+        """All rows of the list, in its order."""
 
     def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
-        """What stands for the values of a position in a query."""
+        """Expressions for the values of a position."""
 
     def fetch(
         self, name: Any, rows: Callable[[], QuerySet[Any]], size: int, keyset: Keyset | None, values: Sequence[Any]
     ) -> Page:
-        """At most `size` of `rows`, which hold one more to tell whether there are any; equal ones have one `name`."""
+        """A page of at most `size` rows; `rows()` may give one more, which tells that there are more.
+
+        Querysets with the same `name` differ only in `values`, so a reader may compile one of them for all.
+        """
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Rows as JSON texts: `rows` are tuples of the text and the values that order it.
+    """Reads rows as JSON texts; `rows` are tuples of the text and the values that order it.
 
-    Statements are compiled when first asked for; the values of a position are Given to them.
+    Each statement is compiled at its first use; the values of a position are Given to it.
     """
 
     rows: QuerySet[Any]
@@ -214,11 +218,11 @@ class Texts:
 
 @dataclass(frozen=True)
 class Instances:
-    """Rows as the queryset yields them, and then as `show` makes them."""
+    """Reads rows as the queryset yields them; `show` then turns them into what the page holds."""
 
     rows: QuerySet[Any]
     show: Callable[[Sequence[Any]], Sequence[Any]] = list
-    # An annotation of an instance might bear the name of a column.
+    # False, since the count would be an annotation, whose name an instance might have already.
     counts_along: ClassVar[bool] = False
 
     def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
@@ -238,7 +242,7 @@ class Instances:
 
 @dataclass(frozen=True)
 class Address:
-    """A list's own URL, but for page and cursor."""
+    """A list's URL without the parameters `page` and `cursor`."""
 
     path: str
     query: str
@@ -255,14 +259,14 @@ class Address:
 
 @dataclass(frozen=True)
 class Answer:
-    """A page as it leaves; `links` are the members of its envelope beside its rows."""
+    """A page with its envelope; `links` are the envelope's members beside the rows."""
 
     page: Page
     links: Mapping[str, Any]
 
     @property
     def members(self) -> dict[str, Any]:
-        """Of a page of JSON texts."""
+        """The envelope, for a page of JSON texts."""
         return {"results": join_texts(self.page.rows), **self.links}
 
     @property
@@ -274,7 +278,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ListPlan:
-    """A list as its parameters name it, worked out up to the cursor's values: what may be kept and read again."""
+    """How to read a list with these parameters, whatever the cursor; it may be cached and read again."""
 
     rows: QuerySet[Any]
     reader: Reader
@@ -289,7 +293,7 @@ class ListPlan:
         raise NotImplementedError
 
     def reply(self, cursor: str | None) -> Reply:
-        """The page as final bytes; its rows are JSON texts."""
+        """The page as JSON, for a plan whose rows are JSON texts."""
         answer, began = self.read(cursor), perf_counter()
         body = write_json(answer.members)
         return Reply(body, {**answer.headers, "ETag": make_etag(body)}, perf_counter() - began, len(answer.page.rows))
@@ -299,13 +303,13 @@ class ListPlan:
 
     @property
     def counted(self) -> QuerySet[Any]:
-        """The rows, with the bounded count as the last column where it's asked for: one round trip for both."""
+        """The rows; if a bounded count is wanted, it is their last column, so that both take one round trip."""
         if self.count_way != "bounded" or not self.reader.counts_along:
             return self.reader.rows
         return self.reader.rows.annotate(**{COUNTED: CountUpTo(self.rows, BOUND)})
 
     def count(self, page: Page) -> Count | None:
-        """None for `none`."""
+        """The count that the request wants; None for `count=none`."""
         if self.count_way in ("none", "estimated"):
             return estimate_rows(self.rows) if self.count_way == "estimated" else None
         most = BOUND if self.count_way == "bounded" else None
@@ -319,7 +323,7 @@ class ListPlan:
     def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
         if self.keyset is None:
             return None
-        # Behind the values that order the row may stand the count.
+        # The count may follow the values that order the row.
         return write_cursor(CursorPosition(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
 
 
@@ -343,7 +347,7 @@ class KeysetPlan(ListPlan):
         return self.keyset.find_fields(self.rows.model)
 
     def fetch_at(self, position: CursorPosition | None) -> Page:
-        """The page at the position, in the list's own order."""
+        """The page at the position, in the list's order, also if it was read backward."""
         if position is None:
             return self.fetch("first", lambda: self.counted[: self.page_size + 1])
         way = (position.backward, position.inclusive)
@@ -361,7 +365,7 @@ class KeysetPlan(ListPlan):
             return None
         if page.rows or position is None:
             return self.write_cursor(page.last)
-        # Nothing stands before the position any more; the row at it comes next.
+        # No row is left before the position, so the next page begins with the row at it.
         return self.write_cursor(position.values, inclusive=not position.inclusive)
 
     def find_previous(self, position: CursorPosition | None, page: Page) -> str | None:
@@ -398,25 +402,25 @@ class NumberPlan(ListPlan):
         )
 
     def count_from(self, start: int, page: Page) -> Count | None:
-        """A last page tells by itself how many there are."""
+        """The count; the last page tells it without a query."""
         is_last = not page.has_more and (page.rows or start == 0)
         return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
 
     def find_next(self, after: str | None) -> str | None:
-        # The page at the depth's end has a next one only by cursor.
+        # After the deepest page number the list goes on by cursor only.
         if (self.number + 1) * self.page_size <= BOUND:
             return self.address.at(page=self.number + 1)
         return self.address.at(cursor=after) if after else None
 
     def find_previous(self, page: Page, pages: int | None) -> str | None:
-        """From behind the end it is the last page, where the count is known."""
+        """The page before; from a page past the end it is the last page, if the count is known."""
         number = self.number - 1
         if not page.rows and pages is not None:
             number = min(number, pages)
         return self.address.at(page=number) if number else None
 
     def find_way_on(self) -> str:
-        """The list by cursor, from the last row that a page number reaches; its last page where there is no such row.
+        """The address to go on at: by cursor from the last row that page numbers reach; without one, the last page.
 
         At most two queries.
         """
@@ -431,14 +435,14 @@ class NumberPlan(ListPlan):
 
 
 def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
-    """A JSON array of rows that are JSON already."""
+    """A JSON array of rows that are JSON texts."""
     if texts and isinstance(texts[0], str):
         return orjson.Fragment(f"[{','.join(texts)}]")
     return orjson.Fragment(b"[%b]" % b",".join(texts))
 
 
 class ListPagination(BasePagination):
-    """What both share: a request chooses by naming a `page` or a `cursor`, and else gets the class's own way."""
+    """The base of both classes. A request may choose by `page` or `cursor`; without either, the class decides."""
 
     page_size = PAGE_SIZE
     max_page_size = GREATEST_PAGE_SIZE
@@ -448,7 +452,7 @@ class ListPagination(BasePagination):
     pager: Pager | None = None
 
     def plan(self, rows: QuerySet[Any], reader: Reader, request: Request) -> ListPlan:
-        """What `request` asks of `rows`, which are in a total order, and which `reader` reads."""
+        """The plan for what `request` asks; `rows` have a total order, and `reader` reads them."""
         query = request.query_params
         if "page" in query and "cursor" in query:
             raise InvalidParameter("cursor", "A list is read by page or by cursor, not both.", "Leave one of them out.")
@@ -484,7 +488,7 @@ class ListPagination(BasePagination):
     # -- DRF's own interface, for views that show instances
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        """The instances of the page that `request` asks for; one query, and one more for a count that it wants."""
+        """The instances of the page that `request` asks for: one query, and another one if it wants a count."""
         rows = order_totally(queryset)
         self.answer = self.plan(rows, Instances(rows), request).read(request.query_params.get("cursor"))
         self.pager = Pager.of(self.answer.links, view, request)
@@ -512,10 +516,10 @@ class ListPagination(BasePagination):
 
 
 class KeysetPagination(ListPagination):
-    """`{"results", "next", "previous", "next_cursor"}`, and the count's two members where `count` is asked for.
+    """`{"results", "next", "previous", "next_cursor"}`; with `count`, the count's two members, too.
 
-    For programs: every page costs what the first costs, rows are seen once while others are inserted and deleted,
-    and nobody can jump to page 7.
+    For programs: every page costs the same as the first one, and each row is seen once while others are inserted and
+    deleted. Nobody can jump to page 7.
     """
 
     is_numbered = False
@@ -524,8 +528,8 @@ class KeysetPagination(ListPagination):
 class PageNumberPagination(ListPagination):
     """`{"results", "page", "page_size", "pages", "count", "count_relation", "next", "previous", "next_cursor"}`.
 
-    For people, who want to know how much there is and to jump. OFFSET reads what it skips, and rows slip between
-    pages while others change them, so it ends at 10,000 rows; `next_cursor` goes on without either fault.
+    For people, who want to jump, and to know how many rows there are. OFFSET reads every row that it skips, and a row
+    may move between pages while others write, so page numbers end at 10,000 rows; `next_cursor` has neither fault.
     """
 
     is_numbered = True

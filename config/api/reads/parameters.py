@@ -1,7 +1,7 @@
-"""The query string in, refused or taken, before the catalogue is read.
+"""Checks the query string before anything reads the catalogue.
 
-Unknown names, doubled names and NUL characters are 400 here; what a value means is the business of the class
-that reads it (filters, pagination, projection).
+Unknown names, repeated names and NUL characters are 400 here. The class that reads a value checks what it means
+(filters, pagination, projection).
 """
 
 from collections.abc import Collection
@@ -10,17 +10,17 @@ from django.http import QueryDict
 
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 
-# A value longer than this is no filter but an attack or a mistake; 200 SKUs of 100 letters fit.
+# Characters. A longer value is an attack or a mistake; 200 SKUs of 100 letters fit.
 GREATEST_LENGTH = 25_000
 
 
 def check_parameters(query: QueryDict, known: Collection[str], prefixes: Collection[str] = ()) -> None:
-    """Refuse what no part of the view reads; `prefixes` are the open families, like `attr.`."""
+    """Refuse parameters that the view doesn't know; `prefixes` begin names that nobody can list, like `attr.`."""
     for name, values in query.lists():
         if name not in known and not name.startswith(tuple(prefixes)):
             raise UnknownParameter(name, known)
         if len(values) > 1:
-            raise InvalidParameter(name, "It is given more than once.", "Give it once; lists are parted by commas.")
+            raise InvalidParameter(name, "It is given more than once.", "Give it once; a list is comma-separated.")
         check_text(name, values[0])
 
 
@@ -32,7 +32,7 @@ def check_text(name: str, text: str) -> None:
 
 
 def read_names(query: QueryDict, name: str) -> list[str]:
-    """The words of a list parameter, in their order; empty when it isn't given."""
+    """The words of a comma-separated parameter, in their order; empty if it isn't given."""
     return [word.strip() for word in query.get(name, "").split(",") if word.strip()]
 
 
@@ -46,11 +46,11 @@ def read_choice(query: QueryDict, name: str, choices: Collection[str]) -> str | 
 
 
 def read_number(query: QueryDict, name: str, default: int, least: int, most: int) -> int:
-    """A whole number from `least` to `most`; a bad one is refused, not replaced by the default."""
+    """A whole number from `least` to `most`; another value is a 400, and never replaced by the default."""
     text = query.get(name)
     if not text:
         return default if text is None else _refuse_number(name, text, least, most)
-    # Twelve digits at the most: int() of 20,000 digits takes its time or raises.
+    # At most twelve digits: int() of 20,000 digits is slow, or raises.
     if not (text.isascii() and text.isdigit() and len(text) <= 12 and least <= int(text) <= most):
         return _refuse_number(name, text, least, most)
     return int(text)

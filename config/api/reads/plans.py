@@ -1,8 +1,8 @@
-"""Plans of reads, kept by what they were made from; the same question again costs no parsing and no ORM.
+"""A cache of read plans: the same question again needs no parsing and no ORM.
 
-A page of 50 took 0.8 ms of server CPU to work out and 0.75 to read and send. What is kept holds no rows: every answer
-is read anew. A plan is kept only where making it asked the database nothing, so none can hold what a write may
-change (a category's subtree, the declared attributes), and only for callers of whom the view says which rows they see.
+A page of 50 took 0.8 ms of server CPU to plan and 0.75 to read and send. A plan holds no rows: each answer reads them
+anew. A plan is cached only if making it ran no query, so no plan holds data that a write may change (a category's
+subtree, the declared attributes). And it is cached only for callers whose visible rows the view can name.
 """
 
 import re
@@ -20,14 +20,14 @@ from django.http import QueryDict
 
 from config.api.database.observers import observe
 
-# Some 6 KB each: SQL, parameters, a queryset.
+# How many plans are cached; one takes some 6 KB for SQL, parameters and a queryset.
 GREATEST_NUMBER = 1024
 
 
-# Characters of a query, of which a plan holds some copies; a longer one is worked out each time.
+# Characters of a query string, of which a plan holds some copies; a longer one is planned each time.
 LONGEST_QUERY = 2048
 
-# The one parameter whose values a plan waits for, as all but strange clients spell it.
+# Finds the cursor, the one parameter that isn't part of a plan, unless a client encodes the letters of its name.
 CURSOR = re.compile(r"(?:^|&)cursor=([^&]*)")
 
 
@@ -42,14 +42,20 @@ class Reply:
 
 
 class Query(NamedTuple):
-    """A query string as Django reads it, the same for all its spellings: sorted parameters, the cursor apart."""
+    """A query string as Django reads it: its parameters, sorted, so that their order makes no difference.
+
+    `cursor` isn't among them.
+    """
 
     parameters: tuple[tuple[str, str], ...]
     cursor: str | None
 
 
 class Question(NamedTuple):
-    """What a read asks, but for the value that its plan waits for: the cursor of a list, the key of a row."""
+    """The key of a plan: all that a read asks, without the value that the plan is run with.
+
+    That value is the cursor of a list, or the key of a row.
+    """
 
     origin: str
     view: type[Any]
@@ -57,15 +63,15 @@ class Question(NamedTuple):
     audience: Hashable
     arguments: tuple[tuple[str, Any], ...]
     parameters: tuple[tuple[str, str], ...]
-    # A list with a cursor is read, or refused, in another way than one without.
+    # A list with a cursor has another plan than one without.
     has_cursor: bool
 
 
 def read_query(text: str) -> Query | None:
-    """Of a request's QUERY_STRING; None where it is too long to be kept, or can only be refused."""
+    """The query of a request's QUERY_STRING; None if it is too long to cache, or would be refused."""
     if len(text) > LONGEST_QUERY:
         return None
-    # The pages of one list differ by their cursors alone, so that the rest is parsed once.
+    # The pages of one list differ only in their cursors, so the rest is parsed once.
     found = CURSOR.search(text) if text.isascii() else None
     query = parse_query(CURSOR.sub("", text, count=1) if found else text)
     if query is None or found is None:
@@ -75,7 +81,7 @@ def read_query(text: str) -> Query | None:
 
 @lru_cache(maxsize=1024)
 def parse_query(text: str) -> Query | None:
-    """None where a parameter is given twice, or there are too many."""
+    """The query in `text`; None if a parameter is given twice, or there are too many."""
     try:
         lists = dict(QueryDict(text.encode("latin-1")).lists())
     except TooManyFieldsSent:
@@ -87,7 +93,7 @@ def parse_query(text: str) -> Query | None:
 
 
 class Plans[Plan]:
-    """The plans used last, by key; safe for threads."""
+    """The `most` plans that were used last, by key; every thread may use it."""
 
     def __init__(self, most: int = GREATEST_NUMBER) -> None:
         self.most = most
@@ -101,7 +107,7 @@ class Plans[Plan]:
             return self.kept.get(key)
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
-        """What `make` returns, kept unless it asked the database, or there is no key."""
+        """The plan that `make` returns; it is cached unless `make` ran a query, or `key` is None."""
         with count_queries() as queries:
             plan = make()
         if key is not None and not queries:
@@ -121,7 +127,7 @@ class Plans[Plan]:
 
 @contextmanager
 def count_queries() -> Iterator[list[str]]:
-    """The statements that this thread runs meanwhile."""
+    """A list that grows by each statement that this thread runs within the block."""
     queries: list[str] = []
 
     def record(execute: Any, sql: str, *args: Any) -> Any:

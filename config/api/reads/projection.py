@@ -1,12 +1,12 @@
 """An ordinary read serializer and a selection in, SQL out that makes each row's JSON text in the database.
 
-Serializers are the cost of a list, not JSON: 50 rows with brand, category and images take DRF's serializers longer
-than everything else together. So the class is compiled, once for each selection, to one SQL expression over the
-row's table: columns, objects over foreign keys and lists over reverse relations as subselects, addresses as text.
-Filters, ordering and pagination stay ordinary querysets. The text that comes back goes into the answer untouched, as
-`orjson.Fragment`; shaping.py, DRF's own way, is the oracle that a property test holds it against.
+Serializers are the cost of a list, not JSON: for 50 rows with brand, category and images DRF's serializers take
+longer than everything else together. So the class is compiled, once for each selection, to one SQL expression over
+the row's table: columns, objects over foreign keys and lists over reverse relations as subselects, addresses as text.
+Filters, ordering and pagination stay ordinary querysets. The database's text goes into the answer unchanged, as
+`orjson.Fragment`. A property test compares it with what DRF itself writes (oracle.py).
 
-What can't be compiled is a NotCompilable, which the system check at start turns into an error that names the
+What can't be compiled raises NotCompilable; the system check at start turns it into an error that names the
 serializer and the field.
 """
 
@@ -31,18 +31,18 @@ from config.api.database.dialects import DIALECTS, Dialect
 from config.api.reads.orderings import NotByColumns, SortColumn, find_sort_column, order_nested
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 
-# A nested list shows its first rows, unless it says with `max_length` how many there can be; its URL, which stands
-# beside it, has them all.
+# A nested list shows so many rows at most, unless its `max_length` says how many there can be. The list at the URL
+# beside it has all rows.
 NESTED_ROWS = 20
 
 # The name of the compiled column among a row's values.
 COLUMN = "row_json"
 
-# Stand for a row's key while an address is split into what is before and behind it. A text would have to be quoted
-# for the address, which no function of the databases does.
+# Stand in for a row's key while an address is split into the parts before and behind it. The key can't be a text: it
+# would need percent-encoding, which no function of the databases does.
 KEYS = {"number": "123456789012345678", "uuid": "01234567-89ab-4def-8123-456789abcdef"}
 
-# What a column holds, by Django's name of its type; of other types nothing is written.
+# The kind of a column, by Django's name of its type; other types can't be compiled.
 COLUMN_KINDS = {
     **dict.fromkeys(("CharField", "SlugField", "TextField"), "text"),
     **dict.fromkeys((f"{size}IntegerField" for size in ("", "Small", "Big")), "number"),
@@ -55,7 +55,8 @@ COLUMN_KINDS = {
     "UUIDField": "uuid",
 }
 
-# How a serializer's field is written, and over which columns; the first that fits.
+# A serializer's field class, the dialect's method that writes it, and the kinds of columns it may have; the first
+# class that fits counts.
 FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
     ((drf.BooleanField,), "flag", ("flag",)),
     ((drf.IntegerField,), "number", ("number",)),
@@ -74,7 +75,10 @@ class NotCompilable(TypeError):
 
 
 class RowJson(Expression):
-    """`sql` over a row and the rows that it is joined with; `columns` maps each one's name in it to a column there."""
+    """`sql` that reads a row and the rows joined with it.
+
+    `columns` maps the name that stands for each of these tables in `sql` to the path of a column in it.
+    """
 
     def __init__(self, sql: str, columns: Mapping[str, str], parameters: Sequence[str]) -> None:
         super().__init__(output_field=TextField())
@@ -89,7 +93,7 @@ class RowJson(Expression):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         sql = self.sql
-        # Django has named the joins meanwhile.
+        # By now Django has given the joins their names.
         for name, column in zip(self.names, self.columns, strict=True):
             sql = sql.replace(name, compiler.quote_name(column.alias))
         return sql, self.parameters
@@ -97,26 +101,26 @@ class RowJson(Expression):
 
 @dataclass(frozen=True)
 class Projection:
-    """SQL for one row, with a %s for the beginning of each address in it."""
+    """SQL for one row's JSON, with a %s for the beginning of each address in it."""
 
     sql: str
     columns: Mapping[str, str]
     paths: tuple[str, ...]
 
     def bind(self, origin: str) -> RowJson:
-        """The expression for addresses at `origin` (`https://shop.example`, or nothing)."""
+        """The expression whose addresses begin with `origin` (`https://shop.example`, or "")."""
         return RowJson(self.sql, self.columns, [json.dumps(f"{origin}{path}")[:-1] for path in self.paths])
 
 
 def select_json(
     rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str, beside: Sequence[str] = ()
 ) -> QuerySet[Any]:
-    """`rows` as tuples of their JSON and of the columns `beside`."""
+    """`rows` as tuples: each row's JSON, then the columns `beside`."""
     projection = compile_projection(serializer, selection, connections[rows.db].vendor)
     return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside)
 
 
-# The selections that clients ask for are few; ones made up by the thousand push each other out.
+# Bounded: clients ask for few selections, and a thousand invented ones replace only each other.
 @lru_cache(maxsize=512)
 def compile_projection(serializer: ReadSerializer, selection: Selection, vendor: str) -> Projection:
     compiler = Compiler(DIALECTS[vendor])
@@ -125,12 +129,12 @@ def compile_projection(serializer: ReadSerializer, selection: Selection, vendor:
 
 
 def quote_name(name: str) -> str:
-    """As Django does it on both databases: a name that has its quotes is left alone."""
+    """Quote a name as Django does on both databases: a name that has quotes stays as it is."""
     return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
 
 
 def quote_text(text: str) -> str:
-    """A literal; percent signs are doubled, since the driver looks for placeholders."""
+    """An SQL literal; percent signs are doubled, since the driver looks for placeholders."""
     return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
 
@@ -138,8 +142,8 @@ def quote_text(text: str) -> str:
 class Compiler:
     """Writes the SQL of one projection.
 
-    `paths` collects the beginnings of its addresses, in their order; `joined` the way to each joined row, by the name
-    that stands for its table until Django has one; `columns` a column there, which makes Django join it.
+    `paths` collects the beginnings of the addresses, in their order. Until Django names a joined table, we name it:
+    `joined` maps our name to the path of the joined row, `columns` maps it to a column, so that Django joins the table.
     """
 
     dialect: Dialect
@@ -149,7 +153,7 @@ class Compiler:
     aliases: int = 0
 
     def begin(self, serializer: ReadSerializer) -> str:
-        """The name of the row itself."""
+        """The name that stands for the row's own table."""
         model = find_model(serializer)
         if model._meta.pk.column is None:
             raise NotCompilable(f"{serializer.__name__}: {model.__name__} has a composite primary key")
@@ -159,7 +163,7 @@ class Compiler:
         return quote_text(json.dumps(value))
 
     def write_object(self, serializer: ReadSerializer, selection: Selection, table: str) -> str:
-        """`{"id":…,"title":…}` of the row at hand in `table`."""
+        """SQL that writes `{"id":…,"title":…}` of the present row in `table`."""
         if is_overridden(serializer, "to_representation", drf.ModelSerializer):
             raise NotCompilable(f"{serializer.__name__}.to_representation() computes in Python")
         parts, opening = [], "{"
@@ -186,9 +190,9 @@ class Compiler:
             raise NotCompilable(f"{serializer.__name__}.{name}: {reason}") from None
 
     def join(self, path: str, column: str) -> str:
-        """The name of the row at `path` from the row itself, by a `column` that is in no other table.
+        """The name that stands for the row at `path`, joined once however often it is asked for.
 
-        One join, however often it is asked for.
+        `column` is one that the joined table alone has.
         """
         for name, known in self.joined.items():
             if known == path:
@@ -206,7 +210,7 @@ class Compiler:
         return self.write_related(key, table, lambda row: self.write_object(nested, below, row))
 
     def write_slug(self, model: type[Model], member: Any, slug: str, table: str) -> str:
-        """The column of another row that stands for it."""
+        """The column that is shown in place of a related row."""
         key = find_key(model, member.source)
         column = find_slug_column(key.related_model, slug, member)
         return self.write_related(key, table, lambda row: self.write_key(column, row))
@@ -216,27 +220,27 @@ class Compiler:
         return self.write_given(column.null, sql, self.write_form(find_kind(column), sql))
 
     def write_related(self, key: Any, table: str, write: Callable[[str], str]) -> str:
-        """What `write` makes of the row that a foreign key points at, or null."""
+        """What `write` returns for the row that a foreign key points at, or null if it points at none."""
         target = key.related_model
-        # Any column but the key, which stands on the near side too.
+        # Any column but the key: the table of the foreign key has that, too, so Django wouldn't join for it.
         columns = target._meta.concrete_model._meta.local_concrete_fields
         others = [column.name for column in columns if not column.primary_key]
         if table in self.joined and others:
-            # A subselect would read a small table from end to end for each row: 1.37 ms a page, joined 0.82.
+            # A subselect would read all of a small table for each row: 1.37 ms a page, with a join 0.82.
             alias = self.join(f"{self.joined[table]}__{key.name}".lstrip("_"), others[0])
             found = f"{alias}.{quote_name(target._meta.pk.column)} IS NOT NULL"
             return f"CASE WHEN {found} THEN {write(alias)} ELSE {self.write_constant(None)} END"
         return self.write_subselect(key, table, write)
 
     def write_subselect(self, key: Any, table: str, write: Callable[[str], str]) -> str:
-        """The same within a list, where Django joins nothing, and of a row that is nothing but its key."""
+        """The same by a subselect: within a list, where Django joins nothing, or for a row that has only its key."""
         alias, target = self.name_alias(), key.related_model._meta.db_table
         row = f"{alias}.{quote_name(key.target_field.column)} = {table}.{quote_name(key.column)}"
         found = f"SELECT {write(alias)} FROM {quote_name(target)} {alias} WHERE {row}"
         return f"coalesce(({found}), {self.write_constant(None)})"
 
     def write_list(self, model: type[Model], member: Any, nested: ReadSerializer, below: Selection, table: str) -> str:
-        """The first rows of a reverse relation, in their model's own order."""
+        """SQL that writes the first rows of a reverse relation, in their model's own order."""
         relation = find_reverse(model, member.source)
         check_rows(nested, relation.related_model)
         target, alias = relation.related_model, self.name_alias()
@@ -250,7 +254,7 @@ class Compiler:
         )
 
     def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
-        """An absolute address: its beginning is a parameter, since the host is the request's."""
+        """SQL that writes an absolute address; its beginning is a parameter, since each request has its own host."""
         column = find_column(model, member.lookup_field)
         before, behind = split_address(member, find_kind(column))
         self.paths.append(before)
@@ -274,7 +278,7 @@ class Compiler:
         target, alias = link.related_model, self.name_alias()
         value = self.write_column(target, member, alias, name)
         row = f"{alias}.{quote_name(link.field.column)} = {table}.{quote_name(link.field.target_field.column)}"
-        # DRF shows null where the row is missing; a field that shows something else says so to us, too.
+        # DRF shows null if the row is missing; a field that shows something else has a `database_default`.
         missing = self.write_constant(getattr(member, "database_default", None))
         return f"coalesce((SELECT {value} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), {missing})"
 
@@ -292,7 +296,7 @@ class Compiler:
         return written
 
     def write_given(self, may_be_null: bool, sql: str, value: str) -> str:
-        # Not coalesce(): SQLite's printf() makes a zero of null.
+        # Not coalesce(): SQLite's printf() writes null as zero.
         return f"CASE WHEN {sql} IS NULL THEN {self.write_constant(None)} ELSE {value} END" if may_be_null else value
 
     def name_alias(self) -> str:
@@ -301,12 +305,12 @@ class Compiler:
 
 
 def find_limit(member: Any) -> int:
-    """How many rows of a nested list are shown."""
+    """How many rows of a nested list are shown at most."""
     return member.max_length or NESTED_ROWS
 
 
 def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
-    """What stands before and behind the key in the address of a row."""
+    """The parts of a row's address before and behind the key."""
     if kind not in KEYS:
         raise NotCompilable(f"{member.lookup_field} is no number and no UUID, as an address needs")
     try:
@@ -365,7 +369,7 @@ def find_slug_column(model: type[Model], slug: str, member: Any) -> Any:
 
 
 def find_reverse(model: type[Model], accessor: str) -> Any:
-    """The relation whose rows an attribute of `model` has."""
+    """The reverse relation of `model` that the attribute `accessor` gives."""
     found = [each for each in model._meta.related_objects if each.get_accessor_name() == accessor]
     if not found or found[0].many_to_many:
         raise NotCompilable(f"{accessor} is no foreign key of other rows to {model.__name__}")
@@ -378,25 +382,25 @@ def check_model(serializer: ReadSerializer, model: type[Model]) -> None:
 
 
 def check_rows(serializer: ReadSerializer, model: type[Model]) -> None:
-    """DRF reads a reverse relation by the model's default manager, the compiled SQL all of the table."""
+    """Refuse a default manager that filters: DRF would read the relation by it, the compiled SQL reads all rows."""
     check_model(serializer, model)
     if model._default_manager.get_queryset().query.where:
         raise NotCompilable(f"the default manager of {model.__name__} leaves rows out")
 
 
 def find_kind(column: Any) -> str:
-    """What a column holds: `text`, `number`, …"""
+    """The kind of a column: `text`, `number`, …"""
     if column.is_relation:
         return find_kind(column.target_field)
     kind = COLUMN_KINDS.get(column.get_internal_type())
-    # JSONField's own; any other makes something in Python of what the database holds.
+    # Any from_db_value but JSONField's changes the database's value in Python.
     if kind is None or (hasattr(column, "from_db_value") and not isinstance(column, JSONField)):
         raise NotCompilable(f"{type(column).__name__} has no form in SQL")
     return kind
 
 
 def find_form(member: Any, column: Any) -> str:
-    """How the field `member` of a serializer shows a column, by the name of the dialects' methods."""
+    """The name of the dialects' method that writes a column as the serializer's field `member` shows it."""
     check_field(member)
     if isinstance(member, PrimaryKeyRelatedField):
         return find_kind(column)
@@ -409,7 +413,7 @@ def find_form(member: Any, column: Any) -> str:
 
 
 def check_field(member: Any) -> None:
-    """NotCompilable for a field that shows its column in another way than its class does by itself."""
+    """Raise NotCompilable if the field doesn't show its column as DRF's class does by default."""
     own = {"to_representation": "database_expression", "get_attribute": "database_default"}
     for method, instead in own.items():
         if is_overridden(type(member), method, drf.Field) and not hasattr(member, instead):

@@ -1,4 +1,4 @@
-"""What leaves whole, by stream or job: tables that apps register, each with its rows, shape, filters and right."""
+"""Tables that are exported whole, by stream or job. Apps register each with its rows, shape, filters and permission."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ type Caller = PermissionsMixin | AnonymousUser
 
 
 def accept(rows: QuerySet[Any], parameters: QueryDict) -> None:
-    """Nothing is wrong with any rows."""
+    """Allow any rows; the default of `Resource.check_rows`."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A table that leaves whole. `right` is the permission to export it, without which nothing of it is said."""
+    """A table that can be exported. `right` is the permission that a caller needs."""
 
     name: str
     right: str
-    # Which rows a caller sees, and in which shape.
+    # The rows that a caller may see, and the serializer that shapes them.
     rows_for: Callable[[Any], QuerySet[Any]]
     shape: ReadSerializer
-    # The shape for a caller without `full_right`, where it is another.
+    # The serializer for callers without the permission `full_right`; None if all callers get `shape`.
     public_shape: ReadSerializer | None = None
     full_right: str = ""
     filters: type[SparseFilterSet] = SparseFilterSet
-    # Families of filters, like `attr.`.
+    # Beginnings of filters' names that can't be listed, like `attr.`.
     open_parameters: tuple[str, ...] = ()
-    # Refuses, by ApiError, rows that couldn't leave whole.
+    # Raises an ApiError if the rows can't be exported whole.
     check_rows: Callable[[QuerySet[Any], QueryDict], None] = accept
-    # Whether the change feed tells of its rows.
+    # Whether the change feed has the changes of its rows.
     is_followed: bool = False
-    # Refuses, by an error of 410, an `after` behind which rows are gone; None where rows go like anywhere else.
+    # Raises an error with status 410 if rows after `after` were purged; None if nobody purges rows.
     check_after: Callable[[int], None] | None = None
 
     def choose_shape(self, caller: Caller) -> ReadSerializer:
@@ -48,5 +48,5 @@ RESOURCES: dict[str, Resource] = {}
 
 
 def register_resource(resource: Resource) -> None:
-    """Addresses are made of it where the URLs are loaded, which is after each app's ready()."""
+    """Call it in an app's ready(): the addresses of exports are made later, when the URLs are loaded."""
     RESOURCES[resource.name] = resource

@@ -1,11 +1,11 @@
-"""What the API's root leads to: each app registers its lists in `ready()`."""
+"""The links of the API's root: each app registers its lists in `ready()`."""
 
 from collections.abc import Mapping
 
-# The name of each list's view, by its name at the root.
+# By a list's name at the root: the name of its route.
 LISTS: dict[str, str] = {}
 
 
 def register_lists(lists: Mapping[str, str]) -> None:
-    """`{name at the root: name of its view}`: an app's lists, and where to sign in."""
+    """Add an app's lists and other links, as `{name at the root: name of the route}`."""
     LISTS.update(lists)

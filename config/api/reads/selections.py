@@ -34,7 +34,7 @@ type ReadSerializer = type[ModelSerializer[Any]]
 
 @dataclass(frozen=True)
 class Selection:
-    """What an answer holds: names of fields, and for each expanded one what that holds. Hashable: a cache's key."""
+    """The fields of an answer, and the selection of each expanded field. Hashable, since it is a cache's key."""
 
     names: tuple[str, ...]
     expanded: tuple[tuple[str, Selection], ...] = ()
@@ -45,12 +45,12 @@ class Selection:
 
 @cache
 def find_fields(serializer: ReadSerializer) -> Mapping[str, Field[Any, Any, Any, Any]]:
-    """The fields as the class declares them, built once."""
+    """The serializer's fields by name, built once."""
     return serializer().fields
 
 
 def find_nested(field: Any) -> ReadSerializer | None:
-    """The class of a nested serializer, be it for one object or for many."""
+    """The class of a nested serializer, for one object or for many; None for another field."""
     inner = field.child if isinstance(field, ListSerializer) else field
     return type(inner) if isinstance(inner, ModelSerializer) else None
 
@@ -61,7 +61,7 @@ def find_model(serializer: Any) -> type[Model]:
 
 
 def find_slug_field(field: Any) -> str:
-    """The column that stands for a related row: `slug`, unless the field, or `Meta` of its class, names another."""
+    """The column shown in place of a related row: `slug`, unless the field or its serializer's `Meta` names another."""
     nested = find_nested(field)
     return getattr(nested.Meta, "slug_field", "slug") if nested else field.slug_field
 
@@ -78,7 +78,7 @@ def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> 
 
 
 def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -> Selection:
-    """What the query string asks of `serializer`; InvalidParameter names the word that it doesn't know."""
+    """The selection that the query string asks for; InvalidParameter names a word that `serializer` doesn't know."""
     fields, omit, expand = (read_names(query, name) for name in PARAMETERS)
     _check_words("expand", expand, list_expandable(serializer))
     for name, words in (("fields", fields), ("omit", omit)):
@@ -97,7 +97,7 @@ def _check_words(parameter: str, words: list[str], known: tuple[str, ...]) -> No
             raise InvalidParameter(parameter, f"{word!r} is not known here.", suggest(word, known))
 
 
-# Bounded: anybody may make up selections by the million.
+# Bounded, since a client may invent millions of selections.
 @lru_cache(maxsize=1024)
 def build_selection(
     serializer: ReadSerializer,
@@ -106,7 +106,7 @@ def build_selection(
     fields: frozenset[str] = frozenset(),
     omit: frozenset[str] = frozenset(),
 ) -> Selection:
-    """Names in the serializer's own order, whatever the order in which they were asked for."""
+    """The selection, with its names in the serializer's order, whatever order the client asked for."""
     shown = {name for name in getattr(serializer.Meta, "shown", ()) if name in fields or not fields}
     roots = {path.partition(".")[0] for path in expand} | shown
     left_out = set() if detail else set(getattr(serializer.Meta, "detail_only", ()))
