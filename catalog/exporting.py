@@ -75,7 +75,7 @@ class ChangeFilters(SparseFilterSet):
 
     since = MomentFilter(field_name="at", lookup_expr="gte", label="Changes made at or after this time")
     until = MomentFilter(field_name="at", lookup_expr="lt", label="Changes made before this time")
-    entity = TextInFilter(method="keep_entities", label="Changes of these alone, parted by commas")
+    entity = TextInFilter(method="keep_entities", label="Changes of these entities alone, comma-separated")
 
     class Meta:
         model = Change

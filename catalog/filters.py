@@ -66,8 +66,8 @@ class ProductFilters(SparseFilterSet):
     created_after = MomentFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
     updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
-    id = IdInFilter(method="keep_ids", label="Ids, parted by commas, 200 at most")
-    sku = TextInFilter(method="keep_skus", label="SKUs of products, parted by commas, 200 at most")
+    id = IdInFilter(method="keep_ids", label="Ids, comma-separated, at most 200")
+    sku = TextInFilter(method="keep_skus", label="SKUs of products, comma-separated, at most 200")
     search = CharFilter(
         method="keep_hits",
         label="Words of SKU, title, brand or description, by their beginnings; parts of words where none begins so",

@@ -78,7 +78,7 @@ def read_rate(name: str, default: str) -> str:
 
 
 def read_list(name: str, default: str) -> list[str]:
-    """Values parted by commas; blanks around them don't count."""
+    """Comma-separated values; blanks around them are removed."""
     return [item.strip() for item in read_text(name, default).split(",") if item.strip()]
 
 
@@ -107,7 +107,7 @@ def read_replica_urls(name: str, of: dict[str, Any]) -> list[dict[str, Any]]:
     replicas = [parse_database_url(name, text) for text in read_list(name, "")]
     if any(database["ENGINE"] != POSTGRES for database in (*replicas, of)) and replicas:
         raise ImproperlyConfigured(
-            f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME, parted by commas, beside a DATABASE_URL like it"
+            f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME, comma-separated, beside a DATABASE_URL like it"
         )
     return replicas
 

@@ -54,7 +54,7 @@ FEED_PARAMETERS = [
         {"type": "array", "items": {"type": "string", "enum": list(list_entities())}},
         style="form",
         explode=False,
-        description="Changes of these alone, parted by commas.",
+        description="Changes of these entities alone, comma-separated.",
     ),
     OpenApiParameter(
         "page_size",

@@ -38,7 +38,7 @@ class ImportWrite(StrictSerializer[ImportJob]):
         default="",
         allow_blank=True,
         max_length=5_000,
-        help_text="Field=column, parted by commas: title=product,price=mrp",
+        help_text="Field=column, comma-separated: title=product,price=mrp",
     )
     dry_run = BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
 

@@ -30,7 +30,7 @@ NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
 
 PROBLEM: Schema = {
     "type": "object",
-    "description": "What every refusal looks like (RFC 9457): `code` is for programs, `detail` and `hint` for people.",
+    "description": "The body of every error (RFC 9457): `code` is for programs, `detail` and `hint` for people.",
     "required": ["type", "title", "status", "code", "detail", "hint", "request_id", "errors"],
     "properties": {
         "type": TEXT | {"format": "uri", "description": "`urn:tenfold:problem:` and the code."},

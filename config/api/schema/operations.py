@@ -65,7 +65,7 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "description": (
         "Makes the request safe to repeat: sent again with the same key, address and body, it has no second effect and "
-        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, a refusal "
+        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, an error "
         "is not."
     ),
     "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
@@ -417,7 +417,7 @@ def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
 
 
 def describe_words(text: str, words: list[str]) -> dict[str, Any]:
-    """A list, parted by commas."""
+    """A comma-separated list."""
     schema = {"type": "array", "items": {"type": "string", "enum": words}}
     return {"description": text, "schema": schema, "style": "form", "explode": False}
 
@@ -485,5 +485,5 @@ def add_components(result: dict[str, Any], generator: Any, request: Any, public:
     for kind, named in components.build_components().items():
         result["components"].setdefault(kind, {}).update(named)
     codes = f"<details><summary>All of them</summary>\n\n{components.write_codes()}\n\n</details>"
-    result["info"]["description"] += f"\n\n## Codes of refusals\n\n{codes}\n"
+    result["info"]["description"] += f"\n\n## Error codes\n\n{codes}\n"
     return result
