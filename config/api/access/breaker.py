@@ -1,7 +1,7 @@
-"""Whether Redis is asked at all: after so many failures in a row it isn't, until a thread of its own finds it back.
+"""A circuit breaker for Redis: after some failures in a row nobody asks Redis, until a thread finds that it is back.
 
-A hung Redis costs each asker its timeout; with a breaker it costs the first few theirs, and no request waits to find
-out that it's back.
+A hung Redis would cost each request its time-out. With a breaker it costs only the first few requests theirs, and no
+request waits to find out that Redis is back.
 """
 
 import logging
@@ -13,12 +13,12 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger("tenfold.redis")
 
-# A ping each time, of one thread; so much longer than Redis does a server go without it.
+# Seconds between two pings of that thread, and so the longest time that a process goes on without Redis for nothing.
 PROBE_SECONDS = 0.25
 
 
 class Breaker:
-    """Opens at the `most`th failure in a row; `without` says for the log what is done meanwhile. Safe for threads."""
+    """Opens at the `most`th failure in a row; the log line ends with `without`. Every thread may use it."""
 
     def __init__(self, most: int, without: str) -> None:
         self.most, self.without = most, without

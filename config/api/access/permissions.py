@@ -1,4 +1,4 @@
-"""Who may call a view: Django's model permissions; reading is open where the view says so."""
+"""Who may call a view, by Django's model permissions; anybody may read a view that says so."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from rest_framework.request import Request
 
 
 def write_refusal(*rights: str, sign: str = "and") -> str:
-    """DRF's sentence, and what is missing, so that its reader can ask for it."""
+    """DRF's sentence, and the missing permissions, so that the reader can ask for them."""
     return f"{PermissionDenied.default_detail} It takes {f' {sign} '.join(rights)}."
 
 
 class NamedPermissions(DjangoModelPermissions):
-    """DRF's; a refusal names the permission."""
+    """DRF's permissions; an error names the permission that is missing."""
 
     message: str
 
@@ -36,19 +36,22 @@ class ModelPermissions(NamedPermissions):
     }
 
     def _queryset(self, view: Any) -> Any:
-        # DRF's asks get_queryset(), whose 404 for a row above would come before the 403.
+        # DRF calls get_queryset(), which may raise a 404 for a parent row before the 403.
         return view.queryset
 
 
 class OwnRows(ModelPermissions):
-    """Whoever is signed in reads and adds rows of their own, which the queryset sees to; the rest needs the right."""
+    """A signed-in caller may read and add their own rows, to which the queryset is limited.
+
+    Other methods need the model permission.
+    """
 
     def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
         return [] if method in ("GET", "HEAD", "POST") else super().get_required_permissions(method, model_cls)
 
 
 class HasRight(IsAuthenticated):
-    """Signed in, and with the permission that the view calls its `right`, by whatever method."""
+    """Signed in, and with the permission that the view names in `right`, for every method."""
 
     message: str
 
@@ -62,23 +65,23 @@ class HasRight(IsAuthenticated):
 
 
 class PublicRead(NamedPermissions):
-    """Anybody reads (the queryset says which rows); writes need the model permission."""
+    """Anybody may read (the queryset limits the rows); writes need the model permission."""
 
-    # So that callers who see the same rows may be answered alike.
+    # Callers who see the same rows may get the same cached answer.
     is_public = True
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        # A method that the view hasn't got is a 405 for everybody, whoever asks.
+        # A method that the view doesn't have is a 405 for everybody.
         is_missing = getattr(view, "action", "") is None
         return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
 
 
 class AnyWrite(NamedPermissions):
-    """Signed in, and with a right to add or to change; which of them, the view says once it has read the body."""
+    """Signed in, and with the permission to add or to change; the view checks which one, once it has read the body."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not hasattr(view, str(request.method).lower()):
-            return True  # a 405 for everybody, whoever asks
+            return True  # a 405 for everybody
         names = self._queryset(view).model._meta
         rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change")]
         is_allowed = request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)

@@ -1,4 +1,4 @@
-"""Answers that are one person's: nobody keeps them, and what holds a secret isn't compressed either."""
+"""Answers for one person alone: no cache keeps them, and an answer with a secret isn't compressed either."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -7,13 +7,13 @@ from rest_framework.request import Request
 
 
 class PrivateMixin:
-    """For a view of what is personal; no cache keeps it, and nothing answers for it before Django."""
+    """For a view of personal data: no cache keeps its answers, and no gate answers for it."""
 
     gated: tuple[str, ...] = ()
 
     @classmethod
     def find_audience(cls, caller: Any) -> Hashable | None:
-        # A plan that is kept would hold whose rows they are.
+        # None: the plan isn't cached, since it would hold the caller.
         return None
 
     def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -25,8 +25,8 @@ class PrivateMixin:
 class SecretMixin(PrivateMixin):
     """For a view that answers with a secret.
 
-    Beside text that a caller chose, the length of a compressed secret tells it letter by letter (BREACH), so the
-    wish for compression is taken away before GZipMiddleware reads it.
+    If a caller can choose text beside a secret, the compressed length gives the secret away, letter by letter
+    (BREACH). So Accept-Encoding is removed before GZipMiddleware reads it.
     """
 
     def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
-"""A caller in, and the request goes on, or 429: how many requests a token, an address or a sign-in may make.
+"""Rate limits: how many requests a token, an address or a sign-in may make before it gets a 429.
 
-Counted by a sliding window, atomically: in Redis for all processes, in the process where there is no Redis. While
-Redis is away requests go on uncounted, and nobody signs in: guessing passwords must not be free.
+A sliding window counts them, atomically: in Redis for all processes, or in each process if there is no Redis. While
+Redis is away, requests aren't limited, and nobody can sign in, since guessing passwords must not be free.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ from config.api.problems.errors import ApiError, Unavailable
 
 logger = logging.getLogger("tenfold.throttling")
 
-# Requests in the window before, the seconds until it has slid out; those in this one, and until it slides out.
+# The requests in the former window, the seconds until it has slid out, and both again for the present window.
 type Window = tuple[int, float, int, float]
 
-# A request's, as WSGI has it and Django's META.
+# A request's WSGI environ, which is Django's META, too.
 type Environ = dict[str, Any]
 
-# One failure alone may be a busy machine's, and a flood must not open the gate by making one.
+# A single failure may only mean that the machine is busy; a flood must not switch the limits off by causing one.
 BREAKER = Breaker(3, "requests aren't limited")
 
 
 class Rate(NamedTuple):
-    """`3000/minute`: so many in so many seconds, which are a `period`."""
+    """`3000/minute` is `limit` requests in `seconds`; `period` is the word."""
 
     limit: int
     seconds: int
@@ -48,7 +48,7 @@ class Rate(NamedTuple):
 
 @lru_cache
 def read_rate(text: str) -> Rate | None:
-    """None for `off`; the settings were checked at the start."""
+    """The rate in a setting, which was checked at the start; None for `off`."""
     if text == "off":
         return None
     item = parse(text)
@@ -56,7 +56,7 @@ def read_rate(text: str) -> Rate | None:
 
 
 class TooManyRequests(ApiError):
-    """More requests than the rate of this token, address or sign-in allows; `Retry-After` says when to go on."""
+    """More requests than the token, the address or the sign-in may make; `Retry-After` says when to go on."""
 
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "too_many_requests"
@@ -69,7 +69,10 @@ class TooManyRequests(ApiError):
 
 
 class Standing(NamedTuple):
-    """What a rate has left after a request: whole seconds until its window ends, and until one more may pass."""
+    """What is left of a rate after a request.
+
+    `reset` and `wait` are whole seconds: until the window ends, and until one more request may pass.
+    """
 
     is_allowed: bool
     rate: Rate
@@ -95,9 +98,9 @@ class Standing(NamedTuple):
 
 
 def find_wait(rate: Rate, window: Window) -> int:
-    """Whole seconds until one more may pass."""
+    """Whole seconds until one more request may pass."""
     before, before_ttl, now, now_ttl = window
-    # The former window's share shrinks as it slides out; where this one alone is full, it has to end first.
+    # The former window counts less as it slides out. If the present window alone is full, it must end first.
     shrinks = before and now < rate.limit
     wait = before_ttl - (rate.limit - now) * rate.seconds / before if shrinks else now_ttl - rate.seconds
     return max(0, floor(wait)) + 1
@@ -107,17 +110,17 @@ def find_wait(rate: Rate, window: Window) -> int:
 
 
 class InProcess(MemoryStorage):
-    """Counts in this process; `limits` starts a thread with the first."""
+    """Counts in this process; `limits` starts a thread with the first instance."""
 
     def take(self, key: str, limit: int, seconds: int) -> tuple[bool, Window]:
         return self.acquire_sliding_window_entry(key, limit, seconds), self.get_sliding_window(key, seconds)
 
 
 class InRedis(RedisStorage):
-    """Counts in Redis by the scripts of `limits`, both in one trip: 100 microseconds, where two take 160."""
+    """Counts in Redis by two scripts of `limits` in one round trip: 100 microseconds, where two trips take 160."""
 
     def __init__(self) -> None:
-        # The cache's own pool, so that its timeouts hold here too.
+        # The cache's connection pool, for its time-outs.
         pool = get_redis_connection("default").connection_pool
         super().__init__(settings.REDIS_URL, connection_pool=pool, key_prefix="tenfold:rate")
 
@@ -126,7 +129,7 @@ class InRedis(RedisStorage):
         try:
             taken, window = self.run_scripts(keys, limit, seconds)
         except NoScriptError:
-            # New, or restarted: it forgets its scripts.
+            # Redis is new or was restarted, and has no scripts.
             self.storage.script_load(self.SCRIPT_ACQUIRE_SLIDING_WINDOW)
             self.storage.script_load(self.SCRIPT_SLIDING_WINDOW)
             taken, window = self.run_scripts(keys, limit, seconds)
@@ -149,14 +152,14 @@ def _open_storage() -> InProcess | InRedis:
 
 
 def open_storage() -> InProcess | InRedis:
-    """Made at the first request, so after the fork: its thread and its connections wouldn't survive one."""
-    # functools.cache alone lets the first threads make one each: 1,500 of 1,000 passed.
+    """The process's storage, made at the first request: a fork would lose its thread and its connections."""
+    # With functools.cache alone the first threads make one each: 1,500 requests passed a limit of 1,000.
     with _opening:
         return _open_storage()
 
 
 def take(rate: Rate, kind: str, who: object) -> Standing | None:
-    """Count one request of `who`; None where Redis is away, and nothing can be said."""
+    """Count one request of `who`; None if Redis is away."""
     if BREAKER.is_open:
         return None
     try:
@@ -172,21 +175,21 @@ def take(rate: Rate, kind: str, who: object) -> Standing | None:
 
 
 def find_client(environ: Environ) -> str:
-    """Where a request comes from; `X-Forwarded-For` is read as far as TRUSTED_PROXIES have written it."""
+    """The client's address; of `X-Forwarded-For` only the part counts that TRUSTED_PROXIES proxies have written."""
     proxies = settings.TRUSTED_PROXIES
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if proxies else []
-    # Each proxy appends whom it heard; what stands before theirs, a client may have made up.
+    # Each proxy appends the address that it heard from; a client may have invented everything before.
     return hops[-proxies].strip() if 0 < proxies <= len(hops) else str(environ.get("REMOTE_ADDR", ""))
 
 
 def find_address(environ: Environ) -> str:
-    """By what an address is counted: itself, or its network."""
+    """The key that counts a client's address: the address, or for IPv6 its network."""
     address = find_client(environ)
     return find_network(address) if ":" in address else address
 
 
 def find_network(address: str) -> str:
-    """The /64 of an IPv6 address: whoever has one has all of it."""
+    """The /64 network of an IPv6 address: a client that has one of its addresses has all of them."""
     try:
         return str(ipaddress.IPv6Network((address, 64), strict=False))
     except ValueError:
@@ -194,21 +197,21 @@ def find_network(address: str) -> str:
 
 
 def hash_text(text: str) -> str:
-    """A key of fixed length, which tells nobody who reads Redis whose it is."""
+    """A key of fixed length, from which a reader of Redis can't tell the text."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-# Where a request keeps its standing, so that it counts once whoever asks, and the answer's headers have it.
+# Where the environ holds the request's Standing: the request is counted once, and the answer's headers show it.
 STANDING = "tenfold.standing"
 
 
 def find_standing(environ: Environ) -> Standing | None:
-    """Of a request that was counted."""
+    """The standing of a request that was counted; None for another one."""
     return environ.get(STANDING)
 
 
 def count_stranger(environ: Environ) -> Standing | None:
-    """Count a request without credentials by its address; None where the rate is off or Redis is away."""
+    """Count a request without credentials by its address; None if the rate is off or Redis is away."""
     if STANDING not in environ:
         rate = read_rate(settings.RATE_LIMIT_ANON)
         environ[STANDING] = rate and take(rate, "address", find_address(environ))
@@ -216,7 +219,7 @@ def count_stranger(environ: Environ) -> Standing | None:
 
 
 def count_caller(request: Request) -> Standing | None:
-    """Count a request by its token, or a session's by its user."""
+    """Count a request by its token, or a session's request by its user."""
     rate, token = read_rate(settings.RATE_LIMIT_TOKEN), getattr(request.auth, "pk", None)
     kind, who = ("user", request.user.pk) if token is None else ("token", token)
     environ = request._request.META
@@ -225,7 +228,7 @@ def count_caller(request: Request) -> Standing | None:
 
 
 class RateLimit(BaseThrottle):
-    """Of each request by its token, else by its address; the gate counts what it answers by itself."""
+    """Limits each request by its token, else by its address; the plan gate counts the requests that it answers."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         is_stranger = not request.user.is_authenticated
@@ -236,9 +239,9 @@ class RateLimit(BaseThrottle):
 
 
 class LoginLimit:
-    """First among the AUTHENTICATION_BACKENDS: it knows nobody, and counts every way to sign in, by password.
+    """The first of the AUTHENTICATION_BACKENDS: it signs nobody in, and counts each sign-in by password.
 
-    The API's, the browsable API's and the admin's; by address, then by account, each at RATE_LIMIT_LOGIN.
+    The API, the browsable API and the admin all count: by address, then by account, each at RATE_LIMIT_LOGIN.
     """
 
     @sensitive_variables("credentials")
