@@ -1,13 +1,13 @@
-"""When this process last answered a request by work of its own; what can take its time gives way to such."""
+"""When this process last worked for a request. Work that may take longer, such as an export, gives way meanwhile."""
 
 import time
 
-# Whoever came in the last quarter of a second has company, or comes again.
+# A request within this time means that more traffic is likely.
 RECENT_SECONDS = 0.25
 
 
 class Activity:
-    """One of a process; a lost update is as good as the one that stays."""
+    """The time of a process's last request. Threads need no lock, since any of their times will do."""
 
     def __init__(self) -> None:
         self.at = float("-inf")

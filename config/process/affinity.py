@@ -1,12 +1,12 @@
-"""One processor for each web worker: its threads share Python's lock, and hand it around for less on one core.
+"""One processor for each web worker: its threads share Python's lock, and on one core they pass it on at less cost.
 
-On many, whoever lets go of the lock wakes a thread elsewhere, and goes on before that one is awake: two fifths of what
-perf saw of kept answers was the kernel, switching between threads. On one core 16 clients get 11 to 22 % more pages for
-13 to 20 % less processor each, and 28 to 66 % more kept ones for 43 to 53 % less (two cores, granian 2.8.7). Streams
-work mostly outside the lock, so their threads may go anywhere.
+On several cores a thread that releases the lock wakes a thread elsewhere, and takes the lock again before that one is
+awake. With cached answers, perf saw two fifths of the time in the kernel, switching between threads. On one core 16
+clients get 11 to 22 % more pages for 13 to 20 % less processor time each, and 28 to 66 % more cached answers for 43 to
+53 % less (two cores, granian 2.8.7). Streams work mostly outside the lock, so their threads may use any core.
 
-A worker takes a processor that no other of its server has, or none at all, and stays there. Two servers of one machine
-may choose the same one, and should have processors of their own (taskset, cpuset, systemd's CPUAffinity=).
+A worker takes a processor that no other worker of its server has, or none, and stays there. Two servers of one machine
+may choose the same processor; give each its own (taskset, cpuset, systemd's CPUAffinity=).
 """
 
 import fcntl
@@ -16,18 +16,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-# Only Linux lets one say where threads are to run.
+# Only Linux lets a process choose where its threads run.
 CAN_CHOOSE = hasattr(os, "sched_setaffinity")
 
 
 def go_to(processors: set[int]) -> None:
-    """The thread at hand; it stays where it is if the system has other plans."""
+    """Move the present thread to `processors`; if the system refuses, it stays where it is."""
     with suppress(OSError):
         os.sched_setaffinity(0, processors)
 
 
 class Place:
-    """Where a process works; `folder` is shared by those that keep out of each other's way, `all` may be used."""
+    """The processor of a process, among those that it may use (`everywhere`).
+
+    The processes of one server share `folder`, which holds a lock file for each processor.
+    """
 
     def __init__(self, folder: Path, everywhere: set[int]) -> None:
         self.folder, self.all = folder, everywhere
@@ -35,7 +38,7 @@ class Place:
         self.lock: IO[bytes] | None = None
 
     def settle(self) -> None:
-        """Wherever there is room; threads begin where the one is that starts them."""
+        """Take any free processor. A new thread begins on the processor of the thread that starts it."""
         if len(self.all) > 1 and any(map(self.take, random.sample(sorted(self.all), len(self.all)))):
             self.come_back()
 
@@ -44,7 +47,7 @@ class Place:
         return self.all if self.processor is None else {self.processor}
 
     def take(self, processor: int) -> bool:
-        """False where another worker has it, or nobody can say so; the kernel gives a dead one's back."""
+        """Lock a processor; false if another worker has it, or locking fails. The kernel frees a dead worker's lock."""
         try:
             file = (self.folder / f"processor-{processor}.lock").open("wb")
         except OSError:
@@ -58,7 +61,7 @@ class Place:
         return True
 
     def leave(self) -> None:
-        """The thread at hand may go anywhere."""
+        """Let the present thread use any processor of the process."""
         go_to(self.all)
 
     def come_back(self) -> None:
@@ -66,7 +69,7 @@ class Place:
 
 
 class Anywhere:
-    """Of a process that has no place of its own."""
+    """The place of a process that may use every processor."""
 
     def leave(self) -> None:
         return
@@ -79,19 +82,19 @@ PLACE: Place | Anywhere = Anywhere()
 
 
 def go_anywhere() -> None:
-    """First in each thread of a pool: a thread begins on the processor to which its maker is kept."""
+    """Call it first in each thread of a pool: a thread begins on the one processor of the thread that starts it."""
     PLACE.leave()
 
 
 def count_processors() -> int:
-    """Those that this process may use; a web worker that keeps to one may use others for streams."""
+    """How many processors this process may use, counting those that a web worker uses for streams only."""
     if isinstance(PLACE, Place):
         return len(PLACE.all)
     return len(os.sched_getaffinity(0)) if CAN_CHOOSE else os.cpu_count() or 1
 
 
 def settle() -> None:
-    """In a web worker, before there are other threads."""
+    """Choose this web worker's processor. Call it before it starts other threads."""
     global PLACE  # noqa: PLW0603 (one a process; known only after the fork)
     if CAN_CHOOSE and (folder := os.environ.get("METRICS_FOLDER")):
         PLACE = place = Place(Path(folder), os.sched_getaffinity(0))

@@ -1,6 +1,6 @@
-"""WSGI in, WSGI out: once this process has been told to stop, it is unready, and each answer asks its client to leave.
+"""WSGI in, WSGI out: once this process was told to stop, it is unready, and each answer has `Connection: close`.
 
-A client with a kept connection would otherwise send its next request into a closed one.
+Without that, a client with a keep-alive connection would send its next request into a closed one.
 """
 
 import signal
@@ -10,12 +10,12 @@ from typing import Any
 type Environ = dict[str, Any]
 type StartResponse = Callable[..., Any]
 
-# What the launcher sends its web workers when their last seconds begin.
+# The launcher sends this signal to its web workers when they must begin to drain.
 SIGNAL = signal.SIGUSR1
 
 
 class Drain:
-    """Whether this process drains; it never ends doing so."""
+    """Whether this process drains; once begun, draining doesn't end before the process does."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -28,7 +28,7 @@ DRAIN = Drain()
 
 
 class Draining:
-    """In front of `application`, outermost: cached answers say goodbye as well."""
+    """Wraps `application` outside everything else, so that cached answers have the header, too."""
 
     def __init__(self, application: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
         self.application = application

@@ -1,7 +1,7 @@
-"""How long PostgreSQL may work, wait for a lock, or be kept waiting inside a transaction: by what the process is.
+"""How long PostgreSQL may run a statement, wait for a lock, or wait within a transaction, for each kind of process.
 
-Said by each new connection itself, in one statement, since PgBouncer refuses startup options. Behind a PgBouncer in
-transaction mode the connection isn't the server's own, so there `ALTER ROLE … SET statement_timeout` has to say it.
+Each new connection sets its limits by one statement, since PgBouncer refuses startup options. Behind a PgBouncer in
+transaction mode the connection isn't the server's own; there `ALTER ROLE … SET statement_timeout` must set them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.signals import connection_created
 
-# The aliases of exports, which read by connections of their own.
+# Exports read by connections of their own, whose aliases begin with this.
 EXPORTS = "exports"
 
 
@@ -23,8 +23,8 @@ class Limits:
     idle_in_transaction: int
 
 
-# A caller of the API waits for it. A chunk of an export takes a second, tasks of a worker take minutes: for both a
-# limit only has to be there, so that nothing holds its locks and its snapshot for ever.
+# A chunk of an export takes a second, a worker's task minutes. Both have generous limits, so that no statement holds
+# its locks and its snapshot for ever.
 EXPORT = Limits(60_000, 10_000, 60_000)
 WORKER = Limits(600_000, 60_000, 300_000)
 
@@ -43,13 +43,13 @@ FROM (SELECT pg_backend_pid() = %s AS own) connection
 
 
 class Keeper:
-    """Holds the connections of this process to `limits`."""
+    """Sets `limits` on each connection of this process."""
 
     def __init__(self) -> None:
         self.limits: Limits | None = None
 
     def begin(self, limits: Limits) -> None:
-        """From here on; commands such as migrate never begin, and take as long as they take."""
+        """Limit every connection made from now on. Commands such as migrate don't call it, and have no limits."""
         self.limits = limits
         connection_created.connect(self.hold)
 
@@ -59,7 +59,8 @@ class Keeper:
         driver = connection.connection
         if limits is None or connection.vendor != "postgresql" or getattr(driver, "limits", None) == limits:
             return
-        # A pooler gives its clients numbers of its own: what one of them sets would hold for whoever comes next.
+        # SET_LIMITS compares the backend's number: behind a pooler it differs, and a limit that one client set would
+        # hold for the next one.
         values = (limits.statement, limits.lock, limits.idle_in_transaction, driver.info.backend_pid)
         driver.execute(SET_LIMITS, [str(value) for value in values[:3]] + [values[3]])
         driver.limits = limits

@@ -1,4 +1,4 @@
-"""A request's body, read before work on it begins, so that a client that is slow to send it holds up nobody."""
+"""Reads a request's body before the request takes a slot, so that a slow client holds up nobody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import IO, Any
 
 type Environ = dict[str, Any]
 
-# A larger body, such as an import's, isn't kept in memory for this.
+# Bytes. A larger body, such as an import's, isn't read into memory.
 AHEAD_BYTES = 256 * 1024
 
 
@@ -16,7 +16,7 @@ def has_body(environ: Environ) -> bool:
 
 
 def read_ahead(environ: Environ) -> bool:
-    """Whether the whole body is in memory now; one that is known to be large isn't begun."""
+    """Read the body into memory; false if it is larger than AHEAD_BYTES. If its length says so, nothing is read."""
     length: str = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) > AHEAD_BYTES:
         return False
@@ -28,7 +28,7 @@ def read_ahead(environ: Environ) -> bool:
 
 
 def read_at_most(stream: IO[bytes], size: int) -> bytes:
-    """Up to `size` bytes; a server may hand out a chunk at a time."""
+    """Up to `size` bytes, in several reads, since a server may return a chunk at a time."""
     body = b""
     while len(body) < size and (piece := stream.read(size - len(body))):
         body += piece
@@ -36,7 +36,7 @@ def read_at_most(stream: IO[bytes], size: int) -> bytes:
 
 
 class Body(RawIOBase):
-    """What was read ahead, then the rest."""
+    """A body as one file: the bytes that were read ahead, then the rest."""
 
     def __init__(self, head: IO[bytes], rest: IO[bytes]) -> None:
         super().__init__()

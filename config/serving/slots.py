@@ -1,8 +1,7 @@
-"""WSGI in, WSGI out: at most so many requests at work at once, each with the database connections of its slot.
+"""WSGI in, WSGI out: admission control. A request works in one of a few slots, which has its database connections.
 
-The server has many more threads than slots, so that probes and refusals get through while all slots are taken, and
-a client that is slow to send or to read keeps a thread and no slot. Connections belong to slots: one a thread would
-be hundreds.
+The server has many more threads than slots. So probes and refusals get through while all slots are taken, and a slow
+client holds a thread but no slot. Connections belong to slots: one for each thread would be hundreds.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ type Environ = dict[str, Any]
 type StartResponse = Callable[..., Any]
 type Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-# They touch no database, or one in a thread of their own.
+# Probes need no slot: they use no database, or use it in a thread of their own.
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
-# Seconds between two lines about refusals: one each would be load itself.
+# Seconds between two log lines about refusals: a line for each would be load itself.
 REPORT_SECONDS = 1.0
 
 
 class RequestSlots:
-    """In front of `application`, with `size` slots."""
+    """Wraps `application`, so that at most `size` requests work at once."""
 
     def __init__(self, application: Application, size: int) -> None:
         self.application = application
@@ -50,7 +49,7 @@ class RequestSlots:
             self.free.put(Loan())
         self.waiting = BoundedSemaphore(MOST_WAITING)
         self.bodies = BoundedSemaphore(MOST_BODIES)
-        # A large body is read in its slot, at its client's pace: half of them stay free of such.
+        # A large body is read within a slot, at its client's pace: only half of the slots may do that.
         self.uploads = BoundedSemaphore(max(1, size // 2))
         self.refusals = Refusals()
 
@@ -64,13 +63,13 @@ class RequestSlots:
             return self.work(slot, environ, start_response)
 
     def prepare(self, environ: Environ, held: ExitStack) -> Loan | None:
-        """A slot, the body in hand; None where too many want the same."""
+        """Read a small body, then take a slot; None if too many requests wait for either."""
         if has_body(environ) and not self.read_body(environ, held):
             return None
         return self.take()
 
     def read_body(self, environ: Environ, held: ExitStack) -> bool:
-        """A small one at its client's pace, outside the slots; for a large one, the right to do so in a slot."""
+        """Read a small body outside the slots, at its client's pace. For a large one, reserve one of `uploads`."""
         if not self.bodies.acquire(blocking=False):
             return False
         try:
@@ -84,7 +83,7 @@ class RequestSlots:
         return True
 
     def take(self) -> Loan | None:
-        """None where too many wait, or where this one has waited for too long."""
+        """A free slot; None if too many requests wait, or after WAIT_SECONDS."""
         try:
             return self.free.get_nowait()
         except Empty:
@@ -99,7 +98,7 @@ class RequestSlots:
             self.waiting.release()
 
     def work(self, slot: Loan, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """A plain answer is finished in the slot; a stream goes on outside, and takes the slot's connections along."""
+        """Answer within the slot. A stream is sent outside of it, and takes the slot's connections along."""
         try:
             with slot:
                 response: Any = self.application(environ, start_response)
@@ -107,26 +106,26 @@ class RequestSlots:
                     return Stream(response, slot.give_away())
                 ACTIVITY.note()
                 if close := getattr(response, "close", None):
-                    close()  # Django ends the request here, and gives connections back where they come from a pool
+                    close()  # Django ends the request here, and gives a pool's connections back
                 return response
         finally:
             self.free.put(slot)
 
 
 def is_stream(response: Any) -> bool:
-    """Django's, or a file in the `wsgi.file_wrapper` of a server such as gunicorn; a gate's answer is a list."""
+    """Whether the body is sent in pieces: Django's streams, and files in a server's `wsgi.file_wrapper`."""
     return getattr(response, "streaming", not isinstance(response, list))
 
 
 class Stream:
-    """A body that is made while it is sent, and the connections it is made with, closed at its end."""
+    """A body that is made while it is sent, and its database connections, which are closed at its end."""
 
     def __init__(self, response: Any, kept: Connections) -> None:
         self.response, self.kept = response, kept
         self.own: Connections = {}
 
     def __iter__(self) -> Iterator[bytes]:
-        # Those that the thread has itself would be dropped open, were the others only put in their place.
+        # The thread's own connections are put aside: if they were only replaced, they would stay open for ever.
         self.own = take_connections()
         put_connections(self.kept)
         affinity.PLACE.leave()
@@ -143,7 +142,7 @@ class Stream:
 
 
 class Refusals:
-    """The 503s for what gets no slot, and one log line a second that counts them."""
+    """The 503s for requests that get no slot, and a log line a second that counts them."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -151,7 +150,7 @@ class Refusals:
         self.reported_at = 0.0
 
     def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        """Without Django: it must stay cheap while there is too much to do already."""
+        """Answer 503 without Django, since a refusal must be cheap under overload."""
         error, request_id = Overloaded(), RequestRecord(environ).id
         token = REQUEST_ID.set(request_id)
         try:

@@ -1,8 +1,8 @@
-"""A port and a number of bytes in, the connection that got them cut: for a server that ends a failed body cleanly.
+"""Cuts the client's connection when a stream fails, since the server would end the failed body cleanly.
 
-granian 2.8 swallows what a WSGI iterable raises and then writes the terminating chunk, so half a CSV would pass for
-a whole one. It tells nobody which socket is whose. But the kernel counts what each of them was given, and only
-the failed stream's has been given just its bytes. Linux only: elsewhere nothing is found, and nothing is cut.
+granian 2.8 swallows what a WSGI iterable raises and then writes the terminating chunk, so half a CSV would pass for a
+whole one. It doesn't tell which socket belongs to a request. But the kernel counts the bytes that each socket was
+given, and only the failed stream's socket got exactly its bytes. On Linux only; elsewhere nothing is cut.
 """
 
 import fcntl
@@ -21,19 +21,19 @@ OWN_FILES = Path("/proc/self/fd")
 # tcpi_bytes_acked in Linux's struct tcp_info, since 4.1.
 ACKED = struct.Struct("@120xQ")
 
-# Status line and headers, and the frames of the chunks, are on top of the body; ours are some 900 bytes.
+# The most bytes of status line and headers before the body; ours take some 900.
 HEAD_BYTES = 4096
-# Frame of a chunk: its length in hexadecimal and two line ends.
+# The most bytes of a chunk's frame: its length in hexadecimal and two line ends.
 FRAME_BYTES = 12
 
-# granian's queue and hyper's buffer, which hold back what a slow client hasn't taken: four chunks, generously.
+# The most bytes that granian's queue and hyper's buffer hold for a slow client: generously more than four chunks.
 HELD_BYTES = 2 * 1024 * 1024
-# How long what is held back may take to reach the kernel; a thread waits meanwhile, as it would in sending.
+# How long those bytes may take to reach the kernel; the thread waits meanwhile, as it would while sending.
 WAIT_SECONDS = 5.0
 
 
 class ClientConnection:
-    """The connection of the request at hand, known by what is written to it from now on."""
+    """The connection of the present request: the one that gets exactly the bytes that are added from now on."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -45,7 +45,7 @@ class ClientConnection:
         self.chunks += 1
 
     def cut(self) -> int:
-        """Shut the connection down once it has been given all that was added; how many fitted, 1 as a rule."""
+        """Shut the connection down once it got all bytes that were added; how many connections fitted, usually 1."""
         end = time.monotonic() + (WAIT_SECONDS if self.before else 0)
         while not (number := self.shut_down(self.size)) and time.monotonic() < end:
             time.sleep(0.01)  # the server's own threads write; nothing tells when
@@ -55,7 +55,7 @@ class ClientConnection:
         most = self.size + self.chunks * FRAME_BYTES + HEAD_BYTES
         number = 0
         for inode, found in find_sockets(self.port):
-            # One that came later isn't ours.
+            # A connection that came later isn't ours.
             if inode in self.before and least <= count_written(found) - self.before[inode] <= most:
                 found.shutdown(socket.SHUT_RDWR)
                 number += 1
@@ -63,7 +63,7 @@ class ClientConnection:
 
 
 def find_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
-    """This process's connections on `port`, each with its inode, as duplicates that are closed after their turn."""
+    """This process's connections on `port`, with their inodes; each is a duplicate, closed at the next step."""
     for name in os.listdir(OWN_FILES) if OWN_FILES.exists() else ():
         try:
             # Only sockets are duplicated: to close a duplicate of SQLite's file would drop all its locks.
@@ -71,7 +71,7 @@ def find_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
                 continue
             found = socket.socket(fileno=os.dup(int(name)))
         except OSError:
-            # Closed since it was listed; or a file took its number, and its duplicate stays open, for that reason.
+            # It was closed since. If a file took its number, the duplicate stays open, since closing it drops locks.
             continue
         with closing(found):
             if is_connection(found, port):
@@ -84,13 +84,13 @@ def is_connection(found: socket.socket, port: int) -> bool:
     try:
         found.getpeername()
     except OSError:
-        return False  # it listens, or its client left
+        return False  # it is a listening socket, or its client left
     name: tuple[str, int] = found.getsockname()[:2]
     return name[1] == port
 
 
 def count_written(found: socket.socket) -> int:
-    """Bytes that the kernel was given: what the client has confirmed and what is still under way."""
+    """Bytes that the kernel was given: those that the client has confirmed, and those still on their way."""
     acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
     queued: int = struct.unpack("@i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
     return acked + queued

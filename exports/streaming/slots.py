@@ -1,8 +1,8 @@
-"""How many streams a process serves at once, each by a thread for as long as its client reads, and who goes first.
+"""Limits the streams of a process, each of which holds a thread while its client reads, and lets requests go first.
 
-On two cores two streams beside the API are two backends of PostgreSQL that never rest, and a request waits for a core
-at each of its steps. So streams give way while there are requests: their 99th of a hundred took 6 times as long as
-without streams, and takes 2.5 to 3 times.
+On two cores, two streams keep two backends of PostgreSQL busy all the time, and a request waits for a core at each of
+its steps. So streams give way while there are requests: the requests' 99th percentile was 6 times as long as without
+streams, and is 2.5 to 3 times now.
 """
 
 import threading
@@ -16,7 +16,7 @@ from config.api.problems.errors import ApiError
 from config.process.activity import ACTIVITY
 from config.process.affinity import count_processors
 
-# Of the time that a chunk took to read.
+# The pause after a chunk, as a share of the time that the chunk took to read.
 PAUSE = 0.75
 
 
@@ -33,18 +33,18 @@ class TooManyExports(ApiError):
 
 
 class StreamSlots:
-    """`hold(blocks)` takes one as the blocks begin, and gives it back where they end, are closed or forgotten."""
+    """At most `most` streams at once. `hold(blocks)` takes a slot as the blocks begin, and frees it at their end."""
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self.lock = threading.Lock()
-        # Half of the cores are for others.
+        # How many chunks are read at once while there are requests, for which half of the cores stay free.
         self.turns = threading.BoundedSemaphore(max(1, count_processors() // 2))
 
     def hold(self, blocks: Iterable[bytes]) -> Generator[bytes]:
-        """TooManyExports in the place of the first block where all slots are taken."""
+        """The blocks, within a slot; TooManyExports in place of the first one if all slots are taken."""
         self.take()
-        # Of a generator, since Python runs its `finally` once, also where a middleware drops the answer unread.
+        # A generator's `finally` runs once, even if a middleware drops the answer unread.
         try:
             yield from blocks
         finally:
@@ -61,17 +61,17 @@ class StreamSlots:
             self.taken -= 1
 
     def find_width(self) -> int:
-        """How many chunks a stream reads at once: two while it is the only one, as psql's one query takes workers."""
+        """How many chunks a stream reads at once: two while it is the only stream of the process."""
         return 2 if self.taken <= 1 else 1
 
     def take_turn[Found](self, read: Callable[[], Found]) -> Found:
-        """What `read` gives; while requests are served beside it, few at once and with a pause after each."""
+        """The result of `read`. While there are requests, few streams read at once, each with a pause afterwards."""
         if not ACTIVITY.is_recent:
             return read()
         with self.turns:
             began = time.monotonic()
             found = read()
-            time.sleep(PAUSE * (time.monotonic() - began))  # in its turn, or the next would fill the pause
+            time.sleep(PAUSE * (time.monotonic() - began))  # within the turn, or another stream would fill the pause
             return found
 
 
