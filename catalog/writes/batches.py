@@ -7,6 +7,30 @@ from django.db import models
 from django.db.models.base import ModelState
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Equal, and of JSON also true where it is true: to Python `true` and `1` are equal.
+
+    1 and 1.0 are one number, in JSON as in PostgreSQL, whose triggers would log no change between them.
+    """
+    if one != other:
+        return False
+    return not isinstance(one, dict) or has_same_booleans(one, other)
+
+
+def has_same_booleans(one: Any, other: Any) -> bool:
+    """For JSON values that are equal; without recursion, since a file may nest deeper than Python's stack."""
+    left = [(one, other)]
+    while left:
+        one, other = left.pop()
+        if isinstance(one, dict):
+            left += [(value, other[name]) for name, value in one.items()]
+        elif isinstance(one, list):
+            left += zip(one, other, strict=True)
+        elif isinstance(one, bool) is not isinstance(other, bool):
+            return False
+    return True
+
+
 class Batch:
     """New rows are inserted in the order of a column: two writers of the same new SKUs then wait for each other in
     turn, where in orders of their own each would wait for what the other has inserted already.
@@ -37,7 +61,7 @@ class Batch:
             self.new.append(row)
             return True
         # By attname, so that `brand_id` is compared and no row is loaded.
-        differ = [name for name, value in fields.items() if getattr(row, name) != value]
+        differ = [name for name, value in fields.items() if not is_same(getattr(row, name), value)]
         if differ:
             for name in differ:
                 setattr(row, name, fields[name])

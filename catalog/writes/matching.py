@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.models import Image, Product, Variant
+from catalog.writes.batches import is_same
 from catalog.writes.drafts import ImageDraft, Place, VariantDraft
 from catalog.writes.known import KnownRows
 from catalog.writes.plans import Manner, Mode, Part, Plan
@@ -164,7 +165,7 @@ class Match:
         for part in self.plan.variants:
             if part.is_new and part.draft.has_made_sku:
                 free = (row for row in stored if row.sku not in named)
-                part.row = next((row for row in free if row.options == part.fields.get("options")), None)
+                part.row = next((row for row in free if is_same(row.options, part.fields.get("options"))), None)
                 part.is_new = part.row is None
 
     def check_variant(self, part: Part[VariantDraft, Variant]) -> None:

@@ -203,6 +203,28 @@ def test_the_same_products_leave_the_same_rows_whichever_door_they_come_by(
         assert left[name] == left["single"], name
 
 
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("before", "after"), [(1, True), (True, 1), (0, False), (1.0, True), ([{"a": 1}], [{"a": True}])]
+)
+def test_true_and_one_are_two_values(before: Any, after: Any, door: str, staff: APIClient) -> None:
+    body: Body = {"sku": "A", "title": "T", "price": "1", "attributes": {"is_new": before, "size": "M"}}
+    DOORS[door](staff, [body])
+    changed = body | {"attributes": {"is_new": after, "size": "M"}}
+    DOORS[door](staff, [changed])
+    product = Product.objects.get()
+    assert (json.dumps(product.attributes["is_new"]), product.version) == (json.dumps(after), 2)
+    DOORS[door](staff, [changed])
+    assert Product.objects.get().version == 2
+
+
+def test_a_number_in_another_spelling_is_no_change(staff: APIClient) -> None:
+    """PostgreSQL writes 1e17 without its exponent, and its triggers take 1.0 for 1."""
+    for numbers in ([1, 1e17, -0.0], [1.0, 1e17, -0.0], [1.0, 10**17, 0]):
+        write_singly(staff, [{"sku": "A", "title": "T", "price": "1", "attributes": {"numbers": numbers}}])
+    assert Product.objects.get().version == 1
+
+
 # -- the same refusals ---------------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, Body]] = [
