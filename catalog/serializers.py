@@ -9,25 +9,30 @@ from rest_framework.serializers import (
     BooleanField,
     CharField,
     DecimalField,
-    DictField,
     IntegerField,
     ListField,
     ModelSerializer,
-    RegexField,
     Serializer,
-    SlugField,
-    URLField,
 )
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
+from catalog.writes import values
+from catalog.writes.fields import (
+    AddressField,
+    CurrencyField,
+    NumberField,
+    ObjectField,
+    PartList,
+    SlugField,
+    StatusField,
+    TextField,
+    WholeField,
+)
 from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
 from config.api.writes.bodies import ChoiceField, RowList, StrictSerializer
 from config.api.writes.bulk import GREATEST_NUMBER, STATUSES
-
-# PositiveIntegerField's greatest on every database.
-GREATEST_COUNT = 2**31 - 1
 
 
 class RatingField(DecimalField):
@@ -181,7 +186,7 @@ class ProductRead(ModelSerializer[Product]):
 # -- writes -----------------------------------------------------------------------------------------------------
 
 
-class SlugOf(CharField):
+class SlugOf(TextField):
     """Another row by its slug; which one that is, one query tells for all of a body."""
 
     def to_representation(self, value: Any) -> str:
@@ -194,23 +199,29 @@ class VariantWrite(StrictSerializer[Variant]):
     `on_hand` is the stock at the location `main`; weight is in grams.
     """
 
-    id = IntegerField(required=False, min_value=1)
-    sku = CharField(required=False, max_length=100)
-    barcode = CharField(required=False, max_length=50, allow_blank=True)
-    options = DictField(required=False, child=CharField(max_length=200, allow_blank=True))
-    price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))
-    weight = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
-    position = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
-    on_hand = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+    id = WholeField(values.ID, required=False)
+    sku = TextField(values.SKU, required=False)
+    barcode = TextField(values.BARCODE, required=False)
+    options = ObjectField(values.OPTIONS, required=False)
+    price = NumberField(values.PRICE, required=False)
+    weight = WholeField(values.COUNT, required=False)
+    position = WholeField(values.COUNT, required=False)
+    on_hand = WholeField(values.COUNT, required=False)
+
+    class Meta:
+        list_serializer_class = PartList
 
 
 class ImageWrite(StrictSerializer[Image]):
     """An image in a product's body. A stored one is found by `id` or `url`; a new one needs `url`."""
 
-    id = IntegerField(required=False, min_value=1)
-    url = URLField(required=False, max_length=1000)
-    alt = CharField(required=False, max_length=500, allow_blank=True)
-    position = IntegerField(required=False, min_value=0, max_value=GREATEST_COUNT)
+    id = WholeField(values.ID, required=False)
+    url = AddressField(values.IMAGE_URL, required=False)
+    alt = TextField(values.ALT, required=False)
+    position = WholeField(values.COUNT, required=False)
+
+    class Meta:
+        list_serializer_class = PartList
 
 
 class ProductWrite(StrictSerializer[Product]):
@@ -219,26 +230,20 @@ class ProductWrite(StrictSerializer[Product]):
     `price` is for a product with one variant; with several it follows from `variants[].price`.
     """
 
-    sku = CharField(max_length=100)
-    slug = SlugField(required=False, max_length=255, allow_unicode=True)
-    title = CharField(max_length=500)
-    brand = SlugOf(max_length=220, allow_null=True, required=False)
-    category = SlugOf(max_length=500, allow_null=True, required=False)
-    status = ChoiceField(Product.Status.choices, required=False)
-    currency = RegexField(
-        r"\A[A-Z]{3}\Z", required=False, error_messages={"invalid": "Write it in three capital letters: USD."}
-    )
-    price = DecimalField(required=False, max_digits=12, decimal_places=2, min_value=Decimal(0))
-    compare_at_price = DecimalField(
-        required=False, max_digits=12, decimal_places=2, min_value=Decimal(0), allow_null=True
-    )
-    rating = DecimalField(
-        required=False, max_digits=3, decimal_places=2, min_value=Decimal(0), max_value=Decimal(5), allow_null=True
-    )
-    attributes = DictField(required=False)
-    description = CharField(required=False, allow_blank=True, max_length=100_000)
-    seo_title = CharField(required=False, allow_blank=True, max_length=500)
-    seo_description = CharField(required=False, allow_blank=True, max_length=10_000)
+    sku = TextField(values.SKU)
+    slug = SlugField(values.SLUG, required=False)
+    title = TextField(values.TITLE)
+    brand = SlugOf(values.BRAND_SLUG, allow_null=True, required=False)
+    category = SlugOf(values.CATEGORY_SLUG, allow_null=True, required=False)
+    status = StatusField(required=False)
+    currency = CurrencyField(values.CURRENCY, required=False)
+    price = NumberField(values.PRICE, required=False)
+    compare_at_price = NumberField(values.PRICE, required=False, allow_null=True)
+    rating = NumberField(values.RATING, required=False, allow_null=True)
+    attributes = ObjectField(values.ATTRIBUTES, required=False)
+    description = TextField(values.DESCRIPTION, required=False)
+    seo_title = TextField(values.SEO_TITLE, required=False)
+    seo_description = TextField(values.SEO_DESCRIPTION, required=False)
     variants = VariantWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
     images = ImageWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
 
@@ -263,9 +268,9 @@ class ProductWrite(StrictSerializer[Product]):
 class ProductItem(ProductWrite):
     """A product among many. A stored one is found by `id`, or else by `sku`, and keeps what the item doesn't name."""
 
-    id = IntegerField(required=False, min_value=1)
-    sku = CharField(required=False, max_length=100)
-    title = CharField(required=False, max_length=500)
+    id = WholeField(values.ID, required=False)
+    sku = TextField(values.SKU, required=False)
+    title = TextField(values.TITLE, required=False)
 
     class Meta:
         list_serializer_class = RowList
@@ -284,9 +289,9 @@ class ProductBulkWrite(StrictSerializer[Product]):
 class StockWrite(StrictSerializer[Stock]):
     """How many pieces of a variant lie at a location now; not fewer than are reserved."""
 
-    sku = CharField(max_length=100)
-    location = CharField(default=MAIN, initial=MAIN, max_length=32)
-    on_hand = IntegerField(initial=0, min_value=0, max_value=GREATEST_COUNT)
+    sku = TextField(values.SKU)
+    location = TextField(values.LOCATION, default=MAIN, initial=MAIN)
+    on_hand = WholeField(values.COUNT, initial=0)
 
     class Meta:
         list_serializer_class = RowList
@@ -295,8 +300,8 @@ class StockWrite(StrictSerializer[Stock]):
 class PriceWrite(StrictSerializer[Variant]):
     """A variant's price in its product's currency."""
 
-    sku = CharField(max_length=100)
-    price = DecimalField(initial=Decimal("0.00"), max_digits=12, decimal_places=2, min_value=Decimal(0))
+    sku = TextField(values.SKU)
+    price = NumberField(values.PRICE, initial=Decimal("0.00"))
 
     class Meta:
         list_serializer_class = RowList

@@ -6,8 +6,9 @@ from typing import Any
 from catalog.imports.errors import BadRow, Line, Refusal
 from catalog.imports.mapping import Columns
 from catalog.imports.readers import Record
-from catalog.imports.values import FIELDS, BadValue, Blank, Cell, Field, is_blank, read_line, read_whole, show_cell
+from catalog.imports.values import ALT_FIELD, FIELDS, POSITION_FIELD, Blank, Cell, Field, is_blank
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
+from catalog.writes.values import BadMembers, BadValue, show_value
 
 PRODUCT_FIELDS = ("slug", "title", "status", "compare_at_price", "rating")
 TEXT_FIELDS = ("description", "seo_title", "seo_description")
@@ -15,9 +16,7 @@ LINK_FIELDS = ("brand", "category")
 VARIANT_FIELDS = ("barcode", "options", "price", "weight")
 # Inside the lists `variants` and `images` of one product.
 VARIANT_ROW = {name: FIELDS[name] for name in ("sku", *VARIANT_FIELDS, "stock")}
-IMAGE_ROW = {"url": FIELDS["image"], "alt": Field(read_line(500), blank=""), "position": Field(read_whole)}
-# Shopify's own limits are 2,048 and 250; a product is written whole, so it must fit the memory.
-MOST_PARTS = 2_500
+IMAGE_ROW = {"url": FIELDS["image"], "alt": ALT_FIELD, "position": POSITION_FIELD}
 
 
 class RowReader:
@@ -39,13 +38,20 @@ class RowReader:
 
     def read_cell(self, column: str, field: Field, cell: Cell) -> Any:
         """The value, or Blank.KEEPS where nothing is to change or the value was refused."""
-        if is_blank(cell):
-            return field.blank
+        return field.blank if is_blank(cell) else self.read_value(column, field, cell)
+
+    def read_value(self, column: str, field: Field, cell: Cell) -> Any:
         try:
             return field.read(cell)
         except BadValue as error:
-            self.refuse(f"{column}: {show_cell(cell)} {error}")
-            return Blank.KEEPS
+            self.refuse_value(column, cell, error)
+        except BadMembers as error:
+            for name, (value, reason) in error.members.items():
+                self.refuse_value(f"{column}.{name}", value, reason)
+        return Blank.KEEPS
+
+    def refuse_value(self, column: str, cell: Cell, error: BadValue) -> None:
+        self.refuse(f"{column}: {error.tell(cell)}")
 
     def read_row(self, cells: Mapping[str, Cell], fields: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
         """The values of those `fields` that `cells` has."""
@@ -70,9 +76,9 @@ def draft_products(records: Iterable[Record], columns: Columns) -> Iterator[Prod
 def draft_product(record: Record, columns: Columns) -> ProductDraft:
     """Raises BadRow with everything that is wrong with the row."""
     sku_cell = record.cells.get(columns["sku"][0])
-    row = RowReader(record, "" if is_blank(sku_cell) else show_cell(sku_cell)[1:-1])
+    row = RowReader(record, "" if is_blank(sku_cell) else show_value(sku_cell)[1:-1])
     if is_blank(sku_cell):
-        row.refuse(f"{columns['sku'][0]}: is blank; give each product its SKU")
+        row.read_value(columns["sku"][0], FIELDS["sku"], sku_cell or "")
     values = read_values(row, record, columns)
     images = read_images(row, values)
     variants = read_variants(row, values)
@@ -117,19 +123,10 @@ def draft_only(place: Line, values: Values) -> VariantDraft | None:
 def read_variants(row: RowReader, values: Mapping[str, Any]) -> tuple[VariantDraft, ...] | None:
     if "variants" not in values:
         return None
-    refuse_crowd(row, "variants", values["variants"])
-    return tuple(
-        variant
-        for position, cells in enumerate(values["variants"][:MOST_PARTS], 1)
-        if (variant := read_variant(row, position, cells))
-    )
-
-
-def refuse_crowd(row: RowReader, name: str, parts: list[Any]) -> None:
-    if not parts:
-        row.refuse(f"{name}: is an empty list; leave it out")
-    if len(parts) > MOST_PARTS:
-        row.refuse(f"{name}: has {len(parts):,} entries; give at most {MOST_PARTS:,}")
+    if not values["variants"]:
+        row.refuse("variants: is an empty list; leave it out")
+    read = (read_variant(row, position, cells) for position, cells in enumerate(values["variants"], 1))
+    return tuple(variant for variant in read if variant)
 
 
 def read_variant(row: RowReader, position: int, cells: Any) -> VariantDraft | None:
@@ -146,11 +143,8 @@ def read_images(row: RowReader, values: Mapping[str, Any]) -> tuple[ImageDraft, 
     """The column `image` first, then the list `images`; each URL once."""
     if not values.keys() & {"image", "images"}:
         return None
-    cells = values.get("images", [])
-    if len(cells) > MOST_PARTS:
-        refuse_crowd(row, "images", cells)
     images = [draft_image(row.place, {"url": values["image"]})] if "image" in values else []
-    for number, cell in enumerate(cells[:MOST_PARTS], 1):
+    for number, cell in enumerate(values.get("images", []), 1):
         image = read_image(row, f"images[{number}].", cell)
         images += [image] if image else []
     return keep_first(images)

@@ -11,7 +11,6 @@ from typing import Any
 from catalog.imports.errors import BadRow, Line
 from catalog.imports.plain import (
     LINK_FIELDS,
-    MOST_PARTS,
     TEXT_FIELDS,
     VARIANT_FIELDS,
     RowReader,
@@ -21,18 +20,19 @@ from catalog.imports.plain import (
 )
 from catalog.imports.readers import Record
 from catalog.imports.values import (
+    ALT_FIELD,
     FIELDS,
+    MOST_PARTS,
+    POSITION_FIELD,
     Blank,
     Field,
     is_blank,
-    read_line,
     read_oversold,
     read_published,
-    read_whole,
-    show_cell,
 )
 from catalog.slugs import fingerprint, make_slug
 from catalog.writes.drafts import ImageDraft, ProductDraft, VariantDraft
+from catalog.writes.values import OPTION, show_value
 
 PRODUCT_COLUMNS = {
     "Title": "title",
@@ -59,9 +59,9 @@ VARIANT_SIGNS = ("Option1 Value", "Variant SKU", "Variant Price")
 SHOPIFY_FIELDS = FIELDS | {
     "stock": Field(read_oversold),
     "published": Field(read_published),
-    "position": Field(read_whole),
-    "alt": Field(read_line(500), blank=""),
-    "option": Field(read_line(255)),
+    "position": POSITION_FIELD,
+    "alt": ALT_FIELD,
+    "option": Field(OPTION.read),
 }
 
 
@@ -105,7 +105,7 @@ class ProductRows:
     def __init__(self, handle: str) -> None:
         self.handle = handle
         # For messages; also where the handle itself is what is wrong.
-        self.key = show_cell(handle)[1:-1]
+        self.key = show_value(handle)[1:-1]
         self.product: dict[str, Any] = {}
         self.option_names: dict[int, str] = {}
         self.variants: list[dict[str, Any]] = []

@@ -18,9 +18,8 @@ from catalog.writes.sentences import (
     say_taken,
     say_unknown,
 )
+from catalog.writes.values import MOST_INTEGER
 
-# The column's.
-GREATEST_POSITION = 2**31 - 1
 # So many SKUs fit a sentence.
 NAMED_VARIANTS = 3
 
@@ -225,7 +224,7 @@ class Match:
             self.plan.images = [*parts, *(self.move_image(row, row.position + step) for row in others)]
 
     def move_image(self, row: Image, position: int) -> Part[ImageDraft, Image]:
-        fields = {"position": min(position, GREATEST_POSITION)}
+        fields = {"position": min(position, MOST_INTEGER)}
         return Part(ImageDraft(self.draft.place, fields, id=row.pk), fields, row, is_new=False)
 
     def claim_url(self, part: Part[ImageDraft, Image], stored: Sequence[Image]) -> None:
@@ -262,7 +261,7 @@ class Match:
         new = parts if self.manner.replaces else [part for part in parts if part.is_new]
         last = 0 if self.manner.replaces else find_last(parts, stored)
         for number, part in enumerate(new, start=last + 1):
-            part.fields = {"position": min(number, GREATEST_POSITION)} | part.fields
+            part.fields = {"position": min(number, MOST_INTEGER)} | part.fields
 
     def require(self, part: Part[Any, Any], kind: str, **needed: Any) -> None:
         key = next(iter(needed.values()))

@@ -20,6 +20,7 @@ from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.writes.drafts import DraftFault
+from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
 from tests.factories import make_brand, make_category, make_product
 
@@ -52,12 +53,16 @@ def write_as_ndjson(staff: APIClient, bodies: Iterable[Body]) -> None:
 def write_as_csv(staff: APIClient, bodies: Iterable[Body]) -> None:
     """A file each, since a cell that is blank says more than one that is absent."""
     for body in bodies:
-        out = StringIO()
-        row = {name: write_cell(value) for name, value in name_fields(body).items()}
-        writer = csv.DictWriter(out, row)
-        writer.writeheader()
-        writer.writerow(row)
-        assert not import_lines(out.getvalue(), "file.csv").errors
+        assert not import_lines(write_csv(name_fields(body)), "file.csv").errors
+
+
+def write_csv(body: Body) -> str:
+    out = StringIO()
+    row = {name: write_cell(value) for name, value in body.items()}
+    writer = csv.DictWriter(out, row)
+    writer.writeheader()
+    writer.writerow(row)
+    return out.getvalue()
 
 
 def import_lines(text: str, name: str) -> Report:
@@ -69,7 +74,7 @@ def import_lines(text: str, name: str) -> Report:
 
 def name_fields(body: Body) -> Body:
     """Files say `stock` where bodies say `on_hand`."""
-    if "variants" not in body:
+    if not isinstance(body.get("variants"), list):
         return body
     variants = [{"stock" if name == "on_hand" else name: v for name, v in row.items()} for row in body["variants"]]
     return body | {"variants": variants}
@@ -268,3 +273,135 @@ def test_a_refusal_has_one_code_and_one_wording(code: str, body: Body, staff: AP
     sentence = told["detail"].removesuffix(".").replace("at /variants/0/sku", "on line 1")
     assert error.reason.partition(": ")[2] == sentence
     assert snapshot() == before
+
+
+# -- the same refusals of values -----------------------------------------------------------------------------------
+
+DIGITS = "write digits and at most one dot, without currency sign or thousands separator, as in 1299.50"
+WHOLE_ONLY = "write digits only, as in 12"
+NOT_TEXT = ("is a list; give a text or a number", "is true or false; give a text or a number")
+# Member, bad value, code, and the sentence behind the value.
+BAD: list[tuple[str, Any, str, str]] = [
+    ("sku", " ", "blank", "is blank; give a SKU"),
+    ("sku", "S" * 101, "max_length", "has 101 characters; shorten it to 100"),
+    ("sku", ["S"], "invalid", NOT_TEXT[0]),
+    ("slug", "a b", "invalid", "is no slug; use letters, digits, hyphens and underscores only"),
+    ("slug", "s" * 256, "max_length", "has 256 characters; shorten it to 255"),
+    ("title", "T" * 501, "max_length", "has 501 characters; shorten it to 500"),
+    ("title", True, "invalid", NOT_TEXT[1]),
+    ("title", {}, "invalid", "is an object; give a text or a number"),
+    ("brand", ["acme"], "invalid", NOT_TEXT[0]),
+    ("brand", True, "invalid", NOT_TEXT[1]),
+    ("category", True, "invalid", NOT_TEXT[1]),
+    ("status", "gone", "invalid_choice", "is not one of active, draft, archived; give one of these"),
+    ("status", 5, "invalid_choice", "is not one of active, draft, archived; give one of these"),
+    ("currency", "EURO", "invalid", "is no currency; write its three capital letters, as in USD"),
+    ("currency", False, "invalid", NOT_TEXT[1]),
+    ("price", "12,50", "invalid", f"is not a number; {DIGITS}"),
+    ("price", "NaN", "invalid", f"is not a number; {DIGITS}"),
+    ("price", "1_0", "invalid", f"is not a number; {DIGITS}"),
+    ("price", "٣", "invalid", f"is not a number; {DIGITS}"),
+    ("price", ["1"], "invalid", NOT_TEXT[0]),
+    ("price", "9" * 1001, "max_string_length", f"has more than 1,000 characters; {DIGITS}"),
+    ("price", -1, "min_value", "is below 0; give 0 or more"),
+    ("price", "-0.01", "min_value", "is below 0; give 0 or more"),
+    ("price", "1.005", "max_decimal_places", "has more than two places behind the dot; round it, as in 12.50"),
+    ("price", "10000000000", "max_whole_digits", "has more than 10 digits before the dot; give at most 9999999999.99"),
+    ("price", "1e999", "max_digits", "has more than 12 digits; give at most 9999999999.99"),
+    ("compare_at_price", "$3", "invalid", f"is not a number; {DIGITS}"),
+    ("compare_at_price", -3, "min_value", "is below 0; give 0 or more"),
+    ("rating", "good", "invalid", "is not a number; write digits and a dot, as in 4.5"),
+    ("rating", 5.01, "max_value", "is above 5; give 0 to 5"),
+    ("rating", -1, "min_value", "is below 0; give 0 or more"),
+    ("rating", "10.5", "max_whole_digits", "has more than 1 digit before the dot; give at most 5"),
+    ("attributes", [1], "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
+    ("attributes", "red", "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
+    ("description", "D" * 100_001, "max_length", "has 100,001 characters; shorten it to 100,000"),
+    ("seo_title", "T" * 501, "max_length", "has 501 characters; shorten it to 500"),
+    ("seo_description", "D" * 100_001, "max_length", "has 100,001 characters; shorten it to 100,000"),
+    ("variants", "none", "not_a_list", "is not a JSON list; write its entries in square brackets"),
+    ("images", {}, "not_a_list", "is not a JSON list; write its entries in square brackets"),
+    ("variants/0/sku", "S" * 101, "max_length", "has 101 characters; shorten it to 100"),
+    ("variants/0/barcode", "B" * 51, "max_length", "has 51 characters; shorten it to 50"),
+    ("variants/0/price", "x", "invalid", f"is not a number; {DIGITS}"),
+    ("variants/0/weight", "heavy", "invalid", f"is not a number; {WHOLE_ONLY}"),
+    ("variants/0/weight", -1, "min_value", "is below 0; give 0 or more"),
+    ("variants/0/on_hand", "1.5", "invalid", f"is not a whole number; {WHOLE_ONLY}"),
+    ("variants/0/on_hand", 2**31, "max_value", "is above 2,147,483,647; give a smaller number"),
+    ("variants/0/weight", "1" * 1001, "max_string_length", f"has more than 1,000 characters; {WHOLE_ONLY}"),
+    ("variants/0/options", "M", "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
+    ("variants/0/options/Size", "M" * 256, "max_length", "has 256 characters; shorten it to 255"),
+    ("variants/0/options/Size", ["M"], "invalid", NOT_TEXT[0]),
+    ("variants/0/options/Size", None, "null", "is no text; give a text or a number"),
+    ("images/0/url", "javascript:alert(1)", "invalid", "begins with javascript:; give an address that begins with https://"),
+    ("images/0/url", "https://i.example/" + "x" * 983, "max_length", "has 1,001 characters; shorten it to 1,000"),
+    ("images/0/url", "https://i.example/" + "€" * 700, "max_length", "has 2,118 bytes; shorten it to 2,000"),
+    ("images/0/alt", "A" * 501, "max_length", "has 501 characters; shorten it to 500"),
+    ("images/0/position", -1, "min_value", "is below 0; give 0 or more"),
+    ("images/0/position", "first", "invalid", f"is not a number; {WHOLE_ONLY}"),
+]  # fmt: skip
+
+
+def spoil(path: str, value: Any) -> Body:
+    """A good body but for this value."""
+    body: Body = {"sku": "NEW", "title": "T"}
+    name, *way = path.split("/")
+    if name == "variants" and way:
+        row: Body = {"sku": "V", "price": "1"}
+        body["variants"] = [row | ({"options": {way[2]: value}} if len(way) == 3 else {way[1]: value})]
+        return body
+    if name == "images" and way:
+        return body | {"price": "1", "images": [{"url": "https://i.example/1.jpg", way[1]: value}]}
+    return body | {"price": "1", name: value}
+
+
+def name_column(path: str) -> str:
+    """`variants/0/on_hand` is `variants[1].stock` in a file, where people count from one."""
+    name, *way = path.replace("on_hand", "stock").split("/")
+    return ".".join([f"{name}[1]", *way[1:]]) if way else name
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "sentence"), BAD, ids=[f"{path}-{number}" for number, (path, *_) in enumerate(BAD)]
+)
+def test_a_bad_value_has_one_code_and_one_wording(
+    path: str, value: Any, code: str, sentence: str, staff: APIClient
+) -> None:
+    body, before = spoil(path, value), snapshot()
+    (single,) = staff.post(URL, body).json()["errors"]
+    (bulk,) = staff.post(f"{URL}bulk/", {"mode": "upsert", "items": [body]}).json()["errors"]
+    expected = f"{show_value(value)} {sentence}."
+    assert single == {"pointer": f"/{path}", "code": code, "detail": expected}
+    assert bulk == {"pointer": f"/items/0/{path}", "code": code, "detail": expected}
+    fields = name_fields(body)
+    for text, name in ((json.dumps(fields), "file.ndjson"), (write_csv(fields), "file.csv")):
+        if name == "file.csv" and not isinstance(value, str) and "/" not in path:
+            continue  # a cell is text: it can't be of another type
+        codes, reasons = collect_refusals(text, name)
+        assert codes == [code], name
+        assert reasons == [f"{name_column(path)}: {expected.removesuffix('.')}"], name
+    assert snapshot() == before
+
+
+def collect_refusals(text: str, name: str) -> tuple[list[str], list[str]]:
+    codes = []
+
+    def tell(error: BadValue, given: Any, real: Any = BadValue.tell) -> str:
+        codes.append(error.code)
+        return str(real(error, given))
+
+    with patch.object(BadValue, "tell", tell):
+        errors = import_lines(text, name).errors
+    return codes, [error.reason for error in errors]
+
+
+@pytest.mark.parametrize("name", ["variants", "images"])
+def test_a_long_list_is_refused_in_the_same_words_at_each_door_s_own_limit(name: str, staff: APIClient) -> None:
+    for most in (250, 2_500):
+        body: Body = {"sku": "NEW", "title": "T", "price": "1", name: [{}] * (most + 1)}
+        sentence = f"This list has {most + 1:,} entries; give at most {most:,}"
+        if most == 250:
+            (error,) = staff.post(URL, body).json()["errors"]
+            assert error == {"pointer": f"/{name}", "code": "max_length", "detail": f"{sentence}."}
+        else:
+            assert collect_refusals(json.dumps(body), "file.ndjson") == (["max_length"], [f"{name}: {sentence}"])

@@ -1,0 +1,334 @@
+"""What a product's values may be: what came in, the value of its column out, or a BadValue with its code and sentence.
+
+One list of rules for every door: bodies read by them through DRF's fields (fields.py), files through columns
+(catalog/imports/values.py). A file is written by people and spreadsheets, so its columns first round ratings and
+weights, drop zeros behind the cent and fold letters of a status; then the same rule holds.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+from catalog.models import Product
+
+# A value of JSON, or the text of a CSV's cell.
+type Given = Any
+
+
+class BadValue(Exception):
+    """The rule that a value breaks and what to do about it, as one clause each; `code` is DRF's, for programs."""
+
+    def __init__(self, code: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{rule}; {remedy}")
+        self.code = code
+
+    def tell(self, given: Given) -> str:
+        """`'-1' is below 0; give 0 or more`: a sentence without its dot."""
+        return f"{show_value(given)} {self}"
+
+
+class BadMembers(Exception):
+    """What is wrong inside an object: by member, what was given and why it can't be."""
+
+    def __init__(self, members: Mapping[str, tuple[Given, BadValue]]) -> None:
+        super().__init__(", ".join(members))
+        self.members = members
+
+
+# What is longer is cut, and of a list or an object only the kind is named.
+MOST_SHOWN = 60
+KINDS: dict[type[Any], str] = {list: "This list", dict: "This object"}
+
+
+def show_value(given: Given) -> str:
+    """The value for a message: short, and without characters that would move a terminal's cursor."""
+    text = given.strip() if isinstance(given, str) else json.dumps(given, default=str)
+    if len(text) > MOST_SHOWN and type(given) in KINDS:
+        return KINDS[type(given)]
+    text = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return f"'{''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)}'"
+
+
+class Rule:
+    """Nobody changes one, so copies are the rule itself: DRF copies every field at each request."""
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+
+# -- texts ---------------------------------------------------------------------------------------------------------
+
+
+def read_text(given: Given) -> str:
+    """The text without blanks around it; lists, objects, NUL and half characters are refused."""
+    if given is None:
+        raise BadValue("null", "is no text", "give a text or a number")
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise BadValue("invalid", f"is {name_type(given)}", "give a text or a number")
+    text = given.strip() if isinstance(given, str) else repr(given)
+    refuse_odd_characters(text)
+    return text
+
+
+def name_type(given: Given) -> str:
+    return {bool: "true or false", list: "a list", dict: "an object"}.get(type(given), "no text")
+
+
+def refuse_odd_characters(text: str) -> None:
+    if "\0" in text:
+        raise BadValue("null_characters_not_allowed", "holds a NUL character", "remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        # The reader of files hides an undecodable byte 0xE9 as U+DCE9; any other surrogate came from a \u escape.
+        what = f"the byte 0x{code - 0xDC00:02X}" if 0xDC80 <= code <= 0xDCFF else f"the half character U+{code:04X}"
+        rule = f"holds {what} as its character {error.start + 1}, which isn't UTF-8"
+        raise BadValue("surrogate_characters_not_allowed", rule, "save the file as UTF-8") from None
+
+
+@dataclass(frozen=True)
+class Text(Rule):
+    """At most so many characters; `needed` is the remedy for a blank one, and empty where it may be blank."""
+
+    most: int
+    needed: str = ""
+
+    def read(self, given: Given) -> str:
+        text = read_text(given)
+        if self.needed and not text:
+            raise BadValue("blank", "is blank", self.needed)
+        if len(text) > self.most:
+            raise BadValue("max_length", f"has {len(text):,} characters", f"shorten it to {self.most:,}")
+        return text
+
+
+class Slug(Text):
+    def read(self, given: Given) -> str:
+        slug = super().read(given)
+        if not re.fullmatch(r"[-\w]+", slug):
+            raise BadValue("invalid", "is no slug", "use letters, digits, hyphens and underscores only")
+        return slug
+
+
+@dataclass(frozen=True)
+class Currency(Rule):
+    pattern = r"\A[A-Z]{3}\Z"
+
+    def read(self, given: Given) -> str:
+        text = read_text(given)
+        if not text:
+            raise BadValue("blank", "is blank", "give a currency")
+        if not re.match(self.pattern, text):
+            raise BadValue("invalid", "is no currency", "write its three capital letters, as in USD")
+        return text
+
+
+# javascript: in a link is somebody else's program on our page.
+SCHEMES = ("http", "https", "ftp", "ftps")
+# An index entry of PostgreSQL has 2,704 bytes; images are unique by product and URL.
+MOST_URL_BYTES = 2_000
+is_url = URLValidator(schemes=SCHEMES)
+
+
+class Address(Text):
+    """Of an image: a URL, or a path, as files have them too."""
+
+    def read(self, given: Given) -> str:
+        url = super().read(given)
+        if (size := len(url.encode())) > MOST_URL_BYTES:
+            raise BadValue("max_length", f"has {size:,} bytes", f"shorten it to {MOST_URL_BYTES:,}")
+        scheme = re.match(r"([a-zA-Z][\w+.-]*):", url)
+        if scheme and scheme[1].lower() not in SCHEMES:
+            raise BadValue("invalid", f"begins with {scheme[1]}:", "give an address that begins with https://")
+        return url
+
+
+class FullAddress(Address):
+    """A URL, which bodies ask for: what a path belongs to, its reader couldn't know."""
+
+    def read(self, given: Given) -> str:
+        url = super().read(given)
+        try:
+            is_url(url)
+        except ValidationError:
+            raise BadValue("invalid", "is no full address", "give one that begins with https://") from None
+        return url
+
+
+@dataclass(frozen=True)
+class Choice(Rule):
+    choices: tuple[str, ...]
+
+    def read(self, given: Given) -> str:
+        if given not in self.choices:
+            raise BadValue("invalid_choice", f"is not one of {', '.join(self.choices)}", "give one of these")
+        return str(given)
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+# Decimal and int also take "1_0" and other scripts' digits.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+# A longer one costs Python quadratic time.
+MOST_NUMBER = 1_000
+CENT = Decimal("0.01")
+# PostgreSQL's integer.
+MOST_INTEGER = 2**31 - 1
+
+
+def read_number(given: Given, remedy: str) -> Decimal:
+    text = read_text(given)
+    if len(text) > MOST_NUMBER:
+        raise BadValue("max_string_length", f"has more than {MOST_NUMBER:,} characters", remedy)
+    if not NUMBER.fullmatch(text):
+        raise BadValue("invalid", "is not a number", remedy)
+    return Decimal(text)
+
+
+@dataclass(frozen=True)
+class Number(Rule):
+    """So many digits, two of them behind the dot, from 0 to `most`."""
+
+    digits: int
+    remedy: str
+    most: int | None = None
+
+    def read(self, given: Given) -> Decimal:
+        return self.check(self.parse(given))
+
+    def parse(self, given: Given) -> Decimal:
+        return read_number(given, self.remedy)
+
+    def check(self, number: Decimal) -> Decimal:
+        self.check_digits(number)
+        if number < 0:
+            raise BadValue("min_value", "is below 0", "give 0 or more")
+        if self.most is not None and number > self.most:
+            raise BadValue("max_value", f"is above {self.most}", f"give 0 to {self.most}")
+        return number.quantize(CENT)
+
+    def check_digits(self, number: Decimal) -> None:
+        """In DRF's order, which decides the code of a number that is too long in several ways."""
+        before, places = count_digits(number)
+        whole = self.digits - 2
+        greatest = "9" * whole + ".99" if self.most is None else str(self.most)
+        if places + before > self.digits:
+            raise BadValue("max_digits", f"has more than {self.digits} digits", f"give at most {greatest}")
+        if places > 2:
+            raise BadValue("max_decimal_places", "has more than two places behind the dot", "round it, as in 12.50")
+        if before > whole:
+            rule = f"has more than {whole} digit{'s' * (whole > 1)} before the dot"
+            raise BadValue("max_whole_digits", rule, f"give at most {greatest}")
+
+
+def count_digits(number: Decimal) -> tuple[int, int]:
+    """Before the dot and behind it."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # NUMBER takes neither NaN nor infinity
+    return max(0, len(digits) + exponent), max(0, -exponent)
+
+
+@dataclass(frozen=True)
+class Whole(Rule):
+    """A whole number from `least` to `most`; None has no end of ours."""
+
+    least: int = 0
+    most: int | None = MOST_INTEGER
+    remedy = "write digits only, as in 12"
+
+    def read(self, given: Given) -> int:
+        return self.check(self.parse(given))
+
+    def parse(self, given: Given) -> Decimal:
+        return read_number(given, self.remedy)
+
+    def check(self, number: Decimal) -> int:
+        if number != number.to_integral_value():
+            raise BadValue("invalid", "is not a whole number", self.remedy)
+        if number < self.least:
+            raise BadValue("min_value", f"is below {self.least}", f"give {self.least} or more")
+        if self.most is not None and number > self.most:
+            raise BadValue("max_value", f"is above {self.most:,}", "give a smaller number")
+        return int(number)
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Object(Rule):
+    """Any values by name."""
+
+    def read(self, given: Given) -> dict[str, Any]:
+        if not isinstance(given, dict):
+            raise BadValue("not_a_dict", "is not a JSON object", 'write it as in {"colour": "red"}')
+        return given
+
+
+@dataclass(frozen=True)
+class Texts(Object):
+    """Texts by name; raises BadMembers with every one that can't be."""
+
+    value: Text
+
+    def read(self, given: Given) -> dict[str, str]:
+        texts, bad = {}, {}
+        for name, value in super().read(given).items():
+            try:
+                texts[name] = self.value.read(value)
+            except BadValue as error:
+                bad[name] = (value, error)
+        if bad:
+            raise BadMembers(bad)
+        return texts
+
+
+@dataclass(frozen=True)
+class List(Rule):
+    most: int
+
+    def read(self, given: Given) -> list[Any]:
+        if not isinstance(given, list):
+            raise BadValue("not_a_list", "is not a JSON list", "write its entries in square brackets")
+        if len(given) > self.most:
+            raise BadValue("max_length", f"has {len(given):,} entries", f"give at most {self.most:,}")
+        return given
+
+
+# -- by member -----------------------------------------------------------------------------------------------------
+
+DIGITS_ONLY = "write digits and at most one dot, without currency sign or thousands separator, as in 1299.50"
+# A search document of PostgreSQL has 1 MiB; this stays below it in every alphabet.
+MOST_TEXT = 100_000
+
+ID = Whole(least=1, most=None)
+# As long as those columns.
+BRAND_SLUG = Text(220, needed="give a brand's slug, or null")
+CATEGORY_SLUG = Text(500, needed="give a category's slug, or null")
+SKU = Text(100, needed="give a SKU")
+SLUG = Slug(255, needed="give a slug, or leave it out")
+TITLE = Text(500, needed="give a title")
+STATUS = Choice(tuple(Product.Status.values))
+CURRENCY = Currency()
+PRICE = Number(12, DIGITS_ONLY)
+RATING = Number(3, "write digits and a dot, as in 4.5", most=5)
+ATTRIBUTES = Object()
+DESCRIPTION = Text(MOST_TEXT)
+SEO_TITLE = Text(500)
+SEO_DESCRIPTION = Text(MOST_TEXT)
+BARCODE = Text(50)
+OPTION = Text(255)
+OPTIONS = Texts(OPTION)
+# Grams, pieces, places in a list.
+COUNT = Whole()
+IMAGE = Address(1000, needed="give the image's address")
+IMAGE_URL = FullAddress(1000, needed="give the image's address")
+ALT = Text(500)
+LOCATION = Text(32, needed="give a location")
