@@ -1,4 +1,4 @@
-"""A body in, checked values out: members that nobody reads are refused by name, rows of a list one by one."""
+"""A body in, checked values out: unknown members are refused by name, and each row of a list by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from config.api.problems.errors import Conflict, Fault, InvalidBody, suggest
 
 type Values = dict[str, Any]
 
-# Faults that are none of the body's own, since it clashes with what is stored; and the way out.
+# Codes of faults that come from what is stored, and not from the body; each with its hint.
 CLASHES = {"taken": "It names one row only: choose another.", "reserved": "Free the reserved pieces first."}
 
 
 class StrictSerializer[Instance](Serializer[Instance]):
-    """A misspelt member would be dropped without a word, and the client would believe it stored."""
+    """Refuses unknown members. DRF drops a misspelt one silently, and the client would believe it stored."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):
@@ -52,7 +52,7 @@ def name_type(value: Any) -> str:
 
 
 class ChoiceField(serializers.ChoiceField):
-    """A refusal names the choices; DRF's names only what is none."""
+    """An error lists the choices; DRF's names only the value that isn't one."""
 
     def fail(self, key: str, **values: Any) -> NoReturn:
         if key == "invalid_choice":
@@ -63,13 +63,13 @@ class ChoiceField(serializers.ChoiceField):
 
 @dataclass
 class Row:
-    """A row of a body: where it stands (`/items/3`), what it says, what is wrong with it, what became of it."""
+    """A row of a body: its JSON pointer (`/items/3`), its values, its faults, and its outcome."""
 
     pointer: str
     values: Values
     faults: list[Fault] = field(default_factory=list)
     status: str = "unchanged"
-    # What the result calls it by.
+    # The members by which the result names the row.
     names: Values = field(default_factory=dict)
 
     @property
@@ -81,7 +81,7 @@ class Row:
 
 
 class RowList(ListSerializer[Any]):
-    """A list whose rows stand for themselves: what is wrong with one is kept beside it, the others go on."""
+    """A list that checks each row by itself: a row keeps its own faults, and the others go on."""
 
     def to_internal_value(self, data: Any) -> list[Row]:
         if not isinstance(data, list):
@@ -99,7 +99,7 @@ class RowList(ListSerializer[Any]):
         try:
             return Row(pointer, self.child.run_validation(body))
         except ValidationError as error:
-            # As it stands, so that the result can name the row.
+            # The unchecked values, so that the result can name the row.
             named = body if isinstance(body, dict) else {}
             return Row(pointer, named, list(find_faults(error.detail, pointer)))
 
@@ -108,7 +108,7 @@ class RowList(ListSerializer[Any]):
 
 
 def refuse_rows(rows: Iterable[Row], hint: str = "") -> None:
-    """Refuse them all if anything is wrong with one; 409 where nothing is wrong but what is stored."""
+    """Raise an error if any row has a fault: 409 if all faults come from what is stored, else 400."""
     faults = [fault for row in rows for fault in row.faults]
     if not faults:
         return

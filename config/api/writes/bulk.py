@@ -1,7 +1,7 @@
-"""A body of many rows in, one transaction, and a result for each row out.
+"""A body of many rows in, one transaction, a result for each row out.
 
-The rows are checked one by one. With `on_error=reject_all` one bad row refuses them all, with every fault named;
-with `skip` the good ones are written. A dry run is the same run, rolled back.
+Each row is checked by itself. With `on_error=reject_all` one bad row refuses all rows, and the error names every fault;
+with `skip` the good rows are written. A dry run is the same run, rolled back at its end.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from config.api.reads.parameters import check_parameters, read_choice
 from config.api.writes.bodies import Row, refuse_rows
 from config.api.writes.idempotency import RepeatablePost
 
-# A body of that many products, each with a variant and an image, is half of MAX_BODY_BYTES.
+# Rows in a body. So many products, each with a variant and an image, take half of MAX_BODY_BYTES.
 GREATEST_NUMBER = 1_000
 
 STATUSES = ("created", "updated", "unchanged", "failed")
@@ -27,21 +27,21 @@ HINT = "Nothing was written: mend these rows, or send on_error=skip to write the
 
 
 class Writer(Protocol):
-    """Made with the rows of one attempt: finds what is stored, and refuses rows. Then it saves the others."""
+    """Writes the rows of one attempt: its constructor reads what is stored and refuses rows, `save` saves the rest."""
 
     def save(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Handling:
-    """What is to become of the good rows beside bad ones, and whether anything is to stay."""
+    """Whether good rows are written beside bad ones (`skip`), and whether the writes are rolled back (`dry_run`)."""
 
     on_error: str = "reject_all"
     dry_run: bool = False
 
 
 def write_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
-    """The rows as they ended. A rival at the same moment costs a second attempt, which reads what that one wrote."""
+    """The rows with their outcome. If another writer came in between, a second attempt reads what that one wrote."""
     try:
         return attempt_rows(rows, make, handling)
     except IntegrityError:
@@ -60,7 +60,7 @@ def attempt_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handl
 
 
 class BulkView(RepeatablePost, GenericAPIView[Any]):
-    """What bulk writes share."""
+    """The base of all bulk writes."""
 
     known_parameters: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
 
 
 class BulkListView(BulkView):
-    """A body that is nothing but the list; how to handle it stands in the query string."""
+    """For a body that is a list; the query string says how to handle it."""
 
     known_parameters = ("on_error", "dry_run")
 

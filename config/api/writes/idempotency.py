@@ -1,7 +1,7 @@
 """A POST with an `Idempotency-Key` in, one effect and one answer out, however often it is sent.
 
-The answer is stored in the transaction of its effect, so there is never one without the other. Kept is what
-succeeded: a refusal rolls its effect back, so sending it again is safe, and may succeed by then.
+The answer is stored in the transaction of its effect, so there is never one without the other. Only a success is
+stored: an error rolls its effect back, so the client may send the request again, and it may succeed then.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ GREATEST_KEY = 255
 # Printable ASCII, without blanks at the ends: a header can't carry those.
 PATTERN = r"[!-~]([ -~]*[!-~])?"
 
-# What an answer says beside its body about the row that it is about.
+# The headers about the written row, stored beside the body.
 KEPT_HEADERS = ("Location", "ETag", "Cache-Control")
 
 
 class RepeatablePost:
-    """For views: their POST heeds the header. After permissions, so the caller is known and may do it.
+    """A mixin for views whose POST respects `Idempotency-Key`, once the permissions are checked.
 
-    Not for answers with a secret in them, which is shown once and stored nowhere.
+    Not for answers with a secret, which is shown once and stored nowhere.
     """
 
     post: Callable[..., Response]
@@ -51,7 +51,7 @@ class RepeatablePost:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One of the times that a request is sent: who, with which key, and what is asked for."""
+    """One sending of a request: the caller, the key, the address, and a hash of the body."""
 
     user_id: Any
     key: str
@@ -64,7 +64,7 @@ class Attempt:
         if len(key) > GREATEST_KEY or not re.fullmatch(PATTERN, key):
             hint = "A UUID, made anew for each thing that is to happen once, is a good one."
             raise InvalidHeader(HEADER, f"1 to {GREATEST_KEY} printable ASCII characters are taken.", hint)
-        # A body that is read as a stream was hashed by whoever read it.
+        # The reader of a streamed body has hashed it already.
         body_hash = getattr(request, "body_hash", None) or hashlib.blake2b(read_body(request), digest_size=32).digest()
         return cls(request.user.pk, key, request.get_full_path(), body_hash)
 
@@ -76,11 +76,11 @@ class Attempt:
 
 
 def answer_once(handle: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
-    """What `handle` answers, or what it answered when it did the same before."""
+    """The answer of `handle`, or the stored answer if the same request has succeeded before."""
     attempt = Attempt.read(request)
     with transaction.atomic():
         is_alone = take_turn(attempt)
-        # After the lock: whoever had it before has committed by now.
+        # Only after the lock: a request that held it before has committed by now.
         if stored := find_answer(attempt):
             return replay(stored, attempt)
         if not is_alone:
@@ -92,9 +92,9 @@ def answer_once(handle: Callable[..., Response], request: Request, *args: Any, *
 
 
 def take_turn(attempt: Attempt) -> bool:
-    """False while another request with this key is at work: its row can't be seen before its commit.
+    """Lock the key; false while another request with it runs, whose row can't be seen before its commit.
 
-    On SQLite there is one writer at a time, so this one has waited already.
+    SQLite has one writer at a time, so there this request has waited already.
     """
     if connection.vendor != "postgresql":
         return True
@@ -114,7 +114,7 @@ def find_answer(attempt: Attempt) -> IdempotencyKey | None:
 def keep_answer(attempt: Attempt, response: Response) -> None:
     body = b"" if response.data is None else write_json(response.data)
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    # Two at once would break the unique (user, key), and roll the second one's effect back.
+    # (user, key) is unique: if two requests came this far, the second one's effect would be rolled back.
     IdempotencyKey.objects.create(
         user_id=attempt.user_id, key=attempt.key, address=attempt.address, body_hash=attempt.body_hash,
         status=response.status_code, headers=headers, body=body,
@@ -127,7 +127,7 @@ def replay(stored: IdempotencyKey, attempt: Attempt) -> Response:
         raise IdempotencyKeyReused(f"at another address, {stored.address}")
     if bytes(stored.body_hash) != attempt.body_hash:
         raise IdempotencyKeyReused("with another body")
-    # An acknowledgement too, and maybe the first: whoever wrote may still wait for it, or have died.
+    # This answer acknowledges the write, maybe first: the request that wrote may still wait, or have died.
     note_commit()
     return Response(read_answer(stored.body), stored.status, headers=stored.headers | {REPLAYED: "true"})
 
