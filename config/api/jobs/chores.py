@@ -1,8 +1,8 @@
-"""Periodic work, the chores: an app registers its own in `ready()`, and workers run them until they stop.
+"""Periodic tasks, called chores: an app registers them in `ready()`, and every worker runs them.
 
-A chore without a period runs at each beat of each worker, so it must be safe beside itself. One with a period runs
-once a period, in whichever worker comes first. A failure is logged, stops no other chore, and is tried again at the
-next beat.
+A chore without a period runs at each heartbeat of each worker, so several may run at once. A chore with a period runs
+once a period, in the worker that comes first. If a chore fails, the failure is logged, the others run, and it is tried
+again at the next heartbeat.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Chore:
         try:
             self.run()
         except Exception:
-            # Where the database itself is away, the chore waits for its next period.
+            # If the database is away, the chore waits for its next period.
             with suppress(DatabaseError):
                 ChoreRun.objects.withdraw(self.name)
             raise
@@ -43,5 +43,5 @@ CHORES: dict[str, Chore] = {}
 
 
 def register_chore(name: str, run: Callable[[], object], every: timedelta | None = None) -> None:
-    """`run` at each beat of each worker (every five seconds), or once in `every` by all workers together."""
+    """Run `run` at each heartbeat of each worker (every five seconds), or once per `every` in one of all workers."""
     CHORES[name] = Chore(name, run, every)

@@ -1,10 +1,10 @@
-"""One life cycle for all jobs: the states and what leads from one to another, progress, and what each end leaves.
+"""One life cycle for all jobs: the states and the ways between them, progress, and what is left at each end.
 
 queued ─> running ─> ready ─> expired
    └─────────┴─────> failed, canceled
 
-A kind of job is a subclass: it adds what was asked for, and says in `kind`, `right`, `kept` and the methods that it
-overrides where it differs.
+A kind of job is a subclass: it adds the request's fields, sets `kind`, `right` and `kept`, and overrides the methods
+in which it differs.
 """
 
 import logging
@@ -24,12 +24,12 @@ from config.api.jobs.files import remove_file
 
 logger = logging.getLogger("tenfold.jobs")
 
-# How long a job that is over is remembered.
+# How long the row of a job that is over is kept.
 REMEMBERED = timedelta(days=30)
 
 
 class JobFailure(Exception):
-    """Why a job ends as failed, in a sentence for its owner; no answer to a request."""
+    """Ends a job as failed; the message is a sentence for its owner. Never an answer to a request."""
 
 
 class Status(models.TextChoices):
@@ -42,7 +42,7 @@ class Status(models.TextChoices):
 
 
 UNFINISHED = (Status.QUEUED, Status.RUNNING)
-# From which states a job comes to a state. None leads out of failed, canceled and expired.
+# The states from which a job may come to each state. None leads out of failed, canceled and expired.
 SOURCES: Mapping[str, tuple[str, ...]] = {
     Status.RUNNING: (Status.QUEUED,),
     Status.READY: (Status.RUNNING,),
@@ -50,7 +50,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     Status.CANCELED: UNFINISHED,
     Status.EXPIRED: (Status.READY,),
 }
-# What the owner of any job sees of it, beside its key and status.
+# The fields that a job's owner sees, beside its key and status.
 PROGRESS = (
     "rows_done", "rows_total", "bytes", "percent", "seconds_left", "error", "created_at", "started_at", "finished_at",
 )  # fmt: skip
@@ -64,41 +64,41 @@ class JobQuerySet(ClaimedRowQuerySet):
         return self.exclude(status__in=UNFINISHED)
 
     def only_before(self, status: str) -> Self:
-        """Those that may come to `status` next."""
+        """Jobs that may come to `status` next."""
         return self.filter(status__in=SOURCES[status])
 
     def only_lost(self) -> Self:
-        """Nobody works on them, and nobody pushed them for the time of a lease: their tasks or workers are gone."""
+        """Jobs whose task or worker is gone: nobody holds them, and nobody has pushed them for JOB_LEASE_SECONDS."""
         waited = Now() - timedelta(seconds=settings.JOB_LEASE_SECONDS)
         return self.only_unfinished().only_free().filter(pushed_at__lt=waited)
 
     def only_untidy(self) -> Self:
-        """Over, but whoever ended them didn't get to delete what isn't kept."""
+        """Jobs that are over and still have a file that must be deleted."""
         over = self.only_over().exclude(file="")
         return over.exclude(status=Status.READY) if self.model.kept else over
 
     def only_stale(self) -> Self:
-        """Ready, but the time of their files is over."""
+        """Ready jobs whose files have expired."""
         return self.filter(status=Status.READY, expires_at__lt=Now()) if self.model.kept else self.none()
 
     def only_forgotten(self) -> Self:
-        """Over for a month, or nobody's any more."""
+        """Jobs that have been over for REMEMBERED, or whose owner is gone."""
         return self.only_over().filter(Q(finished_at__lt=Now() - REMEMBERED) | Q(owner=None))
 
 
 class Job(ClaimedRow):
-    """Work that outlasts a request. Its lease is for what one process at a time does with the job as a whole."""
+    """Work that outlasts a request. A process holds the row's lease while it works on the job as a whole."""
 
     Status = Status
 
-    # What it is called in the log and in refusals: "export", "import".
+    # The kind's name in the log and in errors: "export", "import".
     kind: ClassVar[str]
-    # Without this permission nobody sees a job of theirs, and none is gone on with.
+    # The permission that the owner needs to see the job, and that workers need to go on with it.
     right: ClassVar[str]
-    # How long the file of a ready one is kept; None where a job that is over has no file.
+    # How long a ready job's file is kept; None if a job that is over has no file.
     kept: ClassVar[timedelta | None] = None
 
-    # A job outlives its owner by moments: whoever sweeps finds what it left by the row.
+    # A job outlives its owner by moments: the sweep needs the row to find the job's files.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_SET_NULL, null=True, related_name="+", db_index=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     rows_done = models.PositiveBigIntegerField(default=0)
@@ -112,7 +112,7 @@ class Job(ClaimedRow):
     finished_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     file = models.CharField(max_length=200, default="", blank=True, help_text="Its name in the storage.")
-    # When tasks for it were last put into the queue: who finds it idle since then does it again.
+    # When its tasks were last put into the queue; the sweep does so again if nobody has worked on it since.
     pushed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[Any] = JobQuerySet.as_manager()
@@ -130,13 +130,13 @@ class Job(ClaimedRow):
     # -- what its holder writes
 
     def begin(self, **values: Any) -> None:
-        """The first write of a step: the job is running, since its first one."""
+        """Make the first write of a step; the first step of all starts the job."""
         if self.status == Status.QUEUED:
             values |= {"status": Status.RUNNING, "started_at": timezone.now()}
         self.write(**values)
 
     def finish(self, **values: Any) -> None:
-        """The last write of its holder: the job is ready, and what it needs no more goes."""
+        """Make the holder's last write: the job is ready, and files that it needs no more are deleted."""
         now = timezone.now()
         self.release(
             status=Status.READY, percent=100, seconds_left=0, finished_at=now,
@@ -147,12 +147,12 @@ class Job(ClaimedRow):
 
     def find_held(self, values: Mapping[str, Any]) -> Any:
         held: Any = super().find_held(values)
-        # A job that is over is nobody's, so whoever finished it changes it no more, either.
+        # Nobody holds a job that is over: not even the process that finished it may change it.
         return held.only_before(values["status"]) if "status" in values else held.only_unfinished()
 
     def measure_progress(self, share: float) -> dict[str, Any]:
-        """`percent` and `seconds_left` where `share` of the work, from 0 to 1, is done: values for an UPDATE."""
-        share = min(share, 0.99)  # the rest is said by the status
+        """Values for an UPDATE: `percent` and `seconds_left` when `share` of the work (0 to 1) is done."""
+        share = min(share, 0.99)  # the status tells that it is done
         spent = (timezone.now() - self.started_at).total_seconds() if self.started_at else 0.0
         left = round(spent * (1 - share) / share) if share > 0 and self.started_at else None
         return {"percent": int(share * 100), "seconds_left": left}
@@ -160,15 +160,15 @@ class Job(ClaimedRow):
     # -- how it ends otherwise: one UPDATE that only a job in the right state matches, then its files go
 
     def cancel(self) -> bool:
-        """False where it was over already."""
+        """End the job; false if it was over already."""
         return self.end(Status.CANCELED)
 
     def fail(self, reason: str) -> bool:
-        """False where it was over already."""
+        """End the job; false if it was over already."""
         return self.end(Status.FAILED, reason)
 
     def end(self, status: str, reason: str = "") -> bool:
-        """Take the job from whoever works on it; they find out at their next write, and remove what they wrote."""
+        """End the job, also while a worker holds it: the worker gets LeaseLost at its next write, and cleans up."""
         values = {"status": status, "error": reason, "finished_at": timezone.now(), "seconds_left": None}
         if not self.find_row().only_before(status).revoke(**values):
             return False
@@ -178,12 +178,12 @@ class Job(ClaimedRow):
         return True
 
     def expire(self) -> None:
-        """The file first: one that can't be deleted now is tried again with the next sweep."""
+        """Delete the files, then change the status: if a file can't be deleted now, the next sweep tries again."""
         self.delete_files()
         self.find_row().only_before(Status.EXPIRED).update(status=Status.EXPIRED, file="", expires_at=Now())
 
     def discard(self) -> None:
-        """The row goes last: a file that couldn't be deleted is tried again with it."""
+        """Delete the files, then the row: if a file can't be deleted now, the next sweep tries again."""
         self.cancel()
         self.delete_files()
         self.delete()
@@ -204,7 +204,7 @@ class Job(ClaimedRow):
     # -- whose it is
 
     def require_owner(self, right: str) -> Any:
-        """Its owner; PermissionDenied where they are gone, or lost the right."""
+        """The owner; PermissionDenied if they are gone, inactive, or lack the permission `right`."""
         if self.owner is None or not self.owner.is_active or not self.owner.has_perm(right):
             raise PermissionDenied(f"Its owner may not {self.kind} any more.")
         return self.owner
@@ -212,23 +212,23 @@ class Job(ClaimedRow):
     # -- what a kind may do its own way
 
     def check_quota(self, held: JobQuerySet) -> None:
-        """Raise an ApiError where its owner has enough with the jobs `held`, of the same kind."""
+        """Raise an ApiError if the owner may have no more jobs; `held` are the owner's jobs of this kind."""
 
     def claim_step(self) -> ClaimedRow | None:
-        """The row of what is to be done next, held by the caller from now on; None where others are at it."""
+        """The row of the next step, which the caller holds from now on; None if other workers hold all steps."""
         row: ClaimedRow | None = self.find_row().filter(status=self.status).select_related("owner").claim()
         return row
 
     def count_lanes(self) -> int:
-        """How many workers may take its steps side by side."""
+        """How many workers may take steps of this job at the same time."""
         return 1
 
     def tidy(self) -> None:
-        """Delete what a job that is over needs no more; OSError where the storage is away."""
+        """Delete the files that a job that is over needs no more; OSError if the storage is away."""
         if not (self.kept and self.status == Status.READY):
             self.delete_files()
             self.find_row().update(file="")
 
     def delete_files(self) -> None:
-        """Delete whatever the storage has of the job; OSError where it is away."""
+        """Delete all files of the job; OSError if the storage is away."""
         remove_file(self.file)

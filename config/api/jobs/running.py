@@ -1,16 +1,16 @@
-"""How jobs are done: a step at a time, whichever is next, by whichever worker claims it, until there is none.
+"""Runs jobs: a worker claims the next step, takes it, and goes on until no step is left.
 
-A task names its job only, so it may come twice, late or not at all: steps are handed out by leases, and whoever
-sweeps starts a job that nobody works on again.
+A task only names its job, so it may come twice, late or not at all: leases hand out the steps, and the sweep starts a
+job again on which nobody works.
 
 A kind of job is registered with the function that takes a step:
 
     @register_job(ExportJob)
     def advance_export(held: ExportJob | ExportPart) -> None: …   # the row that `claim_step()` gave
 
-It is the task that queues know by its path then: `submit_job(ExportJob(owner=user, …))` puts it there. A step begins
-by `job.begin()`, and the last one ends with `job.finish()`; one that returns without it has more to do. Between two
-pieces of its work it asks `STOP.check()`.
+The decorator makes it a task, which queues know by its path; `submit_job(ExportJob(owner=user, …))` puts it there. A
+step begins with `job.begin()`, and the last step ends with `job.finish()`: if a step returns without it, there are
+more steps. Between two pieces of its work a step calls `STOP.check()`.
 """
 
 import logging
@@ -34,23 +34,23 @@ from config.api.problems.errors import ApiError
 
 logger = logging.getLogger("tenfold.jobs")
 
-# A step that ended so often without a word took its worker with it, as by eating all memory.
+# A step that was claimed more often and never ended has killed its workers, for example by taking all memory.
 GREATEST_CLAIMS = 20
-# How long a task goes on before others have their turn: a fork and the queue's own work take 0.2 s a task, a third of
-# what a part of an export takes.
+# How long a task takes steps before it makes room for other jobs. A fork and the queue's own work take 0.2 s a task,
+# which is a third of the time of an export's part.
 TURN_SECONDS = 5.0
-# Jobs of each kind that a beat looks after.
+# How many jobs of a kind one sweep handles.
 SWEPT_AT_ONCE = 50
 
 type TakeStep = Callable[[Any], None]
 type JobTask = Task[[int], None]
 
-# The tasks of the kinds of jobs.
+# The task of each kind of job.
 TASKS: dict[type[Job], JobTask] = {}
 
 
 def register_job(model: type[Job]) -> Callable[[TakeStep], JobTask]:
-    """Make a function that takes a step of such a job their task; workers look after them from now on."""
+    """A decorator: makes a function that takes a step of such a job its task, and lets workers sweep these jobs."""
 
     def make_task(take_step: TakeStep) -> JobTask:
         @wraps(take_step)
@@ -68,11 +68,11 @@ def register_job(model: type[Job]) -> Callable[[TakeStep], JobTask]:
 
 
 def submit_job[AnyJob: Job](job: AnyJob) -> AnyJob:
-    """Into the queue, within what its owner may have: else an ApiError, and nothing is kept."""
+    """Save the job and put it into the queue; an ApiError, and no row, if its owner may have no more jobs."""
     owner = job.owner
-    assert owner is not None  # who asks is its owner
+    assert owner is not None  # the caller of the request
     with transaction.atomic():
-        # One request of a user at a time: two would both find room for one.
+        # One request of a user at a time: two might both pass the quota.
         get_user_model().objects.select_for_update().get(pk=owner.pk)
         job.check_quota(type(job).objects.filter(owner=owner))
         job.save()
@@ -81,7 +81,7 @@ def submit_job[AnyJob: Job](job: AnyJob) -> AnyJob:
 
 
 def push_job(job: Job, lanes: int = 1) -> None:
-    """Let so many workers take its next steps; a queue that is away loses nothing, since the sweep pushes again."""
+    """Queue `lanes` tasks, each for one worker. If the queue is away, the sweep pushes the job later."""
     try:
         with transaction.atomic():
             for _ in range(lanes):
@@ -94,7 +94,7 @@ def push_job(job: Job, lanes: int = 1) -> None:
 
 
 def advance(model: type[Job], take_step: TakeStep, job_id: int) -> None:
-    """Steps of the job, one after the other, for a turn; the rest is the next task's."""
+    """Take steps of the job for TURN_SECONDS; then queue a task for the rest."""
     end = time.monotonic() + TURN_SECONDS
     while (job := find_job(model, job_id)) is not None:
         with end_on_error(job):
@@ -111,7 +111,7 @@ def find_job(model: type[Job], job_id: int) -> Job | None:
 
 
 def claim_and_take(job: Job, take_step: TakeStep) -> bool:
-    """False where there is nothing to take: others are at it."""
+    """Claim the next step and take it; false if other workers hold all steps."""
     held = job.claim_step()
     if held is None:
         return False
@@ -129,9 +129,10 @@ def refuse_too_often(held: ClaimedRow) -> None:
 
 @contextmanager
 def end_on_error(job: Job) -> Iterator[None]:
-    """A job whose step fails has failed, with a sentence; but for a database that is away, which may be back.
+    """End the job as failed, with a sentence, if its step fails.
 
-    The step's lease goes on then: it is the pause before the next worker tries.
+    If the database is away, the job isn't ended, since the database may come back. Another worker tries the step when
+    its lease has ended.
     """
     try:
         yield
@@ -154,7 +155,7 @@ def end_on_error(job: Job) -> Iterator[None]:
 
 
 def sweep(model: type[Job]) -> None:
-    """Start lost jobs again, delete what jobs that are over don't need, let files expire, forget what is long over."""
+    """Start lost jobs again; delete files that nobody needs, expired files, and jobs that were over long ago."""
     push_lost(model)
     for job in model.objects.only_untidy()[:SWEPT_AT_ONCE]:
         job.tidy()
@@ -167,7 +168,7 @@ def sweep(model: type[Job]) -> None:
 def push_lost(model: type[Job]) -> None:
     lost = model.objects.only_lost()
     for job in lost.order_by("pk")[:SWEPT_AT_ONCE]:
-        # Of many workers that sweep, one pushes: for the others it isn't long ago any more. Compared by the database
-        # itself, since SQLite's own moments have milliseconds and Python's microseconds, as text.
+        # Of many workers that sweep, only one pushes the job: for the others `pushed_at` is new. The database compares
+        # the times, since SQLite stores them as text, its own with milliseconds and Python's with microseconds.
         if lost.filter(pk=job.pk).update(pushed_at=Now()):
             push_job(job, job.count_lanes())

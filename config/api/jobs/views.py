@@ -1,4 +1,4 @@
-"""Jobs over the API: each caller sees their own, for as long as they have the right to what the jobs do."""
+"""Jobs over the API: a caller sees their own jobs, as long as they have the permission that the jobs need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ from config.api.access.privacy import PrivateMixin
 from config.api.problems.errors import Unavailable
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 
-# A job in an address. 18 digits at the most: a longer number is no id, and SQLite can't even compare it.
+# A job's id in an address: at most 18 digits. A longer number is no id, and SQLite can't compare it.
 JOB = r"(?P<pk>[0-9]{1,18})/"
 JOBS: dict[str, Any] = {"get": "list", "post": "create"}
 ONE: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
 
 
 class OwnJobs(PrivateMixin, ShapedViewSet):
-    """A subclass names the jobs by its `queryset`, and the shape that they are read in."""
+    """The caller's own jobs. A subclass sets `queryset` and `read_serializer`."""
 
     queryset: Any
     permission_classes = (HasRight,)
@@ -38,15 +38,15 @@ class OwnJobs(PrivateMixin, ShapedViewSet):
 
 
 class JobViewSet(WriteMixin, ReadViewSet, OwnJobs):
-    """POST asks for a job, GET tells how far it is, DELETE cancels it or, once it is over, deletes it with its files.
+    """POST submits a job, GET shows its progress, DELETE cancels it or, once it is over, deletes it with its files.
 
-    A subclass names its `write_serializer` too, whose `create()` submits the job.
+    A subclass also sets `write_serializer`, whose `create()` submits the job.
     """
 
     refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        # Not in one transaction: of files that are gone no rollback brings any back.
+        # Not in one transaction: a rollback can't bring deleted files back.
         job = self.get_object()
         with refuse_without_storage():
             if not job.cancel():
@@ -56,7 +56,7 @@ class JobViewSet(WriteMixin, ReadViewSet, OwnJobs):
 
 @contextmanager
 def refuse_without_storage() -> Iterator[None]:
-    """Unavailable (503) where the storage of the files fails."""
+    """Raise Unavailable (503) if the storage of the files fails."""
     try:
         yield
     except OSError as error:
@@ -64,7 +64,7 @@ def refuse_without_storage() -> Iterator[None]:
 
 
 def route_jobs(prefix: str, view: type[JobViewSet]) -> list[URLPattern]:
-    """The addresses of a kind of job, which begin with `prefix`: its list, and each one."""
+    """The addresses of a kind of job, which begin with `prefix`: the list, and one job."""
     name = view.queryset.model._meta.model_name
     return [
         re_path(rf"^{prefix}$", view.as_view(JOBS, basename=name, suffix="List"), name=f"{name}-list"),
