@@ -37,7 +37,6 @@ from accounts.serializers import (
 from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
 from config.api.access.permissions import OwnRows
 from config.api.access.privacy import PrivateMixin, SecretMixin
-from config.api.reads.filtering import FilterBackend, OrderingBackend
 from config.api.reads.parameters import check_parameters
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
@@ -220,7 +219,6 @@ class UserViewSet(PrivateMixin, ReadViewSet):
     compiled = False  # one query for the users of a page, one for all their addresses
     queryset = User.objects.prefetch_related("addresses")
     read_serializer = UserRead
-    filter_backends = (FilterBackend, OrderingBackend)
     filterset_class = UserFilters
     orderings = ("email", "-email")
     default_ordering = "email"

@@ -35,7 +35,7 @@ from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
 from config.api.access.permissions import AnyWrite, PublicRead, require_rights
 from config.api.reads.conditional import make_etag, spare_known
-from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
+from config.api.reads.filtering import IndexServed
 from config.api.reads.pagination import ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
 from config.api.rendering.renderers import write_json
@@ -66,15 +66,24 @@ SERVED: IndexServed = SERVED_FOR_STAFF | {
 
 
 class SeenByRight(ShapedViewSet):
-    """Whoever may view products sees all of them, anybody else the active ones."""
+    """Anybody reads: whoever may view products sees all of them, the others the active ones."""
+
+    permission_classes = (PublicRead,)
 
     @classmethod
     def find_audience(cls, caller: Caller) -> bool:
         return caller.has_perm("catalog.view_product")
 
 
-class AlikeForAll(ShapedViewSet):
-    """Everybody sees the same."""
+class SluggedViewSet(ReadViewSet):
+    """A list in the order of its slugs, of which anybody reads the same rows; each row by its slug."""
+
+    permission_classes = (PublicRead,)
+    pagination_class = PageNumberPagination
+    orderings = ("slug", "-slug")
+    default_ordering = "slug"
+    lookup_field = "slug"
+    lookup_value_regex = "[^/]+"
 
     @classmethod
     def find_audience(cls, caller: Caller) -> str:
@@ -90,10 +99,8 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     queryset = Product.objects.select_related("brand", "category__parent", "text").prefetch_related(
         "images", "variants__stock"
     )
-    permission_classes = (PublicRead,)
     read_serializer = ProductRead
     write_serializer = ProductWrite
-    filter_backends = (FilterBackend, OrderingBackend)
     filterset_class = ProductFilters
     open_parameters = ("attr.",)
     orderings = tuple(
@@ -121,7 +128,6 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
 class OfProduct(ListMixin, SeenByRight):
     """Rows below `products/{product}/`; the list of a product that the caller can't see is a 404."""
 
-    permission_classes = (PublicRead,)
     orderings = ("position", "-position")
     default_ordering = "position"
 
@@ -148,7 +154,6 @@ class VariantViewSet(RetrieveMixin, SeenByRight):
     """One variant by SKU, `GET /api/v1/variants/{sku}/`: one query, or 404."""
 
     queryset = Variant.objects.prefetch_related("stock")
-    permission_classes = (PublicRead,)
     read_serializer = VariantRead
     lookup_field = "sku"
     # DRF's own pattern stops at a dot or a slash, so "A.12/B" would be a 404 although it is sold.
@@ -158,31 +163,19 @@ class VariantViewSet(RetrieveMixin, SeenByRight):
         return super().get_queryset().visible_to(self.request.user)
 
 
-class BrandViewSet(AlikeForAll, ReadViewSet):
+class BrandViewSet(SluggedViewSet):
     """Brands by slug."""
 
     queryset = Brand.objects.all()
-    permission_classes = (PublicRead,)
     read_serializer = BrandRead
-    pagination_class = PageNumberPagination
-    orderings = ("slug", "-slug")
-    default_ordering = "slug"
-    lookup_field = "slug"
-    lookup_value_regex = "[^/]+"
 
 
-class CategoryViewSet(AlikeForAll, ReadViewSet):
+class CategoryViewSet(SluggedViewSet):
     """Categories by slug."""
 
     queryset = Category.objects.select_related("parent")
-    permission_classes = (PublicRead,)
     read_serializer = CategoryRead
-    pagination_class = PageNumberPagination
-    orderings = ("slug", "-slug")
-    default_ordering = "slug"
-    lookup_field = "slug"
-    lookup_value_regex = "[^/]+"
-    gated = (*AlikeForAll.gated, "tree")
+    gated = (*SluggedViewSet.gated, "tree")
 
     @property
     def known_parameters(self) -> frozenset[str]:

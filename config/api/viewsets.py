@@ -34,7 +34,7 @@ from config.api.reads.conditional import (
     tag_row,
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
-from config.api.reads.filtering import IndexServed, OrderingBackend
+from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
 from config.api.reads.orderings import find_keyset, order_totally
 from config.api.reads.pagination import Instances, KeysetPagination, ListPagination, ListPlan, Reader, Texts
 from config.api.reads.parameters import check_parameters
@@ -60,7 +60,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     # prefetches: for fields that compute in Python, such as SerializerMethodField.
     compiled = True
     pagination_class: type[ListPagination] = KeysetPagination
-    filter_backends: Sequence[type[BaseFilterBackend]] = (OrderingBackend,)
+    filter_backends: Sequence[type[BaseFilterBackend]] = (FilterBackend, OrderingBackend)
     filterset_class: Any = None
     orderings: tuple[str, ...] = ()
     default_ordering = "pk"

@@ -102,7 +102,8 @@ class FilterBackend(DjangoFilterBackend):
     """django-filter's backend, with our problem documents."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        return narrow_rows(view.filterset_class, request.query_params, queryset)
+        kind = view.filterset_class
+        return narrow_rows(kind, request.query_params, queryset) if kind else queryset
 
 
 def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:
