@@ -64,14 +64,13 @@ class CatalogConfig(AppConfig):
         for resource in (
             followed(
                 "products",
-                rows_for=models.Product.objects.visible_to,
                 shape=ProductRead,
                 filters=ProductFilters,
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,
             ),
-            followed("variants", rows_for=models.Variant.objects.visible_to, shape=VariantRead),
-            followed("stock", rows_for=models.Stock.objects.visible_to, shape=exporting.StockRow),
+            followed("variants", shape=VariantRead),
+            followed("stock", shape=exporting.StockRow),
             followed(
                 "changes",
                 rows_for=exporting.list_changes,

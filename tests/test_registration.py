@@ -67,9 +67,7 @@ class SuppliersConfig(AppConfig):
             lambda: {("suppliers",): Supplier.objects.count()}, {"suppliers": Family("Suppliers.")}
         )
         register_chore("tidy suppliers", lambda: count("suppliers_tidied"), every=timedelta(days=1))
-        register_resource(
-            Resource("suppliers", "suppliers.view_supplier", lambda caller: Supplier.objects.all(), SupplierRead)
-        )
+        register_resource(Resource("suppliers", "suppliers.view_supplier", SupplierRead))
 """,
 }
 SETTINGS = """

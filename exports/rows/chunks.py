@@ -109,7 +109,7 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     selection = read_selection(parameters, serializer, detail=False)
     if not kind.has_nested:
         selection = flatten(selection, parameters, resource, kind)
-    rows = narrow_rows(resource.filters, parameters, resource.rows_for(caller).using(DATABASE))
+    rows = narrow_rows(resource.filters, parameters, resource.select_rows(caller).using(DATABASE))
     resource.check_rows(rows, parameters)
     raw = read_choice(parameters, "raw", ("0", "1")) == "1"
     return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin)

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 from config.api.reads.filtering import SparseFilterSet
-from config.api.reads.selections import ReadSerializer
+from config.api.reads.selections import ReadSerializer, find_model
 
 type Caller = PermissionsMixin | AnonymousUser
 
@@ -24,12 +24,13 @@ class Resource:
 
     name: str
     right: str
-    # The rows that a caller may see, and the serializer that shapes them.
-    rows_for: Callable[[Any], QuerySet[Any]]
+    # The serializer that shapes the rows.
     shape: ReadSerializer
     # The serializer for callers without the permission `full_right`; None if all callers get `shape`.
     public_shape: ReadSerializer | None = None
     full_right: str = ""
+    # The rows that a caller may see; None for those of the manager's `visible_to`, or all if it has none.
+    rows_for: Callable[[Caller], QuerySet[Any]] | None = None
     filters: type[SparseFilterSet] = SparseFilterSet
     # Beginnings of filters' names that can't be listed, like `attr.`.
     open_parameters: tuple[str, ...] = ()
@@ -39,6 +40,12 @@ class Resource:
     is_followed: bool = False
     # Raises an error with status 410 if rows after `after` were purged; None if nobody purges rows.
     check_after: Callable[[int], None] | None = None
+
+    def select_rows(self, caller: Caller) -> QuerySet[Any]:
+        if self.rows_for:
+            return self.rows_for(caller)
+        rows: Any = find_model(self.shape)._default_manager.all()
+        return rows.visible_to(caller) if hasattr(rows, "visible_to") else rows
 
     def choose_shape(self, caller: Caller) -> ReadSerializer:
         return self.shape if self.public_shape is None or caller.has_perm(self.full_right) else self.public_shape
