@@ -93,6 +93,7 @@ class ChangeUserForm(UserChangeForm):
 class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc]  # takes no brackets at run time; unfold has no types
     """Whoever is no superuser can neither make one nor change one: a password is enough to become its owner."""
 
+    icon = "person"
     form = ChangeUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
@@ -141,6 +142,7 @@ def may_touch(request: HttpRequest, user: User | None) -> bool:
 
 @admin.register(Group)
 class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # unfold has no types
+    icon = "group"
     ordering = ("name",)
     search_fields = ("name__contains",)
     list_display = ("name",)  # type: ignore[misc]  # the same
@@ -154,6 +156,7 @@ class AuthTokenAdmin(ReadOnlyAdmin):
     token (15 letters of 64), which knox stores in clear.
     """
 
+    icon = "key"
     actions = ("revoke",)
     list_display = ("name", "prefix", "user", "created", "expiry", "state")
     list_display_links = None
@@ -203,6 +206,7 @@ def list_digests(keys: Sequence[str]) -> list[str]:
 
 @admin.register(Address)
 class AddressAdmin(BoundedAdmin):
+    icon = "home_pin"
     list_display = ("name", "line1", "postcode", "city", "country", "user")
     list_filter = (OfUserFilter,)
     list_select_related = ("user",)
@@ -273,6 +277,7 @@ def try_move(order: Order, status: str) -> str | None:
 class OrderAdmin(BoundedAdmin):
     """Staff move an order on by its status, along the steps that the API has; the rest is a copy of what was agreed."""
 
+    icon = "receipt_long"
     form = StepForm
     actions = (
         *(build_step(status) for status in Order.Status if status != Order.Status.PLACED),  # type: ignore[arg-type]  # functions are actions too
@@ -331,6 +336,7 @@ class OrderAdmin(BoundedAdmin):
 
 @admin.register(OrderLine)
 class OrderLineAdmin(ReadOnlyAdmin):
+    icon = "list_alt"
     list_display = ("order", "sku", "title", "price", "quantity")
     list_filter = (OfOrderFilter,)
     list_select_related = ("order",)

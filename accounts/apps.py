@@ -22,12 +22,8 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        from django.contrib.auth.models import Group
-
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
-        from accounts.models import Address, AuthToken, Order, OrderLine, User
         from accounts.serializers import OrderRead
-        from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
@@ -36,15 +32,5 @@ class AccountsConfig(AppConfig):
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
-        register_icons(
-            {
-                User: "person",
-                Address: "home_pin",
-                AuthToken: "key",
-                Order: "receipt_long",
-                OrderLine: "list_alt",
-                Group: "group",
-            }
-        )
         # Anybody reads orders of their own; all of them are for who may view orders.
         register_resource(Resource("orders", "accounts.view_order", OrderRead))

@@ -20,7 +20,6 @@ class CatalogConfig(AppConfig):
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
         from catalog.rights import EXPORT
         from catalog.serializers import ProductRead, VariantRead
-        from config.api.admin.site import register_icons
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
@@ -36,20 +35,6 @@ class CatalogConfig(AppConfig):
                 "categories": "category-list",
                 "changes": "changes",
                 "imports": "importjob-list",
-            }
-        )
-        register_icons(
-            {
-                models.Attribute: "tune",
-                models.Brand: "sell",
-                models.Category: "account_tree",
-                models.Change: "history",
-                models.Image: "image",
-                models.ImportJob: "upload",
-                models.Product: "inventory_2",
-                models.ProductText: "description",
-                models.Stock: "warehouse",
-                models.Variant: "style",
             }
         )
         register_tables(

@@ -1,4 +1,4 @@
-"""What narrows a list and an export of products: one FilterSet for both."""
+"""What narrows a list and an export of the same rows: one FilterSet for both."""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation

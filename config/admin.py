@@ -14,6 +14,7 @@ admin.site.unregister(DBTaskResult)
 class TaskAdmin(ReadOnlyAdmin):
     """What the worker did. The package's own page counts the table and lists the distinct queues of all its rows."""
 
+    icon = "task"
     list_display = ("task_path", "status", "enqueued_at", "started_at", "finished_at")
     list_filter = ("status",)
     ordering = ("-enqueued_at", "-pk")

@@ -12,12 +12,8 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tenfold"
 
     def ready(self) -> None:
-        from django_tasks_db.models import DBTaskResult
-
-        from config.api.admin.site import register_icons
         from config.operation import checks  # noqa: F401 (registers them)
 
-        register_icons({DBTaskResult: "task"})
         of_pools = ("database",)
         register_process_gauges(
             read_pools,

@@ -30,6 +30,7 @@ ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 class ExportJobAdmin(JobAdmin):
     """Everybody's jobs. Nobody writes into one: it is canceled, begun again or deleted, with its file."""
 
+    icon = "download"
     list_display = ("number", "what", "owner", "state", "progress", "rows", "download", "created", "error")
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (

@@ -8,13 +8,10 @@ class ExportsConfig(AppConfig):
     verbose_name = "Exports"
 
     def ready(self) -> None:
-        from config.api.admin.site import register_icons
         from config.api.reads.root_lists import register_lists
         from exports import tasks  # noqa: F401 (registers the jobs)
-        from exports.models import ExportJob
 
         register_lists({"exports": "exportjob-list"})
-        register_icons({ExportJob: "download"})
         of_exports = ("resource", "format")
         register_events(
             {

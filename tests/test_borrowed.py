@@ -44,6 +44,7 @@ from django.test import Client, RequestFactory, modify_settings
 from django.urls import reverse
 from django.utils.log import log_response
 from django.utils.text import compress_sequence, compress_string
+from django_tasks_db.models import DBTaskResult
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularRedocView
 from granian._granian import SocketHolder
@@ -62,6 +63,7 @@ from storages.backends.s3 import S3Storage
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
 
+from accounts.models import User
 from catalog.changes.logged import find_logged
 from catalog.models import Brand, Product
 from catalog.writes.batches import Batch
@@ -699,6 +701,17 @@ def test_unfold_searches_the_names_of_the_tables() -> None:
     apps = [{"name": "Shop", "app_url": "/a/", "models": [{"name": "Products", "admin_url": "/b/"}]}]
     [found] = UnfoldAdminSite()._search_apps(apps, "prod")
     assert (found.title, found.link) == ("Products", "/b/")
+
+
+@borrows(
+    "Django",
+    "AdminSite._registry",
+    users="config.api.admin.site",
+    remedy="Apps stand in the admin's index in the order of it: keep it by overriding register().",
+)
+def test_the_admin_keeps_the_order_in_which_tables_were_registered() -> None:
+    tables = list(site._registry)
+    assert tables.index(Brand) < tables.index(User) < tables.index(DBTaskResult)
 
 
 @borrows(

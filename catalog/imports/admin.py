@@ -65,6 +65,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
 class ImportJobAdmin(JobAdmin):
     """Everybody's imports, for whoever may import. Nobody writes into one: it is sent, canceled or forgotten."""
 
+    icon = "upload"
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
     search_fields = ("name__exact",)
     form = ImportForm

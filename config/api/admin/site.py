@@ -5,7 +5,7 @@ name is refused with a sentence before the database would refuse it at COMMIT.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property, reduce, wraps
 from operator import or_
@@ -40,20 +40,15 @@ from config.api.reads.counting import BOUND, count_at_most
 
 # A confirmation page lists what goes; past this many rows a person reads none of it, and memory holds them all.
 DELETE_MOST = 1_000
+# For a table whose page names none.
+NO_ICON = "table_rows"
 # How many names a confirmation page shows.
 NAMES_SHOWN = 100
 
 # unfold's Alpine evaluates attributes of the page, which needs both; a nonce would switch 'unsafe-inline' off.
 ADMIN_CSP: dict[str, Any] = settings.SECURE_CSP | {"script-src": [CSP.SELF, CSP.UNSAFE_INLINE, CSP.UNSAFE_EVAL]}
 
-# Of Material Symbols, by the table's model. Apps stand in the index in the order in which they registered theirs.
-ICONS: dict[type[Model], str] = {}
-
 type View = Callable[..., Any]
-
-
-def register_icons(icons: Mapping[type[Model], str]) -> None:
-    ICONS.update(icons)
 
 
 class LoginForm(AuthenticationForm):
@@ -83,8 +78,9 @@ class Site(UnfoldAdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps: list[Any] = super().get_app_list(request, app_label)
-        order = list(dict.fromkeys(model._meta.app_label for model in ICONS))
-        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+        # In the order in which they registered their tables, where Django has that of the alphabet.
+        order = list(dict.fromkeys(model._meta.app_label for model in self._registry))
+        return sorted(apps, key=lambda app: order.index(app["app_label"]))
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The palette behind Ctrl+K, over the names of the tables.
@@ -126,8 +122,8 @@ def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def link_table(table: dict[str, Any]) -> dict[str, Any]:
-    icon = ICONS.get(table["model"], "table_rows")
-    return {"title": capfirst(table["name"]), "link": table["admin_url"], "icon": icon}
+    page = admin.site.get_model_admin(table["model"])
+    return {"title": capfirst(table["name"]), "link": table["admin_url"], "icon": getattr(page, "icon", NO_ICON)}
 
 
 class OrMore(int):
@@ -194,6 +190,8 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
     `search_fields` name their look-up, and each is compared with the whole input.
     """
 
+    # The table's, in the sidebar; a name of Material Symbols.
+    icon = NO_ICON
     paginator = BoundedPaginator
     show_full_result_count = False  # not enough alone: the paginator counts too
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
