@@ -317,8 +317,3 @@ def test_gzip_comes_where_zstd_is_not_taken_as_gladly(accept: str, caller: APICl
     answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
     assert answer["Content-Encoding"] == "gzip"
     read_body(answer)
-
-
-def test_each_address_is_there() -> None:
-    assert set(RESOURCES) == {"products", "variants", "stock", "changes", "orders"}
-    assert set(FORMATS) == {"csv", "ndjson"}
