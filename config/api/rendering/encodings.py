@@ -1,10 +1,10 @@
 """`Accept-Encoding` in, one coding out; a body or its blocks in, fewer bytes out.
 
-Every door asks here: kept answers, the plan gate, the middleware around Django and the streams of exports. So the same
-header gets the same coding everywhere.
+The cache, the plan gate, the middleware around Django and the streams of exports all use it, so the same header gets
+the same coding everywhere.
 
-A client that takes nothing that we have (`*;q=0`, `identity;q=0`) gets the body as it is. RFC 9110 (12.5.3, 15.5.7)
-allows that as well as a 406; a 406 would need a body in the same coding, and every HTTP client reads plain bytes.
+A client that accepts none of our codings (`*;q=0`, `identity;q=0`) gets the plain body. RFC 9110 (12.5.3, 15.5.7)
+allows that as well as a 406. A 406 would need a body in some coding, too, and every HTTP client reads plain bytes.
 """
 
 import gzip
@@ -17,26 +17,26 @@ import brotli
 import zstandard
 
 IDENTITY = ""
-# The best first: it is what a client gets that takes several alike. A list of 66 kB, milliseconds of CPU and how much
-# smaller (rounds in turn): zstd-1 0.15 (5.7x), zstd-3 0.18 (5.9x), zstd-5 0.40 (6.1x), zstd-9 0.85 (6.5x); br-1 0.18
-# (5.4x), br-2 0.34 (5.9x), br-3 0.39 (6.0x), br-4 0.62 (6.1x), br-5 1.02 (6.6x); gzip-1 0.41 (5.1x), gzip-3 0.44
-# (5.4x), gzip-6 0.92 (6.0x). So zstd wins for pages that are made once and, at 9, is as small as br-5 in less time for
-# those that are kept; br wins against gzip in size and time. Of streams see below: the order is the same.
+# The best first: a client that accepts several alike gets the first. For a list of 66 kB, milliseconds of CPU and how
+# much smaller it gets (rounds in turn): zstd-1 0.15 (5.7x), zstd-3 0.18 (5.9x), zstd-5 0.40 (6.1x), zstd-9 0.85
+# (6.5x); br-1 0.18 (5.4x), br-2 0.34 (5.9x), br-3 0.39 (6.0x), br-4 0.62 (6.1x), br-5 1.02 (6.6x); gzip-1 0.41
+# (5.1x), gzip-3 0.44 (5.4x), gzip-6 0.92 (6.0x). So zstd is best for pages that are sent once; for cached ones zstd-9
+# is as small as br-5 in less time. br beats gzip in size and time. The order for streams is the same.
 CODINGS = ("zstd", "br", "gzip")
 
-# For bodies. A higher level would save a kept answer 2 to 11 %, and the client whose request packs it waits for it.
+# For bodies. A higher level would make a cached answer 2 to 11 % smaller, but the client that fills it would wait.
 ZSTD_LEVEL, BROTLI_LEVEL, GZIP_LEVEL = 3, 3, 3
 
-# For streams. CSV of 20,000 products in blocks, each flushed, in MB a CPU second and how much smaller: zstd-1 390
+# For streams. CSV of 20,000 products in flushed blocks, MB a CPU second and how much smaller it gets: zstd-1 390
 # (4.8x), zstd-3 271 (5.2x); br-1 316 (4.4x), br-2 156 (4.8x), br-3 131 (5.0x); gzip-1 124 (3.8x), gzip-3 98 (4.1x),
-# gzip-6 50 (4.6x). PostgreSQL writes 90 MB a second, so the packing must cost less than that.
+# gzip-6 50 (4.6x). PostgreSQL writes 90 MB a second, so compression must be faster than that.
 ZSTD_STREAM_LEVEL, BROTLI_STREAM_LEVEL, GZIP_STREAM_LEVEL = 1, 2, 3
-# 256 kB: brotli's own 4 MB for each stream pack no better.
+# 2^18 bytes, 256 kB. Brotli's default of 4 MB for each stream makes nothing smaller.
 BROTLI_STREAM_WINDOW = 18
-# 16 + the window: one gzip header and one trailer.
+# 16 + the window tells zlib to write a gzip header and a trailer.
 GZIP_STREAM_WINDOW = 16 + zlib.MAX_WBITS
 
-# Less isn't worth a header; Django's GZipMiddleware draws the line here too.
+# Bytes. A shorter body isn't compressed; Django's GZipMiddleware has the same limit.
 LEAST_COMPRESSED = 200
 
 # One part of the header: a coding, `identity` or `*`, and its weight (RFC 9110, 12.4.2).
@@ -46,23 +46,23 @@ WISH = re.compile(
 )
 # RFC 9110, 8.4.1.3.
 ALIASES = {"x-gzip": "gzip"}
-# Characters; a browser's header has 30. A longer one is read each time, so that nobody fills the memory with them.
+# Characters; a browser's header has 30. A longer header is parsed each time, so that nobody fills the memory with them.
 LONGEST_KEPT = 256
 
 
 def choose_coding(header: str, among: Sequence[str] = CODINGS) -> str:
-    """The coding that a client weighs most, the first of `among` where it weighs several alike; or IDENTITY."""
+    """The coding that a client weighs most, or the first of `among` that it weighs so; IDENTITY if it wants none."""
     weights = read_weights(header) if len(header) <= LONGEST_KEPT else read_weights.__wrapped__(header)
     others = weights.get("*", 0.0)
     best = max(among, key=lambda coding: weights.get(coding, others))
     weight = weights.get(best, others)
-    # A header that doesn't name `identity` doesn't weigh it either; one that does may want it more than the rest.
+    # `identity` counts only if the header names it; then the client may prefer it.
     return best if weight and weight >= weights.get("identity", 0.0) else IDENTITY
 
 
 @lru_cache(maxsize=256)
 def read_weights(header: str) -> Mapping[str, float]:
-    """By lower-case name, 0 to 1; a part that can't be read is left out, and of two for one name the last counts."""
+    """The weight (0 to 1) of each coding, by lower-case name; invalid parts are ignored, the last of a name counts."""
     found = (WISH.fullmatch(part) for part in header.split(","))
     named = ((wish[1].lower(), float(wish[2] or 1)) for wish in found if wish)
     return {ALIASES.get(name, name): weight for name, weight in named}
@@ -72,7 +72,7 @@ def read_weights(header: str) -> Mapping[str, float]:
 
 
 def compress(body: bytes, coding: str) -> bytes:
-    """`body` itself where that is shorter, or short already."""
+    """The body in `coding`; `body` itself if that is shorter, or under LEAST_COMPRESSED."""
     if coding == IDENTITY or len(body) < LEAST_COMPRESSED:
         return body
     packed = PACKERS[coding](body)
@@ -92,14 +92,14 @@ PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
 
 # -- a body in blocks --------------------------------------------------------------------------------------------
 
-# How a block is packed, how what it left behind is flushed, and how the body ends.
+# Three functions: compress a block, flush what is left of it, and end the body.
 type Steps = tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]
 
 
 def compress_blocks(blocks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """One zstd frame, one brotli stream or one gzip member; several in one body break curl and Chrome.
+    """The blocks as one zstd frame, one brotli stream or one gzip member: several in a body break curl and Chrome.
 
-    Each block is flushed, so that a client can read all that was sent.
+    Each block is flushed, so that the client can read everything that was sent.
     """
     pack, flush, finish = STREAM_PACKERS[coding]()
     for block in blocks:

@@ -1,10 +1,10 @@
-"""What a person wrote in, a cell of a CSV out that no spreadsheet runs, and the other way round, letter for letter.
+"""A person's text in, a CSV cell out that no spreadsheet runs as a formula; and back again, without loss.
 
-`=1+1` becomes `'=1+1`. Text that begins so by itself gets one more, `'=1` becomes `''=1`, so that what is taken away
-is always what was added.
+`=1+1` becomes `'=1+1`. A text that already begins like that gets one more apostrophe (`'=1` becomes `''=1`), so that
+`unguard_text` removes only what `guard_text` has added.
 """
 
-# A cell that begins so is run by a spreadsheet.
+# A spreadsheet runs a cell that begins with one of these.
 RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 

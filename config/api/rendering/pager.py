@@ -1,4 +1,4 @@
-"""A list's answer in, the links around its pages out, for people who read it in a browser."""
+"""A list's answer in, the links between its pages out, for people who read it in a browser."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.template.loader import render_to_string
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-# What a `count_relation` makes of its count.
+# The words before a count, by its `count_relation`.
 COUNT_WORDS = {"eq": "", "gte": "more than ", "approx": "about "}
 
 
 @dataclass(frozen=True)
 class Pager:
-    """The way through a list, from the members of its answer; DRF's template shows it where it shows a paginator."""
+    """The links to other pages of a list; DRF's template shows it in the place of a paginator."""
 
     place: str
     previous: str | None
@@ -25,7 +25,7 @@ class Pager:
 
     @classmethod
     def of(cls, data: Any, view: Any, request: Request) -> Pager | None:
-        """None for what is no list, and for a list by cursor whose only page this is."""
+        """The pager of an answer; None if it isn't a list, or a list by cursor that has one page."""
         if not isinstance(data, Mapping) or not {"next", "previous"} <= data.keys():
             return None
         place, previous, following = describe_place(data), data["previous"], data["next"]
@@ -38,10 +38,10 @@ class Pager:
 
 
 def describe_place(members: Mapping[str, Any]) -> str:
-    """`Page 2 of 185, 4,617 in all`, or as much of it as the answer tells."""
+    """`Page 2 of 185, 4,617 in all`, or the part of it that the answer tells."""
     parts, words = [], COUNT_WORDS.get(members.get("count_relation") or "", "")
     if number := members.get("page"):
-        # Past what was counted there may be any number of pages.
+        # If the count stopped at its bound, nobody knows how many pages follow.
         is_bound = members["count_relation"] in (None, "gte")
         parts.append(f"Page {number:,}" if is_bound else f"Page {number:,} of {words}{members['pages']:,}")
     if (count := members.get("count")) is not None:
@@ -50,7 +50,7 @@ def describe_place(members: Mapping[str, Any]) -> str:
 
 
 def find_numbered_url(view: Any, request: Request) -> str | None:
-    """The first page of the same list by number; None where it is read by cursor only."""
+    """The address of the first page by number; None if the list is read by cursor only."""
     if "page" not in getattr(getattr(view, "paginator", None), "parameters", ()):
         return None
     return replace_query_param(remove_query_param(request.build_absolute_uri(), "cursor"), "page", "1")

@@ -20,26 +20,26 @@ from rest_framework.request import Request
 from config.api.rendering.pager import Pager
 
 PROBLEM_TYPE = "application/problem+json"
-# (Accept header, renderers) and the choice among them; the oldest goes.
+# The chosen renderer, by Accept header and renderers; the oldest entry goes when the map is full.
 KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
 GREATEST_CHOICES = 256
-# Characters of an Accept header that is worth it; a browser's has 150.
+# Characters; a browser's Accept header has 150. The choice for a longer one isn't kept.
 LONGEST_CHOICE = 512
 
 
 class JSONRenderer(ORJSONRenderer):
     """drf-orjson-renderer's, with what it lacks: `Z` times, whole-number keys, durations, bytes, and no silent nulls.
 
-    Errors leave as problem+json.
+    It sends errors as problem+json.
     """
 
     options = ORJSONRenderer.options | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
     @staticmethod
     def default(obj: Any) -> Any:
-        """What orjson doesn't know. An unknown object is our mistake and raises, where the package writes null."""
+        """Convert what orjson doesn't know. An unknown object is our mistake and raises; the package writes null."""
         match obj:
-            case Decimal():  # first, since each price is one: to look for a Mapping takes as long as to write it
+            case Decimal():  # first, since each price is one: a look for a Mapping takes as long as writing it
                 return str(obj)
             case timedelta():
                 return duration_iso_string(obj)
@@ -54,11 +54,11 @@ class JSONRenderer(ORJSONRenderer):
     def render(self, data: Any, media_type: str | None = None, renderer_context: Any = None) -> bytes:
         began = time.perf_counter()
         context = renderer_context or {}
-        # The browsable API asks for text that a person can read.
+        # The browsable API wants indented text.
         readable = self.html_media_type in (media_type or "") or "indent" in context
         body: bytes = super().render(data, self.media_type, context)
         if readable and body:
-            # Indented from the bytes, since rows that came as JSON from the database have no structure yet.
+            # Parse the bytes again: rows that the database wrote as JSON are text, and have no structure yet.
             body = super().render(orjson.loads(body), self.html_media_type, context)
         if (response := context.get("response")) is not None:
             response.render_seconds = time.perf_counter() - began
@@ -68,16 +68,16 @@ class JSONRenderer(ORJSONRenderer):
 
 
 def write_json(data: Any) -> bytes:
-    """As the renderer writes it, for what is no Response."""
+    """JSON as the renderer writes it, for use outside a Response."""
     return orjson.dumps(data, default=JSONRenderer.default, option=JSONRenderer.options)
 
 
-# What programs send that ask for JSON or don't care.
+# The Accept headers of programs that want JSON, or anything.
 PLAIN_WISHES = ("", "*/*", "application/json")
 
 
 def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
-    """Whether an Accept header is known to ask `renderers` for plain JSON; a rare one that never came before isn't."""
+    """Whether an Accept header is known to choose plain JSON among `renderers`; false for one that is new."""
     if accept in PLAIN_WISHES and renderers[0] is JSONRenderer:
         return True
     index, media_type = KEPT_CHOICES.get((accept, tuple(renderers)), (-1, ""))
@@ -92,24 +92,24 @@ class HTMLRenderer(BrowsableAPIRenderer):
     ) -> dict[str, Any]:
         context = super().get_context(data, accepted_media_type, renderer_context)
         if renderer_context["response"].exception:
-            # DRF names the type of the JSON renderer, whatever that one would answer.
+            # DRF shows the JSON renderer's usual type, also for an error.
             context["response_headers"]["Content-Type"] = PROBLEM_TYPE
         return context | {"paginator": Pager.of(data, renderer_context["view"], renderer_context["request"])}
 
     def get_description(self, view: Any, status_code: int) -> str:
-        """DRF's, which reads no Markdown without another package; of it we write code alone."""
+        """DRF's description, with `code` as HTML; DRF reads no Markdown without another package."""
         escaped = super().get_description(view, status_code)
         return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S308  # DRF has escaped it
 
     def get_filter_form(self, data: Any, view: Any, request: Request) -> Any:
-        """DRF's, which leaves it out beside a refusal, where a slip in it is to be mended."""
+        """DRF's filter form, also beside a 400, where the person must correct a filter; DRF leaves it out there."""
         status = self.renderer_context["response"].status_code  # type: ignore[attr-defined]  # DRF sets it in render()
         if status == HTTPStatus.BAD_REQUEST and request.method == "GET" and getattr(view, "is_list", False):
             data = {"results": []}
         return super().get_filter_form(data, view, request)
 
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
-        """DRF's; its form for PUT and PATCH begins with the row at hand, which an answer from the database isn't."""
+        """DRF's form. For PUT and PATCH it needs the instance, which an answer that the database wrote doesn't have."""
         failed = self.renderer_context["response"].exception  # type: ignore[attr-defined]  # DRF sets it in render()
         if method in ("PUT", "PATCH") and not failed and self.show_form_for_method(view, method, request, None):
             data = SimpleNamespace(serializer=SimpleNamespace(instance=view.get_object()))
@@ -117,9 +117,9 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """By the Accept header alone; an empty one takes anything, as a missing one does.
+    """Chooses by the Accept header alone; an empty header accepts anything, like a missing one.
 
-    Clients send few different headers, so what each came to is kept.
+    Clients send few different headers, so the choices are kept.
     """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
