@@ -6,7 +6,7 @@ columns are their JSON text, null is nothing. What a spreadsheet would run is gu
 
 from typing import Any
 
-from config.api.database.dialects import PostgreSQL
+from config.api.reads.dialects import PostgreSQL
 from config.api.reads.projection import Compiler, RowJson, quote_text
 from config.api.reads.selections import ReadSerializer, Selection
 from config.api.rendering.formulas import RISKY

@@ -27,7 +27,7 @@ from rest_framework import serializers as drf
 from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelatedField, SlugRelatedField
 from rest_framework.settings import api_settings
 
-from config.api.database.dialects import DIALECTS, Dialect
+from config.api.reads.dialects import DIALECTS, Dialect
 from config.api.reads.orderings import NotByColumns, SortColumn, find_sort_column, order_nested
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 

@@ -7,7 +7,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldError
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from config.api.database.dialects import DIALECTS
+from config.api.reads.dialects import DIALECTS
 from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
 from config.api.reads.pagination import ListPagination
 from config.api.reads.projection import NotCompilable, compile_projection, find_kind

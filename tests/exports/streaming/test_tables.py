@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from accounts.orders import place_order
 from catalog.changes.log import purge_changes
 from catalog.models import Change, Product, Stock, Variant
-from config.api.database.dialects import DIALECTS
+from config.api.reads.dialects import DIALECTS
 from config.api.reads.projection import compile_projection
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import ReadSerializer, build_selection, list_expandable
