@@ -30,8 +30,8 @@ from catalog.imports.values import (
     read_oversold,
     read_published,
 )
-from catalog.slugs import fingerprint, make_slug
 from catalog.writes.drafts import ImageDraft, ProductDraft, VariantDraft
+from catalog.writes.slugs import fingerprint, make_slug
 from catalog.writes.values import OPTION, show_value
 
 PRODUCT_COLUMNS = {

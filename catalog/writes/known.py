@@ -11,7 +11,8 @@ from typing import Any
 from django.db.models import Model
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.querysets import MAIN, is_among
+from catalog.querysets import MAIN
+from catalog.writes.among import is_among
 from catalog.writes.drafts import ProductDraft, VariantDraft
 from catalog.writes.plans import Manner
 from catalog.writes.taxonomy import Taxonomy

@@ -11,13 +11,14 @@ from django.db import connection
 from django.db.models import Model
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from catalog.querysets import MAIN, is_among
-from catalog.slugs import Newcomer, choose_slugs
+from catalog.querysets import MAIN
+from catalog.writes.among import is_among
 from catalog.writes.arrays import ArrayBatch
 from catalog.writes.batches import Batch
 from catalog.writes.drafts import Values
 from catalog.writes.known import KnownRows
 from catalog.writes.plans import Plan
+from catalog.writes.slugs import Newcomer, choose_slugs
 
 
 def make_batch(model: type[Model], order: str) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Q
 
 from catalog.models import Brand, Category
-from catalog.slugs import fingerprint, make_slug
+from catalog.writes.slugs import fingerprint, make_slug
 
 type Path = tuple[str, ...]
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from django.utils.text import slugify
 
 from catalog.models import Product
-from catalog.querysets import is_among
+from catalog.writes.among import is_among
 
 
 def make_slug(name: str, most: int) -> str:
