@@ -4,8 +4,8 @@ from django.db.backends.signals import connection_created
 from django_tasks_db import apps as tasks_apps
 
 from config.api.database.authorship import give_setting
-from config.api.database.observers import execute_observed, wrap_always
-from config.api.freshness.leases import note_writes
+from config.api.database.observers import WRITE_LISTENERS, execute_observed, wrap_always
+from config.api.freshness.leases import note_write
 from config.metrics import Family, register_database_gauges, register_events
 
 
@@ -30,8 +30,8 @@ class ApiConfig(AppConfig):
         register_database_gauges(read_ages, {"job_age_seconds": age})
         install_editors()
         connection_created.connect(give_setting)
-        for wrapper in (note_writes, execute_observed):
-            connection_created.connect(wrap_always(wrapper), weak=False)
+        connection_created.connect(wrap_always(execute_observed), weak=False)
+        WRITE_LISTENERS.append(note_write)
 
 
 class AdminConfig(admin_apps.AdminConfig):

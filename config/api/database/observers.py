@@ -3,6 +3,7 @@
 Django's `execute_wrapper` belongs to one connection, which must exist already.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,9 @@ from typing import Any
 
 # Like Django's wrappers: takes (execute, sql, params, many, context), returns `execute(sql, params, many, context)`.
 type Wrapper = Callable[..., Any]
+
+# Called after each statement that may write, with its SQL and its connection.
+WRITE_LISTENERS: list[Callable[[str, Any], None]] = []
 
 OBSERVERS: ContextVar[tuple[Wrapper, ...]] = ContextVar("observers", default=())
 
@@ -25,11 +29,31 @@ def observe(observer: Wrapper) -> Iterator[None]:
         OBSERVERS.reset(token)
 
 
-def execute_observed(execute: Callable[..., Any], *args: Any) -> Any:
-    """An `execute_wrapper` of every connection: calls the thread's observers."""
+class QueryClock:
+    """Counts the queries of one request and their seconds; an observer of its statements."""
+
+    queries = 0
+    seconds = 0.0
+
+    def __call__(self, execute: Callable[..., Any], *args: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return execute(*args)
+        finally:
+            self.queries += 1
+            self.seconds += time.perf_counter() - began
+
+
+def execute_observed(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """An `execute_wrapper` of every connection: calls the thread's observers, and after a write its listeners."""
     for observer in OBSERVERS.get():
         execute = partial(observer, execute)
-    return execute(*args)
+    result = execute(sql, params, many, context)
+    # Most statements are SELECTs, which the first letter tells.
+    if (text := str(sql)).lstrip()[:1] not in "Ss":
+        for listener in WRITE_LISTENERS:
+            listener(text, context["connection"])
+    return result
 
 
 def wrap_always(wrapper: Wrapper) -> Callable[..., None]:

@@ -278,13 +278,10 @@ def has_committed() -> bool:
     return writes is not None and writes.committed_at > 0
 
 
-def note_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """An `execute_wrapper` of every connection: finds writes to watched tables."""
-    result = execute(sql, params, many, context)
-    # Most statements are SELECTs, which the first letter tells.
-    if (text := str(sql)).lstrip()[:1] not in "Ss" and is_watched(text):
-        expect_commit(context["connection"])
-    return result
+def note_write(sql: str, connection: Any) -> None:
+    """A listener of the statements of every connection that may write."""
+    if is_watched(sql):
+        expect_commit(connection)
 
 
 def expect_commit(connection: Any) -> None:

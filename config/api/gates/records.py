@@ -6,13 +6,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
 from itertools import count
 from typing import Any, Self
 
 from django.conf import settings
 
-from config.api.database.observers import OBSERVERS
+from config.api.database.observers import OBSERVERS, QueryClock
 from config.api.database.replicas import READING, Reading
 from config.api.gates.entries import Entry
 from config.logs import REQUEST_ID, log_request
@@ -57,21 +56,6 @@ os.register_at_fork(after_in_child=IDS.begin)
 def choose_id(environ: dict[str, Any]) -> str:
     given = environ.get("HTTP_X_REQUEST_ID")
     return given if given is not None and GIVEN_ID.fullmatch(given) else IDS.make_id()
-
-
-class QueryClock:
-    """Counts the queries of one request and their seconds; an observer of its statements."""
-
-    def __init__(self) -> None:
-        self.queries, self.seconds = 0, 0.0
-
-    def __call__(self, execute: Callable[..., Any], *args: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return execute(*args)
-        finally:
-            self.queries += 1
-            self.seconds += time.perf_counter() - began
 
 
 class RequestRecord:
