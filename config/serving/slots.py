@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from config.api.database.lending import Connections, Loan, put_connections, take_connections
+from config.api.database.lending import Connections, Loan, exchange_connections
 from config.api.gates.records import RequestRecord
 from config.api.problems.error_handler import build_problem, find_headers
 from config.api.problems.errors import Overloaded
@@ -126,8 +126,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[bytes]:
         # The thread's own connections are put aside: if they were only replaced, they would stay open for ever.
-        self.own = take_connections()
-        put_connections(self.kept)
+        self.own = exchange_connections(self.kept)
         affinity.PLACE.leave()
         return iter(self.response)
 
@@ -135,9 +134,8 @@ class Stream:
         try:
             self.response.close()
         finally:
-            for connection in {**self.kept, **take_connections()}.values():
+            for connection in {**self.kept, **exchange_connections(self.own)}.values():
                 connection.close()
-            put_connections(self.own)
             affinity.PLACE.come_back()
 
 

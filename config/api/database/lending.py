@@ -27,14 +27,11 @@ class Loan:
         self.own: Connections = {}
 
     def __enter__(self) -> Self:
-        self.own = take_connections()
-        put_connections(self.connections)
+        self.own = exchange_connections(self.connections)
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self.connections = take_connections()
-        put_connections(self.own)
-        self.own = {}
+        self.connections, self.own = exchange_connections(self.own), {}
 
     def give_away(self) -> Connections:
         """Hand the connections over for good, to a stream that still reads from them; the loan makes new ones."""
@@ -77,6 +74,13 @@ def take_connections() -> Connections:
             connection.inc_thread_sharing()
         taken[connection.alias] = connection
         del connections[connection.alias]
+    return taken
+
+
+def exchange_connections(others: Connections) -> Connections:
+    """This thread's, in whose place it has `others` now."""
+    taken = take_connections()
+    put_connections(others)
     return taken
 
 
