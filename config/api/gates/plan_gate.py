@@ -53,7 +53,8 @@ class PlanGate:
         read = read_request(environ)
         if read is None:
             return self.application(environ, start_response)
-        plan, headers = PLANS.find(read.key), self.headers.find(read.key)
+        plan = PLANS.find(read.key)
+        headers = self.headers.find(read.key) if plan else None
         answer = self.try_plan(environ, read, plan, headers) if plan and headers else None
         if answer is None:
             return self.learn(read, self.application(environ, start_response))
