@@ -43,8 +43,8 @@ class Column:
 
 def list_columns(serializer: ReadSerializer, selection: Selection) -> list[Column]:
     """The columns in the serializer's order; an expanded relation is json."""
-    fields = find_fields(serializer)
-    return [Column(name, "json" if selection.find(name) else find_kind(fields[name])) for name in selection.names]
+    fields, expanded = find_fields(serializer), dict(selection.expanded)
+    return [Column(name, "json" if name in expanded else find_kind(fields[name])) for name in selection.names]
 
 
 def find_kind(field: Any) -> str:

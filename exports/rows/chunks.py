@@ -34,9 +34,10 @@ from django.http import QueryDict
 from config.api.database.ahead import call_ahead
 from config.api.database.replicas import choose_database, replace_failed
 from config.api.problems.errors import InvalidParameter
+from config.api.reads import projection
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.parameters import read_choice, read_names
-from config.api.reads.projection import COLUMN, compile_projection
+from config.api.reads.projection import COLUMN
 from config.api.reads.resources import RESOURCES, Caller, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
 from config.metrics import count
@@ -300,8 +301,8 @@ def select_cells(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Tuples of each row's JSON and its key."""
-    projection = compile_projection(query.serializer, query.selection, query.vendor)
-    return rows.annotate(**{COLUMN: projection.bind(query.origin), "row_key": F("pk")}).values_list(COLUMN, "row_key")
+    keyed = rows.annotate(row_key=F("pk"))
+    return projection.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
 
 
 def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:

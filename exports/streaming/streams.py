@@ -8,13 +8,10 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import copy_context
-from dataclasses import replace
-from functools import partial
 
-from catalog.changes.feed import read_cursor
-from config.api.database.wal_positions import read_written_position
 from exports.formats.tallies import Tally
-from exports.rows.chunks import Chunk, Query, Turn, find_ends, read_at_once, read_chunks
+from exports.rows.chunks import Query, Turn, read_at_once
+from exports.rows.files import encode_file
 from exports.streaming.hangups import ClientConnection
 
 logger = logging.getLogger("tenfold.exports")
@@ -31,28 +28,6 @@ def stream_rows(
     `width()` chunks are read at once, each when it is its `turn`.
     """
     return cut_blocks(encode_file(query, after, tally, width, turn))
-
-
-def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn) -> Iterator[bytes]:
-    """The beginning, a piece a chunk, and the end only after every chunk came."""
-    # Before the first row is read, or a change that comes between would be in neither.
-    cursor = read_cursor() if query.resource.is_followed else None
-    # No replica that lacks what stands before the cursor, also where the primary goes away meanwhile.
-    query = replace(query, least=read_written_position())
-    _, end = find_ends(query)
-    tally.last_id = after
-    begin = query.format.begin_file(query.columns)
-    tally.add(begin)
-    yield begin
-    # By map(), since a loop's variable would hold each chunk while the next one is read.
-    yield from map(partial(count_chunk, tally), read_chunks(query, after, end, width, turn))
-    yield query.format.finish_file(tally, cursor)
-
-
-def count_chunk(tally: Tally, chunk: Chunk) -> bytes:
-    tally.add(chunk.data, chunk.rows)
-    tally.last_id = chunk.last_id
-    return chunk.data
 
 
 def cut_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -64,13 +64,13 @@ class Stream(ShapedViewSet):
         if coding := self.choose_coding():
             blocks = compress_blocks(blocks, coding)
         blocks = SLOTS.hold(record_stream(blocks, tally, self.find_name()))
-        return self.respond(Body(blocks, ClientConnection(int(request.META["SERVER_PORT"]))))
+        return self.respond(Body(blocks, ClientConnection(int(request.META["SERVER_PORT"]))), coding)
 
     def describe(self, request: Request) -> StreamingHttpResponse:
         """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""
         self.read_query()
         self.read_after()
-        return self.respond(())
+        return self.respond((), self.choose_coding())
 
     def read_query(self) -> Query:
         name, suffix, request = self.resource.name, self.file_format.suffix, self.request
@@ -88,7 +88,7 @@ class Stream(ShapedViewSet):
     def choose_coding(self) -> str:
         return choose_coding(self.request.headers.get("Accept-Encoding", ""))
 
-    def respond(self, blocks: Iterable[bytes]) -> StreamingHttpResponse:
+    def respond(self, blocks: Iterable[bytes], coding: str) -> StreamingHttpResponse:
         headers = {
             "Content-Disposition": f'attachment; filename="{self.find_name()}"',
             "Cache-Control": "private, no-store",
@@ -96,7 +96,7 @@ class Stream(ShapedViewSet):
             "X-Accel-Buffering": "no",  # nginx would collect the file before the client gets a byte
             "Vary": "Accept-Encoding",
         }
-        if coding := self.choose_coding():
+        if coding:
             headers["Content-Encoding"] = coding
         return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 

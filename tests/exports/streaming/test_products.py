@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Attribute, Product, Variant
 from catalog.serializers import ProductRead, RatingField
+from config.api.reads.projection import compile_projection
 from config.api.reads.selections import build_selection
 from config.logs import REQUEST_ID
 from exports.formats.encoders import list_columns
@@ -252,9 +253,9 @@ def test_only_text_of_a_person_is_guarded() -> None:
 def test_a_negative_number_stays_a_number(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_product(rating="4.50")
     monkeypatch.setattr(RatingField, "database_expression", "-{column}")
-    rows.compile_projection.cache_clear()
+    compile_projection.cache_clear()
     assert read_csv(caller, {"fields": "rating"}) == [{"rating": "-4.50"}]
-    rows.compile_projection.cache_clear()
+    compile_projection.cache_clear()
 
 
 # -- headers, compression -----------------------------------------------------------------------------------------
