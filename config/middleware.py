@@ -19,8 +19,8 @@ from django.urls import Resolver404, is_valid_path, resolve
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_sequence, compress_string
 
-from config.api.access.throttling import find_standing
-from config.api.database.authorship import ACTOR, sign_writes
+from config.api.access.throttling import find_rate_headers
+from config.api.database.authorship import ACTOR, CALLER, sign_writes
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.leases import acknowledge, has_committed
 from config.api.gates.asked import DECODED_PATH
@@ -107,10 +107,9 @@ class AccessLog:
             route=request.resolver_match.route if request.resolver_match else None,
             rows=getattr(response, "rows", None),
             # The user only if something asked who it is: a log line must not cost a query.
-            user_id=getattr(request, "caller_id", None),
+            user_id=request.META.get(CALLER),
         )
-        standing = find_standing(request.META)
-        for name, value in (headers | standing.headers if standing else headers).items():
+        for name, value in (headers | find_rate_headers(request.META)).items():
             response[name] = value
 
 

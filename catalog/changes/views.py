@@ -31,6 +31,7 @@ from catalog.models import Change, Product
 from catalog.rights import EXPORT
 from config.api.access.permissions import HasRight, ModelPermissions
 from config.api.access.privacy import PrivateMixin
+from config.api.database.authorship import name_caller
 from config.api.freshness.leases import FRESHNESS
 from config.api.problems.errors import InvalidParameter, suggest
 from config.api.reads.filtering import read_moment
@@ -92,7 +93,7 @@ class LogView(PrivateMixin, GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
+        name_caller(request)
 
 
 class ChangeFeed(LogView):

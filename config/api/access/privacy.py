@@ -4,9 +4,11 @@ from collections.abc import Hashable
 from typing import Any
 
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 
-class PrivateMixin:
+class PrivateMixin(APIView):
     """For a view of personal data: no cache keeps its answers, and no gate answers for it."""
 
     gated: tuple[str, ...] = ()
@@ -16,8 +18,8 @@ class PrivateMixin:
         # None: the plan isn't cached, since it would hold the caller.
         return None
 
-    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # a mixin
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "private, no-store"
         return response
 
@@ -29,6 +31,6 @@ class SecretMixin(PrivateMixin):
     (BREACH). So Accept-Encoding is removed before GZipMiddleware reads it.
     """
 
-    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         request._request.META.pop("HTTP_ACCEPT_ENCODING", None)
         return super().finalize_response(request, response, *args, **kwargs)

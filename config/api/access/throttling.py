@@ -210,6 +210,12 @@ def find_standing(environ: Environ) -> Standing | None:
     return environ.get(STANDING)
 
 
+def find_rate_headers(environ: Environ) -> dict[str, str]:
+    """What an answer says of its caller's rate; nothing where the request wasn't counted."""
+    standing = find_standing(environ)
+    return standing.headers if standing else {}
+
+
 def count_stranger(environ: Environ) -> Standing | None:
     """Count a request without credentials by its address; None if the rate is off or Redis is away."""
     if STANDING not in environ:

@@ -14,10 +14,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
+from rest_framework.request import Request
 
 from config.logs import REQUEST_ID
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
+# The key of a request's environ that holds the caller's id.
+CALLER = "tenfold.caller"
 # Whether the log stores each row as it was before the write. An import turns it off: it would copy the catalogue.
 KEEPS_BEFORE: ContextVar[bool] = ContextVar("keeps_before", default=True)
 
@@ -33,6 +36,12 @@ SETTINGS = {
 def name_actor(user: Any) -> None:
     """Set `user` as the author of this thread's writes, until the request ends (see AccessLog)."""
     ACTOR.set(f"user:{user.pk}" if user.pk else "")
+
+
+def name_caller(request: Request) -> None:
+    """Write as the caller of the request from here on; its log line names them too."""
+    name_actor(request.user)
+    request.META[CALLER] = request.user.pk
 
 
 @contextmanager

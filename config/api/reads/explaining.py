@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections, transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
 
 from config.api.access.permissions import write_refusal
 from config.api.database.observers import OBSERVERS
@@ -69,20 +70,13 @@ def read_plan(database: str, sql: str, parameters: Sequence[Any] | None) -> Any:
         return json.loads(plan) if isinstance(plan, str) else plan
 
 
-class ExplainMixin:
-    """For views that read by plans; `planned` are their actions that can be explained."""
+class ExplainMixin(GenericViewSet[Any]):
+    """For views that read by plans."""
 
+    queryset: Any
     explanation: Explanation | None = None
-    planned: tuple[str, ...]
 
-    def initial(self: Any, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a mixin
-        # A search of the text costs less than parsing it; percent signs may encode any name.
-        text = request.META["QUERY_STRING"]
-        if (EXPLAIN in text or "%" in text) and self.action in self.planned:
-            self.begin_explanation(request)
-
-    def begin_explanation(self: Any, request: Request) -> None:
+    def begin_explanation(self, request: Request) -> None:
         """Only for callers who may view every row of the model: a plan tells of rows that they mightn't see."""
         if read_choice(request.query_params, EXPLAIN, ("1",)):
             names = self.queryset.model._meta
@@ -91,9 +85,9 @@ class ExplainMixin:
                 self.permission_denied(request, write_refusal(right))
             self.explanation = Explanation()
 
-    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if self.explanation:
             statements = self.explanation.finish()
             if response.status_code == 200:
                 response = Response({"statements": statements}, headers={"Cache-Control": "private, no-store"})
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # a mixin
+        return super().finalize_response(request, response, *args, **kwargs)

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from config.api.database.authorship import name_actor
+from config.api.database.authorship import name_caller
 from config.api.reads.parameters import check_parameters, read_choice
 from config.api.writes.bodies import Row, refuse_rows
 from config.api.writes.idempotency import RepeatablePost
@@ -66,8 +66,7 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        request._request.caller_id = request.user.pk  # type: ignore[attr-defined]  # for the log line
-        name_actor(request.user)
+        name_caller(request)
         check_parameters(request.query_params, self.known_parameters)
 
     def answer(self, rows: Sequence[Row], handling: Handling) -> Response:

@@ -18,6 +18,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.status import is_success
+from rest_framework.views import APIView
 
 from config.api.freshness.leases import note_commit
 from config.api.models import IdempotencyKey
@@ -34,7 +35,7 @@ PATTERN = r"[!-~]([ -~]*[!-~])?"
 KEPT_HEADERS = ("Location", "ETag", "Cache-Control")
 
 
-class RepeatablePost:
+class RepeatablePost(APIView):
     """A mixin for views whose POST respects `Idempotency-Key`, once the permissions are checked.
 
     Not for answers with a secret, which is shown once and stored nowhere.
@@ -43,7 +44,7 @@ class RepeatablePost:
     post: Callable[..., Response]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a mixin
+        super().initial(request, *args, **kwargs)
         if request.method == "POST" and HEADER in request.headers and hasattr(self, "post"):
             # DRF looks the handler up after this, on the instance, where a viewset puts its actions too.
             self.post = partial(answer_once, self.post)
