@@ -50,8 +50,19 @@ LONGEST_PATH = 1024
 DECODED_PATH = "tenfold.decoded_path"
 
 
+# Where a request keeps what it asks, so that both gates read it once.
+GATE_REQUEST = "tenfold.gate_request"
+
+
 def read_gate_request(environ: Environ) -> GateRequest | None:
     """None if only Django may answer: a write, a session, a page for people, a query string that is refused."""
+    if GATE_REQUEST not in environ:
+        environ[GATE_REQUEST] = parse_request(environ)
+    asked: GateRequest | None = environ[GATE_REQUEST]
+    return asked
+
+
+def parse_request(environ: Environ) -> GateRequest | None:
     if not is_plain_read(environ) or not (action := find_action(environ)):
         return None
     query = read_query(environ.get("QUERY_STRING", ""))
