@@ -357,7 +357,7 @@ def test_hooks_of_a_transaction_are_seen_and_go_with_it() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper.execute_wrappers",
-    users="config.api.database.observers",
+    users="config.api.database.connections",
     remedy="A wrapper of every connection must stand around those that are added for a while.",
 )
 @pytest.mark.django_db

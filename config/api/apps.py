@@ -3,8 +3,8 @@ from django.contrib.admin import apps as admin_apps
 from django.db.backends.signals import connection_created
 from django_tasks_db import apps as tasks_apps
 
-from config.api.database.authorship import give_setting
-from config.api.database.observers import WRITE_LISTENERS, execute_observed, wrap_always
+from config.api.database.connections import prepare_connection
+from config.api.database.observers import WRITE_LISTENERS
 from config.api.freshness.leases import note_write
 from config.metrics import Family, register_database_gauges, register_events
 
@@ -29,8 +29,7 @@ class ApiConfig(AppConfig):
         age = Family("Age of the oldest job that is queued or running; 0 without one.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})
         install_editors()
-        connection_created.connect(give_setting)
-        connection_created.connect(wrap_always(execute_observed), weak=False)
+        connection_created.connect(prepare_connection)
         WRITE_LISTENERS.append(note_write)
 
 

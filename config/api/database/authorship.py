@@ -92,11 +92,5 @@ def is_new(database: Any) -> bool:
     return bool(database.connection.info.transaction_status == TransactionStatus.IDLE)
 
 
-def give_setting(sender: Any, connection: Any, **kwargs: Any) -> None:
-    """A receiver of `connection_created`: SQLite's triggers ask the connection who writes."""
-    if connection.vendor == "sqlite":
-        connection.connection.create_function("tenfold_setting", 1, read_setting)
-
-
 def read_setting(name: str) -> str:
     return SETTINGS[name]()

@@ -54,15 +54,3 @@ def execute_observed(execute: Callable[..., Any], sql: Any, params: Any, many: b
         for listener in WRITE_LISTENERS:
             listener(text, context["connection"])
     return result
-
-
-def wrap_always(wrapper: Wrapper) -> Callable[..., None]:
-    """A receiver of `connection_created` that wraps `wrapper` around every statement of each connection."""
-
-    def receive(sender: Any, connection: Any, **kwargs: Any) -> None:
-        if wrapper not in connection.execute_wrappers:
-            # At the front: Django removes the last wrapper when a block of `execute_wrapper` ends, and a connection may
-            # be made within such a block.
-            connection.execute_wrappers.insert(0, wrapper)
-
-    return receive

@@ -1,0 +1,17 @@
+"""A connection that was just made in, the same out as every statement here expects it."""
+
+from typing import Any
+
+from config.api.database.authorship import read_setting
+from config.api.database.observers import execute_observed
+
+
+def prepare_connection(sender: Any, connection: Any, **kwargs: Any) -> None:
+    """A receiver of `connection_created`."""
+    if connection.vendor == "sqlite":
+        # SQLite's triggers ask the connection who writes.
+        connection.connection.create_function("tenfold_setting", 1, read_setting)
+    if execute_observed not in connection.execute_wrappers:
+        # At the front: Django removes the last wrapper when a block of `execute_wrapper` ends, and a connection may be
+        # made within such a block.
+        connection.execute_wrappers.insert(0, execute_observed)
