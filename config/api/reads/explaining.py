@@ -8,9 +8,12 @@ SQLite gives its plan and runs nothing.
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from django.db import connections, transaction
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -40,6 +43,14 @@ class Explanation:
             return execute(sql, params, many, context)
         finally:
             self.asked.append((context["connection"].alias, str(sql), params, time.perf_counter() - began))
+
+    def answer(self, handle: Callable[..., HttpResponse], *args: Any, **kwargs: Any) -> HttpResponse:
+        """How `handle` came to its answer, in place of that; where it didn't, its refusal."""
+        response = handle(*args, **kwargs)
+        statements = self.finish()
+        if response.status_code != HTTPStatus.OK:
+            return response
+        return Response({"statements": statements}, headers={"Cache-Control": "private, no-store"})
 
     def finish(self) -> list[dict[str, Any]]:
         """Stop observing; the SELECT statements that ran, each with its plan."""
@@ -84,10 +95,6 @@ class ExplainMixin(GenericViewSet[Any]):
             if not request.user.has_perm(right):
                 self.permission_denied(request, write_refusal(right))
             self.explanation = Explanation()
-
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        if self.explanation:
-            statements = self.explanation.finish()
-            if response.status_code == 200:
-                response = Response({"statements": statements}, headers={"Cache-Control": "private, no-store"})
-        return super().finalize_response(request, response, *args, **kwargs)
+            # DRF looks the handler up after this, on the instance.
+            method = str(request.method).lower()
+            setattr(self, method, partial(self.explanation.answer, getattr(self, method)))
