@@ -126,6 +126,12 @@ def count(name: str, *labels: str, amount: float = 1) -> None:
     row[0] += amount
 
 
+def count_all(*labels: str, **amounts: float) -> None:
+    """Events with the same labels, by their names."""
+    for name, amount in amounts.items():
+        count(name, *labels, amount=amount)
+
+
 def read_count(name: str, *labels: str) -> float:
     """How often this process has counted an event."""
     return TABLES.add_up().get((name, *labels), [0.0])[0]

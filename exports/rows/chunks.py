@@ -40,7 +40,7 @@ from config.api.reads.parameters import read_choice, read_names
 from config.api.reads.projection import COLUMN
 from config.api.reads.resources import RESOURCES, Caller, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
-from config.metrics import count
+from config.metrics import count_all
 from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
 from exports.rows.cells import compile_cells
 
@@ -184,9 +184,7 @@ def read_chunks(
 
 
 def count_chunk(query: Query, chunk: Chunk) -> Chunk:
-    labels = (query.resource.name, query.format.suffix)
-    count("export_rows", *labels, amount=chunk.rows)
-    count("export_bytes", *labels, amount=len(chunk.data))
+    count_all(query.resource.name, query.format.suffix, export_rows=chunk.rows, export_bytes=len(chunk.data))
     return chunk
 
 

@@ -45,13 +45,8 @@ class Stream(ShapedViewSet):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
 
-    @property
-    def right(self) -> str:
-        return self.resource.right
-
-    @property
-    def is_list(self) -> bool:
-        return True  # HEAD takes the parameters of GET
+    right: ClassVar[str]
+    is_list = True  # HEAD takes the parameters of GET
 
     @property
     def known_parameters(self) -> frozenset[str]:
@@ -107,6 +102,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
     members = {
         "__doc__": file_format.summary.format(name=resource.name),
         "resource": resource,
+        "right": resource.right,
         "file_format": file_format,
         "queryset": find_model(resource.shape)._default_manager.none(),
         "read_serializer": resource.shape,
