@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from contextlib import suppress
 from io import BytesIO
 from unittest.mock import patch
 
@@ -123,6 +124,17 @@ def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> Non
     # The first batch also loads what is loaded once. Rows that were kept would double the peak by the fourth batch;
     # on a busy machine the allocator's mood alone made 1.14 of it.
     assert max(peaks[2:]) <= peaks[1] * 1.4
+
+
+def test_python_collects_garbage_between_batches_only(small_batches: None) -> None:
+    during = []
+    with patch.object(runs, "import_batch", lambda drafts: during.append(gc.isenabled()) or Outcome()):
+        steps = ImportRun(open_source(BytesIO(make_rows(2_000)), "file.csv")).take_steps()
+        between = [gc.isenabled() for _ in steps]
+    assert (during, between) == ([False] * 2, [True] * 2)
+    with patch.object(runs, "import_batch", side_effect=ZeroDivisionError), suppress(ZeroDivisionError):
+        import_bytes(make_rows(1))
+    assert gc.isenabled()
 
 
 def test_reasons_are_kept_up_to_a_thousand_and_all_are_counted() -> None:
