@@ -203,8 +203,8 @@ def test_a_constraint_is_added(product: Product) -> None:
 
 # -- a table of somebody else's ----------------------------------------------------------------------------------
 
-SUPPLIER = CreateModel(
-    "Supplier",
+COURIER = CreateModel(
+    "Courier",
     [
         ("id", models.BigAutoField(primary_key=True)),
         ("name", models.CharField(max_length=50)),
@@ -214,22 +214,22 @@ SUPPLIER = CreateModel(
         ("version", models.PositiveIntegerField(default=1)),
         ("updated_at", models.DateTimeField(null=True)),
     ],
-    {"logged": Logged("supplier", sku="product__sku", product="product", derived=("shown",))},
+    {"logged": Logged("courier", sku="product__sku", product="product", derived=("shown",))},
 )  # fmt: skip
 
 
 def test_a_new_table_is_logged_without_a_line_of_sql(product: Product) -> None:
-    with migrated(SUPPLIER):
+    with migrated(COURIER):
         number_changes()
         newest = Change.objects.values_list("position", flat=True)[0]
         ask(
-            "INSERT INTO catalog_supplier (id, name, product_id, shown, version) VALUES (5, 'Mia', %s, '', 1)",
+            "INSERT INTO catalog_courier (id, name, product_id, shown, version) VALUES (5, 'Mia', %s, '', 1)",
             product.pk,
         )
-        ask("UPDATE catalog_supplier SET name = 'Leo', shown = 'LEO'")
-        ask("UPDATE catalog_supplier SET shown = 'L.'")
-        ask("UPDATE catalog_supplier SET scan = %s", b"\x01\xfe")
-        ask("DELETE FROM catalog_supplier")
+        ask("UPDATE catalog_courier SET name = 'Leo', shown = 'LEO'")
+        ask("UPDATE catalog_courier SET shown = 'L.'")
+        ask("UPDATE catalog_courier SET scan = %s", b"\x01\xfe")
+        ask("DELETE FROM catalog_courier")
         number_changes()
         lines = Change.objects.filter(position__gt=newest).order_by("position")
         assert [(line.op, line.version, line.sku, line.product_id) for line in lines] == [
@@ -267,7 +267,7 @@ def test_makemigrations_follows_the_tables_by_itself() -> None:
         "attribute", "AlterModelOptions", "attribute",
     ]  # fmt: skip
     assert [part for part in detect(forget) if isinstance(part, str)] == ["image", "image"]
-    assert detect(lambda state: SUPPLIER.state_forwards("catalog", state)) == [CreateModel, "supplier"]
+    assert detect(lambda state: COURIER.state_forwards("catalog", state)) == [CreateModel, "courier"]
 
 
 def test_a_table_whose_triggers_are_not_its_models_is_named() -> None:
