@@ -159,7 +159,7 @@ def test_what_stands_for_a_row_is_what_its_serializer_names(client: APIClient) -
 def test_an_export_has_the_same_rows(suffix: str) -> None:
     expand = frozenset() if suffix == "csv" else frozenset(list_expandable(ItemRead))
     selection = build_selection(ItemRead, expand)
-    resource = Resource("items", "", lambda caller: Item.objects.all(), ItemRead)
+    resource = Resource("items", "", ItemRead)
     query = Query(resource, Item.objects.using("default").order_by(), ItemRead, selection, FORMATS[suffix])
     chunks = list(read_chunks(query, 0, find_ends(query)[1]))
     assert sum(chunk.rows for chunk in chunks) == 7
@@ -263,6 +263,6 @@ def test_an_order_in_which_no_cursor_can_stand_is_named_at_start(monkeypatch: py
 
 
 def test_an_export_of_rows_whose_key_is_no_number_is_named_at_start() -> None:
-    resource = Resource("makers", "", lambda caller: Maker.objects.all(), foreign.MakerRead)
+    resource = Resource("makers", "", foreign.MakerRead)
     assert list(find_unexportable(resource)) == ["MakerRead: config.Maker.code is no number, and exports go by numbers"]
-    assert list(find_unexportable(Resource("items", "", lambda caller: Item.objects.all(), ItemRead))) == []
+    assert list(find_unexportable(Resource("items", "", ItemRead))) == []
