@@ -71,7 +71,7 @@ class Bounds:
 
 
 def read_cursor() -> int:
-    """Where to follow the feed from, so that whatever is read after this call and changes later is heard of."""
+    """Where to follow the feed from. It then has every later change of what is read after this call."""
     number_changes()
     return Bounds.read().newest
 
