@@ -104,7 +104,7 @@ class ProductFilters(SparseFilterSet):
             return rows
         types = dict(Attribute.objects.values_list("name", "type"))
         if unknown := asked.keys() - types.keys():
-            raise UnknownParameter(f"attr.{min(unknown)}", [f"attr.{name}" for name in types])
+            raise UnknownParameter([f"attr.{name}" for name in sorted(unknown)], [f"attr.{name}" for name in types])
         wanted = {name: read_value(name, types[name], text) for name, text in asked.items()}
         return keep_values(rows, wanted)
 

@@ -56,6 +56,10 @@ class ApiError(APIException):
         self.faults = tuple(faults)
 
 
+# Unknown names that one answer tells, of a query string or of a list in it.
+MOST_NAMED = 20
+
+
 def suggest(word: str, known: Collection[str]) -> str:
     """A hint that names the near match, or else all there is."""
     # `prise` is nearer to `price_min` than its length lets it look, so it is held against the beginning too.
@@ -71,13 +75,16 @@ def _likeness(word: str, name: str) -> float:
 
 
 class UnknownParameter(ApiError):
-    """A slip like `?prise=` would return everything, so it is refused."""
+    """A slip like `?prise=` would return everything, so it is refused. `errors` names the first MOST_NAMED."""
 
     default_code = "unknown_parameter"
 
-    def __init__(self, name: str, known: Collection[str]) -> None:
-        detail = f"{name} is no parameter of this address."
-        super().__init__(detail, suggest(name, known), [Fault(f"?{name}", "unknown_parameter", detail)])
+    def __init__(self, names: Sequence[str], known: Collection[str]) -> None:
+        faults = [
+            Fault(f"?{name}", "unknown_parameter", f"{name} is no parameter of this address.")
+            for name in names[:MOST_NAMED]
+        ]
+        super().__init__(faults[0].detail, suggest(names[0], known), faults)
 
 
 class InvalidParameter(ApiError):

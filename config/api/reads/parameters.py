@@ -16,9 +16,9 @@ GREATEST_LENGTH = 25_000
 
 def check_parameters(query: QueryDict, known: Collection[str], prefixes: Collection[str] = ()) -> None:
     """Refuse parameters that the view doesn't know; `prefixes` begin names that nobody can list, like `attr.`."""
+    if unknown := [name for name in query if name not in known and not name.startswith(tuple(prefixes))]:
+        raise UnknownParameter(unknown, known)
     for name, values in query.lists():
-        if name not in known and not name.startswith(tuple(prefixes)):
-            raise UnknownParameter(name, known)
         if len(values) > 1:
             raise InvalidParameter(name, "It is given more than once.", "Give it once; a list is comma-separated.")
         check_text(name, values[0])

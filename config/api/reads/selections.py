@@ -22,7 +22,7 @@ from django.db.models import Model
 from django.http import QueryDict
 from rest_framework.serializers import Field, ListSerializer, ModelSerializer
 
-from config.api.problems.errors import InvalidParameter, suggest
+from config.api.problems.errors import MOST_NAMED, InvalidParameter, suggest
 from config.api.reads.parameters import read_names
 
 PARAMETERS = ("fields", "omit", "expand")
@@ -92,9 +92,9 @@ def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -
 
 
 def _check_words(parameter: str, words: list[str], known: tuple[str, ...]) -> None:
-    for word in words:
-        if word not in known:
-            raise InvalidParameter(parameter, f"{word!r} is not known here.", suggest(word, known))
+    if unknown := [word for word in words if word not in known]:
+        named, verb = ", ".join(map(repr, unknown[:MOST_NAMED])), "are" if len(unknown) > 1 else "is"
+        raise InvalidParameter(parameter, f"{named} {verb} not known here.", suggest(unknown[0], known))
 
 
 # Bounded, since a client may invent millions of selections.

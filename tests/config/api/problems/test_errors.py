@@ -82,6 +82,18 @@ def test_a_bad_parameter_is_named(query: str, code: str, names: str, client: API
         assert problem["errors"][0]["pointer"].startswith("?")
 
 
+@pytest.mark.parametrize("count", [2, 20, 25])
+def test_each_unknown_parameter_is_named_up_to_twenty(count: int, client: APIClient) -> None:
+    names = [f"no{number}" for number in range(count)]
+    problem = assert_problem(client.get(URL, dict.fromkeys(names, 1)), 400, "unknown_parameter")
+    assert [error["pointer"] for error in problem["errors"]] == [f"?{name}" for name in names[:20]]
+
+
+def test_each_unknown_word_of_a_list_is_named(client: APIClient) -> None:
+    problem = assert_problem(client.get(f"{URL}?fields=id,titel,prise"), 400, "invalid_parameter")
+    assert problem["detail"] == "fields: 'titel', 'prise' are not known here."
+
+
 def test_a_missing_row_and_a_missing_address_are_404(client: APIClient) -> None:
     for path in (f"{URL}999/", f"{URL}{'9' * 18}/", f"{URL}x/", f"{URL}{'9' * 30}/", "/nowhere/", "/api/v1/prodcts/"):
         assert_problem(client.get(path), 404, "not_found")
