@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
 from redis import Redis
 from rest_framework.test import APIClient
@@ -34,6 +34,10 @@ FOLDERS = count(1)
 
 # Of this process alone, where nobody else reads; what it writes between tests would wait too.
 settings.CACHE_LEASE_MS = 0
+# Django's own takes 1.5 million rounds, a third of a second a user.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Each client has a handler of its own, and whitenoise would list 200 files for each: 70 ms, 1,700 times.
+settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -84,16 +88,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         connection.close()
 
 
-@pytest.fixture(autouse=True)
-def cheap_passwords(settings: Any) -> None:
-    """Django's own hasher takes 1.5 million rounds, a third of a second a user."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+@pytest.fixture(scope="module")
+def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """One transaction around the tests of a module: what its module-wide fixtures write, each of them finds.
 
-
-@pytest.fixture(autouse=True)
-def files_when_asked_for(settings: Any) -> None:
-    """Each client has a handler of its own, and whitenoise would list 200 files for each: 70 ms, 1,700 times."""
-    settings.WHITENOISE_AUTOREFRESH = True
+    It isn't for tests that commit (`transaction=True`): they take the database for empty.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)

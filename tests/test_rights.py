@@ -167,16 +167,14 @@ def bear(user: User, revoked: bool = False) -> APIClient:
 
 
 def make_export(owner: User) -> ExportJob:
-    """A job that is ready, with a file."""
-    with write_file("1/products-1.csv") as file:
-        file.write(b"id\r\n")
+    """A job that is ready; each test writes its file."""
     return ExportJob.objects.create(
         owner=owner, resource="products", format="csv", status="ready", file="1/products-1.csv", bytes=4, sha256="0",
     )  # fmt: skip
 
 
-@pytest.fixture
-def shop(files: Path) -> Shop:
+@pytest.fixture(scope="module")
+def filled(kept: None) -> Shop:
     tea = make_product(
         sku="TEA", title="Tea", stock=9, brand=make_brand("Acme"), category=make_category("Food"),
     )  # fmt: skip
@@ -206,6 +204,13 @@ def shop(files: Path) -> Shop:
         "exports/": {"id": make_export(people["partner"]).pk},
     }
     return Shop(callers | {"anonymous": APIClient(), "revoked": bear(people["root"], revoked=True)}, keys)
+
+
+@pytest.fixture
+def shop(filled: Shop, db: None, files: Path) -> Shop:
+    with write_file("1/products-1.csv") as file:
+        file.write(b"id\r\n")
+    return filled
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from config.api.gates.cache_gate import CACHE
 from tests.factories import make_product
-from tests.test_rights import CALLERS, ROWS, Shop, shop  # noqa: F401
+from tests.test_rights import CALLERS, ROWS, Shop, filled, shop  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 
