@@ -131,7 +131,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = [
-    "config.api.access.throttling.LoginLimit",  # first: it stops whoever tries too often, and knows nobody
+    "config.api.access.logins.LoginLimit",  # first: it stops whoever tries too often, and knows nobody
     "django.contrib.auth.backends.ModelBackend",
 ]
 LOGIN_URL = "rest_framework:login"
@@ -227,7 +227,7 @@ if REDIS_URL:
         "KEY_PREFIX": "tenfold",
         "OPTIONS": {
             # A hung Redis costs 5 s a call by default. One failed call stops the asking for answers (in_redis.py),
-            # three that for rates (throttling.py).
+            # three that for rates (rate_store.py).
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,
             # Bytes only: unpickling would run code for whoever can write to Redis.

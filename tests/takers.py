@@ -21,7 +21,7 @@ def main(times: int, processes: int) -> None:
     django.setup()
     # Past its timeouts a request passes uncounted; here nobody is to be that busy.
     settings.CACHES["default"]["OPTIONS"] |= {"SOCKET_TIMEOUT": 20, "SOCKET_CONNECT_TIMEOUT": 20}
-    from config.api.access.throttling import Rate, take
+    from config.api.access.rate_store import Rate, take
 
     rate, start = Rate(500, 3600, "hour"), Barrier(THREADS)
 

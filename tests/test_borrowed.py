@@ -67,7 +67,7 @@ from accounts.models import User
 from catalog.changes.logged import find_logged
 from catalog.models import Brand, Product
 from catalog.writes.batches import Batch
-from config.api.access.throttling import InRedis
+from config.api.access.rate_store import InRedis
 from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.database.statements import Given
@@ -658,7 +658,7 @@ def test_redocs_page_asks_where_its_script_is(client: Client) -> None:
     "RedisStorage._previous_window_key RedisStorage._current_window_key RedisStorage.lua_sliding_window"
     " RedisStorage.lua_acquire_sliding_window RedisStorage.SCRIPT_SLIDING_WINDOW"
     " RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW",
-    users="config.api.access.throttling",
+    users="config.api.access.rate_store",
     remedy="Call acquire_sliding_window_entry() and get_sliding_window() instead: two trips to Redis for one.",
 )
 def test_the_scripts_of_limits_count_as_its_own_methods_do() -> None:

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 from redis.exceptions import TimeoutError  # noqa: A004 (Redis' own)
 
-from config.api.access import throttling
+from config.api.access import rate_store
 from config.api.access.breaker import Breaker
 from config.api.gates import in_redis
 
@@ -40,14 +40,14 @@ def test_it_opens_at_the_last_of_so_many_in_a_row(redis: Mock) -> None:
 
 
 def test_one_failure_costs_answers_their_redis_and_rates_nothing() -> None:
-    assert (in_redis.BREAKER.most, throttling.BREAKER.most) == (1, 3)
+    assert (in_redis.BREAKER.most, rate_store.BREAKER.most) == (1, 3)
 
 
 def test_while_it_is_open_no_rate_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Mock()
-    monkeypatch.setattr(throttling, "open_storage", lambda: storage)
-    monkeypatch.setattr(throttling.BREAKER, "is_open", True)
-    assert throttling.take(throttling.Rate(1, 60, "minute"), "address", "192.0.2.1") is None
+    monkeypatch.setattr(rate_store, "open_storage", lambda: storage)
+    monkeypatch.setattr(rate_store.BREAKER, "is_open", True)
+    assert rate_store.take(rate_store.Rate(1, 60, "minute"), "address", "192.0.2.1") is None
     assert not storage.take.called
 
 

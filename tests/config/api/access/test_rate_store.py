@@ -1,0 +1,44 @@
+"""How requests are counted: exactly, by many threads and processes at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+
+import pytest
+from django.conf import settings
+
+from config.api.access.rate_store import Rate, Window, find_wait, take
+from tests.launching import launch
+
+pytestmark = [pytest.mark.both, pytest.mark.usefixtures("fresh_counts")]
+
+
+@pytest.mark.parametrize("window", [(0, 0.0, 10, 90.0), (8, 30.0, 6, 90.0), (10, 60.0, 0, 120.0), (10, 1.0, 10, 61.0)])
+def test_the_wait_is_until_one_more_may_pass(window: Window) -> None:
+    before, before_ttl, now, now_ttl = window
+    wait = find_wait(Rate(10, 60, "minute"), window)
+    if wait >= now_ttl - 60:  # the window has ended by then, and this one's count slides out
+        before, before_ttl, now, now_ttl = now, now_ttl, 0, now_ttl + 60
+    assert int(before * (before_ttl - wait) / 60) + now + 1 <= 10
+
+
+def test_16_threads_get_exactly_as_many_as_there_are() -> None:
+    rate, start = Rate(1000, 3600, "hour"), Barrier(16)
+
+    def hit(_: int) -> int:
+        start.wait()
+        standings = [take(rate, "address", "192.0.2.1") for _ in range(100)]
+        return sum(standing is not None and standing.is_allowed for standing in standings)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(hit, range(16))) == 1000
+
+
+@pytest.mark.skipif(not settings.REDIS_URL, reason="there is no Redis: one process counts for itself")
+def test_64_threads_in_4_processes_get_exactly_as_many_as_there_are() -> None:
+    command = ("-m", "tests.takers", "12", "4")
+    with ExitStack() as stack:
+        takers = [stack.enter_context(launch(*command, REDIS_URL=settings.REDIS_URL)) for _ in range(4)]
+        passed = [int(taker.wait_for("passed").split()[1]) for taker in takers]
+    assert sum(passed) == 500  # of 4 * 16 * 12
+    assert all(passed)
