@@ -29,7 +29,18 @@ from tests.factories import make_brand, make_product
 
 ROOT = Path(__file__).parent.parent
 FACE = ROOT / "README.md"
-FOLDERS = ("config", "config/api", "catalog", "accounts", "exports", "tests")
+# The most lines of each guide.
+LENGTHS = {
+    ".": 200,
+    "config": 270,
+    "config/api": 300,
+    "catalog": 340,
+    "catalog/imports": 80,
+    "accounts": 125,
+    "exports": 125,
+    "tests": 105,
+}
+FOLDERS = [folder for folder in LENGTHS if folder != "."]
 NOTES = [ROOT / ".github" / name for name in ("CONTRIBUTING.md", "SECURITY.md")]
 GUIDES = [FACE, *(ROOT / folder / "README.md" for folder in FOLDERS)]
 TEXT = "\n".join(guide.read_text() for guide in GUIDES)
@@ -116,7 +127,7 @@ def test_each_name_that_a_change_needs_exists() -> None:
     named = set(re.findall(r"`([A-Za-z_.]{4,})(?:\(\))?`", section))
     code = {
         word
-        for folder in (*FOLDERS[:5], "tests")
+        for folder in ("config", "catalog", "accounts", "exports", "tests")
         for path in (ROOT / folder).rglob("*.py")
         for word in re.findall(r"\w+", path.read_text())
     }
@@ -127,8 +138,9 @@ def test_each_name_that_a_change_needs_exists() -> None:
     assert not missing
 
 
-def test_the_face_is_short() -> None:
-    assert len(FACE.read_text().splitlines()) <= 200
+def test_no_guide_is_long() -> None:
+    lengths = {folder: len((ROOT / folder / "README.md").read_text().splitlines()) for folder in LENGTHS}
+    assert {folder: length for folder, length in lengths.items() if length > LENGTHS[folder]} == {}
 
 
 def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
@@ -260,7 +272,7 @@ def check_answer(real: Any, said: Any, place: str) -> None:
 def test_each_example_is_what_is_answered(client: APIClient) -> None:
     call_command("seed", "--products", "10000", "--json")  # as make run does
     examples = read_examples()
-    assert len(examples) >= 6
+    assert len(examples) >= 4
     for path, answer in examples:
         check_answer(client.get(path, headers={"Host": "127.0.0.1:8000"}).json(), answer, path)
 
@@ -274,7 +286,7 @@ def run_example() -> dict[str, Any]:
 
 EXAMPLE = run_example()
 router = SimpleRouter()
-for name in ("PlainLamps", "Lamps", "NamedLamps"):
+for name in ("PlainLamps", "Lamps"):
     router.register(name.lower(), EXAMPLE[name], basename=name.lower())
 urlpatterns = [*router.urls, *real_patterns]
 
@@ -284,7 +296,7 @@ urlpatterns = [*router.urls, *real_patterns]
 def test_views_of_ones_own_are_served_as_it_says(staff: APIClient, django_assert_num_queries: Any) -> None:
     for number in range(7):
         make_product(title=f"Lamp {number}", brand=make_brand("Acme"))
-    for path, fields in (("plainlamps", ["id", "sku", "title", "price"]), ("namedlamps", ["id", "name"])):
+    for path in ("plainlamps", "lamps"):
         url, rows = f"/{path}/?page_size=3", []
         while url:
             with django_assert_num_queries(1):
@@ -292,8 +304,8 @@ def test_views_of_ones_own_are_served_as_it_says(staff: APIClient, django_assert
             rows += page["results"]
             url = page["next"]
         assert len({row["id"] for row in rows}) == 7
-        assert list(rows[0]) == fields
-    assert {row["name"][-8:] for row in rows} == {" by Acme"}
+        assert list(rows[0]) == ["id", "name"]
+        assert {row["name"][-8:] for row in rows} == {" by Acme"}
     with django_assert_num_queries(1):
-        assert staff.get("/lamps/?fields=sku&ordering=price&page_size=2").json()["results"]
-    assert staff.get(f"/namedlamps/{rows[0]['id']}/")["ETag"]
+        assert staff.get("/lamps/?fields=name&ordering=price&page_size=2").json()["results"]
+    assert staff.get(f"/lamps/{rows[0]['id']}/")["ETag"]

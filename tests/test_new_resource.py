@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from difflib import unified_diff
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ def read_section() -> str:
 
 
 def read_blocks() -> list[tuple[str, Path, str]]:
-    """`(language, file, code)` of each block that names its file."""
-    found = re.findall(r"^```(python|diff)\n# (\S+)\n(.*?)^```$", read_section(), re.MULTILINE | re.DOTALL)
-    return [(language, Path(name), code) for language, name, code in found]
+    """`(language, file, code)`; a comment with a path begins a file."""
+    found = re.findall(r"^```(python|diff)\n(.*?)^```$", read_section(), re.MULTILINE | re.DOTALL)
+    files = [(language, re.split(r"^# (\S+\.py)\n", block, flags=re.MULTILINE)[1:]) for language, block in found]
+    return [(language, Path(name), code) for language, parts in files for name, code in batched(parts, 2)]
 
 
 def paste(text: str, code: str) -> str:
