@@ -10,7 +10,7 @@ COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 
 RUN useradd --system --home-dir /srv/tenfold tenfold && mkdir exports_files && chown tenfold exports_files
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY config config
 COPY catalog catalog
 COPY accounts accounts

@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Min, Model, Q
 from django.db.models.functions import Left
@@ -45,7 +46,7 @@ def register_tables(tables: Mapping[type[Model], str]) -> None:
 def show_home(request: HttpRequest) -> HttpResponse:
     figures = read_figures()
     base = request.build_absolute_uri("/").rstrip("/")
-    context = figures | {"links": list_links(), "examples": list_examples(base, figures)}
+    context = figures | {"links": list_links(), "examples": list_examples(base, figures), "version": settings.VERSION}
     response = render(request, "home.html", context)
     response["Cache-Control"] = "no-cache"
     return response

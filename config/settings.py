@@ -1,5 +1,6 @@
 """Every setting, in the order in which a request meets it; what the environment may change is read by env.py."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from config import env
 from config.logs import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 # A file beside manage.py, written by `make run`; what the environment says already stays.
 environ.Env.read_env(BASE_DIR / ".env")
@@ -181,7 +183,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "Tenfold",
-    "VERSION": "1",
+    "VERSION": VERSION,
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "DESCRIPTION": (
         "A product catalogue as an API, as fast at ten million rows as at ten thousand.\n\n"

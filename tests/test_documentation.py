@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from rest_framework.exceptions import APIException
@@ -141,6 +142,12 @@ def test_each_name_that_a_change_needs_exists() -> None:
 def test_no_guide_is_long() -> None:
     lengths = {folder: len((ROOT / folder / "README.md").read_text().splitlines()) for folder in LENGTHS}
     assert {folder: length for folder, length in lengths.items() if length > LENGTHS[folder]} == {}
+
+
+def test_the_changelog_begins_with_this_release() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(re.escape(settings.VERSION) + r" - \d{4}-\d{2}-\d{2}", headings[1])
 
 
 def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:

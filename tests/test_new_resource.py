@@ -65,7 +65,8 @@ def build(folder: Path) -> None:
     """A copy of the project with the blocks in it."""
     for app in APPS:
         shutil.copytree(ROOT / app, folder / app, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "manage.py", folder)
+    for name in ("manage.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
     for language, name, code in read_blocks():
         put = paste if language == "python" else apply
         (folder / name).write_text(put((folder / name).read_text(), code))

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test import Client
@@ -39,6 +40,10 @@ def test_an_empty_catalogue_says_what_to_do(browser: Client) -> None:
     assert "manage.py seed" in page
     assert "manage.py import_products" in page
     assert "Products by category" not in page
+
+
+def test_it_names_its_release(browser: Client) -> None:
+    assert f"<footer>Tenfold {settings.VERSION}." in read_page(browser)
 
 
 def test_it_shows_figures_and_shares_by_top_level_category(browser: Client) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.admindocs.views import simplify_regex
 from django.core.management import call_command
 from django.test import override_settings
@@ -135,6 +136,10 @@ def test_a_bulk_names_its_limits(document: dict[str, Any]) -> None:
     assert (stock["schema"]["type"], stock["schema"]["minItems"], stock["schema"]["maxItems"]) == ("array", 1, 1000)
     items = document["components"]["schemas"]["ProductBulkRequest"]["properties"]["items"]
     assert (items["minItems"], items["maxItems"]) == (1, 1000)
+
+
+def test_its_head_names_the_release(document: dict[str, Any]) -> None:
+    assert document["info"]["version"] == settings.VERSION
 
 
 def test_its_head_lists_every_code(document: dict[str, Any]) -> None:
