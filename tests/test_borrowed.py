@@ -68,6 +68,7 @@ from catalog.changes.logged import find_logged
 from catalog.models import Brand, Product
 from catalog.writes.batches import Batch
 from config.api.access.rate_store import InRedis
+from config.api.database.leases import STOP
 from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.database.statements import Given
@@ -736,12 +737,14 @@ def test_rq_runs_a_job_by_these_methods() -> None:
     users="config.worker",
     remedy="A worker of the database's table must tell its task to stop.",
 )
-def test_the_tables_worker_is_built_and_stopped_as_we_do_it() -> None:
+def test_the_tables_worker_is_built_and_stopped_as_we_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STOP, "shared", bytearray(1))  # else every later test's job would stop at its first step
     worker: Any = build_table_worker()
     assert worker.running
     worker.running_task = True  # else it leaves at once, by SystemExit
     worker.shutdown(15, None)
     assert not worker.running
+    assert STOP.has_begun
 
 
 @borrows(
