@@ -14,6 +14,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIClient
 
+from accounts.models import User
 from catalog import views
 from catalog.filters import ProductFilters
 from config import env
@@ -247,9 +248,16 @@ def test_each_make_target_is_explained() -> None:
 
 
 def read_examples() -> list[tuple[str, Any]]:
-    """What is asked by GET, as a request or as the `curl` of it, with the whole answer below."""
-    asked = r"```(?:http\nGET |console\n\$ curl 'http://127.0.0.1:8000)(/\S+?)'?\n"
-    return [(path, json.loads(body)) for path, body in re.findall(asked + r"\n?(\{.*?)```", TEXT, re.DOTALL)]
+    """`(path, answer)` of each `curl` that needs no token, where the whole answer stands below."""
+    asked = r"```console\n\$ curl 'http://127.0.0.1:8000(/\S+)'\n"
+    return [(path, json.loads(body)) for path, body in re.findall(asked + r"(\{.*?)```", TEXT, re.DOTALL)]
+
+
+def read_posts() -> list[tuple[str, Any, Any]]:
+    """`(path, body, answer)` of each `curl -X POST`; {} where no answer stands below."""
+    posted = r"curl -X POST http://127\.0\.0\.1:8000(/\S+) [^`]*?-d '([^']*)'\n(.*?)```"
+    found = re.findall(posted, TEXT.replace("'$PASSWORD'", "password"), re.DOTALL)
+    return [(path, json.loads(body), json.loads(answer or "{}")) for path, body, answer in found]
 
 
 def check_answer(real: Any, said: Any, place: str) -> None:
@@ -276,12 +284,19 @@ def check_answer(real: Any, said: Any, place: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_each_example_is_what_is_answered(client: APIClient) -> None:
+def test_each_example_is_what_is_answered(client: APIClient, staff: APIClient) -> None:
     call_command("seed", "--products", "10000", "--json")  # as make run does
     examples = read_examples()
     assert len(examples) >= 4
     for path, answer in examples:
         check_answer(client.get(path, headers={"Host": "127.0.0.1:8000"}).json(), answer, path)
+    User.objects.create_user("admin@example.com", "password")
+    posts = read_posts()
+    assert len(posts) >= 6
+    for path, body, answer in posts:
+        given = staff.post(path, body)
+        assert given.status_code in (200, 201), (path, given.content)
+        assert list(answer) in ([], list(given.json())), path
 
 
 def run_example() -> dict[str, Any]:
