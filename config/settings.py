@@ -306,12 +306,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- background work --------------------------------------------------------------------------------------------
 
+RQ_SERIALIZER = "rq.serializers.JSONSerializer"
+
 TASKS: dict[str, Any] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 if REDIS_URL:
     INSTALLED_APPS += ["django_rq"]
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
-    # The last task of a job reads all its parts.
-    RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
+    # The last task of a job reads all its parts. As JSON: unpickling would run code for whoever can write to Redis.
+    RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SERIALIZER": RQ_SERIALIZER}}
 # A worker that says nothing for so long loses its piece of a job to another.
 JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 STORAGES: dict[str, Any] = {

@@ -111,6 +111,14 @@ class Heartbeat(threading.Thread):
 class JobWorker(RQWorker):
     """RQ runs each job in a fork that leaves by os._exit: there log and metrics are begun and ended by hand."""
 
+    def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
+        """RQ's, but a job that isn't JSON is dropped: RQ's worker would end at it, and so at each that waits."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(*arguments, **options)
+            except ValueError as error:
+                logger.warning("A job in Redis isn't JSON, so it is dropped: %s", error)
+
     def handle_warm_shutdown_request(self) -> None:
         STOP.begin()
         super().handle_warm_shutdown_request()

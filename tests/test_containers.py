@@ -27,7 +27,11 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"] == 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 # What somebody sets who starts it; nobody else's name.
-GIVEN = {"SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP", "POSTGRES_PASSWORD": "secret"}
+GIVEN = {
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP",
+    "POSTGRES_PASSWORD": "secret",
+    "REDIS_PASSWORD": "secret",
+}
 REFERENCE = re.compile(r"\$\{([A-Z_]+)(?::([-?])((?:[^{}]|\$\{[^{}]*\})*))?\}")
 
 
@@ -60,7 +64,7 @@ def read_instructions(name: str) -> list[str]:
 def test_it_sets_our_variables_and_asks_for_no_others() -> None:
     assert set(read_environment()) <= set(env.NAMES)
     asked = {found[0] for found in REFERENCE.findall((ROOT / "compose.yaml").read_text())}
-    assert asked <= {*env.NAMES, "POSTGRES_PASSWORD"}
+    assert asked <= {*env.NAMES, "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,14 @@ def test_redis_never_drops_what_waits_in_it() -> None:
     words = " ".join(SERVICES["redis"]["command"])
     assert "--maxmemory-policy noeviction" in words
     assert "--appendonly yes" in words
+
+
+def test_redis_asks_for_the_password_that_our_services_have() -> None:
+    words = [fill_in(word, GIVEN) for word in SERVICES["redis"]["command"]]
+    password = words[words.index("--requirepass") + 1]
+    assert urlsplit(read_environment()["REDIS_URL"]).password == password
+    # Its own probe is a client, too.
+    assert fill_in(SERVICES["redis"]["environment"]["REDISCLI_AUTH"], GIVEN) == password
 
 
 def test_nothing_but_the_server_is_open_and_that_to_this_machine_alone() -> None:

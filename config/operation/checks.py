@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from config.operation.dangers import list_dangers
+from config.operation.dangers import find_open_redis, list_dangers
 
 
 @register(Tags.security, deploy=True)
@@ -67,6 +67,12 @@ def read_eviction_policy() -> str:
             return policy.get("maxmemory-policy", "")
     except redis.RedisError:
         return ""
+
+
+@register(Tags.security, deploy=True)
+def check_redis_password(**kwargs: Any) -> list[CheckMessage]:
+    danger = find_open_redis()
+    return [checks.Warning(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.W003")] if danger else []
 
 
 @register(Tags.database)

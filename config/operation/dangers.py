@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.conf import settings
+from redis.connection import parse_url
 
 # As long as what `make run` writes has entropy to spare; signatures of sessions and cursors hang on it.
 LEAST_SECRET = 32
@@ -43,6 +44,17 @@ def list_dangers() -> Iterator[Danger]:
             "takes any name, so a forged Host ends in links that others follow",
             "Name your own, as in ALLOWED_HOSTS=shop.example.com.",
         )
+
+
+def find_open_redis() -> Danger | None:
+    """A Redis that others may reach without a password; whoever writes to it starts tasks and lifts limits."""
+    if not settings.REDIS_URL:
+        return None
+    place: dict[str, object] = parse_url(settings.REDIS_URL)  # type: ignore[no-untyped-call]  # redis-py's
+    if place.get("password") or str(place.get("host", LOOPBACK[0])).startswith(LOOPBACK):
+        return None  # a socket has no host
+    remedy = "Set requirepass in redis.conf, and REDIS_URL=redis://:PASSWORD@HOST:PORT/0."
+    return Danger("REDIS_URL", "names a Redis on another machine without a password", remedy)
 
 
 def write_secret_remedy() -> str:

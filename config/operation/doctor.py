@@ -19,7 +19,7 @@ from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
 from config.operation.checks import read_eviction_policy
-from config.operation.dangers import is_exposed, list_dangers
+from config.operation.dangers import find_open_redis, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
 
 LEAST_POSTGRES = 15
@@ -240,6 +240,8 @@ def examine_our_settings() -> Findings:
     if is_exposed() and not settings.HTTPS:
         remedy = "Put a proxy that ends TLS in front and set HTTPS=true."
         dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, and others reach this server.", remedy))
+    if danger := find_open_redis():
+        dangers.append(Finding("settings", Level.WARNING, f"{danger.name} {danger.detail}.", danger.remedy))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
 
 

@@ -3,10 +3,14 @@
 import signal
 import threading
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+import django_rq
 import pytest
+from django.conf import settings
 from django.db import OperationalError
-from rq import Worker
+from rq import Queue, Worker
 
 from config.api.database.leases import STOP
 from config.worker import Heartbeat, JobWorker
@@ -60,3 +64,33 @@ def test_a_job_that_is_told_to_end_itself_hands_its_work_back() -> None:
         assert signal.getsignal(signal.SIGTERM) == STOP.begin
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Trap:
+    """Makes a file as soon as it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not settings.REDIS_URL, reason="without Redis tasks wait in the database")
+@pytest.mark.parametrize("meta", [{}, {"backend_name": "default"}])
+def test_a_pickled_job_is_not_run_and_ends_no_worker(meta: dict[str, str], tmp_path: Path) -> None:
+    queue = django_rq.get_queue("default")
+    # Whoever can write to Redis; rq's own queue pickles.
+    Queue("default", connection=queue.connection).enqueue("builtins.repr", Trap(tmp_path / "run"), meta=meta)
+    worker = JobWorker(
+        [queue], connection=queue.connection, job_class="django_tasks_rq.backend.Job", serializer=settings.RQ_SERIALIZER
+    )
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        worker.work(burst=True, with_scheduler=False)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert not (tmp_path / "run").exists()
+    assert queue.count == 0

@@ -32,7 +32,10 @@ class Command(BaseCommand):
             if settings.REDIS_URL:
                 # Without its own job class an RQ worker can't run django-tasks-rq's tasks.
                 call_command(
-                    "rqworker", job_class="django_tasks_rq.backend.Job", worker_class="config.worker.JobWorker"
+                    "rqworker",
+                    job_class="django_tasks_rq.backend.Job",
+                    worker_class="config.worker.JobWorker",
+                    serializer=settings.RQ_SERIALIZER,
                 )
             else:
                 run_from_database()

@@ -8,6 +8,7 @@ import redis
 from django.core.checks import CheckMessage, Tags, run_checks
 
 from config.operation import checks
+from config.operation.dangers import find_open_redis
 from tests.launching import SECRET, run_command
 from tests.services import free_port
 
@@ -71,6 +72,28 @@ def test_the_deploy_check_names_each_foot_gun(settings: Any, monkeypatch: pytest
     ]  # fmt: skip
     # They are for production: a developer's own `check` asks for none of them.
     assert find_ours(tags=[Tags.security, Tags.caches]) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "is_open"),
+    [
+        ("", False),
+        ("redis://127.0.0.1:6379/0", False),
+        ("redis://localhost:6379/0", False),
+        ("redis://[::1]:6379/0", False),
+        ("unix:///run/redis.sock", False),
+        ("redis://:secret@redis:6379/0", False),
+        ("rediss://tenfold:secret@redis:6379/0", False),
+        ("redis://redis:6379/0", True),
+        ("rediss://10.0.0.7:6379/0", True),
+        ("redis://tenfold@10.0.0.7/0", True),
+    ],
+)
+def test_a_redis_on_another_machine_needs_a_password(url: str, is_open: bool, settings: Any) -> None:
+    settings.REDIS_URL = url
+    assert (find_open_redis() is not None) == is_open
+    warnings = [warning.id for warning in checks.check_redis_password()]
+    assert warnings == (["tenfold.W003"] if is_open else [])
 
 
 @pytest.mark.parametrize("policy", ["", "noeviction", "volatile-lru"])

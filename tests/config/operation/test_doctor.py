@@ -198,6 +198,12 @@ def test_a_danger_is_an_error_only_where_others_reach_the_server(settings: Any) 
     assert run()[0] == 1
 
 
+def test_a_redis_that_others_may_write_to_is_a_warning(settings: Any) -> None:
+    settings.REDIS_URL = "redis://10.0.0.7:6379/0"
+    [found] = find("settings", Level.WARNING)
+    assert found.detail == "REDIS_URL names a Redis on another machine without a password."
+
+
 def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:
     assert not find("settings", Level.WARNING)
     settings.HOST = "0.0.0.0"
