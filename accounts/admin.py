@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -91,7 +91,7 @@ class ChangeUserForm(UserChangeForm):
 
 @admin.register(User)
 class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc]  # takes no brackets at run time; unfold has no types
-    """Whoever is no superuser can neither make one nor change one: a password is enough to become its owner."""
+    """Staff change only users who may do nothing that they may not: a password is enough to become its owner."""
 
     icon = "person"
     form = ChangeUserForm
@@ -133,19 +133,41 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
         # The bulk action asks for the right once and without a row.
         for user in rows:
             if not may_touch(request, user):
-                yield f"{user}: only a superuser deletes a superuser."
+                yield f"{user} may do what you may not. Ask a superuser."
 
 
 def may_touch(request: HttpRequest, user: User | None) -> bool:
-    return bool(request.user.is_superuser or user is None or not user.is_superuser)
+    giver: Any = request.user
+    return bool(user is None or giver.covers(user))
+
+
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
+    """A group gets no permission that its editor hasn't got: the editor may be a member."""
+
+    giver: ClassVar[User]
+
+    def clean_permissions(self) -> QuerySet[Permission]:
+        chosen: QuerySet[Permission] = self.cleaned_data["permissions"]
+        kept = self.instance.permissions.values("pk") if self.instance.pk else ()
+        added = chosen.exclude(pk__in=kept).values_list("content_type__app_label", "codename")
+        lacking = [right for app, name in added if not self.giver.has_perm(right := f"{app}.{name}")]
+        if lacking:
+            raise forms.ValidationError(f"You don't have {', '.join(sorted(lacking))}, so you can't give it.")
+        return chosen
 
 
 @admin.register(Group)
 class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # unfold has no types
     icon = "group"
+    form = GroupForm
     ordering = ("name",)
     search_fields = ("name__contains",)
     list_display = ("name",)  # type: ignore[misc]  # the same
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, *args, **kwargs)
+        form.giver = request.user
+        return form
 
 
 @admin.register(AuthToken)

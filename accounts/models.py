@@ -1,9 +1,10 @@
 """Users by e-mail, named tokens, addresses, orders."""
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Permission
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -60,6 +61,18 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
 
     def __str__(self) -> str:
         return self.email
+
+    @cached_property
+    def powers(self) -> frozenset[str]:
+        """The user's permissions, as in `catalog.add_product`. Inactive users have theirs too: they may come back."""
+        held = Permission.objects.filter(Q(user=self) | Q(group__user=self))
+        return frozenset(f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename"))
+
+    def covers(self, other: "User") -> bool:
+        """Whether `other` may do nothing that this user may not: who sets a password or an address may be its owner."""
+        if self.is_superuser:
+            return True
+        return not other.is_superuser and self.is_staff >= other.is_staff and self.has_perms(other.powers)
 
 
 models.EmailField.register_lookup(Lower)

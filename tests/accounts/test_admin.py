@@ -154,8 +154,66 @@ def test_only_a_superuser_makes_touches_or_deletes_one(clerk: Client, admin_user
     assert clerk.post(f"{USERS}{admin_user.pk}/password/", {"password1": "x", "password2": "x"}).status_code == 403
     assert clerk.post(f"{USERS}{admin_user.pk}/delete/", {"post": "yes"}).status_code == 403
     page = run_action(clerk, USERS, "delete_selected", [admin_user.pk, mia.pk], post="yes")
-    assert "only a superuser deletes a superuser" in page
+    assert "may do what you may not" in page
     assert User.objects.filter(pk__in=(admin_user.pk, mia.pk)).count() == 2
+
+
+@pytest.fixture
+def editor(db: None) -> User:
+    """Somebody with a permission that the clerk hasn't got."""
+    user = make_user("Catalogue editor")
+    user.email = "editor@example.com"
+    user.save()
+    return user
+
+
+@pytest.mark.parametrize("change", [{}, {"is_active": False}, {"is_staff": True}])
+def test_nobody_takes_over_who_may_do_more(change: dict[str, bool], clerk: Client, editor: User) -> None:
+    User.objects.filter(pk=editor.pk).update(**change)
+    secret = "a longer sentence, 17 sheep"
+    body = {"usable_password": "true", "password1": secret, "password2": secret}
+    assert clerk.post(f"{USERS}{editor.pk}/password/", body).status_code == 403
+    assert clerk.post(f"{USERS}{editor.pk}/change/", {"email": "clerk+1@example.com"}).status_code == 403
+    assert clerk.post(f"{USERS}{editor.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert "may do what you may not" in run_action(clerk, USERS, "delete_selected", [editor.pk], post="yes")
+    kept = User.objects.get(pk=editor.pk)
+    assert (kept.email, kept.password) == (editor.email, editor.password)
+
+
+def test_who_may_do_it_all_sets_a_password(clerk: Client) -> None:
+    peer = User.objects.create_user("peer@example.com", "x", is_staff=True)
+    peer.user_permissions.set(Permission.objects.filter(codename__in=("view_user", "view_order")))
+    secret = "a longer sentence, 17 sheep"
+    body = {"usable_password": "true", "password1": secret, "password2": secret}
+    assert clerk.post(f"{USERS}{peer.pk}/password/", body).status_code == 302
+    assert User.objects.get(pk=peer.pk).check_password(secret)
+
+
+def test_a_staff_user_is_covered_by_staff_alone(db: None) -> None:
+    staff, customer = (User.objects.create_user(f"u{n}@example.com", "x", is_staff=bool(n)) for n in (1, 0))
+    assert staff.covers(customer)
+    assert not customer.covers(staff)
+
+
+def test_nobody_gives_a_group_what_they_have_not_got(clerk: Client) -> None:
+    giver, group = User.objects.get(email="clerk@example.com"), Group.objects.create(name="Desk")
+    giver.user_permissions.add(*Permission.objects.filter(content_type__app_label="auth"))
+    theirs, wanted = (Permission.objects.get(codename=name) for name in ("view_order", "delete_product"))
+    path = f"/admin/auth/group/{group.pk}/change/"
+    for target in (path, "/admin/auth/group/add/"):
+        page = clerk.post(target, {"name": "Desk 2", "permissions": [theirs.pk, wanted.pk]}).content.decode()
+        assert "You don&#x27;t have catalog.delete_product, so you can&#x27;t give it." in page
+    assert list(group.permissions.all()) == []
+    # What the group has already stays: to keep it isn't to give it.
+    group.permissions.add(wanted)
+    assert clerk.post(path, {"name": "Desk", "permissions": [theirs.pk, wanted.pk]}).status_code == 302
+    assert set(group.permissions.all()) == {theirs, wanted}
+
+
+def test_a_superuser_gives_a_group_anything(office: Client) -> None:
+    every = list(Permission.objects.values_list("pk", flat=True))
+    assert office.post("/admin/auth/group/add/", {"name": "All", "permissions": every}).status_code == 302
+    assert Group.objects.get(name="All").permissions.count() == len(every)
 
 
 def test_groups_open(office: Client) -> None:
