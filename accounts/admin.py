@@ -180,7 +180,7 @@ class AuthTokenAdmin(ReadOnlyAdmin):
 
     icon = "key"
     actions = ("revoke",)
-    list_display = ("name", "prefix", "user", "created", "expiry", "state")
+    list_display = ("name", "prefix", "user", "may", "created", "last_used_at", "expiry", "state")
     list_display_links = None
     list_filter = (ExpiryFilter, OfUserFilter)
     list_select_related = ("user",)
@@ -192,6 +192,11 @@ class AuthTokenAdmin(ReadOnlyAdmin):
     @admin.display(description="prefix")
     def prefix(self, token: AuthToken) -> str:
         return f"{token.token_key[:6]}…"
+
+    @admin.display(description="may")
+    def may(self, token: AuthToken) -> str:
+        places = f" from {', '.join(token.allowed_ips)}" if token.allowed_ips else ""
+        return f"{', '.join(token.scopes) or 'everything'}{places}"
 
     @display(description="state", label={"valid": "success", "expired": "danger"})  # type: ignore[untyped-decorator]  # the same
     def state(self, token: AuthToken) -> str:

@@ -1,5 +1,6 @@
 """Users by e-mail, named tokens, addresses, orders."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar
@@ -8,7 +9,7 @@ from django.contrib.auth.models import AbstractUser, Permission
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 from knox.models import AbstractAuthToken
@@ -16,6 +17,7 @@ from knox.models import AuthTokenManager as KnoxManager
 
 from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, Caller, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
+from config.api.access.scopes import SCOPES
 from config.api.models import Versioned
 
 # 64 bits of a digest: no user has two tokens that begin alike.
@@ -81,7 +83,18 @@ models.EmailField.register_lookup(Lower)
 class AuthToken(AbstractAuthToken):
     """A knox token with a name, so that a person knows which of theirs to revoke; only its digest is kept."""
 
+    # By the database, as for `parent`: Django has a model end in one way only.
+    user = models.ForeignKey(User, models.DB_CASCADE, related_name="auth_token_set")
     name = models.CharField(max_length=100, default="token")
+    # Defaults of the database: a server of the former release makes tokens beside this one.
+    scopes = models.JSONField(default=list, db_default=Value([], models.JSONField()), help_text="None: all of them.")
+    allowed_ips = models.JSONField(
+        "networks", default=list, db_default=Value([], models.JSONField()), help_text="None: from anywhere."
+    )
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=40, default="", db_default="")
+    # What a token made ends with it, whoever deletes it.
+    parent = models.ForeignKey("self", models.DB_CASCADE, null=True, blank=True, related_name="children")
 
     objects = KnoxManager.from_queryset(AuthTokenQuerySet)()
 
@@ -95,6 +108,14 @@ class AuthToken(AbstractAuthToken):
     def mark(self) -> str:
         """What names the token in an address: the beginning of its digest, which tells nothing of its secret."""
         return self.digest[:MARK_LENGTH]
+
+    @property
+    def list_scopes(self) -> Sequence[str]:
+        return self.scopes or SCOPES
+
+    @property
+    def parent_mark(self) -> str | None:
+        return self.parent_id and self.parent_id[:MARK_LENGTH]
 
 
 class Address(Versioned):

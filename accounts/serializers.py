@@ -1,6 +1,7 @@
 """Account rows as JSON, and the bodies that change them."""
 
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any, ClassVar
 
 from django.db.models import Model
@@ -12,6 +13,7 @@ from rest_framework.serializers import (
     CharField,
     DateTimeField,
     IntegerField,
+    ListField,
     ModelSerializer,
     RegexField,
     Serializer,
@@ -21,21 +23,41 @@ from accounts.addresses import GREATEST_ADDRESSES, add_address
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
+from config.api.access.scopes import SCOPES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
+
+# Of scopes, and of networks.
+GREATEST_LIST = 50
 
 # -- tokens -----------------------------------------------------------------------------------------------------
 
 
 class TokenRead(ModelSerializer[AuthToken]):
-    """`{"id": "5f0c…", "name": "laptop", "created_at": …, "expires_at": …}`; no part of the secret."""
+    """`{"id": "5f0c…", "name": "laptop", "scopes": ["orders:read"], "expires_at": …}`; no part of the secret."""
 
     id = CharField(source="mark", read_only=True)
     created_at = DateTimeField(source="created", read_only=True)
     expires_at = DateTimeField(source="expiry", read_only=True, allow_null=True)
+    scopes = ListField(child=CharField(), source="list_scopes", read_only=True, help_text="What it may use.")
+    allowed_ips = ListField(child=CharField(), read_only=True, help_text="Networks that it may come from; none: any.")
+    created_by = CharField(read_only=True, help_text="`login`, `session`, or `token:ID` of the token that made it.")
+    parent = CharField(  # type: ignore[assignment]  # DRF's own `parent` is set on instances; this is a declared field
+        source="parent_mark", read_only=True, allow_null=True, help_text="The token that it ends with."
+    )
 
     class Meta:
         model = AuthToken
-        fields = ("id", "name", "created_at", "expires_at")
+        fields = (
+            "id",
+            "name",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+            "scopes",
+            "allowed_ips",
+            "created_by",
+            "parent",
+        )
 
 
 @extend_schema_serializer(many=False)
@@ -55,11 +77,40 @@ class TokenWithSecret(TokenRead):
         fields = ("token", *TokenRead.Meta.fields)
 
 
+class NetworkField(CharField):
+    """An address or a network, as in `192.0.2.0/24` or `2001:db8::/32`."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            return str(ip_network(text))
+        except ValueError:
+            example = "192.0.2.0/24"
+            raise ValidationError(f"Write an address, or a network by its first address: {example}.") from None
+
+
+class PasswordField(CharField):
+    """A password as it is: a blank at its end is part of it."""
+
+    def __init__(self, **options: Any) -> None:
+        style = {"input_type": "password"}
+        super().__init__(max_length=1000, trim_whitespace=False, write_only=True, style=style, **options)
+
+
 class TokenWrite(StrictSerializer[AuthToken]):
-    """A new token's name, and when it expires: in 90 days if left out, in a year at the latest."""
+    """A new token's name, when it expires (in 90 days if left out, in a year at the latest), and what it may do.
+
+    Without `scopes` and `allowed_ips` it may do what its maker may: a session everything, a token what that one may. A
+    token that a token makes ends with it, unless `password` is in the body.
+    """
 
     name = CharField(max_length=100)
     expires_at = DateTimeField(required=False)
+    scopes = ListField(child=ChoiceField(SCOPES), required=False, allow_empty=False, max_length=GREATEST_LIST)
+    allowed_ips = ListField(
+        child=NetworkField(max_length=50), required=False, allow_empty=False, max_length=GREATEST_LIST
+    )
+    password = PasswordField(required=False)
 
     def validate_expires_at(self, value: datetime) -> datetime:
         now = timezone.now()
@@ -72,8 +123,7 @@ class LoginWrite(StrictSerializer[AuthToken]):
     """E-mail address and password; `name` is how the token will stand in the list of tokens."""
 
     email = CharField(max_length=254)
-    # A blank at its end is part of a password.
-    password = CharField(max_length=1000, trim_whitespace=False, style={"input_type": "password"})
+    password = PasswordField()
     name = CharField(max_length=100, default="login")
 
 

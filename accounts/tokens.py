@@ -1,18 +1,25 @@
 """A user in, a named token that expires out; its secret is returned once, and only its digest is kept."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
+from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.errors import TooManyTokens
 from accounts.models import AuthToken, User
+from config.api.problems.errors import Fault, InvalidBody
 
 TOKEN_LIFETIME = timedelta(days=90)
 GREATEST_LIFETIME = timedelta(days=366)
+# The code of what a token asks for its child and hasn't got itself.
+WIDER = "wider_than_parent"
 
 
 def sign_in(user: User, name: str) -> tuple[AuthToken, str]:
@@ -20,11 +27,16 @@ def sign_in(user: User, name: str) -> tuple[AuthToken, str]:
 
     Who signs in each day would be locked out after 50 days else.
     """
-    return issue_token(user, name, timezone.now() + TOKEN_LIFETIME, replace=True)
+    return issue_token(user, name, timezone.now() + TOKEN_LIFETIME, replace=True, created_by="login")
 
 
-def issue_token(user: User, name: str, expires_at: datetime, replace: bool = False) -> tuple[AuthToken, str]:
-    """The row and its secret; TooManyTokens past TOKEN_LIMIT_PER_USER valid ones."""
+def issue_token(
+    user: User, name: str, expires_at: datetime, replace: bool = False, **limits: Any
+) -> tuple[AuthToken, str]:
+    """The row and its secret; TooManyTokens past TOKEN_LIMIT_PER_USER valid ones.
+
+    `limits` are columns of the row: `scopes`, `allowed_ips`, `parent`, and who made it, `created_by`.
+    """
     with transaction.atomic():
         # The user's row is the lock: two requests at once would both be the last that is allowed.
         User.objects.select_for_update().only("pk").get(pk=user.pk)
@@ -32,7 +44,7 @@ def issue_token(user: User, name: str, expires_at: datetime, replace: bool = Fal
         digest, secret = get_digest_token()
         token_key = secret[: CONSTANTS.TOKEN_KEY_LENGTH]
         # Not by knox's manager, which takes a duration, and would miss the time that was asked for by microseconds.
-        token = AuthToken(digest=digest, token_key=token_key, user=user, name=name, expiry=expires_at)
+        token = AuthToken(digest=digest, token_key=token_key, user=user, name=name, expiry=expires_at, **limits)
         token.save(force_insert=True)
     return token, secret
 
@@ -46,3 +58,41 @@ def make_room(user: User, name: str | None) -> None:
     if oldest is None:
         raise TooManyTokens(limit)
     oldest.delete()
+
+
+def issue_child(parent: AuthToken, values: dict[str, Any]) -> tuple[AuthToken, str]:
+    """A token made by a token: it can do no more, from nowhere else, for no longer, and ends with its parent."""
+    ends_at = timezone.now() + TOKEN_LIFETIME
+    if parent.expiry is not None:
+        ends_at = min(ends_at, parent.expiry)
+    limits = {"scopes": parent.scopes, "allowed_ips": parent.allowed_ips, "expires_at": ends_at} | values
+    refuse_wider(parent, limits)
+    with transaction.atomic():
+        # Whoever revokes the parent at this moment waits, and then revokes the child with it.
+        if not AuthToken.objects.select_for_update(no_key=True).filter(pk=parent.pk).exists():
+            raise AuthenticationFailed
+        return issue_token(parent.user, **limits, parent=parent, created_by=f"token:{parent.mark}")
+
+
+def refuse_wider(parent: AuthToken, limits: dict[str, Any]) -> None:
+    """InvalidBody, which names each limit that is wider than the parent's."""
+    faults = [
+        Fault(f"/scopes/{number}", WIDER, f"The token that makes this one hasn't got the scope {scope}.")
+        for number, scope in enumerate(limits["scopes"])
+        if parent.scopes and scope not in parent.scopes
+    ]
+    faults += [
+        Fault(f"/allowed_ips/{number}", WIDER, f"The token that makes this one may not be used from all of {network}.")
+        for number, network in enumerate(limits["allowed_ips"])
+        if parent.allowed_ips and not is_part(network, parent.allowed_ips)
+    ]
+    if parent.expiry is not None and limits["expires_at"] > parent.expiry:
+        ends_at = f"{parent.expiry:%Y-%m-%dT%H:%M:%SZ}"
+        faults.append(Fault("/expires_at", WIDER, f"The token that makes this one ends at {ends_at}."))
+    if faults:
+        raise InvalidBody(faults, "With your password in the body the new token stands alone.")
+
+
+def is_part(network: str, of: Sequence[str]) -> bool:
+    inner: Any = ip_network(network)
+    return any(inner.version == outer.version and inner.subnet_of(outer) for outer in map(ip_network, of))

@@ -34,9 +34,11 @@ from accounts.serializers import (
     TokenWrite,
     UserRead,
 )
-from accounts.tokens import TOKEN_LIFETIME, issue_token, sign_in
+from accounts.tokens import TOKEN_LIFETIME, issue_child, issue_token, sign_in
 from config.api.access.permissions import OwnRows
 from config.api.access.privacy import PrivateMixin, SecretMixin
+from config.api.access.scopes import ACCOUNTS, ORDERS
+from config.api.problems.errors import Fault, InvalidBody
 from config.api.reads.parameters import check_parameters
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 
@@ -80,6 +82,7 @@ class Logout(PrivateMixin, APIView):
     """Sign out: the token of this request is revoked, or the session ended."""
 
     permission_classes = (IsAuthenticated,)
+    scope = ACCOUNTS
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -96,6 +99,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
 
     queryset = AuthToken.objects.none()
     permission_classes = (IsAuthenticated,)
+    scope = ACCOUNTS
     serializer_class = TokenRead
     pagination_class = None
     lookup_url_kwarg = "id"
@@ -125,15 +129,37 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        expires_at = body.validated_data.get("expires_at", timezone.now() + TOKEN_LIFETIME)
-        user: Any = request.user
-        token, secret = issue_token(user, body.validated_data["name"], expires_at)
+        token, secret = make_token(request, dict(body.validated_data))
         headers = {"Location": self.reverse_action("detail", kwargs={"id": token.mark})}
         return Response(show_secret(token, secret), HTTPStatus.CREATED, headers=headers)
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 (the same)
         self.get_object().delete()
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def make_token(request: Request, values: dict[str, Any]) -> tuple[AuthToken, str]:
+    """By a session, or with the password, one that stands alone; by a token, one that ends with it."""
+    maker, password = request.auth, values.pop("password", None)
+    if password is not None:
+        prove_password(request, "password", password)
+    if not isinstance(maker, AuthToken):
+        return stand_alone(request, values, "session")
+    if password is not None:
+        return stand_alone(request, values, f"token:{maker.mark}")
+    return issue_child(maker, values)
+
+
+def stand_alone(request: Request, values: dict[str, Any], created_by: str) -> tuple[AuthToken, str]:
+    user: Any = request.user
+    return issue_token(user, **{"expires_at": timezone.now() + TOKEN_LIFETIME} | values, created_by=created_by)
+
+
+def prove_password(request: Request, member: str, password: str) -> None:
+    """InvalidBody, which names `member`, unless it is the caller's; it counts as a sign-in does."""
+    user: Any = request.user
+    if authenticate(request._request, username=user.get_username(), password=password) != user:
+        raise InvalidBody([Fault(f"/{member}", "wrong_password", "That isn't your password.")])
 
 
 # -- oneself ------------------------------------------------------------------------------------------------------
@@ -144,6 +170,7 @@ class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
 
     queryset = User.objects.all()
     permission_classes = (IsAuthenticated,)
+    scope = ACCOUNTS
     read_serializer = MeRead
     write_serializer = MeWrite
 
@@ -161,6 +188,7 @@ class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
 
     queryset = Address.objects.all()
     permission_classes = (IsAuthenticated,)
+    scope = ACCOUNTS
     read_serializer = AddressRead
     write_serializer = AddressWrite
     orderings = ("name", "-name")
@@ -178,6 +206,7 @@ class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
     """Orders, the newest first; their lines come in the same statement."""
 
     queryset = Order.objects.prefetch_related("lines")
+    scope = ORDERS
     read_serializer = OrderRead
     orderings = ("placed_at", "-placed_at")
     default_ordering = "-placed_at"
@@ -218,6 +247,7 @@ class UserViewSet(PrivateMixin, ReadViewSet):
 
     compiled = False  # one query for the users of a page, one for all their addresses
     queryset = User.objects.prefetch_related("addresses")
+    scope = ACCOUNTS
     read_serializer = UserRead
     filterset_class = UserFilters
     orderings = ("email", "-email")

@@ -34,6 +34,7 @@ from catalog.writes.levels import PricesWriter, StockWriter
 from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
 from config.api.access.permissions import AnyWrite, PublicRead, require_rights
+from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import IndexServed
 from config.api.reads.pagination import ListPagination, PageNumberPagination
@@ -69,6 +70,7 @@ class SeenByRight(ShapedViewSet):
     """Anybody reads: whoever may view products sees all of them, the others the active ones."""
 
     permission_classes = (PublicRead,)
+    scope = CATALOGUE
 
     @classmethod
     def find_audience(cls, caller: Caller) -> bool:
@@ -79,6 +81,7 @@ class SluggedViewSet(ReadViewSet):
     """A list in the order of its slugs, of which anybody reads the same rows; each row by its slug."""
 
     permission_classes = (PublicRead,)
+    scope = CATALOGUE
     pagination_class = PageNumberPagination
     orderings = ("slug", "-slug")
     default_ordering = "slug"
@@ -213,6 +216,7 @@ class ProductBulk(BulkView):
 
     queryset = Product.objects.all()
     permission_classes = (AnyWrite,)
+    scope = CATALOGUE
     serializer_class = ProductBulkWrite
 
     @extend_schema(responses=ProductBulkRead)
@@ -245,6 +249,7 @@ class StockBulk(BulkListView):
     """Set the stock of up to 1,000 variants by SKU and location, in one transaction."""
 
     queryset = Stock.objects.all()
+    scope = CATALOGUE
     serializer_class = StockWrite
 
     @extend_schema(request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING)
@@ -257,6 +262,7 @@ class PriceBulk(BulkListView):
     """Set the prices of up to 1,000 variants by SKU, in one transaction."""
 
     queryset = Variant.objects.all()
+    scope = CATALOGUE
     serializer_class = PriceWrite
 
     @extend_schema(request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.usage import USES
 from catalog.home import HomeFigures
 from config.api.database.authorship import ACTOR
 from config.api.freshness.leases import FRESHNESS
@@ -132,6 +134,16 @@ def empty_cache() -> None:
 def nobody_writes() -> None:
     """A view that a test calls without its middleware leaves its caller's name behind."""
     ACTOR.set("")
+
+
+@pytest.fixture(autouse=True)
+def uses_wait() -> Iterator[None]:
+    """Tokens' last uses; the thread that writes them has a connection of its own, which sees no test's transaction."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(USES, "start", lambda: None)
+        USES.noted.clear()
+        yield
+    USES.waiting = SimpleQueue()
 
 
 @pytest.fixture(autouse=True)

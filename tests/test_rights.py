@@ -20,12 +20,30 @@ from accounts.models import Address, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
 from catalog.models import ImportJob
+from config.api.access.scopes import SCOPES
 from config.api.jobs.files import write_file
 from config.api.schema import documents
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+# What an operation takes of a token: `root`'s with this scope alone gets root's answer, and with all others a 403.
+SCOPES_OF = (
+    ("auth/", "accounts", "accounts"),
+    ("changes/", "changes:read", "changes:read"),
+    ("exports/", "exports", "exports"),
+    ("imports/", "imports", "imports"),
+    ("me/orders/", "orders:read", "orders:read"),
+    ("me/", "accounts", "accounts"),
+    ("orders/", "orders:read", "orders:write"),
+    ("products/{product}/history/", "changes:read", "changes:read"),
+    ("users/{user}/orders/", "orders:read", "orders:read"),
+    ("users/", "accounts", "accounts"),
+    ("", "catalogue:read", "catalogue:write"),
+)
+# For every token, or for none.
+UNSCOPED = ("GET ", "GET schema/", "POST auth/login/")
 
 CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root", "revoked")
 
@@ -152,13 +170,15 @@ class Shop:
                 b"".join(answer)
             transaction.set_rollback(True)
         if answer.status_code == 403 and method != "HEAD":
-            assert re.search(r"It takes \w+\.\w+", answer.json()["detail"]), "a refusal names the right"
+            assert re.search(r"It takes (\w+\.\w+|the scope [\w:]+)", answer.json()["detail"]), (
+                "a refusal names the right"
+            )
         return int(answer.status_code)
 
 
-def bear(user: User, revoked: bool = False) -> APIClient:
+def bear(user: User, revoked: bool = False, **limits: Any) -> APIClient:
     """A client with a token of this user."""
-    token, secret = issue_token(user, "test", timezone.now() + timedelta(days=1))
+    token, secret = issue_token(user, "test", timezone.now() + timedelta(days=1), **limits)
     if revoked:
         token.delete()
     client = APIClient()
@@ -203,7 +223,11 @@ def filled(kept: None) -> Shop:
         "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
         "exports/": {"id": make_export(people["partner"]).pk},
     }
-    return Shop(callers | {"anonymous": APIClient(), "revoked": bear(people["root"], revoked=True)}, keys)
+    root = people["root"]
+    callers |= {"anonymous": APIClient(), "revoked": bear(root, revoked=True)}
+    callers |= {f"only {scope}": bear(root, scopes=[scope]) for scope in SCOPES}
+    callers |= {f"all but {scope}": bear(root, scopes=[name for name in SCOPES if name != scope]) for scope in SCOPES}
+    return Shop(callers, keys)
 
 
 @pytest.fixture
@@ -213,11 +237,21 @@ def shop(filled: Shop, db: None, files: Path) -> Shop:
     return filled
 
 
+def find_scope(operation: str) -> str:
+    method, _, path = operation.partition(" ")
+    read, write = next(names for start, *names in SCOPES_OF if path.startswith(start))
+    return read if method == "GET" else write
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_caller_gets_what_the_table_says(operation: str, shop: Shop) -> None:
     assert operation in ROWS, f"{operation} has no row: say who may do it."
     found = {caller: shop.ask(caller, operation) for caller in CALLERS}
     assert found == dict(zip(CALLERS, map(int, ROWS[operation].split()), strict=True))
+    if operation not in UNSCOPED:
+        scope = find_scope(operation)
+        assert shop.ask(f"only {scope}", operation) == found["root"]
+        assert shop.ask(f"all but {scope}", operation) == 403
 
 
 def test_the_table_has_no_row_of_what_is_gone() -> None:

@@ -31,6 +31,7 @@ from catalog.models import Change, Product
 from catalog.rights import EXPORT
 from config.api.access.permissions import HasRight, ModelPermissions
 from config.api.access.privacy import PrivateMixin
+from config.api.access.scopes import CHANGES
 from config.api.database.authorship import name_caller
 from config.api.freshness.leases import FRESHNESS
 from config.api.problems.errors import InvalidParameter, suggest
@@ -90,6 +91,7 @@ class LogView(PrivateMixin, GenericAPIView[Any]):
     """What both share: nobody keeps the answer, and the log line names the caller."""
 
     queryset = Change.objects.none()
+    scope = CHANGES
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -21,6 +21,7 @@ from catalog.imports.refusals import send_errors
 from catalog.imports.serializers import ImportRead, ImportWrite
 from catalog.imports.uploads import SMALLER, Upload, store_upload
 from catalog.models import ImportJob
+from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.problems.errors import BodyTooLarge, Fault, InvalidBody
@@ -53,6 +54,7 @@ class OwnImports(OwnJobs):
     """Imports of the caller, for as long as they may import."""
 
     queryset = ImportJob.objects.all()
+    scope = IMPORTS
     read_serializer = ImportRead
 
 

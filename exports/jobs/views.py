@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from config.api.access.permissions import require_rights
+from config.api.access.scopes import EXPORTS
 from config.api.jobs.files import read_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.reads.conditional import is_known
@@ -42,6 +43,7 @@ class OwnExports(OwnJobs):
     """Export jobs of the caller, for as long as they may export."""
 
     queryset = ExportJob.objects.all()
+    scope = EXPORTS
     read_serializer = ExportRead
 
 

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from config.api.access.permissions import HasRight
+from config.api.access.scopes import EXPORTS
 from config.api.reads import selections
 from config.api.reads.parameters import read_number
 from config.api.reads.resources import Resource
@@ -42,6 +43,7 @@ class Stream(ShapedViewSet):
     resource: ClassVar[Resource]
     file_format: ClassVar[type[Format]]
     permission_classes = (HasRight,)
+    scope = EXPORTS
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept
 

@@ -18,6 +18,7 @@ from accounts import tokens
 from accounts.errors import TooManyTokens
 from accounts.models import AuthToken, User
 from accounts.tokens import issue_token
+from config.api.access.scopes import SCOPES
 from config.worker import Heartbeat
 from tests.together import run_together
 
@@ -60,11 +61,12 @@ def test_a_token_may_be_called_a_bearer(scheme: str, client: APIClient, mia: Use
 
 def test_a_login_gives_a_token_that_works(client: APIClient, mia: User) -> None:
     answer = sign_in(client, name="laptop")
-    assert list(answer) == ["token", "id", "name", "created_at", "expires_at"]
+    assert list(answer)[:5] == ["token", "id", "name", "created_at", "expires_at"]
+    assert (answer["scopes"], answer["created_by"], answer["parent"]) == (list(SCOPES), "login", None)
     left = datetime.fromisoformat(answer["expires_at"]) - timezone.now()
     assert timedelta(days=89) < left <= timedelta(days=90)
     [listed] = bear(answer["token"]).get(TOKENS).json()["results"]
-    assert listed == {name: answer[name] for name in ("id", "name", "created_at", "expires_at")}
+    assert listed == {name: value for name, value in answer.items() if name != "token"}
     mia.refresh_from_db()
     assert mia.last_login is not None
 

@@ -15,6 +15,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from config.api.access.scopes import check_token
 from config.api.freshness.leases import FRESHNESS
 from config.api.gates.asked import Action, Environ
 from config.api.viewsets import ShapedViewSet
@@ -25,11 +26,12 @@ GREATEST_NUMBER = 4096
 
 @dataclass
 class Known:
-    """The user of a token: valid until `until` (monotonic seconds), or until this process commits a write.
+    """A token and its user: valid until `until` (monotonic seconds), or until this process commits a write.
 
     `endings` is FRESHNESS.endings before the look-up.
     """
 
+    token: Any
     user: Any
     until: float
     endings: int
@@ -53,11 +55,17 @@ class Callers:
         self.known: dict[bytes, Known] = {}
 
     def name_class(self, environ: Environ, action: Action) -> str | None:
-        """The caller's class, for the cache key; None if the token is unknown or the answers are the caller's own."""
+        """The caller's class, for the cache key; None if the answers are the caller's own, or Django must refuse it.
+
+        All tokens of a class may read the view: those without its scope, or from elsewhere, are in none.
+        """
         if not all(getattr(permission, "is_public", False) for permission in action.view.permission_classes):
             return None  # the permission decides for each caller alone
         try:
             known = self.find(environ, action.view)
+            if known:
+                # Each time, since the next request of the same token may come from another address.
+                check_token(known.token, environ, action.view, environ["REQUEST_METHOD"])
             audience = known and known.find_audience(action.view)
         except (APIException, DatabaseError):
             return None
@@ -79,5 +87,5 @@ class Callers:
         kinds = [kind for kind in view.authentication_classes if not issubclass(kind, SessionAuthentication)]
         request = Request(WSGIRequest({**environ, "PATH_INFO": "/"}), authenticators=[kind() for kind in kinds])
         with FRESHNESS.lend():
-            user = request.user if request.auth else None
-        return Known(user, began + settings.CACHE_LEASE_MS / 1000, endings) if user else None
+            token, user = request.auth, request.user
+        return Known(token, user, began + settings.CACHE_LEASE_MS / 1000, endings) if token else None

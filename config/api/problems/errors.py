@@ -7,6 +7,7 @@ ApiError
 ├── InvalidHeader                         400  a header that can't be read
 ├── BodyTooDeep                           400
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
+├── InsufficientScope, AddressNotAllowed  403  scopes.py
 ├── Conflict, IdempotencyKeyInUse         409
 ├── PreconditionFailed                    412  `If-Match` names another version
 ├── BodyTooLarge                          413

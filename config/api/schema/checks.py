@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldError
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from config.api.access.scopes import Scope
 from config.api.reads.dialects import DIALECTS
 from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
 from config.api.reads.pagination import ListPagination
@@ -132,3 +134,23 @@ def find_unordered(view: Any) -> Iterator[str]:
             Keyset.of(order_totally(rows.order_by(*terms)))
         except (NotByColumns, FieldError) as order:
             yield f"{view.__name__} pages by cursor, and its rows are ordered by {order}"
+
+
+# -- scopes ------------------------------------------------------------------------------------------------------
+
+
+@register(Tags.urls)
+def check_scopes(**kwargs: Any) -> list[CheckMessage]:
+    """A warning for each view that takes tokens and names no scope."""
+    hint = "scope = CATALOGUE, or another one of config/api/access/scopes.py."
+    return [
+        checks.Warning(f"{view} names no scope, so it takes only tokens without scopes.", hint=hint, id="tenfold.W004")
+        for view in sorted(set(list_unscoped()))
+    ]
+
+
+def list_unscoped() -> Iterator[str]:
+    for pattern in walk_patterns(get_resolver()):
+        view: Any = getattr(pattern.callback, "cls", None)
+        if getattr(view, "authentication_classes", ()) and not isinstance(getattr(view, "scope", None), Scope):
+            yield view.__name__

@@ -23,6 +23,7 @@ from rest_framework.serializers import DecimalField, JSONField, ListSerializer, 
 from rest_framework.settings import api_settings
 
 from config.api.access.permissions import PublicRead
+from config.api.access.scopes import find_scope
 from config.api.models import ANSWER_HOURS
 from config.api.reads.conditional import list_version_columns
 from config.api.reads.envelopes import describe_page_parameters
@@ -140,9 +141,10 @@ class Schema(AutoSchema):
         return re.split(r"[.:;]\s|\.$", self.get_description())[0].replace("`", "")
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's, without DRF's arguments
-        """The view's docstring; that of a method only where it is no standard one."""
+        """The view's docstring; that of a method only where it is no standard one. The scope stands below it."""
         is_standard = getattr(self.view, "action", "") in WORDS
-        return (inspect.getdoc(type(self.view)) if is_standard else super().get_description()) or ""
+        words = (inspect.getdoc(type(self.view)) if is_standard else super().get_description()) or ""
+        return f"{words}\n\nA token takes the scope `{self.scope}`." if self.scope else words
 
     def find_model(self) -> Any:
         rows = getattr(self.view, "queryset", None)
@@ -178,7 +180,15 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, Any]]:
         schemes: list[dict[str, Any]] = super().get_auth()
+        if self.scope:
+            # OpenAPI 3.1 lets any scheme name what its credentials must hold.
+            schemes = [{TokenScheme.name: [self.scope]} if TokenScheme.name in scheme else scheme for scheme in schemes]
         return [{}, *(scheme for scheme in schemes if scheme)] if self.is_public else schemes
+
+    @property
+    def scope(self) -> str | None:
+        """What a token must have; "" or None where there is none to name."""
+        return find_scope(self.view, self.method) if self.view.get_authenticators() else None
 
     @property
     def is_public(self) -> bool:
@@ -271,7 +281,7 @@ class Schema(AutoSchema):
         yield from getattr(self.view, "refusals", ())
         if self.view.get_authenticators():
             yield HTTPStatus.UNAUTHORIZED
-        if not self.is_public:
+            # A token may lack the scope where a stranger may read.
             yield HTTPStatus.FORBIDDEN
         if "{" in self.path:
             yield HTTPStatus.NOT_FOUND

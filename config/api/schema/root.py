@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from config.api.access.scopes import ANY
 from config.api.reads.parameters import check_parameters
 from config.api.reads.root_lists import LISTS
 
@@ -21,6 +22,7 @@ class Root(APIView):
     """The lists, where to sign in, and the documents that describe it all."""
 
     permission_classes = (AllowAny,)
+    scope = ANY
 
     @extend_schema(responses={200: ADDRESSES})
     def get(self, request: Request) -> Response:

@@ -122,7 +122,7 @@ def test_a_row_shows_both_forms_of_what_may_be_expanded(document: dict[str, Any]
 
 def test_each_operation_names_its_refusals(document: dict[str, Any]) -> None:
     paths = document["paths"]
-    read = {"400", "401", "406", "429", "503", "504"}
+    read = {"400", "401", "403", "406", "429", "503", "504"}
     assert set(paths["/api/v1/products/"]["get"]["responses"]) == {"200", "304", *read}
     assert set(paths["/api/v1/brands/"]["get"]["responses"]) == {"200", "304", *read}
     written = {"400", "401", "403", "404", "406", "409", "413", "412", "415", "429", "503", "504"}

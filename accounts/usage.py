@@ -1,0 +1,78 @@
+"""When a token was last used: noted by each request in memory, and written by a thread at most once a minute.
+
+No request waits for the write: on SQLite an import may hold the lock for seconds.
+"""
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import AuthToken
+
+logger = logging.getLogger("tenfold.tokens")
+
+EVERY = timedelta(minutes=1)
+# How many tokens are remembered; with more in use, the database decides more often that a minute isn't over.
+GREATEST_NUMBER = 4096
+
+type Use = tuple[str, datetime]
+
+
+class Uses:
+    """The uses of this process; every thread may note one."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, datetime] = {}
+        self.waiting: SimpleQueue[Use] = SimpleQueue()
+        self.starting = threading.Lock()
+        self.thread: threading.Thread | None = None
+
+    def note(self, token: AuthToken) -> None:
+        """Returns at once."""
+        now = timezone.now()
+        last = self.noted.get(token.pk) or token.last_used_at
+        if last is not None and now - last < EVERY:
+            return
+        if len(self.noted) >= GREATEST_NUMBER:
+            self.noted.clear()
+        self.noted[token.pk] = now
+        self.waiting.put((token.pk, now))
+        self.start()
+
+    def start(self) -> None:
+        """Not before the first use: a fork would lose the thread."""
+        with self.starting:
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run, name="token-uses", daemon=True)
+                self.thread.start()
+
+    def run(self) -> None:
+        while True:
+            self.write(*self.waiting.get())
+
+    def write_waiting(self) -> None:
+        """Write what waits now."""
+        while True:
+            try:
+                use = self.waiting.get_nowait()
+            except Empty:
+                return
+            self.write(*use)
+
+    def write(self, digest: str, at: datetime) -> None:
+        is_due = Q(last_used_at=None) | Q(last_used_at__lte=at - EVERY)
+        try:
+            AuthToken.objects.filter(is_due, pk=digest).update(last_used_at=at)
+        except (DatabaseError, InterfaceError) as error:
+            logger.debug("A token's last use isn't written: %s", error)
+        finally:
+            if threading.current_thread() is self.thread:
+                connection.close()
+
+
+USES = Uses()
