@@ -128,6 +128,20 @@ def test_a_bad_body_is_named(body: Any, pointer: str, code: str, client: APIClie
     ]
 
 
+def test_unknown_members_are_named_up_to_twenty(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr("config.api.problems.errors._likeness", lambda word, name: compared.append(word) or 0.0)
+    body = RIGHT | {f"pasword{number}": 1 for number in range(300)} | {"x" * 1_000: 1}
+    problem = client.post(LOGIN, body).json()
+    pointers = [fault["pointer"] for fault in problem["errors"]]
+    assert pointers == [f"/pasword{number}" for number in range(20)] + [""]
+    assert problem["errors"][-1]["detail"] == "281 more unknown members."
+    assert len(set(compared)) == 20
+    # A long name is no slip of the pen, and comparing it takes long.
+    assert client.post(LOGIN, {"x" * 1_000: 1}).json()["errors"][0]["code"] == "unknown_member"
+    assert len(set(compared)) == 20
+
+
 def test_a_dead_token_does_not_keep_its_owner_from_signing_in(mia: User) -> None:
     sign_in(bear("0" * 64))
 

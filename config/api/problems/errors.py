@@ -23,6 +23,7 @@ settings, and through them us, while that module is half loaded.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from http import HTTPStatus
 
 from rest_framework.exceptions import APIException
@@ -59,16 +60,26 @@ class ApiError(APIException):
 
 # Unknown names that one answer tells, of a query string or of a list in it.
 MOST_NAMED = 20
+# Letters. Two names are compared in the product of their lengths, and what is longer is no slip of the pen.
+LONGEST_NAME = 64
 
 
 def suggest(word: str, known: Collection[str]) -> str:
     """A hint that names the near match, or else all there is."""
-    # `prise` is nearer to `price_min` than its length lets it look, so it is held against the beginning too.
-    scores = {name: max(_likeness(word, name), _likeness(word, name[: len(word)])) for name in sorted(known)}
-    near = max(scores, key=scores.__getitem__, default="")
-    if near and scores[near] >= 0.7:
+    names = tuple(sorted(known))
+    if near := _find_near(word, names) if len(word) <= LONGEST_NAME else "":
         return f"Did you mean {near}?"
-    return f"Known here: {', '.join(sorted(known))}." if known else "None is known here."
+    return f"Known here: {', '.join(names)}." if names else "None is known here."
+
+
+# Cached, since the rows of a body mostly share a slip.
+@lru_cache(maxsize=256)
+def _find_near(word: str, names: tuple[str, ...]) -> str:
+    """The one of `names` that is most like `word`; "" if none is near."""
+    # `prise` is nearer to `price_min` than its length lets it look, so it is held against the beginning too.
+    scores = {name: max(_likeness(word, name), _likeness(word, name[: len(word)])) for name in names}
+    near = max(scores, key=scores.__getitem__, default="")
+    return near if near and scores[near] >= 0.7 else ""
 
 
 def _likeness(word: str, name: str) -> float:

@@ -10,7 +10,7 @@ from rest_framework.serializers import ListSerializer, Serializer
 from rest_framework.settings import api_settings
 
 from config.api.problems.error_handler import find_faults
-from config.api.problems.errors import Conflict, Fault, InvalidBody, suggest
+from config.api.problems.errors import MOST_NAMED, Conflict, Fault, InvalidBody, suggest
 
 type Values = dict[str, Any]
 
@@ -36,11 +36,14 @@ class StrictSerializer[Instance](Serializer[Instance]):
 
     def find_unknown(self, data: Values) -> Values:
         known = [name for name, field in self.fields.items() if not field.read_only]
-        return {
+        unknown = [name for name in data if name not in known]
+        told: Values = {
             name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")]
-            for name in data
-            if name not in known
+            for name in unknown[:MOST_NAMED]
         }
+        if (more := len(unknown) - len(told)) > 0:
+            told[api_settings.NON_FIELD_ERRORS_KEY] = [ErrorDetail(f"{more} more unknown members.", "unknown_member")]
+        return told
 
 
 # What JSON calls the types of Python.
