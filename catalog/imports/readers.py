@@ -6,6 +6,7 @@ BadFile before the first record. Bytes that aren't UTF-8 pass as surrogates and 
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -20,6 +21,8 @@ from config.api.rendering.formulas import unguard_text
 FORMATS = ("shopify", "csv", "ndjson")
 # Nothing real comes near it, and a file without line ends must not fill the memory.
 MOST_LINE = 4_194_304
+# The widest file of a shop system has some 200.
+MOST_COLUMNS = 1_000
 # NDJSON has no header; keys that the first records don't have count as unknown columns.
 FIRST_RECORDS = 100
 # How other files begin, as the decoder below shows their first bytes.
@@ -128,9 +131,15 @@ def read_header(reader: Iterator[list[str]], name: str) -> tuple[str, ...]:
         raise BadFile(f"{name}: its first line can't be read as column names ({error}): is it a CSV file?") from None
     except UnicodeEncodeError:
         raise BadFile(f"{name}: its column names aren't UTF-8: save the file as UTF-8") from None
-    if twice := sorted({column for column in header if column and header.count(column) > 1}):
+    refuse_wide(header, name)
+    if twice := sorted(column for column, number in Counter(header).items() if column and number > 1):
         raise BadFile(f"{name} has two columns {twice[0]!r}: rename one of them")
     return header
+
+
+def refuse_wide(columns: tuple[str, ...], name: str) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise BadFile(f"{name} has {len(columns):,} columns: leave out some; {MOST_COLUMNS:,} is the most")
 
 
 def read_csv(reader: Iterator[list[str]], lines: Lines, header: tuple[str, ...]) -> Iterator[Record]:
@@ -166,6 +175,7 @@ def open_ndjson(lines: Lines, name: str) -> Source:
     records = read_ndjson(lines)
     first = list(islice(records, FIRST_RECORDS))
     columns = tuple(dict.fromkeys(column for record in first for column in record.cells))
+    refuse_wide(columns, name)
     return Source(name, "ndjson", columns, chain(first, records), lines)
 
 
