@@ -99,10 +99,8 @@ class Cache:
         *_, least, token = raw
         if not is_plain_read(environ):
             return None
-        if least is not None:
-            if not is_position(least):
-                return None
-            FRESHNESS.end()  # the version that its caller names was committed before now, so the next lease covers it
+        if least is not None and not has_reached(least):
+            return None  # the application reads the database for it, and counts it in the caller's rate
         if least is None and token is None:
             return self.read_raw_key(raw, environ, "")
         who = "" if token is None else self.name_caller(environ)
@@ -220,6 +218,12 @@ class Cache:
             # With the lease of each moment: the other process may know of a newer write than our first lease.
             entry = wait_for_others(lambda: self.find_in_redis(query, FRESHNESS.read() or lease))
         return entry
+
+
+def has_reached(least: str) -> bool:
+    """Whether what this process knows of the change log includes the version in an `X-Min-Version`."""
+    lease = FRESHNESS.read() if is_position(least) else None
+    return lease is not None and int(least) <= lease.reached
 
 
 def raw_key(environ: Environ) -> RawKey:

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
+from config.api.database.wal_positions import read_written_position
 from config.api.freshness.leases import FRESHNESS, Freshness, acknowledge
 from config.api.gates.asked import match_path
 from config.api.gates.cache_gate import CACHE
@@ -550,6 +551,16 @@ def test_hits_are_free(ask: Ask, settings: Any) -> None:
     assert statuses == [200, 429]
 
 
+def test_a_least_version_is_a_hit_where_it_is_reached_and_counts_as_a_read_elsewhere(ask: Ask, settings: Any) -> None:
+    settings.RATE_LIMIT_ANON = "4/hour"
+    make_brand("Acme")
+    warm(ask, BRANDS)
+    for _ in range(10):
+        status, headers, _ = ask(BRANDS, HTTP_X_MIN_VERSION="1")
+        assert (status, headers["X-Cache"]) == (200, "hit")
+    assert [ask(BRANDS, HTTP_X_MIN_VERSION="9" * 18)[0] for _ in range(3)] == [200, 200, 429]
+
+
 # -- what a hit still does ----------------------------------------------------------------------------------------
 
 
@@ -585,7 +596,8 @@ def test_a_write_tells_the_version_that_a_read_may_ask_for(
     assert "X-Data-Version" not in client.get(PRODUCTS)
     assert b"Tea" in warm(ask, f"{PRODUCTS}?fields=title")[2]
     write_unseen()
-    assert b"Tea" not in ask(f"{PRODUCTS}?fields=title", HTTP_X_MIN_VERSION=version)[2]
+    newer = str(read_written_position())
+    assert b"Tea" not in ask(f"{PRODUCTS}?fields=title", HTTP_X_MIN_VERSION=newer)[2]
 
 
 def write_unseen() -> None:
