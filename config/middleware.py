@@ -11,7 +11,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
@@ -241,6 +241,18 @@ def reads_stream(request: HttpRequest) -> bool:
     except Resolver404:
         return False
     return getattr(getattr(view, "cls", None), "reads_stream", False)
+
+
+class TextPath:
+    """404 for a path with a NUL character: no row's key has one, and no database takes one in a text."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "\0" in request.path_info:
+            raise Http404
+        return self.get_response(request)
 
 
 class OptionalSlash:

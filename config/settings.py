@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "config.middleware.CacheTwin",  # what CacheGate does before Django, where there is none
     "config.middleware.AccessLog",  # outermost: times and names whatever happens inside
     "config.middleware.ChunkedBody",
+    "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentPolicy",

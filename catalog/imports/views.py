@@ -24,7 +24,7 @@ from catalog.models import ImportJob
 from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
-from config.api.problems.errors import BodyTooLarge, Fault, InvalidBody
+from config.api.problems.errors import BodyTooLarge, Fault, InvalidBody, InvalidParameter
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 
 OPTIONS = ("format", "map", "dry_run")
@@ -41,6 +41,7 @@ BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenAp
 NO_OPTIONS = ("file", "csrfmiddlewaretoken")
 # The members of a form beside its file.
 FORM_BYTES = 64 * 1024
+LONGEST_NAME = 255  # letters of ImportJob.name; Django cuts a form's file name there
 
 
 class RawParser(BaseParser):
@@ -141,7 +142,10 @@ def find_file(request: Request) -> UploadedFile[bytes]:
 def name_body(request: Request) -> str:
     """The parameter `name`, else a name by which the type of the body tells the format."""
     is_ndjson = "ndjson" in request.content_type
-    return request.query_params.get("name") or ("upload.ndjson" if is_ndjson else "upload")
+    name = request.query_params.get("name") or ("upload.ndjson" if is_ndjson else "upload")
+    if len(name) > LONGEST_NAME:
+        raise InvalidParameter("name", f"It has {len(name)} letters; {LONGEST_NAME} is the most.")
+    return name
 
 
 def read_length(request: Request) -> int | None:

@@ -82,7 +82,7 @@ def is_plain_read(environ: Environ) -> bool:
 def find_action(environ: Environ) -> Action | None:
     """The action of a GET of the path; None if only Django may answer it."""
     path = read_path(environ)
-    return match_path(path) if len(path) <= LONGEST_PATH else None
+    return match_path(path) if len(path) <= LONGEST_PATH and "\0" not in path else None
 
 
 def read_path(environ: Environ) -> str:

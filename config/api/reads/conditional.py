@@ -63,7 +63,7 @@ def spare_known(request: Request, response: HttpResponse) -> HttpResponse:
     """`response`, or a 304 without a body if the request's `If-None-Match` names its ETag."""
     if not is_known(request.headers.get("If-None-Match", ""), response.get("ETag", "")):
         return response
-    headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary")}
+    headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary") if name in response}
     return HttpResponseNotModified(headers=headers)
 
 
