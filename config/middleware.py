@@ -1,12 +1,10 @@
 """The outermost layer: a request gets its record, its whole body, its session if it has one, its missing slash."""
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from http import HTTPStatus
-from io import BytesIO
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -15,7 +13,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
-from django.urls import Resolver404, is_valid_path, resolve
+from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_sequence, compress_string
 
@@ -26,10 +24,10 @@ from config.api.freshness.leases import acknowledge, has_committed
 from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
 from config.api.gates.records import CACHE_STATE, RequestRecord
-from config.api.problems.error_handler import respond_to, respond_with
-from config.api.problems.errors import ApiError, BodyTooLarge
+from config.api.problems.error_handler import respond_to
+from config.api.problems.errors import ApiError
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
-from config.serving.bodies import read_at_most
+from config.serving.bodies import BodyRule, When, find_rule, has_body, read_at_most, read_length
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -209,38 +207,36 @@ class ContentPolicy(ContentSecurityPolicyMiddleware):
         return super().process_response(request, response)
 
 
-class ChunkedBody:
-    """Gives a body without Content-Length the length that it has, or 413; at most MAX_BODY_BYTES are read.
+class BodyLimit:
+    """413 for a body that is larger than its route takes; one without Content-Length gets the length that it has.
 
-    Django and DRF take a missing length for 0: a chunked PATCH was a 200 that changed nothing.
+    Django and DRF take a missing length for 0: a chunked PATCH was a 200 that changed nothing. Behind the request
+    slots such a body has been read, and has its length.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.META.get("CONTENT_LENGTH") and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-            if reads_stream(request):
-                request._stream = request.META["wsgi.input"]  # what Django reads a body from
-                return self.get_response(request)
-            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            body = read_at_most(request.META["wsgi.input"], most + 1)
-            if len(body) > most:
-                return respond_with(BodyTooLarge(most))
-            request.META["CONTENT_LENGTH"] = str(len(body))
-            request._stream = BytesIO(body)
-        return self.get_response(request)
+        if not has_body(request.META):
+            return self.get_response(request)
+        rule = find_rule(request.META)
+        with self.measure(request, rule):
+            if (read_length(request.META) or 0) > rule.limit:
+                return respond_to(request, rule.refuse())
+            return self.get_response(request)
 
-
-def reads_stream(request: HttpRequest) -> bool:
-    """Whether the view takes a body of any size, piece by piece; forms are Django's to read, and need a length."""
-    if request.content_type == "multipart/form-data":
-        return False
-    try:
-        view: Any = resolve(f"{request.path_info.rstrip('/')}/").func
-    except Resolver404:
-        return False
-    return getattr(getattr(view, "cls", None), "reads_stream", False)
+    def measure(self, request: HttpRequest, rule: BodyRule) -> AbstractContextManager[Any]:
+        """Read a body that has no length, unless its view does, up to a byte past its limit; the context closes it."""
+        if read_length(request.META) is not None or rule.when is When.NEVER:
+            return nullcontext()
+        request._stream = request.META["wsgi.input"]  # what Django reads a body from
+        if rule.when is When.STREAMED:
+            return nullcontext()
+        body: Any
+        body, size = read_at_most(request._stream, rule.limit + 1)
+        request._stream, request.META["CONTENT_LENGTH"] = body, str(size)
+        return closing(body)
 
 
 class TextPath:

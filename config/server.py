@@ -23,14 +23,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from config.logs import stop_listener
 from config.metrics import open_folder
 from config.operation.dangers import is_exposed, list_dangers
 from config.process import affinity
-from config.process.capacity import count_threads
+from config.process.capacity import HEAD_BYTES, HEAD_MS, count_connections, count_threads
 from config.process.draining import DRAIN, SIGNAL, Draining
 from config.process.limits import KEEPER, limit_api
 from config.serving.supervisor import Supervisor
@@ -119,6 +120,9 @@ def build_server(on_forked: Callable[[], None]) -> Supervisor:
         workers=settings.WEB_WORKERS,
         blocking_threads=count_threads(settings.WEB_THREADS),
         websockets=False,
+        http=HTTPModes.http1,  # the limits of bodies are those of connections, and HTTP/2 shares one
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MS, max_buffer_size=HEAD_BYTES),
+        backpressure=count_connections(),
         log_level=LogLevels.error,  # our own line says that it serves, and so many threads are meant
         log_access=False,  # config.middleware writes the line of a request
         respawn_failed_workers=True,

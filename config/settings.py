@@ -87,7 +87,7 @@ SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 MIDDLEWARE = [
     "config.middleware.CacheTwin",  # what CacheGate does before Django, where there is none
     "config.middleware.AccessLog",  # outermost: times and names whatever happens inside
-    "config.middleware.ChunkedBody",
+    "config.middleware.BodyLimit",
     "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
     "django.middleware.security.SecurityMiddleware",

@@ -19,12 +19,13 @@ from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
 from catalog.imports.refusals import send_errors
 from catalog.imports.serializers import ImportRead, ImportWrite
-from catalog.imports.uploads import SMALLER, Upload, store_upload
+from catalog.imports.uploads import Upload, store_upload
 from catalog.models import ImportJob
+from config.api.access.permissions import write_refusal
 from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
-from config.api.problems.errors import BodyTooLarge, Fault, InvalidBody, InvalidParameter
+from config.api.problems.errors import Fault, InvalidBody, InvalidParameter
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 
 OPTIONS = ("format", "map", "dry_run")
@@ -68,9 +69,19 @@ class ImportViewSet(JobViewSet, OwnImports):
 
     parser_classes = (MultiPartParser, RawParser)
     write_serializer = ImportWrite
-    # A body of any size: middleware leaves it alone.
-    reads_stream = True
     upload: Upload | None = None
+
+    @classmethod
+    def find_body_limit(cls) -> int:
+        """A view that has this reads its body itself, piece by piece, up to so many bytes."""
+        return settings.IMPORT_MAX_BYTES + FORM_BYTES
+
+    def perform_authentication(self, request: Request) -> None:
+        # The check of a session's CSRF token reads a form whole, so who may not import is sent away before.
+        user = getattr(request._request, "user", None)
+        if user and user.is_authenticated and not user.has_perm(self.right):
+            self.permission_denied(request, write_refusal(self.right))
+        super().perform_authentication(request)
 
     @property
     def known_parameters(self) -> frozenset[str]:
@@ -130,9 +141,6 @@ def find_stream(request: Request) -> tuple[Any, str, int | None]:
 
 def find_file(request: Request) -> UploadedFile[bytes]:
     """Django has written it to a temporary file."""
-    # Its parts are counted once it is read; the header tells before.
-    if (read_length(request) or 0) > settings.IMPORT_MAX_BYTES + FORM_BYTES:
-        raise BodyTooLarge(settings.IMPORT_MAX_BYTES, SMALLER)
     file = read_form(request).get("file")
     if not isinstance(file, UploadedFile):
         raise InvalidBody([Fault("/file", "required", "The form needs a part of this name: the file to import.")])

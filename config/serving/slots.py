@@ -1,7 +1,7 @@
 """WSGI in, WSGI out: admission control. A request works in one of a few slots, which has its database connections.
 
-The server has many more threads than slots. So probes and refusals get through while all slots are taken, and a slow
-client holds a thread but no slot. Connections belong to slots: one for each thread would be hundreds.
+The server has many more threads than slots. So refusals get through while all slots are taken, and a slow client
+holds a thread but no slot. Connections belong to slots: one for each thread would be hundreds.
 """
 
 from __future__ import annotations
@@ -10,30 +10,32 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from http import HTTPStatus
+from io import BufferedReader
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import unquote_plus
 
 from config.api.database.lending import Connections, Loan, exchange_connections
-from config.api.gates.records import RequestRecord
-from config.api.problems.error_handler import build_problem, find_headers
-from config.api.problems.errors import Overloaded
-from config.api.rendering.renderers import PROBLEM_TYPE, write_json
-from config.logs import REQUEST_ID
+from config.api.problems.errors import ApiError, Overloaded
 from config.process import affinity
 from config.process.activity import ACTIVITY
-from config.process.capacity import MOST_BODIES, MOST_WAITING, WAIT_SECONDS
-from config.serving.bodies import has_body, read_ahead
+from config.process.capacity import (
+    MOST_BODIES,
+    MOST_BODIES_OF_STRANGERS,
+    MOST_SEARCHES_WAITING,
+    MOST_UPLOADS_WAITING,
+    MOST_WAITING,
+    WAIT_SECONDS,
+)
+from config.serving.bodies import When, find_rule, has_body, has_credentials, read_ahead, read_length
+from config.serving.readings import Reading
+from config.serving.refusals import Environ, StartResponse, refuse
+from config.serving.shares import Share
 
 logger = logging.getLogger("tenfold.slots")
 
-type Environ = dict[str, Any]
-type StartResponse = Callable[..., Any]
 type Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-# Probes need no slot: they use no database, or use it in a thread of their own.
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 # Seconds between two log lines about refusals: a line for each would be load itself.
 REPORT_SECONDS = 1.0
@@ -48,39 +50,52 @@ class RequestSlots:
         for _ in range(size):
             self.free.put(Loan())
         self.waiting = BoundedSemaphore(MOST_WAITING)
-        self.bodies = BoundedSemaphore(MOST_BODIES)
-        # A large body is read within a slot, at its client's pace: only half of the slots may do that.
-        self.uploads = BoundedSemaphore(max(1, size // 2))
+        # Bodies that are read before their requests take a slot: of callers with credentials, and of others.
+        self.callers, self.strangers = Share(MOST_BODIES), Share(MOST_BODIES_OF_STRANGERS)
+        # What may take long leaves half of the slots to others: bodies that come at their client's pace, and searches.
+        self.uploads = Share(max(1, size // 2), MOST_UPLOADS_WAITING)
+        self.searches = Share(max(1, size // 2), MOST_SEARCHES_WAITING)
         self.refusals = Refusals()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] in PROBES:
-            return self.application(environ, start_response)
         with ExitStack() as held:
-            slot = self.prepare(environ, held)
-            if slot is None:
-                return self.refusals.refuse(environ, start_response)
+            try:
+                slot = self.prepare(environ, held)
+            except ApiError as error:
+                return refuse(error, environ, start_response)
             return self.work(slot, environ, start_response)
 
-    def prepare(self, environ: Environ, held: ExitStack) -> Loan | None:
-        """Read a small body, then take a slot; None if too many requests wait for either."""
-        if has_body(environ) and not self.read_body(environ, held):
-            return None
-        return self.take()
+    def prepare(self, environ: Environ, held: ExitStack) -> Loan:
+        """Read a small body, take what it needs of a share, then a slot; ApiError if it is refused."""
+        if has_body(environ):
+            self.read_body(environ, held)
+        if is_search(environ.get("QUERY_STRING", "")):
+            self.hold(self.searches, held)
+        return self.take() or self.refusals.raise_overloaded()
 
-    def read_body(self, environ: Environ, held: ExitStack) -> bool:
-        """Read a small body outside the slots, at its client's pace. For a large one, reserve one of `uploads`."""
-        if not self.bodies.acquire(blocking=False):
-            return False
-        try:
-            if read_ahead(environ):
-                return True
-        finally:
-            self.bodies.release()
-        if not self.uploads.acquire(timeout=WAIT_SECONDS):
-            return False
-        held.callback(self.uploads.release)
-        return True
+    def read_body(self, environ: Environ, held: ExitStack) -> None:
+        """Read a body outside the slots, at its client's pace; one that is streamed takes one of `uploads`.
+
+        One that is too large, or whose caller is sent away, stays unread.
+        """
+        rule = find_rule(environ)
+        if rule.when is When.NEVER or (read_length(environ) or 0) > rule.limit:
+            return
+        if rule.when is When.STREAMED:
+            self.hold(self.uploads, held)
+            environ["wsgi.input"] = BufferedReader(Reading(environ, self.uploads))
+            return
+        with ExitStack() as reading:
+            share = self.callers if has_credentials(environ) else self.strangers
+            self.hold(share, reading)
+            read_ahead(environ, rule.limit, share)
+        held.callback(environ["wsgi.input"].close)
+
+    def hold(self, share: Share, held: ExitStack) -> None:
+        """Take a place of `share` until `held` ends; Overloaded if there is none."""
+        if not share.take():
+            self.refusals.raise_overloaded()
+        held.callback(share.release)
 
     def take(self) -> Loan | None:
         """A free slot; None if too many requests wait, or after WAIT_SECONDS."""
@@ -140,32 +155,16 @@ class Stream:
 
 
 class Refusals:
-    """The 503s for requests that get no slot, and a log line a second that counts them."""
+    """Refuses requests that get no place, and writes a log line a second that counts them."""
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.count = self.reported = 0
         self.reported_at = 0.0
 
-    def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        """Answer 503 without Django, since a refusal must be cheap under overload."""
-        error, request_id = Overloaded(), RequestRecord(environ).id
-        token = REQUEST_ID.set(request_id)
-        try:
-            body = write_json(build_problem(error))
-            self.report()
-        finally:
-            REQUEST_ID.reset(token)
-        headers = {
-            "Content-Type": PROBLEM_TYPE,
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "X-Request-ID": request_id,
-            **dict(find_headers(error)),
-        }
-        status = HTTPStatus(error.status_code)
-        start_response(f"{status.value} {status.phrase}", list(headers.items()))
-        return [body]
+    def raise_overloaded(self) -> NoReturn:
+        self.report()
+        raise Overloaded
 
     def report(self) -> None:
         with self.lock:
@@ -175,3 +174,16 @@ class Refusals:
                 return
             new, self.reported, self.reported_at = self.count - self.reported, self.count, now
         logger.warning("Too much at once: %d requests refused since the last such line", new)
+
+
+# Parameters that make a read dear: it searches, here or in the admin, or counts all that a list has.
+SEARCHES = frozenset({"search", "q"})
+DEAR_COUNTS = frozenset({"exact", "estimated"})
+
+
+def is_search(query: str) -> bool:
+    """Whether a query string asks for what may take the database long."""
+    if not query:
+        return False
+    parts = [unquote_plus(part).partition("=") for part in query.split("&")]
+    return any((name in SEARCHES and value) or (name == "count" and value in DEAR_COUNTS) for name, _, value in parts)

@@ -5,7 +5,7 @@ ApiError
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
 ├── InvalidHeader                         400  a header that can't be read
-├── BodyTooDeep                           400
+├── BodyTooDeep, BodyTooSlow              400
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
 ├── InsufficientScope, AddressNotAllowed  403  scopes.py
 ├── Conflict, IdempotencyKeyInUse         409
@@ -186,6 +186,16 @@ class BodyTooDeep(ApiError):
     def __init__(self, limit: int, pointer: str = "") -> None:
         detail = f"The body is nested deeper than {limit} levels."
         super().__init__(detail, faults=[Fault(pointer, "body_too_deep", detail)])
+
+
+class BodyTooSlow(ApiError):
+    """The body came more slowly than a client may send one; its connection was cut, and nothing was written."""
+
+    default_code = "body_too_slow"
+
+    def __init__(self, seconds: int, bytes_a_second: int) -> None:
+        detail = f"The body didn't come within {seconds} seconds and one more for each {bytes_a_second} bytes."
+        super().__init__(detail, "Send it again, from a faster connection or in smaller pieces.")
 
 
 class BodyTooLarge(ApiError):

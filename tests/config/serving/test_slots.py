@@ -1,12 +1,10 @@
 """Work slots: how many requests are at work, who waits, who is refused, and what a slow client can't hold up."""
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -19,10 +17,8 @@ from django.test import RequestFactory
 from config.api.database.lending import Loan
 from config.api.database.observers import observe
 from config.process.activity import ACTIVITY
-from config.serving import slots
-from config.serving.bodies import AHEAD_BYTES
+from config.serving import shares, slots
 from config.serving.slots import RequestSlots
-from tests.launching import find_database_url, launch_server
 
 # Every connection here is one that no test's own transaction is on.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,16 +85,6 @@ def test_a_request_is_company_to_streams_and_a_stream_is_none(is_stream: bool) -
     answer = StreamingHttpResponse([b"text"]) if is_stream else HttpResponse(b"text")
     ask(RequestSlots(lambda environ, start_response: answer, 1))
     assert ACTIVITY.is_recent is not is_stream
-
-
-def test_a_probe_needs_no_slot(callers: ThreadPoolExecutor) -> None:
-    gate = Gate()
-    application = RequestSlots(gate, 1)
-    answer = callers.submit(ask, application)
-    gate.at_work.acquire()
-    assert ask(application, "/livez")[0] == "200 OK"
-    gate.end.set()
-    answer.result()
 
 
 def test_who_waits_for_too_long_is_refused_with_a_problem_document(
@@ -242,69 +228,37 @@ def test_a_file_leaves_whole_where_the_server_has_a_way_to_send_files() -> None:
     assert b"--body-bg" in text
 
 
-# -- bodies ------------------------------------------------------------------------------------------------------
+# -- searches ----------------------------------------------------------------------------------------------------
+
+SEARCHES = ["search=tea", "page=1&search=tea", "%73earch=tea", "q=tea", "count=exact", "brand=a&count=estimated"]
 
 
-class SlowBody(BytesIO):
-    """Comes when it is told to."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self.asked, self.come = threading.Event(), threading.Event()
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.asked.set()
-        self.come.wait(30)
-        return super().read(size)
-
-
-def echo(environ: Any, start_response: Any) -> list[bytes]:
-    start_response("200 OK", [])
-    return [environ["wsgi.input"].read() if "wsgi.input" in environ else b"none"]
-
-
-def test_a_slow_body_holds_no_slot(callers: ThreadPoolExecutor) -> None:
-    application = RequestSlots(echo, 1)
-    body = SlowBody(b"x" * 100)
-    slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": "100", "wsgi.input": body})
-    assert body.asked.wait(10)
-    assert ask(application)[1] == b"none"
-    body.come.set()
-    assert slow.result()[1] == b"x" * 100
+@pytest.mark.parametrize("query", SEARCHES)
+def test_searches_hold_half_of_the_slots(
+    query: str, callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 0.05)
+    gate = Gate()
+    application = RequestSlots(gate, 2)
+    answer = callers.submit(ask, application, QUERY_STRING=query)
+    gate.at_work.acquire()
+    assert ask(application, QUERY_STRING=query)[0] == "503 Service Unavailable"
+    others = [callers.submit(ask, application, QUERY_STRING=text) for text in ("", "search=", "count=bounded")]
+    gate.at_work.acquire()  # one of them works, beside the search
+    gate.end.set()
+    assert {each.result()[0] for each in (answer, *others)} == {"200 OK"}
+    assert ask(application, QUERY_STRING=query)[0] == "200 OK"
 
 
-def test_slow_large_bodies_hold_half_of_the_slots(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "WAIT_SECONDS", 0.2)
-    application = RequestSlots(echo, 2)
-    size = AHEAD_BYTES + 1
-    body = SlowBody(b"x" * size)
-    slow = callers.submit(ask, application, "/", **{"CONTENT_LENGTH": str(size), "wsgi.input": body})
-    assert body.asked.wait(10)
-    second = {"CONTENT_LENGTH": str(size), "wsgi.input": BytesIO(b"x" * size)}
-    assert ask(application, "/", **second)[0] == "503 Service Unavailable"
-    assert ask(application)[0] == "200 OK"
-    body.come.set()
-    assert len(slow.result()[1]) == size
-
-
-@pytest.mark.parametrize("size", [0, 1, AHEAD_BYTES, AHEAD_BYTES + 1, 3 * AHEAD_BYTES])
-@pytest.mark.parametrize("chunked", [False, True])
-def test_every_byte_of_a_body_arrives(size: int, chunked: bool) -> None:
-    body = bytes(range(256)) * (size // 256 + 1)
-    how = {"HTTP_TRANSFER_ENCODING": "chunked"} if chunked else {"CONTENT_LENGTH": str(size)}
-    assert ask(RequestSlots(echo, 1), "/", **how, **{"wsgi.input": BytesIO(body[:size])})[1] == body[:size]
-
-
-@pytest.mark.slow
-def test_slow_clients_leave_the_server_to_the_others() -> None:
-    """Real sockets: 20 bodies that never come, on a server of four slots."""
-    with launch_server(DATABASE_URL=find_database_url(), RATE_LIMIT_ANON="off") as (url, _):
-        host, port = url.removeprefix("http://").split(":")
-        slow = [socket.create_connection((host, int(port))) for _ in range(20)]
-        for client in slow:
-            client.sendall(b"POST /api/v1/auth/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{")
-        with socket.create_connection((host, int(port)), timeout=10) as honest:
-            honest.sendall(b"GET /api/v1/products/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            assert honest.recv(15) == b"HTTP/1.1 200 OK"
-        for client in slow:
-            client.close()
+def test_no_more_searches_wait_than_may(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would take the threads of probes."""
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 30)
+    monkeypatch.setattr(slots, "MOST_SEARCHES_WAITING", 3)
+    gate = Gate()
+    application = RequestSlots(gate, 2)
+    answers = [callers.submit(ask, application, QUERY_STRING="search=tea") for _ in range(10)]
+    refused = [answer for answer in answers if wait_until_done(answer)]
+    assert {answer.result()[0] for answer in refused} == {"503 Service Unavailable"}
+    assert len(refused) == 6
+    gate.end.set()
+    assert {answer.result()[0] for answer in set(answers) - set(refused)} == {"200 OK"}
