@@ -32,13 +32,14 @@ django.setup(set_prefix=False)
 from config.api.freshness.leases import FRESHNESS, RefreshAhead  # noqa: E402 (they need the apps)
 from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)
 from config.api.gates.plan_gate import PlanGate  # noqa: E402
+from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
 
 if settings.DEBUG:
     # Each request reaches Django, where the toolbar looks on.
-    application: Any = RequestSlots(Handler(), settings.WEB_THREADS)
+    application: Any = Front(RequestSlots(Handler(), settings.WEB_THREADS))
 else:
     # A hit needs no slot.
-    application = CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS))
+    application = Front(CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS)))
 # Of a server alone: in a test its thread would outlive the database.
 FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

@@ -1,0 +1,53 @@
+"""WSGI in, WSGI out: what is answered before the gates and Django, which are probes and requests that name no Host.
+
+A probe asks a process by its address (`Host: 10.0.0.7:8000`), so it is answered whatever Host it names. Nothing reads
+its body, and it waits for nothing that other requests may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIRequest
+
+from config.api.gates.records import RequestRecord
+from config.api.problems.error_handler import BadRequest
+from config.operation.health import show_alive, show_ready
+from config.operation.scrape import show_metrics
+from config.serving.refusals import Environ, StartResponse, refuse
+
+# By path. The views answer GET and HEAD, and 405 for others. They use no database, or use it in a thread of their own.
+PROBES: dict[str, Callable[[WSGIRequest], Any]] = {
+    "/livez": convert_exception_to_response(show_alive),
+    "/readyz": convert_exception_to_response(show_ready),
+    "/metrics": convert_exception_to_response(show_metrics),
+}
+
+
+class Front:
+    """In front of `application`."""
+
+    def __init__(self, application: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
+        self.application = application
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if probe := PROBES.get(environ["PATH_INFO"]):
+            return answer_probe(probe, environ, start_response)
+        if "HTTP_HOST" not in environ:
+            error = BadRequest("The request has no Host header.", "Send one, as HTTP/1.1 asks for.")
+            return refuse(error, environ, start_response)
+        return self.application(environ, start_response)
+
+
+def answer_probe(probe: Any, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    path = environ["PATH_INFO"]
+    with RequestRecord.find(environ) as record:
+        response = probe(WSGIRequest(environ))
+        size, where = len(response.content), {"path": path, "route": path[1:]}
+        for name, value in record.finish(response.status_code, size, "bypass", 0.0, **where).items():
+            response[name] = value
+        response["Content-Length"] = str(size)
+    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+    return [response.content]
