@@ -212,10 +212,10 @@ def test_the_example_of_explain_is_what_is_answered(staff: APIClient) -> None:
 
 # What the table says of each entry of tests/faults.json.
 FAULTS = {
-    "1,000 slow clients, nginx": "99th percentile of the others {ratio:.1f} of that without them",
-    "20 slow clients, no proxy": "of that without them; {ratio:.1f} |",
+    "1,000 slow clients, nginx": "the 99th percentile of other clients is {ratio:.1f} times that without slow clients",
+    "20 slow clients, no proxy": "without slow clients; {ratio:.1f} times |",
     "2x the load": (
-        "{share:.2f} of the good answers at the peak for the processor that the clients leave, "
+        "{share:.2f} of the good answers at the peak, for the processor time that the clients leave; "
         "`/livez` within {livez_p99_ms:.0f} ms"
     ),
     "PostgreSQL restarted": "back {back_after_s:.1f} s after PostgreSQL is, {lost} of {orders:,} orders lost",
