@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 
 from config.api.freshness.leases import FRESHNESS
 
@@ -24,11 +25,13 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
         from accounts.serializers import OrderRead
+        from config.api.access.devices import note_sign_in
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
+        user_logged_in.connect(note_sign_in)
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})

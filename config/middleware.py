@@ -17,6 +17,7 @@ from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_sequence, compress_string
 
+from config.api.access.devices import SIGNED_IN, remember_device
 from config.api.access.throttling import find_rate_headers
 from config.api.database.authorship import ACTOR, CALLER, sign_writes
 from config.api.database.wal_positions import read_written_position
@@ -90,6 +91,8 @@ class AccessLog:
         return respond_to(request, exception) if isinstance(exception, ApiError) else None
 
     def mark(self, request: HttpRequest, response: HttpResponseBase, record: RequestRecord) -> None:
+        if SIGNED_IN in request.META:
+            remember_device(request, response)
         if request.method not in SAFE_METHODS and has_committed():
             # It is written, whatever becomes of the question.
             with suppress(DatabaseError):

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings as current
+from django.test import override_settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from config.api.access import rate_store
+from config.api.access.logins import CEILING
 from tests.services import RedisServer
 
 pytestmark = [pytest.mark.both, pytest.mark.usefixtures("fresh_counts")]
@@ -37,15 +39,71 @@ def test_an_address_may_try_so_many_accounts(client: APIClient, settings: Any) -
     assert int(answers[-1]["Retry-After"]) > 0
 
 
+def flood_account(client: APIClient, times: int) -> list[int]:
+    """Wrong passwords for one account, each from another address; whatever the case of its name."""
+    emails = ("root@example.com", "ROOT@example.com", "Root@Example.com")
+    places = [f"198.51.{n // 250}.{n % 250}" for n in range(times)]
+    return list_statuses([sign_in(client, emails[n % 3], REMOTE_ADDR=place) for n, place in enumerate(places)])
+
+
+@pytest.mark.django_db
+def test_wrong_passwords_from_one_address_lock_nobody_out_elsewhere(client: APIClient, admin_user: User) -> None:
+    with override_settings(RATE_LIMIT_LOGIN="10/minute"):
+        assert list_statuses([sign_in(client) for _ in range(11)]) == [401] * 10 + [429]
+        assert sign_in(client, password="root", REMOTE_ADDR="192.0.2.77").status_code == 200
+
+
 @pytest.mark.django_db
 def test_an_account_may_be_tried_so_often_from_anywhere(client: APIClient, admin_user: User, settings: Any) -> None:
-    settings.RATE_LIMIT_LOGIN = "2/hour"
-    emails = ("root@example.com", "ROOT@example.com", "Root@Example.com")
-    answers = [sign_in(client, email, REMOTE_ADDR=f"192.0.2.{n}") for n, email in enumerate(emails)]
-    assert list_statuses(answers) == [401, 401, 429]
-    assert "to this account" in answers[-1].json()["detail"]
+    settings.RATE_LIMIT_LOGIN = "1/hour"
+    assert flood_account(client, CEILING + 1) == [401] * CEILING + [429]
     # Not even with the right password, or the limit would tell which one it is.
-    assert sign_in(client, password="root", REMOTE_ADDR="192.0.2.77").status_code == 429
+    refused = sign_in(client, password="root", REMOTE_ADDR="192.0.2.77")
+    assert refused.status_code == 429
+    assert f"More than {CEILING} sign-ins an hour to this account." in refused.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_the_owners_device_gets_through(client: APIClient, admin_user: User, settings: Any) -> None:
+    settings.RATE_LIMIT_LOGIN = "2/hour"
+    owner = APIClient()
+    cookie = sign_in(owner, password="root", REMOTE_ADDR="192.0.2.7").cookies["device"]
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == (LOGIN, True, "Lax")
+    settings.RATE_LIMIT_LOGIN = "1/hour"
+    flood_account(client, CEILING + 1)
+    assert sign_in(owner, password="root", REMOTE_ADDR="198.51.0.1").status_code == 200
+    # The device has a limit, too, and opens no other account.
+    assert sign_in(owner, password="root", REMOTE_ADDR="198.51.0.1").status_code == 429
+    assert "from this address" in sign_in(owner, "other@example.com", REMOTE_ADDR="198.51.0.1").json()["detail"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", ["", "x", "of another"])
+def test_a_device_that_nobody_signed_is_unknown(change: str, admin_user: User, settings: Any) -> None:
+    settings.RATE_LIMIT_LOGIN = "2/hour"
+    owner = APIClient()
+    sign_in(owner, password="root")
+    value = owner.cookies["device"].value
+    owner.cookies["device"] = f"{change}{value.partition('.')[2]}" if change else ""
+    settings.RATE_LIMIT_LOGIN = "1/hour"
+    assert [sign_in(owner).status_code for _ in range(2)] == [401, 429]
+
+
+@pytest.mark.django_db
+def test_who_has_a_session_gets_through(client: APIClient, admin_user: User, settings: Any) -> None:
+    settings.RATE_LIMIT_LOGIN = "1/hour"
+    flood_account(client, CEILING + 1)
+    owner = APIClient()
+    owner.force_login(admin_user)
+    assert sign_in(owner, password="root", REMOTE_ADDR="192.0.2.7").status_code == 200
+
+
+@pytest.mark.django_db
+def test_only_a_sign_in_gives_a_cookie(client: APIClient, admin_user: User) -> None:
+    assert "device" not in sign_in(client).cookies
+    assert "device" not in client.get("/api/v1/").cookies
+    form = {"username": "root@example.com", "password": "root"}
+    assert client.post("/admin/login/", form, format="multipart").cookies["device"]["path"] == "/admin/login/"
 
 
 @pytest.mark.django_db
