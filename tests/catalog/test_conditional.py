@@ -95,7 +95,7 @@ def test_a_write_upon_another_version_is_refused(method: str, product: Product, 
     body = {"sku": "A-1", "title": "Mine"}
     answer = getattr(staff, method)(url_of(product), body, HTTP_IF_MATCH=stale)
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
-    assert f"version {present} now" in answer.json()["detail"]
+    assert f"now has version {present}" in answer.json()["detail"]
     assert Product.objects.get().title == "Theirs"
 
 

@@ -1,4 +1,7 @@
-"""An exception in, an RFC 9457 problem document out: for DRF's views and for what fails before or outside them."""
+"""An exception in, a problem document (RFC 9457) out.
+
+DRF's views call `handle_exception`. Django calls the `answer_…` functions for errors outside those views.
+"""
 
 import logging
 import sys
@@ -32,16 +35,16 @@ from config.logs import REQUEST_ID
 
 logger = logging.getLogger("tenfold.errors")
 
-# DRF's codes that say less than ours, or the same in other words.
+# DRF's codes, and the codes that we send in their place.
 CODES = {
     "parse_error": "malformed_json",
     "error": "bad_request",
     "invalid": "invalid_body",
 }
-# The way out of what DRF refuses in its own words; who says more names it there.
+# Hints for DRF's own errors, by code. An ApiError brings its own hint.
 HINTS = {
     "not_authenticated": "Send Authorization: Token …; POST /api/v1/auth/login/ gives one.",
-    "permission_denied": "Whoever runs this server gives the right, by a group or to the user.",
+    "permission_denied": "An administrator of this server can grant the permission, to your user or to a group.",
     "method_not_allowed": "The header Allow names the methods that this address has.",
     "not_acceptable": "Send Accept: application/json.",
     "unsupported_media_type": "Send JSON, with Content-Type: application/json.",
@@ -49,7 +52,7 @@ HINTS = {
 
 
 def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's EXCEPTION_HANDLER. None lets Django go on: a fault of ours, which `answer_server_error` answers."""
+    """DRF's EXCEPTION_HANDLER. Returns None for a bug of ours: Django then calls `answer_server_error`."""
     error = find_api_error(exc)
     if error is None:
         return None
@@ -61,7 +64,7 @@ def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response | N
 
 
 def find_api_error(exc: BaseException | None) -> APIException | None:
-    """The refusal that an exception of Django or of the database stands for."""
+    """The API error for an exception of DRF, Django or the database; None for any other exception."""
     for kind, build in REFUSALS:
         if isinstance(exc, kind):
             return build(exc)
@@ -73,7 +76,7 @@ def refuse_for_database(exc: Exception) -> APIException:
     return (find_limit(exc) or Unavailable)()
 
 
-# The first that fits counts, so ValidationError stands before its parent APIException.
+# The first match wins, so ValidationError stands before its parent APIException.
 REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException]], ...] = (
     (ValidationError, lambda exc: InvalidBody(list(find_faults(exc.detail)))),
     (APIException, lambda exc: exc),
@@ -81,12 +84,12 @@ REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException]], ...] = (
     (PermissionDenied, lambda exc: DRFPermissionDenied()),
     (
         DisallowedHost,
-        lambda exc: BadRequest("The Host asked for is no name of this server.", "See ALLOWED_HOSTS."),
+        lambda exc: BadRequest("The Host header names no host of this server.", "See ALLOWED_HOSTS."),
     ),
     (RequestDataTooBig, lambda exc: BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
     (OperationalError, refuse_for_database),
     (InterfaceError, refuse_for_database),
-    (IntegrityError, lambda exc: Conflict("Another row needs the value that this change takes away, or has it.")),
+    (IntegrityError, lambda exc: Conflict("Another row already has this value, or still refers to the deleted one.")),
 )
 
 
@@ -114,7 +117,7 @@ def find_hint(error: APIException, code: str) -> str | None:
 
 
 def find_faults(detail: Any, pointer: str = "") -> Iterator[Fault]:
-    """DRF's nested lists and dicts of errors as flat faults, each with its JSON pointer (RFC 6901)."""
+    """Flattens DRF's nested lists and dicts of errors; each fault gets a JSON pointer (RFC 6901)."""
     match detail:
         case ErrorDetail():
             yield Fault(pointer, detail.code or "invalid", str(detail))
@@ -138,14 +141,14 @@ def find_headers(error: APIException) -> Iterator[tuple[str, str]]:
 
 
 def respond_with(error: APIException) -> HttpResponse:
-    """A problem document outside DRF."""
+    """A problem document as a Django response, for errors outside DRF."""
     headers = {"Cache-Control": "no-store"} | dict(find_headers(error))
     body = write_json(build_problem(error))
     return HttpResponse(body, content_type=PROBLEM_TYPE, status=error.status_code, headers=headers)
 
 
 def respond_to(request: HttpRequest, error: APIException) -> HttpResponse:
-    """The same for people, as a page, where a browser asks."""
+    """Like `respond_with`, but an HTML page if the client accepts HTML."""
     response = respond_with(error)
     if "text/html" in request.headers.get("Accept", ""):
         response.content = render_to_string("problem.html", {"problem": build_problem(error)})
@@ -155,11 +158,11 @@ def respond_to(request: HttpRequest, error: APIException) -> HttpResponse:
 
 
 class BadRequest(ApiError):
-    """Refused by Django before any view: a forged host, a malformed multipart body."""
+    """Django rejected the request before any view ran: an unknown host, a malformed multipart body."""
 
 
 class ServerError(ApiError):
-    """Something failed on our side; the log has it under the request id."""
+    """A bug or failure of the server; the log has the traceback under the request id."""
 
     status_code = HTTPStatus.INTERNAL_SERVER_ERROR
     default_code = "server_error"
@@ -168,7 +171,7 @@ class ServerError(ApiError):
         super().__init__("Something failed on our side; the log has it under the request id.")
 
 
-# Django calls these (handler400 … handler500 in urls.py) for what no view of DRF's has caught.
+# Django calls these (handler400 … handler500 in urls.py) for exceptions that no DRF view caught.
 
 
 def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

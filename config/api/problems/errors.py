@@ -1,4 +1,4 @@
-"""What the API refuses, as classes: status, code, sentence and hint; raising one is all the handling there is.
+"""The API's errors. Each class has a status, a code, a sentence and a hint; a view only raises it.
 
 ApiError
 ├── UnknownParameter, InvalidParameter    400  the query string
@@ -16,8 +16,8 @@ ApiError
 ├── Unavailable, RowLocked, Overloaded    503
 └── QueryTimeout                          504
 
-A code, once used, is never used for anything else. Nothing here may import rest_framework.views: DRF loads its
-settings, and through them us, while that module is half loaded.
+A code keeps its meaning for ever. This module must not import rest_framework.views: that module loads DRF's settings
+while it is half loaded itself, and the settings load this module.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,7 +31,7 @@ from rest_framework.exceptions import APIException
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: a JSON pointer into the body, or `?name` for a query parameter."""
+    """One error of a request. `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
 
     pointer: str
     code: str
@@ -42,12 +42,12 @@ class Fault:
 
 
 def write_pointer(way: Iterable[object]) -> str:
-    """The JSON pointer (RFC 6901) of the value that names and indexes lead to."""
+    """The JSON pointer (RFC 6901) to the value at the path `way` of names and indexes."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in way)
 
 
 class ApiError(APIException):
-    """A refusal with a sentence for people, a code for programs and, where there is one, the way out."""
+    """An error with a sentence for people (`detail`), a code for programs, and a remedy (`hint`) if there is one."""
 
     status_code: int = HTTPStatus.BAD_REQUEST
     default_code = "bad_request"
@@ -58,25 +58,25 @@ class ApiError(APIException):
         self.faults = tuple(faults)
 
 
-# Unknown names that one answer tells, of a query string or of a list in it.
+# The most unknown names that one error lists, of a query string or of a list in it.
 MOST_NAMED = 20
-# Letters. Two names are compared in the product of their lengths, and what is longer is no slip of the pen.
+# The most letters of a name that is compared: the time grows with the product of both lengths, and no typo is longer.
 LONGEST_NAME = 64
 
 
 def suggest(word: str, known: Collection[str]) -> str:
-    """A hint that names the near match, or else all there is."""
+    """A hint with the most similar known name, or with all known names if none is similar."""
     names = tuple(sorted(known))
     if near := _find_near(word, names) if len(word) <= LONGEST_NAME else "":
         return f"Did you mean {near}?"
     return f"Known here: {', '.join(names)}." if names else "None is known here."
 
 
-# Cached, since the rows of a body mostly share a slip.
+# Cached, since the rows of a body often have the same typo.
 @lru_cache(maxsize=256)
 def _find_near(word: str, names: tuple[str, ...]) -> str:
-    """The one of `names` that is most like `word`; "" if none is near."""
-    # `prise` is nearer to `price_min` than its length lets it look, so it is held against the beginning too.
+    """The name that is most similar to `word`; "" if none is similar."""
+    # Each name's beginning is compared too: as a whole, `price_min` is too long to be similar to `prise`.
     scores = {name: max(_likeness(word, name), _likeness(word, name[: len(word)])) for name in names}
     near = max(scores, key=scores.__getitem__, default="")
     return near if near and scores[near] >= 0.7 else ""
@@ -87,20 +87,23 @@ def _likeness(word: str, name: str) -> float:
 
 
 class UnknownParameter(ApiError):
-    """A slip like `?prise=` would return everything, so it is refused. `errors` names the first MOST_NAMED."""
+    """The endpoint has no such parameter; ignoring a typo like `?prise=` would return all rows.
+
+    `errors` names the first MOST_NAMED unknown parameters, the hint is for the first.
+    """
 
     default_code = "unknown_parameter"
 
     def __init__(self, names: Sequence[str], known: Collection[str]) -> None:
         faults = [
-            Fault(f"?{name}", "unknown_parameter", f"{name} is no parameter of this address.")
+            Fault(f"?{name}", "unknown_parameter", f"{name} is not a parameter of this address.")
             for name in names[:MOST_NAMED]
         ]
         super().__init__(faults[0].detail, suggest(names[0], known), faults)
 
 
 class InvalidParameter(ApiError):
-    """A value that its parameter doesn't take."""
+    """The parameter exists but doesn't accept this value."""
 
     default_code = "invalid_parameter"
 
@@ -109,7 +112,7 @@ class InvalidParameter(ApiError):
 
 
 class InvalidCursor(ApiError):
-    """Changed, cut, from another list, or from the same list with other filters or another ordering."""
+    """The cursor was altered, or comes from another list, or from this list with other filters or ordering."""
 
     default_code = "invalid_cursor"
 
@@ -120,29 +123,29 @@ class InvalidCursor(ApiError):
 
 
 class PageTooDeep(ApiError):
-    """`page * page_size` lies past `limit` rows; the hint is the URL that goes on by cursor, or the last page's."""
+    """`page * page_size` is more than `limit` rows. The hint has the next page's URL by cursor, or the last page's."""
 
     default_code = "page_too_deep"
 
     def __init__(self, limit: int, way_on: str) -> None:
-        # Refused half-way through a list: without the way on, the client would start again at page one.
+        # Without this URL a client in the middle of a list would have to start again at page one.
         detail = f"Page numbers end at {limit} rows."
         super().__init__(detail, f"Go on with {way_on}", [Fault("?page", "page_too_deep", detail)])
 
 
 class SortTooLarge(ApiError):
-    """No index serves this ordering with these filters, and what they leave is too much to sort for one page."""
+    """No index serves this ordering with these filters, and too many rows are left to sort for one page."""
 
     default_code = "sort_too_large"
 
     def __init__(self, name: str, rows: int, limit: int, served: Collection[str]) -> None:
-        detail = f"About {rows} rows would be sorted for this page; {limit} is the most."
+        detail = f"About {rows} rows would be sorted for this page; at most {limit} can be."
         hint = f"Narrow the list, or order it by {' or '.join(served)}, which an index serves with these filters."
         super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
 
 
 class InvalidHeader(ApiError):
-    """A header that can't be read as what it is."""
+    """A request header has an invalid value."""
 
     default_code = "invalid_header"
 
@@ -151,7 +154,7 @@ class InvalidHeader(ApiError):
 
 
 class InvalidBody(ApiError):
-    """Members of the body that can't be taken; nothing of it was written."""
+    """Members of the body have invalid values; nothing was written."""
 
     default_code = "invalid_body"
 
@@ -161,25 +164,25 @@ class InvalidBody(ApiError):
 
 
 class Conflict(ApiError):
-    """The request is right in itself and clashes with what is stored."""
+    """The request is valid, but it conflicts with the stored data."""
 
     status_code = HTTPStatus.CONFLICT
     default_code = "conflict"
 
 
 class PreconditionFailed(ApiError):
-    """Somebody changed the row since the version that `If-Match` names; nothing was written."""
+    """The row has changed since the version in `If-Match`; nothing was written. `present` is its version now."""
 
     status_code = HTTPStatus.PRECONDITION_FAILED
     default_code = "precondition_failed"
 
     def __init__(self, present: int) -> None:
-        detail = f"The row has version {present} now, which isn't what If-Match names."
-        super().__init__(detail, "Read it again, apply your change to what is there, and send its new ETag.")
+        detail = f"The row now has version {present}, which is not the version in If-Match."
+        super().__init__(detail, "Read the row again, apply your change to it, and send its new ETag.")
 
 
 class BodyTooDeep(ApiError):
-    """The body is nested past 32 levels, of lists and objects together."""
+    """The body's lists and objects are nested more than `limit` (32) levels deep."""
 
     default_code = "body_too_deep"
 
@@ -189,7 +192,7 @@ class BodyTooDeep(ApiError):
 
 
 class BodyTooSlow(ApiError):
-    """The body came more slowly than a client may send one; its connection was cut, and nothing was written."""
+    """The client sent the body too slowly. Its connection was cut, and nothing was written."""
 
     default_code = "body_too_slow"
 
@@ -199,7 +202,7 @@ class BodyTooSlow(ApiError):
 
 
 class BodyTooLarge(ApiError):
-    """The body is larger than MAX_BODY_BYTES, 2.5 MB by default, or a file than IMPORT_MAX_BYTES."""
+    """The body is larger than MAX_BODY_BYTES (2.5 MB by default), or an import's file than IMPORT_MAX_BYTES."""
 
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
@@ -209,41 +212,41 @@ class BodyTooLarge(ApiError):
 
 
 class IdempotencyKeyReused(ApiError):
-    """The `Idempotency-Key` belongs to another request; a repetition has the same address and body."""
+    """The `Idempotency-Key` was used for another request: one with another address or body."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "idempotency_key_reused"
 
     def __init__(self, difference: str) -> None:
-        super().__init__(f"This Idempotency-Key was used {difference}.", "Take a new key for a new request.")
+        super().__init__(f"This Idempotency-Key was used {difference}.", "Use a new key for each new request.")
 
 
 class IdempotencyKeyInUse(ApiError):
-    """A request with this `Idempotency-Key` is being worked on; its answer is there in a moment (`Retry-After`)."""
+    """A request with this `Idempotency-Key` is still running. `Retry-After` says when its answer may be ready."""
 
     status_code = HTTPStatus.CONFLICT
     default_code = "idempotency_key_in_use"
     wait = 1
 
     def __init__(self) -> None:
-        detail = "A request with this Idempotency-Key is being worked on."
+        detail = "A request with this Idempotency-Key is still running."
         super().__init__(detail, f"Send it again in {self.wait} second, with the same key.")
 
 
 class MissingExtra(ApiError):
-    """A package that only this request needs isn't installed here."""
+    """The request needs an optional package that isn't installed on this server."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "missing_extra"
 
     def __init__(self, name: str, extra: str, package: str) -> None:
         detail = f"{name} needs the extra {extra}, which isn't installed on this server."
-        hint = f"Run .venv/bin/python -m pip install {package} there, and start the server and its workers again."
+        hint = f"Run .venv/bin/python -m pip install {package} there, then restart the server and its workers."
         super().__init__(detail, hint, [Fault(f"/{name}", "missing_extra", detail)])
 
 
 class Unavailable(ApiError):
-    """The database, or at sign-in Redis, can't answer now; `Retry-After` says when the request may succeed."""
+    """The database can't answer now, or Redis can't at sign-in. `Retry-After` says when the request may succeed."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "service_unavailable"
@@ -254,18 +257,18 @@ class Unavailable(ApiError):
 
 
 class Overloaded(ApiError):
-    """All work slots are taken and too many requests wait already; this one wasn't begun."""
+    """All request slots are taken and too many requests wait already. This one was not started."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "overloaded"
     wait = 1
 
     def __init__(self) -> None:
-        super().__init__("The server has more to do than it can.", f"Try again in {self.wait} second.")
+        super().__init__("The server has more requests than it can handle.", f"Try again in {self.wait} second.")
 
 
 class RowLocked(ApiError):
-    """Somebody else's transaction held what this request needs, for longer than a request may wait."""
+    """Another transaction held a lock that this request needs, for longer than a request may wait."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "row_locked"
@@ -273,13 +276,13 @@ class RowLocked(ApiError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Another transaction holds what this request needs; nothing was written.",
+            "Another transaction holds a lock that this request needs; nothing was written.",
             f"Try again in {self.wait} second.",
         )
 
 
 class QueryTimeout(ApiError):
-    """The database took longer than a statement may (STATEMENT_TIMEOUT_MS) and was stopped."""
+    """A statement took longer than STATEMENT_TIMEOUT_MS, so the database stopped it."""
 
     status_code = HTTPStatus.GATEWAY_TIMEOUT
     default_code = "query_timeout"
@@ -287,15 +290,15 @@ class QueryTimeout(ApiError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The database took too long over this request and was stopped; nothing was written.",
-            f"Narrow it by filters or take smaller pages, or try again in {self.wait} seconds.",
+            "A query of this request took too long and was stopped; nothing was written.",
+            f"Use more filters or a smaller page_size, or try again in {self.wait} seconds.",
         )
 
 
-# By PostgreSQL's codes for what it ends itself, as config/process/limits.py has it do.
+# PostgreSQL's SQLSTATE when it stops a statement at a limit that config/process/limits.py sets.
 LIMITS: dict[str | None, type[RowLocked | QueryTimeout]] = {"55P03": RowLocked, "57014": QueryTimeout}
 
 
 def find_limit(error: BaseException) -> type[RowLocked | QueryTimeout] | None:
-    """What a statement was ended for, and would be again; None where it failed in another way."""
+    """The error class if a limit stopped the statement, else None. A retry would meet the same limit."""
     return LIMITS.get(getattr(error.__cause__, "sqlstate", None))
