@@ -1,4 +1,4 @@
-"""What the catalogue refuses beside the errors that every endpoint shares.
+"""The catalogue's own errors; config/api/problems/errors.py has those that all endpoints share.
 
 ApiError
 ├── ChangesGone                           410
@@ -12,19 +12,19 @@ from config.api.problems.errors import ApiError, Fault
 
 
 class ChangesGone(ApiError):
-    """The change log doesn't reach back to the cursor, a table was truncated since, or the log never got that far."""
+    """The feed can't continue from this position: it is purged, before a TRUNCATE, or newer than the log itself."""
 
     status_code = HTTPStatus.GONE
     default_code = "changes_gone"
 
     def __init__(self, name: str, reason: str) -> None:
-        detail = f"What changed since then can't be told: {reason}."
+        detail = f"The changes since then are not known: {reason}."
         hint = "Read X-Changes-Cursor by HEAD changes/, then take a full export, then follow from that cursor."
         super().__init__(detail, hint, [Fault(f"?{name}", "changes_gone", detail)])
 
 
 class FileRefused(ApiError):
-    """The file can't be imported at all: not what it says, damaged, without a needed column, or packed too tightly."""
+    """The file can't be imported at all: wrong format, damaged, a column missing, or compressed too strongly."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "file_refused"
@@ -32,16 +32,17 @@ class FileRefused(ApiError):
     def __init__(self, sentence: str) -> None:
         _, _, remedy = sentence.partition(": ")
         super().__init__(
-            sentence, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Mend the file and send it again."
+            sentence, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Correct the file and send it again."
         )
 
 
 class ImportsWaiting(ApiError):
-    """The caller has as many imports waiting or under way as one may have."""
+    """The caller has reached the limit of imports that wait or run at one time."""
 
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "imports_waiting"
     wait = 60
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"You have {most} imports waiting or under way, as many as one may have.", "Wait for one.")
+        detail = f"You have {most} imports that wait or run; this is the limit."
+        super().__init__(detail, "Send the file again when one of them has finished.")

@@ -1,4 +1,4 @@
-"""What exports of the catalogue need beside its lists: stock with its SKU, and changes as the feed shows them."""
+"""Exports of the catalogue that no list has: stock with its SKU, and the change log as the feed shows it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,8 @@ from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
 from config.api.reads.filtering import MomentFilter, SparseFilterSet
 
-# Of a change for a caller who sees active products only; the feed says the same (catalog/changes/feed.py).
+# SQL: true for a change whose product a caller without the view permission can't see. catalog/changes/feed.py has
+# the same rule.
 HIDDEN = (
     "{table}.product_id IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM catalog_product WHERE id = {table}.product_id AND status = 'active')"
@@ -36,7 +37,7 @@ class StockRow(ModelSerializer[Stock]):
 
 
 class GivenText(CharField):
-    """Null where it is empty."""
+    """A text column; an empty text becomes null."""
 
     database_expression = "nullif({column}, '')"
 
@@ -52,30 +53,30 @@ class ChangeRow(ModelSerializer[Change]):
 
 
 class ShownOp(ChoiceField):
-    """A product that isn't active is a delete."""
+    """The operation; `delete` for a product that isn't active."""
 
     database_expression = f"CASE WHEN {HIDDEN} THEN 'delete' ELSE {{column}} END"
 
 
 class ShownSku(GivenText):
-    """Nobody's business where the product isn't active."""
+    """The SKU; null for a product that isn't active."""
 
     database_expression = f"CASE WHEN {HIDDEN} THEN NULL ELSE nullif({{column}}, '') END"
 
 
 class ActiveChangeRow(ChangeRow):
-    """The same for a caller who sees active products only."""
+    """ChangeRow for a caller who may see active products only."""
 
     op = ShownOp(choices=Change.Op.choices, read_only=True)
     sku = ShownSku(read_only=True, allow_null=True)
 
 
 class ChangeFilters(SparseFilterSet):
-    """As the feed's own parameters do. Times are RFC 3339."""
+    """The same parameters as the feed's. Times are RFC 3339."""
 
     since = MomentFilter(field_name="at", lookup_expr="gte", label="Changes made at or after this time")
     until = MomentFilter(field_name="at", lookup_expr="lt", label="Changes made before this time")
-    entity = TextInFilter(method="keep_entities", label="Changes of these entities alone, comma-separated")
+    entity = TextInFilter(method="keep_entities", label="Only changes of these entities, comma-separated")
 
     class Meta:
         model = Change
@@ -92,16 +93,16 @@ def list_changes(caller: Caller) -> QuerySet[Change]:
 
 
 def check_after(after: int) -> None:
-    """What was purged behind it would be missing, and nothing would tell."""
+    """Raises ChangesGone if changes after this position were purged: the export would silently miss them."""
     Bounds.read().check(after)
 
 
 def refuse_cut_search(rows: QuerySet[Product], parameters: QueryDict) -> None:
-    """A search reads its first SEARCH_HITS hits, and an export that leaves rows out isn't one."""
+    """Raises InvalidParameter if a search has more hits than the SEARCH_HITS it reads: the export would miss rows."""
     words = parameters.get("search")
     if words and count_at_most(Product.objects.matching(words), SEARCH_HITS - 1) >= SEARCH_HITS:
         raise InvalidParameter(
             "search",
             f"It finds {SEARCH_HITS} products or more, too many for an export.",
-            "Search for more words, or export by filters.",
+            "Search for more words, or use filters instead.",
         )

@@ -1,4 +1,4 @@
-"""What narrows a list and an export of the same rows: one FilterSet for both."""
+"""The filters of products, for the list and the export."""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -19,50 +19,50 @@ from config.api.reads.filtering import FlagFilter, MomentFilter, SparseFilterSet
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1
 
-# An exponent in a price makes a number of thousands of digits out of six letters.
+# The limits also stop exponents: six characters such as `1e9999` would become a number of thousands of digits.
 PRICE = {"min_value": 0, "max_digits": 12, "decimal_places": 2}
 
 
 class IdField(IntegerField):
-    """Digits and nothing else: a number may also be `1e2` or `1_0`."""
+    """Accepts ASCII digits only. Python's own parser also accepts `1e2` and `1_0`."""
 
     def to_python(self, value: Any) -> Any:
         text = str(value).strip() if value else ""
         if not text:
             return None
         if not (text.isascii() and text.isdigit()):
-            raise ValidationError(f"{text[:20]!r} is no id: ids are whole numbers.")
-        # SQLite takes no whole number past 64 bits, and no row has one; int() of 20,000 digits takes its time.
+            raise ValidationError(f"{text[:20]!r} is not an id: ids are whole numbers.")
+        # SQLite can't compare integers of more than 64 bits, and no row has one. Cutting the text keeps int() fast.
         return min(int(text.lstrip("0")[:20] or "0"), GREATEST_ID)
 
 
 class IdInFilter(BaseInFilter, NumberFilter):
-    """`1,2,3`"""
+    """Ids, comma-separated: `1,2,3`."""
 
     field_class = IdField
 
 
 class TextInFilter(BaseInFilter, CharFilter):
-    """`a,b`"""
+    """Texts, comma-separated: `a,b`."""
 
 
 class ProductFilters(SparseFilterSet):
-    """Prices are in each row's own currency; times are RFC 3339."""
+    """Prices are in the row's own currency; times are RFC 3339."""
 
     prefixes = ("attr.",)
 
-    # By slug, never a ModelChoiceFilter: its form lists the whole table, and browsers timed out where
-    # curl took 0.4 s (RolnickLab/antenna#1391).
+    # A text, not a ModelChoiceFilter: that one's form lists the whole table, so browsers timed out where curl
+    # took 0.4 s (RolnickLab/antenna#1391).
     brand = CharFilter(method="keep_brand", label="Brand, by slug")
-    category = CharFilter(method="keep_subtree", label="Category, by slug, with everything below it")
+    category = CharFilter(method="keep_subtree", label="Category, by slug, with all categories below it")
     status = ChoiceFilter(
         choices=Product.Status.choices,
         label="Status; anonymous callers see active products only",
         error_messages=name_choices(Product.Status.choices),
     )
-    price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Least price", **PRICE)
-    price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Greatest price", **PRICE)
-    in_stock = FlagFilter(field_name="in_stock", label="Whether some variant can be bought now")
+    price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Minimum price", **PRICE)
+    price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Maximum price", **PRICE)
+    in_stock = FlagFilter(field_name="in_stock", label="Whether at least one variant can be bought now")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
     updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
@@ -70,7 +70,7 @@ class ProductFilters(SparseFilterSet):
     sku = TextInFilter(method="keep_skus", label="SKUs of products, comma-separated, at most 200")
     search = CharFilter(
         method="keep_hits",
-        label="Words of SKU, title, brand or description, by their beginnings; parts of words where none begins so",
+        label="Beginnings of words in SKU, title, brand or description; if no word matches, parts of words",
     )
 
     def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
@@ -93,12 +93,12 @@ class ProductFilters(SparseFilterSet):
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         if not find_words(words):
-            raise InvalidParameter(name, "It has neither a letter nor a digit.")
-        # In the rank's order; an `ordering` that is asked for replaces it.
+            raise InvalidParameter(name, "It has no letter and no digit.")
+        # Best match first; the parameter `ordering` replaces this order.
         return rows.matching(words).by_rank(words)
 
     def keep_attributes(self, rows: ProductQuerySet) -> ProductQuerySet:
-        """`attr.NAME=value` for declared attributes; one query for their types."""
+        """Applies `attr.NAME=value` for declared attributes. One query reads their types."""
         asked = {name[5:]: text for name, text in self.data.items() if name.startswith("attr.") and text}
         if not asked:
             return rows
@@ -111,11 +111,11 @@ class ProductFilters(SparseFilterSet):
 
 def check_list(name: str, values: Sequence[Any]) -> None:
     if len(values) > GREATEST_LIST:
-        raise InvalidParameter(name, f"It has {len(values)} values; {GREATEST_LIST} is the most.")
+        raise InvalidParameter(name, f"It has {len(values)} values; at most {GREATEST_LIST} are allowed.")
 
 
 def read_value(name: str, type_: str, text: str) -> str | bool | int | float:
-    """`text` as a JSON value of the attribute's declared type."""
+    """Converts `text` to a JSON value of the attribute's declared type. Raises InvalidParameter."""
     if type_ == Attribute.Type.TEXT:
         return text
     if type_ == Attribute.Type.BOOLEAN:
@@ -125,18 +125,18 @@ def read_value(name: str, type_: str, text: str) -> str | bool | int | float:
     try:
         number = Decimal(text[:40])
     except InvalidOperation as error:
-        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is no number.") from error
+        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number.") from error
     if not number.is_finite() or len(text) > 40 or abs(number) > 2**63:
-        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is no number of at most 64 bits.")
+        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number of at most 64 bits.")
     return int(number) if number == int(number) else float(number)
 
 
 def keep_values(rows: ProductQuerySet, wanted: dict[str, Any]) -> ProductQuerySet:
     if connections[rows.db].vendor == "postgresql":
-        # One containment over all of them, served by one GIN index.
+        # One containment test for all attributes; a GIN index serves it.
         return rows.filter(attributes__contains=wanted)
     for name, value in wanted.items():
-        # Not attributes__NAME: a name like `a__gt` would be a look-up.
+        # Not attributes__NAME: Django would read a name like `a__gt` as a lookup.
         rows = rows.alias(**{f"attribute_{name}": KeyTransform(name, "attributes")})
         rows = rows.filter(**{f"attribute_{name}": value})
     return rows

@@ -1,7 +1,7 @@
-"""The start page, `/`: what Tenfold is, where everything lies, figures of the catalogue at hand.
+"""The start page, `/`: what Tenfold is, links to its parts, and figures of this catalogue.
 
-Every figure is bounded, so the page costs the same at a thousand and at ten million products; the figures are kept
-until the catalogue changes.
+Each figure reads a bounded number of rows, so the page costs the same at a thousand and at ten million products. The
+process keeps the figures until the catalogue changes.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,17 @@ from catalog.models import Category, Product
 from config.api.freshness.leases import FRESHNESS, Stamp
 from config.api.reads.counting import BOUND, count_at_most, estimate_rows
 
-# Whose size the page shows, and under which name. Logged tables, since figures are kept until the change log moves.
+# The models whose number of rows the page shows, and their labels. They must be logged tables: the figures are kept
+# until the change log moves.
 TABLES: dict[type[Model], str] = {}
-# The chart reads this many products at the most, in stripes over the whole table: those that came last may all
-# be of one category.
+# The chart reads at most this many products, in stripes over the whole table: the newest may all be in one category.
 SAMPLE = 5_000
 STRIPES = 20
-# From so many on they may be a part of the catalogue.
+# A sample of at least this many products may be only a part of the catalogue, and the page says so.
 TAKEN_FROM = 1_000
+# The chart's number of bars, without "Everything else".
 BARS = 8
-# Ten digits of Category.path are the root's.
+# The first ten digits of Category.path are the id of the top-level category.
 ROOT_DIGITS = 10
 
 type Figures = dict[str, Any]
@@ -53,10 +54,10 @@ def show_home(request: HttpRequest) -> HttpResponse:
 
 
 def list_links() -> list[tuple[str, str, str]]:
-    """`(address, name, what is there)`."""
+    """`(address, name, description)` of each link."""
     return [
         (reverse("root"), "Browsable API", "Walk through lists, filters and forms in this browser."),
-        (reverse("docs"), "Documents", "Every endpoint, tried out on the page (Swagger UI)."),
+        (reverse("docs"), "Documents", "Every endpoint, to try out on the page (Swagger UI)."),
         (reverse("redoc"), "Reference", "The same, made for reading (ReDoc)."),
         (reverse("schema"), "OpenAPI 3.1", "The schema that programs and generators read."),
         (reverse("admin:index"), "Admin", "Products, stock, orders and users, for staff."),
@@ -65,7 +66,7 @@ def list_links() -> list[tuple[str, str, str]]:
 
 
 def list_examples(base: str, figures: Figures) -> list[str]:
-    """Three commands to paste; the category is the catalogue's own."""
+    """Three commands to paste; the second one filters by a category of this catalogue if it has one."""
     slugs = [bar["slug"] for bar in figures["bars"] if bar["slug"]]
     narrowed = f"category={slugs[0]}&ordering=price" if slugs else "in_stock=true&ordering=price"
     return [
@@ -79,7 +80,7 @@ def list_examples(base: str, figures: Figures) -> list[str]:
 
 
 class HomeFigures:
-    """The figures that were collected last, by this process."""
+    """The figures that this process collected last, and when (`stamp`)."""
 
     stamp: Stamp | None = None
     figures: Figures = {}
@@ -105,19 +106,19 @@ def collect_figures() -> Figures:
 
 
 def describe_size(model: type[Model]) -> str:
-    """Exact up to 10,000 rows, past it a guess of three figures."""
+    """The exact number up to 10,000 rows, then an estimate rounded to three digits."""
     rows = model._default_manager.all()
     number = count_at_most(rows, BOUND)
     if number <= BOUND:
         return f"{number:,}"
-    # SQLite has no estimate; its greatest key is one look-up and counts deleted rows too.
+    # SQLite has no estimate. Its greatest key is one lookup; it counts deleted rows too.
     guess = estimate_rows(rows)[0] if connection.vendor == "postgresql" else rows.aggregate(most=Max("pk"))["most"]
-    # The planner knows nothing of rows that came since the last ANALYZE.
+    # The planner's estimate misses rows that were added since the last ANALYZE.
     return f"about {round_to_three(guess):,}" if guess > BOUND else f"more than {BOUND:,}"
 
 
 def describe_sample(number: int) -> str:
-    where = ", taken from all over the table" if number >= TAKEN_FROM else ""
+    where = ", sampled over the whole table" if number >= TAKEN_FROM else ""
     return f"{number:,} active products{where}"
 
 
@@ -127,7 +128,7 @@ def round_to_three(number: int) -> int:
 
 @dataclass
 class Bar:
-    """One top-level category's share of the products that were looked at."""
+    """One top-level category, and the number of sampled products in it."""
 
     name: str
     slug: str
@@ -139,7 +140,7 @@ class Bar:
 
 
 def list_bars() -> list[dict[str, Any]]:
-    """The largest top-level categories first, what is left over last."""
+    """The BARS largest top-level categories, the largest first, then "Everything else"."""
     shares = count_by_root()
     roots = {row.pk: row for row in Category.objects.filter(pk__in=[key for key in shares if key])}
     bars = [Bar(roots[key].name, roots[key].slug, number) for key, number in shares.items() if key in roots]
@@ -150,7 +151,7 @@ def list_bars() -> list[dict[str, Any]]:
 
 
 def count_by_root() -> dict[int | None, int]:
-    """Active products of the sample by the id of their top-level category, the most first; two queries."""
+    """The sample's active products, counted by the id of their top-level category, largest first; two queries."""
     sample = choose_sample()
     if sample is None:
         return {}
@@ -160,7 +161,7 @@ def count_by_root() -> dict[int | None, int]:
 
 
 def choose_sample() -> Q | None:
-    """Ranges of keys that hold SAMPLE products at the most; None where there are no products."""
+    """Ranges of keys that hold at most SAMPLE products; None if there are no products."""
     ends = Product.objects.aggregate(low=Min("pk"), high=Max("pk"))
     low, high = ends["low"], ends["high"]
     if low is None or high - low < SAMPLE:

@@ -1,4 +1,4 @@
-"""The rights to the catalogue as a whole, in both directions; the model Product declares them."""
+"""The permissions to export and to import the whole catalogue; the model Product declares them."""
 
 EXPORT = "catalog.export_product"
 IMPORT = "catalog.import_product"

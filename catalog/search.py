@@ -1,24 +1,26 @@
-"""Words in, SQL out that finds products by them and ranks what it found, the best first.
+"""The words of a search in, SQL out that finds products and ranks them, the best match first.
 
-Words are found by their beginnings, in SKU, title, brand and description. Where no active product has such words, those
-are found whose SKU, title and brand contain every word of three letters or more: `conut` finds "Coconut oil". Where
-drafts alone have the words both are found, the drafts first: else a draft would decide what the public finds.
+1. By beginnings: each word begins a word of the SKU, title, brand or description.
+2. By parts, only if the first way finds no active product: SKU, title and brand contain each word of at least three
+   letters, so `conut` finds "Coconut oil". Drafts that the first way found stay, and rank first. (If drafts stopped the
+   second way, a draft would decide what the public finds.)
 
-Both ways stand in one statement, and writing it asks the database nothing, so it may be kept as a plan.
+One statement does both, and building it runs no query, so a plan can keep it.
 """
 
 from django.db.models import FloatField
 from django.db.models.expressions import RawSQL
 
-# Past this many hits a rank says little, and sorting them all is what makes searches slow. Each way has as many.
+# The most hits that each way reads. With more a rank says little, and sorting all of them is what makes searches slow.
 SEARCH_HITS = 1_000
 
-# A trigram index knows nothing shorter.
+# A trigram index can't find shorter parts.
 PART_LETTERS = 3
 
-# The status is asked for in a subselect, since a join could begin with all products. And of what the database's locale
-# takes for signs there are no trigrams: '½½½' would read the whole index.
-# Values: the beginnings, SEARCH_HITS, the parts, each `{contain}`'s pattern, SEARCH_HITS.
+# The status is read in a subselect, since the planner could begin a join with all products. The test for '\w\w\w' is
+# for characters that the database's locale counts as signs, such as '½½½': they have no trigrams, so the whole index
+# would be read.
+# Values: the beginnings, SEARCH_HITS, the parts, one pattern for each `{contain}`, SEARCH_HITS.
 HITS = {
     "postgresql": r"""
         WITH hits AS MATERIALIZED (
@@ -45,13 +47,13 @@ HITS = {
         )""",
 }
 
-# Below zero for a product that has the words by their beginnings, above it for one by parts. Values: beginnings, parts.
+# The rank is below 0 for a product found by beginnings, above 0 for one found by parts. Values: beginnings, parts.
 RANK = {
     "postgresql": """
         SELECT CASE WHEN search @@ begun THEN -ts_rank(search, begun) ELSE 1 - word_similarity(parts, names) END
         FROM to_tsquery('simple', %s) begun, (SELECT %s AS parts) asked, catalog_producttext
         WHERE product_id = catalog_product.id""",
-    # bm25's weights stand for title (with SKU), brand and description.
+    # The weights of bm25: title (with SKU), brand, description.
     "sqlite": """
         SELECT coalesce(
             (SELECT bm25(catalog_search, 8, 4, 1) FROM catalog_search
@@ -62,7 +64,7 @@ RANK = {
 
 
 def find_words(text: str) -> list[str]:
-    """The words to search for; signs part them, as they do in the search document."""
+    """The words of a search: runs of letters and digits, as in the search document."""
     return "".join(letter if letter.isalnum() else " " for letter in text).split()
 
 
@@ -71,20 +73,20 @@ def find_parts(text: str) -> list[str]:
 
 
 def write_beginnings(vendor: str, text: str) -> str:
-    """Every word by its beginning, in the database's own language: `"tea"* "bag"*`, `tea:* & bag:*`."""
+    """The query by beginnings, in the database's syntax: `"tea"* "bag"*` (SQLite), `tea:* & bag:*` (PostgreSQL)."""
     words = find_words(text)
     return " ".join(f'"{word}"*' for word in words) if vendor == "sqlite" else " & ".join(f"{w}:*" for w in words)
 
 
 def write_parts(vendor: str, text: str) -> str:
-    """Every part: `"conut" "oil"`, or `""` for none, and on PostgreSQL `conut oil`."""
+    """The query by parts: `"conut" "oil"`, or `""` for none (SQLite), `conut oil` (PostgreSQL)."""
     parts = find_parts(text)
     return (" ".join(f'"{part}"' for part in parts) or '""') if vendor == "sqlite" else " ".join(parts)
 
 
 def search_hits(vendor: str, text: str) -> RawSQL:
-    """The ids of the products that match, as a subselect: SEARCH_HITS or more of them mean that some were left out."""
-    # SQLite has them all in one MATCH.
+    """A subselect of the matching products' ids. If it has SEARCH_HITS ids or more, some may be missing."""
+    # On SQLite one MATCH has all parts.
     patterns = [f"%{part}%" for part in find_parts(text)] if vendor == "postgresql" else []
     hits = HITS[vendor].replace("{contain}", "AND names LIKE lower(%s) " * len(patterns))
     values = (write_beginnings(vendor, text), SEARCH_HITS, write_parts(vendor, text), *patterns, SEARCH_HITS)
@@ -92,6 +94,6 @@ def search_hits(vendor: str, text: str) -> RawSQL:
 
 
 def search_rank(vendor: str, text: str) -> RawSQL:
-    """How badly a product matches, the best first; asked only of rows that do match."""
+    """An expression that is smaller for a better match. It is for rows that match."""
     values = (write_beginnings(vendor, text), write_parts(vendor, text))
     return RawSQL(f"({RANK[vendor]})", values, FloatField())  # noqa: S611 (the same)

@@ -6,7 +6,7 @@ from catalog.models import Category
 
 
 def build_tree(root: Category) -> dict[str, Any]:
-    """`{"id", "slug", "name", "children": […]}` of `root` and all below it, names in order; one query."""
+    """`{"id", "slug", "name", "children": […]}` of `root` and all below it, children ordered by name; one query."""
     subtree = Category.objects.filter(path__startswith=root.path).order_by("name")
     rows = list(subtree.values("id", "parent_id", "slug", "name"))
     nodes: dict[int, dict[str, Any]] = {

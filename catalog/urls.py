@@ -14,7 +14,7 @@ router.register("variants", views.VariantViewSet)
 router.register("brands", views.BrandViewSet)
 router.register("categories", views.CategoryViewSet)
 
-# 18 digits at the most: a longer number is no id, and SQLite can't even compare it.
+# At most 18 digits: no id is longer, and SQLite can't compare a longer number.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
 IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}

@@ -1,4 +1,4 @@
-"""The catalogue's endpoints; each view says which rows, filters and orderings, viewsets.py does the rest."""
+"""The catalogue's endpoints. Each view names its rows, filters and orderings; config/api/viewsets.py does the rest."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 
-# Filter and ordering that an index in models.py has in order; a test asks PostgreSQL's planner for each.
+# Pairs of filter and ordering that an index in models.py serves. A test checks each with PostgreSQL's planner.
 SERVED_FOR_STAFF: IndexServed = frozenset(
     {
         (None, "created_at"),
@@ -55,7 +55,7 @@ SERVED_FOR_STAFF: IndexServed = frozenset(
         ("updated_since", "updated_at"),
     }
 )
-# By partial indexes, of active products only.
+# Also served by partial indexes, which have active products only.
 SERVED: IndexServed = SERVED_FOR_STAFF | {
     (None, "price"),
     (None, "title"),
@@ -67,7 +67,7 @@ SERVED: IndexServed = SERVED_FOR_STAFF | {
 
 
 class SeenByRight(ShapedViewSet):
-    """Anybody reads: whoever may view products sees all of them, the others the active ones."""
+    """Public reads: callers with the permission to view products see all of them, others only active ones."""
 
     permission_classes = (PublicRead,)
     scope = CATALOGUE
@@ -78,7 +78,7 @@ class SeenByRight(ShapedViewSet):
 
 
 class SluggedViewSet(ReadViewSet):
-    """A list in the order of its slugs, of which anybody reads the same rows; each row by its slug."""
+    """A public list ordered by slug, the same rows for every caller, and each row by its slug."""
 
     permission_classes = (PublicRead,)
     scope = CATALOGUE
@@ -96,7 +96,7 @@ class SluggedViewSet(ReadViewSet):
 class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
-    A page is one statement, with what is expanded in it.
+    A page is one SQL statement, whatever is expanded.
     """
 
     queryset = Product.objects.select_related("brand", "category__parent", "text").prefetch_related(
@@ -120,7 +120,7 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
         return SERVED_FOR_STAFF if self.find_audience(self.request.user) else SERVED
 
     def choose_default_pagination(self) -> type[ListPagination]:
-        # By rank there is no cursor, so a search without an ordering begins with page one.
+        # An order by rank has no cursor, so a search without an ordering uses page numbers.
         query = self.request.query_params
         return PageNumberPagination if query.get("search") and not query.get("ordering") else self.pagination_class
 
@@ -129,7 +129,7 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
 
 
 class OfProduct(ListMixin, SeenByRight):
-    """Rows below `products/{product}/`; the list of a product that the caller can't see is a 404."""
+    """Rows below `products/{product}/`. The list is 404 if the caller can't see the product."""
 
     orderings = ("position", "-position")
     default_ordering = "position"
@@ -159,7 +159,7 @@ class VariantViewSet(RetrieveMixin, SeenByRight):
     queryset = Variant.objects.prefetch_related("stock")
     read_serializer = VariantRead
     lookup_field = "sku"
-    # DRF's own pattern stops at a dot or a slash, so "A.12/B" would be a 404 although it is sold.
+    # DRF's own pattern stops at a dot or a slash, so a SKU like "A.12/B" would be 404.
     lookup_value_regex = ".+"
 
     def get_queryset(self) -> VariantQuerySet:
@@ -182,13 +182,13 @@ class CategoryViewSet(SluggedViewSet):
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        # A tree has one shape.
+        # A tree has no parameters.
         return frozenset() if self.action == "tree" else super().known_parameters
 
     @extend_schema(responses=CategoryNode)
     @action(detail=True)
     def tree(self, request: Request, slug: str) -> HttpResponse:
-        """The category and everything below it, nested: `{"slug", "name", "children": […]}`."""
+        """The category and all categories below it, nested: `{"slug", "name", "children": […]}`."""
         tree = build_tree(get_object_or_404(Category, slug=slug))
         if not self.is_json:
             return Response(tree)
@@ -199,7 +199,7 @@ class CategoryViewSet(SluggedViewSet):
 # -- many at once -----------------------------------------------------------------------------------------------
 
 
-# What each mode does to products.
+# The permissions that each mode needs.
 RIGHTS = {
     Mode.CREATE: ("catalog.add_product",),
     Mode.UPDATE: ("catalog.change_product",),
@@ -210,8 +210,8 @@ RIGHTS = {
 class ProductBulk(BulkView):
     """Create, update or upsert up to 1,000 products in one transaction.
 
-    Each item is a body of a product; nested lists in it match by id or SKU and delete nothing. Every item has its
-    result, with JSON pointers to what is wrong.
+    Each item is the body of one product. Its nested lists match stored rows by id or SKU, and delete nothing. The
+    answer has a result for every item, with JSON pointers to its errors.
     """
 
     queryset = Product.objects.all()
@@ -236,9 +236,9 @@ HANDLING = [
         str,
         enum=("reject_all", "skip"),
         default="reject_all",
-        description="Beside bad rows: write none, or the others.",
+        description="If some rows have errors: write no row, or write the other rows.",
     ),
-    OpenApiParameter("dry_run", bool, default=False, description="Say what would happen and write nothing."),
+    OpenApiParameter("dry_run", bool, default=False, description="Report what would happen, and write nothing."),
 ]
 
 STOCK_ROWS = StockWrite(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer

@@ -108,7 +108,7 @@ def test_a_big_table_is_sampled_all_over(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_size_of_the_sample_is_written_as_the_figures_are() -> None:
-    assert home.describe_sample(4617) == "4,617 active products, taken from all over the table"
+    assert home.describe_sample(4617) == "4,617 active products, sampled over the whole table"
 
 
 def test_past_its_bound_a_count_is_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
