@@ -1,1 +1,1 @@
-"""Writes of logged tables in, one line a change out: the log, which the feed, the audit and the cache read."""
+"""Writes to logged tables in, one log row for each change out. The feed, the audit and the cache read the log."""

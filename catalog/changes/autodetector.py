@@ -1,4 +1,4 @@
-"""What `makemigrations` finds, with the operations that let the change log follow a table whose columns change."""
+"""Django's migration autodetector, which also adds FollowTable operations for logged tables that change."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -22,20 +22,23 @@ class FollowingAutodetector(MigrationAutodetector):
         return changes
 
     def surround(self, app_label: str, operations: list[Any]) -> Iterator[Any]:
-        """The operations between those that follow the logged tables before and after them."""
+        """The operations, with a FollowTable before and after them for each logged table that they change."""
         before, after = name_altered(operations)
         yield from (FollowTable(name) for name in before if self.is_logged(app_label, name))
         yield from operations
         yield from (FollowTable(name) for name in after if self.is_logged(app_label, name))
 
     def is_logged(self, app_label: str, name: str) -> bool:
-        """Or was: then its triggers go."""
+        """Whether the model is logged, or was before these operations: then its triggers must be dropped."""
         states = (state.models.get((app_label, name)) for state in (self.from_state, self.to_state))
         return any(state is not None and OPTION in state.options for state in states)
 
 
 def name_altered(operations: Iterable[Any]) -> tuple[dict[str, None], dict[str, None]]:
-    """The models whose columns, table or options the operations change, by their names before and after, in order."""
+    """The models whose columns, table or options the operations change: their names before, and their names after.
+
+    Both are ordered sets, written as dicts.
+    """
     before, after, new = dict[str, None](), dict[str, None](), set[str]()
     for operation in operations:
         for old_name, new_name in name_models(operation):
@@ -50,7 +53,7 @@ def name_altered(operations: Iterable[Any]) -> tuple[dict[str, None], dict[str, 
 
 
 def name_models(operation: Any) -> list[tuple[str, str]]:
-    """What it does to a model, as its name before and after; "" where there is none."""
+    """`(name before, name after)` of each model that the operation changes; "" where the model doesn't exist."""
     match operation:
         case CreateModel():
             return [("", operation.name_lower)]

@@ -1,6 +1,6 @@
-"""System checks: a declaration that no trigger could follow, and a database whose triggers follow another model.
+"""System checks: `Meta.logged` is valid, and the database's triggers are those of the models.
 
-The second one is run by `check --database default`, `migrate` and `doctor`.
+`check --database default`, `migrate` and `doctor` run the second one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def find_faults(table: LoggedTable, tables: Sequence[LoggedTable]) -> Iterator[c
     key: Any = model._meta.pk
     if not isinstance(key.target_field if key.is_relation else key, BigIntegerField | IntegerField):
         yield checks.Error(
-            "The change log knows rows by whole numbers, and this key is none.", obj=model, id="catalog.E003"
+            "The change log needs an integer primary key, and this one isn't.", obj=model, id="catalog.E003"
         )
     try:
         table.list_compared(), table.find_sku("o"), table.find_product("o"), list(table.list_crossed())
@@ -49,7 +49,7 @@ def check_triggers(
 ) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
-            f"The triggers of {table.name} aren't those of its model: changes of it are logged and counted wrongly.",
+            f"The triggers of {table.name} don't match its model: changes are logged and versions counted wrongly.",
             hint=REMEDY.format(table.model._meta.model_name),
             obj=table.model,
             id="catalog.W001",
@@ -60,7 +60,7 @@ def check_triggers(
 
 
 def find_wrong(connection: Any) -> list[LoggedTable]:
-    """None while migrations wait, which may write them."""
+    """The logged tables with wrong triggers. Empty while migrations are pending, since those may write the triggers."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return []

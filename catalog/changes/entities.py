@@ -1,4 +1,4 @@
-"""The logged entities: each model whose Meta declares one (logged.py), of whichever app."""
+"""The logged entities: the models of all apps whose Meta has `logged` (logged.py)."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,18 +11,18 @@ from catalog.changes.logged import find_logged
 
 @cache
 def list_entities() -> Mapping[str, type[Model]]:
-    """Models by the names that the log has for them."""
+    """The model of each entity name."""
     return {logged.entity: model for model in apps.get_models() if (logged := find_logged(model))}
 
 
 @cache
 def list_tables() -> Mapping[str, str]:
-    """Their tables."""
+    """The table name of each entity name."""
     return {entity: model._meta.db_table for entity, model in list_entities().items()}
 
 
 @cache
 def list_without_product() -> frozenset[str]:
-    """Those whose rows belong to no product."""
+    """The entity names whose rows belong to no product."""
     declared = [find_logged(model) for model in list_entities().values()]
     return frozenset(logged.entity for logged in declared if logged and not logged.product)

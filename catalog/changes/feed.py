@@ -1,7 +1,7 @@
-"""A cursor in, the changes behind it out, in the order in which they became visible; no page reads the log's length.
+"""A cursor in, the changes after it out, in the order in which they became visible.
 
-A page looks at WINDOW positions at the most, so filters that keep little cost no more than ones that keep much: it
-may be empty while there is more to come, and its cursor is where it looked to.
+A page reads at most WINDOW positions of the log, so a filter that keeps few changes costs no more than one that keeps
+many. Such a page may be empty although more changes follow; its cursor is the last position that it read.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ SELECT (SELECT min(position) FROM catalog_change),
 
 @dataclass(frozen=True)
 class Bounds:
-    """The cursors from which can be followed: from `first`, where the kept log begins, to `newest`."""
+    """The positions that a cursor may have: from `first`, before the oldest kept change, to `newest`.
+
+    `truncated` is the position of the last TRUNCATE, 0 if there was none.
+    """
 
     first: int
     newest: int
@@ -36,49 +39,49 @@ class Bounds:
 
     @classmethod
     def read(cls) -> Self:
-        """One query, by indexes."""
+        """Reads the bounds by one query, from indexes."""
         with connection.cursor() as cursor:
             cursor.execute(BOUNDS)
             first, newest, truncated = cursor.fetchone()
         return cls((first or 1) - 1, newest or 0, truncated or 0)
 
     def check(self, after: int) -> None:
-        """ChangesGone where `after` is no place to go on from."""
+        """Raises ChangesGone if the feed can't continue after this position."""
         if after < self.first:
-            raise ChangesGone("after", f"the log begins behind {self.first}")
+            raise ChangesGone("after", f"the log begins after {self.first}")
         if after < self.truncated:
-            raise ChangesGone("after", f"a table was truncated at {self.truncated}, which names no rows")
+            raise ChangesGone("after", f"a table was truncated at {self.truncated}, and the log can't name its rows")
         if after > self.newest:
             raise ChangesGone("after", f"the newest cursor of this database is {self.newest}")
 
     def find_end(self, after: int) -> int:
-        """How far a page that begins behind `after` looks."""
+        """The last position that a page after `after` reads."""
         return min(after + WINDOW, self.newest)
 
     def find_start(self, since: datetime | None) -> int:
-        """The first place to read from, for a follower without a cursor; one query with `since`."""
+        """The position to read after, for a client without a cursor. One query if `since` is given."""
         if since is None:
             return max(self.first, self.truncated)
         rows = Change.objects.filter(numbered_at__gte=since).order_by("numbered_at", "position")
-        # No change is numbered before it happens, so all of `since` stand from here on.
+        # A change is numbered after it happened, so no change since then has an earlier position.
         found = rows.values_list("position", flat=True).first()
         start = self.newest if found is None else found - 1
         if start == self.first > 0:
-            raise ChangesGone("since", f"the log begins behind {self.first}, later than that")
+            raise ChangesGone("since", f"the log begins after {self.first}, which is later than that time")
         if start < self.truncated:
-            raise ChangesGone("since", f"a table was truncated at {self.truncated}, which names no rows")
+            raise ChangesGone("since", f"a table was truncated at {self.truncated}, and the log can't name its rows")
         return start
 
 
 def read_cursor() -> int:
-    """Where to follow the feed from. It then has every later change of what is read after this call."""
+    """The newest cursor. The feed after it has every change that data read after this call doesn't have yet."""
     number_changes()
     return Bounds.read().newest
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a follower asks for, checked."""
+    """The checked filters of a request."""
 
     since: datetime | None
     until: datetime | None
@@ -90,13 +93,16 @@ class Wanted:
 
 
 def select_changes(wanted: Wanted, *, sees_all: bool) -> QuerySet[Any]:
-    """What is asked for, without the rows as they were; without `sees_all` as who sees active products only."""
+    """The wanted changes, without the column `before`. Without `sees_all`, products that aren't active are hidden."""
     rows = wanted.narrow(Change.objects.defer("before"))
     return rows.annotate(is_hidden=Value(value=False)) if sees_all else hide_products(rows)
 
 
 def hide_products(rows: QuerySet[Change]) -> QuerySet[Change]:
-    """A product that isn't active now, or is gone, is hidden; what belongs to it is seen only where it is deleted."""
+    """Marks changes of products that aren't active now, or are deleted, with `is_hidden`.
+
+    Of what belongs to such a product (variants, images …), only deletes stay.
+    """
     active = Product.objects.filter(pk=OuterRef("product_id"), status=ACTIVE)
     rows = rows.annotate(is_hidden=Q(product_id__isnull=False) & ~Exists(active))
     return rows.filter(Q(is_hidden=False) | Q(entity="product") | Q(op=Change.Op.DELETE))
@@ -107,7 +113,7 @@ def describe(change: Any) -> dict[str, Any]:
         "position": change.position,
         "entity": change.entity,
         "entity_id": change.entity_id,
-        # A tombstone, without the SKU: a draft's is nobody's business.
+        # A hidden product looks deleted, and its SKU isn't told: a draft is secret.
         "op": "delete" if change.is_hidden else change.op,
         "version": change.version,
         "at": change.at,

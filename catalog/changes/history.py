@@ -1,8 +1,8 @@
-"""Changes in, what each was before and after out: the audit of the log, for staff.
+"""Changes in, each row before and after the change out: the audit for staff.
 
-The log holds rows as they were before; what a row was afterwards is what it was before its next change, or what it
-is now. An import keeps no rows before, so what its change, and the end of the one ahead of it, looked like may not
-be known.
+The log stores each row as it was before the change. The row after a change is the row before its next change, or the
+row as it is now. An import doesn't store rows, so `before` of its change is unknown, and so is `after` of the change
+ahead of it.
 """
 
 from collections import defaultdict
@@ -22,10 +22,10 @@ type Key = tuple[str, int]
 
 
 def describe_changes(positions: Sequence[int]) -> list[dict[str, Any]]:
-    """`{"position", "at", "actor", "request_id", "entity", "entity_id", "op", "version", "before", "after"}` each.
+    """A list of `{"position", "at", "actor", "request_id", "entity", "entity_id", "op", "version", "before", "after"}`.
 
-    Of an update `before` and `after` hold the columns that differ. Two queries, and one for each table of which the
-    present rows are asked for.
+    For an update, `before` and `after` have only the columns that differ. Runs two queries, and one more for each table
+    whose current rows are needed.
     """
     changes = list(with_next(Change.objects.filter(pk__in=positions)).order_by("-position"))
     following = Change.objects.in_bulk([change.next_position for change in changes if change.next_position])
@@ -34,11 +34,11 @@ def describe_changes(positions: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def with_next(rows: QuerySet[Change]) -> QuerySet[Any]:
-    """Each with `next_position`: where its row changes next."""
+    """Adds `next_position`, the position of the same row's next change, to each change."""
     later = Change.objects.filter(
         entity=OuterRef("entity"), entity_id=OuterRef("entity_id"), position__gt=OuterRef("position")
     ).order_by("position")
-    # Each by its own index; the stock of a deleted variant has lost its product with its last change.
+    # Two subqueries, each with its own index. The delete of stock whose variant is gone too has no product.
     of_product, others = later.filter(product_id=OuterRef("product_id")), later.filter(product_id=None)
     first = [Subquery(found.values("position")[:1]) for found in (of_product, others)]
     return rows.annotate(next_position=Coalesce(*first))
@@ -53,7 +53,7 @@ def find_after(change: Any, following: dict[int, Change], present: dict[Key, Row
 
 
 def read_present(changes: Iterable[Change]) -> dict[Key, Row]:
-    """The rows as they are now; one query a table."""
+    """The current rows; one query for each table."""
     models, keys = list_entities(), defaultdict(set)
     for change in changes:
         if change.entity in models:
@@ -75,9 +75,9 @@ def describe(change: Change, after: Row | None) -> dict[str, Any]:
 
 
 def show_row(entity: str, row: Row | None) -> Row | None:
-    """A row of the log, or of the table, in the API's own forms: amounts as text, times in UTC.
+    """A row of the log or of its table in the API's formats: decimals as text, times in UTC.
 
-    Of an entity that this release doesn't know the row is shown as the log has it.
+    A row of an entity that this release doesn't know is shown as it is stored.
     """
     model = list_entities().get(entity)
     if row is None or model is None:
@@ -90,7 +90,7 @@ def show_value(field: Field[Any, Any], value: Any) -> Any:
     if value is None:
         return None
     if isinstance(field, DecimalField):
-        # JSON's numbers come as floats, which twelve digits fit.
+        # JSON numbers are read as floats, which are exact enough for twelve digits.
         return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-field.decimal_places)))
     if isinstance(field, DateTimeField):
         moment = field.to_python(value)

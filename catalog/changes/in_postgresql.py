@@ -1,7 +1,7 @@
 """The triggers of a logged table on PostgreSQL, and their functions.
 
-Statement triggers put what was written into an inbox, within the writer's transaction; positions come later (log.py).
-The lists of columns stand in the functions, so that PostgreSQL lets the columns go and change their types.
+Statement triggers write changes into an inbox, in the writer's transaction; log.py numbers them later. The lists of
+columns are in the functions' bodies, not in the triggers: so PostgreSQL allows to drop a column or change its type.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ BEGIN
     RETURN NULL;
 END """
 
-# Version 0 is how a trigger says that something which belongs to the row has changed.
+# A trigger of another table sets the version to 0 to say that something which belongs to this row has changed.
 TOUCH = """
 BEGIN
     IF NEW.{version} = 0 OR ROW({new}) IS DISTINCT FROM ROW({old}) THEN
@@ -64,10 +64,10 @@ BEGIN
     RETURN NULL;
 END """
 
-# With its owner's rights: a role that may write the table needs none on the log's two tables.
+# The function runs with its owner's privileges: a role that writes the table needs none for the two log tables.
 AS_OWNER = "SECURITY DEFINER SET search_path = {schema}, pg_temp"
 
-# The function that each executes, and when; `{}` is the table.
+# When each trigger fires; `{}` is the table. The LOGGING triggers share one function, the TOUCHING ones have their own.
 LOGGING = {
     "log_insert": "AFTER INSERT ON {} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT",
     "log_update": "AFTER UPDATE ON {} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT",
@@ -79,7 +79,7 @@ KEEP_KEY = "BEFORE UPDATE OF {key} ON {{}} FOR EACH ROW WHEN (NEW.{key} <> OLD.{
 
 
 def write_functions(connection: Any, table: LoggedTable) -> dict[str, str]:
-    """Bodies by the names of the functions."""
+    """The functions' bodies by name."""
     names, kept = name_columns(table), keep_row(connection, table)
     bodies = {"log": LOG.format(**names, **name_row(table, "n", "new"), **name_row(table, "o", "old"), kept=kept)}
     if table.is_versioned:
@@ -90,7 +90,7 @@ def write_functions(connection: Any, table: LoggedTable) -> dict[str, str]:
 
 
 def name_columns(table: LoggedTable) -> dict[str, str]:
-    # `touch` has been there before, so the version says whether the row has changed.
+    # The trigger `touch` runs first, so a changed version means a changed row.
     sides = [
         f"{row}.{table.quote(VERSION)}" if table.is_versioned else f"ROW({table.list_values(row)})" for row in "no"
     ]
@@ -105,8 +105,9 @@ COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND
 
 
 def keep_row(connection: Any, table: LoggedTable) -> str:
-    """The row whole, which costs a single write 40 microseconds less than a list of its columns would, without what the
-    model doesn't know: what a search reads follows from the texts.
+    """SQL: the old row as JSON, without columns that the model doesn't have, such as the search document.
+
+    The whole row takes 40 microseconds less than a list of its columns, in a write of one row.
     """
     own = {field.column for field in table.fields}
     others = sorted(name for [name] in ask(connection, COLUMNS, table.quote(table.name)) if name not in own)
@@ -114,7 +115,7 @@ def keep_row(connection: Any, table: LoggedTable) -> str:
 
 
 def name_row(table: LoggedTable, row: str, prefix: str) -> dict[str, str]:
-    """What is logged of a row."""
+    """SQL for version, SKU and product id of a row, and the joins that they need."""
     names = {
         "version": f"{row}.{table.quote(VERSION)}" if table.is_versioned else "NULL",
         "sku": table.find_sku(row), "product": table.find_product(row), "joins": table.join(row),
@@ -123,7 +124,7 @@ def name_row(table: LoggedTable, row: str, prefix: str) -> dict[str, str]:
 
 
 def list_triggers(table: LoggedTable) -> dict[str, tuple[str, str]]:
-    """The function that each executes, and when, by the names of the triggers."""
+    """`(function, when it fires)` by the triggers' names."""
     log = table.name_trigger("log")
     triggers = {what: (log, when) for what, when in LOGGING.items()}
     triggers["keep_key"] = ("catalog_refuse_key", KEEP_KEY.format(key=table.key))
@@ -144,7 +145,7 @@ def create_triggers(editor: Any, table: LoggedTable) -> None:
         editor.execute(f"{trigger} EXECUTE FUNCTION {table.quote(function)}()", params=None)
 
 
-# Also those that were written when the table had another name.
+# Finds triggers by their table, not by name: the table may have been renamed.
 LIST = r"""
 SELECT t.tgname, p.proname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = to_regclass(%s) AND t.tgname LIKE 'followed\_%%'
@@ -161,7 +162,7 @@ def drop_triggers(editor: Any, table: str) -> None:
 
 
 def are_current(connection: Any, table: LoggedTable) -> bool:
-    """Whether the database has the triggers that the model asks for."""
+    """Whether the database has exactly the triggers that the model needs."""
     wanted = list_triggers(table)
     found = ask(connection, LIST, table.quote(table.name))
     executed = {trigger: function for trigger, function, _ in found}

@@ -1,6 +1,6 @@
 """The triggers of a logged table on SQLite.
 
-Who writes comes from tenfold_setting(), a function that Tenfold's connections have (config/api/database/authorship.py).
+The SQL function tenfold_setting() tells who writes; Tenfold's connections have it (config/api/database/authorship.py).
 The log's key is the position, since SQLite has one writer at a time.
 """
 
@@ -15,8 +15,8 @@ INSERT = "AFTER INSERT ON {table}"
 DELETE = "AFTER DELETE ON {table}"
 UPDATE = """AFTER UPDATE ON {table}
 WHEN ({new}) IS NOT ({old})"""
-# Not when `touch` moves the version, which is the same change. 0 is how a trigger says that something which belongs to
-# the row has changed.
+# Doesn't fire again when `touch` sets the version: that is the same change. A trigger of another table sets the version
+# to 0 to say that something which belongs to this row has changed.
 UPDATE_VERSIONED = UPDATE + " OR NEW.{version} = 0"
 
 LOG = """
@@ -52,7 +52,7 @@ END"""
 
 
 def write_triggers(table: LoggedTable) -> dict[str, str]:
-    """Statements by the names of the triggers that they create."""
+    """The CREATE TRIGGER statements by the triggers' names."""
     names = name_columns(table)
     changed = UPDATE_VERSIONED if table.is_versioned else UPDATE
     bodies = {
@@ -80,7 +80,7 @@ def list_all(table: LoggedTable) -> dict[str, str]:
 
 
 def log(table: LoggedTable, op: str, counts: str, more: int) -> str:
-    """`counts` is the row whose version, `more` than it, is the version after the change."""
+    """The log trigger's body. The logged version is the version of the row `counts` (NEW or OLD) plus `more`."""
     row = "OLD" if op == "delete" else "NEW"
     return LOG.format(
         entity=table.logged.entity, op=op, row=row, key=table.key,
@@ -99,7 +99,7 @@ def show_value(field: Any, table: LoggedTable) -> str:
     value = f"OLD.{table.quote(field.column)}"
     if isinstance(field, JSONField):
         return f"json({value})"
-    # As PostgreSQL writes them.
+    # The form that PostgreSQL writes.
     return f"iif({value} IS NULL, NULL, '\\x' || lower(hex({value})))" if isinstance(field, BinaryField) else value
 
 
@@ -107,7 +107,7 @@ LIST = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name 
 
 
 def read_triggers(connection: Any, table: str) -> dict[str, str]:
-    """The statements of those that are there."""
+    """The CREATE TRIGGER statements in the database, by the triggers' names."""
     with connection.cursor() as cursor:
         cursor.execute(LIST, [table])
         return {name: statement for name, statement in cursor.fetchall() if name.startswith(FOLLOWED)}
@@ -124,5 +124,5 @@ def create_triggers(editor: Any, table: LoggedTable) -> None:
 
 
 def are_current(connection: Any, table: LoggedTable) -> bool:
-    """Whether the database has the triggers that the model asks for."""
+    """Whether the database has exactly the triggers that the model needs."""
     return read_triggers(connection, table.name) == write_triggers(table)

@@ -1,9 +1,9 @@
-"""The change log, kept: what was committed gets its position, and what is too old goes.
+"""Maintains the change log: gives positions to committed changes, and deletes old ones.
 
-On PostgreSQL a change is written into an inbox, in the writer's transaction, and moved into the log by whoever comes
-first: a worker, or a process that is about to read the log. One does it at a time, under an advisory
-lock, so positions are given in an order in which nothing that commits late stands before what was read already.
-On SQLite the triggers write the log itself: its one writer at a time is the order.
+On PostgreSQL the triggers write changes into an inbox, in the writer's transaction. A worker, or a process that is
+about to read the log, then moves committed changes into the log and numbers them. An advisory lock allows one process
+at a time, so a change that commits late never gets a position before one that was already read.
+On SQLite the triggers write the log directly: only one transaction writes at a time.
 """
 
 import logging
@@ -27,18 +27,18 @@ from config.metrics import Gauges
 
 logger = logging.getLogger("tenfold.changes")
 
-# More changes than this at once, and whoever follows takes everything for changed.
+# With more new changes than this, a follower assumes that every table has changed.
 FOLLOWED_AT_ONCE = 1_000
 
-# 10,000 changes with the row before take 0.2 s, for which other numberers wait.
+# Changes that are numbered at once: 10,000 with `before` take 0.2 s, while other processes that number wait.
 NUMBER_BATCH = 10_000
 PURGE_BATCH = 5_000
-# A worker's beat may take so long over a backlog, such as an import leaves.
+# The seconds that a worker may spend on a backlog, such as an import leaves, at each run.
 BACKLOG_SECONDS = 2.0
 
 
 def keep_log() -> None:
-    """What a worker does every few seconds: number what waits, and delete a batch of what is too old."""
+    """A worker calls this every few seconds: it numbers waiting changes, and deletes a batch of old ones."""
     end = time.monotonic() + BACKLOG_SECONDS
     while number_changes() == NUMBER_BATCH and time.monotonic() < end:
         pass
@@ -46,11 +46,11 @@ def keep_log() -> None:
 
 
 def number_changes() -> int:
-    """Give positions to committed changes, the oldest NUMBER_BATCH of them; how many there were. One short query."""
+    """Numbers committed changes, at most NUMBER_BATCH, oldest first. Returns how many. One short query."""
     if connection.vendor != "postgresql":
         return 0
     numbered = call_function("catalog_number_changes(%s)", NUMBER_BATCH)
-    choose_again()  # whoever reads the log next is to find them
+    choose_again()  # the next read of the log must see them, so a replica may be too old
     return numbered
 
 
@@ -64,7 +64,7 @@ CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s
 
 
 def follow_changes(after: int) -> LogState | None:
-    """What has changed behind position `after`; None while more waits for its position than a look can number."""
+    """What has changed after position `after`; None if more changes wait for a position than one call can number."""
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             return follow_file(cursor, after)
@@ -73,13 +73,13 @@ def follow_changes(after: int) -> LogState | None:
 
 
 def fetch_state(after: int) -> Any:
-    # Prepared, and without a look at the connection beforehand: fifty times a second, half the time.
+    # Prepared, and without a test of the connection first: it runs fifty times a second, and this halves its time.
     with execute_prepared(connection, FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE]) as cursor:
         return cursor.fetchone()
 
 
 def follow_file(cursor: Any, after: int) -> LogState:
-    """SQLite's: its triggers write the log itself. Another file in the same place is another epoch."""
+    """`follow_changes` on SQLite. The epoch is the file's device and inode: another file has another log."""
     cursor.execute(FOLLOW_SQLITE)
     (newest,) = cursor.fetchone()
     changed: list[str] | None = []
@@ -93,7 +93,7 @@ def follow_file(cursor: Any, after: int) -> LogState:
 
 
 def name_tables(entities: list[str] | None) -> frozenset[str] | None:
-    """The tables of these entities; None, which means any table, where one of them isn't known here."""
+    """The entities' tables; None, which means any table, if this release doesn't know one of the entities."""
     if entities is None:
         return None
     tables = list_tables()
@@ -105,16 +105,16 @@ def name_tables(entities: list[str] | None) -> frozenset[str] | None:
 
 @cache
 def warn_of(entity: str) -> None:
-    """Once a process: a later release, which logs one more table, may write to the same database for hours."""
+    """Warns once for each process: in a rolling deploy, a later release may log more tables for hours."""
     logger.warning(
-        "The change log names %r, an entity that this release doesn't know: each change of it counts as one of every"
-        " table, so the cache keeps less. Run the same release everywhere.",
+        "The change log names %r, an entity that this release doesn't know. Each change of it counts as a change of"
+        " every table, so the cache keeps less. Run the same release everywhere.",
         entity,
     )
 
 
 def purge_changes(oldest: datetime) -> int:
-    """Delete up to PURGE_BATCH changes that have been in the log since before `oldest`; how many. The newest stays."""
+    """Deletes at most PURGE_BATCH changes numbered before `oldest`, but never the newest change. Returns how many."""
     if connection.vendor == "postgresql":
         return call_function("catalog_purge_changes(%s, %s)", oldest, PURGE_BATCH)
     with transaction.atomic():
@@ -131,7 +131,7 @@ def read_lag() -> Gauges:
 
 
 def measure_lag() -> float:
-    """Seconds since the oldest committed change that has no position yet; one query on PostgreSQL, by its key."""
+    """Age in seconds of the oldest committed change without a position. One query, by primary key, on PostgreSQL."""
     if connection.vendor != "postgresql":
         return 0.0
     with connection.cursor() as cursor:

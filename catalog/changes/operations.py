@@ -1,6 +1,6 @@
-"""A migration operation that writes the triggers of a logged table, from the model as it is at that place.
+"""A migration operation that writes the triggers of a logged table, for the model as it is at that point.
 
-`makemigrations` adds it by itself (autodetector.py), before and after what it does to a logged table:
+`makemigrations` adds it (autodetector.py), before and after each change of a logged table:
 
 ```python
 operations = [
@@ -10,7 +10,7 @@ operations = [
 ]
 ```
 
-The first one is for the way back, where it comes last.
+The first one is for the reverse migration, where it runs last.
 """
 
 from typing import Any
@@ -25,9 +25,9 @@ WRITERS: dict[str, Any] = {"postgresql": in_postgresql, "sqlite": in_sqlite}
 
 
 class FollowTable(Operation):
-    """Drops the triggers by which the log follows the table of model `name`, and writes them as `Meta.logged` says.
+    """Drops the log's triggers of model `name`, and creates them again from its `Meta.logged`.
 
-    Without `Meta.logged` it only drops them. Those of other tables that read this one are written anew too.
+    Without `Meta.logged` it only drops them. It also replaces the triggers of other tables that read this table.
     """
 
     category = OperationCategory.SQL
@@ -36,7 +36,7 @@ class FollowTable(Operation):
         self.name = name
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """The triggers are no part of the state: they follow from it."""
+        """Does nothing: triggers are not part of the state, they are made from it."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.apps.get_model(app_label, self.name)
@@ -47,7 +47,7 @@ class FollowTable(Operation):
         if LoggedTable.find(model, schema_editor.quote_name) is None:
             drop_triggers(schema_editor, model)
 
-    # A model that isn't there on the way back, because what follows takes it away, is there in the state still.
+    # The reverse is the same. A model that the reverse migration removes next is still in the state here.
     database_backwards = database_forwards
 
     def describe(self) -> str:
@@ -59,7 +59,7 @@ class FollowTable(Operation):
 
 
 def find_affected(model: type[Model], models: Any, quote: Any) -> list[LoggedTable]:
-    """The logged table of the model, and those whose triggers name its columns."""
+    """The logged table of the model, and the logged tables whose triggers read columns of the model."""
     return [table for table in list_tables(models, quote) if model in (table.model, *table.list_crossed())]
 
 

@@ -1,6 +1,6 @@
-"""Pages of the change log: a cursor is a position in it, so it neither ages nor belongs to a list.
+"""Pages of the change log. A cursor is a position in the log, so it never expires and fits any filter.
 
-The feed goes forward by windows of the log, the history of a product backward; neither leads to a page before.
+The feed goes forward, a product's history backward. Neither has a link to the previous page.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ class LogPagination(BasePagination):
     cursor_parameter: str
 
     request: Request
-    # The cursor behind the page, and whether there is more behind it.
+    # The cursor after this page, and whether more changes follow it.
     cursor: str | None
     has_more: bool
 
@@ -57,19 +57,19 @@ class LogPagination(BasePagination):
 
 
 class FeedPagination(LogPagination):
-    """Changes in the order in which they became visible; a page may hold none and still lead on."""
+    """Changes in the order in which they became visible. A page may be empty and still have a next one."""
 
     cursor_parameter = "after"
 
     def begin(self, request: Request) -> None:
-        """How far the log goes at this moment: one query, and on PostgreSQL one that numbers what was committed."""
+        """Reads the log's bounds: one query, and on PostgreSQL one more that first numbers committed changes."""
         self.request = request
         self.size, self.after = self.read_size(request), self.read_cursor(request)
         number_changes()
         self.bounds = Bounds.read()
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        """ChangesGone where the log no longer reaches back to the cursor; one query."""
+        """Raises ChangesGone if the log no longer reaches back to the cursor. One query after those of `begin`."""
         self.begin(request)
         after = self.bounds.find_start(read_moment(request.query_params, "since")) if self.after is None else self.after
         self.bounds.check(after)
@@ -87,7 +87,7 @@ class FeedPagination(LogPagination):
 
 
 class HistoryPagination(LogPagination):
-    """The positions of changes, the newest first; no cursor behind the last page."""
+    """The positions of changes, newest first. The last page has no cursor."""
 
     cursor_parameter = "cursor"
 

@@ -1,6 +1,6 @@
-"""A model in, pieces of SQL about its table out, for the triggers that log it.
+"""A model in, pieces of SQL for its table's triggers out.
 
-The model may be a migration's: all follows from its fields and from its `Meta.logged`.
+The model may be a historical one of a migration: only its fields and its `Meta.logged` are used.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from django.db.models.constants import LOOKUP_SEP
 from catalog.changes.logged import Logged, find_logged
 from config.api.database.schema_editors import FOLLOWED
 
-# The two fields by which a row counts its changes; the triggers' own, whatever a writer puts there.
+# The two fields that count a row's changes. The triggers set them and ignore what a writer puts there.
 VERSION, MOVED = "version", "updated_at"
 
 
 @dataclass(frozen=True)
 class LoggedTable:
-    """`row` in its methods is what the SQL at hand calls a row: `NEW`, `o`."""
+    """A table with `Meta.logged`. `row` in the methods is the row's alias in the SQL: `NEW`, `o`."""
 
     model: type[Model]
     logged: Logged
@@ -29,7 +29,7 @@ class LoggedTable:
 
     @classmethod
     def find(cls, model: type[Model], quote: Callable[[str], str]) -> LoggedTable | None:
-        """None where the model isn't logged."""
+        """The model's logged table, or None if the model isn't logged."""
         logged = find_logged(model)
         return None if logged is None else cls(model, logged, quote)
 
@@ -44,7 +44,7 @@ class LoggedTable:
 
     @property
     def fields(self) -> list[Any]:
-        """Those with a column; a migration's model has them in another order than today's."""
+        """Fields with a column, sorted: a migration's model has them in another order than today's model."""
         return sorted(self.model._meta.local_concrete_fields, key=lambda field: field.column)
 
     @property
@@ -52,14 +52,15 @@ class LoggedTable:
         return {VERSION, MOVED} <= {field.name for field in self.fields}
 
     def list_values(self, row: str, *more: str) -> str:
-        """The columns whose change is a change of the row, and `more` of its fields."""
+        """The compared columns of the row, and the fields in `more`, as comma-separated SQL."""
         columns = [*self.list_compared(), *(self.model._meta.get_field(name) for name in more)]
         return ", ".join(f"{row}.{self.quote(field.column)}" for field in columns)
 
     def list_compared(self) -> list[Any]:
+        """The fields whose change counts as a change of the row."""
         silent = {self.model._meta.get_field(name) for name in self.logged.derived}
         own = {VERSION, MOVED} if self.is_versioned else set()
-        # A generated column follows from others too, and has no value yet when a trigger asks.
+        # A generated column is computed from others, and has no value yet when a trigger runs.
         return [
             field
             for field in self.fields
@@ -72,7 +73,7 @@ class LoggedTable:
     # -- other tables
 
     def walk(self, path: str, row: str) -> tuple[str, list[str]]:
-        """The column at the end of `path`, and the joins that lead there."""
+        """The column at the end of `path` as SQL, and the JOINs that lead to it."""
         *hops, last = path.split(LOOKUP_SEP)
         model: Any = self.model
         joins = list[str]()
@@ -89,7 +90,7 @@ class LoggedTable:
         return self.walk(self.logged.product, row)[0] if self.logged.product else "NULL"
 
     def find_sku(self, row: str) -> str:
-        # Of a variant that is gone, and took its stock along, nobody knows the SKU any more.
+        # '' if a deleted variant took the row along: its SKU is gone too.
         return f"coalesce({self.walk(self.logged.sku, row)[0]}, '')" if self.logged.sku else "''"
 
     def join(self, row: str) -> str:
@@ -97,13 +98,13 @@ class LoggedTable:
         return " ".join(dict.fromkeys(join for path in paths for join in self.walk(path, row)[1]))
 
     def find_touched(self) -> dict[str, str]:
-        """Of the row that counts this one's changes."""
+        """Names for the SQL that touches the row which counts this row's changes: its table, key and the link."""
         link: Any = self.model._meta.get_field(self.logged.touches)
         names = {"other": link.remote_field.model._meta.db_table, "other_key": link.target_field.column}
         return {key: self.quote(name) for key, name in (names | {"link": link.column}).items()}
 
     def list_crossed(self) -> Iterator[type[Model]]:
-        """Models of other tables that the triggers read or touch."""
+        """The models of other tables that the triggers read or update."""
         for path in (self.logged.sku, self.logged.product, f"{self.logged.touches}{LOOKUP_SEP}"):
             model: Any = self.model
             for hop in filter(None, path.split(LOOKUP_SEP)[:-1]):

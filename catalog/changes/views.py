@@ -39,7 +39,7 @@ from config.api.reads.filtering import read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import check_parameters, read_names
 
-# Later than that every cache has heard of a change.
+# Every cache knows of a change that is older than this.
 HEARD_AFTER = timedelta(seconds=10)
 
 MOMENT = {"type": "string", "format": "date-time"}
@@ -47,7 +47,7 @@ FEED_PARAMETERS = [
     OpenApiParameter(
         "after",
         {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
-        description="`next_cursor` of the page before; without it, from the oldest change that is kept.",
+        description="`next_cursor` of the previous page. Without it, the feed begins at the oldest kept change.",
     ),
     OpenApiParameter("since", MOMENT, description="Changes made at or after this time."),
     OpenApiParameter("until", MOMENT, description="Changes made before this time."),
@@ -56,7 +56,7 @@ FEED_PARAMETERS = [
         {"type": "array", "items": {"type": "string", "enum": list(list_entities())}},
         style="form",
         explode=False,
-        description="Changes of these entities alone, comma-separated.",
+        description="Only changes of these entities, comma-separated.",
     ),
     OpenApiParameter(
         "page_size",
@@ -69,26 +69,26 @@ FEED_PARAMETERS = [
 class ChangeRead(Serializer[Change]):
     """`{"position": 1042, "entity": "variant", "entity_id": 7, "op": "update", "version": 3, "at": …, "sku": …}`"""
 
-    position = IntegerField(help_text="The cursor behind this change.")
+    position = IntegerField(help_text="The cursor after this change.")
     entity = CharField(help_text=f"{', '.join(list_entities())}; a later release may log more.")
-    entity_id = IntegerField(help_text="The row's id; a text has its product's.")
+    entity_id = IntegerField(help_text="The row's id; for a text, its product's id.")
     op = ChoiceField(choices=[choice for choice in Change.Op.choices if choice[0] != Change.Op.TRUNCATE])
-    version = IntegerField(allow_null=True, help_text="After the change; null for rows that count none.")
-    at = DateTimeField(help_text="When it was made; not in order, since positions follow the commits.")
-    sku = CharField(allow_null=True, help_text="Of the product, the variant or the stock's variant.")
+    version = IntegerField(allow_null=True, help_text="The row's version after the change; null for rows without one.")
+    at = DateTimeField(help_text="When the change was made. Not in order: positions follow the commits.")
+    sku = CharField(allow_null=True, help_text="SKU of the product, the variant or the stock's variant.")
 
 
 class FeedRead(Serializer[Any]):
     """A page of the feed."""
 
     results = ChangeRead(many=True)
-    next = URLField(allow_null=True, help_text="The next page; null where there is nothing more now.")
+    next = URLField(allow_null=True, help_text="The next page; null if there are no more changes now.")
     previous = URLField(allow_null=True, help_text="Always null: a feed goes forward.")
-    next_cursor = CharField(help_text="`after` of the next request, also once `next` is null.")
+    next_cursor = CharField(help_text="`after` for the next request, also if `next` is null.")
 
 
 class LogView(PrivateMixin, GenericAPIView[Any]):
-    """What both share: nobody keeps the answer, and the log line names the caller."""
+    """Base of both views: the answer is never cached, and the log line names the caller."""
 
     queryset = Change.objects.none()
     scope = CHANGES
@@ -99,15 +99,15 @@ class LogView(PrivateMixin, GenericAPIView[Any]):
 
 
 class ChangeFeed(LogView):
-    """Follow the changes: every create, update and delete since a cursor, once, none left out.
+    """Follow the changes: every create, update and delete after a cursor, each exactly once.
 
-    Ask again with `after=next_cursor` as often as you like; a row that changed is read at its own address. A page may
-    hold fewer changes than asked for, even none, while `next` leads on. HEAD gives the newest cursor alone, in
-    `X-Changes-Cursor`: take it before a full export, and follow from it afterwards. For a caller who sees active
-    products only, one that isn't is a delete, which stands for all that belongs to it.
+    Ask again with `after=next_cursor` as often as you like, and read a changed row at its own address. A page may have
+    fewer changes than `page_size`, even none, and still have a `next`. HEAD gives only the newest cursor, in
+    `X-Changes-Cursor`: read it before a full export, and follow from it afterwards. For a caller who may see active
+    products only, a product that isn't active appears as a delete, which includes all that belongs to it.
     """
 
-    # Who may take the whole table away may hear what changes in it.
+    # A caller who may export the whole table may also see what changes in it.
     right = EXPORT
     permission_classes = (HasRight,)
     refusals = (HTTPStatus.GONE,)
@@ -139,8 +139,8 @@ class ChangeFeed(LogView):
 
 
 def let_caches_hear(changes: Sequence[Change]) -> None:
-    """Whoever reads a row because the feed names it gets the row as it is now, from the cache too."""
-    # By two clocks, which may differ by seconds.
+    """Waits until no cache has an answer from before these changes: clients read the named rows next."""
+    # Two clocks are compared, and they may differ by seconds.
     if changes and timezone.now() - changes[-1].numbered_at < HEARD_AFTER:
         FRESHNESS.wait_out(time.monotonic())
 
@@ -154,7 +154,7 @@ def read_entities(query: Any) -> list[str]:
 def check_entities(names: Iterable[str]) -> None:
     for name in names:
         if name not in list_entities():
-            raise InvalidParameter("entity", f"{name!r} is not known here.", suggest(name, list_entities()))
+            raise InvalidParameter("entity", f"{name!r} is not a known entity.", suggest(name, list_entities()))
 
 
 # -- history -----------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ HISTORY_PARAMETERS = [
     OpenApiParameter(
         "cursor",
         {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
-        description="`next_cursor` of the page before.",
+        description="`next_cursor` of the previous page.",
     ),
     OpenApiParameter(
         "page_size",
@@ -174,7 +174,7 @@ HISTORY_PARAMETERS = [
 
 
 class MayAudit(ModelPermissions):
-    """Signed in, with the permissions to view changes and products: a history shows drafts, and who did what."""
+    """Needs the permissions to view changes and products: a history shows drafts, and who changed what."""
 
     def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
         return [*super().get_required_permissions(method, model_cls), "catalog.view_product"]
@@ -183,10 +183,10 @@ class MayAudit(ModelPermissions):
 class HistoryRead(ChangeRead):
     """`{…, "actor": "user:7", "before": {"price": "4.50"}, "after": {"price": "5.00"}}`"""
 
-    actor = CharField(help_text="`user:ID`, or `role:NAME` of the database for who wrote past Tenfold.")
-    request_id = CharField(help_text="Empty for what no request wrote.")
-    before = DictField(allow_null=True, help_text="Columns that differ, or the row that is gone; null of an import.")
-    after = DictField(allow_null=True, help_text="The same columns afterwards, or the new row.")
+    actor = CharField(help_text="`user:ID`; `role:NAME` of the database if another program wrote it.")
+    request_id = CharField(help_text="The request that made the change; empty if none did.")
+    before = DictField(allow_null=True, help_text="The columns that differ, or the deleted row; null for an import.")
+    after = DictField(allow_null=True, help_text="The same columns after the change, or the new row.")
 
     def get_fields(self) -> Any:
         fields = super().get_fields()
@@ -195,18 +195,18 @@ class HistoryRead(ChangeRead):
 
 
 class HistoryPage(Serializer[Any]):
-    """A page of a history, the newest first."""
+    """A page of a history, newest change first."""
 
     results = HistoryRead(many=True)
-    next = URLField(allow_null=True, help_text="The page of what was before; null at the beginning.")
+    next = URLField(allow_null=True, help_text="The page with older changes; null on the last page.")
     previous = URLField(allow_null=True, help_text="Always null: a history is read backwards.")
-    next_cursor = CharField(allow_null=True, help_text="`cursor` of that page.")
+    next_cursor = CharField(allow_null=True, help_text="`cursor` for that page.")
 
 
 class ProductHistory(LogView):
-    """Who changed what of a product and all that belongs to it, when, and in which request; the newest first.
+    """Who changed what in a product and all that belongs to it, when, and in which request; newest first.
 
-    A product that is gone has its history still, as long as the log is kept.
+    A deleted product still has its history for as long as the log is kept.
     """
 
     permission_classes = (MayAudit,)
