@@ -1,4 +1,4 @@
-"""Imports for staff: a file sent by a form, and how far each is, with a bar, its refused rows and a way to stop it."""
+"""The admin's pages of imports: a form to send a file, and each job's progress, refused rows and a way to cancel it."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -26,17 +26,17 @@ from config.api.jobs.files import remove_file
 from config.api.jobs.running import submit_job
 from config.api.problems.errors import ApiError
 
-# A person reads no more of them on a page; the file has all.
+# The errors on a job's page; the CSV has more.
 SHOWN_ERRORS = 20
 
 
 class ImportForm(forms.ModelForm[ImportJob]):
-    """A file and what to do with it; one that can't be used is refused with its sentence, and not kept."""
+    """A file and the import's options. An unusable file is an error of the form, and isn't kept."""
 
     upload = forms.FileField(
         label="File",
         widget=UnfoldAdminFileFieldWidget,
-        help_text="Shopify CSV, plain CSV or NDJSON, as it is or packed by gzip or zstd.",
+        help_text="Shopify CSV, plain CSV or NDJSON, plain or compressed with gzip or zstd.",
     )
 
     class Meta:
@@ -63,7 +63,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
 
 
 class ImportJobAdmin(JobAdmin):
-    """Everybody's imports, for whoever may import. Nobody writes into one: it is sent, canceled or forgotten."""
+    """All users' imports, for staff with the permission to import. A job can't be edited, only canceled or deleted."""
 
     icon = "upload"
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
@@ -74,7 +74,7 @@ class ImportJobAdmin(JobAdmin):
         "refused_rows", "created_at", "started_at", "finished_at",
     )  # fmt: skip
 
-    # -- rights
+    # -- permissions
 
     def may_import(self, request: HttpRequest) -> bool:
         return request.user.has_perm(IMPORT)
@@ -137,13 +137,13 @@ class ImportJobAdmin(JobAdmin):
 
     @display(description="refused", label={"some": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
     def refused(self, job: ImportJob) -> tuple[str, str] | None:
-        """A label that stands out where rows were refused, a dash where none was."""
+        """The number of refused rows as a label; None if there are none, which the admin shows as a dash."""
         number = job.report.get("products", {}).get("refused", 0)
         return ("some", f"{number:,}") if number else None
 
     @admin.display(description="dry run")
     def trial(self, job: ImportJob) -> str:
-        # As a flag an ordinary run would have a red cross.
+        # Text, not a flag: the admin would show a red cross for an ordinary run.
         return "yes, nothing is written" if job.dry_run else "no"
 
     @admin.display(description="size")
@@ -152,7 +152,7 @@ class ImportJobAdmin(JobAdmin):
 
     @admin.display(description="outcome")
     def outcome(self, job: ImportJob) -> str:
-        """`products: 12 created, 3 updated`, a line for each table."""
+        """A line for each table: `products: 12 created, 3 updated`."""
         lines = (
             (table, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
             for table, counts in job.report.items()

@@ -1,4 +1,4 @@
-"""What is wrong with a file: with it as a whole, or with a row of it."""
+"""Errors of a file: of the whole file (BadFile) or of one row (BadRow)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from config.api.jobs.models import JobFailure
 
 
 class BadFile(JobFailure):
-    """The file can't be imported at all: one sentence with its name, the rule and the remedy."""
+    """The file can't be imported at all. The sentence has its name, the rule and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that isn't imported: the line where it begins, its SKU or handle, and why."""
+    """One error of a row that isn't imported: the line where the row begins, its SKU or handle, and the reason."""
 
     line: int
     key: str
@@ -20,7 +20,7 @@ class Refusal:
 
 
 class BadRow(Exception):
-    """A row with at least one bad value; `refusals` has one entry for each of them."""
+    """A row with at least one bad value. `refusals` has one entry for each bad value."""
 
     def __init__(self, refusals: list[Refusal]) -> None:
         super().__init__(refusals[0].reason)
@@ -28,7 +28,7 @@ class BadRow(Exception):
 
 
 class Line(NamedTuple):
-    """The place of a draft: the line where its row begins, and inside a list of the row `variants[2].`."""
+    """Where a draft is in the file: the line where its row begins, and `variants[2].` inside a list of the row."""
 
     number: int
     prefix: str = ""

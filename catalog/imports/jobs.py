@@ -1,7 +1,7 @@
-"""A job in, its file in the catalogue out: batch by batch, each with its checkpoint in one transaction.
+"""A job in, the rows of its file in the catalogue out: one transaction for each batch and its checkpoint.
 
-A worker that is killed leaves the batch that it was at unwritten, and the job's row at the batch before: whoever
-takes the job over goes on behind that one, so no row is lost, none is written twice, and the counts are right.
+If a worker is killed, its current batch is rolled back, and the job's row names the batch before. The worker that takes
+the job over continues after that batch: no row is lost, none is written twice, and the counts are right.
 """
 
 import logging
@@ -26,22 +26,22 @@ from config.api.jobs.files import open_range
 
 logger = logging.getLogger("tenfold.imports")
 
-# Past them a file is wrong as a whole; all are counted.
+# A job stores at most this many errors, but counts all: a file with more is wrong as a whole.
 MOST_KEPT_ERRORS = 100_000
-# A step that takes longer lets another task go on: a queue's patience has an end (RQ's is an hour). A shorter one would
-# read again what came before it too often.
+# After so many seconds a step ends and another task continues, since queues limit the time of a task (RQ: one hour).
+# Each step first reads the earlier rows again, so shorter steps would cost more.
 STEP_SECONDS = 3_000.0
 
 
 def find_format(upload: Upload, file_format: str, pairs: str) -> str:
-    """What the stored file is, `file_format` where that is given; BadFile where it can't be imported."""
+    """The stored file's format: `file_format` if given, else guessed. Raises BadFile if it can't be imported."""
     with open_range(upload.file, 0, upload.size) as stream:
         source = open_source(stream, upload.name, file_format or None)
         return ImportRun(source, pairs).source.format
 
 
 def run_job(job: ImportJob) -> None:
-    """Import the file of a job that the caller holds, or as much of it as a step may take."""
+    """Import the job's file, or as much of it as fits into one step. The caller holds the job's lease."""
     end = time.monotonic() + STEP_SECONDS
     with write_as_owner(job):
         job.begin()
@@ -55,8 +55,8 @@ def run_job(job: ImportJob) -> None:
 
 @contextmanager
 def write_as_owner(job: ImportJob) -> Iterator[None]:
-    """The change log names the owner."""
-    assert job.owner is not None  # who may not import any more has no step
+    """In this block the change log names the job's owner as the writer."""
+    assert job.owner is not None  # a job whose owner may no longer import gets no step
     nobody = ACTOR.set("")
     try:
         name_actor(job.owner)
@@ -66,7 +66,7 @@ def write_as_owner(job: ImportJob) -> Iterator[None]:
 
 
 class JobRun(ImportRun):
-    """A run that goes on where the job's row says, and writes there how far it is."""
+    """A run that continues after the checkpoint in the job's row, and writes its progress there."""
 
     def __init__(self, job: ImportJob, stream: Any) -> None:
         self.job = job
@@ -76,18 +76,21 @@ class JobRun(ImportRun):
 
     def count_rows(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in super().count_rows(records):
-            # Here rather than at each batch: of a file that is gone on with, millions of rows are read before one.
+            # For each row, not for each batch: a run that continues may read millions of rows before its first batch.
             STOP.check()
             yield record
 
     def keep(self, outcome: Outcome, report: Report) -> None:
-        """LeaseLost where somebody else holds the job by now, and then the batch isn't written either."""
+        """Write the checkpoint. Raises LeaseLost if another worker has the job; then the batch is rolled back too."""
         keep_errors(self.job, outcome.errors, before=report.errors_total - len(outcome.errors))
         self.job.write(**tell_progress(self.job, report))
 
 
 class DryJobRun(JobRun):
-    """One transaction that is rolled back, the job's row with it: so progress is written aside, errors at the end."""
+    """A run in one transaction that is rolled back, together with the job's row.
+
+    So another connection writes the progress, and the errors are written after the rollback.
+    """
 
     def __init__(self, job: ImportJob, stream: Any) -> None:
         super().__init__(job, stream)
@@ -98,7 +101,7 @@ class DryJobRun(JobRun):
     def keep(self, outcome: Outcome, report: Report) -> None:
         self.job_errors += outcome.errors[: MOST_KEPT_ERRORS - len(self.job_errors)]
         if connection.vendor == "sqlite":
-            return  # the run has the only lock, for which another connection would wait to the run's end
+            return  # the run holds the only write lock, so another connection would wait until its end
         if self.written is None or self.written.done():
             self.written = self.aside.submit(write_aside, self.job, tell_progress(self.job, report))
 
@@ -109,7 +112,7 @@ class DryJobRun(JobRun):
 
 
 def restore_report(job: ImportJob, report: Report) -> Report:
-    """As the last checkpoint left it; a dry run, of which nothing stays, begins anew."""
+    """The report as of the last checkpoint. A dry run keeps nothing, so it begins again."""
     if job.report and not job.dry_run:
         report.take_over(job.report)
         report.rows, report.line, report.errors_total = job.rows_done, job.line, job.errors_total
@@ -119,7 +122,7 @@ def restore_report(job: ImportJob, report: Report) -> Report:
 
 
 def tell_progress(job: ImportJob, report: Report) -> dict[str, Any]:
-    """Values for the job's row, while it is running."""
+    """The progress of a running job, as values for its row."""
     return tell_counts(report) | job.measure_progress(report.bytes / job.size)
 
 
@@ -134,7 +137,7 @@ def tell_counts(report: Report) -> dict[str, Any]:
 
 
 def write_aside(job: ImportJob, values: dict[str, Any]) -> None:
-    """By another connection than the run's."""
+    """Write the progress. Runs in a thread, so on another connection than the run."""
     try:
         type(job).objects.filter(pk=job.pk, fence=job.fence).update(**values)
     except DatabaseError as error:

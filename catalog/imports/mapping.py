@@ -1,6 +1,6 @@
-"""The text of `map` and the columns of a file in, the columns of each field out.
+"""The text of `map` and a file's columns in, the columns of each field out.
 
-A column that bears the name of a field maps by itself. What can't be mapped is a BadFile that names the near match.
+A column with the name of a field needs no entry in `map`. An unknown name raises BadFile with the most similar name.
 """
 
 import re
@@ -13,21 +13,21 @@ from catalog.imports.values import FIELDS
 
 type Columns = dict[str, tuple[str, ...]]
 
-# Names of our own exports that differ from the field's.
+# Column names of our own exports that differ from the field names.
 ALIASES = {"image_url": "image", "on_hand": "stock"}
 
 
 def map_columns(source: Source, pairs: str) -> Columns:
-    """The columns of each mapped field, one or (category) several; `pairs` is `field=column,…` or empty."""
+    """The columns of each mapped field: one, or several for category. `pairs` is `field=column,…` or empty."""
     chosen = parse_pairs(pairs, source)
     columns = map_own_names(source.columns) | chosen
-    # An explicit `image=url` beats a column of ours that it uses up under another name.
+    # A column that `map` uses, as in `image=url`, no longer maps by its own name.
     used = {column for path in chosen.values() for column in path}
     columns = {field: path for field, path in columns.items() if field in chosen or not used & set(path)}
     if "sku" not in columns:
         near = suggest("sku", source.columns) or source.columns[0] if source.columns else "COLUMN"
         raise BadFile(
-            f"{source.name} has no column sku, by which products are found: name yours, as in map sku={near}."
+            f"{source.name} has no column sku, and products are found by it: name your column, as in map sku={near}."
             f" {list_columns(source)}"
         )
     return columns
@@ -49,7 +49,7 @@ def parse_pairs(pairs: str, source: Source) -> Columns:
     for pair in filter(None, re.split(r",(?=\s*\w+=)", pairs)):
         field, sign, column = (part.strip() for part in pair.partition("="))
         if not (sign and column):
-            raise BadFile(f"map: {pair!r} is no field=column, as in title=product")
+            raise BadFile(f"map: {pair!r} is not field=column, as in title=product")
         refuse_field(field, chosen)
         chosen[field] = split_column(field, column, source)
     return chosen
@@ -61,11 +61,11 @@ def refuse_field(field: str, chosen: Columns) -> None:
     if field not in FIELDS:
         near = suggest(field, FIELDS)
         hint = f"did you mean {near}? " if near else ""
-        raise BadFile(f"map: {field!r} is no field of a product: {hint}Its fields are {', '.join(FIELDS)}")
+        raise BadFile(f"map: {field!r} is not a field of a product: {hint}Its fields are {', '.join(FIELDS)}")
 
 
 def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
-    """The column itself, or a path of columns for a category; each of them is in the file."""
+    """The column, or the columns of a category's path. Raises BadFile if the file lacks one of them."""
     if column in source.columns:
         return (column,)
     path = tuple(part.strip() for part in column.split("/")) if field == "category" else (column,)
@@ -85,4 +85,4 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 def list_columns(source: Source) -> str:
     columns = ", ".join(column for column in source.columns if column)
-    return f"Its columns are {columns}" if columns else "It has no columns at all; is it what its format says?"
+    return f"Its columns are {columns}" if columns else "It has no columns at all; is the format right?"

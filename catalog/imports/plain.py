@@ -1,4 +1,4 @@
-"""Records of a plain CSV or NDJSON file in, drafts or refusals out: one record is one product."""
+"""Records of a plain CSV or NDJSON file in, drafts or errors out. One record is one product."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -14,13 +14,13 @@ PRODUCT_FIELDS = ("slug", "title", "status", "compare_at_price", "rating")
 TEXT_FIELDS = ("description", "seo_title", "seo_description")
 LINK_FIELDS = ("brand", "category")
 VARIANT_FIELDS = ("barcode", "options", "price", "weight")
-# Inside the lists `variants` and `images` of one product.
+# The members of an entry in the lists `variants` and `images`.
 VARIANT_ROW = {name: FIELDS[name] for name in ("sku", *VARIANT_FIELDS, "stock")}
 IMAGE_ROW = {"url": FIELDS["image"], "alt": ALT_FIELD, "position": POSITION_FIELD}
 
 
 class RowReader:
-    """Reads the cells of one row and collects what is wrong with them."""
+    """Reads the cells of one row and collects the errors. `key` is the row's SKU or handle, for messages."""
 
     def __init__(self, record: Record, key: str) -> None:
         self.line = record.line
@@ -32,12 +32,12 @@ class RowReader:
             self.refusals.append(Refusal(self.line, key, f"the row {record.fault}"))
 
     def refuse(self, reason: str) -> None:
-        # The cells of a broken row may stand in each other's columns: what they hold says nothing more.
+        # In a broken row the cells may be in wrong columns, so further errors would mislead.
         if not self.is_broken:
             self.refusals.append(Refusal(self.line, self.key, reason))
 
     def read_cell(self, column: str, field: Field, cell: Cell) -> Any:
-        """The value, or Blank.KEEPS where nothing is to change or the value was refused."""
+        """The cell's value; Blank.KEEPS if the field shall not change or the value has an error."""
         return field.blank if is_blank(cell) else self.read_value(column, field, cell)
 
     def read_value(self, column: str, field: Field, cell: Cell) -> Any:
@@ -54,7 +54,7 @@ class RowReader:
         self.refuse(f"{column}: {error.tell(cell)}")
 
     def read_row(self, cells: Mapping[str, Cell], fields: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
-        """The values of those `fields` that `cells` has."""
+        """The values of the `fields` that have a cell."""
         values = {
             name: self.read_cell(prefix + name, field, cells[name]) for name, field in fields.items() if name in cells
         }
@@ -74,7 +74,7 @@ def draft_products(records: Iterable[Record], columns: Columns) -> Iterator[Prod
 
 
 def draft_product(record: Record, columns: Columns) -> ProductDraft:
-    """Raises BadRow with everything that is wrong with the row."""
+    """Raises BadRow with all errors of the row."""
     sku_cell = record.cells.get(columns["sku"][0])
     row = RowReader(record, "" if is_blank(sku_cell) else show_value(sku_cell)[1:-1])
     if is_blank(sku_cell):
@@ -98,7 +98,7 @@ def draft_product(record: Record, columns: Columns) -> ProductDraft:
 
 
 def read_values(row: RowReader, record: Record, columns: Columns) -> dict[str, Any]:
-    """The value of each mapped field; messages name the file's column."""
+    """The value of each mapped field. Errors name the file's column."""
     values = {}
     for name, path in columns.items():
         if any(column in record.cells for column in path):
@@ -115,7 +115,7 @@ def pick(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def draft_only(place: Line, values: Values) -> VariantDraft | None:
-    """The variant with the product's own SKU; None where the row says nothing of it."""
+    """The variant with the product's own SKU; None if the row has no values for it."""
     fields, on_hand = pick(values, VARIANT_FIELDS), values.get("stock")
     return VariantDraft(place, fields, sku=values["sku"], on_hand=on_hand) if fields or on_hand is not None else None
 
@@ -140,7 +140,7 @@ def read_variant(row: RowReader, position: int, cells: Any) -> VariantDraft | No
 
 
 def read_images(row: RowReader, values: Mapping[str, Any]) -> tuple[ImageDraft, ...] | None:
-    """The column `image` first, then the list `images`; each URL once."""
+    """First the column `image`, then the list `images`; each URL once. None if the row has neither."""
     if not values.keys() & {"image", "images"}:
         return None
     images = [draft_image(row.place, {"url": values["image"]})] if "image" in values else []

@@ -1,7 +1,7 @@
-"""A file of bytes in, packed or not, records out: a line number and the cells by column; memory holds one record.
+"""A stream of bytes in, compressed or not, records out: a line number and the cells by column. Memory holds one record.
 
-What is wrong with one row becomes that record's fault, and reading goes on; what is wrong with the file is a
-BadFile before the first record. Bytes that aren't UTF-8 pass as surrogates and are refused with their cell.
+An error in one row becomes that record's fault, and reading continues. An error of the whole file raises BadFile before
+the first record. Bytes that aren't UTF-8 become surrogates here; reading their cell's value gives the error.
 """
 
 import csv
@@ -19,32 +19,32 @@ from catalog.imports.unpacking import PackedSource, drop_packing, unpack
 from config.api.rendering.formulas import unguard_text
 
 FORMATS = ("shopify", "csv", "ndjson")
-# Nothing real comes near it, and a file without line ends must not fill the memory.
+# The most characters of a line. Real lines are much shorter; a file without line ends must not fill the memory.
 MOST_LINE = 4_194_304
-# The widest file of a shop system has some 200.
+# The most columns of a file. The widest files of shop systems have about 200.
 MOST_COLUMNS = 1_000
-# NDJSON has no header; keys that the first records don't have count as unknown columns.
+# NDJSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
 FIRST_RECORDS = 100
-# How other files begin, as the decoder below shows their first bytes.
+# How files of other kinds begin, as the decoder below shows their first bytes, and what they are.
 FOREIGN = (
     ("\udcff\udcfe", "UTF-16 text: save it as UTF-8"),
     ("\udcfe\udcff", "UTF-16 text: save it as UTF-8"),
     ("PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV (UTF-8)"),
-    ("\x1f\udc8b", "packed twice: send it packed once, by gzip or zstd"),
-    ("(\udcb5/\udcfd", "packed twice: send it packed once, by gzip or zstd"),
-    ("BZh", "packed by bzip2: pack it by gzip or zstd"),
-    ("\udcfd7zXZ", "packed by xz: pack it by gzip or zstd"),
+    ("\x1f\udc8b", "compressed twice: compress it once, with gzip or zstd"),
+    ("(\udcb5/\udcfd", "compressed twice: compress it once, with gzip or zstd"),
+    ("BZh", "compressed with bzip2: use gzip or zstd"),
+    ("\udcfd7zXZ", "compressed with xz: use gzip or zstd"),
     ("[", "a JSON array: write one object a line, as `jq -c '.[]'` does"),
 )
 
 
 class LineTooLong(Exception):
-    """A line of more than MOST_LINE characters; the rest of it was skipped."""
+    """A line has more than MOST_LINE characters. The rest of the line was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The cells of the row that begins on `line`; with a fault, those that could still be told apart."""
+    """The cells of the row that begins on `line`. With a `fault`, only the cells that could be read."""
 
     line: int
     cells: dict[str, Any]
@@ -53,7 +53,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An opened file: its format, its columns and its records, which can be read once."""
+    """An opened file: its format, columns and records. The records can be read once."""
 
     name: str
     format: str
@@ -74,7 +74,7 @@ class Lines(Iterator[str]):
 
     @property
     def bytes_read(self) -> int:
-        """How far the file is read, packed as it is, up to some buffers' length ahead."""
+        """The bytes read from the file as it is stored, so compressed; buffers may be some way ahead of the rows."""
         return self.packed.bytes_read
 
     def __next__(self) -> str:
@@ -90,7 +90,7 @@ class Lines(Iterator[str]):
 
 
 def open_source(stream: IO[bytes], name: str, file_format: str | None = None) -> Source:
-    """The source in `stream`, its format guessed from name and header where none is given. Raises BadFile."""
+    """Open a file. Without `file_format` the name and the header tell the format. Raises BadFile."""
     lines = Lines(*unpack(stream, name))
     refuse_foreign(lines.first, name)
     if (file_format or guess_text_format(drop_packing(name), lines.first)) == "ndjson":
@@ -100,7 +100,7 @@ def open_source(stream: IO[bytes], name: str, file_format: str | None = None) ->
 
 def refuse_foreign(first: str, name: str) -> None:
     if not first.strip():
-        raise BadFile(f"{name} is empty, or its first line is: a CSV begins with its column names, NDJSON with a row")
+        raise BadFile(f"{name} or its first line is empty: a CSV begins with its column names, NDJSON with a row")
     for start, sentence in FOREIGN:
         if first.startswith(start):
             raise BadFile(f"{name} is {sentence}")
@@ -112,13 +112,13 @@ def guess_text_format(name: str, first: str) -> str:
 
 
 def open_csv(lines: Lines, name: str, file_format: str | None) -> Source:
-    # Spreadsheets of many countries write semicolons; the header shows which it is.
+    # Spreadsheets in many countries write semicolons. The header shows which delimiter the file has.
     delimiter = max(",;\t", key=lines.first.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = read_header(reader, name)
     is_shopify = "Handle" in header and {"Title", "Variant Price"} & set(header)
     if file_format == "shopify" and not is_shopify:
-        raise BadFile(f"{name} has no columns Handle and Title, so it is no product file of Shopify: say format csv")
+        raise BadFile(f"{name} has no columns Handle and Title, so it is not a Shopify product file: use format csv")
     guessed = "shopify" if is_shopify else "csv"
     return Source(name, file_format or guessed, header, read_csv(reader, lines, header), lines)
 
@@ -139,11 +139,11 @@ def read_header(reader: Iterator[list[str]], name: str) -> tuple[str, ...]:
 
 def refuse_wide(columns: tuple[str, ...], name: str) -> None:
     if len(columns) > MOST_COLUMNS:
-        raise BadFile(f"{name} has {len(columns):,} columns: leave out some; {MOST_COLUMNS:,} is the most")
+        raise BadFile(f"{name} has {len(columns):,} columns, but at most {MOST_COLUMNS:,} are allowed: leave some out")
 
 
 def read_csv(reader: Iterator[list[str]], lines: Lines, header: tuple[str, ...]) -> Iterator[Record]:
-    """Every row but blank ones. After a fault the reader goes on with the next line."""
+    """All rows except blank ones. After a row with a fault the reader continues with the next line."""
     while True:
         line = lines.number + 1
         try:
@@ -159,15 +159,15 @@ def read_csv(reader: Iterator[list[str]], lines: Lines, header: tuple[str, ...])
 
 def describe_csv_error(error: Exception, first: int, last: int) -> str:
     where = f", read up to line {last}" if last > first else ""
-    return f"is no CSV row ({error}{where}); close every quote, and double a quote inside a quoted cell"
+    return f"is not a CSV row ({error}{where}); close every quote, and double a quote inside a quoted cell"
 
 
 def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
-    # As our own exports guard them.
+    # Our own exports put an apostrophe before cells that look like formulas; it is removed here.
     cells = {column: unguard_text(cell) for column, cell in zip(header, row, strict=False) if column}
     if len(row) == len(header):
         return Record(line, cells)
-    fault = f"has {len(row)} cells where the header has {len(header)} columns; quote cells that hold the separator"
+    fault = f"has {len(row)} cells, but the header has {len(header)} columns; quote cells that contain the separator"
     return Record(line, cells, fault)
 
 
@@ -188,7 +188,7 @@ def read_ndjson(lines: Lines) -> Iterator[Record]:
         except LineTooLong as error:
             yield Record(lines.number, {}, f"can't be read ({error}); write one object a line")
             continue
-        # The last line of our own exports proves the file whole and is no product.
+        # The last line of our own NDJSON exports marks a complete file; it isn't a product.
         if text.strip() and not text.startswith('{"_end":'):
             yield parse_line(lines.number, text)
 
@@ -200,5 +200,5 @@ def parse_line(line: int, text: str) -> Record:
         reason = getattr(error, "msg", "too deep or a number too long")
         return Record(line, {}, f"is not JSON ({reason}); write one object a line")
     if not isinstance(cells, dict):
-        return Record(line, {}, 'is JSON, but no object; write {"sku": …, "title": …, "price": …}')
+        return Record(line, {}, 'is JSON, but not an object; write {"sku": …, "title": …, "price": …}')
     return Record(line, cells)

@@ -1,4 +1,4 @@
-"""The refused rows of a job in, a CSV of them out, as the API and the admin send it."""
+"""A job's refused rows in, a CSV out, for the API and the admin."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from catalog.models import ImportJob
 from config.api.rendering.formulas import guard_text
 
-# Rows that are read, and sent, at once.
+# The rows that one query reads and one chunk has.
 ERRORS_AT_ONCE = 2_000
 
 
@@ -24,7 +24,7 @@ def send_errors(job: ImportJob, *, is_head: bool = False) -> StreamingHttpRespon
 
 
 def write_errors(job: ImportJob) -> Iterator[str]:
-    """By short queries, so that a slow client holds none open."""
+    """Chunks of CSV, one short query for each, so a slow client keeps no query open."""
     yield write_csv([("line", "sku", "reason")])
     last = 0
     rows = job.errors.order_by("pk").values_list("pk", "line", "key", "reason")

@@ -1,11 +1,11 @@
-"""What an import did, counted as it goes; its size doesn't grow with the file."""
+"""Counts of what an import did. The report's size doesn't grow with the file."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from catalog.imports.errors import Refusal
 
-# A file of ten million bad rows must not fill the memory with reasons.
+# The most errors that a report keeps: a file of ten million bad rows must not fill the memory.
 MOST_ERRORS = 1_000
 
 
@@ -31,7 +31,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one batch. A product counts as updated when anything that belongs to it changed."""
+    """The result of one batch. A product counts as updated if it or anything that belongs to it changed."""
 
     products: Tally = field(default_factory=Tally)
     variants: Tally = field(default_factory=Tally)
@@ -57,14 +57,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class Report(Outcome):
-    """What became of the file so far; `refused` counts products, `errors` has the first 1,000 reasons in full."""
+    """The result of the file so far. `refused` counts products; `errors` has the first MOST_ERRORS."""
 
     file: str = ""
     format: str = ""
     dry_run: bool = False
     rows: int = 0
     bytes: int = 0
-    # Where the last product of the last batch begins; a run that goes on does so behind it.
+    # The line where the last product of the last batch begins. A run that continues skips all rows up to it.
     line: int = 0
     errors_total: int = 0
     seconds: float = 0.0
@@ -75,7 +75,7 @@ class Report(Outcome):
         del self.errors[MOST_ERRORS:]
 
     def count_all(self) -> dict[str, dict[str, int]]:
-        """What was created, updated, unchanged and refused, by table."""
+        """The numbers of created, updated, unchanged and refused rows, by table."""
         return {
             "products": asdict(self.products) | {"refused": self.refused},
             "variants": asdict(self.variants),
@@ -85,7 +85,7 @@ class Report(Outcome):
         }
 
     def take_over(self, counts: dict[str, dict[str, int]]) -> None:
-        """Go on from what `count_all` said."""
+        """Restore the counts that `count_all` returned."""
         products = dict(counts["products"])
         self.refused = products.pop("refused")
         self.products = Tally(**products)

@@ -1,7 +1,7 @@
-"""A source in, a report after each batch out; memory holds two batches whatever the size of the file.
+"""A source in, a report after each batch out. Memory holds two batches, whatever the size of the file.
 
-While the database writes a batch, a thread reads and checks the next. A dry run is the same run inside one transaction
-that is rolled back, so later batches see the earlier ones, and counts and errors are those of the real run.
+While the database writes a batch, a thread reads and checks the next one. A dry run is the same run inside one
+transaction that is rolled back: later batches see the earlier ones, so its counts and errors are those of the real run.
 """
 
 import gc
@@ -26,19 +26,19 @@ from catalog.writes.drafts import ProductDraft
 from config.api.database.ahead import read_ahead
 
 type Row = ProductDraft | BadRow
-# What is to be kept of a batch, in its own transaction: what became of it, and of the file so far.
+# Called in each batch's transaction, with the result of the batch and of the file so far.
 type Checkpoint = Callable[[Outcome, Report], None]
 
-# Each batch is one transaction and holds its locks. On PostgreSQL 5,000 share a staging table and an upsert of each
-# table; on SQLite, where others wait for the only writer, past 1,000 a doubled batch buys a twentieth.
+# The weight of a batch, see `weigh_row`. A batch is one transaction and holds its locks, so larger is not better. On
+# SQLite other writers wait for it, and above 1,000 a batch of twice the size makes the import only a twentieth faster.
 BATCH_WEIGHT = {"postgresql": 5_000, "sqlite": 1_000}
-# A draft of long texts weighs as many short ones, so that a batch has a bound in bytes, too.
+# So many characters of text weigh as much as one variant: this limits a batch's bytes too.
 TEXT_WEIGHT = 4_096
 
 
 @dataclass(slots=True)
 class Step:
-    """A batch, read and checked; `rows`, `bytes` and `line` say how far the file is read with it."""
+    """A batch, read and checked. `rows`, `bytes` and `line` are the positions in the file after it."""
 
     batch: list[Row]
     rows: int
@@ -50,10 +50,10 @@ class Step:
 
 
 class ImportRun:
-    """One import of one source; raises BadFile at once where the mapping doesn't fit the file.
+    """One import of one source. Raises BadFile at once if the mapping doesn't fit the file.
 
-    With the report of a run that was stopped it goes on behind the last batch of that run: what came before is read
-    again, since a later line may repeat its SKU, and isn't written.
+    With the `report` of a stopped run it continues after that run's last batch. It reads the earlier rows again, since
+    a later row may repeat their SKUs, but doesn't write them.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ImportRun:
         self._start = time.monotonic() - self.report.seconds
 
     def take_steps(self) -> Iterator[Report]:
-        """Import batch by batch; the same report, grown, after each of them."""
+        """Import batch by batch. Yields the report, always the same object, after each batch."""
         with roll_back() if self.report.dry_run else as_it_goes():
             for step in read_ahead(self.read_steps()):
                 with pause_collector(), transaction.atomic():
@@ -87,7 +87,7 @@ class ImportRun:
         outcome = refuse_bad([row for row in step.batch if isinstance(row, BadRow)])
         if drafts := [row for row in step.batch if not isinstance(row, BadRow)]:
             outcome.add(import_batch(drafts))
-        outcome.errors.sort(key=attrgetter("line"))  # they are found step by step
+        outcome.errors.sort(key=attrgetter("line"))  # different stages found them
         self.report.add(outcome)
         self.report.rows, self.report.bytes, self.report.line = step.rows, step.bytes, step.line
         self.report.seconds = time.monotonic() - self._start
@@ -117,7 +117,7 @@ def choose_columns(source: Source, pairs: str) -> Columns:
     if source.format != "shopify":
         return map_columns(source, pairs)
     if pairs:
-        raise BadFile(f"map: the columns of Shopify's format are fixed, and {source.name} is one: say format csv")
+        raise BadFile(f"map: Shopify's columns are fixed, and {source.name} is a Shopify file: use format csv")
     return {}
 
 
@@ -154,21 +154,21 @@ def refuse_bad(rows: list[BadRow]) -> Outcome:
 
 @contextmanager
 def pause_collector() -> Iterator[None]:
-    """Python collects garbage between batches only: during one it would walk the batch's rows again and again.
+    """Pause Python's garbage collector for a batch: it would walk the batch's rows again and again.
 
-    What is in a cycle stays until the batch is over; without cycles nothing lives longer.
+    Objects in reference cycles stay until the batch is over; all others are freed as usual.
     """
     gc.disable()
     try:
         yield
     finally:
-        # Always on: two imports in one process may end in either order.
+        # Always enable: two imports in one process may end in either order.
         gc.enable()
 
 
 @contextmanager
 def as_it_goes() -> Iterator[None]:
-    """Each batch is committed by itself."""
+    """No outer transaction: each batch is committed by itself."""
     yield
 
 

@@ -1,7 +1,7 @@
-"""Drafts in, the same drafts out but those whose SKU or handle an earlier line of the file has.
+"""Drafts in, the same drafts out; a draft whose SKU or handle an earlier line has becomes a BadRow.
 
-What was seen lies in a temporary SQLite file that the operating system forgets: ten million SKUs in a Python set
-take about a gigabyte.
+The SKUs seen so far are in a temporary SQLite file, which is deleted with its connection. Ten million SKUs in a Python
+set would take about a gigabyte.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from catalog.writes.drafts import DraftFault, ProductDraft
 from catalog.writes.known import list_variants
 from catalog.writes.sentences import NOUNS, say_repeated
 
-# An empty name is SQLite's word for a temporary file; it is written only past these 16 MiB of cache.
+# A database with an empty name is a temporary file. SQLite writes it to disk only beyond these 16 MiB of cache.
 SET_UP = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
 CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
@@ -24,7 +24,7 @@ BEGIN;
 
 
 def refuse_repeats(drafts: Iterable[ProductDraft | BadRow]) -> Iterator[ProductDraft | BadRow]:
-    """The first of each key passes; a later one is refused and names the first one's line."""
+    """The first draft with a key passes. A later one becomes a BadRow that names the first one's line."""
     with closing(sqlite3.connect("", isolation_level=None)) as seen:
         seen.executescript(SET_UP)
         for draft in drafts:
@@ -42,7 +42,7 @@ def refuse_repeat(seen: sqlite3.Connection, draft: ProductDraft) -> ProductDraft
 
 
 def list_names(draft: ProductDraft) -> Iterator[tuple[str, Any, str, str]]:
-    """What the draft names: its kind, where it stands, its member and the name itself."""
+    """`(kind, place, member, name)` of each slug and SKU in the draft."""
     if draft.slug:
         yield "slug", draft.place, "Handle" if draft.is_found_by_slug else "slug", draft.slug
     if draft.sku:
@@ -54,5 +54,5 @@ def list_names(draft: ProductDraft) -> Iterator[tuple[str, Any, str, str]]:
 
 def describe_repeat(draft: ProductDraft, member: str, value: str, first: Line) -> str:
     if member == "Handle":
-        return f"{value!r} has rows since line {first.number} already; rows of one product must stand together."
+        return f"{value!r} already has rows from line {first.number} on; the rows of one product must be together."
     return say_repeated(value, first.locate(member), NOUNS[member])

@@ -1,4 +1,4 @@
-"""An import as it is asked for, and as its owner sees it."""
+"""Serializers of import jobs: the request, and the job as its owner sees it."""
 
 from typing import Any
 
@@ -18,8 +18,10 @@ from config.api.writes.bodies import ChoiceField, StrictSerializer
 class ImportRead(ModelSerializer[ImportJob]):
     """`{"id": 7, "status": "running", "percent": 40, "rows_done": 400000, "report": {"products": {…}}, …}`"""
 
-    report = DictField(child=DictField(), read_only=True, help_text="Created, updated, unchanged, refused, by table.")
-    errors_url = HyperlinkedIdentityField(view_name="importjob-errors", help_text="Refused rows, as a CSV.")
+    report = DictField(
+        child=DictField(), read_only=True, help_text="Created, updated, unchanged, refused rows by table."
+    )
+    errors_url = HyperlinkedIdentityField(view_name="importjob-errors", help_text="The refused rows, as a CSV.")
 
     class Meta:
         model = ImportJob
@@ -30,9 +32,9 @@ class ImportRead(ModelSerializer[ImportJob]):
 
 
 class ImportWrite(StrictSerializer[ImportJob]):
-    """The members of a form beside its `file`, or the parameters beside a body that is the file itself."""
+    """A form with `file`; if the body is the file itself, the other members are query parameters."""
 
-    file = FileField(required=False, help_text="CSV or NDJSON, as it is or packed by gzip or zstd.")
+    file = FileField(required=False, help_text="CSV or NDJSON, plain or compressed with gzip or zstd.")
     format = ChoiceField(choices=ImportJob.Format.choices, default="", allow_blank=True)
     map = CharField(
         default="",
@@ -43,7 +45,7 @@ class ImportWrite(StrictSerializer[ImportJob]):
     dry_run = BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The stored file is opened, so that one that can't be used is refused now."""
+        """Opens the stored file, so that an unusable file is an error now and not in the job."""
         try:
             return values | {"format": find_format(self.context["upload"], values["format"], values["map"])}
         except BadFile as error:

@@ -1,7 +1,7 @@
-"""Records of Shopify's product CSV in, drafts or refusals out: rows that share a Handle are one product.
+"""Records of Shopify's product CSV in, drafts or errors out. The rows with the same Handle are one product.
 
-The product stands in its first row; each row may bear a variant, an image or both. A product with a bad row is left
-out whole: with a variant missing, its price would be another.
+The first row has the product's own columns. Each row may have a variant, an image or both. A product with a bad row is
+left out as a whole: without one of its variants it could have a wrong price.
 """
 
 from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ SHOPIFY_FIELDS = FIELDS | {
 
 
 def draft_products(records: Iterable[Record]) -> Iterator[ProductDraft | BadRow]:
-    """One draft for each run of rows with the same Handle, one refusal for a row without."""
+    """One draft for each run of rows with the same Handle, one BadRow for each row without a Handle."""
     for handle, rows in groupby(records, key=read_handle):
         if not handle:
             yield from map(refuse_nameless, rows)
@@ -88,7 +88,7 @@ def refuse_nameless(record: Record) -> BadRow:
 
 
 def draft_product(handle: str, rows: Iterable[Record]) -> ProductDraft:
-    """Raises BadRow with everything that is wrong with any of the rows."""
+    """Raises BadRow with the errors of all rows."""
     group = ProductRows(handle)
     for record in islice(rows, MOST_PARTS):
         group.add_row(record)
@@ -98,13 +98,13 @@ def draft_product(handle: str, rows: Iterable[Record]) -> ProductDraft:
 
 
 class ProductRows:
-    """The rows of one Handle, gathered to a draft."""
+    """Collects the rows of one Handle into a draft."""
 
     first: RowReader
 
     def __init__(self, handle: str) -> None:
         self.handle = handle
-        # For messages; also where the handle itself is what is wrong.
+        # The handle for messages, shortened, since the handle itself may be the error.
         self.key = show_value(handle)[1:-1]
         self.product: dict[str, Any] = {}
         self.option_names: dict[int, str] = {}
@@ -130,10 +130,10 @@ class ProductRows:
         values = read_options(row, record, "Value")
         names = {number: self.option_names.get(number, f"Option{number}") for number in values}
         options = {names[number]: value for number, value in values.items()}
-        # What Shopify writes for a product that comes in one form only.
+        # Shopify writes this for a product without options.
         options = {} if options == {"Title": "Default Title"} else options
         if same := next((other for other in self.variants if other["options"] == options), None):
-            row.refuse(f"Option values: are those of line {same['line']}; give each variant its own")
+            row.refuse(f"Option values: are the same as on line {same['line']}; give each variant its own")
         self.variants.append(read_columns(row, record, VARIANT_COLUMNS) | {"options": options, "line": row.line})
 
     def add_image(self, row: RowReader, record: Record) -> None:
@@ -165,7 +165,7 @@ class ProductRows:
             fields["status"] = "active"
         if self.product.get("published") is False and fields.get("status") == "active":
             fields["status"] = "draft"
-        # The product shows its lowest price, so the price before goes with that variant.
+        # A product shows its lowest price, so compare_at_price comes from the cheapest variant.
         priced = [variant for variant in self.variants if "price" in variant] or self.variants
         cheapest = min(priced, key=lambda variant: variant.get("price", 0))
         return fields | pick(cheapest, ("compare_at_price",))
@@ -174,7 +174,7 @@ class ProductRows:
 def make_variant(slug: str, position: int, values: dict[str, Any]) -> VariantDraft:
     fields = pick(values, VARIANT_FIELDS) | {"position": position}
     if "barcode" in fields:
-        # Shopify's export puts an apostrophe before it, against spreadsheets that round it.
+        # Shopify's export puts an apostrophe before a barcode, so that spreadsheets don't round it.
         fields["barcode"] = fields["barcode"].removeprefix("'")
     sku = values.get("sku") or make_sku(slug, values["options"])
     place, on_hand = Line(values["line"]), values.get("stock")
@@ -191,7 +191,7 @@ def read_columns(row: RowReader, record: Record, columns: dict[str, str]) -> dic
 
 
 def read_options(row: RowReader, record: Record, part: str) -> dict[int, str]:
-    """The filled cells of Option1 to Option3, `part` being Name or Value, by number."""
+    """The filled cells of Option1 to Option3, by number. `part` is `Name` or `Value`."""
     columns = {number: f"Option{number} {part}" for number in (1, 2, 3)}
     values = {
         number: row.read_cell(column, SHOPIFY_FIELDS["option"], record.cells.get(column))
@@ -201,7 +201,7 @@ def read_options(row: RowReader, record: Record, part: str) -> dict[int, str]:
 
 
 def make_sku(slug: str, options: dict[str, str]) -> str:
-    """The handle, and each option behind a dot, which no handle has: `shirt.small.red`, clear of `shirt-small`."""
+    """The handle and the options, joined by dots: `shirt.small.red`. No handle has a dot, so no other SKU is equal."""
     return shorten_sku(".".join([slug, *(make_slug(value, 255) for value in options.values())]))
 
 

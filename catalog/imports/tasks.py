@@ -1,4 +1,4 @@
-"""What a worker does for imports, step by step."""
+"""The worker's task for imports: one step of one job."""
 
 from catalog.imports.jobs import run_job
 from catalog.models import ImportJob

@@ -1,7 +1,7 @@
-"""A stream of bytes in, packed by gzip or zstd or not at all; the plain bytes out, within fixed bounds.
+"""A stream of bytes in, plain or compressed with gzip or zstd; the plain bytes out, within limits of size and ratio.
 
-What unpacks to too much is refused while it unpacks: each read is answered with as many bytes as it asks for, so a
-bomb costs the memory of one read and of the packer's window, and the time up to the bound that it breaks first.
+The limits are checked while the file is decompressed, and each read returns only as many bytes as it asked for. So a
+decompression bomb costs the memory of one read and one window, and the time until it reaches the first limit.
 """
 
 import gzip
@@ -17,16 +17,18 @@ from catalog.imports.errors import BadFile
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 PACKED = (GZIP, ZSTD)
 SUFFIXES = (".gz", ".gzip", ".zst", ".zstd")
-# A window is the memory that unpacking takes: 8 MiB at zstd -19, 64 MiB with --long=26.
+# The window is the memory that decompression takes: 8 MiB for zstd -19, 64 MiB for --long=26.
 MOST_WINDOW = 64 * 1024 * 1024
-# A short file of equal rows may shrink to nothing; a bomb isn't short.
+# The ratio is checked only beyond so many plain bytes: a short file of equal rows may compress to almost nothing.
 RATIO_FROM = 8 * 1024 * 1024
+# The most bytes of one read.
 PIECE = 256 * 1024
+# The compressed bytes that zstd gets at once, see ZstdSource.
 LITTLE = 512
 
 
 class PackedSource(RawIOBase):
-    """The packed bytes as they are read, and how many they were."""
+    """Passes the stored (compressed) bytes on, and counts them."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -43,13 +45,13 @@ class PackedSource(RawIOBase):
 
 
 class PlainSource(RawIOBase):
-    """The unpacked bytes; BadFile where there are too many of them, or the packing is damaged."""
+    """The plain bytes. Raises BadFile if there are too many of them, or if the compressed data is damaged."""
 
     def __init__(self, packed: PackedSource, name: str) -> None:
         self.packed = packed
         self.name = name
         self.bytes_read = 0
-        # Looked at ahead, and read again by whoever unpacks.
+        # `peek` leaves the bytes in the buffer, for the decompressor.
         head = BufferedReader(packed, PIECE)
         start = head.peek(4)[:4]
         self.is_packed = start.startswith(PACKED)
@@ -62,7 +64,7 @@ class PlainSource(RawIOBase):
         try:
             piece = self.source.read(min(len(buffer), PIECE))
         except (zlib.error, gzip.BadGzipFile, EOFError, zstandard.ZstdError) as error:
-            raise BadFile(f"{self.name} can't be unpacked ({error}): pack it anew and send it whole") from None
+            raise BadFile(f"{self.name} can't be decompressed ({error}): compress it again and send it whole") from None
         self.bytes_read += len(piece)
         if self.is_packed:
             self.check_size()
@@ -71,19 +73,19 @@ class PlainSource(RawIOBase):
 
     def check_size(self) -> None:
         if self.bytes_read > (most := settings.IMPORT_MAX_UNPACKED_BYTES):
-            raise BadFile(f"{self.name} unpacks to more than {most:,} bytes: send it in several files")
+            raise BadFile(f"{self.name} decompresses to more than {most:,} bytes: send it in several files")
         ratio = settings.IMPORT_MAX_RATIO
         if self.bytes_read > RATIO_FROM and self.bytes_read > ratio * self.packed.bytes_read:
             raise BadFile(
-                f"{self.name} unpacks to more than {ratio} times its size, as no catalogue does: send it unpacked"
+                f"{self.name} decompresses to more than {ratio} times its size; no catalogue does: send it uncompressed"
             )
 
 
 class ZstdSource:
-    """What `read` unpacks, frame after frame; EOFError where the last one isn't whole.
+    """Decompresses zstd, frame after frame. `read` raises EOFError if the last frame isn't complete.
 
-    zstandard's own reader takes a file that was cut off for a whole one, and its `decompressobj` gives out at once
-    whatever its input comes to: so it gets little, of which at the most 128 blocks of 128 KiB come.
+    zstandard's own reader accepts a truncated file. Its `decompressobj` doesn't, but it returns everything that its
+    input expands to at once. So it gets LITTLE bytes at a time, which expand to at most 128 blocks of 128 KiB.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -111,7 +113,7 @@ def open_packing(stream: Any, start: bytes) -> Any:
 
 
 def unpack(stream: IO[bytes], name: str) -> tuple[IO[bytes], PackedSource]:
-    """What to read the rows from, and what tells how far the file is read."""
+    """The stream of plain bytes, and the source that counts the stored bytes read."""
     packed = PackedSource(stream)
     return BufferedReader(PlainSource(packed, name), PIECE), packed
 

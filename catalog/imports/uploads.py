@@ -1,7 +1,7 @@
-"""A body in, a file in the storage out: never in memory, within its caps, and looked at to its end.
+"""A request's body in, a file in the storage out. It is streamed, never held in memory, and its size is limited.
 
-Packed bytes are unpacked while they are stored, and what comes out is only counted: a bomb is refused before it is a
-job. The storage is that of all jobs, which every worker and server reaches; uploads lie in a folder of their own.
+Compressed bytes are also decompressed while they are stored, only to count the plain bytes: a decompression bomb is an
+error before it becomes a job. All servers and workers can reach the storage. Each upload has its own folder.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from config.api.jobs.files import write_file
 from config.api.problems.errors import BodyTooLarge
 
 FOLDER = "imports"
-SMALLER = "Pack it by gzip or zstd, or send it in several files."
+SMALLER = "Compress it with gzip or zstd, or send it in several files."
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it lies in the storage; `name` is its sender's word for it."""
+    """A stored file. `name` is the sender's file name, `file` the path in the storage, `size` in bytes as stored."""
 
     name: str
     file: str
@@ -33,7 +33,7 @@ class Upload:
 
 
 class Copying(RawIOBase):
-    """Hands on what it reads, and writes it aside; BodyTooLarge past IMPORT_MAX_BYTES."""
+    """Passes on what it reads, and writes a copy to `aside`. Raises BodyTooLarge beyond IMPORT_MAX_BYTES."""
 
     def __init__(self, stream: Any, aside: IO[bytes]) -> None:
         self.stream = stream
@@ -59,11 +59,11 @@ class Copying(RawIOBase):
 
 
 def store_upload(stream: Any, name: str, length: int | None = None) -> Upload:
-    """Read `stream` to its end. BadFile or BodyTooLarge where it breaks a cap, and then nothing of it stays.
+    """Store `stream`. Raises BadFile or BodyTooLarge if it is beyond a limit or damaged; then nothing is stored.
 
-    `length` is what the client announced: a body that ends before is cut off, and no file.
+    `length` is the Content-Length, if known. A shorter body was cut off, and is a BadFile.
     """
-    # In a folder of its own, which goes with it.
+    # Its own folder, which is deleted with it.
     file = f"{FOLDER}/{token_hex(16)}/upload"
     with write_file(file) as aside:
         copy = Copying(stream, aside)

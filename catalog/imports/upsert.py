@@ -1,4 +1,4 @@
-"""A batch of drafts in, rows in the database out, and an Outcome that counts them."""
+"""A batch of drafts in, rows in the database and an Outcome that counts them out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,18 +14,18 @@ from config.api.database.authorship import sign_writes
 
 FILES = Manner(refuses_repeats=False, makes_taxonomy=True, shows_images_first=True)
 
-# What the fields of a file call a member.
+# Members of a draft that have another name in files.
 COLUMNS = {"on_hand": "stock"}
 
 
 def import_batch(drafts: Sequence[ProductDraft]) -> Outcome:
-    """Write the batch; a row that the database itself refuses is found by halving, and the others are written."""
+    """Write the batch. If the database rejects it, try halves until only the bad row is left out."""
     try:
         with sign_writes(keep_before=False), transaction.atomic():
             return write_batch(drafts)
     except (IntegrityError, DataError) as error:
-        # Rules are checked before; what is left is another writer at the same moment, and then the second
-        # attempt reads what that one wrote.
+        # All rules were checked before, so this is a conflict with another writer. The next attempt reads what that
+        # one wrote.
         if len(drafts) > 1:
             outcome = import_batch(drafts[: len(drafts) // 2])
             outcome.add(import_batch(drafts[len(drafts) // 2 :]))
@@ -34,7 +34,7 @@ def import_batch(drafts: Sequence[ProductDraft]) -> Outcome:
 
 
 def refuse_draft(draft: Any, error: Exception) -> Outcome:
-    reason = f"the database refused the row ({str(error).splitlines()[0]}); import it again"
+    reason = f"the database rejected the row ({str(error).splitlines()[0]}); import it again"
     return Outcome(refused=1, errors=[Refusal(draft.place.number, draft.key, reason)])
 
 

@@ -1,7 +1,7 @@
-"""A cell in, the value of a field out, by the rules of catalog/writes/values.py; what can't be one is refused.
+"""A cell in, the value of a field out, by the rules of catalog/writes/values.py. A bad value raises BadValue.
 
-A cell is text (CSV) or any JSON value (NDJSON). What only files do stands here: a blank cell has a meaning of its own,
-and what spreadsheets do to numbers and letters is undone before the rule is asked.
+A cell is text (CSV) or any JSON value (NDJSON). This module has what only files need: the meaning of a blank cell, and
+repairs of what spreadsheets do to numbers and letters. The rule is applied after them.
 """
 
 import json
@@ -46,30 +46,31 @@ type Cell = Any
 
 
 class Blank(Enum):
-    """What a blank cell says about a field that can't be empty in the database: nothing."""
+    """The meaning of a blank cell for a field that can't be empty: the field keeps its value."""
 
     KEEPS = "keeps"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """How a cell is read, and what a blank one means."""
+    """How a cell is read, and the value that a blank cell gives."""
 
     read: Callable[[Cell], Any]
     blank: Any = Blank.KEEPS
 
 
-# Numbers below it have places enough to be rounded; the others are refused.
+# Only smaller numbers are rounded; larger ones are out of range anyway.
 MOST_ROUNDED = 10**12
-# Past 15 digits a float isn't what was written, and jsonb would give back another number.
+# A float is exact up to 15 digits. Beyond that jsonb would return another number.
 MOST_JSON_NUMBER = 10**15
 MOST_JSON_TEXT = 20_000
-# Category.path has room for twenty ids.
+# The most names in a category's path. (Category.path has room for twenty ids.)
 MOST_LEVELS = 10
-# Shopify's own limits are 2,048 and 250; a product is written whole, so it must fit the memory.
+# The most variants or images of a product: it is written as a whole, so it must fit into memory. Shopify's own limits
+# are 2,048 and 250.
 MOST_PARTS = 2_500
 
-# Brands and categories are names in files, and tags are no member of a body.
+# Files name brands and categories, where bodies have slugs. Only files have tags.
 NAME = Text(200)
 PUBLISHED = Choice(("true", "false"))
 PARTS = List(MOST_PARTS)
@@ -80,30 +81,30 @@ def is_blank(cell: Cell) -> bool:
 
 
 def read_price(cell: Cell) -> Decimal:
-    """Zeros behind the cent are a spreadsheet's; money isn't rounded."""
+    """Spreadsheets may add zeros after the cents: they are dropped. Other decimal places are an error, not rounded."""
     price = PRICE.parse(cell)
     cents = round_half_up(price)
     return PRICE.check(cents if cents == price else price)
 
 
 def read_rating(cell: Cell) -> Decimal:
-    """Rounded to two places: a mean of many ratings has more, and it isn't money."""
+    """Rounds to two decimal places: a mean of many ratings has more."""
     return RATING.check(round_half_up(RATING.parse(cell)))
 
 
 def round_half_up(number: Decimal, place: Decimal = CENT) -> Decimal:
-    """With as many places as `place` has, where it has more of them."""
+    """Rounds `number` to the decimal places of `place`, if it has more."""
     is_short = count_digits(number)[1] <= count_digits(place)[1]
     return number if is_short or abs(number) >= MOST_ROUNDED else number.quantize(place, ROUND_HALF_UP)
 
 
 def read_grams(cell: Cell) -> int:
-    """Rounded to a whole gram: pounds and ounces come with places in Shopify's files."""
+    """Rounds to a whole gram: Shopify converts pounds and ounces to fractions of a gram."""
     return COUNT.check(round_half_up(COUNT.parse(cell), Decimal(1)))
 
 
 def read_oversold(cell: Cell) -> int:
-    """A quantity of Shopify, which counts below zero when more was sold than was there: 0 pieces on hand."""
+    """A quantity of Shopify. It is below zero if more was sold than was there; that becomes 0 pieces on hand."""
     text = read_text(cell)
     return COUNT.read(0 if text.startswith("-") and NUMBER.fullmatch(text) else text)
 
@@ -121,7 +122,7 @@ def fold_letters(cell: Cell) -> Cell:
 
 
 def read_currency(cell: Cell) -> str:
-    """Every price of one server has one currency; a file in another must not pass for it."""
+    """All prices of a server have one currency, so a file in another currency is an error."""
     currency = CURRENCY.read(cell.upper() if isinstance(cell, str) else cell)
     if currency != settings.CURRENCY:
         rule = f"is not this server's {settings.CURRENCY}"
@@ -130,7 +131,7 @@ def read_currency(cell: Cell) -> str:
 
 
 def read_category(cell: Cell) -> tuple[str, ...]:
-    """The names from the root down: a list, the cells of several columns, or one text like `Food > Tea`."""
+    """The names from the top-level category down. The cell is a list, or one text like `Food > Tea`."""
     cells = cell if isinstance(cell, list) else read_text(cell).split(">")
     names = tuple(NAME.read(name) for name in cells if not is_blank(name))
     if len(names) > MOST_LEVELS:
@@ -139,7 +140,7 @@ def read_category(cell: Cell) -> tuple[str, ...]:
 
 
 def read_tags(cell: Cell) -> list[str] | None:
-    """Each tag once, from a list or a text with commas."""
+    """Each tag once. The cell is a list, or a comma-separated text."""
     tags = cell if isinstance(cell, list) else read_text(cell).split(",")
     return list(dict.fromkeys(NAME.read(tag) for tag in tags if not is_blank(tag))) or None
 
@@ -161,7 +162,7 @@ def read_options(cell: Cell) -> dict[str, str]:
 
 
 def parse_json(cell: Cell) -> Any:
-    """A JSON value of NDJSON as it is; in a CSV it stands as text, and text that is no JSON stays text."""
+    """The JSON value of a cell. A CSV's cell is text: it is parsed, and stays text if it isn't JSON."""
     try:
         return json.loads(cell) if isinstance(cell, str) else cell
     except (ValueError, RecursionError):
@@ -169,7 +170,7 @@ def parse_json(cell: Cell) -> Any:
 
 
 def check_json(value: dict[str, Any]) -> None:
-    """What a body's parser has seen to before: characters, numbers and size."""
+    """Checks characters, numbers and size. (For bodies the parser has done so.) Raises BadValue."""
     for item in walk_json(value):
         if isinstance(item, str):
             refuse_odd_characters(item)
@@ -180,7 +181,7 @@ def check_json(value: dict[str, Any]) -> None:
 
 
 def walk_json(value: Any) -> list[Any]:
-    """Every key and value inside, without recursion: a file may nest deeper than Python's stack."""
+    """All keys and values inside. No recursion, since a file may nest deeper than Python's stack."""
     found, left = [], [value]
     while left:
         item = left.pop()

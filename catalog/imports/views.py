@@ -1,4 +1,4 @@
-"""Imports: a file sent, its job watched and canceled, its refused rows fetched; each caller has their own."""
+"""Import endpoints: send a file, watch and cancel its job, fetch its refused rows. A caller sees only their own."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -31,29 +31,29 @@ from config.api.rendering.renderers import AnyAccept, JSONRenderer
 OPTIONS = ("format", "map", "dry_run")
 FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")
 PARAMETERS = [
-    OpenApiParameter("name", str, description="What the file is called; `.ndjson` tells its format, too."),
-    OpenApiParameter("format", str, enum=ImportJob.Format.values, description="Guessed where it is left out."),
-    OpenApiParameter("map", str, description="Our field and the file's column: `title=product,sku=index`."),
+    OpenApiParameter("name", str, description="The file's name; the suffix `.ndjson` also sets the format."),
+    OpenApiParameter("format", str, enum=ImportJob.Format.values, description="Default: guessed from the file."),
+    OpenApiParameter("map", str, description="Our field = your column, comma-separated: `title=product,sku=index`."),
     OpenApiParameter("dry_run", bool, description="Report what an import would do, and write nothing."),
 ]
 TYPES = ", ".join(FILE_TYPES)
 BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenApiTypes.BINARY)
-# Members of a form that say nothing of how to import; a page's own form brings its CSRF token along.
+# Members of a form that aren't options. The form of the browsable API also has a CSRF token.
 NO_OPTIONS = ("file", "csrfmiddlewaretoken")
-# The members of a form beside its file.
+# The bytes that a form may have in addition to its file.
 FORM_BYTES = 64 * 1024
-LONGEST_NAME = 255  # letters of ImportJob.name; Django cuts a form's file name there
+LONGEST_NAME = 255  # the length of ImportJob.name; Django cuts a form's file name to it
 
 
 class RawParser(BaseParser):
-    """For the types that the address takes; the file is read as a stream, never as `request.data`."""
+    """Lists the accepted types for DRF. The view reads the file as a stream, so `parse` is never used."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         raise UnsupportedMediaType(media_type or "")
 
 
 class OwnImports(OwnJobs):
-    """Imports of the caller, for as long as they may import."""
+    """The caller's imports. The caller needs the permission to import."""
 
     queryset = ImportJob.objects.all()
     scope = IMPORTS
@@ -61,10 +61,10 @@ class OwnImports(OwnJobs):
 
 
 class ImportViewSet(JobViewSet, OwnImports):
-    """Imports, the caller's own, the newest first: a file of products on its way into the catalogue.
+    """The caller's own imports, newest first. An import is a job that reads a file of products into the catalogue.
 
-    POST sends the file, as a form with `file` or as the body itself, of any size: it is stored as it comes. GET tells
-    how far it is. DELETE cancels it; what is in by then stays.
+    POST sends the file, as a form with `file` or as the body itself. The file may be large: it is streamed into the
+    storage. GET shows the progress. DELETE cancels the import; rows that were imported by then stay.
     """
 
     parser_classes = (MultiPartParser, RawParser)
@@ -73,11 +73,11 @@ class ImportViewSet(JobViewSet, OwnImports):
 
     @classmethod
     def find_body_limit(cls) -> int:
-        """A view that has this reads its body itself, piece by piece, up to so many bytes."""
+        """The most bytes of a body. A view with this method reads its body as a stream."""
         return settings.IMPORT_MAX_BYTES + FORM_BYTES
 
     def perform_authentication(self, request: Request) -> None:
-        # The check of a session's CSRF token reads a form whole, so who may not import is sent away before.
+        # Before the check of a session's CSRF token, which reads the whole form.
         user = getattr(request._request, "user", None)
         if user and user.is_authenticated and not user.has_perm(self.right):
             self.permission_denied(request, write_refusal(self.right))
@@ -90,8 +90,8 @@ class ImportViewSet(JobViewSet, OwnImports):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if self.action == "create":
-            self.read_selection(detail=True)  # a slip in `fields` stores nothing
-            # Before any transaction, which would stay open for as long as the client takes.
+            self.read_selection(detail=True)  # an error in `fields` comes before the file is stored
+            # Before any transaction: it would stay open for as long as the client sends.
             self.upload = self.receive(request)
             request.body_hash = self.upload.digest  # type: ignore[attr-defined]  # for Idempotency-Key
 
@@ -114,8 +114,8 @@ class ImportViewSet(JobViewSet, OwnImports):
         return {**super().get_serializer_context(), "upload": self.upload}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """A file that no job took, since it was refused or is a repetition, goes."""
-        with suppress(DatabaseError, OSError):  # away, and the answer says so
+        """Deletes a file that no job has, because of an error or a repeated Idempotency-Key."""
+        with suppress(DatabaseError, OSError):  # then the answer is a 503 already
             if self.upload and not ImportJob.objects.filter(file=self.upload.file).exists():
                 remove_file(self.upload.file)
         return super().finalize_response(request, response, *args, **kwargs)
@@ -130,7 +130,7 @@ def read_form(request: Request) -> dict[str, Any]:
 
 
 def find_stream(request: Request) -> tuple[Any, str, int | None]:
-    """The file, what it is called, and the bytes that it was announced with, where that is known."""
+    """The file's stream, its name, and its length in bytes if the client announced it."""
     if is_form(request):
         file = find_file(request)
         return file, file.name or "upload", None
@@ -140,7 +140,7 @@ def find_stream(request: Request) -> tuple[Any, str, int | None]:
 
 
 def find_file(request: Request) -> UploadedFile[bytes]:
-    """Django has written it to a temporary file."""
+    """The form's file, which Django has written to a temporary file. Raises InvalidBody if the form has none."""
     file = read_form(request).get("file")
     if not isinstance(file, UploadedFile):
         raise InvalidBody([Fault("/file", "required", "The form needs a part of this name: the file to import.")])
@@ -148,22 +148,22 @@ def find_file(request: Request) -> UploadedFile[bytes]:
 
 
 def name_body(request: Request) -> str:
-    """The parameter `name`, else a name by which the type of the body tells the format."""
+    """The parameter `name`, else a name whose suffix tells the format of the body's type."""
     is_ndjson = "ndjson" in request.content_type
     name = request.query_params.get("name") or ("upload.ndjson" if is_ndjson else "upload")
     if len(name) > LONGEST_NAME:
-        raise InvalidParameter("name", f"It has {len(name)} letters; {LONGEST_NAME} is the most.")
+        raise InvalidParameter("name", f"It has {len(name)} characters; at most {LONGEST_NAME} are allowed.")
     return name
 
 
 def read_length(request: Request) -> int | None:
-    """None for a body that comes in chunks."""
+    """The Content-Length in bytes; None for a chunked body."""
     text = request.META.get("CONTENT_LENGTH") or ""
     return int(text) if text.isdecimal() else None
 
 
 class ImportErrors(OwnImports):
-    """Why rows of the file weren't imported, as a CSV of line, SKU or handle, and reason; the first 100,000."""
+    """The first 100,000 errors of the file's rows, as a CSV of line, SKU or handle, and reason."""
 
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AnyAccept

@@ -1,4 +1,4 @@
-"""`manage.py import_products FILE`: the command line of catalog.imports; what is printed is printed here."""
+"""`manage.py import_products FILE`: the command line of catalog.imports. All printing happens here."""
 
 import json
 import time
@@ -19,9 +19,9 @@ from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.values import FIELDS
 
-# So many reasons fit a terminal; --json has a thousand.
+# The errors that are printed; --json has the first 1,000.
 SHOWN_ERRORS = 20
-# Seconds between two plain lines where no terminal shows a bar.
+# Seconds between two lines of progress if the output isn't a terminal.
 LINE_SECONDS = 5.0
 BAD_FILE, BAD_ROWS = 2, 1
 
@@ -30,12 +30,12 @@ fields:
   {", ".join(FIELDS)}
 
 rows:
-  Products are found by SKU (Shopify: by Handle), created where they are new, and written only where they differ.
-  A column that the file doesn't have leaves its field as it is. A blank cell clears brand, category, compare_at_price,
-  tags, barcode and texts, and leaves every other field as it is, so an unrated row keeps the rating that is there.
+  Products are found by SKU (Shopify: by Handle). New ones are created, and existing ones written only if they differ.
+  If the file has no column for a field, the field stays as it is. A blank cell clears brand, category,
+  compare_at_price, tags, barcode and texts; every other field stays as it is, such as the rating.
   Nothing is deleted: variants and images that the file doesn't name stay.
-  A SKU or Handle that an earlier line has is refused, and both lines are named.
-  A Shopify product with a bad row is left out whole; every other bad row is left out by itself.
+  A row whose SKU or Handle an earlier line has is refused; the error names both lines.
+  A Shopify product with a bad row is left out as a whole. In other formats only the bad row is left out.
 
 exit code:
   0 everything was imported, {BAD_ROWS} some rows were refused, {BAD_FILE} the file or the mapping can't be used.
@@ -52,31 +52,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE")
-        parser.add_argument("--format", choices=FORMATS, help="guessed from the suffix and the header if left out")
+        parser.add_argument("--format", choices=FORMATS, help="default: guessed from the suffix and the header")
         parser.add_argument(
             "--map",
             default="",
             metavar="field=column,…",
             help="our field on the left, the file's column on the right; category takes a path of columns:"
             " --map title=product,sku=index,category=category/sub_category/type."
-            " Columns that bear a field's name map by themselves.",
+            " A column with the name of a field needs no entry.",
         )
         parser.add_argument("--dry-run", action="store_true", help="report what a real run would do, write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError, with 2 for a file that can't be used and 1 for refused rows, after the summary."""
+        """Raises CommandError: exit code 2 for an unusable file, 1 (after the summary) for refused rows."""
         path: Path = options["file"]
         try:
             report = self.import_file(path, options)
         except BadFile as error:
             raise CommandError(str(error), returncode=BAD_FILE) from None
         except KeyboardInterrupt:
-            raise CommandError("stopped; whole batches are in, and the same command goes on from there") from None
+            raise CommandError("stopped; complete batches are saved, and the same command continues") from None
         except DatabaseError as error:
             reason = str(error).partition("\n")[0]
             raise CommandError(
-                f"the database gave up ({reason}); whole batches are in: import the file again"
+                f"the database failed ({reason}); complete batches are saved: import the file again"
             ) from error
         except OSError as error:
             raise CommandError(f"{path} can't be read: {error.strerror or error}", returncode=BAD_FILE) from None
@@ -99,7 +99,7 @@ class Command(BaseCommand):
 
     def print_summary(self, report: Report) -> None:
         out = cast(IO[str], self.stdout._out)
-        # A pipe has no width; rich would wrap reasons at 80.
+        # A pipe has no width, and rich would wrap reasons at 80 characters.
         console = Console(file=out, width=None if out.isatty() else 1_000)
         console.print(make_table(report))
         for error in report.errors[:SHOWN_ERRORS]:
@@ -110,7 +110,7 @@ class Command(BaseCommand):
 
 
 class Watch:
-    """A bar with rows/s and time left on a terminal, else a plain line every few seconds."""
+    """Shows progress: a bar on a terminal, else a line every LINE_SECONDS."""
 
     def __init__(self, console: Console, size: int) -> None:
         self.console = console
@@ -127,7 +127,7 @@ class Watch:
         self.progress.start()
 
     def show(self, report: Report) -> None:
-        """By bytes: how many rows a file has is known only at its end."""
+        """The bar counts bytes: the number of rows is known only at the end of the file."""
         speed = report.rows / report.seconds
         self.progress.update(self.task, completed=report.bytes, rows=report.rows, speed=speed)
         if not self.console.is_terminal and time.monotonic() >= self.next_line:
@@ -163,4 +163,4 @@ def describe_run(report: Report) -> str:
 
 def describe_refused(report: Report) -> str:
     what = "1 product was" if report.refused == 1 else f"{report.refused:,} products were"
-    return f"{what} refused; mend the lines named and import the file again."
+    return f"{what} refused; correct the named lines and import the file again."

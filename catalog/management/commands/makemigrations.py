@@ -1,4 +1,4 @@
-"""Django's own command; what it writes keeps the change log following the tables (catalog/changes/operations.py)."""
+"""Django's own command; it also writes FollowTable operations for logged tables (catalog/changes/operations.py)."""
 
 from django.core.management.commands import makemigrations
 

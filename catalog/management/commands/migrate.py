@@ -1,4 +1,4 @@
-"""Django's own command, which names the same missing migrations as `makemigrations` (commands.E001)."""
+"""Django's own command, with our autodetector: so it warns of the same missing migrations as `makemigrations`."""
 
 from django.core.management.commands import migrate
 

@@ -1,4 +1,4 @@
-"""`manage.py seed --products N`: demo products up to the number N; with `--json` one line at the end, for programs."""
+"""`manage.py seed --products N`: demo products up to the number N. `--json` prints one line at the end."""
 
 import json
 import time
@@ -12,18 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from catalog.seeding.fill import count_seeded, fill_catalogue
 from config.api.freshness.leases import acknowledge
 
-# Eight digits stand in a SKU.
+# A demo SKU has eight digits.
 MOST_PRODUCTS = 99_999_999
 
-# Without a terminal: often enough to see that it lives, seldom enough for a log.
+# Seconds between two lines of progress if the output isn't a terminal.
 LINE_SECONDS = 5
 
 
 class Command(BaseCommand):
-    help = "Fill the catalogue with demo products up to a number; the same number gives the same rows everywhere."
+    help = "Fill the catalogue with demo products up to a number. The same number gives the same rows everywhere."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--products", type=int, default=10_000, help="how many in all (default: 10000)")
+        parser.add_argument("--products", type=int, default=10_000, help="number of demo products (default: 10000)")
         parser.add_argument("--json", action="store_true", help="no progress; one JSON object at the end")
 
     def handle(self, *args: Any, products: int, json: bool, **options: Any) -> None:

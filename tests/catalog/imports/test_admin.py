@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_used_is_refused_on_its_form(
 def test_past_the_quota_it_is_said_and_nothing_kept(office: Client, files: Path, settings: Any) -> None:
     settings.IMPORT_QUOTA_JOBS = 1
     send(office)
-    assert "as many as one may have" in send(office).content.decode()
+    assert "this is the limit" in send(office).content.decode()
     assert (ImportJob.objects.count(), len(list_files(files))) == (1, 1)
 
 

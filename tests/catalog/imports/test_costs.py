@@ -163,7 +163,7 @@ def test_a_row_that_the_database_refuses_does_not_lose_its_batch() -> None:
     assert (report.products.created, report.refused, Product.objects.count()) == (7, 1, 7)
     (error,) = report.errors
     assert (error.line, error.key) == (5, "S3")
-    assert "the database refused the row (another writer was first)" in error.reason
+    assert "the database rejected the row (another writer was first)" in error.reason
 
 
 def test_a_brand_that_somebody_else_creates_meanwhile_is_found() -> None:

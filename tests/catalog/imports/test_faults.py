@@ -167,7 +167,7 @@ def test_a_bomb_is_refused_in_a_second_and_in_little_memory(kind: str, tmp_path:
         command, cwd=project.BASE_DIR, env=environment, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
     seconds, kilobytes, reason = output.split(" ", 2)
-    assert "unpacks to more than 200 times" in reason or "can't be unpacked" in reason
+    assert "decompresses to more than 200 times" in reason or "can't be decompressed" in reason
     assert float(seconds) < 1
     # All of the process, Django with it.
     assert int(kilobytes) < 200 * 1024
@@ -182,5 +182,5 @@ def test_a_bomb_is_refused_by_its_request(files: Path) -> None:
     answer = caller.generic("POST", URL, bomb, "application/zstd")
     assert time.monotonic() - began < 1
     assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
-    assert "as no catalogue does" in answer.json()["detail"]
+    assert "no catalogue does" in answer.json()["detail"]
     assert not ImportJob.objects.exists()

@@ -123,8 +123,8 @@ def test_a_shopify_product_with_a_bad_row_is_left_out_whole(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("rows", "line", "reason"),
     [
-        (("a,A,S,1", "b,B,S,1", "a,,L,1"), 4, "Handle: 'a' has rows since line 2 already"),
-        (("a,A,S,1", "a,,S,2"), 3, "Option values: are those of line 2"),
+        (("a,A,S,1", "b,B,S,1", "a,,L,1"), 4, "Handle: 'a' already has rows from line 2 on"),
+        (("a,A,S,1", "a,,S,2"), 3, "Option values: are the same as on line 2"),
         ((",A,S,1",), 2, "Handle: is blank"),
         (("a,,S,1",), 2, "title: There is no product 'a' yet, and a new one needs a title"),
         (("a,A,S,",), 2, "price: There is no variant 'a.s' yet, and a new one needs a price"),
@@ -285,8 +285,8 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("price", "1e999", "has more than 12 digits; give at most 9999999999.99"),
         ("price", "1_0", "is not a number"),
         ("price", "٣", "is not a number"),
-        ("price", "1.005", "has more than two places behind the dot; round it, as in 12.50"),
-        ("price", "10000000000", "has more than 10 digits before the dot"),
+        ("price", "1.005", "has more than two decimal places; round it, as in 12.50"),
+        ("price", "10000000000", "has more than 10 digits before the decimal point"),
         ("compare_at_price", "$3", "compare_at_price: '$3' is not a number"),
         ("rating", "5.01", "rating: '5.01' is above 5; give 0 to 5"),
         ("stock", "1.5", "stock: '1.5' is not a whole number"),
@@ -295,7 +295,7 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("currency", "XXX", "is not this server's"),
         ("title", "T" * 501, "has 501 characters; shorten it to 500"),
         ("title", "a\0b", "title: 'a\\x00b' holds a NUL character; remove it"),
-        ("slug", "a b", "is no slug"),
+        ("slug", "a b", "is not a slug"),
         ("image", "javascript:alert(1)", "begins with javascript:"),
         ("image", "€" * 900, "has 2,700 bytes; shorten it to 2,000"),
         ("category", ">".join("abcdefghijk"), "has 11 levels; give at most 10"),
@@ -351,7 +351,7 @@ def test_a_sku_that_an_earlier_line_has_is_refused_with_both_lines(tmp_path: Pat
     report = run_import(tmp_path, "sku,title,price", "A,First,1", "B,Other,1", "A,Second,2")
     ((line, reason),) = list_errors(report)
     assert line == 4
-    assert "'A' stands on line 2 already" in reason
+    assert "'A' is already on line 2" in reason
     assert Product.objects.get(sku="A").title == "First"
 
 
@@ -389,13 +389,13 @@ def test_a_plain_price_for_a_product_of_several_variants_is_refused(tmp_path: Pa
         (b"sku" + b",a" * 40_000 + b"\n", {}, "has 40,001 columns: leave out some; 1,000 is the most"),
         (b'{"sku": "A"%s}\n' % b"".join(b', "%d": 1' % n for n in range(1_000)), {}, "has 1,001 columns"),
         (b"sku,titl\xe9\n", {}, "its column names aren't UTF-8"),
-        (b"skuu,title\n", {}, "has no column sku, by which products are found: name yours, as in map sku=skuu"),
-        (b"sku,title\n", {"map": "titel=title"}, "'titel' is no field of a product: did you mean title?"),
+        (b"skuu,title\n", {}, "has no column sku, and products are found by it: name your column, as in map sku=skuu"),
+        (b"sku,title\n", {"map": "titel=title"}, "'titel' is not a field of a product: did you mean title?"),
         (b"sku,product\n", {"map": "title=prodct"}, "has no column 'prodct'. Did you mean product?"),
-        (b"sku,product\n", {"map": "title"}, "'title' is no field=column"),
+        (b"sku,product\n", {"map": "title"}, "'title' is not field=column"),
         (b"sku,a\n", {"map": "title=a,title=a"}, "names title twice"),
         (b"sku,title\n", {"format": "shopify"}, "has no columns Handle and Title"),
-        (b"Handle,Title\n", {"map": "sku=Handle"}, "columns of Shopify's format are fixed"),
+        (b"Handle,Title\n", {"map": "sku=Handle"}, "Shopify's columns are fixed"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(
@@ -471,5 +471,5 @@ def test_a_database_that_gives_up_ends_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("sku,title,price\nA,Lamp,1\n")
     lost = patch.object(runs, "import_batch", side_effect=OperationalError("the connection is lost\nDETAIL"))
-    with lost, pytest.raises(CommandError, match=r"the database gave up \(the connection is lost\); whole batches"):
+    with lost, pytest.raises(CommandError, match=r"the database failed \(the connection is lost\); complete batches"):
         call_command("import_products", str(file), stderr=StringIO())

@@ -128,13 +128,13 @@ def test_a_repetition_with_its_key_makes_no_second_job(caller: APIClient, files:
         (b"", "", "upload is empty"),
         (b"name,price\nA,1\n", "", "upload has no column sku"),
         (b"PK\x03\x04", "", "an Excel workbook"),
-        (gzip.compress(gzip.compress(ROWS, mtime=0), mtime=0), "", "upload is packed twice"),
-        (zstandard.compress(gzip.compress(ROWS, mtime=0)), "", "upload is packed twice"),
-        (gzip.compress(ROWS, mtime=0)[:-9], "", "can't be unpacked"),
-        (gzip.compress(ROWS, mtime=0) + b"more", "", "can't be unpacked"),
-        (zstandard.compress(ROWS)[:-3], "", "can't be unpacked"),
+        (gzip.compress(gzip.compress(ROWS, mtime=0), mtime=0), "", "upload is compressed twice"),
+        (zstandard.compress(gzip.compress(ROWS, mtime=0)), "", "upload is compressed twice"),
+        (gzip.compress(ROWS, mtime=0)[:-9], "", "can't be decompressed"),
+        (gzip.compress(ROWS, mtime=0) + b"more", "", "can't be decompressed"),
+        (zstandard.compress(ROWS)[:-3], "", "can't be decompressed"),
         (b"sku,title\n", "map=titel=title", "did you mean title?"),
-        (b"sku,title\n", "format=shopify", "no product file of Shopify"),
+        (b"sku,title\n", "format=shopify", "not a Shopify product file"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_at_once_and_goes(
@@ -196,7 +196,7 @@ def test_a_storage_that_is_away_is_503_and_stops_no_cancel(
 def test_a_file_that_unpacks_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_MAX_UNPACKED_BYTES = 2_000
     answer = send_body(caller, gzip.compress(make_rows(100)))
-    assert "unpacks to more than 2,000 bytes" in answer.json()["detail"]
+    assert "decompresses to more than 2,000 bytes" in answer.json()["detail"]
     assert not list_files(files)
 
 
