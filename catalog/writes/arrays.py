@@ -1,7 +1,7 @@
-"""Rows of one table in, the same rows in the table out, on PostgreSQL: an array a column, unpacked by one statement.
+"""Rows of one table in, the rows in PostgreSQL out. One statement unpacks an array for each column.
 
-A parameter a value costs 300 microseconds of Python a product, COPY into a staging table two more statements a table
-and each row twice on the server.
+The alternatives cost more: a parameter for each value takes 300 microseconds of Python a product. COPY needs a staging
+table, so two more statements a table, and the server writes each row twice.
 """
 
 import json
@@ -15,7 +15,7 @@ from catalog.writes.batches import Batch
 
 class ArrayBatch(Batch):
     def insert(self) -> None:
-        """Keys come back in the order of the rows, so that what belongs to a row can point at it."""
+        """Inserts the rows and sets their keys, so that other rows can refer to them."""
         meta, key = self.model._meta, self.model._meta.auto_field
         fields = [field for field in meta.concrete_fields if field is not key]
         returning = f" RETURNING {key.column}" if key else ""
@@ -39,8 +39,8 @@ def list_columns(fields: Iterable[Any]) -> str:
 
 
 def unpack_arrays(sql: str, fields: Sequence[Any], rows: Sequence[models.Model]) -> list[tuple[Any, ...]]:
-    """Run the statement with `{arrays}` made of the rows' columns; what it returns."""
-    # Without its length: a cast to varchar(100) would cut a longer text instead of refusing it.
+    """Run the statement, with `{arrays}` replaced by the rows' columns. Returns the rows that it returns."""
+    # The type without its length: a cast to varchar(100) would cut a longer text instead of raising an error.
     types = [field.db_type(connection).partition("(")[0] for field in fields]
     arrays = ", ".join(f"%s::{name}[]" for name in types)
     with connection.cursor() as cursor:
@@ -49,7 +49,7 @@ def unpack_arrays(sql: str, fields: Sequence[Any], rows: Sequence[models.Model])
 
 
 def write_array(field: Any, rows: Iterable[models.Model]) -> str:
-    """The column as PostgreSQL writes arrays: `{"1","a \\" quote",NULL}`."""
+    """The column's values as a PostgreSQL array literal: `{"1","a \\" quote",NULL}`."""
     name = field.attname
     values = [row.__dict__[name] for row in rows]
     if isinstance(field, models.JSONField):

@@ -1,4 +1,4 @@
-"""Rows of one table, put one by one and written together: a statement for the new ones, one for those that differ."""
+"""Collects rows of one table and writes them together: one statement for new rows, one for changed rows."""
 
 from operator import attrgetter
 from typing import Any
@@ -8,9 +8,9 @@ from django.db.models.base import ModelState
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Equal, and of JSON also true where it is true: to Python `true` and `1` are equal.
+    """Whether two values are equal. In JSON `true` and `1` differ, although they are equal to Python.
 
-    1 and 1.0 are one number, in JSON as in PostgreSQL, whose triggers would log no change between them.
+    1 and 1.0 are the same number, as in PostgreSQL: its triggers log no change between them.
     """
     if one != other:
         return False
@@ -18,7 +18,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def has_same_booleans(one: Any, other: Any) -> bool:
-    """For JSON values that are equal; without recursion, since a file may nest deeper than Python's stack."""
+    """Compares JSON values that are equal to Python. No recursion, since a file may nest deeper than Python's stack."""
     left = [(one, other)]
     while left:
         one, other = left.pop()
@@ -32,8 +32,9 @@ def has_same_booleans(one: Any, other: Any) -> bool:
 
 
 class Batch:
-    """New rows are inserted in the order of a column: two writers of the same new SKUs then wait for each other in
-    turn, where in orders of their own each would wait for what the other has inserted already.
+    """Rows of one model to write. New rows are inserted in the order of the column `order`.
+
+    The order prevents deadlocks between two writers that insert the same new SKUs.
     """
 
     def __init__(self, model: type[models.Model], order: str) -> None:
@@ -41,13 +42,13 @@ class Batch:
         self.order = order
         self.new: list[models.Model] = []
         self.old: list[models.Model] = []
-        # The columns in which any of the old ones differs, and so all that an update writes.
+        # The columns in which at least one old row differs. The update writes these columns of all old rows.
         self.changed: set[str] = set()
-        # The defaults of a new row, once one is started; `_state` is each row's own.
+        # The defaults of a new row, filled by the first `start_row`. `_state` isn't among them: each row has its own.
         self.blank: dict[str, Any] = {}
 
     def start_row(self, **columns: Any) -> Any:
-        """A new row, not yet put; `columns` by attname. Model.__init__ takes 17 microseconds of a product, this 2."""
+        """A new row, for `put`. `columns` are by attname. Takes 2 microseconds, Model.__init__ 17 for a product."""
         if not self.blank:
             self.blank = {name: value for name, value in vars(self.model()).items() if name != "_state"}
         row = self.model.__new__(self.model)
@@ -55,12 +56,12 @@ class Batch:
         return row
 
     def put(self, row: models.Model, fields: dict[str, Any], *, is_new: bool) -> bool:
-        """Set the fields and remember the row if it is to be written; whether it is."""
+        """Set the row's fields. Returns whether the row is new or changed, so whether `save` will write it."""
         if is_new:
             vars(row).update(fields)
             self.new.append(row)
             return True
-        # By attname, so that `brand_id` is compared and no row is loaded.
+        # The names are attnames: comparing `brand_id` loads no brand.
         differ = [name for name, value in fields.items() if not is_same(getattr(row, name), value)]
         if differ:
             for name in differ:
@@ -80,7 +81,7 @@ class Batch:
         self.model._default_manager.bulk_create(self.new)
 
     def update(self) -> None:
-        # INSERT … ON CONFLICT DO UPDATE by key instead of bulk_update, whose CASE has a branch for each row and is
-        # walked for each row. The rows are locked, so none of them is inserted.
+        # INSERT … ON CONFLICT DO UPDATE by key, not bulk_update: its CASE has a branch for each row, and each row tests
+        # all of them. The rows exist and are locked, so none is inserted.
         rows, columns = self.model._default_manager, sorted(self.changed)
         rows.bulk_create(self.old, update_conflicts=True, unique_fields=["pk"], update_fields=columns)

@@ -1,4 +1,4 @@
-"""Rows of a body in, drafts out, and what became of them back on the rows; a single write is a body of one row."""
+"""Rows of a request's body in, drafts out; the results go back to the rows. A single write is a body of one row."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from config.api.writes.bodies import Row
 
 TEXTS = ("description", "seo_title", "seo_description")
 LINKS = ("brand", "category")
-# Members that aren't columns of the product.
+# Members of a body that aren't columns of the product.
 PARTS = ("id", "variants", "images", "price", *LINKS, *TEXTS)
 
 
 class Pointer(str):
-    """A JSON pointer."""
+    """The place of a draft in a body, as a JSON pointer."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class Pointer(str):
 
 
 class ProductsWriter:
-    """A Writer (config/api/writes/bulk.py) of products; results name them by id and SKU."""
+    """A Writer (config/api/writes/bulk.py) of products. Results name a product by id and SKU."""
 
     def __init__(self, rows: Sequence[Row], manner: Manner) -> None:
         self.rows = rows

@@ -1,8 +1,8 @@
-"""What a writer says about one product, each value checked by itself and not yet compared with the database.
+"""A draft: what the input says about one product. Each value is checked, but not yet compared with the database.
 
-A front end makes drafts: bodies.py of an API's body, catalog/imports of a file's rows. A member that isn't named is
-absent from the dicts, and stays as it is in the database. Nobody changes a draft; it isn't frozen, since that makes
-each take 2 microseconds longer.
+A front end makes drafts: bodies.py from a request's body, catalog/imports from a file's rows. A member that the input
+doesn't have is absent from the dicts, and keeps its value in the database. Nothing changes a draft. It isn't frozen,
+since creating a frozen one takes 2 microseconds longer.
 """
 
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ type Values = dict[str, Any]
 
 
 class Place(Protocol):
-    """Where a draft stands in its input."""
+    """Where a draft is in its input."""
 
     def locate(self, member: str) -> str:
-        """For a sentence: `at /items/3/sku`, `on line 7`."""
+        """The place of a member for a sentence: `at /items/3/sku`, `on line 7`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftFault:
-    """Why a draft can't be written: a member of the draft, or of a part of it, and the rule that it breaks."""
+    """An error in a draft: the member of the draft or of one of its parts, and the rule that it breaks."""
 
     place: Place
     member: str
@@ -30,22 +30,22 @@ class DraftFault:
 
 @dataclass(slots=True)
 class VariantDraft:
-    """A stored variant is found by `id` or by `sku`; a new one gets `sku`."""
+    """A variant. A stored one is found by `id`, else by `sku`; a new one gets `sku`."""
 
     place: Place
-    # Columns: barcode, options, price, weight, position, and `sku` where a stored one is to get another.
+    # Columns: barcode, options, price, weight, position; and `sku` if a stored variant gets a new SKU.
     fields: Values = field(default_factory=dict)
     id: int | None = None
     sku: str | None = None
-    # Pieces at the location `main`; None leaves them as they are.
+    # The pieces at the location `main`; None changes nothing.
     on_hand: int | None = None
-    # The input gave no SKU; a stored variant of the same options keeps the SKU that it has.
+    # The input has no SKU, so one was made. A stored variant with the same options keeps its SKU.
     has_made_sku: bool = False
 
 
 @dataclass(slots=True)
 class ImageDraft:
-    """A stored image is found by `id` or by `url`."""
+    """An image. A stored one is found by `id`, else by `url`."""
 
     place: Place
     # Columns: alt, position, url.
@@ -56,28 +56,28 @@ class ImageDraft:
 
 @dataclass(slots=True)
 class ProductDraft:
-    """A stored product is found by `id`, or by `slug` where the front end says so, else by `sku`."""
+    """A product. A stored one is found by `id`, else by `slug` if `is_found_by_slug`, else by `sku`."""
 
     place: Place
     id: int | None = None
     sku: str | None = None
-    # Of a new product; empty where it is to be made of the title.
+    # The slug of a new product; if empty, it is made from the title.
     slug: str = ""
     is_found_by_slug: bool = False
-    # Columns of the product, and `sku` where a stored one is to get another.
+    # Columns of the product; and `sku` if a stored product gets a new SKU.
     fields: Values = field(default_factory=dict)
     text: Values = field(default_factory=dict)
-    # `brand` and `category`, None where cleared: slugs, or names where the front end makes what is missing.
+    # `brand` and `category`: slugs, or names if `Manner.makes_taxonomy`; None clears them.
     links: Values = field(default_factory=dict)
-    # Merged into what is there; None takes a name away.
+    # Merged into the stored attributes; the value None removes an attribute.
     attributes: Values = field(default_factory=dict)
-    # The only variant, which has no list: its price and stock stand beside the product's title.
+    # The only variant, if the input has no list of variants but price or stock beside the product's title.
     only: VariantDraft | None = None
-    # None where the input has no list of them.
+    # None if the input has no such list.
     variants: tuple[VariantDraft, ...] | None = None
     images: tuple[ImageDraft, ...] | None = None
 
     @property
     def key(self) -> str:
-        """What a person looks for in the input."""
+        """The name by which a person finds the product in the input: slug, SKU or id."""
         return self.slug if self.is_found_by_slug else self.sku or str(self.id)

@@ -1,4 +1,4 @@
-"""DRF's fields of a product's body that read by the rules of values.py, with the sentences and codes of those."""
+"""DRF fields that use the rules of values.py, and those rules' error sentences and codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ else:
 
 @contextmanager
 def refuse_by_drf(given: Any) -> Iterator[None]:
-    """BadValue and BadMembers as DRF's ValidationError, which a serializer gathers by member."""
+    """Turns BadValue and BadMembers into DRF's ValidationError, which a serializer collects by member."""
     try:
         yield
     except BadValue as error:
@@ -46,10 +46,10 @@ def write_error(given: Any, error: BadValue) -> list[ErrorDetail]:
 
 
 class RuleField(Base):
-    """DRF's validators, which the parent class makes of the limits, only tell the schema; the rule does the reading."""
+    """A field that reads by `rule`. The limits of DRF's parent class are only for the OpenAPI schema."""
 
     rule: Any
-    default_error_messages = {"null": "null is no value here; give one, or leave the member out."}
+    default_error_messages = {"null": "null is not allowed here; give a value, or leave the member out."}
 
     def run_validation(self, data: Any = empty) -> Any:
         is_done, data = self.validate_empty_values(data)
@@ -111,7 +111,7 @@ class ObjectField(RuleField, serializers.DictField):
 
 
 class PartList(serializers.ListSerializer[Any]):
-    """Variants or images of one product."""
+    """The list of variants or images of one product."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         try:

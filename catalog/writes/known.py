@@ -1,7 +1,6 @@
-"""What the database has under the keys that drafts name; at most eight queries, whatever their number.
+"""Drafts in, the stored rows that they name out: at most eight queries, whatever the number of drafts.
 
-Products are locked, in the order of their keys, so that two writers of one product take turns and neither replaces
-half of the other's lists.
+The products are locked in the order of their keys. So two writers of one product take turns, and don't mix their lists.
 """
 
 from collections import defaultdict
@@ -21,7 +20,7 @@ type Found = Sequence[tuple[ProductDraft, Product]]
 
 
 class KnownRows:
-    """Rows by every key that a draft may name them by; of what belongs to a product only what some draft names."""
+    """Stored rows by every key that a draft may use. Texts, variants and images are read only if a draft has some."""
 
     def __init__(self, drafts: Sequence[ProductDraft], manner: Manner) -> None:
         self.load_products(drafts)
@@ -50,7 +49,7 @@ class KnownRows:
 
     def load_variants(self, drafts: Sequence[ProductDraft], products: list[int]) -> None:
         named = [(draft, variant) for draft in drafts for variant in list_variants(draft)]
-        # The only variant of a new product gets the product's SKU.
+        # The only variant of a new product has the product's SKU.
         skus = {sku for draft, variant in named if (sku := variant.sku or draft.sku)}
         rows = Variant.objects.filter(is_among("product_id", products) | is_among("sku", skus))
         self.variants = {row.sku: row for row in rows.order_by("position", "pk")}
@@ -69,7 +68,7 @@ class KnownRows:
 
 
 def list_variants(draft: ProductDraft) -> Sequence[VariantDraft]:
-    """Those that the draft names: its list, or else its only one."""
+    """The draft's variants: its list, or its only variant."""
     return draft.variants or ((draft.only,) if draft.only else ())
 
 
@@ -78,6 +77,6 @@ def list_keys(found: Found, names: Callable[[ProductDraft], Any]) -> list[int]:
 
 
 def find_ids(model: type[Model], name: str, drafts: Iterable[ProductDraft]) -> dict[Any, int]:
-    """The keys of the rows that the drafts name by slug."""
+    """The ids of the rows that the drafts name, by slug."""
     slugs = {slug for draft in drafts if (slug := draft.links.get(name)) is not None}
     return dict(model._default_manager.filter(is_among("slug", slugs)).values_list("slug", "pk"))

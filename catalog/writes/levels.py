@@ -1,4 +1,4 @@
-"""Stock and prices of variants by SKU, the hot writers: a handful of statements, be it one row or a thousand."""
+"""Writes stock and prices of variants by SKU, the most frequent writes: few statements for one or a thousand rows."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -11,7 +11,7 @@ from config.api.writes.bodies import Row
 
 
 class StockWriter:
-    """`{"sku", "location", "on_hand"}`: how many pieces lie there now; a location that a variant hasn't is new."""
+    """Writes `{"sku", "location", "on_hand"}`: the pieces at a location. A variant's new location is created."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -27,7 +27,7 @@ class StockWriter:
             self.refuse_reserved(row)
 
     def lock_stock(self, rows: Iterable[Row]) -> dict[tuple[int, str], Stock]:
-        """By variant and location. In the order of the keys, so that two writers wait for each other in turn."""
+        """The stock by variant id and location. Locked in the order of the keys, to prevent deadlocks."""
         places = {row.values["location"] for row in rows}
         found = Stock.objects.filter(variant_id__in=self.keys.values(), location__in=places).order_by("pk")
         return {(stock.variant_id, stock.location): stock for stock in found.select_for_update(no_key=True)}
@@ -51,7 +51,7 @@ class StockWriter:
 
 
 class PricesWriter:
-    """`{"sku", "price"}`: a variant's price; its product's follows."""
+    """Writes `{"sku", "price"}`: a variant's price. A trigger updates the product's price."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -75,8 +75,9 @@ class PricesWriter:
 
 
 def lock_products(variants: QuerySet[Variant]) -> dict[int, int]:
-    """The versions of the products of `variants`, locked first, in the order of their keys: as orders and every other
-    writer of several rows do, or two of them would wait for each other.
+    """Lock the products of `variants` in the order of their keys. Returns their versions by key.
+
+    Orders and all other writers of several rows lock in this order too, to prevent deadlocks.
     """
     products = Product.objects.filter(pk__in=variants.values("product")).order_by("pk")
     return dict(products.select_for_update(no_key=True).values_list("pk", "version"))

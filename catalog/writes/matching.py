@@ -1,4 +1,4 @@
-"""Drafts beside what is known: each finds the rows that it means, or the faults for which it can't be written."""
+"""Compares drafts with the stored rows: each plan gets the rows to write, or faults that forbid writing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,31 +20,31 @@ from catalog.writes.sentences import (
 )
 from catalog.writes.values import MOST_INTEGER
 
-# So many SKUs fit a sentence.
+# The most SKUs that an error names.
 NAMED_VARIANTS = 3
 
 
 def match_plans(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
-    """Fills the plans; what can't be written has faults afterwards."""
+    """Fill the plans. A plan that can't be written has faults afterwards."""
     once = Once() if manner.refuses_repeats else None
     for plan in plans:
         Match(plan, known, manner, once).run()
 
 
 class Once:
-    """Names that may stand in one input once, with the place of the first."""
+    """Names that an input may have once, with the place of the first."""
 
     def __init__(self) -> None:
         self.places: dict[tuple[Any, Any], tuple[Place, str]] = {}
 
     def claim(self, name: tuple[Any, Any], place: Place, member: str) -> str:
-        """Where the first stands; empty for the first itself."""
+        """The place of an earlier use of the name; empty if this is the first."""
         first = self.places.setdefault(name, (place, member))
         return "" if first == (place, member) else first[0].locate(first[1])
 
 
 class Match:
-    """One plan; every step may add faults."""
+    """Matches one plan. Every step may add faults to it."""
 
     def __init__(self, plan: Plan, known: KnownRows, manner: Manner, once: Once | None) -> None:
         self.plan, self.known, self.manner, self.once = plan, known, manner, once
@@ -68,7 +68,7 @@ class Match:
         self.plan.refuse(self.draft.place, member, code, detail)
 
     def claim(self, name: tuple[Any, Any], place: Place, member: str, given: Any) -> None:
-        """`given` is what the input calls it by."""
+        """Add a fault if the input already has this name. `given` is the value for the sentence."""
         if self.once and (where := self.once.claim(name, place, member)):
             self.plan.refuse(place, member, "repeated", say_repeated(given, where, NOUNS.get(member, "")))
 
@@ -77,7 +77,7 @@ class Match:
     def check_identity(self) -> None:
         draft, mode, is_new = self.draft, self.manner.mode, self.plan.is_new
         if mode is Mode.CREATE and draft.id is not None:
-            self.refuse("id", "unexpected", "A new product gets its id from us.")
+            self.refuse("id", "unexpected", "A new product gets its id from the server; leave it out.")
         elif draft.id is None and draft.sku is None:
             self.refuse("sku", "required", "A product is found by its id or its SKU.")
         elif is_new and (draft.id is not None or mode is Mode.UPDATE):
@@ -94,7 +94,7 @@ class Match:
             self.refuse("price", "required", say_missing("product", draft.key, "price"))
 
     def check_names(self) -> None:
-        """SKU and slug are one product's alone, and an input names a product once."""
+        """SKU and slug belong to one product only, and an input names a product only once."""
         draft, product = self.draft, self.plan.product
         if product is not None:
             member = "id" if draft.id is not None else "slug" if draft.is_found_by_slug else "sku"
@@ -103,7 +103,7 @@ class Match:
         self.check_name("slug", draft.slug, self.known.by_slug)
 
     def check_name(self, name: str, value: str | None, owners: Mapping[str, Product]) -> None:
-        """A name that the product gets, not one that it has."""
+        """Check a SKU or slug that the product doesn't have yet."""
         draft, product = self.draft, self.plan.product
         if not value or (product is not None and (name not in draft.fields or getattr(product, name) == value)):
             return
@@ -140,11 +140,11 @@ class Match:
             self.plan.dropped_variants = list_dropped(self.plan.variants, stored)
 
     def match_only_variant(self, draft: VariantDraft, stored: Sequence[Variant]) -> None:
-        """The single variant of the product, or among several the one that the draft names by its SKU."""
+        """Match the product's single variant, or the one of several that the draft names by SKU."""
         fields, product = draft.fields, self.plan.product
         if product and len(stored) > 1 and fields.get("price") == product.price:
-            # It says nothing new: a product shows the lowest price. Taken for one variant's own, it would make a dearer
-            # one as cheap.
+            # The price is the product's, which is the lowest of its variants, so nothing changes. If it was written to
+            # one variant, a more expensive one could become as cheap.
             fields = {name: value for name, value in fields.items() if name != "price"}
         if not fields and draft.on_hand is None:
             return
@@ -159,7 +159,7 @@ class Match:
             self.plan.variants = [Part(draft, fields, row, row is None)]
 
     def keep_made_skus(self, stored: Sequence[Variant]) -> None:
-        """A variant without a SKU in its input is the one of the same options that no other draft names."""
+        """Match drafts without a SKU with stored variants of the same options that no other draft names."""
         named = {part.draft.sku for part in self.plan.variants}
         for part in self.plan.variants:
             if part.is_new and part.draft.has_made_sku:
@@ -176,7 +176,7 @@ class Match:
             self.plan.refuse(part.draft.place, "on_hand", "reserved", say_reserved(on_hand, stock.reserved))
 
     def claim_sku(self, part: Part[VariantDraft, Variant]) -> None:
-        """A SKU that the variant gets is its own among all products' variants."""
+        """Check that no other variant, of any product, has the variant's new SKU."""
         draft, product = part.draft, self.plan.product
         if part.row is not None and (product is None or part.row.product_id != product.pk):
             self.plan.refuse(draft.place, "sku", "taken", say_taken(part.row.sku, "variant", "SKU"))
@@ -207,7 +207,7 @@ class Match:
             self.plan.dropped_images = list_dropped(self.plan.images, stored)
 
     def bring_forward(self, stored: Sequence[Image]) -> None:
-        """The draft's images in its order, those that it doesn't name behind them; nothing where they stand so."""
+        """Put the draft's images first, in its order, and the other images after them. Does nothing if they are so."""
         parts = self.plan.images
         if not parts:
             return
@@ -228,7 +228,7 @@ class Match:
         return Part(ImageDraft(self.draft.place, fields, id=row.pk), fields, row, is_new=False)
 
     def claim_url(self, part: Part[ImageDraft, Image], stored: Sequence[Image]) -> None:
-        """A product has an image once."""
+        """Check that the product has no image with this URL yet."""
         url = part.draft.url
         if url is None or (part.row is not None and part.row.url == url):
             return
@@ -239,14 +239,14 @@ class Match:
     # -- both
 
     def match_parts(self, kind: str, key: str, drafts: Sequence[Any], stored: Sequence[Any]) -> list[Part[Any, Any]]:
-        """Each draft beside the stored row that has its id, or else its `key`."""
-        # Ids are numbers and keys are texts, so that one table holds both.
+        """Pair each draft with the stored row of the same id or, without an id, of the same `key`."""
+        # Ids are numbers and keys are texts, so one dict can hold both.
         found = {getattr(row, name): row for row in stored for name in ("id", key)}
         parts = []
         for draft in drafts:
             row = found.get(getattr(draft, key) if draft.id is None else draft.id)
             if draft.id is not None and row is None:
-                # An id of another product's row is refused, not taken over.
+                # Also if the id belongs to another product's row.
                 detail = f"This product has no {kind} with the id {draft.id}."
                 self.plan.refuse(draft.place, "id", "not_found", detail)
                 continue
@@ -257,7 +257,7 @@ class Match:
         return parts
 
     def place_parts(self, parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> None:
-        """Positions for those without one: in the list's order where it replaces all, else behind all others."""
+        """Give positions to parts without one: in the list's order if it replaces all, else after all others."""
         new = parts if self.manner.replaces else [part for part in parts if part.is_new]
         last = 0 if self.manner.replaces else find_last(parts, stored)
         for number, part in enumerate(new, start=last + 1):
@@ -271,7 +271,7 @@ class Match:
 
 
 def find_last(parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> int:
-    """The greatest position once the drafts' own are taken; 0 where there is none."""
+    """The greatest position, after the drafts' own positions are applied; 0 if there is none."""
     named = [part for part in parts if "position" in part.fields]
     moved = {part.row.pk for part in named if part.row}
     staying = [row.position for row in stored if row.pk not in moved]

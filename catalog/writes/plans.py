@@ -1,4 +1,4 @@
-"""A draft beside the rows that it means: what is to be written, or why it can't be, and what becomes of it."""
+"""A plan: a draft with its stored rows, what will be written or the faults, and the result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the drafts of a front end are meant."""
+    """How the pipeline treats a front end's drafts."""
 
     mode: Mode = Mode.UPSERT
-    # PUT: the nested lists of the draft are all that stays.
+    # PUT: stored variants and images that the draft's lists don't have are deleted.
     replaces: bool = False
-    # Bodies: what stands twice is refused; a file's reader, which sees all of its batches, has done that already.
+    # Bodies: a repeated row is a fault. For files catalog/imports/seen.py checks this over all batches.
     refuses_repeats: bool = True
-    # Files: brands and categories are names, and what is missing is made.
+    # Files: brands and categories are given by name, and missing ones are created.
     makes_taxonomy: bool = False
-    # Files: the draft's images come before those that it doesn't name.
+    # Files: the draft's images come before the product's other images.
     shows_images_first: bool = False
 
 
 @dataclass(slots=True)
 class Part[Draft: (VariantDraft, ImageDraft), Stored: (Variant, Image)]:
-    """A nested row: what is to be written of its draft, and the stored row, None for a new one until it is saved."""
+    """A variant or image: its draft, the fields to write, and the stored row (None for a new one until it is saved)."""
 
     draft: Draft
     fields: Values
@@ -46,14 +46,16 @@ NO_LINKS: Mapping[str, int | None] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Plan:
+    """One product to write."""
+
     draft: ProductDraft
-    # The stored one, and after saving the new one.
+    # The stored product; for a new one None until it is saved.
     product: Product | None = None
     is_new: bool = False
     is_changed: bool = False
-    # A stored one whose variants or images change.
+    # A stored product whose variants or images change.
     is_moved: bool = False
-    # Empty tuples cost nothing: there are thousands of plans, and Python's garbage collector walks each list.
+    # Tuples, since empty ones cost nothing: there are thousands of plans, and the garbage collector walks each list.
     faults: tuple[DraftFault, ...] = ()
     # The ids of brand and category, by column.
     links: Mapping[str, int | None] = NO_LINKS

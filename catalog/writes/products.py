@@ -1,6 +1,6 @@
-"""Checked values in, one product written with its texts, variants and images, in one transaction.
+"""Checked values in, one product with its texts, variants and images written out, in one transaction.
 
-PATCH matches nested rows by id, SKU or URL and deletes none that it doesn't name; PUT deletes the others.
+PATCH and PUT match nested rows by id, SKU or URL. PATCH keeps the other nested rows; PUT deletes them.
 """
 
 from django.db import transaction
@@ -13,22 +13,22 @@ from config.api.writes.bodies import Row, Values, refuse_rows
 
 
 def create_product(body: Values) -> Product:
-    """The new product; without variants it gets one with its own SKU and `price`."""
+    """Create a product. Without `variants` it gets one variant with its own SKU and `price`."""
     return write_product(body, Manner(Mode.CREATE))
 
 
 def update_product(product: Product, body: Values, replace: bool) -> Product:
-    """The product changed; with `replace` (PUT) the nested lists in the body are all that stays."""
+    """Update a product. With `replace` (PUT), nested rows that the body's lists don't have are deleted."""
     return write_product(body | {"id": product.pk}, Manner(Mode.UPDATE, replaces=replace))
 
 
 def write_product(body: Values, manner: Manner) -> Product:
-    # Its caller has a transaction already, which also holds what `If-Match` was compared with.
+    # The caller already has a transaction. It also holds the lock on the row that `If-Match` was compared with.
     with transaction.atomic(savepoint=False):
         writer = ProductsWriter([Row("", body)], manner)
         (plan,) = writer.upsert.plans
         if plan.is_new and manner.mode == Mode.UPDATE:
-            raise Http404  # deleted since its view has looked
+            raise Http404  # deleted since the view read it
         refuse_rows(writer.rows)
         writer.save()
     assert plan.product is not None  # saved
@@ -36,6 +36,6 @@ def write_product(body: Values, manner: Manner) -> Product:
 
 
 def delete_product(product: Product) -> None:
-    """Gone for good, with all that belongs to it; order lines are copies and stay."""
+    """Delete the product with all that belongs to it. Order lines are copies and stay."""
     with transaction.atomic(savepoint=False):
         product.delete()

@@ -1,6 +1,6 @@
-"""Plans without faults in, rows out: a few statements a table, whatever the number of plans.
+"""Plans without faults in, rows out: a few statements for each table, whatever the number of plans.
 
-Only rows that differ are written, so the same draft a second time moves no version. Triggers derive price, in_stock,
+Only changed rows are written, so saving the same draft again raises no version. Triggers compute price, in_stock,
 image_url and the search document.
 """
 
@@ -22,12 +22,12 @@ from catalog.writes.slugs import Newcomer, choose_slugs
 
 
 def make_batch(model: type[Model], order: str) -> Batch:
-    """What this database writes fastest with."""
+    """The fastest kind of batch for this database."""
     return (ArrayBatch if connection.vendor == "postgresql" else Batch)(model, order)
 
 
 def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
-    """Parents first; each plan's `product` is there afterwards, and what became of it and its parts."""
+    """Save the plans, parents first. Sets each plan's `product`, and `is_changed` of it and its parts."""
     save_products(plans)
     save_texts(plans, known)
     drop_parts(plans)
@@ -37,14 +37,14 @@ def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
 
 
 def move_versions(before: Mapping[int, int]) -> None:
-    """What belongs to a product counts as its change; `before` are versions by key, read under the lock.
+    """Raise the versions of products whose variants or images have changed. `before` has the locked versions by key.
 
-    Whoever has read it with its variants and writes upon that version must be refused. Triggers have moved some
-    versions already, with price or picture.
+    So `If-Match` also notices changes of variants and images. If a trigger has already raised a version, because of the
+    price or the image, it isn't raised again.
     """
     now = Product.objects.filter(is_among("pk", before)).values_list("pk", "version")
     still = [pk for pk, version in now if version == before[pk]]
-    # Version 0 asks the trigger for the next one.
+    # Setting version 0 makes the trigger set the next version.
     Product.objects.filter(is_among("pk", still)).update(version=0)
 
 
@@ -60,7 +60,7 @@ def save_products(plans: Sequence[Plan]) -> None:
 
 
 def start_product(plan: Plan, slug: str) -> Values:
-    """A new product that already has what the triggers would derive: three updates of a wide-indexed row less."""
+    """Columns of a new product, with the values that triggers would compute: this saves three updates of the row."""
     images = sorted(plan.images, key=lambda image: image.fields["position"])
     return {
         "sku": plan.draft.sku,
@@ -72,7 +72,7 @@ def start_product(plan: Plan, slug: str) -> Values:
 
 
 def list_columns(plan: Plan, product: Product) -> Values:
-    """The columns that the draft names, brand and category by id, attributes merged."""
+    """The draft's columns, with the ids of brand and category, and the merged attributes."""
     columns = {**plan.draft.fields, **plan.links}
     if plan.draft.attributes:
         merged = product.attributes | plan.draft.attributes
@@ -109,7 +109,7 @@ def save_variants(plans: Sequence[Plan], known: KnownRows) -> None:
         part.row = part.row or batch.start_row(product_id=plan.product.pk, sku=sku)
         put_part(batch, plan, part)
     batch.save()
-    # By now the new ones have keys, to which their stock points.
+    # After `save` new variants have keys, which their stock needs.
     for plan, part in list_parts(plans, "variants"):
         if part.draft.on_hand is not None and put_stock(pieces, part, known):
             plan.is_changed = part.is_changed = True

@@ -1,12 +1,12 @@
-"""What a refusal says, whichever door the input came by: the input, the rule, and what to do about it.
+"""The sentences of faults, for all front ends: the input, the rule and the remedy.
 
-Codes: `taken` and `reserved` clash with what is stored, and answer 409; `repeated` stands twice in one input;
-`not_found`, `required`, `derived`, `does_not_exist`, `unexpected` are 400.
+Codes: `taken` and `reserved` conflict with stored data and give 409. `repeated` (the input has it twice), `not_found`,
+`required`, `derived`, `does_not_exist` and `unexpected` give 400.
 """
 
 from collections.abc import Iterable
 
-# What a sentence calls a member.
+# The name of a member in a sentence.
 NOUNS = {"sku": "SKU", "slug": "slug", "url": "URL", "title": "title", "price": "price"}
 
 
@@ -15,18 +15,18 @@ def say_taken(value: str, kind: str, noun: str) -> str:
 
 
 def say_moved(sku: str, slug: str) -> str:
-    """A product that is found by its slug, which is new, has the SKU of another."""
+    """For a product that is found by slug: the slug is new, but its SKU belongs to another product."""
     return f"{sku!r} belongs to the product {slug!r}; give this one that slug, or another SKU."
 
 
 def say_repeated(value: object, where: str, noun: str = "") -> str:
-    """`where` is `at /items/0/sku` or `on line 2`."""
+    """`where` is the place of the first, such as `at /items/0/sku` or `on line 2`."""
     remedy = f", or give one another {noun}" if noun else ""
-    return f"{value!r} stands {where} already; keep one of the two{remedy}."
+    return f"{value!r} is already {where}; keep one of the two{remedy}."
 
 
 def say_missing(kind: str, key: str | None, needed: str) -> str:
-    """A value that only a new row needs."""
+    """For a missing value that only a new row needs."""
     if key:
         return f"There is no {kind} {key!r} yet, and a new one needs a {needed}."
     return f"A new {kind} needs a {needed}."

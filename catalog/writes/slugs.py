@@ -1,4 +1,4 @@
-"""Names in, slugs out: letters of any alphabet, never empty, never too long, always the same for the same name."""
+"""Names in, slugs out: letters of any alphabet, never empty or too long, the same slug for the same name."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from catalog.writes.among import is_among
 
 
 def make_slug(name: str, most: int) -> str:
-    """The slug of `name`; where nothing or too much is left, a fingerprint of the name keeps it apart from others."""
+    """The slug of `name`, at most `most` characters. An empty or too long one gets a fingerprint, to be unique."""
     slug = slugify(name, allow_unicode=True)
     if slug and len(slug) <= most:
         return slug
@@ -24,14 +24,14 @@ def fingerprint(name: str) -> str:
 
 @dataclass(frozen=True)
 class Newcomer:
-    """A product that isn't stored yet; `slug` is its own wish, or empty."""
+    """A product that isn't stored yet. `slug` is the slug that its input asks for, or empty."""
 
     sku: str
     title: str
     slug: str = ""
 
     def propose_slugs(self) -> Iterator[str]:
-        """What the slug may be, best first; the last one is this SKU's alone."""
+        """Candidates for the slug, best first. The last one is unique to the SKU."""
         if self.slug:
             yield self.slug
             return
@@ -43,9 +43,10 @@ class Newcomer:
 
 
 def choose_slugs(newcomers: Sequence[Newcomer]) -> dict[str, str]:
-    """A free slug for each, by SKU: its own, else that of the title, else with the SKU behind.
+    """A free slug for each product, by SKU: its own, else the title's, else the title's with the SKU.
 
-    One query, and one more where titles' slugs are taken: most are free, and to make a slug takes 8 microseconds.
+    One query, and one more for each round of candidates that are taken. Most titles' slugs are free, so candidates are
+    made one at a time (8 microseconds each).
     """
     chosen: dict[str, str] = {}
     taken = {newcomer.slug for newcomer in newcomers if newcomer.slug}
@@ -55,7 +56,7 @@ def choose_slugs(newcomers: Sequence[Newcomer]) -> dict[str, str]:
         taken |= find_taken({slug for _, _, slug in wishes})
         left = []
         for newcomer, slugs, slug in wishes:
-            # Where even the last one is taken, the unique index refuses the row.
+            # If even the last one is taken, the unique index rejects the row.
             chosen[newcomer.sku] = slug
             if slug in taken and slug != newcomer.slug:
                 left.append((newcomer, slugs))

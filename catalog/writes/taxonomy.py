@@ -1,7 +1,7 @@
-"""Names of brands and paths of categories in, ids out; what is missing is created, what is there keeps its name.
+"""Brand names and category paths in, ids out. Missing ones are created; stored ones keep their names.
 
-A brand is found by the slug of its name, so `Fresho`, `fresho ` and `FRESHO` are one. A category is found below its
-parent by name, else by slug; the slug comes from the whole path, since names repeat under different parents.
+A brand is found by the slug of its name, so `Fresho`, `fresho ` and `FRESHO` are the same brand. A category is found
+below its parent by name, else by slug. Its slug is made from the whole path, since names repeat under other parents.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,16 +20,16 @@ SLUG_MOST = {"brand": 220, "category": 500}
 
 @dataclass(slots=True)
 class Taxonomy:
-    """The ids of brands and categories by what drafts call them, and how many of them are new."""
+    """The ids of brands and categories by the names in the drafts, and the numbers of new ones."""
 
     brands: dict[str, int] = field(default_factory=dict)
-    # By path, or by slug.
+    # By path (for files) or by slug (for bodies).
     categories: dict[Any, int] = field(default_factory=dict)
     brands_created: int = 0
     categories_created: int = 0
 
     def find_ids(self, links: Mapping[str, Any]) -> dict[str, int | None]:
-        """By column of the product; what is cleared has none."""
+        """The ids by the product's columns `brand_id` and `category_id`; None for a cleared or unknown one."""
         known: dict[str, dict[Any, int]] = {"brand": self.brands, "category": self.categories}
         return {f"{name}_id": known[name].get(link) for name, link in links.items()}
 
@@ -44,12 +44,12 @@ def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxon
 
 def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
     slugs = {name: make_slug(name, SLUG_MOST["brand"]) for name in names}
-    # A name may be a slug as it stands, as our own exports write it: staff choose capitals, too.
+    # A name that is a stored slug means that brand: our own exports write slugs. Staff may choose slugs with capitals.
     ids = find_brands({*slugs, *slugs.values()})
     slugs = {name: name if name in ids else slug for name, slug in slugs.items()}
     missing = {slug: name for name, slug in reversed(slugs.items()) if slug not in ids}
     if missing:
-        # By slug, so that two imports wait for each other in turn; what another one makes meanwhile is read again.
+        # Sorted by slug, to prevent deadlocks between imports. Brands that another import creates meanwhile are read.
         rows = [Brand(name=name, slug=slug) for slug, name in sorted(missing.items())]
         Brand.objects.bulk_create(rows, ignore_conflicts=True)
         ids |= find_brands(missing)
@@ -62,7 +62,7 @@ def find_brands(slugs: Iterable[str]) -> dict[str, int]:
 
 
 def resolve_categories(paths: Iterable[Path], taxonomy: Taxonomy) -> None:
-    # Every ancestor once, level by level: a child needs its parent's id.
+    # Each ancestor once. They are resolved level by level, since a child needs its parent's id.
     nodes = dict.fromkeys(path[:depth] for path in paths for depth in range(1, len(path) + 1))
     tree = CategoryTree(nodes)
     for depth in range(1, max(map(len, nodes), default=0) + 1):
@@ -71,7 +71,7 @@ def resolve_categories(paths: Iterable[Path], taxonomy: Taxonomy) -> None:
 
 
 class CategoryTree:
-    """The categories that the paths of one batch may mean, read at once."""
+    """The stored categories that a batch's paths may mean, read by one query."""
 
     def __init__(self, nodes: Iterable[Path]) -> None:
         self.ids: dict[Path, int] = {}
@@ -81,7 +81,7 @@ class CategoryTree:
         names = {node[-1] for node in nodes}
         slugs = {slug for node in nodes for slug in list_slugs(node)} | {node[0] for node in nodes if len(node) == 1}
         if names:
-            # By name as well: staff may have given a category another slug.
+            # By name too: staff may have changed a category's slug.
             self.remember(Category.objects.filter(Q(slug__in=slugs) | Q(name__in=names)))
 
     def remember(self, rows: Iterable[Category]) -> None:
@@ -91,12 +91,12 @@ class CategoryTree:
             self.parents[row.slug] = row.parent_id
 
     def resolve_level(self, nodes: list[Path]) -> int:
-        """Find or create the nodes of one depth; the number of new ones."""
+        """Find or create the nodes of one depth. Returns the number of new ones."""
         new: dict[str, Category] = {}
         for node in nodes:
             if not self.find(node):
                 slug, parent = self.claim_slug(node), self.parent_of(node)
-                # Two spellings of one name claim one slug; the first is the name.
+                # Two spellings of a name have one slug; the category gets the first spelling.
                 new.setdefault(slug, Category(name=node[-1], parent_id=parent, slug=slug))
         if new:
             self.remember(Category.objects.bulk_create([new[slug] for slug in sorted(new)]))
@@ -111,19 +111,19 @@ class CategoryTree:
         if found := self.by_name.get((parent, node[-1])):
             return found
         if len(node) == 1 and node[0] in self.by_slug:
-            # A slug as our own exports write it, wherever in the tree it stands.
+            # Our own exports write the slug of a category at any depth.
             return self.by_slug[node[0]][1]
         known = [self.by_slug[slug] for slug in list_slugs(node) if slug in self.by_slug]
         return next((pk for above, pk in known if above == parent), None)
 
     def claim_slug(self, node: Path) -> str:
-        """The plain slug unless a category elsewhere has it: `Home & Garden` against `Home > Garden`."""
+        """The plain slug, unless a category with another parent has it: `Home & Garden` and `Home > Garden`."""
         plain, apart = list_slugs(node)
         return plain if self.parents.setdefault(plain, self.parent_of(node)) == self.parent_of(node) else apart
 
 
 def list_slugs(node: Path) -> tuple[str, str]:
-    """The slug of the whole path, and the one to take where that is taken."""
+    """The slug of the whole path, and the one to use if that is taken."""
     most = SLUG_MOST["category"]
     parts = [make_slug(name, most) for name in node]
     plain = make_slug("-".join(parts), most)

@@ -1,6 +1,6 @@
-"""Drafts of one front end in, rows out: what is stored is found, each draft compared with it, and what differs saved.
+"""Drafts of one front end in, rows out: finds the stored rows, compares each draft with them, saves the differences.
 
-Runs inside its caller's transaction, which holds the locks from the first query to the last.
+Runs in the caller's transaction, which holds the locks until its end.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from catalog.writes.taxonomy import Taxonomy, resolve_taxonomy
 
 
 class Upsert:
-    """Made, it says of each draft what would become of it, in `plans`; then it saves those without faults."""
+    """The constructor makes `plans`, which tell each draft's result. `save` writes the plans without faults."""
 
     def __init__(self, drafts: Sequence[ProductDraft], manner: Manner) -> None:
         self.manner = manner
@@ -30,7 +30,7 @@ class Upsert:
             save_plans(good, self.known)
 
     def make_taxonomy(self, plans: Sequence[Plan]) -> None:
-        """Only now, so that nothing is made for what is refused."""
+        """Create brands and categories. Only called by `save`, so none is created for a draft with faults."""
         links = [plan.draft.links for plan in plans]
         brands = [link["brand"] for link in links if link.get("brand")]
         self.taxonomy = resolve_taxonomy(brands, [link["category"] for link in links if link.get("category")])

@@ -1,8 +1,8 @@
-"""What a product's values may be: what came in, the value of its column out, or a BadValue with its code and sentence.
+"""A given value in, the value of its column out; or BadValue with a code and a sentence.
 
-One list of rules for every door: bodies read by them through DRF's fields (fields.py), files through columns
-(catalog/imports/values.py). A file is written by people and spreadsheets, so its columns first round ratings and
-weights, drop zeros behind the cent and fold letters of a status; then the same rule holds.
+All front ends use these rules: bodies through DRF fields (fields.py), files through catalog/imports/values.py. People
+and spreadsheets write files, so those first round ratings and weights, drop zeros after the cents and lower the letters
+of a status. Then the same rule applies.
 """
 
 import json
@@ -22,32 +22,32 @@ type Given = Any
 
 
 class BadValue(Exception):
-    """The rule that a value breaks and what to do about it, as one clause each; `code` is DRF's, for programs."""
+    """The rule that a value breaks and the remedy, a clause each. `code` is for programs and is one of DRF's."""
 
     def __init__(self, code: str, rule: str, remedy: str) -> None:
         super().__init__(f"{rule}; {remedy}")
         self.code = code
 
     def tell(self, given: Given) -> str:
-        """`'-1' is below 0; give 0 or more`: a sentence without its dot."""
+        """The sentence, without a full stop: `'-1' is below 0; give 0 or more`."""
         return f"{show_value(given)} {self}"
 
 
 class BadMembers(Exception):
-    """What is wrong inside an object: by member, what was given and why it can't be."""
+    """Errors inside an object: by member, the given value and its BadValue."""
 
     def __init__(self, members: Mapping[str, tuple[Given, BadValue]]) -> None:
         super().__init__(", ".join(members))
         self.members = members
 
 
-# What is longer is cut, and of a list or an object only the kind is named.
+# The most characters of a value in a message. A longer text is cut; a longer list or object is only named.
 MOST_SHOWN = 60
 KINDS: dict[type[Any], str] = {list: "This list", dict: "This object"}
 
 
 def show_value(given: Given) -> str:
-    """The value for a message: short, and without characters that would move a terminal's cursor."""
+    """The value for a message: short, and without control characters, which could move a terminal's cursor."""
     text = given.strip() if isinstance(given, str) else json.dumps(given, default=str)
     if len(text) > MOST_SHOWN and type(given) in KINDS:
         return KINDS[type(given)]
@@ -56,7 +56,7 @@ def show_value(given: Given) -> str:
 
 
 class Rule:
-    """Nobody changes one, so copies are the rule itself: DRF copies every field at each request."""
+    """A rule for values. It never changes, so a copy is the rule itself: DRF copies all fields at each request."""
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self
@@ -66,9 +66,9 @@ class Rule:
 
 
 def read_text(given: Given) -> str:
-    """The text without blanks around it; lists, objects, NUL and half characters are refused."""
+    """The text without surrounding blanks. Raises BadValue for lists, objects, NUL and surrogate characters."""
     if given is None:
-        raise BadValue("null", "is no text", "give a text or a number")
+        raise BadValue("null", "is not a text", "give a text or a number")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise BadValue("invalid", f"is {name_type(given)}", "give a text or a number")
     text = given.strip() if isinstance(given, str) else repr(given)
@@ -77,7 +77,7 @@ def read_text(given: Given) -> str:
 
 
 def name_type(given: Given) -> str:
-    return {bool: "true or false", list: "a list", dict: "an object"}.get(type(given), "no text")
+    return {bool: "true or false", list: "a list", dict: "an object"}.get(type(given), "not a text")
 
 
 def refuse_odd_characters(text: str) -> None:
@@ -87,7 +87,7 @@ def refuse_odd_characters(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
-        # The reader of files hides an undecodable byte 0xE9 as U+DCE9; any other surrogate came from a \u escape.
+        # catalog/imports/readers.py reads an undecodable byte 0xE9 as U+DCE9. Other surrogates come from \u escapes.
         what = f"the byte 0x{code - 0xDC00:02X}" if 0xDC80 <= code <= 0xDCFF else f"the half character U+{code:04X}"
         rule = f"holds {what} as its character {error.start + 1}, which isn't UTF-8"
         raise BadValue("surrogate_characters_not_allowed", rule, "save the file as UTF-8") from None
@@ -95,7 +95,7 @@ def refuse_odd_characters(text: str) -> None:
 
 @dataclass(frozen=True)
 class Text(Rule):
-    """At most so many characters; `needed` is the remedy for a blank one, and empty where it may be blank."""
+    """A text of at most `most` characters. `needed` is the remedy for a blank text; if empty, it may be blank."""
 
     most: int
     needed: str = ""
@@ -113,7 +113,7 @@ class Slug(Text):
     def read(self, given: Given) -> str:
         slug = super().read(given)
         if not re.fullmatch(r"[-\w]+", slug):
-            raise BadValue("invalid", "is no slug", "use letters, digits, hyphens and underscores only")
+            raise BadValue("invalid", "is not a slug", "use letters, digits, hyphens and underscores only")
         return slug
 
 
@@ -126,19 +126,19 @@ class Currency(Rule):
         if not text:
             raise BadValue("blank", "is blank", "give a currency")
         if not re.match(self.pattern, text):
-            raise BadValue("invalid", "is no currency", "write its three capital letters, as in USD")
+            raise BadValue("invalid", "is not a currency", "write its three capital letters, as in USD")
         return text
 
 
-# javascript: in a link is somebody else's program on our page.
+# Other schemes are errors: a link to javascript: would run foreign code on our pages.
 SCHEMES = ("http", "https", "ftp", "ftps")
-# An index entry of PostgreSQL has 2,704 bytes; images are unique by product and URL.
+# PostgreSQL limits an index entry to 2,704 bytes, and images are unique by product and URL.
 MOST_URL_BYTES = 2_000
 is_url = URLValidator(schemes=SCHEMES)
 
 
 class Address(Text):
-    """Of an image: a URL, or a path, as files have them too."""
+    """The address of an image: a URL or a path, since files have both."""
 
     def read(self, given: Given) -> str:
         url = super().read(given)
@@ -151,14 +151,14 @@ class Address(Text):
 
 
 class FullAddress(Address):
-    """A URL, which bodies ask for: what a path belongs to, its reader couldn't know."""
+    """A full URL, for bodies: readers of the API couldn't know the host of a path."""
 
     def read(self, given: Given) -> str:
         url = super().read(given)
         try:
             is_url(url)
         except ValidationError:
-            raise BadValue("invalid", "is no full address", "give one that begins with https://") from None
+            raise BadValue("invalid", "is not a full address", "give one that begins with https://") from None
         return url
 
 
@@ -174,12 +174,12 @@ class Choice(Rule):
 
 # -- numbers -------------------------------------------------------------------------------------------------------
 
-# Decimal and int also take "1_0" and other scripts' digits.
+# Decimal and int would also accept "1_0" and the digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-# A longer one costs Python quadratic time.
+# The most characters of a number: parsing takes quadratic time.
 MOST_NUMBER = 1_000
 CENT = Decimal("0.01")
-# PostgreSQL's integer.
+# The largest `integer` of PostgreSQL.
 MOST_INTEGER = 2**31 - 1
 
 
@@ -194,7 +194,7 @@ def read_number(given: Given, remedy: str) -> Decimal:
 
 @dataclass(frozen=True)
 class Number(Rule):
-    """So many digits, two of them behind the dot, from 0 to `most`."""
+    """A decimal from 0 to `most`, with at most `digits` digits, two of them after the decimal point."""
 
     digits: int
     remedy: str
@@ -215,21 +215,21 @@ class Number(Rule):
         return number.quantize(CENT)
 
     def check_digits(self, number: Decimal) -> None:
-        """In DRF's order, which decides the code of a number that is too long in several ways."""
+        """Checks in DRF's order: it decides the code if a number is too long in several ways."""
         before, places = count_digits(number)
         whole = self.digits - 2
         greatest = "9" * whole + ".99" if self.most is None else str(self.most)
         if places + before > self.digits:
             raise BadValue("max_digits", f"has more than {self.digits} digits", f"give at most {greatest}")
         if places > 2:
-            raise BadValue("max_decimal_places", "has more than two places behind the dot", "round it, as in 12.50")
+            raise BadValue("max_decimal_places", "has more than two decimal places", "round it, as in 12.50")
         if before > whole:
-            rule = f"has more than {whole} digit{'s' * (whole > 1)} before the dot"
+            rule = f"has more than {whole} digit{'s' * (whole > 1)} before the decimal point"
             raise BadValue("max_whole_digits", rule, f"give at most {greatest}")
 
 
 def count_digits(number: Decimal) -> tuple[int, int]:
-    """Before the dot and behind it."""
+    """The digits before and after the decimal point."""
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)  # NUMBER takes neither NaN nor infinity
     return max(0, len(digits) + exponent), max(0, -exponent)
@@ -237,7 +237,7 @@ def count_digits(number: Decimal) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Whole(Rule):
-    """A whole number from `least` to `most`; None has no end of ours."""
+    """A whole number from `least` to `most`; None means no upper limit."""
 
     least: int = 0
     most: int | None = MOST_INTEGER
@@ -264,7 +264,7 @@ class Whole(Rule):
 
 @dataclass(frozen=True)
 class Object(Rule):
-    """Any values by name."""
+    """A JSON object with any values."""
 
     def read(self, given: Given) -> dict[str, Any]:
         if not isinstance(given, dict):
@@ -274,7 +274,7 @@ class Object(Rule):
 
 @dataclass(frozen=True)
 class Texts(Object):
-    """Texts by name; raises BadMembers with every one that can't be."""
+    """A JSON object of texts. Raises BadMembers with all bad ones."""
 
     value: Text
 
@@ -305,11 +305,11 @@ class List(Rule):
 # -- by member -----------------------------------------------------------------------------------------------------
 
 DIGITS_ONLY = "write digits and at most one dot, without currency sign or thousands separator, as in 1299.50"
-# A search document of PostgreSQL has 1 MiB; this stays below it in every alphabet.
+# PostgreSQL limits a search document to 1 MiB; so many characters are less in every alphabet.
 MOST_TEXT = 100_000
 
 ID = Whole(least=1, most=None)
-# As long as those columns.
+# The lengths of those columns.
 BRAND_SLUG = Text(220, needed="give a brand's slug, or null")
 CATEGORY_SLUG = Text(500, needed="give a category's slug, or null")
 SKU = Text(100, needed="give a SKU")
@@ -326,7 +326,7 @@ SEO_DESCRIPTION = Text(MOST_TEXT)
 BARCODE = Text(50)
 OPTION = Text(255)
 OPTIONS = Texts(OPTION)
-# Grams, pieces, places in a list.
+# Grams, pieces, positions in a list.
 COUNT = Whole()
 IMAGE = Address(1000, needed="give the image's address")
 IMAGE_URL = FullAddress(1000, needed="give the image's address")

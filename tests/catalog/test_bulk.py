@@ -187,8 +187,8 @@ def test_what_stands_twice_in_a_body_is_refused_by_name(staff: APIClient) -> Non
     assert list_faults(errors) == [
         (f"/items/{place}", "repeated") for place in ("1/sku", "3/sku", "5/variants/0/sku", "7/slug", "8/images/1/url")
     ]
-    assert "'TEA-1' stands at /items/0/sku already; keep one of the two" in errors[0]["detail"]
-    assert "'HERE' stands at /items/2/id already" in errors[1]["detail"]
+    assert "'TEA-1' is already at /items/0/sku; keep one of the two" in errors[0]["detail"]
+    assert "'HERE' is already at /items/2/id" in errors[1]["detail"]
     assert (answer["created"], answer["updated"], answer["failed"]) == (3, 1, 5)
 
 

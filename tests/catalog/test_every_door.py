@@ -277,6 +277,7 @@ def test_a_refusal_has_one_code_and_one_wording(code: str, body: Body, staff: AP
 
 # -- the same refusals of values -----------------------------------------------------------------------------------
 
+POINT = "before the decimal point"
 DIGITS = "write digits and at most one dot, without currency sign or thousands separator, as in 1299.50"
 WHOLE_ONLY = "write digits only, as in 12"
 NOT_TEXT = ("is a list; give a text or a number", "is true or false; give a text or a number")
@@ -285,7 +286,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("sku", " ", "blank", "is blank; give a SKU"),
     ("sku", "S" * 101, "max_length", "has 101 characters; shorten it to 100"),
     ("sku", ["S"], "invalid", NOT_TEXT[0]),
-    ("slug", "a b", "invalid", "is no slug; use letters, digits, hyphens and underscores only"),
+    ("slug", "a b", "invalid", "is not a slug; use letters, digits, hyphens and underscores only"),
     ("slug", "s" * 256, "max_length", "has 256 characters; shorten it to 255"),
     ("title", "T" * 501, "max_length", "has 501 characters; shorten it to 500"),
     ("title", True, "invalid", NOT_TEXT[1]),
@@ -295,7 +296,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("category", True, "invalid", NOT_TEXT[1]),
     ("status", "gone", "invalid_choice", "is not one of active, draft, archived; give one of these"),
     ("status", 5, "invalid_choice", "is not one of active, draft, archived; give one of these"),
-    ("currency", "EURO", "invalid", "is no currency; write its three capital letters, as in USD"),
+    ("currency", "EURO", "invalid", "is not a currency; write its three capital letters, as in USD"),
     ("currency", False, "invalid", NOT_TEXT[1]),
     ("price", "12,50", "invalid", f"is not a number; {DIGITS}"),
     ("price", "NaN", "invalid", f"is not a number; {DIGITS}"),
@@ -305,15 +306,15 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("price", "9" * 1001, "max_string_length", f"has more than 1,000 characters; {DIGITS}"),
     ("price", -1, "min_value", "is below 0; give 0 or more"),
     ("price", "-0.01", "min_value", "is below 0; give 0 or more"),
-    ("price", "1.005", "max_decimal_places", "has more than two places behind the dot; round it, as in 12.50"),
-    ("price", "10000000000", "max_whole_digits", "has more than 10 digits before the dot; give at most 9999999999.99"),
+    ("price", "1.005", "max_decimal_places", "has more than two decimal places; round it, as in 12.50"),
+    ("price", "10000000000", "max_whole_digits", f"has more than 10 digits {POINT}; give at most 9999999999.99"),
     ("price", "1e999", "max_digits", "has more than 12 digits; give at most 9999999999.99"),
     ("compare_at_price", "$3", "invalid", f"is not a number; {DIGITS}"),
     ("compare_at_price", -3, "min_value", "is below 0; give 0 or more"),
     ("rating", "good", "invalid", "is not a number; write digits and a dot, as in 4.5"),
     ("rating", 5.01, "max_value", "is above 5; give 0 to 5"),
     ("rating", -1, "min_value", "is below 0; give 0 or more"),
-    ("rating", "10.5", "max_whole_digits", "has more than 1 digit before the dot; give at most 5"),
+    ("rating", "10.5", "max_whole_digits", f"has more than 1 digit {POINT}; give at most 5"),
     ("attributes", [1], "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
     ("attributes", "red", "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
     ("description", "D" * 100_001, "max_length", "has 100,001 characters; shorten it to 100,000"),
@@ -332,7 +333,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("variants/0/options", "M", "not_a_dict", 'is not a JSON object; write it as in {"colour": "red"}'),
     ("variants/0/options/Size", "M" * 256, "max_length", "has 256 characters; shorten it to 255"),
     ("variants/0/options/Size", ["M"], "invalid", NOT_TEXT[0]),
-    ("variants/0/options/Size", None, "null", "is no text; give a text or a number"),
+    ("variants/0/options/Size", None, "null", "is not a text; give a text or a number"),
     ("images/0/url", "javascript:alert(1)", "invalid", "begins with javascript:; give an address that begins with https://"),
     ("images/0/url", "https://i.example/" + "x" * 983, "max_length", "has 1,001 characters; shorten it to 1,000"),
     ("images/0/url", "https://i.example/" + "€" * 700, "max_length", "has 2,118 bytes; shorten it to 2,000"),
