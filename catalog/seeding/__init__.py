@@ -1,1 +1,1 @@
-"""Demo data: `words.py` has the vocabulary, `rows.py` makes a product of a number, `fill.py` writes them."""
+"""Demo data: `words.py` has the vocabulary, `rows.py` makes one product from a number, `fill.py` writes products."""

@@ -1,4 +1,4 @@
-"""A number in, one demo product out; the same number always gives the same product, whatever came before it."""
+"""A number in, one demo product out. The same number always gives the same product."""
 
 import math
 import random
@@ -27,11 +27,11 @@ from catalog.seeding.words import (
 
 SKU_PREFIX = "TF-"
 
-# Fixed, since rows that moved with the calendar would differ from machine to machine.
+# A fixed day: with today's date, the rows would differ from machine to machine.
 LAST_DAY = datetime(2026, 10, 31, tzinfo=UTC)
 FIRST_DAY = LAST_DAY - timedelta(days=730)
 
-# One digit of the barcode counts them.
+# One digit of the barcode is the variant's number.
 MOST_VARIANTS = 9
 
 ATTRIBUTES = {
@@ -46,7 +46,7 @@ ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class DemoProduct:
-    """Columns by name; `brand` and `category` are a name and a path, the rest lies ready for its table."""
+    """The columns of a product and of all that belongs to it. `brand` is a name, `category` a path of names."""
 
     brand: str
     category: tuple[str, ...]
@@ -90,7 +90,7 @@ def make_product(number: int) -> DemoProduct:
 def derive_columns(
     variants: list[dict[str, Any]], stock: list[list[dict[str, Any]]], images: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the triggers would derive: given at once, they find nothing to change."""
+    """The columns that triggers would compute. With the right values the triggers change nothing."""
     return {
         "price": min(variant["price"] for variant in variants),
         "in_stock": any(row["on_hand"] > row["reserved"] for rows in stock for row in rows),
@@ -118,7 +118,7 @@ def make_variants(
 
 
 def choose_options(chance: random.Random, leaf: Leaf) -> Iterable[tuple[tuple[str, str, float], ...]]:
-    """Some values of each kind of option, in their own order, each with what it adds to the price."""
+    """Combinations of some values of each kind of option. Each value is `(name, value, share added to the price)`."""
     kinds = []
     for kind in leaf.options:
         name, values, step = OPTIONS[kind]
@@ -128,25 +128,25 @@ def choose_options(chance: random.Random, leaf: Leaf) -> Iterable[tuple[tuple[st
 
 
 def make_price(chance: random.Random, leaf: Leaf) -> Decimal:
-    """Spread evenly over the logarithm: most things are cheap, a few are dear."""
+    """A price whose logarithm is uniform: most products are cheap, a few are expensive."""
     low, high = math.log(leaf.lowest), math.log(leaf.highest)
     return end_price(math.exp(low + (high - low) * chance.random()))
 
 
 def end_price(price: float) -> Decimal:
-    """As shops write it: 12.90, 129.00."""
+    """Rounds as shops do: 12.90, 129.00."""
     return Decimal(f"{price:.0f}.00") if price >= 60 else Decimal(f"{math.floor(price)}.90")
 
 
 def make_compare_at(chance: random.Random, price: Decimal) -> Decimal | None:
-    """One in four is reduced."""
+    """The price before a reduction; one product in four has one."""
     if chance.random() >= 0.25:
         return None
     return end_price(float(price) * chance.uniform(1.15, 1.6)) + 1
 
 
 def make_barcode(number: int) -> str:
-    """An EAN-13 of the range that shops give themselves, with its check digit."""
+    """An EAN-13 with its check digit, from the range that is for use inside a shop."""
     digits = f"200{number % 10**9:09d}"
     total = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits))
     return f"{digits}{-total % 10}"
@@ -156,7 +156,7 @@ def make_barcode(number: int) -> str:
 
 
 def make_stock(chance: random.Random, variants: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """For each variant its rows; one product in eight is sold out, one in seven also lies in an outlet."""
+    """The stock rows of each variant. One product in eight is sold out, one in seven also has stock in an outlet."""
     sold_out, outlet = chance.random() < 0.12, chance.random() < 0.15
     locations = (MAIN, "outlet") if outlet else (MAIN,)
     return [[make_pile(chance, location, sold_out) for location in locations] for _ in variants]
@@ -174,7 +174,7 @@ def make_images(chance: random.Random, number: int, title: str) -> Iterator[dict
 
 
 def make_rating(chance: random.Random) -> Decimal:
-    """0 says that nobody rated it yet: three in ten."""
+    """A rating; three products in ten have 0, which means unrated."""
     return Decimal(0) if chance.random() < 0.3 else Decimal(f"{1 + 4 * chance.betavariate(7, 2):.2f}")
 
 

@@ -1,6 +1,6 @@
 """The vocabulary of the demo shop: departments with their brands, three levels of categories, and phrases.
 
-A line of LEAVES: `department / group / leaf: nouns | materials | options | lowest-highest price | grams`.
+A line of LEAVES is `department / group / leaf: nouns | materials | options | lowest-highest price | grams`.
 """
 # ruff: noqa: E501 (a line of a table stays a line)
 
@@ -103,7 +103,7 @@ SERIES = split_words(
 
 COLORS = split_words("Black, White, Sand, Charcoal, Olive, Navy, Rust, Sage, Cream, Clay, Indigo, Mustard, Teal, Plum")
 
-# What a customer chooses: the option's name, its values, and what each step adds to the price.
+# What a customer chooses: the option's name, its values, and the share that each next value adds to the price.
 OPTIONS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "color": ("color", COLORS, 0.0),
     "size": ("size", ("XS", "S", "M", "L", "XL"), 0.0),
@@ -146,7 +146,7 @@ VIEWS = ("front view", "detail of the material", "in use", "side view")
 
 @dataclass(frozen=True)
 class Leaf:
-    """A category at the third level and what is sold there; prices in whole units, weight in grams."""
+    """A category of the third level and what is sold there. Prices are in whole currency units, weight in grams."""
 
     path: tuple[str, ...]
     nouns: tuple[str, ...]

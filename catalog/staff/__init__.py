@@ -1,1 +1,1 @@
-"""What the admin's pages of the catalogue are made of: filters, forms and inlines."""
+"""Parts of the catalogue's admin pages: filters, forms and inlines."""

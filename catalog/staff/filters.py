@@ -1,4 +1,4 @@
-"""Filters of the lists for staff: by typed text, since a list of links would hold the whole table."""
+"""Filters of the admin's lists. Users type a text: a list of links would have the whole table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class BrandFilter(TextFilter):
 
 
 class CategoryFilter(TextFilter):
-    """The category and all below it."""
+    """Products in the category and in all categories below it."""
 
     title = "category's slug"
     parameter_name = "category"
@@ -32,7 +32,7 @@ class CategoryFilter(TextFilter):
 
 
 class OfProductFilter(TextFilter):
-    """Rows of one product; `path` leads from the row to the product."""
+    """Rows of one product. `path` is the lookup from the row to the product."""
 
     title = "product's SKU"
     parameter_name = "of_product"
@@ -41,7 +41,7 @@ class OfProductFilter(TextFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():
             return queryset
-        # As a subselect of one id, so that the index over the product's rows is read and nothing is joined.
+        # A subselect of one id instead of a join, so that the index on the product's rows is used.
         return queryset.filter(**{f"{self.path}__in": Product.objects.filter(sku=self.value()).values("pk")})
 
 
@@ -59,13 +59,13 @@ class EntityFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         entity = self.value()
         if entity in list_without_product():
-            # Few among millions, and there is an index over just them.
+            # These are few among millions of changes, and a partial index has only them.
             queryset = queryset.filter(product_id=None)
         return queryset.filter(entity=entity) if entity else queryset
 
 
 class OfProductIdFilter(TextFilter):
-    """By the id, which a product that is gone still has."""
+    """Changes by product id, which also finds deleted products."""
 
     title = "product's id"
     parameter_name = "of_product"

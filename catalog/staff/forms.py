@@ -1,4 +1,4 @@
-"""Forms of the pages for staff: what a field alone can't tell."""
+"""Forms of the admin's pages: checks that one field alone can't make."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,28 +9,28 @@ from django.utils.text import slugify
 from catalog.models import Category, Product, Variant
 from config.api.admin.site import ChangedFormSet
 
-# A path holds ten digits a level in 200 letters.
+# Category.path has 200 characters, ten for each level.
 DEEPEST = 20
 
 
 def check_object(value: Any, example: str) -> dict[str, Any]:
-    """A JSON object, `{}` for an empty field; the column is NOT NULL and its readers expect names."""
+    """The JSON object, or `{}` for an empty field. Raises ValidationError for other JSON values."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise forms.ValidationError(f"A JSON object is needed, as in {example}.")
+        raise forms.ValidationError(f"Enter a JSON object, as in {example}.")
     return value
 
 
 class ProductForm(forms.ModelForm[Product]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "attributes" in self.fields:  # not for whoever may only look
+        if "attributes" in self.fields:  # not for users who may only view
             self.fields["attributes"].widget.attrs["rows"] = 4
             self.fields["rating"].required = False
 
     def clean_rating(self) -> Decimal:
-        """0, which says unrated, for an empty field."""
+        """0, which means unrated, for an empty field."""
         return self.cleaned_data["rating"] or Decimal(0)
 
     def clean_attributes(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class ProductForm(forms.ModelForm[Product]):
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
         if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-            raise forms.ValidationError("Three letters of ISO 4217 are needed, as in USD.")
+            raise forms.ValidationError("Enter the three letters of ISO 4217, as in USD.")
         return currency
 
 
@@ -58,15 +58,15 @@ class CategoryForm(forms.ModelForm[Category]):
         super().__init__(*args, **kwargs)
         if "slug" in self.fields:
             self.fields["slug"].required = False
-            self.fields["slug"].help_text = "Left empty, it is made from the names from the root down."
+            self.fields["slug"].help_text = "If empty, it is made from this name and the parent's slug."
 
     def clean_parent(self) -> Category | None:
-        """The database refuses a circle too, but by an error without a field."""
+        """Checks for a circle. (The database does too, but its error names no field.)"""
         parent: Category | None = self.cleaned_data["parent"]
         if parent and self.instance.path and parent.path.startswith(self.instance.path):
-            raise forms.ValidationError("A category can't stand below itself.")
+            raise forms.ValidationError("A category can't be below itself.")
         if parent and len(parent.path) >= DEEPEST * 10:
-            raise forms.ValidationError(f"Categories nest {DEEPEST} levels deep at the most.")
+            raise forms.ValidationError(f"Categories can be nested at most {DEEPEST} levels deep.")
         return parent
 
     def clean(self) -> dict[str, Any]:
@@ -75,12 +75,12 @@ class CategoryForm(forms.ModelForm[Category]):
             above = parent.slug if (parent := values.get("parent")) else ""
             values["slug"] = slugify(f"{above} {values.get('name', '')}", allow_unicode=True)[:500]
             if not values["slug"]:
-                self.add_error("slug", "The name has no letter to make a slug of: write one.")
+                self.add_error("slug", "No slug can be made from this name: enter one.")
         return values
 
 
 class VariantFormSet(ChangedFormSet):
-    """Never takes the last variant away: a product without one has no price."""
+    """Never deletes the last variant: a product without variants has no price."""
 
     def clean(self) -> None:
         super().clean()
@@ -88,6 +88,6 @@ class VariantFormSet(ChangedFormSet):
             return
         gone = {form.instance.pk for form in self.deleted_forms}
         added = any(form.has_changed() and form not in self.deleted_forms for form in self.extra_forms)
-        # Asked of the table, since a page of the formset shows twenty of them.
+        # The table is read, since a page of the formset has only twenty variants.
         if not added and not Variant.objects.filter(product=self.instance.pk).exclude(pk__in=gone).exists():
             raise forms.ValidationError("A product has at least one variant: keep this one, or add another.")

@@ -1,4 +1,4 @@
-"""Rows on the page of what they belong to, a page of them at a time."""
+"""Inlines of the admin's pages, with their own pagination."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class VariantInline(RemembersShown, TabularInline):
     readonly_fields = ("stock",)
     show_title = False
     tab = True
-    # A form has at most 1,000 fields, which a product of 150 variants would pass.
+    # Django accepts at most 1,000 fields in a form; a product with 150 variants would have more.
     per_page = 20
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
@@ -33,7 +33,7 @@ class VariantInline(RemembersShown, TabularInline):
 
     @admin.display(description="free pieces")
     def stock(self, variant: Variant) -> SafeString | str:
-        """The way to the page on which stock is counted."""
+        """The free pieces, as a link to the page where staff edit the stock."""
         if not variant.pk:
             return "-"
         url = reverse("admin:catalog_variant_change", args=(variant.pk,)) + "#stock"
@@ -72,7 +72,7 @@ class StockInline(RemembersShown, TabularInline):
     model = Stock
     formset = ChangedFormSet
     fields = ("location", "on_hand", "reserved")
-    # Sales write it.
+    # Orders write it.
     readonly_fields = ("reserved",)
     extra = 0
     tab = True
