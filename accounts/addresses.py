@@ -1,4 +1,4 @@
-"""A user's new address; so many and no more, since a user is shown with all of them."""
+"""Adds an address to a user. The number is limited, since a user is shown with all addresses."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ GREATEST_ADDRESSES = 50
 
 
 def add_address(user: User, values: dict[str, Any]) -> Address:
-    """The address; TooManyAddresses past GREATEST_ADDRESSES."""
+    """Create an address. Raises TooManyAddresses if the user already has GREATEST_ADDRESSES."""
     with transaction.atomic():
-        # The user's row is the lock: two requests at once would both be the last that is allowed.
+        # Locks the user's row, so that two requests at once can't both add the last allowed address.
         User.objects.select_for_update().only("pk").get(pk=user.pk)
         if Address.objects.filter(user=user).count() >= GREATEST_ADDRESSES:
             raise TooManyAddresses(GREATEST_ADDRESSES)

@@ -1,4 +1,4 @@
-"""Accounts for staff: users by e-mail, groups, tokens without their secrets, addresses, orders."""
+"""The admin's pages of accounts: users by e-mail, groups, tokens without their secrets, addresses, orders."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -23,14 +23,14 @@ from accounts.orders import RESERVING, STEPS, move_order
 from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
 
-# What makes a person mightier; only somebody who has it all may give it.
+# The fields that give a user permissions. Only a superuser may change them.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 admin.site.unregister(Group)
 
 
 class OfUserFilter(TextFilter):
-    """Rows of one user, by the whole address; as a subselect of one id, so that the index over the user is read."""
+    """Rows of one user, by the whole e-mail address. A subselect of one id, so that the index on the user is used."""
 
     title = "user's e-mail address"
     parameter_name = "of_user"
@@ -68,7 +68,7 @@ class ExpiryFilter(admin.SimpleListFilter):
 
 
 class AddUserForm(UserCreationForm):
-    """An address, whatever its case, belongs to one user; unfold's form asks for a user name."""
+    """Asks for the e-mail address (unfold's form has a user name), which must be unique in any case."""
 
     class Meta:
         model = User
@@ -78,7 +78,7 @@ class AddUserForm(UserCreationForm):
     def clean_email(self) -> str:
         email: str = User.objects.normalize_email(self.cleaned_data["email"])
         if User.objects.filter(email__lower=email.lower()).exists():
-            raise forms.ValidationError("A user with this e-mail address exists already.")
+            raise forms.ValidationError("A user with this e-mail address already exists.")
         return email
 
 
@@ -91,7 +91,7 @@ class ChangeUserForm(UserChangeForm):
 
 @admin.register(User)
 class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc]  # takes no brackets at run time; unfold has no types
-    """Staff change only users who may do nothing that they may not: a password is enough to become its owner."""
+    """Users. Staff can't change users with more permissions: who sets a user's password can sign in as them."""
 
     icon = "person"
     form = ChangeUserForm
@@ -101,15 +101,15 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
     list_filter = ("is_active", "is_staff", "is_superuser")
     ordering = ("-pk",)
     sortable_by = ("email",)
-    # Both are prefixes of an index; "contains" would read every user.
+    # An index serves both lookups; "contains" would read every user.
     search_fields = ("email__lower", "email__startswith")
-    search_help_text = "E-mail address, or how it begins"
+    search_help_text = "E-mail address, or its beginning"
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ("groups", "user_permissions")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Name", {"fields": (("first_name", "last_name"),)}),
-        ("Rights", {"fields": (("is_active", "is_staff", "is_superuser"), "groups", "user_permissions")}),
+        ("Permissions", {"fields": (("is_active", "is_staff", "is_superuser"), "groups", "user_permissions")}),
         ("Times", {"fields": (("last_login", "date_joined"),)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
@@ -130,10 +130,10 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
 
     def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
         yield from super().find_hindrances(request, rows)
-        # The bulk action asks for the right once and without a row.
+        # The bulk action checks the permission only once, without a row.
         for user in rows:
             if not may_touch(request, user):
-                yield f"{user} may do what you may not. Ask a superuser."
+                yield f"{user} has permissions that you lack. Ask a superuser."
 
 
 def may_touch(request: HttpRequest, user: User | None) -> bool:
@@ -172,10 +172,10 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # unfol
 
 @admin.register(AuthToken)
 class AuthTokenAdmin(ReadOnlyAdmin):
-    """Which tokens there are, and an end to them. A new one is made by the API, which shows its secret once.
+    """Tokens: a list, and an action that revokes them. Only the API creates tokens, since it shows the secret once.
 
-    The key of the table is the digest, and the digest appears nowhere: a row is named by the look-up part of its
-    token (15 letters of 64), which knox stores in clear.
+    The table's primary key is the digest, and no page shows it. Forms identify a row by the first 15 of the token's 64
+    characters, which knox stores as plain text.
     """
 
     icon = "key"
@@ -184,10 +184,10 @@ class AuthTokenAdmin(ReadOnlyAdmin):
     list_display_links = None
     list_filter = (ExpiryFilter, OfUserFilter)
     list_select_related = ("user",)
-    # "digest" makes the order total, so nothing is appended to it.
+    # "digest" makes the order unique, so Django appends nothing to it.
     ordering = ("-created", "digest")
     search_fields = ("token_key__startswith", "user__email__lower")
-    search_help_text = "How the token begins, or its user's e-mail address"
+    search_help_text = "The token's beginning, or its user's e-mail address"
 
     @admin.display(description="prefix")
     def prefix(self, token: AuthToken) -> str:
@@ -203,7 +203,7 @@ class AuthTokenAdmin(ReadOnlyAdmin):
         return "expired" if token.expiry and token.expiry < timezone.now() else "valid"
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # No page of a single token: its address would be the digest.
+        # A single token has no page: its address would have the digest.
         return obj is None and super().has_view_permission(request, obj)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
@@ -214,7 +214,7 @@ class AuthTokenAdmin(ReadOnlyAdmin):
         return checkbox.render(ACTION_CHECKBOX_NAME, token.token_key)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[AuthToken], *args: Any, **kwargs: Any) -> Any:
-        """Django looks for what was ticked by the primary key, so the digests are put into its place."""
+        """Django finds the selected rows by primary key, so the posted token keys are replaced by their digests."""
         posted = request.POST.copy()
         keys = posted.getlist(ACTION_CHECKBOX_NAME)
         posted.setlist(ACTION_CHECKBOX_NAME, list_digests(keys))
@@ -238,7 +238,7 @@ class AddressAdmin(BoundedAdmin):
     list_filter = (OfUserFilter,)
     list_select_related = ("user",)
     search_fields = ("user__email__lower",)
-    search_help_text = "The user's whole e-mail address, in small letters"
+    search_help_text = "The user's whole e-mail address, in lower case"
     raw_id_fields = ("user",)
 
 
@@ -261,23 +261,23 @@ class OrderLineInline(TabularInline):
 
 
 class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
-    """Offers the status that the order has, and those that follow from it."""
+    """A form that offers the order's status and the statuses that may follow it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Who may only look at it has no field.
+        # The field is missing for users who may only view.
         if field := self.fields.get("status"):
             now = self.instance.status
             field.choices = [(status, Order.Status(status).label) for status in (now, *STEPS[now])]  # type: ignore[attr-defined]  # a ChoiceField
 
 
-# More of them than a person looks at, and each is a transaction.
+# The most orders that one action moves; each takes a transaction.
 MOVED_MOST = 1_000
 REFUSALS_SHOWN = 10
 
 
 def build_step(status: Order.Status) -> Callable[..., None]:
-    """The action that moves orders on to `status`, each by itself."""
+    """An admin action that moves orders to `status`, each in its own transaction."""
 
     @admin.action(permissions=("change",), description=f"Mark the selected orders as {status}")
     def move(model_admin: "OrderAdmin", request: HttpRequest, queryset: QuerySet[Order]) -> None:
@@ -292,7 +292,7 @@ def build_step(status: Order.Status) -> Callable[..., None]:
 
 
 def try_move(order: Order, status: str) -> str | None:
-    """Why it couldn't be moved; None if it was."""
+    """Move the order. Returns None, or why it can't be moved."""
     try:
         move_order(order, status)
     except Conflict as refusal:
@@ -302,7 +302,7 @@ def try_move(order: Order, status: str) -> str | None:
 
 @admin.register(Order)
 class OrderAdmin(BoundedAdmin):
-    """Staff move an order on by its status, along the steps that the API has; the rest is a copy of what was agreed."""
+    """Orders. Staff can only change the status, by the same steps as in the API. All else stays as it was ordered."""
 
     icon = "receipt_long"
     form = StepForm
@@ -317,7 +317,7 @@ class OrderAdmin(BoundedAdmin):
     ordering = ("-placed_at", "-pk")
     sortable_by = ("number", "placed_at")
     search_fields = ("number__exact", "user__email__lower")
-    search_help_text = "Number, or the user's e-mail address in small letters"
+    search_help_text = "Number, or the user's e-mail address in lower case"
     fields = (("number", "status"), "user", ("subtotal", "total", "currency"), "placed_at")
     readonly_fields = ("number", "user", "subtotal", "total", "currency", "placed_at")
 
@@ -349,7 +349,7 @@ class OrderAdmin(BoundedAdmin):
         try:
             response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except Conflict as refusal:
-            # Somebody else has moved it since the page was opened, or its stock isn't as it should be.
+            # Another user has moved the order since the page was opened, or too little stock is reserved.
             self.message_user(request, f"{refusal.detail} {refusal.hint}", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return response
@@ -358,7 +358,7 @@ class OrderAdmin(BoundedAdmin):
         yield from super().find_hindrances(request, rows)
         for order in rows:
             if order.status in RESERVING:
-                yield f"{order} holds reserved pieces; cancel it first."
+                yield f"{order} has reserved pieces; cancel it first."
 
 
 @admin.register(OrderLine)
@@ -369,5 +369,5 @@ class OrderLineAdmin(ReadOnlyAdmin):
     list_select_related = ("order",)
     search_fields = ("order__number__exact",)
     search_help_text = "A whole order number"
-    # Raw: the page of a line would read its product and variant for their names.
+    # Without product and variant: the page would read both for their names.
     fields = ("order", "sku", "title", "price", "quantity")

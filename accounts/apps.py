@@ -5,7 +5,7 @@ from django.contrib.auth.signals import user_logged_in
 
 from config.api.freshness.leases import FRESHNESS
 
-# Who somebody is, and what they may see.
+# The tables that tell who a caller is and what the caller may see. The cache watches them.
 WHO_TABLES = (
     "accounts_user",
     "accounts_user_groups",
@@ -35,5 +35,5 @@ class AccountsConfig(AppConfig):
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
-        # Anybody reads orders of their own; all of them are for who may view orders.
+        # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.
         register_resource(Resource("orders", "accounts.view_order", OrderRead))

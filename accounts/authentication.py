@@ -1,4 +1,4 @@
-"""Knox's token authentication with two of its faults mended."""
+"""Knox's token authentication, with fixes for two of its bugs."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ from config.api.access.scopes import check_token
 
 
 class TokenAuthentication(KnoxAuthentication):
-    """`Authorization: Token …`, or `Bearer …` (RFC 6750) as most HTTP clients have it: one query.
+    """`Authorization: Token …`, or `Bearer …` (RFC 6750), which most HTTP clients can send. One query.
 
-    401 for a token that is unknown, expired, revoked or no text. 403 for one that may not use the view.
+    Raises AuthenticationFailed (401) if the token is unknown, expired, revoked or not ASCII, and PermissionDenied (403)
+    if it may not use the view.
     """
 
     def authenticate(self, request: Request) -> Any:
@@ -27,32 +28,32 @@ class TokenAuthentication(KnoxAuthentication):
             raise
         if found is not None:
             _, token = found
-            # The cache gate has no view yet: it asks which views the token may use once it knows whose it is.
+            # The cache gate has no view here. It checks the token's views later.
             if view := request.parser_context.get("view"):
                 check_token(token, request.META, view, str(request.method))
             USES.note(token)
         return found
 
     def find_owner(self, request: Request) -> Any:
-        """The user and the token; None without one."""
+        """The user and the token; None if the request has no token."""
         words = get_authorization_header(request).split()
         if words[:1] and words[0].lower() == b"bearer":
             return self.authenticate_credentials(find_token(words))
         return super().authenticate(request)
 
     def authenticate_credentials(self, token: bytes) -> Any:
-        # Knox decodes without a guard: a token that is no UTF-8 would be a 500.
+        # Knox would raise UnicodeDecodeError, so a 500, for a token that isn't UTF-8.
         if not token.isascii():
             raise AuthenticationFailed("Invalid token.")
         return super().authenticate_credentials(token)
 
     def _cleanup_token(self, auth_token: AuthToken) -> bool:
-        # Knox reads every token of the user here, 47 ms a request with 2,000 of them; a task deletes what expired.
+        # Knox's own method reads all tokens of the user: 47 ms a request with 2,000. A task deletes expired tokens.
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
 def find_token(words: list[bytes]) -> bytes:
-    """Knox's own checks of a header are of its one word alone."""
+    """The token of a Bearer header. (Knox checks only headers with its own word.)"""
     if len(words) != 2:
-        raise AuthenticationFailed("Invalid token header: it is the word Bearer, a blank and the token.")
+        raise AuthenticationFailed("Invalid token header: write the word Bearer, a blank and the token.")
     return words[1]

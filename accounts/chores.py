@@ -1,4 +1,4 @@
-"""What a worker does for accounts: what has expired goes."""
+"""Periodic tasks of accounts: delete what has expired."""
 
 from importlib import import_module
 
@@ -9,7 +9,7 @@ from accounts.models import AuthToken
 
 
 def delete_expired_tokens() -> int:
-    """Delete the tokens whose time is over; their number."""
+    """Delete expired tokens. Returns how many."""
     return AuthToken.objects.filter(expiry__lt=timezone.now()).delete()[0]
 
 

@@ -1,4 +1,4 @@
-"""What accounts refuse beside the errors that every endpoint shares.
+"""The errors of accounts; config/api/problems/errors.py has those that all endpoints share.
 
 ApiError
 ├── WrongCredentials                      401  signing in
@@ -15,7 +15,7 @@ from config.api.problems.errors import ApiError, Conflict, Fault
 
 
 class WrongCredentials(ApiError):
-    """Address and password don't belong together; which of them is wrong is not said."""
+    """The e-mail address or the password is wrong. The error doesn't tell which, so nobody can test addresses."""
 
     status_code = HTTPStatus.UNAUTHORIZED
     default_code = "wrong_credentials"
@@ -25,25 +25,25 @@ class WrongCredentials(ApiError):
 
 
 class TooManyTokens(Conflict):
-    """A user has as many valid tokens as a user may have."""
+    """The user has reached the limit of valid tokens."""
 
     default_code = "too_many_tokens"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"You have {limit} tokens, which is the most.", "Revoke one that you don't need any more.")
+        super().__init__(f"You have {limit} tokens; this is the limit.", "Revoke one that you no longer need.")
 
 
 class TooManyAddresses(Conflict):
-    """A user has as many addresses as a user may have."""
+    """The user has reached the limit of addresses."""
 
     default_code = "too_many_addresses"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"You have {limit} addresses, which is the most.", "Delete one that you don't need any more.")
+        super().__init__(f"You have {limit} addresses; this is the limit.", "Delete one that you no longer need.")
 
 
 class OutOfStock(Conflict):
-    """Fewer pieces are free than an order wants; its lines are named, and nothing was reserved."""
+    """Fewer pieces are free than the order needs. The faults name its lines; nothing was reserved."""
 
     default_code = "out_of_stock"
 
@@ -52,10 +52,10 @@ class OutOfStock(Conflict):
 
 
 class WrongStep(Conflict):
-    """A status that doesn't follow from the one that the order has."""
+    """The order's status can't be followed by the requested one."""
 
     default_code = "wrong_step"
 
     def __init__(self, status: str, asked: str, allowed: Sequence[str]) -> None:
-        hint = f"From {status} it goes to {' or '.join(allowed)}." if allowed else f"{status} is its last status."
+        hint = f"From {status} it can become {' or '.join(allowed)}." if allowed else f"{status} is its last status."
         super().__init__(f"The order is {status} and can't become {asked}.", hint)

@@ -1,4 +1,4 @@
-"""What narrows a list of users."""
+"""The filters of users."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from config.api.reads.filtering import SparseFilterSet
 
 
 class UserFilters(SparseFilterSet):
-    """By the whole address: whoever answers a letter has it, and a part of it would read every user."""
+    """Only the whole e-mail address: a search for a part of it would read every user."""
 
     email = CharFilter(method="keep_email", label="The whole e-mail address, in any case")
 

@@ -20,12 +20,12 @@ from catalog.models import Product, Variant, default_currency
 from config.api.access.scopes import SCOPES
 from config.api.models import Versioned
 
-# 64 bits of a digest: no user has two tokens that begin alike.
+# Hexadecimal digits of a digest, so 64 bits: no user has two tokens with the same beginning.
 MARK_LENGTH = 16
 
 
 class UserManager(DjangoUserManager["User"]):
-    """Django's own, with the e-mail address in the place of the user name."""
+    """Django's user manager, with the e-mail address instead of the user name."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]  # no user name
         fields = {"is_staff": False, "is_superuser": False} | fields
@@ -38,11 +38,11 @@ class UserManager(DjangoUserManager["User"]):
         return self.create_user(email, password, **fields | {"is_staff": True, "is_superuser": True})
 
     def visible_to(self, caller: Caller) -> "QuerySet[User]":
-        """Oneself, or everybody for who may view users by Django's permissions."""
+        """All users for a caller with the permission `accounts.view_user`, else only the caller."""
         return self.all() if caller.has_perm("accounts.view_user") else self.filter(pk__in=[caller.pk])
 
     def get_by_natural_key(self, email: str | None) -> "User":
-        # People don't remember how they wrote their address; the unique index is over the lower case too.
+        # In any case: people don't remember how they wrote their address. A unique index serves it.
         return self.get(email__lower=(email or "").lower())
 
 
@@ -58,7 +58,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
-        # Log in, and "is it taken": by address, whatever its case.
+        # Serves sign-in and the check for a taken address, both in any case.
         constraints = (models.UniqueConstraint(Lower("email"), name="user_email_once"),)
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ models.EmailField.register_lookup(Lower)
 
 
 class AuthToken(AbstractAuthToken):
-    """A knox token with a name, so that a person knows which of theirs to revoke; only its digest is kept."""
+    """A knox token with a name, so that users know which one to revoke. Only the digest is stored."""
 
     # By the database, as for `parent`: Django has a model end in one way only.
     user = models.ForeignKey(User, models.DB_CASCADE, related_name="auth_token_set")
@@ -106,7 +106,7 @@ class AuthToken(AbstractAuthToken):
 
     @property
     def mark(self) -> str:
-        """What names the token in an address: the beginning of its digest, which tells nothing of its secret."""
+        """The token's id in URLs: the beginning of its digest. It reveals nothing about the secret."""
         return self.digest[:MARK_LENGTH]
 
     @property
@@ -138,7 +138,7 @@ class Address(Versioned):
 
 
 class Order(Versioned):
-    """What a user bought; the totals are the server's."""
+    """What a user bought. The server computes the totals."""
 
     class Status(models.TextChoices):
         PLACED = "placed"
@@ -148,7 +148,7 @@ class Order(Versioned):
         CANCELED = "canceled"
 
     number = models.CharField(max_length=20, unique=True)
-    # The database refuses to delete a user whose orders stand; PROTECT would read them all first.
+    # The database prevents deleting a user who has orders. PROTECT would read all the orders first.
     user = models.ForeignKey(User, models.DO_NOTHING, related_name="orders", db_index=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.PLACED)
     currency = models.CharField(max_length=3, default=default_currency)
@@ -178,7 +178,7 @@ class Order(Versioned):
 
 
 class OrderLine(models.Model):
-    """A copy of what was sold, since products and prices change and are deleted."""
+    """A line of an order. It copies SKU, title and price, since products change and are deleted."""
 
     order = models.ForeignKey(Order, models.DB_CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.DB_SET_NULL, null=True, blank=True, related_name="+")

@@ -1,7 +1,7 @@
-"""Placing an order and moving it on: rows, totals and stock in one transaction, or nothing at all.
+"""Places an order and changes its status: rows, totals and stock in one transaction, all or nothing.
 
-Products are locked first, by id, and their stock after them, as in every write of several rows: two orders for the
-same things in another sequence wait for each other's end, never for each other.
+Products are locked first, in the order of their ids, then their stock, as in every write of several rows. So two orders
+for the same products never deadlock.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ from catalog.models import Product, Stock, Variant
 from config.api.problems.errors import Conflict, Fault, InvalidBody
 
 GREATEST_QUANTITY = 1_000_000
-# What Order.total holds.
+# Order.total has twelve digits before the decimal point.
 GREATEST_TOTAL = Decimal(10) ** 12
 
-# From which status an order goes to which.
+# The statuses that may follow each status.
 STEPS: Mapping[str, Sequence[str]] = {
     Order.Status.PLACED: (Order.Status.PAID, Order.Status.CANCELED),
     Order.Status.PAID: (Order.Status.SHIPPED, Order.Status.CANCELED),
@@ -28,10 +28,10 @@ STEPS: Mapping[str, Sequence[str]] = {
     Order.Status.COMPLETED: (),
     Order.Status.CANCELED: (),
 }
-# While an order is one of these, its pieces are reserved.
+# An order with one of these statuses has its pieces reserved.
 RESERVING = (Order.Status.PLACED, Order.Status.PAID)
 
-# Without letters and digits that read alike; twelve of 31 are 59 bits, so nobody guesses one.
+# Without letters and digits that look alike. Twelve of these characters have 59 bits, so nobody can guess a number.
 NUMBER_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 type Wanted = Sequence[Mapping[str, Any]]
@@ -40,7 +40,7 @@ type Wanted = Sequence[Mapping[str, Any]]
 
 
 def place_order(user: User, wanted: Wanted) -> Order:
-    """The order for `[{"sku", "quantity"}, …]`; OutOfStock names the SKUs that are short, InvalidBody the others."""
+    """Place an order for `[{"sku", "quantity"}, …]`. Raises OutOfStock, or InvalidBody for lines with other errors."""
     refuse_repeated(wanted)
     with transaction.atomic():
         variants = lock_variants([line["sku"] for line in wanted])
@@ -60,7 +60,7 @@ def make_number() -> str:
 
 
 def lock_variants(skus: Sequence[str]) -> dict[str, Variant]:
-    """What is on sale, by SKU; one query, which locks the products."""
+    """The variants on sale, by SKU. One query, which also locks their products."""
     rows = Variant.objects.on_sale().filter(sku__in=skus).select_related("product")
     rows = rows.only("sku", "price", "product__title", "product__currency")
     locked = rows.select_for_update(of=("product",), no_key=True).order_by("product_id", "pk")
@@ -70,7 +70,7 @@ def lock_variants(skus: Sequence[str]) -> dict[str, Variant]:
 def refuse_repeated(wanted: Wanted) -> None:
     skus = [line["sku"] for line in wanted]
     refuse_lines(
-        (index, "repeated", "It has a line already; put the quantities together.")
+        (index, "repeated", "This SKU already has a line; add up the quantities.")
         for index, sku in enumerate(skus)
         if sku in skus[:index]
     )
@@ -85,10 +85,10 @@ def refuse_unknown(wanted: Wanted, variants: Mapping[str, Variant]) -> None:
 
 
 def find_currency(wanted: Wanted, variants: Mapping[str, Variant]) -> str:
-    """That of all lines: a total has one currency."""
+    """The currency of all lines. Raises InvalidBody if they differ, since a total has one currency."""
     currencies = [variants[line["sku"]].product.currency for line in wanted]
     refuse_lines(
-        (index, "other_currency", f"Its price is in {currency}, that of the first line in {currencies[0]}.")
+        (index, "other_currency", f"Its price is in {currency}, but the first line's is in {currencies[0]}.")
         for index, currency in enumerate(currencies)
         if currency != currencies[0]
     )
@@ -96,7 +96,7 @@ def find_currency(wanted: Wanted, variants: Mapping[str, Variant]) -> str:
 
 
 def refuse_lines(wrong: Iterator[tuple[int, str, str]]) -> None:
-    """InvalidBody, if there are any."""
+    """Raise InvalidBody if there are wrong lines. Each is `(index, code, sentence)`."""
     if faults := [Fault(f"/lines/{index}/sku", code, detail) for index, code, detail in wrong]:
         raise InvalidBody(faults)
 
@@ -126,7 +126,7 @@ def reserve_stock(lines: Sequence[OrderLine]) -> None:
 
 
 def count_units(lines: Sequence[OrderLine]) -> dict[int, int]:
-    """Pieces by variant; one that was deleted since has no stock any more."""
+    """Quantities by variant id. Lines whose variant was deleted are left out: they have no stock."""
     return {line.variant_id: line.quantity for line in lines if line.variant_id is not None}
 
 
@@ -134,8 +134,9 @@ def count_units(lines: Sequence[OrderLine]) -> dict[int, int]:
 
 
 def move_order(order: Order, status: str) -> Order:
-    """The order in its next status; WrongStep for any other. A canceled one gives its pieces back, a shipped one
-    takes them away.
+    """Change the order's status. Raises WrongStep if `status` can't follow the present one.
+
+    Canceling frees the reserved pieces; shipping removes them from the stock.
     """
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
@@ -164,7 +165,7 @@ def ship_stock(lines: Sequence[OrderLine]) -> None:
     shipped = Stock.objects.all().ship(units)
     short = [line.sku for line in lines if line.variant_id in units.keys() - shipped]
     if short:
-        raise Conflict(f"Less is reserved than the order holds: {', '.join(short)}.", "Put their stock right first.")
+        raise Conflict(f"Fewer pieces are reserved than ordered: {', '.join(short)}.", "Correct their stock first.")
 
 
 MOVES: Mapping[str, Callable[[Sequence[OrderLine]], None]] = {

@@ -1,4 +1,4 @@
-"""Who may see which account row: `visible_to` begins every query."""
+"""Querysets of accounts. `visible_to` has the rows that a caller may see; every query begins with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ type Caller = User | AnonymousUser
 
 class AuthTokenQuerySet(QuerySet["AuthToken"]):
     def visible_to(self, caller: Caller) -> Self:
-        """Their own, whoever they are."""
+        """The caller's own tokens, also for staff."""
         return self.filter(user_id=caller.pk)
 
     def valid(self) -> Self:
@@ -26,13 +26,13 @@ class AuthTokenQuerySet(QuerySet["AuthToken"]):
 
 class AddressQuerySet(QuerySet["Address"]):
     def visible_to(self, caller: Caller) -> Self:
-        """Their own; staff see a user's addresses with the user."""
+        """The caller's own addresses. Staff see a user's addresses with the user."""
         return self.filter(user_id=caller.pk)
 
 
 class OrderQuerySet(QuerySet["Order"]):
     def visible_to(self, caller: Caller) -> Self:
-        """Their own orders, or all of them for who may view orders by Django's permissions."""
+        """All orders for a caller with the permission `accounts.view_order`, else the caller's own."""
         return self.all() if caller.has_perm("accounts.view_order") else self.of_user(caller)
 
     def of_user(self, user: Caller) -> Self:

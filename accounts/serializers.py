@@ -1,4 +1,4 @@
-"""Account rows as JSON, and the bodies that change them."""
+"""Serializers of accounts: rows as JSON, and the bodies of writes."""
 
 from datetime import datetime
 from ipaddress import ip_network
@@ -33,7 +33,7 @@ GREATEST_LIST = 50
 
 
 class TokenRead(ModelSerializer[AuthToken]):
-    """`{"id": "5f0c…", "name": "laptop", "scopes": ["orders:read"], "expires_at": …}`; no part of the secret."""
+    """`{"id": "5f0c…", "name": "laptop", "scopes": ["orders:read"], "expires_at": …}`, without the secret."""
 
     id = CharField(source="mark", read_only=True)
     created_at = DateTimeField(source="created", read_only=True)
@@ -62,13 +62,13 @@ class TokenRead(ModelSerializer[AuthToken]):
 
 @extend_schema_serializer(many=False)
 class TokenList(Serializer[Any]):
-    """All tokens of a user; there are 50 at the most, so there are no pages."""
+    """All tokens of a user. There are at most 50, so there are no pages."""
 
     results = TokenRead(many=True)
 
 
 class TokenWithSecret(TokenRead):
-    """The one answer that holds the secret, `token`."""
+    """A new token. This is the only answer with its secret, `token`."""
 
     token = CharField(read_only=True)
 
@@ -78,7 +78,7 @@ class TokenWithSecret(TokenRead):
 
 
 class NetworkField(CharField):
-    """An address or a network, as in `192.0.2.0/24` or `2001:db8::/32`."""
+    """An IP address or a network, such as `192.0.2.0/24` or `2001:db8::/32`."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
@@ -86,11 +86,11 @@ class NetworkField(CharField):
             return str(ip_network(text))
         except ValueError:
             example = "192.0.2.0/24"
-            raise ValidationError(f"Write an address, or a network by its first address: {example}.") from None
+            raise ValidationError(f"Give an IP address, or a network by its first address, as in {example}.") from None
 
 
 class PasswordField(CharField):
-    """A password as it is: a blank at its end is part of it."""
+    """A password. It may begin or end with a blank."""
 
     def __init__(self, **options: Any) -> None:
         style = {"input_type": "password"}
@@ -98,10 +98,11 @@ class PasswordField(CharField):
 
 
 class TokenWrite(StrictSerializer[AuthToken]):
-    """A new token's name, when it expires (in 90 days if left out, in a year at the latest), and what it may do.
+    """A new token's name, its expiry (by default in 90 days, at most in a year), and what it may do.
 
-    Without `scopes` and `allowed_ips` it may do what its maker may: a session everything, a token what that one may. A
-    token that a token makes ends with it, unless `password` is in the body.
+    Without `scopes` and `allowed_ips` it may do what its creator may do: all of the user's permissions if a session
+    creates it, else those of the creating token. Revoking the creating token revokes the new one too, unless the body
+    has `password`.
     """
 
     name = CharField(max_length=100)
@@ -115,12 +116,12 @@ class TokenWrite(StrictSerializer[AuthToken]):
     def validate_expires_at(self, value: datetime) -> datetime:
         now = timezone.now()
         if not now < value <= now + GREATEST_LIFETIME:
-            raise ValidationError(f"Name a time within the next {GREATEST_LIFETIME.days} days.", "out_of_range")
+            raise ValidationError(f"Give a time within the next {GREATEST_LIFETIME.days} days.", "out_of_range")
         return value
 
 
 class LoginWrite(StrictSerializer[AuthToken]):
-    """E-mail address and password; `name` is how the token will stand in the list of tokens."""
+    """E-mail address and password. `name` is the new token's name in the list of tokens."""
 
     email = CharField(max_length=254)
     password = PasswordField()
@@ -139,14 +140,14 @@ class AddressRead(ModelSerializer[Address]):
 
 
 class AddressWrite(StrictSerializer[Address]):
-    """An address; `country` is two capitals of ISO 3166."""
+    """An address. `country` is a code of two capital letters (ISO 3166)."""
 
     name = CharField(max_length=200)
     line1 = CharField(max_length=200)
     line2 = CharField(max_length=200, allow_blank=True, default="")
     city = CharField(max_length=100)
     postcode = CharField(max_length=20, allow_blank=True, default="")
-    country = RegexField(r"\A[A-Z]{2}\Z", error_messages={"invalid": "Write it in two capital letters: GB."})
+    country = RegexField(r"\A[A-Z]{2}\Z", error_messages={"invalid": "Give two capital letters (ISO 3166), as in GB."})
 
     def create(self, validated_data: dict[str, Any]) -> Address:
         return add_address(self.context["request"].user, validated_data)
@@ -164,7 +165,7 @@ class MeRead(ModelSerializer[User]):
 
 
 class MeWrite(StrictSerializer[User]):
-    """What people change of themselves; the address that they sign in with is changed by staff."""
+    """What users can change of themselves. Only staff can change the e-mail address."""
 
     first_name = CharField(required=False, max_length=150, allow_blank=True)
     last_name = CharField(required=False, max_length=150, allow_blank=True)
@@ -174,7 +175,7 @@ class MeWrite(StrictSerializer[User]):
 
 
 def write_columns[Row: Model](row: Row, values: dict[str, Any]) -> Row:
-    """The row with these columns changed, and no other written."""
+    """Set these columns of the row and write only them."""
     for name, value in values.items():
         setattr(row, name, value)
     row.save(update_fields=values.keys())
@@ -184,7 +185,7 @@ def write_columns[Row: Model](row: Row, values: dict[str, Any]) -> Row:
 class UserRead(ModelSerializer[User]):
     """`{"id": 7, "email": "mia@example.com", …, "addresses": […], "orders_url": "https://…"}`
 
-    The orders cost nothing until somebody follows `orders_url`.
+    The orders are read only if a client follows `orders_url`.
     """
 
     addresses = AddressRead(many=True, read_only=True, max_length=GREATEST_ADDRESSES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
@@ -208,14 +209,14 @@ class UserRead(ModelSerializer[User]):
 
 # -- orders -----------------------------------------------------------------------------------------------------
 
-# All of them are shown, and locked together when the order is placed.
+# The most lines of an order: it is shown with all of them, and placing it locks all their products.
 GREATEST_LINES = 100
 
 
 class OrderLineRead(ModelSerializer[OrderLine]):
     """`{"sku": "TEA-1-S", "title": "Green Tea", "price": "4.50", "quantity": 2, "product": 7}`
 
-    Copied when the order was placed; `product` is null once that product is deleted.
+    A copy from when the order was placed. `product` is null if the product was deleted.
     """
 
     class Meta:
@@ -224,7 +225,7 @@ class OrderLineRead(ModelSerializer[OrderLine]):
 
 
 class OrderRead(ModelSerializer[Order]):
-    """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, all as it was agreed."""
+    """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, as it was placed."""
 
     lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
 
@@ -235,14 +236,14 @@ class OrderRead(ModelSerializer[Order]):
 
 
 class OrderLineWrite(StrictSerializer[OrderLine]):
-    """So many pieces of a variant, by SKU."""
+    """A quantity of a variant, by SKU."""
 
     sku = CharField(max_length=100)
     quantity = IntegerField(min_value=1, max_value=GREATEST_QUANTITY)
 
 
 class OrderWrite(StrictSerializer[Order]):
-    """What is ordered; titles, prices and totals are the server's."""
+    """The lines of a new order. The server adds titles, prices and totals."""
 
     lines = OrderLineWrite(many=True, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
 
@@ -251,10 +252,10 @@ class OrderWrite(StrictSerializer[Order]):
 
 
 class OrderStep(StrictSerializer[Order]):
-    """The order's next status: placed → paid → shipped → completed; placed and paid ones may be canceled."""
+    """The order's next status: placed → paid → shipped → completed. Placed and paid orders may be canceled."""
 
     status = ChoiceField(Order.Status.choices)
 
     def update(self, instance: Order, validated_data: dict[str, Any]) -> Order:
-        # A body without it changes nothing, as PATCH has it.
+        # An empty body changes nothing, as usual for PATCH.
         return move_order(instance, validated_data["status"]) if validated_data else instance

@@ -1,4 +1,4 @@
-"""A user in, a named token that expires out; its secret is returned once, and only its digest is kept."""
+"""A user in, a named token with an expiry out. The secret is returned once; only its digest is stored."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,9 +23,9 @@ WIDER = "wider_than_parent"
 
 
 def sign_in(user: User, name: str) -> tuple[AuthToken, str]:
-    """A token for who has just proved a password; past the limit it takes the place of the oldest of its name.
+    """A new token for a user who has just signed in. At the limit it replaces the oldest token of the same name.
 
-    Who signs in each day would be locked out after 50 days else.
+    Otherwise a user who signs in every day couldn't any more after 50 days.
     """
     return issue_token(user, name, timezone.now() + TOKEN_LIFETIME, replace=True, created_by="login")
 
@@ -33,17 +33,17 @@ def sign_in(user: User, name: str) -> tuple[AuthToken, str]:
 def issue_token(
     user: User, name: str, expires_at: datetime, replace: bool = False, **limits: Any
 ) -> tuple[AuthToken, str]:
-    """The row and its secret; TooManyTokens past TOKEN_LIMIT_PER_USER valid ones.
+    """A new token's row and its secret. Raises TooManyTokens if the user has TOKEN_LIMIT_PER_USER valid tokens.
 
-    `limits` are columns of the row: `scopes`, `allowed_ips`, `parent`, and who made it, `created_by`.
+    `limits` are further columns of the row: `scopes`, `allowed_ips`, `parent` and `created_by`.
     """
     with transaction.atomic():
-        # The user's row is the lock: two requests at once would both be the last that is allowed.
+        # Locks the user's row, so that two requests at once can't both add the last allowed token.
         User.objects.select_for_update().only("pk").get(pk=user.pk)
         make_room(user, name if replace else None)
         digest, secret = get_digest_token()
         token_key = secret[: CONSTANTS.TOKEN_KEY_LENGTH]
-        # Not by knox's manager, which takes a duration, and would miss the time that was asked for by microseconds.
+        # Not with knox's manager: it takes a duration, so it would miss the requested time by microseconds.
         token = AuthToken(digest=digest, token_key=token_key, user=user, name=name, expiry=expires_at, **limits)
         token.save(force_insert=True)
     return token, secret

@@ -10,7 +10,7 @@ router.register("auth/tokens", views.TokenViewSet, basename="token")
 router.register("me/addresses", views.AddressViewSet)
 router.register("users", views.UserViewSet)
 
-# Not by the router: an order is neither replaced nor deleted.
+# Not with the router: orders have no PUT and no DELETE.
 ORDERS: dict[str, Any] = {"get": "list", "post": "create"}
 ORDER: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
 ME: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}

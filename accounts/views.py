@@ -1,4 +1,4 @@
-"""The endpoints of accounts. Every queryset begins with its caller: a foreign row is the same 404 as a missing one."""
+"""The endpoints of accounts. Every queryset is limited to the caller: another user's row is 404, like a missing one."""
 
 from http import HTTPStatus
 from typing import Any
@@ -46,15 +46,15 @@ from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedVie
 
 
 class Login(SecretMixin, GenericAPIView[Any]):
-    """Sign in: e-mail address and password in, a token out, whose secret is shown this once.
+    """Sign in: e-mail address and password in, a token out. Its secret is shown only this once.
 
-    Send it as `Authorization: Token …`. It lives for 90 days; past 50 valid tokens it takes the place of the oldest
-    of its name.
+    Send it as `Authorization: Token …`. It is valid for 90 days. If you already have 50 valid tokens, it replaces the
+    oldest one of the same name.
     """
 
     queryset = AuthToken.objects.none()
     permission_classes = (AllowAny,)
-    # A token that has expired is a reason to sign in, not to be refused.
+    # No authentication: a request with an expired token must be able to sign in.
     authentication_classes = ()
     serializer_class = LoginWrite
     refusals = (HTTPStatus.UNAUTHORIZED,)
@@ -65,7 +65,7 @@ class Login(SecretMixin, GenericAPIView[Any]):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         email, password, name = (body.validated_data[key] for key in ("email", "password", "name"))
-        # Django hashes once whether there is such a user or not, so the time tells nothing either.
+        # Django hashes a password even if there is no such user, so the time doesn't reveal it.
         user: Any = authenticate(request._request, username=email, password=password)
         if user is None:
             raise WrongCredentials
@@ -79,7 +79,7 @@ def show_secret(token: AuthToken, secret: str) -> dict[str, Any]:
 
 
 class Logout(PrivateMixin, APIView):
-    """Sign out: the token of this request is revoked, or the session ended."""
+    """Sign out: revokes the token of this request, or ends the session."""
 
     permission_classes = (IsAuthenticated,)
     scope = ACCOUNTS
@@ -95,7 +95,7 @@ class Logout(PrivateMixin, APIView):
 
 
 class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
-    """The caller's own tokens. A new one's secret is shown once; deleting one revokes it at once."""
+    """The caller's own tokens. A new token's secret is shown only once. Deleting a token revokes it immediately."""
 
     queryset = AuthToken.objects.none()
     permission_classes = (IsAuthenticated,)
@@ -166,7 +166,7 @@ def prove_password(request: Request, member: str, password: str) -> None:
 
 
 class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
-    """Who is signed in; PATCH changes the name."""
+    """The signed-in user. PATCH changes the name."""
 
     queryset = User.objects.all()
     permission_classes = (IsAuthenticated,)
@@ -176,7 +176,7 @@ class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # The address names nobody, so its key is the caller's.
+        # The URL has no id, so the caller's is used.
         self.kwargs["pk"] = request.user.pk
 
     def get_queryset(self) -> QuerySet[User]:
@@ -184,7 +184,7 @@ class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
 
 
 class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
-    """The caller's own addresses, 50 at the most."""
+    """The caller's own addresses, at most 50."""
 
     queryset = Address.objects.all()
     permission_classes = (IsAuthenticated,)
@@ -203,7 +203,7 @@ class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
 
 
 class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
-    """Orders, the newest first; their lines come in the same statement."""
+    """Orders, newest first. One statement reads orders and lines."""
 
     queryset = Order.objects.prefetch_related("lines")
     scope = ORDERS
@@ -213,10 +213,10 @@ class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
 
 
 class OrderViewSet(WriteMixin, ReadViewSet, OrderList):
-    """Orders: one's own, or all of them with the permission to view orders.
+    """Orders: the caller's own, or all with the permission to view orders.
 
-    POST places one: stock is reserved, titles and prices are copied and the totals made by the server, all at once
-    or not at all. PATCH moves it on to its next status, with the permission to change orders.
+    POST places an order: the server reserves stock, copies titles and prices and computes the totals, all or nothing.
+    PATCH changes the status to the next one; it needs the permission to change orders.
     """
 
     permission_classes = (OwnRows,)
@@ -231,7 +231,7 @@ class OrderViewSet(WriteMixin, ReadViewSet, OrderList):
 
 
 class OwnOrders(OrderList):
-    """The caller's own orders, the newest first."""
+    """The caller's own orders, newest first."""
 
     permission_classes = (IsAuthenticated,)
 
@@ -243,7 +243,7 @@ class OwnOrders(OrderList):
 
 
 class UserViewSet(PrivateMixin, ReadViewSet):
-    """Users with their addresses, for who may view users; their orders are lists of their own."""
+    """Users with their addresses, for callers with the permission to view users. Orders have lists of their own."""
 
     compiled = False  # one query for the users of a page, one for all their addresses
     queryset = User.objects.prefetch_related("addresses")
@@ -260,7 +260,7 @@ class UserViewSet(PrivateMixin, ReadViewSet):
 
 
 class UserOrders(OrderList):
-    """The orders of a user, the newest first, for who may view users and orders."""
+    """A user's orders, newest first. Needs the permissions to view users and orders."""
 
     def get_queryset(self) -> QuerySet[Order]:
         caller = self.request.user

@@ -282,7 +282,7 @@ def test_a_named_token_past_the_limit_is_refused(client: APIClient, mia: User, t
     issue_token(mia, "expired ones don't count", timezone.now() - timedelta(days=1))
     assert [caller.post(TOKENS, {"name": "more"}).status_code for _ in range(3)] == [201, 201, 409]
     problem = caller.post(TOKENS, {"name": "more"}).json()
-    assert (problem["code"], problem["hint"]) == ("too_many_tokens", "Revoke one that you don't need any more.")
+    assert (problem["code"], problem["hint"]) == ("too_many_tokens", "Revoke one that you no longer need.")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,6 @@
-"""`manage.py welcome`: says where things are and how to sign in, with three lines of curl that work as pasted.
+"""`manage.py welcome`: prints addresses, a login, a token and three curl commands that work as pasted.
 
-The demo admin's password and token are kept in `.demo` (mode 600, not in git), so that each run prints the same.
+The demo admin's password and token are stored in `.demo` (mode 600, not in git), so each run prints the same.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ TOKEN_LIFETIME = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Login:
-    """What `.demo` holds; the password is "" where somebody else set it."""
+    """The content of `.demo`. The password is "" if a user has changed it."""
 
     password: str
     token: str
 
 
 class Command(BaseCommand):
-    help = "Print the addresses, an admin login, an API token and three curl lines."
+    help = "Print the addresses, an admin login, an API token and three curl commands."
 
     def handle(self, *args: Any, **options: Any) -> None:
         login = find_login(settings.BASE_DIR / ".demo")
@@ -41,14 +41,14 @@ class Command(BaseCommand):
 
 
 def find_login(file: Path) -> Login:
-    """The admin and the token of the last run, or new ones where they're gone or have expired."""
+    """The password and token of the last run, or new ones if they are gone or expired."""
     kept = read_login(file)
     user = User.objects.filter(email__lower=EMAIL).first()
     password = kept.password or get_random_string(16)
     if user is None:
         user = User.objects.create_superuser(EMAIL, password)
     elif not user.check_password(password):
-        password = ""  # changed since: theirs now, and not ours to print or reset
+        password = ""  # a user has changed it, so it is unknown and must not be reset
     login = Login(password, kept.token if is_valid(kept.token, user) else make_token(user))
     if login != kept:
         write_private(file, f"PASSWORD={login.password}\nTOKEN={login.token}\n")
@@ -62,13 +62,13 @@ def read_login(file: Path) -> Login:
 
 
 def is_valid(token: str, user: User) -> bool:
-    """For a day at least: what is printed should still work in the afternoon."""
+    """Whether the token is the user's and valid for at least one more day."""
     tomorrow = timezone.now() + timedelta(days=1)
     return bool(token) and user.auth_token_set.filter(digest=hash_token(token), expiry__gt=tomorrow).exists()
 
 
 def make_token(user: User) -> str:
-    # Knox's manager alone makes them: it returns the secret, of which only the digest is kept.
+    # Knox's manager returns the secret; the row has only the digest.
     _, token = AuthToken.objects.create(user, expiry=TOKEN_LIFETIME, name=TOKEN_NAME)
     return str(token)
 
@@ -90,7 +90,7 @@ def write_welcome(address: str, login: Login) -> list[str]:
 
 
 def write_examples(api: str, token: str) -> list[str]:
-    """A list, a change and an export of what is there."""
+    """Curl commands: a list, a change and an export."""
     product = Product.objects.only_active().select_related("brand").order_by("pk").first()
     brand = f"brand={product.brand.slug}&" if product and product.brand else ""
     listing = f"curl -s '{api}/products/?{brand}in_stock=true&ordering=price&expand=brand,images&page_size=5'"
