@@ -1,4 +1,4 @@
-"""Export jobs for staff: how far each is, with a bar; cancel, retry, delete; and a job from a list of products."""
+"""The admin's pages of export jobs: progress, cancel, retry, delete. Also an action that exports listed products."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 
 @admin.register(ExportJob)
 class ExportJobAdmin(JobAdmin):
-    """Everybody's jobs. Nobody writes into one: it is canceled, begun again or deleted, with its file."""
+    """All users' export jobs. A job can't be edited, only canceled, tried again or deleted (with its file)."""
 
     icon = "download"
     list_display = ("number", "what", "owner", "state", "progress", "rows", "download", "created", "error")
@@ -47,7 +47,7 @@ class ExportJobAdmin(JobAdmin):
 
     @admin.display(description="file, for its owner")
     def download(self, job: ExportJob) -> str:
-        """The API's own address: a session is good there too, and it is nobody else's file."""
+        """A link to the file in the API. It works with a session too, but only for the job's owner."""
         if job.status != Status.READY:
             return "-"
         link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>'
@@ -57,20 +57,20 @@ class ExportJobAdmin(JobAdmin):
     def size(self, job: ExportJob) -> str:
         return show_unbroken(filesizeformat(job.bytes))
 
-    # -- what is done with them
+    # -- actions
 
-    @admin.action(permissions=("manage",), description="Try again what failed, was canceled or has expired")
+    @admin.action(permissions=("manage",), description="Try again failed, canceled and expired exports")
     def retry(self, request: HttpRequest, queryset: QuerySet[ExportJob]) -> None:
         for job in queryset.filter(status__in=ENDED).exclude(owner=None):
             try:
-                self.message_user(request, f"Export #{retry_job(job).pk} is #{job.pk} again.", messages.SUCCESS)
+                self.message_user(request, f"Export #{retry_job(job).pk} repeats #{job.pk}.", messages.SUCCESS)
             except (ApiError, PermissionDenied) as error:
                 self.message_user(request, f"Export #{job.pk}: {error}", messages.ERROR)
 
 
 # -- products -----------------------------------------------------------------------------------------------------
 
-# What the page of products calls the filters of the API.
+# The admin's filters of products, and the API's names for them.
 FILTERS = {"status__exact": "status", "in_stock__exact": "in_stock", "brand": "brand", "category": "category"}
 
 admin.site.unregister(Product)
@@ -78,7 +78,7 @@ admin.site.unregister(Product)
 
 @admin.register(Product)
 class ExportableProductAdmin(ProductAdmin):
-    """Products, and an action that exports those that are selected, or all that the filters show."""
+    """Products, with actions that export the selected ones, or all that the filters show."""
 
     actions: ClassVar[Sequence[str]] = (*ProductAdmin.actions, "export_csv", "export_xlsx")
 
@@ -94,7 +94,7 @@ class ExportableProductAdmin(ProductAdmin):
         return self.export(request, ExportJob.Format.XLSX)
 
     def export(self, request: HttpRequest, format_: str) -> HttpResponse | None:
-        """A job of the filter, not of the keys that it finds now: there may be millions."""
+        """Start an export job. It stores the filters, not the ids of the rows found now: there may be millions."""
         user: Any = request.user
         job = ExportJob(owner=user, resource="products", format=format_, filters=read_filters(request))
         try:
@@ -103,12 +103,12 @@ class ExportableProductAdmin(ProductAdmin):
         except ApiError as error:
             self.message_user(request, f"{error.detail} {error.hint}", messages.ERROR)
             return None
-        self.message_user(request, f"Export #{job.pk} is under way.", messages.SUCCESS)
+        self.message_user(request, f"Export #{job.pk} has started.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:exports_exportjob_changelist"))
 
 
 def read_filters(request: HttpRequest) -> dict[str, Any]:
-    """The selected rows by id; or the page's filters and search, in the words of the API."""
+    """The ids of the selected rows; or the page's filters and search, as filters of the API."""
     if request.POST.get("select_across") != "1":
         return {"id": [int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)]}
     found = {name: request.GET[parameter] for parameter, name in FILTERS.items() if request.GET.get(parameter)}
@@ -118,7 +118,7 @@ def read_filters(request: HttpRequest) -> dict[str, Any]:
 
 
 def read_search(query: Mapping[str, str]) -> dict[str, Any]:
-    """As the page searches: a whole SKU first, then words."""
+    """The page's search as a filter: the product with this SKU, else words."""
     term = query.get("q", "").strip()
     key = find_by_sku(term) if term else None
     if key is not None:

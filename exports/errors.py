@@ -1,8 +1,8 @@
-"""What exports refuse beside the errors that every endpoint shares.
+"""The errors of exports; config/api/problems/errors.py has those that all endpoints share.
 
 ApiError
 ├── NotReady                              409  the job has no file yet, or never will
-├── FileGone                              410  its time is over
+├── FileGone                              410  the file has expired
 ├── RangeNotSatisfiable                   416
 ├── TooManyRows                           422
 └── QuotaReached                          429
@@ -20,12 +20,12 @@ class NotReady(ApiError):
     default_code = "export_not_ready"
 
     def __init__(self, status: str, reason: str = "") -> None:
-        hint = reason or "Ask for the job's state until its status is ready."
+        hint = reason or "Repeat GET on the job until its status is ready."
         super().__init__(f"The export is {status}, so there is no file.", hint)
 
 
 class FileGone(ApiError):
-    """The file was deleted when its time was over."""
+    """The file has expired and was deleted."""
 
     status_code = HTTPStatus.GONE
     default_code = "export_expired"
@@ -35,34 +35,34 @@ class FileGone(ApiError):
 
 
 class RangeNotSatisfiable(ApiError):
-    """The file ends before the range begins; `Content-Range` names its size."""
+    """The range begins after the file's end. The header `Content-Range` has the file's size."""
 
     status_code = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     default_code = "range_not_satisfiable"
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes, and the range begins behind them.")
+        super().__init__(f"The file has {size} bytes, and the range begins after them.")
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 class TooManyRows(ApiError):
-    """More rows than a file of the format can hold."""
+    """The export has more rows than a file of this format can have."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "too_many_rows"
 
     def __init__(self, name: str, most: int) -> None:
-        detail = f"A {name} file ends at {most} rows, and these are more."
-        hint = "Ask for csv, ndjson or parquet, or for fewer rows by filters."
+        detail = f"A {name} file can have at most {most} rows, and these are more."
+        hint = "Use the format csv, ndjson or parquet, or filters that leave fewer rows."
         super().__init__(detail, hint, [Fault("/format", "too_many_rows", detail)])
 
 
 class QuotaReached(ApiError):
-    """The caller has as many jobs, or bytes in their files, as one may have."""
+    """The caller has reached the limit of export jobs, or of bytes in their files."""
 
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "export_quota_reached"
     wait = 60
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"You have {what}, as many as one may have.", "DELETE a job that you don't need any more.")
+        super().__init__(f"You have {what}; this is the limit.", "DELETE a job that you no longer need.")

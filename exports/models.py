@@ -1,4 +1,4 @@
-"""Export jobs and their parts: what was asked for, how far it is, and where the file lies."""
+"""Export jobs and their parts: the request, the progress, and the path of the file."""
 
 from datetime import timedelta
 from typing import Any, ClassVar, Self
@@ -15,12 +15,12 @@ from config.api.jobs.models import Job, JobQuerySet
 from config.api.models import Worker
 from exports.errors import QuotaReached
 
-# Steps of one job that run side by side, where there are workers for them.
+# The most steps of one job that run at the same time, if there are enough workers.
 GREATEST_LANES = 16
 
 
 class ExportJobQuerySet(JobQuerySet):
-    """Of whose parts each is held by itself."""
+    """Export jobs. Each part of a job has a lease of its own."""
 
     def only_lost(self) -> Self:
         parts = ExportPart.objects.filter(job=OuterRef("pk"), is_done=False, leased_until__gte=Now())
@@ -31,10 +31,10 @@ class ExportJobQuerySet(JobQuerySet):
 
 
 class ExportJob(Job):
-    """A table, or what filters leave of it, as one file; the request is kept, never a list of keys."""
+    """A table, or the rows that filters keep, as one file. The job stores the request, never a list of ids."""
 
     kind = "export"
-    # A job takes products away, so it needs what a stream of them needs.
+    # The same permission as for a stream.
     right = EXPORT
     kept = timedelta(days=7)
 
@@ -56,8 +56,8 @@ class ExportJob(Job):
     fields = models.TextField(default="", blank=True)
     expand = models.TextField(default="", blank=True)
     raw = models.BooleanField(default=False, help_text="CSV: cells that a spreadsheet would run stay as they are.")
-    # Both are fixed before the first row is read: no part reads past the greatest id, and who follows the change
-    # feed from the cursor misses nothing.
+    # Both are set before the first row is read. No part reads rows after `last_id`. A client that follows the change
+    # feed from `changes_cursor` misses no change.
     last_id = models.BigIntegerField(null=True)
     changes_cursor = models.BigIntegerField(null=True)
     sha256 = models.CharField("SHA-256", max_length=64, default="", blank=True)
@@ -66,21 +66,21 @@ class ExportJob(Job):
 
     class Meta:
         indexes = (
-            # exports/, the newest first; serves the foreign key too.
+            # exports/, newest first; serves the foreign key too.
             models.Index(fields=("owner", "-id"), name="export_job_by_owner"),
-            # The sweep: unfinished ones, and ready ones that expire.
+            # The sweep: unfinished jobs, and ready jobs that expire.
             models.Index(fields=("status", "expires_at"), name="export_job_by_status"),
         )
 
     def check_quota(self, held: JobQuerySet) -> None:
         ready = held.filter(status=Job.Status.READY)
         if (held.only_unfinished() | ready).count() >= (most := settings.EXPORT_QUOTA_JOBS):
-            raise QuotaReached(f"{most} export jobs under way or ready")
+            raise QuotaReached(f"{most} export jobs that are unfinished or ready")
         if (ready.aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
             raise QuotaReached(f"export files of {settings.EXPORT_QUOTA_BYTES} bytes or more")
 
     def claim_step(self) -> ClaimedRow | None:
-        """A part; or the job as a whole, to be planned or published."""
+        """Claim a part; or the whole job, to plan or to publish it. None if there is nothing to claim now."""
         unfinished: Any = self.parts.filter(is_done=False)
         if self.status == Job.Status.RUNNING and (part := unfinished.claim()) is not None:
             held: ExportPart = part
@@ -92,9 +92,9 @@ class ExportJob(Job):
         return max(1, min(Worker.objects.only_alive().count(), self.parts.count(), GREATEST_LANES))
 
     def tidy(self) -> None:
-        """The parts, but not the published file; their rows go last, so that a crash is seen."""
+        """Delete the parts, but not the published file. Their rows go last: after a crash, they show what is left."""
         parts: Any = self.parts.all()
-        parts.revoke()  # who is at one finds out before it says that its file is whole
+        parts.revoke()  # a worker that still writes a part loses its lease before it can mark the part as done
         remove_folder(str(self.pk), keep=self.file)
         parts.delete()
 
@@ -103,7 +103,7 @@ class ExportJob(Job):
 
 
 class ExportPart(ClaimedRow):
-    """A range of ids, `after` < id <= `upto`; written by one task, which may run again."""
+    """A part of an export: rows with `after` < id <= `upto`. One task writes it, and may run again."""
 
     job = models.ForeignKey(ExportJob, models.DB_CASCADE, related_name="parts", db_index=False)
     number = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""What a worker does for exports: to plan a job, to write a part of it, to publish it."""
+"""The worker's task for exports: plan a job, write one part of it, or publish it."""
 
 from config.api.jobs.running import push_job, register_job
 from exports.jobs.parts import write_part

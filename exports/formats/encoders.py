@@ -1,6 +1,6 @@
-"""Columns and rows in, bytes of a file out: what stands before the first row, between all of them and after the last.
+"""The formats of streams: what a file has before its first row and after its last, and CSV rows for SQLite.
 
-PostgreSQL writes the rows itself (exports/rows); SQLite, which has no CSV, gets its lines here.
+PostgreSQL writes the rows itself (exports/rows). SQLite can't write CSV, so `write_csv` does.
 """
 
 import re
@@ -23,7 +23,7 @@ from config.api.rendering.formulas import guard_text
 from config.api.rendering.renderers import write_json
 from exports.formats.tallies import Tally
 
-# Of a column's values; the first that fits. What is left is text.
+# The kind of a column by the class of its serializer field. The first match counts; all other classes are text.
 KINDS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (
     ("flag", (BooleanField,)),
     ("number", (IntegerField, PrimaryKeyRelatedField)),
@@ -35,14 +35,14 @@ KINDS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is number, decimal, flag, time, json or text: only the last is what a person wrote."""
+    """A column of an export. `kind` is number, decimal, flag, time, json or text; only text can be a formula."""
 
     name: str
     kind: str
 
 
 def list_columns(serializer: ReadSerializer, selection: Selection) -> list[Column]:
-    """The columns in the serializer's order; an expanded relation is json."""
+    """The selected columns, in the serializer's order. An expanded relation has the kind json."""
     fields, expanded = find_fields(serializer), dict(selection.expanded)
     return [Column(name, "json" if name in expanded else find_kind(fields[name])) for name in selection.names]
 
@@ -56,11 +56,11 @@ class Format:
 
     suffix: ClassVar[str]
     media_type: ClassVar[str]
-    # Whether a row may hold objects and lists, as `expand` makes them.
+    # Whether a row may have objects and lists, as with `expand`.
     has_nested: ClassVar[bool] = False
-    # Query parameters of this format alone.
+    # Query parameters that only this format has.
     parameters: ClassVar[tuple[str, ...]] = ()
-    # What the OpenAPI document says of a stream; `{name}` stands for its resource.
+    # The stream's description in the OpenAPI document; `{name}` is replaced by the resource.
     summary: ClassVar[str]
 
     @staticmethod
@@ -69,17 +69,17 @@ class Format:
 
     @staticmethod
     def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
-        """Written after a whole export only."""
+        """The bytes after the last row. They are written only if the export is complete."""
         return b""
 
 
 class Ndjson(Format):
-    """A JSON object a line; the last line is the proof: `{"_end": true, "rows": 2, "sha256": "…", …}`."""
+    """One JSON object on each line. The last line proves the file complete: `{"_end": true, "rows": 2, …}`."""
 
     suffix = "ndjson"
     media_type = "application/x-ndjson"
     has_nested = True
-    summary = "All {name} as NDJSON, with a trailer line that proves it whole."
+    summary = "All {name} as NDJSON. The last line proves that the file is complete."
 
     @staticmethod
     def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
@@ -94,7 +94,7 @@ class Ndjson(Format):
 
 
 class Csv(Format):
-    """RFC 4180 in UTF-8, with LF: a header, null as nothing, `true` and `false`, JSON columns as JSON text."""
+    """RFC 4180 in UTF-8, but with LF. It has a header, empty cells for null, `true` and `false`, and JSON as text."""
 
     suffix = "csv"
     media_type = "text/csv; charset=utf-8"
@@ -108,14 +108,14 @@ class Csv(Format):
 
 FORMATS: dict[str, type[Format]] = {format_.suffix: format_ for format_ in (Csv, Ndjson)}
 
-# -- CSV where the database writes none --------------------------------------------------------------------------
+# -- CSV for SQLite ----------------------------------------------------------------------------------------------
 
-# As PostgreSQL's COPY does it; an empty text is quoted, and so isn't null.
+# The same quotes as PostgreSQL's COPY writes. An empty text is quoted, so it differs from null.
 NEEDS_QUOTES = re.compile(r'[",\r\n]|\A\Z')
 
 
 def write_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], raw: bool) -> bytes:
-    """A line for each of `rows`, which are as the API shows them."""
+    """A line of CSV for each row. The rows are as the API shows them."""
     return b"".join(
         write_line([write_cell(row[column.name], column.kind == "text" and not raw) for column in columns])
         for row in rows
@@ -131,7 +131,7 @@ def quote_cell(cell: str) -> str:
 
 
 def write_cell(value: Any, is_guarded: bool) -> str | None:
-    """The cell's text, guarded where a spreadsheet would run it."""
+    """The cell's text; with `is_guarded`, an apostrophe before a text that a spreadsheet would run as a formula."""
     match value:
         case None:
             return None

@@ -1,6 +1,6 @@
-"""Compression whose pieces, made apart from each other, stand behind one another in one valid file.
+"""Compression in pieces: pieces that were compressed separately, one after the other, are one valid file.
 
-Each part of a job is packed by a worker of its own; the file is a beginning, the parts' bytes as they are, an end.
+Each part of a job is compressed by one worker. The file is a beginning, the parts' bytes unchanged, and an end.
 """
 
 import struct
@@ -12,20 +12,20 @@ from typing import ClassVar
 
 import zstandard
 
-# 40 MB/s and 3.1x; a file is packed once and downloaded many times.
+# 40 MB/s, a third of the size. A file is compressed once and downloaded many times.
 GZIP_LEVEL = 6
-# 254 MB/s and 4.7x: less CPU than it takes PostgreSQL to write the rows.
+# 254 MB/s, 4.7 times smaller. This takes less CPU time than PostgreSQL needs to write the rows.
 ZSTD_LEVEL = 1
 
 # RFC 1952: deflate, no name, no time, unknown system.
 GZIP_HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))
-# RFC 1951: a last block, with nothing in it.
+# RFC 1951: an empty last block.
 LAST_BLOCK = b"\x03\x00"
 
 
 @dataclass
 class Piece:
-    """What was packed, before compression: its length in bytes and CRC-32."""
+    """The length in bytes and the CRC-32 of a piece before its compression."""
 
     size: int = 0
     crc32: int = 0
@@ -36,7 +36,7 @@ class Piece:
 
 
 class Packer(ABC):
-    """One piece of a file: `pack` its chunks, then `flush`."""
+    """Compresses one piece of a file: call `pack` for each chunk, then `flush` once."""
 
     suffix: ClassVar[str]
     media_type: ClassVar[str] = ""
@@ -50,7 +50,7 @@ class Packer(ABC):
 
     @classmethod
     def end(cls, pieces: Iterable[Piece]) -> bytes:
-        """What stands behind the last piece."""
+        """The bytes after the last piece."""
         return b""
 
 
@@ -65,7 +65,7 @@ class Plain(Packer):
 
 
 class Zstd(Packer):
-    """A frame each; frames that follow one another are one file (RFC 8878, 3)."""
+    """Each piece is a zstd frame; consecutive frames are a valid file (RFC 8878, section 3)."""
 
     suffix = ".zst"
     media_type = "application/zstd"
@@ -81,7 +81,9 @@ class Zstd(Packer):
 
 
 class Gzip(Packer):
-    """Raw deflate blocks, ended at a whole byte; all of them are one member, since many clients read no second."""
+    """Each piece is raw deflate blocks that end at a whole byte. All pieces are one gzip member: many clients read only
+    the first member of a file.
+    """
 
     suffix = ".gz"
     media_type = "application/gzip"
@@ -109,15 +111,15 @@ PACKERS: dict[str, type[Packer]] = {"none": Plain, "gzip": Gzip, "zstd": Zstd}
 
 # -- CRC-32 of joined pieces ------------------------------------------------------------------------------------------
 
-# CRC-32's polynomial, its bits reversed: the highest bit stands for x^0.
+# The polynomial of CRC-32 with its bits reversed: the highest bit is x^0.
 POLYNOMIAL = 0xEDB88320
 ONE = 1 << 31
 
 
 def combine_crc32(first: int, second: int, size: int) -> int:
-    """The CRC-32 of two texts behind one another, of their own two and the second's length in bytes.
+    """The CRC-32 of two joined texts. `first` and `second` are their CRC-32s, `size` is the second's length in bytes.
 
-    The first is moved past the second: multiplied by x^(8 * size), modulo the polynomial.
+    The first is shifted by the second's length: multiplied by x^(8 * size), modulo the polynomial.
     """
     return _multiply(_raise_x(8 * size), first) ^ second
 

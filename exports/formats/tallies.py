@@ -1,4 +1,4 @@
-"""What an export has written so far: rows, bytes, their SHA-256, the last id."""
+"""Counts what an export has written so far: rows, bytes, their SHA-256, the last id."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Tally:
-    """`size` is in bytes, before any compression and without an end line; `last_id` is where a next export goes on."""
+    """`size` is in bytes, before compression and without the last line. An export with `after=last_id` continues."""
 
     last_id: int = 0
     rows: int = 0

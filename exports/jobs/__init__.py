@@ -1,1 +1,1 @@
-"""A requested export in, a published file with its manifest out."""
+"""A request for an export in, a published file with its manifest out."""

@@ -1,4 +1,4 @@
-"""Links to a job's file that need no token: signed, over in an hour, and only good while the owner may export."""
+"""Signed links to a job's file, which need no token. They work for an hour, while the owner may export."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,13 +19,13 @@ PARAMETER = "signature"
 
 
 def sign_link(job: ExportJob, url: str) -> tuple[str, datetime]:
-    """`url` with a signature, and when it is over."""
+    """`url` with a signature, and the time when it expires."""
     value = TimestampSigner(salt=SALT).sign(f"{job.pk}:{job.owner_id}")
     return f"{url}?{PARAMETER}={value.split(':', 1)[1]}", timezone.now() + LIFETIME
 
 
 class LinkAuthentication(BaseAuthentication):
-    """`?signature=…` stands for the owner, for this one file; whether they may still have it is asked as ever."""
+    """`?signature=…` signs the job's owner in, for this file only. The owner's permissions are checked as usual."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         if PARAMETER not in request.query_params:
@@ -34,10 +34,10 @@ class LinkAuthentication(BaseAuthentication):
         try:
             value = TimestampSigner(salt=SALT).unsign(f"{job_id}:{request.query_params[PARAMETER]}", max_age=LIFETIME)
         except BadSignature as error:
-            raise AuthenticationFailed("The link is damaged or over; take a new one from the manifest.") from error
+            raise AuthenticationFailed("The link is damaged or expired; get a new one from the manifest.") from error
         owner = get_user_model().objects.filter(pk=value.split(":")[1], is_active=True).first()
         if owner is None:
-            raise AuthenticationFailed("The link's owner is gone.")
+            raise AuthenticationFailed("The owner of the link no longer exists or isn't active.")
         return owner, None
 
     def authenticate_header(self, request: Request) -> str:
@@ -45,11 +45,11 @@ class LinkAuthentication(BaseAuthentication):
 
 
 class LinkScheme(OpenApiAuthenticationExtension):
-    """The signature, in the document."""
+    """The signature as a security scheme of the OpenAPI document."""
 
     target_class = "exports.jobs.links.LinkAuthentication"
     name = "signedLink"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        description = "The file's `url` in a manifest has it; over in an hour."
+        description = "The `url` in a manifest has it. It expires after an hour."
         return {"type": "apiKey", "in": "query", "name": PARAMETER, "description": description}

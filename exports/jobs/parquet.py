@@ -1,4 +1,4 @@
-"""Rows as JSON in, a Parquet file out, with the columns' own types; needs the extra `parquet`."""
+"""Rows as JSON in, a Parquet file with typed columns out. Needs the extra `parquet`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from config.api.rendering.renderers import write_json
 from exports.jobs.publishing import HashedFile
 from exports.rows.chunks import Query
 
-# Rows a row group: what a reader takes at once, and what memory holds here.
+# The rows of a row group. A reader reads one group at once, and memory here holds one.
 GROUP_ROWS = 20_000
 
 
@@ -55,7 +55,7 @@ def cut_groups(rows: Iterator[Sequence[bytes]]) -> Iterator[list[Any]]:
 def read_column(group: Sequence[Any], column: Any) -> Any:
     values = [row[column.name] for row in group]
     if not pa.types.is_string(column.type):
-        # Decimals and times are texts in JSON; Arrow reads them without a Python object each.
+        # Decimals and times are texts in JSON. Arrow converts them without a Python object for each.
         return pa.array(values).cast(column.type)
     return pa.array(
         [write_json(value).decode() if isinstance(value, dict | list) else value for value in values], column.type

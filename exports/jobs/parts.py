@@ -1,4 +1,4 @@
-"""A part of a job in, a file of its own and what it holds out; run twice, it writes twice and counts once."""
+"""A part of a job in, a file with its rows out. If a part runs twice, it is written twice but counted once."""
 
 import logging
 import time
@@ -17,17 +17,17 @@ from exports.rows.chunks import read_chunks
 
 logger = logging.getLogger("tenfold.exports")
 
-# Seconds between two reports of how far a part is.
+# Seconds between two reports of a part's progress.
 REPORT_SECONDS = 1.0
 
 
 def write_part(part: ExportPart) -> None:
-    """As the holder of the part's lease, which ends here; LeaseLost where it ended before."""
+    """Write the part. The caller holds its lease, which is released at the end. Raises LeaseLost if it was lost."""
     packer, piece = PACKERS[part.job.compression](), Piece()
-    # The fence in the name: who lost the part writes into a file that no row will name.
+    # The name has the fence, so a worker that lost the part writes into a file that no row will name.
     name = f"{part.job_id}/{part.number:05}.{part.fence}.part"
     reported = time.monotonic()
-    # No replica that lacks what stands before the feed's cursor, also where the primary goes away meanwhile.
+    # Replicas must have all changes before the feed's cursor, also if the primary fails meanwhile.
     with read_at_least(read_written_position()), write_file(name) as file:
         rows = size = 0
         for chunk in read_chunks(build_query(part.job), part.after, part.upto):
@@ -53,7 +53,7 @@ def report_part(part: ExportPart, **done: Any) -> None:
 
 
 def report_job(job: ExportJob) -> None:
-    """The job's progress, from that of its parts, while it is running."""
+    """Update the progress of a running job from its parts."""
     sums = job.parts.aggregate(rows=Sum("rows_done"), bytes=Sum("bytes"))
     share = sums["rows"] / job.rows_total if job.rows_total else 0
     values = {"rows_done": sums["rows"], "bytes": sums["bytes"], **job.measure_progress(share)}

@@ -1,4 +1,4 @@
-"""A queued job in, its parts out: ranges of ids up to a bound that is fixed now, behind the change feed's cursor."""
+"""A queued job in, its parts out: ranges of ids up to the greatest id of now. The feed's cursor is read before it."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
 from exports.rows.chunks import find_ends, read_anywhere
 
-# A worker that dies loses one part, half a second of COPY; smaller ones cost more in tasks than they save.
+# A worker that dies loses one part, which is half a second of COPY. With smaller parts the tasks would cost more.
 PART_ROWS = 50_000
-# Hundreds of tasks a job, whatever its size: 20,000 empty ones took RQ 51 s.
+# A limit for the tasks of a large job: RQ needed 51 s for 20,000 empty tasks.
 GREATEST_PARTS = 400
 
 
 def plan_job(job: ExportJob) -> None:
-    """As the holder of the job's lease."""
-    # Before the first row is looked at: what is written from now on stands behind the cursor.
+    """Plan the job. The caller holds its lease."""
+    # The cursor is read before the first row, so the feed after it has all later writes.
     cursor = read_cursor() if RESOURCES[job.resource].is_followed else None
     query = build_query(job)
     first_id, last_id = find_ends(query)
@@ -38,7 +38,7 @@ def refuse_too_many(job: ExportJob, total: int) -> None:
 
 
 def cut_parts(job: ExportJob, first_id: int, last_id: int, total: int) -> Iterator[ExportPart]:
-    """Ranges of the same width; at least one, so that an empty table has a file too."""
+    """Parts with ranges of equal width. At least one, so that an empty table has a file too."""
     number = min(max(1, -(-total // PART_ROWS)), GREATEST_PARTS)
     ends = [first_id - 1 + (last_id - first_id + 1) * index // number for index in range(number + 1)]
     for index in range(number):

@@ -1,7 +1,7 @@
-"""All parts of a job in, its one file out, with its checksum and the row that makes it known.
+"""All parts of a job in, its file with a checksum out, and the UPDATE that publishes it.
 
-CSV and NDJSON are the parts' bytes behind one another, as they were compressed; Parquet and XLSX are put together
-from their rows.
+CSV and NDJSON files are the parts' compressed bytes, one part after the other. Parquet and XLSX files are built from
+the parts' rows.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from exports.models import ExportJob, ExportPart
 
 
 def publish_job(job: ExportJob) -> None:
-    """As the holder of the job's lease, which ends here; the UPDATE at the end is the publication."""
+    """Publish the job. The caller holds its lease, which is released at the end. The last UPDATE publishes the file."""
     parts = list(job.parts.order_by("number"))
-    # The fence in the name: who lost the job writes into a file that no row will name.
+    # The name has the fence, so a worker that lost the job writes into a file that no row will name.
     name = f"{job.pk}/{job.resource}-{job.pk}.{job.fence}.{find_suffix(job)}"
     with write_file(name) as plain:
         file = HashedFile(plain)
@@ -41,7 +41,9 @@ def find_suffix(job: ExportJob) -> str:
 
 
 class HashedFile(RawIOBase):
-    """Counts and hashes what is written through it, until the worker is to stop; its end is not the file's."""
+    """Counts and hashes what is written through it. `write` raises if the worker must stop. Closing it doesn't close
+    the file.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest, self.size = file, hashlib.sha256(), 0
@@ -69,7 +71,7 @@ def join_parts(job: ExportJob, parts: list[ExportPart], file: HashedFile) -> Non
 
 
 def write_head(job: ExportJob) -> bytes:
-    """What stands before the first row."""
+    """The bytes before the first row."""
     query = build_query(job)
     return query.format.begin_file(query.columns)
 
@@ -79,7 +81,7 @@ def read_lines(parts: list[ExportPart]) -> Iterator[list[bytes]]:
     for part in parts:
         rest = b""
         for chunk in read_file(part.file, 0, part.bytes):
-            STOP.check()  # a spreadsheet writes its file only at the end
+            STOP.check()  # also here, since an XLSX file is written only at the end
             *lines, rest = (rest + chunk).split(b"\n")
             yield lines
         assert not rest, f"{part} ends within a row"

@@ -1,4 +1,4 @@
-"""What a job was asked for, as it is kept, and the rows and their shape that it comes to for its owner now."""
+"""The stored request of a job in, the query for its owner out."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from exports.rows.chunks import Query, make_query
 
 
 def build_query(job: ExportJob) -> Query:
-    """InvalidBody where the request names what isn't there; PermissionDenied for an owner who lost the right."""
+    """The job's query. Raises InvalidBody for a bad request, PermissionDenied if the owner lost the permission."""
     resource = RESOURCES[job.resource]
     owner = job.require_owner(resource.right)
     parameters = write_query(job)
@@ -26,7 +26,7 @@ def build_query(job: ExportJob) -> Query:
 
 
 def write_query(job: ExportJob) -> QueryDict:
-    """The request as the list would be asked."""
+    """The request as query parameters of the list."""
     query = QueryDict(mutable=True)
     query.update({name: write_value(value) for name, value in job.filters.items()})
     query.update({"fields": job.fields, "expand": job.expand, "raw": "1" if job.raw else "0"})
@@ -43,6 +43,6 @@ def write_value(value: Any) -> str:
 
 
 def point_into_body(fault: Fault) -> Fault:
-    """`?brand` of the list is `/filters/brand` of the job."""
+    """The fault with a pointer into the job's body: `?brand` becomes `/filters/brand`."""
     name = fault.pointer.removeprefix("?")
     return Fault(f"/{name}" if name in PARAMETERS else f"/filters/{name}", fault.code, fault.detail)

@@ -1,4 +1,4 @@
-"""A job as it is asked for, and as its owner sees it."""
+"""Serializers of export jobs: the request, the job as its owner sees it, and the manifest."""
 
 from typing import Any
 
@@ -46,13 +46,13 @@ class ExportWrite(StrictSerializer[ExportJob]):
     resource = ChoiceField(choices=sorted(RESOURCES))
     format = ChoiceField(choices=ExportJob.Format.choices)
     filters = DictField(child=JSONField(), default=dict, help_text="Filters of the list, by name.")
-    fields_ = CharField(default="", allow_blank=True, max_length=2000, help_text="As the list's.")
-    expand = CharField(default="", allow_blank=True, max_length=2000, help_text="As the list's; NDJSON only.")
+    fields_ = CharField(default="", allow_blank=True, max_length=2000, help_text="The same as for the list.")
+    expand = CharField(default="", allow_blank=True, max_length=2000, help_text="As for the list; NDJSON only.")
     compression = ChoiceField(choices=ExportJob.Compression.choices, default=ExportJob.Compression.NONE)
-    raw = BooleanField(default=False, help_text="CSV: leave cells that a spreadsheet would run as they are.")
+    raw = BooleanField(default=False, help_text="CSV: leave cells that a spreadsheet would run unchanged.")
 
     def get_fields(self) -> Any:
-        # `fields` is what a serializer calls its own.
+        # A serializer already has an attribute `fields`, so ours is declared as `fields_`.
         found = super().get_fields()
         return {name.rstrip("_"): field for name, field in found.items()}
 
@@ -60,15 +60,17 @@ class ExportWrite(StrictSerializer[ExportJob]):
         for name, value in filters.items():
             items = value if isinstance(value, list) else [value]
             if not all(isinstance(item, str | int | float) for item in items):
-                raise ValidationError({name: [ErrorDetail("It is no text, number, flag or list of them.", "invalid")]})
+                raise ValidationError(
+                    {name: [ErrorDetail("Give a text, a number, a boolean or a list of these.", "invalid")]}
+                )
         return filters
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         kind = JOB_FORMATS[values["format"]]
         refusals = {
-            "expand": values["expand"] and not kind.has_nested and "Its rows are flat; ask for ndjson.",
-            "raw": values["raw"] and values["format"] != "csv" and "It is for csv; no other format changes a cell.",
-            "compression": values["compression"] != "none" and kind.builder and "The format compresses itself.",
+            "expand": values["expand"] and not kind.has_nested and "The format's rows are flat; use ndjson.",
+            "raw": values["raw"] and values["format"] != "csv" and "It is for csv; no other format changes cells.",
+            "compression": values["compression"] != "none" and kind.builder and "The format is compressed by itself.",
         }
         if found := {name: [ErrorDetail(text, "invalid")] for name, text in refusals.items() if text}:
             raise ValidationError(found)
@@ -80,19 +82,19 @@ class ExportWrite(StrictSerializer[ExportJob]):
 
 
 class ManifestRead(Serializer[Any]):
-    """What proves a file whole, and where the change feed goes on from it."""
+    """Proves that a file is complete, and tells from where the change feed continues."""
 
     id = IntegerField()
-    file = CharField(help_text="The name that it is downloaded under.")
+    file = CharField(help_text="The file name of the download.")
     media_type = CharField()
     bytes = IntegerField()
     sha256 = CharField()
     rows = IntegerField()
-    last_id = IntegerField(help_text="The greatest id that the export looked at.")
+    last_id = IntegerField(help_text="The greatest id in the table when the export began.")
     changes_cursor = CharField(
-        allow_null=True, help_text="`after` of changes/: with it, file and feed are a copy. Null for orders."
+        allow_null=True, help_text="`after` for changes/, to keep a copy up to date. Null for orders."
     )
     finished_at = DateTimeField()
     expires_at = DateTimeField()
-    url = URLField(help_text="The file without a token, for whoever has the link, while its owner may export.")
+    url = URLField(help_text="A link to the file that needs no token. It works while its owner may export.")
     url_expires_at = DateTimeField()

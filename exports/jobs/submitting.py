@@ -1,4 +1,4 @@
-"""A job in, refused before any work where it could only fail; or a failed one once more."""
+"""Checks a job before any work, so that one that can only fail is an error at once. Also repeats an ended job."""
 
 from config.api.jobs.running import submit_job
 from config.api.jobs.storage import open_storage
@@ -8,12 +8,12 @@ from exports.jobs.planning import refuse_too_many
 from exports.jobs.requests import build_query
 from exports.models import ExportJob
 
-# What a job was asked for.
+# The columns of a job that are its request.
 REQUEST = ("resource", "format", "filters", "fields", "expand", "compression", "raw")
 
 
 def check_request(job: ExportJob) -> None:
-    """InvalidBody, MissingExtra or TooManyRows for what could only fail."""
+    """Raise InvalidBody, MissingExtra or TooManyRows for a job that can only fail."""
     require_extra(job.format)
     open_storage()
     query = build_query(job)
@@ -22,7 +22,7 @@ def check_request(job: ExportJob) -> None:
 
 
 def retry_job(job: ExportJob) -> ExportJob:
-    """A new job of what the old one was asked for; a fence never goes back, so the old row stays as it ended."""
+    """Submit a new job with the old one's request. The old row stays: its fence must never go back."""
     asked = {name: getattr(job, name) for name in REQUEST}
     again = ExportJob(owner=job.owner, **asked)
     check_request(again)

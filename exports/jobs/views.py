@@ -1,4 +1,4 @@
-"""Export jobs: asked for, watched, canceled, and their files fetched, in pieces too; each caller has their own."""
+"""Export job endpoints: request, watch, cancel, download (also in pieces). A caller sees only their own jobs."""
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -33,14 +33,14 @@ from exports.streaming.slots import SLOTS
 from exports.streaming.streams import Body
 
 FILE_PARAMETERS = [
-    OpenApiParameter(PARAMETER, str, description="As a manifest's `url` has it, in the place of a token."),
-    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="`bytes=1000-` goes on after 1,000 bytes."),
-    OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="The `ETag`: another file comes whole."),
+    OpenApiParameter(PARAMETER, str, description="The signature in a manifest's `url`; it replaces a token."),
+    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="`bytes=1000-` continues after 1,000 bytes."),
+    OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="An `ETag`: another file is sent whole."),
 ]
 
 
 class OwnExports(OwnJobs):
-    """Export jobs of the caller, for as long as they may export."""
+    """The caller's export jobs. The caller needs the permission to export."""
 
     queryset = ExportJob.objects.all()
     scope = EXPORTS
@@ -48,17 +48,17 @@ class OwnExports(OwnJobs):
 
 
 class ExportJobViewSet(JobViewSet, OwnExports):
-    """Export jobs, the caller's own, the newest first: a table, or what filters leave of it, as a file.
+    """The caller's own export jobs, newest first. An export is a job that writes a table, or filtered rows, to a file.
 
-    POST begins one. GET tells how far it is. DELETE cancels it while it is under way, and deletes it and its file
-    afterwards; without that, the file is kept for 7 days.
+    POST starts a job. GET shows the progress. DELETE cancels an unfinished job, and deletes a finished one with its
+    file. A file is kept for 7 days.
     """
 
     write_serializer = ExportWrite
 
 
 class OfReadyJob(OwnExports):
-    """What there is of a job only once it is ready."""
+    """Base of views that need a finished job."""
 
     planned = ()
     gated = ()
@@ -79,7 +79,7 @@ class OfReadyJob(OwnExports):
 
 
 class ExportManifest(OfReadyJob):
-    """What proves the file whole, a link to it, and the cursor from which `changes/` goes on."""
+    """The file's size, checksum and number of rows, a link to it, and the cursor from which `changes/` continues."""
 
     @extend_schema(responses=ManifestRead)
     def read(self, request: Request, pk: str) -> Response:
@@ -89,7 +89,7 @@ class ExportManifest(OfReadyJob):
 
 
 class ExportFile(OfReadyJob):
-    """The file, whole or, with `Range`, a piece of it. Its `ETag` is its SHA-256."""
+    """The file or, with `Range`, a piece of it. Its `ETag` is its SHA-256."""
 
     authentication_classes = (LinkAuthentication, *OwnExports.authentication_classes)
     renderer_classes = (JSONRenderer,)
@@ -103,7 +103,7 @@ class ExportFile(OfReadyJob):
     @extend_schema(parameters=FILE_PARAMETERS, responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def fetch(self, request: Request, pk: str) -> HttpResponseBase:
         job = self.find_ready()
-        # What is stored is sent: packed once more, it would be another file under the same ETag.
+        # The stored bytes are sent. If they were compressed again, they would be another file with the same ETag.
         request.META.pop("HTTP_ACCEPT_ENCODING", None)
         etag = f'"{job.sha256}"'
         if is_known(request.headers.get("If-None-Match", ""), etag):
@@ -113,7 +113,7 @@ class ExportFile(OfReadyJob):
         return send_file(job, span, chunks)
 
     def begin(self, chunks: Iterator[bytes]) -> Body:
-        """TooManyExports where as many are being sent as may be, Unavailable where nothing can be read."""
+        """The body. Raises TooManyExports at the limit of streams, Unavailable if the storage can't be read."""
         with refuse_without_storage():
             return Body(SLOTS.hold(chunks), ClientConnection(int(self.request.META["SERVER_PORT"])))
 

@@ -1,6 +1,6 @@
-"""Rows as JSON in, a workbook of one sheet out, in constant memory; needs the extra `xlsx`.
+"""Rows as JSON in, a workbook with one sheet out, in constant memory. Needs the extra `xlsx`.
 
-A text is written as a text cell, which no spreadsheet runs, whatever it begins with.
+Texts are written as text cells, so a spreadsheet never runs them as formulas.
 """
 
 import shutil
@@ -18,23 +18,23 @@ from exports.jobs.formats import XLSX_LETTERS
 from exports.jobs.publishing import HashedFile
 from exports.rows.chunks import Query
 
-# Excel's numbers are doubles: digits past these are lost, so such a number stays text.
+# Excel's numbers are doubles, which are exact up to so many digits. A longer number is written as text.
 EXACT_DIGITS = 15
 CONSTANT_MEMORY = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
 
 
 class CellTooLong(JobFailure):
-    """A text longer than a cell of Excel can be."""
+    """A text is too long for a cell of Excel."""
 
     def __init__(self, name: str, number: int) -> None:
-        detail = f"{name} in row {number} has more than {XLSX_LETTERS} letters, and an XLSX cell ends there."
-        super().__init__(f"{detail} Leave the column out by `fields`, or ask for csv, ndjson or parquet.")
+        detail = f"{name} in row {number} has more than {XLSX_LETTERS} characters, too many for an XLSX cell."
+        super().__init__(f"{detail} Leave the column out by `fields`, or use csv, ndjson or parquet.")
 
 
 def write_xlsx(rows: Iterator[Sequence[bytes]], query: Query, file: HashedFile) -> None:
     names = query.selection.names
     numbers = {column.name for column in query.columns if column.kind == "decimal"}
-    # A zip's directory comes last and its entries are gone back to, so it is built in a file of its own.
+    # Writing a zip goes back to its earlier entries, so it is built in a temporary file.
     with tempfile.TemporaryFile() as built:
         with xlsxwriter.Workbook(built, CONSTANT_MEMORY) as book:
             sheet = book.add_worksheet()
@@ -60,6 +60,6 @@ def write_cell(sheet: Any, number: int, column: int, name: str, value: Any) -> N
             sheet.write_number(number, column, value)
         case _:
             text = write_json(value).decode() if isinstance(value, dict | list) else str(value)
-            # Negative where the text doesn't fit.
+            # Negative if the text doesn't fit.
             if sheet.write_string(number, column, text) < 0:
                 raise CellTooLong(name, number)

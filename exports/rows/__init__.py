@@ -1,1 +1,1 @@
-"""A selection in, chunks of rows in the order of their keys out."""
+"""A selection in, chunks of rows in the order of their primary keys out."""

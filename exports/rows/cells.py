@@ -1,7 +1,7 @@
-"""A read serializer and a selection in, the SQL of a CSV row's cells out: what projection.py writes, without the JSON.
+"""A read serializer and a selection in, the SQL of a CSV row's cells out: like projection.py, but without JSON.
 
-A cell is the text that the API shows: amounts with their places, times in UTC with `Z`, `true` and `false`; JSON
-columns are their JSON text, null is nothing. What a spreadsheet would run is guarded (formulas.py), in the database.
+A cell has the text that the API shows: decimals with all their places, times in UTC with `Z`, `true` and `false`. JSON
+is text, null is an empty cell. The database puts an apostrophe before formulas (formulas.py).
 """
 
 from typing import Any
@@ -13,14 +13,14 @@ from config.api.rendering.formulas import RISKY
 
 
 class Cells(PostgreSQL):
-    """Only a person's text can be risky: `-5.00` in a number's column is a number and stays one."""
+    """The SQL of cells. Only texts can be formulas: `-5.00` in a column of numbers stays a number."""
 
     quote = ""
     risky = ", ".join(str(ord(sign)) for sign in RISKY)
 
     def text(self, column: str) -> str:
-        # All of them, and the apostrophe, are below 65, and so the second comparison is for few cells: 0.61 s for
-        # three columns of a million rows, 0.56 without any guard, 1.21 by a regular expression (PostgreSQL 15).
+        # The risky signs and the apostrophe have codes below 65, so the second test runs for few cells. Three columns
+        # of a million rows take 0.61 s, without a guard 0.56, by a regular expression 1.21 (PostgreSQL 15).
         is_risky = f"ascii({column}) < 65 AND ascii(ltrim({column}, '''')) IN ({self.risky})"
         return f"CASE WHEN {is_risky} THEN '''' || {column} ELSE {column} END"
 
@@ -45,7 +45,7 @@ class CellCompiler(Compiler):
 
 
 def compile_cells(serializer: ReadSerializer, selection: Selection, origin: str, raw: bool) -> RowJson:
-    """The cells of a row, in the selection's order, for the select list of a COPY; addresses begin with `origin`."""
+    """SQL of a row's cells, in the selection's order, for the SELECT of a COPY. URLs in cells begin with `origin`."""
     compiler = CellCompiler(RawCells() if raw else Cells())
     table = compiler.begin(serializer)
     cells = [compiler.write_member(serializer, selection, name, table) for name in selection.names]

@@ -1,18 +1,18 @@
-"""A query in, chunks of encoded rows out: by primary key, each one short bounded query and nothing open between two.
+"""A query in, chunks of encoded rows out, by primary key. Each chunk is a short query; nothing is open between chunks.
 
-The database writes the bytes. On PostgreSQL a CSV chunk is `COPY (SELECT cells …) TO STDOUT` and an NDJSON chunk one
-text, joined there (COPY would escape the backslashes in JSON); on SQLite the JSON of each row is joined here, and CSV
-is written from it. No server-side cursor: it would pin a connection for as long as the client reads, and breaks behind
-PgBouncer. A row that is there from the beginning to the end is in exactly one chunk, whatever comes and goes beside it.
+The database writes the bytes. On PostgreSQL a CSV chunk is `COPY (SELECT cells …) TO STDOUT`, and an NDJSON chunk is
+one text that the database joins (COPY would escape the backslashes in JSON). On SQLite the rows' JSON is joined here,
+and CSV is made from it. There is no server-side cursor: it would hold a connection for as long as the client reads, and
+it fails behind PgBouncer. A row that exists the whole time is in exactly one chunk, whatever other rows come and go.
 
-What else stands on this (jobs):
+Jobs use it like this:
 
-    query = make_query("products", user, parameters, "csv")   # refuses as the streams do, by ApiError
-    lowest, highest = find_ends(query)                        # ids of the whole table; (0, 0) where it is empty
+    query = make_query("products", user, parameters, "csv")   # raises ApiError, as for streams
+    lowest, highest = find_ends(query)                        # ids of the whole table; (0, 0) if it is empty
     for chunk in read_chunks(query, after, upto): …           # ids > after and <= upto, in the order of ids
 
-Parts of an export are any ranges of ids that follow upon each other: `(after, upto]` and `(upto, next]`. The bytes of
-their chunks, one after the other behind `query.format.begin_file(query.columns)`, are the bytes of the whole.
+The parts of an export are consecutive ranges of ids: `(after, upto]` and `(upto, next]`. The whole file is
+`query.format.begin_file(query.columns)` and then the chunks of all parts in order.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from config.metrics import count_all
 from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
 from exports.rows.cells import compile_cells
 
-# The first chunk is small, so that the first byte comes at once.
+# The rows of the first chunk. They are few, so that the first byte comes at once.
 FIRST_ROWS = 500
-# How many bytes a chunk should have: so many rows are read as made as many in the last one.
+# The bytes that a chunk should have. The last chunk tells how many rows make so many bytes.
 CHUNK_BYTES = 2 * 1024 * 1024
-# However narrow the rows are.
+# The most rows of a chunk, however narrow they are.
 GREATEST_ROWS = 20_000
-# And how many ids a chunk looks at, where filters keep few rows: a query stays a matter of fractions of a second.
+# The widest range of ids in one chunk. Where filters keep few rows, this keeps each query below a second.
 GREATEST_SPAN = 500_000
 
-# The alias of the connection: the same database, with limits of its own.
+# The connection's alias: the same database as `default`, with its own timeouts.
 DATABASE = "exports"
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is exported: which rows (filtered, and only what the caller may see), in which shape and format.
+    """What is exported: the rows (filtered, and only those that the caller may see), their shape and the format.
 
-    `origin` is what addresses in the rows begin with, `https://shop.example`; without it they have no host.
+    `origin`, such as `https://shop.example`, is the beginning of URLs in the rows. If empty, they have no host.
     """
 
     resource: Resource
@@ -71,12 +71,12 @@ class Query:
     format: type[Format]
     raw: bool = False
     origin: str = ""
-    # How far a replica must have come to be asked.
+    # The WAL position that a replica must have reached to be read.
     least: int = 0
 
     @cached_property
     def columns(self) -> list[Column]:
-        """Names and kinds, in the order of a CSV row's cells."""
+        """The columns, in the order of a CSV row's cells."""
         return list_columns(self.serializer, self.selection)
 
     @property
@@ -86,9 +86,9 @@ class Query:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Whole lines of a file, without header and trailer; `last_id` is how far the table has been read.
+    """Complete lines of a file, without header and trailer. `last_id` is the last id of the range that was read.
 
-    `data` may be empty where filters keep nothing of what was looked at.
+    `data` is empty if the filters keep no row of the range.
     """
 
     data: bytes
@@ -96,14 +96,14 @@ class Chunk:
     last_id: int
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------
+# -- the query ---------------------------------------------------------------------------------------------------
 
 
 def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, origin: str = "") -> Query:
-    """The rows of the resource `name` that `parameters` ask for: the list's own (filters, `fields`, …), and `raw`.
+    """The query for the resource `name`. `parameters` are those of its list (filters, `fields`, …), and `raw`.
 
-    A value that can't be is an ApiError that names it. Whether the caller has `resource.right`, and which names are
-    known, is asked before; filters by category, attribute and search cost a query each.
+    Raises ApiError for a bad value. The caller's permission (`resource.right`) and the names of the parameters must be
+    checked before. Filters by category, attribute and search run a query each.
     """
     resource, kind = RESOURCES[name], FORMATS[format_]
     serializer = resource.choose_shape(caller)
@@ -117,40 +117,40 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
 
 
 def flatten(selection: Selection, parameters: QueryDict, resource: Resource, kind: type[Format]) -> Selection:
-    """The selection without the lists that stand in every answer; InvalidParameter where a nested one was asked for."""
+    """The selection without nested fields. Raises InvalidParameter if the parameters ask for a nested one."""
     nested = {name for name, _ in selection.expanded}
     for parameter in ("expand", "fields"):
         if asked := [name for name in read_names(parameters, parameter) if name.partition(".")[0] in nested]:
             raise InvalidParameter(
                 parameter,
                 f"{asked[0]!r} is nested, and a {kind.suffix} row is flat.",
-                f"Ask for {resource.name}.ndjson.",
+                f"Use {resource.name}.ndjson.",
             )
     return Selection(tuple(name for name in selection.names if name not in nested))
 
 
-# -- what there is -----------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------
 
 
 def find_ends(query: Query) -> tuple[int, int]:
-    """The least and the greatest id of the whole table, by its index; what is inserted later has a greater one."""
+    """The smallest and the greatest id of the whole table, from its index. Rows inserted later have greater ids."""
     return read_anywhere(query, read_ends)
 
 
 def read_ends(query: Query) -> tuple[int, int]:
-    # Not of the filtered rows: their greatest id can be a walk through the whole index.
+    # Without the filters: to find the greatest id of filtered rows can read the whole index.
     keys = query.rows.model._default_manager.using(query.rows.db).values_list("pk", flat=True)
     with borrow_connection(query):
         return keys.order_by("pk").first() or 0, keys.order_by("-pk").first() or 0
 
 
 def read_anywhere[Found](query: Query, read: Callable[..., Found], *how: Any) -> Found:
-    """What `read` reads of a replica that has all that was acknowledged by now, or of the primary."""
+    """Call `read` with a replica that has all writes acknowledged by now, else with the primary."""
     return read_of(choose_database(query.least), query, read, *how)
 
 
 def read_of[Found](replica: str, query: Query, read: Callable[..., Found], *how: Any) -> Found:
-    """Of this one, or where it fails of the primary."""
+    """Call `read` with this replica or, if it fails, with the primary."""
     if replica == DEFAULT_DB_ALIAS:
         return read(query, *how)
     try:
@@ -160,7 +160,7 @@ def read_of[Found](replica: str, query: Query, read: Callable[..., Found], *how:
         return read(query, *how)
 
 
-# Reads a chunk when its time has come.
+# Calls the function that reads a chunk; it may wait before and after.
 type Turn = Callable[[Callable[[], Chunk]], Chunk]
 
 
@@ -171,10 +171,10 @@ def read_at_once(read: Callable[[], Chunk]) -> Chunk:
 def read_chunks(
     query: Query, after: int, upto: int, width: Callable[[], int] = lambda: 1, turn: Turn = read_at_once
 ) -> Iterator[Chunk]:
-    """Every row with `after < id <= upto`, in the order of ids; two short queries a chunk, and no transaction.
+    """All rows with `after < id <= upto`, in the order of ids. Each chunk takes two short queries, without transaction.
 
-    No connection is held while a chunk is being used. With a pool, which has connections for other threads, the next
-    `width()` chunks are read meanwhile.
+    No connection is held while the caller uses a chunk. With a connection pool, other threads read the next `width()`
+    chunks meanwhile.
     """
     pace = Pace()
     calls = (partial(turn, call) for call in plan_chunks(query, after, upto, pace))
@@ -189,7 +189,9 @@ def count_chunk(query: Query, chunk: Chunk) -> Chunk:
 
 
 def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Callable[[], Chunk]]:
-    """A call a chunk. Whom it asks is chosen here: what a request must not be behind, its own thread knows."""
+    """A function for each chunk. The replica is chosen here, in the request's thread: only that one has the request's
+    minimum WAL position.
+    """
     while after < upto:
         replica = choose_database(query.least)
         last = read_of(replica, query, find_upper, after, min(upto, after + GREATEST_SPAN), pace.rows)
@@ -198,7 +200,7 @@ def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Cal
 
 
 class Pace:
-    """How many rows the next chunk has: about CHUNK_BYTES of them, and at most eight times as many as the last."""
+    """Chooses the number of rows of the next chunk: about CHUNK_BYTES, but at most eight times the last number."""
 
     def __init__(self) -> None:
         self.rows = FIRST_ROWS
@@ -215,13 +217,13 @@ def read_chunk(query: Query, after: int, last: int) -> Chunk:
         try:
             data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
         except EmptyResultSet:
-            # Django sees by itself that nothing can match, as in a category that isn't there, and makes no SQL of it.
+            # Django knows without a query that no row can match, as in an unknown category.
             data, rows = b"", 0
     return Chunk(data, rows, last)
 
 
 def find_upper(query: Query, after: int, upto: int, size: int) -> int:
-    """The id of the row at `size`, or `upto` where there are fewer: the chunk itself may show no id at all."""
+    """The id of the `size`th row, or `upto` if there are fewer rows. (The chunk's own rows may have no id column.)"""
     rows = query.rows.filter(pk__gt=after, pk__lte=upto).order_by("pk")
     with borrow_connection(query):
         found: int | None = rows.values_list("pk", flat=True)[size - 1 : size].first()
@@ -230,21 +232,21 @@ def find_upper(query: Query, after: int, upto: int, size: int) -> int:
 
 @contextmanager
 def borrow_connection(query: Query) -> Iterator[None]:
-    """The connection goes back to its pool at once: a slow client keeps none."""
+    """Return the connection to its pool after the block, so that a slow client holds none."""
     connection = connections[query.rows.db]
     try:
         yield
     finally:
-        # Inside somebody's transaction it is theirs to end.
+        # In a transaction of the caller it stays open.
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
 
-# -- how the rows come -------------------------------------------------------------------------------------------
+# -- a chunk's bytes ---------------------------------------------------------------------------------------------
 
 
 def copy_csv(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
-    """PostgreSQL's own CSV."""
+    """A chunk as CSV, written by PostgreSQL. Returns the bytes and the number of rows."""
     statement = compile_sql(select_cells(query, rows.order_by("pk")))
     connection: Any = connections[rows.db]
     with connection.cursor() as cursor, connection.wrap_database_errors:
@@ -255,8 +257,8 @@ def copy_csv(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
 
 
 def read_copy(copy: Any) -> Generator[Any, Any, bytes]:
-    """All of it in one wait for the connection, where Copy.read() waits for each row anew."""
-    # A list would keep thousands of views, which the collector walks through again and again: a third of the time.
+    """All data of a COPY, in one wait for the connection. (Copy.read() would wait for each row.)"""
+    # A list of the rows' buffers would take a third more time: the garbage collector would walk it again and again.
     data = BytesIO()
     while row := (yield from copy._read_gen()):
         data.write(row)
@@ -264,12 +266,12 @@ def read_copy(copy: Any) -> Generator[Any, Any, bytes]:
 
 
 def aggregate_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
-    """One text of all lines, as the bytes that PostgreSQL sends."""
+    """A chunk as NDJSON, joined by PostgreSQL. Returns the bytes and the number of rows."""
     sql, parameters = compile_sql(select_json(query, rows))
     lines = f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY row_key) || E'\\n', count(*) FROM ({sql}) chunk"  # noqa: S608 (SQL that Django compiled)
     with connections[rows.db].cursor() as cursor:
         cursor.execute(lines, parameters)
-        # As it came: a cursor's row would be decoded.
+        # The raw bytes: fetchone() would decode them.
         data, number = (cursor.pgresult.get_value(0, column) for column in (0, 1))
         return data or b"", int(number)
 
@@ -292,13 +294,13 @@ READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tupl
 
 
 def select_cells(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """A column each, as SQL alone: Django takes them for one."""
+    """The rows' cells. They are one annotation, whose SQL has several columns."""
     cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
     return rows.annotate(**{COLUMN: cells}).values_list(COLUMN)
 
 
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Tuples of each row's JSON and its key."""
+    """Tuples of each row's JSON and its primary key."""
     keyed = rows.annotate(row_key=F("pk"))
     return projection.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
 
@@ -309,5 +311,5 @@ def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
 
 
 def parse_rows(data: bytes) -> list[dict[str, Any]]:
-    """The rows of an NDJSON chunk as the API shows them: amounts and times are text, `query.columns` tell which."""
+    """The rows of an NDJSON chunk, as the API shows them: decimals and times are texts."""
     return [orjson.loads(line) for line in data.splitlines()]

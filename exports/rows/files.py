@@ -1,4 +1,4 @@
-"""A query in, its whole file out, a piece at a time: the beginning, each chunk of rows, the end."""
+"""A query in, its whole file out in pieces: the beginning, each chunk of rows, the end."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,17 +11,17 @@ from exports.rows.chunks import Chunk, Query, Turn, find_ends, read_chunks
 
 
 def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn) -> Iterator[bytes]:
-    """The beginning, a piece a chunk, and the end only after every chunk came."""
-    # Before the first row is read, or a change that comes between would be in neither.
+    """The beginning, one piece for each chunk, and the end only after all chunks."""
+    # The cursor is read before the first row. Otherwise a change in between would be in neither file nor feed.
     cursor = read_cursor() if query.resource.is_followed else None
-    # No replica that lacks what stands before the cursor, also where the primary goes away meanwhile.
+    # Replicas must have all changes before the cursor, also if the primary fails meanwhile.
     query = replace(query, least=read_written_position())
     _, end = find_ends(query)
     tally.last_id = after
     begin = query.format.begin_file(query.columns)
     tally.add(begin)
     yield begin
-    # By map(), since a loop's variable would hold each chunk while the next one is read.
+    # With map(), since a loop's variable would keep each chunk in memory while the next one is read.
     yield from map(partial(add_chunk, tally), read_chunks(query, after, end, width, turn))
     yield query.format.finish_file(tally, cursor)
 

@@ -1,1 +1,1 @@
-"""A request in, an export sent as it is read out."""
+"""A request in, an export out, which is sent while it is read."""

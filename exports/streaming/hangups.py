@@ -1,8 +1,8 @@
-"""Cuts the client's connection when a stream fails, since the server would end the failed body cleanly.
+"""Cuts the client's connection when a stream fails. Otherwise the server would end the failed body cleanly.
 
-granian 2.8 swallows what a WSGI iterable raises and then writes the terminating chunk, so half a CSV would pass for a
-whole one. It doesn't tell which socket belongs to a request. But the kernel counts the bytes that each socket was
-given, and only the failed stream's socket got exactly its bytes. On Linux only; elsewhere nothing is cut.
+granian 2.8 ignores exceptions of a WSGI iterable and then writes the terminating chunk, so half a CSV would look
+complete. It doesn't tell which socket belongs to a request. But the kernel counts the bytes written to each socket, and
+only the failed stream's socket got exactly its bytes. This works on Linux only; elsewhere nothing is cut.
 """
 
 import fcntl
@@ -16,19 +16,19 @@ from config.process.connections import find_sockets
 # tcpi_bytes_acked in Linux's struct tcp_info, since 4.1.
 ACKED = struct.Struct("@120xQ")
 
-# The most bytes of status line and headers before the body; ours take some 900.
+# The most bytes of status line and headers before the body. Ours have about 900.
 HEAD_BYTES = 4096
 # The most bytes of a chunk's frame: its length in hexadecimal and two line ends.
 FRAME_BYTES = 12
 
 # The most bytes that granian's queue and hyper's buffer hold for a slow client: generously more than four chunks.
 HELD_BYTES = 2 * 1024 * 1024
-# How long those bytes may take to reach the kernel; the thread waits meanwhile, as it would while sending.
+# The seconds that those bytes may take to reach the kernel. The thread waits meanwhile, as it would while sending.
 WAIT_SECONDS = 5.0
 
 
 class ClientConnection:
-    """The connection of the present request: the one that gets exactly the bytes that are added from now on."""
+    """The connection of the current request: the one that later has got exactly the bytes passed to `add`."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -40,17 +40,17 @@ class ClientConnection:
         self.chunks += 1
 
     def cut(self) -> int:
-        """Shut the connection down once it got all bytes that were added; how many connections fitted, usually 1."""
+        """Shut the connection down after it got all added bytes. Returns how many connections matched, usually 1."""
         end = time.monotonic() + (WAIT_SECONDS if self.before else 0)
         while not (number := self.shut_down(self.size)) and time.monotonic() < end:
-            time.sleep(0.01)  # the server's own threads write; nothing tells when
+            time.sleep(0.01)  # the server's threads write, and nothing tells when they are done
         return number or self.shut_down(max(1, self.size - HELD_BYTES))
 
     def shut_down(self, least: int) -> int:
         most = self.size + self.chunks * FRAME_BYTES + HEAD_BYTES
         number = 0
         for inode, found in find_sockets(self.port):
-            # A connection that came later isn't ours.
+            # A connection that was opened later isn't ours.
             if inode in self.before and least <= count_written(found) - self.before[inode] <= most:
                 found.shutdown(socket.SHUT_RDWR)
                 number += 1
@@ -58,7 +58,7 @@ class ClientConnection:
 
 
 def count_written(found: socket.socket) -> int:
-    """Bytes that the kernel was given: those that the client has confirmed, and those still on their way."""
+    """The bytes written to the socket: those that the client has acknowledged, and those still queued."""
     acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
     queued: int = struct.unpack("@i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
     return acked + queued

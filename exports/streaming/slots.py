@@ -1,8 +1,8 @@
-"""Limits the streams of a process, each of which holds a thread while its client reads, and lets requests go first.
+"""Limits the streams of a process, and gives requests priority. Each stream holds a thread while its client reads.
 
-On two cores, two streams keep two backends of PostgreSQL busy all the time, and a request waits for a core at each of
-its steps. So streams give way while there are requests: the requests' 99th percentile was 6 times as long as without
-streams, and is 2.5 to 3 times now.
+On two cores, two streams keep two backends of PostgreSQL busy all the time, so each request waits for a core again and
+again. Streams therefore pause while there are requests. This lowers the requests' 99th percentile from 6 to about 3
+times the value without streams.
 """
 
 import threading
@@ -21,28 +21,30 @@ PAUSE = 0.75
 
 
 class TooManyExports(ApiError):
-    """EXPORT_STREAMS streams are being sent; `Retry-After` says when to try again."""
+    """EXPORT_STREAMS streams are being sent already. `Retry-After` says when to try again."""
 
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "too_many_exports"
     wait = 5  # seconds, as DRF's exceptions name it
 
     def __init__(self, most: int) -> None:
-        detail = f"{most} exports are being sent already, which is the most at once."
+        detail = f"{most} exports are being sent already; this is the limit."
         super().__init__(detail, f"Try again in {self.wait} seconds.")
 
 
 class StreamSlots:
-    """At most `most` streams at once. `hold(blocks)` takes a slot as the blocks begin, and frees it at their end."""
+    """A semaphore for streams, at most `most` at once. `hold(blocks)` takes a slot at the first block and frees it at
+    the end.
+    """
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self.lock = threading.Lock()
-        # How many chunks are read at once while there are requests, for which half of the cores stay free.
+        # The chunks that are read at once while there are requests: half of the cores stay free for those.
         self.turns = threading.BoundedSemaphore(max(1, count_processors() // 2))
 
     def hold(self, blocks: Iterable[bytes]) -> Generator[bytes]:
-        """The blocks, within a slot; TooManyExports in place of the first one if all slots are taken."""
+        """The blocks, while holding a slot. The first step raises TooManyExports if all slots are taken."""
         self.take()
         # A generator's `finally` runs once, even if a middleware drops the answer unread.
         try:
@@ -61,17 +63,17 @@ class StreamSlots:
             self.taken -= 1
 
     def find_width(self) -> int:
-        """How many chunks a stream reads at once: two while it is the only stream of the process."""
+        """The number of chunks that a stream reads at once: two if it is the only stream of the process, else one."""
         return 2 if self.taken <= 1 else 1
 
     def take_turn[Found](self, read: Callable[[], Found]) -> Found:
-        """The result of `read`. While there are requests, few streams read at once, each with a pause afterwards."""
+        """The result of `read`. While there are requests, few streams read at once, and each pauses afterwards."""
         if not ACTIVITY.is_recent:
             return read()
         with self.turns:
             began = time.monotonic()
             found = read()
-            time.sleep(PAUSE * (time.monotonic() - began))  # within the turn, or another stream would fill the pause
+            time.sleep(PAUSE * (time.monotonic() - began))  # while holding the turn, so no other stream uses the pause
             return found
 
 

@@ -1,7 +1,7 @@
-"""A query in, the blocks of a file for a client or a disk out; memory holds one chunk and one block.
+"""A query in, the blocks of a file for a client or a disk out. Memory holds one chunk and one block.
 
-An exception passes through every stage here, so the body is cut and never ended: half a file must not pass for a
-whole one.
+An exception passes through all stages, so that a failed body is cut and never ended: half a file must not look
+complete.
 """
 
 import logging
@@ -16,22 +16,22 @@ from exports.streaming.hangups import ClientConnection
 
 logger = logging.getLogger("tenfold.exports")
 
-# granian copies each block and queues four of them; a block a row was a system call a row.
+# granian copies each block and queues four of them. A block for each row would take a system call for each row.
 BLOCK_BYTES = 256 * 1024
 
 
 def stream_rows(
     query: Query, after: int, tally: Tally, width: Callable[[], int], turn: Turn = read_at_once
 ) -> Iterator[bytes]:
-    """The whole file in blocks of BLOCK_BYTES at the most; `tally` says how far it is.
+    """The whole file in blocks of at most BLOCK_BYTES. `tally` counts what was written.
 
-    `width()` chunks are read at once, each when it is its `turn`.
+    `width()` chunks are read at once; `turn` calls the function that reads one.
     """
     return cut_blocks(encode_file(query, after, tally, width, turn))
 
 
 def cut_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Each piece at once, in blocks of about one size; none is empty, which would end a chunked body."""
+    """Each piece in blocks of about equal size. No block is empty, since that would end a chunked body."""
     for piece in pieces:
         number = -(-len(piece) // BLOCK_BYTES)
         for index in range(number):
@@ -39,13 +39,13 @@ def cut_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def record_stream(blocks: Iterable[bytes], tally: Tally, name: str) -> Iterator[bytes]:
-    """One log line at the end: `complete`, or `cut` by a fault of ours or by a client that leaves."""
+    """Write one log line at the end: `complete`, or `cut` if an error occurred or the client left."""
     began, status = time.monotonic(), "cut"
     try:
         yield from blocks
         status = "complete"
     except Exception:
-        # The server below knows no request id, so the traceback is written here.
+        # The traceback is logged here, with the request id, which the server doesn't know.
         logger.exception("The export of %s failed after %d rows", name, tally.rows)
         raise
     finally:
@@ -55,9 +55,9 @@ def record_stream(blocks: Iterable[bytes], tally: Tally, name: str) -> Iterator[
 
 
 class Body(Iterator[bytes]):
-    """What the server reads: each step in the context of the request, whose own time is over by then.
+    """The response body for the server. Each step runs in the request's context, although the request has ended.
 
-    The first block is read at once, so that what fails before it is still answered as an error.
+    The constructor reads the first block, so an error before it is still answered as an error.
     """
 
     def __init__(self, blocks: Generator[bytes], connection: ClientConnection) -> None:
@@ -83,5 +83,5 @@ class Body(Iterator[bytes]):
             raise
 
     def close(self) -> None:
-        """Called by the server when the body is sent, and when the client left before that."""
+        """The server calls this when the body is sent, or when the client has left before."""
         self.context.run(self.blocks.close)

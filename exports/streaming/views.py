@@ -1,4 +1,4 @@
-"""A caller with the right to a table asks, a streamed file comes; what is wrong is said before it begins."""
+"""Streamed exports: a request in, a file out. Errors of the request come before the file begins."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -30,15 +30,15 @@ GREATEST_AFTER = 10**12 - 1
 AFTER = OpenApiParameter(
     "after",
     {"type": "integer", "minimum": 0, "maximum": GREATEST_AFTER},
-    description="Go on after this id, as a trailer's `last_id`.",
+    description="Continue after this id, such as the `last_id` in an NDJSON export's last line.",
 )
-# Known, so that its refusal says where to go, but nothing to offer.
+# The parameter is known, so that its error can name the NDJSON export, but the document doesn't list it.
 NO_EXPAND = OpenApiParameter("expand", exclude=True)
-RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves risky cells as they are.")
+RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves formulas in cells unchanged.")
 
 
 class Stream(ShapedViewSet):
-    """Every row of a table that the caller may see and the filters keep, by id; `after=ID` goes on after that id."""
+    """All rows of a table that the caller may see and the filters keep, by id. `after=ID` continues after that id."""
 
     resource: ClassVar[Resource]
     file_format: ClassVar[type[Format]]
@@ -64,7 +64,7 @@ class Stream(ShapedViewSet):
         return self.respond(Body(blocks, ClientConnection(int(request.META["SERVER_PORT"]))), coding)
 
     def describe(self, request: Request) -> StreamingHttpResponse:
-        """HEAD: refused as GET is, and reads no row. A stream too, since its length isn't 0."""
+        """HEAD: the same errors as GET, but no rows are read. Also a stream, so that it has no Content-Length of 0."""
         self.read_query()
         self.read_after()
         return self.respond((), self.choose_coding())
@@ -90,7 +90,7 @@ class Stream(ShapedViewSet):
             "Content-Disposition": f'attachment; filename="{self.find_name()}"',
             "Cache-Control": "private, no-store",
             "X-Content-Type-Options": "nosniff",
-            "X-Accel-Buffering": "no",  # nginx would collect the file before the client gets a byte
+            "X-Accel-Buffering": "no",  # otherwise nginx collects the file before the client gets a byte
             "Vary": "Accept-Encoding",
         }
         if coding:
@@ -99,7 +99,7 @@ class Stream(ShapedViewSet):
 
 
 def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
-    """A class of its own for each address: OpenAPI describes classes."""
+    """A view class for each resource and format, since drf-spectacular describes classes."""
     suffix = file_format.suffix
     members = {
         "__doc__": file_format.summary.format(name=resource.name),
@@ -110,7 +110,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "read_serializer": resource.shape,
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
-        # An `after` that the log doesn't reach back to.
+        # For an `after` that the change log doesn't reach back to.
         "refusals": (HTTPStatus.GONE,) if resource.check_after else (),
     }
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)

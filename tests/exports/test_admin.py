@@ -68,7 +68,7 @@ def test_a_page_of_jobs_costs_the_same_for_one_and_for_many(office: Client, djan
 
 def test_cancel_ends_what_is_under_way_and_nothing_else(office: Client) -> None:
     running, ready = make_job(status="running"), make_job(status="ready")
-    assert list_messages(act(office, "cancel", running.pk, ready.pk)) == ["1 canceled; the others were over."]
+    assert list_messages(act(office, "cancel", running.pk, ready.pk)) == ["1 canceled; the others had already ended."]
     statuses = ExportJob.objects.order_by("pk").values_list("status", flat=True)
     assert list(statuses) == ["canceled", "ready"]
 
@@ -114,7 +114,7 @@ def test_a_list_of_products_becomes_a_job_of_its_filter(office: Client, admin_us
     path = f"{PRODUCTS}?brand=acme&status__exact=draft&in_stock__exact=1"
     answer = act(office, "export_csv", Product.objects.latest("pk").pk, path=path, select_across="1")
     job = ExportJob.objects.get()
-    assert list_messages(answer) == [f"Export #{job.pk} is under way."]
+    assert list_messages(answer) == [f"Export #{job.pk} has started."]
     assert job.filters == {"brand": "acme", "status": "draft", "in_stock": "true"}
     assert (job.owner, run_job(job.pk).rows_done) == (admin_user, 3)
 
@@ -140,4 +140,4 @@ def test_a_refused_export_says_why(office: Client, settings: Any) -> None:
     make_product()
     act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
     answer = act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
-    assert "as many as one may have" in list_messages(answer)[0]
+    assert "this is the limit" in list_messages(answer)[0]

@@ -1,4 +1,4 @@
-"""`manage.py export products --format csv --output FILE`: the same streams into a file; `-` is standard output."""
+"""`manage.py export products --format csv --output FILE`: writes a stream to a file; `-` is standard output."""
 
 import json
 import os
@@ -25,15 +25,15 @@ from exports.formats.tallies import Tally
 from exports.rows.chunks import Query, find_ends, make_query
 from exports.streaming.streams import stream_rows
 
-# Who runs a command on the server may see everything there.
+# The caller of a command: it has all permissions.
 OPERATOR: Any = SimpleNamespace(has_perm=lambda permission: True)
 
-# Seconds between two plain lines where no terminal shows a bar.
+# Seconds between two lines of progress if the output isn't a terminal.
 LINE_SECONDS = 5.0
 
 
 class Command(BaseCommand):
-    help = "Write a whole table to a file; there is a file at the end, or none."
+    help = "Write a whole table to a file. The file exists only if it is complete."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("resource", choices=sorted(RESOURCES))
@@ -41,9 +41,9 @@ class Command(BaseCommand):
         parser.add_argument("--output", required=True, metavar="FILE", help="- for standard output")
         for name in PARAMETERS:
             parser.add_argument(f"--{name}", default="", metavar="a,b", help=f"as ?{name}= in the API")
-        parser.add_argument("--after", type=int, default=0, metavar="ID", help="go on after this id")
+        parser.add_argument("--after", type=int, default=0, metavar="ID", help="continue after this id")
         parser.add_argument(
-            "--raw", action="store_true", help="CSV: leave cells that a spreadsheet would run as they are"
+            "--raw", action="store_true", help="CSV: leave cells that a spreadsheet would run as formulas unchanged"
         )
         parser.add_argument("--json", action="store_true", help="no progress; one JSON object at the end, on stderr")
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     def write(self, query: Query, options: dict[str, Any]) -> None:
         tally, began = Tally(), time.monotonic()
-        # Everything said goes to stderr: stdout may be the file.
+        # All messages go to stderr: stdout may be the file.
         watch = Watch(Console(file=cast(IO[str], self.stderr._out)), query, options["json"])
         try:
             with open_output(options["output"]) as file, watch.progress:
@@ -79,7 +79,7 @@ class Command(BaseCommand):
 
 
 class Watch:
-    """A bar on a terminal, else a plain line every few seconds; how far it is, is told by the ids."""
+    """Shows progress: a bar on a terminal, else a line every LINE_SECONDS. The bar counts ids."""
 
     def __init__(self, console: Console, query: Query, quiet: bool) -> None:
         self.console, self.quiet = console, quiet
@@ -99,12 +99,12 @@ class Watch:
 
 @contextmanager
 def open_output(name: str) -> Iterator[IO[bytes]]:
-    """Standard output, or a file that gets its name once it is whole."""
+    """Standard output, or a file that gets its name when it is complete."""
     if name == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    # Beside it, since a rename is whole or not at all only within one file system.
+    # In the same folder, since a rename is atomic only within one file system.
     aside = Path(f"{name}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:

@@ -161,7 +161,7 @@ def test_a_text_that_no_cell_holds_ends_the_job_with_its_row(caller: APIClient) 
     make_product(description="x" * 32_768)
     job = ask_for(caller, format="xlsx", fields="description")
     assert job.status == "failed"
-    assert "description in row 2 has more than 32767 letters" in job.error
+    assert "description in row 2 has more than 32767 characters" in job.error
 
 
 def test_lists_of_addresses_and_texts_are_flat(caller: APIClient) -> None:
