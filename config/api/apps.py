@@ -21,12 +21,12 @@ class ApiConfig(AppConfig):
         from config.api.models import IdempotencyKey
         from config.api.schema import checks  # noqa: F401 (registers them)
 
-        # A batch a beat is 17 million a day, and never keeps the next beat waiting.
+        # One batch at each heartbeat: enough for 17 million a day, and never late for the next heartbeat.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
         register_events(
-            {"cache_invalidations": Family("Looks at the change log that found a table changed.", ("table",))}
+            {"cache_invalidations": Family("Reads of the change log that found the table changed.", ("table",))}
         )
-        age = Family("Age of the oldest job that is queued or running; 0 without one.", ("job", "status"))
+        age = Family("Age of the oldest job that is queued or running; 0 if there is none.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})
         install_editors()
         connection_created.connect(prepare_connection)
@@ -36,13 +36,13 @@ class ApiConfig(AppConfig):
 class AdminConfig(admin_apps.AdminConfig):
     """Django's admin with our site."""
 
-    # False: Django would take this class for the configuration of config.api otherwise.
+    # Otherwise Django could take this class as the configuration of config.api.
     default = False
     default_site = "config.api.admin.site.Site"
 
 
 class TasksConfig(tasks_apps.TasksAppConfig):
-    """The queue in the database, under a name that says what staff find there."""
+    """The app of the task queue in the database, with a name that staff understand."""
 
     default = False
     verbose_name = "Background work"

@@ -1,6 +1,6 @@
-"""Tables of the operation itself: which workers are alive, when chores ran, what repeated requests were answered.
+"""Tables of the server itself: living workers, runs of periodic tasks, stored answers for idempotency keys.
 
-`Versioned` is the base of every app's rows that `If-Match` compares.
+`Versioned` is the base of all models whose version `If-Match` compares.
 """
 
 from datetime import timedelta
@@ -12,13 +12,13 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-# Three beats may be missed before a worker counts as gone.
+# Seconds between two heartbeats, and without one until a worker counts as gone: three heartbeats.
 BEAT_SECONDS = 5
 STALE_SECONDS = 15
 
 
 class Versioned(models.Model):
-    """A row whose `version` counts its changes; a trigger writes it, the application never does."""
+    """A row whose `version` counts its changes. Only a trigger writes it, never the application."""
 
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -32,7 +32,7 @@ class WorkerQuerySet(QuerySet["Worker"]):
 
 
 class Worker(models.Model):
-    """A background process and when it was last heard of; its row goes when it stops in order."""
+    """A worker process and the time of its last heartbeat. A worker deletes its row when it stops normally."""
 
     name = models.CharField(max_length=200, unique=True)
     host = models.CharField(max_length=200)
@@ -50,19 +50,19 @@ class Worker(models.Model):
 
 class ChoreRunQuerySet(QuerySet["ChoreRun"]):
     def begin(self, name: str, every: timedelta) -> bool:
-        """True for the first caller in a period, which is to run the chore. By the database's clock."""
+        """True for the first caller in a period, by the database's clock. That caller must run the chore."""
         self.get_or_create(name=name)
         due = self.filter(Q(began_at=None) | Q(began_at__lte=Now() - every), name=name)
-        # Looked at first: an UPDATE takes SQLite's one lock even where it finds nothing.
+        # A SELECT first: an UPDATE takes SQLite's only write lock even if it matches no row.
         return due.exists() and bool(due.update(began_at=Now()))
 
     def withdraw(self, name: str) -> None:
-        """It failed, so it is due again."""
+        """Make a failed chore due again."""
         self.filter(name=name).update(began_at=None)
 
 
 class ChoreRun(models.Model):
-    """When a chore with a period was last begun, by any worker."""
+    """When any worker last began a chore that has a period."""
 
     name = models.CharField(max_length=100, primary_key=True)
     began_at = models.DateTimeField(null=True)
@@ -73,14 +73,14 @@ class ChoreRun(models.Model):
         return self.name
 
 
-# How long a repetition is known; after it, the same key is a new request.
+# Hours for which an answer is kept. After them, the same key is a new request.
 ANSWER_HOURS = 24
 PURGED_AT_ONCE = 1000
 
 
 class IdempotencyKeyQuerySet(QuerySet["IdempotencyKey"]):
     def purge_some(self) -> int:
-        """Delete up to 1,000 that are over, oldest first; their number. Nothing is locked where none is."""
+        """Delete at most PURGED_AT_ONCE expired keys, oldest first. Returns how many. No lock if there are none."""
         edge = timezone.now() - timedelta(hours=ANSWER_HOURS)
         over = self.filter(created_at__lt=edge).order_by("created_at").values_list("pk", flat=True)
         keys = list(over[:PURGED_AT_ONCE])
@@ -88,9 +88,9 @@ class IdempotencyKeyQuerySet(QuerySet["IdempotencyKey"]):
 
 
 class IdempotencyKey(models.Model):
-    """A caller's key, the request that it stands for, and the answer, written with the request's effect."""
+    """A caller's idempotency key, its request and the answer. Stored in the transaction of the request's effect."""
 
-    # The database deletes them with their user; there may be thousands.
+    # The database deletes a user's keys with the user: there may be thousands.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=255)
     address = models.TextField(help_text="Path and parameters.")
@@ -104,7 +104,7 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         constraints = (
-            # The look-up of each repetition; serves the foreign key too.
+            # The lookup of a repeated request; serves the foreign key too.
             models.UniqueConstraint(fields=("user", "key"), name="idempotency_key_once"),
         )
         # purge_some()

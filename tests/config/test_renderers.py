@@ -88,13 +88,13 @@ def test_the_package_s_own_methods_do_the_work(called: list[str], client: APICli
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b"", "The body is no JSON: Input is a zero-length, empty document: line 1 column 1 (char 0)"),
-        (b"{", "The body is no JSON: unexpected end of data: line 1 column 2 (char 1)"),
-        (b'"\xff"', "The body is no JSON: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
-        (b"18446744073709551616", "The body holds a number past 64 bits: send it as a string."),
+        (b"", "The body is not JSON: Input is a zero-length, empty document: line 1 column 1 (char 0)"),
+        (b"{", "The body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b'"\xff"', "The body is not JSON: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
+        (b"18446744073709551616", "The body has a number of more than 64 bits: send it as a string."),
         (b'{"a": 1, "b": [{"c": 1, "c" : 2}]}', "The body names 'c' twice in one object."),
         (b'{"a": 1, "\\u0061": 2}', "The body names 'a' twice in one object."),
-        (b'"\\u0000"', "The body holds a NUL character, which no text may."),
+        (b'"\\u0000"', "The body has a NUL character, which no text may."),
     ],
 )
 def test_what_is_no_json_or_can_t_be_kept_is_refused(body: bytes, sentence: str) -> None:

@@ -1,1 +1,1 @@
-"""What the admin's pages of every app share."""
+"""The base of the admin's pages of all apps."""

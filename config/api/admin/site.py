@@ -1,7 +1,7 @@
-"""What every admin shares: a request in, a page out whose cost doesn't grow with the table.
+"""The admin's site and the base classes of its pages, whose cost doesn't grow with the table.
 
-No COUNT runs past 10,000 rows, no select box lists a table, an order is an index's, and a row that others still
-name is refused with a sentence before the database would refuse it at COMMIT.
+No COUNT counts more than 10,000 rows, no select box lists a table, and an index serves every order. Deleting a row that
+other rows refer to is an error with a sentence, before the database would raise one at COMMIT.
 """
 
 import time
@@ -38,28 +38,28 @@ from unfold.views import ChangeList as UnfoldChangeList
 from config.api.database.authorship import name_actor
 from config.api.reads.counting import BOUND, count_at_most
 
-# A confirmation page lists what goes; past this many rows a person reads none of it, and memory holds them all.
+# The most rows that are deleted at once: memory holds them all, and nobody reads a longer confirmation page.
 DELETE_MOST = 1_000
-# For a table whose page names none.
+# The icon of a table whose admin class names none.
 NO_ICON = "table_rows"
-# How many names a confirmation page shows.
+# The most rows that a confirmation page names.
 NAMES_SHOWN = 100
 
-# unfold's Alpine evaluates attributes of the page, which needs both; a nonce would switch 'unsafe-inline' off.
+# unfold uses Alpine, which evaluates attributes of the page and needs both. A nonce would disable 'unsafe-inline'.
 ADMIN_CSP: dict[str, Any] = settings.SECURE_CSP | {"script-src": [CSP.SELF, CSP.UNSAFE_INLINE, CSP.UNSAFE_EVAL]}
 
 type View = Callable[..., Any]
 
 
 class LoginForm(AuthenticationForm):
-    """unfold's, with every refusal below the password; one of no field has a red box of its own beside the form's."""
+    """unfold's form, but errors without a field are shown below the password: unfold would show them twice."""
 
     def add_error(self, field: str | None, error: Any) -> None:
         super().add_error(field or "password", error)
 
 
 class Site(UnfoldAdminSite):
-    """The admin at `/admin/`, with a content security policy of its own; the strict one holds everywhere else."""
+    """The admin at `/admin/`. It has its own content security policy; all other pages have the strict one."""
 
     index_title = "Overview"
     login_form = LoginForm
@@ -68,24 +68,24 @@ class Site(UnfoldAdminSite):
         return csp_override(ADMIN_CSP)(super().admin_view(sign_view(view), cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        # Without a `next` Django would go where the browsable API's sign-in goes.
+        # Without `next`, Django would redirect to LOGIN_REDIRECT_URL, which is the browsable API.
         query = request.GET.copy()
         query.setdefault(REDIRECT_FIELD_NAME, reverse("admin:index"))
         request.GET = query  # type: ignore[assignment]  # the stubs have it immutable, its readers don't mind
-        # The one page that isn't wrapped by admin_view.
+        # This page isn't wrapped by admin_view, so it gets the policy here.
         response: HttpResponse = csp_override(ADMIN_CSP)(super().login)(request, extra_context)
         return response
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps: list[Any] = super().get_app_list(request, app_label)
-        # In the order in which they registered their tables, where Django has that of the alphabet.
+        # In the order in which the apps registered their tables. Django sorts by name.
         order = list(dict.fromkeys(model._meta.app_label for model in self._registry))
         return sorted(apps, key=lambda app: order.index(app["app_label"]))
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The palette behind Ctrl+K, over the names of the tables.
+        """The search palette (Ctrl+K) over the names of the tables.
 
-        unfold keeps its results in the cache as pickles, which our cache refuses: unpickling runs code.
+        unfold's own method caches its results as pickles. Our cache accepts bytes only, since unpickling can run code.
         """
         began = time.perf_counter()
         term = request.GET.get("s", "").strip().lower()
@@ -98,7 +98,7 @@ class Site(UnfoldAdminSite):
 
 
 def sign_view(view: View) -> View:
-    """What the page writes is written by who looks at it, as the change log shows."""
+    """A view whose writes have the signed-in user as their author in the change log."""
 
     @wraps(view)
     def signed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -110,13 +110,13 @@ def sign_view(view: View) -> View:
 
 
 def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """UNFOLD's SIDEBAR: the tables that this person may see, and the ways out."""
+    """The sidebar (UNFOLD's SIDEBAR): the tables that the user may see, and links to other pages."""
     ways = (("Start page", "/", "home"), ("API", "/api/v1/", "api"), ("API documents", "/api/v1/docs/", "menu_book"))
     apps = [
         {"title": app["name"], "separator": True, "items": [link_table(table) for table in app["models"]]}
         for app in admin.site.get_app_list(request)
     ]
-    # unfold marks a link as active where it is part of the path, as "/" always is.
+    # unfold marks a link as active if the path contains it; "/" would always be.
     elsewhere = [{"title": title, "link": link, "icon": icon, "active": False} for title, link, icon in ways]
     return [*apps, {"title": "Elsewhere", "separator": True, "items": elsewhere}]
 
@@ -127,7 +127,7 @@ def link_table(table: dict[str, Any]) -> dict[str, Any]:
 
 
 class OrMore(int):
-    """10,000 that stands for "or more": it reckons as a number and reads as `10,000+`."""
+    """A number that is shown as `10,000+`: "or more"."""
 
     def __str__(self) -> str:
         return f"{int(self):,}+"
@@ -137,7 +137,7 @@ class OrMore(int):
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes no brackets at run time
-    """Counts no further than BOUND rows, so pages end there too: OFFSET reads what it leaves out."""
+    """Counts at most BOUND rows. Pages end there too, since OFFSET reads all rows that it skips."""
 
     @cached_property
     def count(self) -> int:
@@ -147,10 +147,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes no bracket
 
 class ChangeList(UnfoldChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Sequence[Any]:
-        """One column and the key behind it, in one direction, as an index has them.
+        """One column, then the primary key, both in the same direction, so that an index serves the order.
 
-        Django appends the admin's own order and then "-pk": ascending by one and descending by the other, which
-        no index serves.
+        Django would append the admin's own order and "-pk". That can mix directions, which no index serves.
         """
         ordering: Sequence[Any] = super().get_ordering(request, queryset)
         if not self.params.get(ORDER_VAR) or not isinstance(ordering[0], str):
@@ -159,9 +158,9 @@ class ChangeList(UnfoldChangeList):
 
 
 class RemembersShown:
-    """A form knows what its page showed, so that a page left open overwrites nobody's later change.
+    """Forms that remember the shown values, so that saving an old page doesn't undo other users' later changes.
 
-    Django compares what is sent with the row as it is by then, and takes every difference for the person's.
+    Django compares the posted values with the row at that time, and takes every difference as a change of the user.
     """
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -170,7 +169,7 @@ class RemembersShown:
 
 
 class ChangedFormSet(PaginationInlineFormSet):
-    """Rows below a row, of which only the changed columns are written."""
+    """Inline rows. Only their changed columns are written."""
 
     def save_existing(self, form: ModelForm[Any], obj: Model, commit: bool = True) -> Model:
         if commit:
@@ -179,22 +178,22 @@ class ChangedFormSet(PaginationInlineFormSet):
 
 
 def save_changed(row: Model, form: ModelForm[Any]) -> None:
-    """Only what the person changed: a whole row would put back what a sale or a trigger wrote meanwhile."""
+    """Write only the changed columns. A whole row would undo what an order or a trigger wrote meanwhile."""
     columns = {field.name for field in row._meta.concrete_fields}
     row.save(update_fields=columns.intersection(form.changed_data))
 
 
 class BoundedAdmin(RemembersShown, ModelAdmin):
-    """The base of every admin here: opens in the same time at a thousand and at ten million rows.
+    """The base of all admin classes here. A page opens in the same time at a thousand and at ten million rows.
 
-    `search_fields` name their look-up, and each is compared with the whole input.
+    `search_fields` have explicit lookups. Each is compared with the whole search text.
     """
 
-    # The table's, in the sidebar; a name of Material Symbols.
+    # The table's icon in the sidebar: a name of Material Symbols.
     icon = NO_ICON
     paginator = BoundedPaginator
-    show_full_result_count = False  # not enough alone: the paginator counts too
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
+    show_full_result_count = False  # not enough by itself: the paginator counts too
+    show_facets = admin.ShowFacets.NEVER  # facets would count the rows of each choice of each filter
     list_per_page = 50
     list_filter_submit = True
     ordering: ClassVar[Sequence[str]] = ("-pk",)
@@ -215,7 +214,7 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows whose search fields have the term; Django would look for each word by itself."""
+        """Rows with the whole term in one of the search fields. Django would search for each word."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -235,7 +234,7 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """What a confirmation page says, by counts; Django's own reads every row that goes with these."""
+        """The content of a confirmation page, by counts. Django's own method reads every row that would be deleted."""
         rows = list(objs[:DELETE_MOST])
         related = list(count_related(rows, (CASCADE, DB_CASCADE)))
         counts = {str(self.opts.verbose_name_plural): len(rows)}
@@ -250,7 +249,7 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
         return bool(request.user.has_perm(f"{model._meta.app_label}.{codename}"))
 
     def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
-        """Sentences that say why `rows` have to stay."""
+        """Sentences that tell why `rows` can't be deleted."""
         for model, number in count_related(rows, (DO_NOTHING,)):
             one, many = model._meta.verbose_name, model._meta.verbose_name_plural
             yield f"1 {one} uses it." if number == 1 else f"{number} {many} use it."
@@ -261,7 +260,7 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
         try:
             response: HttpResponse = super().delete_view(request, object_id, extra_context)
         except IntegrityError:
-            # Somebody began to use the row after we had looked; the page itself then says who.
+            # Another row began to refer to it after the check. The page, shown again, says which.
             self.refuse_used(request)
             return HttpResponseRedirect(request.get_full_path())
         return response
@@ -270,7 +269,7 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         keys = list(queryset.values_list("pk", flat=True)[: DELETE_MOST + 1])
         if len(keys) > DELETE_MOST:
-            sentence = f"At most {DELETE_MOST:,} rows are deleted at a time; more of them by the API's bulk requests."
+            sentence = f"At most {DELETE_MOST:,} rows can be deleted at a time: select fewer rows."
             self.message_user(request, sentence, messages.ERROR)
             return None
         try:
@@ -280,12 +279,12 @@ class BoundedAdmin(RemembersShown, ModelAdmin):
             return None
 
     def refuse_used(self, request: HttpRequest) -> None:
-        sentence = "Nothing was deleted: another row began to use one of these in the meantime."
+        sentence = "Nothing was deleted: meanwhile another row uses one of these."
         self.message_user(request, sentence, messages.ERROR)
 
 
 class ReadOnlyAdmin(BoundedAdmin):
-    """Rows to look at, written by the server alone."""
+    """Rows that staff can only view."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -298,7 +297,7 @@ class ReadOnlyAdmin(BoundedAdmin):
 
 
 def count_related(rows: Sequence[Model], ways: Sequence[Any]) -> Iterator[tuple[type[Model], int]]:
-    """The tables with rows that point at `rows` in one of `ways` (CASCADE, DO_NOTHING …), and how many, to BOUND."""
+    """`(model, number)` of the rows that refer to `rows` with an on_delete in `ways`; counts at most BOUND of each."""
     relations: Iterable[Any] = get_candidate_relations_to_delete(rows[0]._meta) if rows else ()
     for relation in relations:
         model: type[Model] = relation.related_model
@@ -311,7 +310,7 @@ def count_related(rows: Sequence[Model], ways: Sequence[Any]) -> Iterator[tuple[
 
 
 def show_unbroken(text: str) -> SafeString:
-    """A value that reads badly on two lines: a SKU, a price, a time."""
+    """A value that is never broken into two lines: a SKU, a price, a time."""
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
@@ -320,7 +319,7 @@ def show_moment(moment: datetime) -> SafeString:
 
 
 def show_picture(url: str, alt: str, size: int = 40) -> SafeString | str:
-    """An image that the browser loads only when it comes into view."""
+    """An image, which the browser loads only when it becomes visible."""
     if not url:
         return "-"
     picture = (

@@ -1,1 +1,1 @@
-"""Work that outlasts a request, and work that comes again: an app's functions in, a worker that runs them out."""
+"""Background work: jobs that outlast a request, periodic tasks, and the storage of jobs' files."""

@@ -1,4 +1,4 @@
-"""Jobs for staff: how far each job is and what stops it; a kind of job adds columns of its own."""
+"""The base of the admin's pages of jobs: progress, and an action that cancels. A kind of job adds its own columns."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ LABELS = {
 
 
 class JobAdmin(BoundedAdmin):
-    """Everybody's jobs. Nobody writes into one: it is canceled or deleted, with its files."""
+    """All users' jobs. A job can't be edited, only canceled or deleted (with its files)."""
 
     list_display: ClassVar[Sequence[str]] = ("number", "owner", "state", "progress", "rows", "created", "error")
     list_filter = ("status",)
@@ -37,7 +37,7 @@ class JobAdmin(BoundedAdmin):
         return False
 
     def has_manage_permission(self, request: HttpRequest) -> bool:
-        """For the actions: `change` itself would open a form."""
+        """The permission for the actions. With `change` itself, Django would show a form."""
         return bool(super().has_change_permission(request))
 
     @admin.display(description="job", ordering="pk")
@@ -66,7 +66,7 @@ class JobAdmin(BoundedAdmin):
     @admin.action(permissions=("manage",), description="Cancel")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         number = sum(job.cancel() for job in queryset)
-        self.message_user(request, f"{number} canceled; the others were over.", messages.SUCCESS)
+        self.message_user(request, f"{number} canceled; the others had already ended.", messages.SUCCESS)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         obj.discard()

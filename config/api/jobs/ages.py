@@ -1,4 +1,4 @@
-"""How long jobs of each kind have waited and run, for /metrics."""
+"""The ages of the oldest unfinished jobs of each kind, for /metrics."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def read_ages() -> Gauges:
 
 
 def measure(model: Any) -> Gauges:
-    """By status; one query."""
+    """The age in seconds of the oldest job of each unfinished status; one query."""
     found = dict(model.objects.only_unfinished().order_by().values_list("status").annotate(since=Min("created_at")))
     now = timezone.now()
     return {

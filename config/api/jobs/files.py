@@ -1,7 +1,7 @@
-"""Files of jobs: written whole or not at all, read by ranges, deleted. OSError stands for whatever a storage fails by.
+"""Files of jobs: written completely or not at all, read by ranges, deleted. All errors of a storage become OSError.
 
-A worker writes a file under a name with its fence in it, which nobody reads before a row of the database names it:
-that row's UPDATE is what publishes, whatever the storage can or can't rename.
+The name of a file has its writer's fence in it. Nobody reads the file before a row of the database names it: the UPDATE
+of that row publishes the file, so the storage needs no atomic rename.
 """
 
 import os
@@ -16,14 +16,14 @@ from django.core.files.storage import FileSystemStorage
 from config.api.database.leases import LeaseLost
 from config.api.jobs.storage import open_storage
 
-# Read and sent at once; granian copies each chunk and queues four of them.
+# The bytes that are read and sent at once. granian copies each chunk and queues four of them.
 CHUNK_BYTES = 256 * 1024
 
 
 class LocalFolder(FileSystemStorage):
-    """Files that only the server's own user reads, on the disk before a row names them."""
+    """A folder of files that only the server's own user can read. They are on the disk before a row names them."""
 
-    # What it raises beside OSError.
+    # The errors that the storage raises, except OSError.
     errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
@@ -43,12 +43,12 @@ class LocalFolder(FileSystemStorage):
 
     def delete(self, name: str) -> None:
         super().delete(name)
-        with suppress(OSError):  # others lie in it
+        with suppress(OSError):  # the folder has other files
             Path(self.path(name)).parent.rmdir()
 
 
 def create_file(path: Path) -> int:
-    """A descriptor of the new file, in a folder that goes with its last file, maybe at this moment."""
+    """A descriptor of the new file. Its folder is made again if another process deletes it, empty, at this moment."""
     while True:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
@@ -57,7 +57,7 @@ def create_file(path: Path) -> int:
 
 @contextmanager
 def name_errors(storage: Any) -> Iterator[None]:
-    """OSError for whatever a storage fails by."""
+    """Turn the storage's own errors into OSError."""
     try:
         yield
     except storage.errors as error:
@@ -66,7 +66,7 @@ def name_errors(storage: Any) -> Iterator[None]:
 
 @contextmanager
 def write_file(name: str) -> Iterator[IO[bytes]]:
-    """A new file, whole and durable after the block; after an exception it is gone."""
+    """A new file. After the block it is complete and durable; after an exception it is deleted."""
     storage = open_storage()
     with name_errors(storage):
         try:
@@ -80,9 +80,9 @@ def write_file(name: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def discard_if_lost(name: str) -> Iterator[None]:
-    """Deletes the file where its writer finds out at the last moment that the work was another's by then.
+    """Delete the file if its writer gets LeaseLost in the block: another process has the work now.
 
-    At nothing else: of an UPDATE whose answer was lost nobody knows whether it named the file.
+    Only then: if the answer to an UPDATE was lost, the row may name the file.
     """
     try:
         yield
@@ -93,14 +93,14 @@ def discard_if_lost(name: str) -> Iterator[None]:
 
 @contextmanager
 def open_range(name: str, start: int, size: int) -> Iterator[Any]:
-    """`size` bytes from `start` on, as a file to read; also what the block itself fails by is an OSError."""
+    """`size` bytes from `start` on, as a file to read. Errors of the storage in the block become OSError too."""
     storage = open_storage()
     with name_errors(storage), closing(storage.open_range(name, start, size)) as file:
         yield file
 
 
 def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
-    """`size` bytes from `start` on, in chunks; OSError where the file ends before."""
+    """`size` bytes from `start` on, in chunks. Raises OSError if the file ends before."""
     if not size:
         return
     with open_range(name, start, size) as file:
@@ -112,7 +112,7 @@ def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
 
 
 def remove_file(name: str) -> None:
-    """Delete the file, if it is there; an empty name is none."""
+    """Delete the file if it exists. An empty name means no file."""
     if name:
         storage = open_storage()
         with name_errors(storage):
@@ -120,7 +120,7 @@ def remove_file(name: str) -> None:
 
 
 def remove_folder(folder: str, keep: str = "") -> None:
-    """Delete whatever lies in the folder, but for the file named `keep`."""
+    """Delete all files in the folder, except the file `keep`."""
     storage = open_storage()
     with suppress(FileNotFoundError), name_errors(storage):
         for name in storage.listdir(folder)[1]:

@@ -1,4 +1,4 @@
-"""Results of tasks in the database: nobody asks for one after a day. Redis forgets its own by itself."""
+"""Deletes old results of tasks from the database. (Redis deletes its own.)"""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ FORGOTTEN_AT_ONCE = 1_000
 
 
 def forget_tasks() -> None:
-    """Results of a day ago, and what a killed worker left as running."""
+    """Delete results that are older than a day, also tasks that a killed worker left as running."""
     old = timezone.now() - timedelta(days=1)
     over = DBTaskResult.objects.exclude(status=TaskResultStatus.READY).filter(started_at__lt=old)
     keys = list(over.order_by().values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])

@@ -1,4 +1,4 @@
-"""Files of jobs in S3 or what speaks its language; needs the extra `s3`."""
+"""Files of jobs in S3 or a compatible storage. Needs the extra `s3`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from storages.backends.s3 import S3Storage
 
 
 class S3Bucket(S3Storage):
-    """django-storages', read by ranges: its own files are fetched whole before the first byte."""
+    """django-storages' backend, with reads by ranges: its own files are fetched whole before the first byte."""
 
     errors = (BotoCoreError, ClientError)
 
@@ -16,4 +16,4 @@ class S3Bucket(S3Storage):
         return self.bucket.Object(key).get(Range=f"bytes={start}-{start + size - 1}")["Body"]
 
     def finish(self, file: Any) -> None:
-        """The upload is completed when the file is closed."""
+        """Does nothing: closing the file completes the upload."""

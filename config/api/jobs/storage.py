@@ -1,4 +1,4 @@
-"""Where files of jobs lie: Django's storage named `jobs`, which every worker and server reaches."""
+"""The storage of jobs' files: Django's storage named `jobs`, which all servers and workers can reach."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from config.api.problems.errors import MissingExtra
 
 
 def open_storage() -> Any:
-    """MissingExtra where the package that it needs isn't installed."""
+    """The storage. Raises MissingExtra if it needs a package that isn't installed."""
     try:
         return storages["jobs"]
     except InvalidStorageError as error:

@@ -1,4 +1,4 @@
-"""A body in, checked values out: unknown members are refused by name, and each row of a list by itself."""
+"""A body in, checked values out. Unknown members are errors. Each row of a list is checked by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from config.api.problems.errors import MOST_NAMED, Conflict, Fault, InvalidBody,
 
 type Values = dict[str, Any]
 
-# Codes of faults that come from what is stored, and not from the body; each with its hint.
+# Codes of faults that come from stored data, not from the body, and their hints.
 CLASHES = {"taken": "It names one row only: choose another.", "reserved": "Free the reserved pieces first."}
 
 
 class StrictSerializer[Instance](Serializer[Instance]):
-    """Refuses unknown members. DRF drops a misspelt one silently, and the client would believe it stored."""
+    """Raises an error for unknown members. DRF ignores them, so a client would think that it was saved."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):
-            sentence = f"An object is wanted here, and this is {name_type(data)}."
+            sentence = f"This must be an object, but it is {name_type(data)}."
             raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(sentence, "invalid")]})
         unknown = self.find_unknown(data)
         try:
@@ -46,7 +46,7 @@ class StrictSerializer[Instance](Serializer[Instance]):
         return told
 
 
-# What JSON calls the types of Python.
+# The names of Python's types in JSON.
 JSON_TYPES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
@@ -55,7 +55,7 @@ def name_type(value: Any) -> str:
 
 
 class ChoiceField(serializers.ChoiceField):
-    """An error lists the choices; DRF's names only the value that isn't one."""
+    """A choice whose error lists all choices. DRF's error names only the bad value."""
 
     def fail(self, key: str, **values: Any) -> NoReturn:
         if key == "invalid_choice":
@@ -98,7 +98,7 @@ class RowList(ListSerializer[Any]):
         return [self.read_row(f"{place}/{number}", body) for number, body in enumerate(data)]
 
     def read_row(self, pointer: str, body: Any) -> Row:
-        assert self.child is not None  # DRF asks for one
+        assert self.child is not None  # DRF requires one
         try:
             return Row(pointer, self.child.run_validation(body))
         except ValidationError as error:

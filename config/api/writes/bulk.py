@@ -1,7 +1,7 @@
 """A body of many rows in, one transaction, a result for each row out.
 
-Each row is checked by itself. With `on_error=reject_all` one bad row refuses all rows, and the error names every fault;
-with `skip` the good rows are written. A dry run is the same run, rolled back at its end.
+Each row is checked by itself. With `on_error=reject_all` one bad row prevents all writes, and the error names all
+faults. With `skip` the good rows are written. A dry run is the same run, rolled back at its end.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from config.api.writes.idempotency import RepeatablePost
 GREATEST_NUMBER = 1_000
 
 STATUSES = ("created", "updated", "unchanged", "failed")
-HINT = "Nothing was written: mend these rows, or send on_error=skip to write the others."
+HINT = "Nothing was written: correct these rows, or send on_error=skip to write the others."
 
 
 class Writer(Protocol):
-    """Writes the rows of one attempt: its constructor reads what is stored and refuses rows, `save` saves the rest."""
+    """Writes the rows of one attempt. The constructor compares them with stored rows and adds faults; `save` writes."""
 
     def save(self) -> None: ...
 
@@ -41,7 +41,7 @@ class Handling:
 
 
 def write_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
-    """The rows with their outcome. If another writer came in between, a second attempt reads what that one wrote."""
+    """Write the rows and return them with their outcomes. After a conflict with another writer it tries once more."""
     try:
         return attempt_rows(rows, make, handling)
     except IntegrityError:
@@ -76,7 +76,7 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
 
 
 class BulkListView(BulkView):
-    """For a body that is a list; the query string says how to handle it."""
+    """For a body that is a list. The query string has `on_error` and `dry_run`."""
 
     known_parameters = ("on_error", "dry_run")
 

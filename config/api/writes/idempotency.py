@@ -63,8 +63,8 @@ class Attempt:
     def read(cls, request: Request) -> Self:
         key = request.headers[HEADER]
         if len(key) > GREATEST_KEY or not re.fullmatch(PATTERN, key):
-            hint = "A UUID, made anew for each thing that is to happen once, is a good one."
-            raise InvalidHeader(HEADER, f"1 to {GREATEST_KEY} printable ASCII characters are taken.", hint)
+            hint = "Use a new UUID for each request that must happen once."
+            raise InvalidHeader(HEADER, f"It must have 1 to {GREATEST_KEY} printable ASCII characters.", hint)
         # The reader of a streamed body has hashed it already.
         body_hash = getattr(request, "body_hash", None) or hashlib.blake2b(read_body(request), digest_size=32).digest()
         return cls(request.user.pk, key, request.get_full_path(), body_hash)
@@ -142,5 +142,5 @@ def read_body(request: Request) -> bytes:
     try:
         return request._request.body
     except RawPostDataException as error:
-        # The check of a session's CSRF token has read a form, which no address takes.
+        # Django has read the body as a form, to find a session's CSRF token. No address accepts forms here.
         raise UnsupportedMediaType(request.content_type) from error

@@ -1,4 +1,4 @@
-"""JSON bodies in, Python values out; what could not be stored exactly is refused here."""
+"""JSON bodies in, Python values out. Values that can't be stored exactly are errors."""
 
 import json
 import re
@@ -18,21 +18,21 @@ from config.api.rendering.renderers import JSONRenderer
 
 WHOLE_NUMBERS = range(-(2**63), 2**63)
 GREATEST_DEPTH = 32
-# Entries of one list, or members of one object; what an address takes may be less.
+# The most entries of a list, or members of an object. Endpoints may have lower limits.
 GREATEST_LENGTH = 10_000
 
-# The end of a member's name, and of some texts.
+# The end of a member's name. Some texts match too.
 NAME_ENDS = re.compile(rb'"\s*:')
 
-# Names and indexes on the way to a value.
+# The names and indexes that lead to a value.
 type Way = tuple[str | int, ...]
 
 
 class JSONParser(ORJSONParser, DRFJSONParser):
-    """drf-orjson-renderer's, with bounds. Derives from DRF's too, since DRF applies the size limit to that class only.
+    """drf-orjson-renderer's parser, with limits. Also a subclass of DRF's, the only one whose size DRF limits.
 
-    400 for broken JSON, doubled members, nesting past 32 levels, lists past 10,000 entries and numbers past 64 bits;
-    413 past MAX_BODY_BYTES; 415 for any charset but UTF-8 (`bz2_codec` would be a decompression bomb).
+    400 for bad JSON, repeated members, more than 32 levels, lists of more than 10,000 entries, and numbers of more than
+    64 bits. 413 above MAX_BODY_BYTES. 415 for charsets other than UTF-8 (`bz2_codec` would be a decompression bomb).
     """
 
     # For the raw data form of the browsable API.
@@ -43,40 +43,40 @@ class JSONParser(ORJSONParser, DRFJSONParser):
     ) -> Any:
         charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8"):
-            raise UnsupportedMediaType(media_type or "", f"Charset {charset!r} is not taken, only UTF-8.")
+            raise UnsupportedMediaType(media_type or "", f"Charset {charset!r} is not accepted, only UTF-8.")
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
             data = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
         except ParseError as error:
-            reason = error.__context__  # orjson's, or the codec's
-            if "depth limit" in str(reason):  # its own, of 1,024 levels, comes before ours
+            reason = error.__context__  # the error of orjson or of the codec
+            if "depth limit" in str(reason):  # orjson's own limit, 1,024 levels
                 raise BodyTooDeep(GREATEST_DEPTH) from error
-            raise ParseError(f"The body is no JSON: {reason}") from error
+            raise ParseError(f"The body is not JSON: {reason}") from error
         check_value(data)
         refuse_doubled(body, data)
         return data
 
 
 def check_value(value: Any, way: Way = ()) -> None:
-    """Refuse what a database or another client would change, NUL and numbers past 64 bits, and what has no end."""
+    """Raise ParseError, BodyTooDeep or InvalidBody for values that can't be stored exactly, or are too large."""
     if isinstance(value, dict | list):
         check_size(value, way)
         for name, below in value.items() if isinstance(value, dict) else enumerate(value):
             check_value(below, (*way, name))
     elif isinstance(value, str):
         check_text(value)
-    # orjson reads a whole number past 64 bits as a float and loses digits.
+    # orjson reads an integer of more than 64 bits as a float and loses digits.
     elif isinstance(value, float) and value.is_integer() and int(value) not in WHOLE_NUMBERS:
-        raise ParseError("The body holds a number past 64 bits: send it as a string.")
+        raise ParseError("The body has a number of more than 64 bits: send it as a string.")
 
 
 def check_size(value: dict[str, Any] | list[Any], way: Way) -> None:
     if len(way) >= GREATEST_DEPTH:
         raise BodyTooDeep(GREATEST_DEPTH, write_pointer(way))
     if len(value) > GREATEST_LENGTH:
-        detail = f"This has {len(value)} entries; {GREATEST_LENGTH} is the most."
+        detail = f"This has {len(value)} entries; at most {GREATEST_LENGTH} are allowed."
         raise InvalidBody([Fault(write_pointer(way), "max_length", detail)])
     for name in value if isinstance(value, dict) else ():
         check_text(name)
@@ -84,14 +84,14 @@ def check_size(value: dict[str, Any] | list[Any], way: Way) -> None:
 
 def check_text(text: str) -> None:
     if "\0" in text:
-        raise ParseError("The body holds a NUL character, which no text may.")
+        raise ParseError("The body has a NUL character, which no text may have.")
 
 
 def refuse_doubled(body: bytes, data: Any) -> None:
-    """ParseError where an object names a member twice: orjson keeps the last one, and says nothing."""
-    # At least one of these stands in the body for each name; where no more do, none is doubled.
+    """Raise ParseError if an object has a member twice. orjson silently keeps the last one."""
+    # The body has at least one match for each name. If it has no more matches than names, no name is repeated.
     if len(NAME_ENDS.findall(body)) > count_names([data]):
-        # Doubled, or a text looks like a name: read again, in ten times the time.
+        # A name is repeated, or a text looks like a name. The slow parser (ten times the time) finds out.
         json.loads(body, object_pairs_hook=build_object)
 
 

@@ -54,7 +54,7 @@ def test_a_list_has_an_end(kind: str, staff: APIClient) -> None:
     long = [1] * many if kind == "list" else {f"n{number}": 1 for number in range(many)}
     status, code, pointer, detail = read_fault(post(staff, json.dumps(TEA | {"attributes": {"a/b": long}})))
     assert (status, code, pointer) == (400, "invalid_body", "/attributes/a~1b")
-    assert detail == f"/attributes/a~1b: This has {many} entries; {GREATEST_LENGTH} is the most."
+    assert detail == f"/attributes/a~1b: This has {many} entries; at most {GREATEST_LENGTH} are allowed."
     assert not Product.objects.exists()
 
 

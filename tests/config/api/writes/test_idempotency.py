@@ -131,7 +131,7 @@ def test_a_malformed_key_is_refused(staff: APIClient, key: str) -> None:
     answer = post(staff, key)
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid_header"
-    assert answer.json()["detail"] == "Idempotency-Key: 1 to 255 printable ASCII characters are taken."
+    assert answer.json()["detail"] == "Idempotency-Key: It must have 1 to 255 printable ASCII characters."
     assert not Product.objects.exists()
 
 
