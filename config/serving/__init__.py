@@ -1,1 +1,1 @@
-"""From the socket to Django: the processes, the request slots and the bodies; WSGI in, WSGI out."""
+"""From the socket to Django: processes, request slots, bodies. WSGI in, WSGI out."""

@@ -1,6 +1,6 @@
-"""WSGI in, WSGI out: admission control. A request works in one of a few slots, which has its database connections.
+"""WSGI in, WSGI out: admission control. A request runs in one of a few slots; a slot has the database connections.
 
-The server has many more threads than slots. So refusals get through while all slots are taken, and a slow client
+The server has many more threads than slots. So 503s are sent while all slots are taken, and a slow client
 holds a thread but no slot. Connections belong to slots: one for each thread would be hundreds.
 """
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("tenfold.slots")
 
 type Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-# Seconds between two log lines about refusals: a line for each would be load itself.
+# Seconds between two log lines about 503s: a line for each would be load itself.
 REPORT_SECONDS = 1.0
 
 
@@ -173,7 +173,7 @@ class Refusals:
             if now - self.reported_at < REPORT_SECONDS:
                 return
             new, self.reported, self.reported_at = self.count - self.reported, self.count, now
-        logger.warning("Too much at once: %d requests refused since the last such line", new)
+        logger.warning("Overloaded: %d requests got 503 since the last such line", new)
 
 
 # Parameters that make a read dear: it searches, here or in the admin, or counts all that a list has.

@@ -1,7 +1,9 @@
-"""granian's web workers under our rules: one listening socket, an end that loses no request, and no end by a kill.
+"""granian's supervisor of web workers, changed in three ways.
 
-granian itself gives each worker a socket of its own, so what waits there for accept() dies with its worker; when it
-stops, whoever just connected is reset; and it ends altogether when one worker is killed twice within seconds.
+1. All workers share one listening socket. With granian's one socket for each worker, connections that wait for accept()
+   are lost with their worker.
+2. Stopping resets no connection. granian resets connections that were just made.
+3. A killed worker is started again. granian ends if a worker is killed twice within seconds.
 """
 
 import ctypes
@@ -20,12 +22,12 @@ from granian.server.mp import MPServer
 
 from config.process.draining import SIGNAL
 
-# How long connections that are accepted already may take to send their first request, and those that wait to be.
+# Seconds that accepted connections get to send their first request, and that waiting ones get to be accepted.
 SETTLE_SECONDS = 0.1
 QUEUE_SECONDS = 2.0
 
-# A classic BPF program: segments with SYN and without ACK are dropped, others pass. In Linux's <linux/filter.h>:
-# load the byte of the flags; keep SYN and ACK; if only SYN is left go on, else skip one; drop; pass.
+# A classic BPF program (Linux's <linux/filter.h>) that drops segments with SYN and without ACK: load the byte of the
+# flags; keep SYN and ACK; if only SYN is left continue, else skip one step; drop; pass.
 DROP_SYN = b"".join(
     struct.pack("HBBI", *step)
     for step in (
@@ -37,12 +39,12 @@ DROP_SYN = b"".join(
     )
 )
 SO_ATTACH_FILTER = 26
-# tcpi_unacked, which for a listening socket is the length of its queue.
+# The offset of tcpi_unacked, which is the length of a listening socket's queue.
 TCPI_UNACKED = struct.Struct("@24xI")
 
 
 class Supervisor(MPServer):
-    """Starts the web workers, starts them again where they fail, and stops them after `drain_seconds` of goodbyes."""
+    """Starts the web workers, and starts failed ones again. Before it stops them, they drain for `drain_seconds`."""
 
     def __init__(self, *arguments: Any, drain_seconds: float, on_forked: Callable[[], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,7 +62,7 @@ class Supervisor(MPServer):
         self.on_forked()
 
     def signal_handler_interrupt(self, number: int = signal.SIGINT, *arguments: Any) -> None:
-        # Ctrl-C, a closed terminal and the second signal are from somebody who waits.
+        # After Ctrl-C, a closed terminal or a second signal, a person waits for the end: don't drain.
         if number != signal.SIGTERM or self.interrupt_signal:
             self.hurry.set()
         super().signal_handler_interrupt(number, *arguments)
@@ -73,7 +75,7 @@ class Supervisor(MPServer):
         self.listener.close()
 
     def say_goodbye(self) -> None:
-        """Still accepts: whoever sends requests here learns only from these answers that it should stop."""
+        """Let the workers drain. They still accept requests: clients learn from the answers that they should leave."""
         for worker in self.wrks:
             if worker.is_alive():
                 os.kill(worker.inner.pid, SIGNAL)
@@ -82,18 +84,18 @@ class Supervisor(MPServer):
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
         killed = {index for index in workers if (self.wrks[index].inner.exitcode or 0) < 0}
         super()._respawn_workers(workers, *arguments, **options)
-        # Somebody's kill, or the kernel's, isn't a program that can't start, which granian takes two in a row for.
+        # granian takes two quick ends in a row as a program that can't start. A kill isn't one.
         for index in killed:
             self.respawned_wrks.pop(index, None)
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """One socket for all workers; a server beside this one may have another on the same port."""
+    """One listening socket for all workers. Another server may listen on the same port."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    # What is accepted here inherits it. Without it a body waits until its head is acknowledged, up to 40 ms.
+    # Accepted connections inherit it. Without it a body waits until its headers are acknowledged, up to 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind(address)
     listener.listen(backlog)
@@ -102,9 +104,9 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def stop_connects(listener: socket.socket) -> None:
-    """From here on nobody connects; whoever has connected is accepted. Others try again in a second, elsewhere.
+    """Drop new connection requests, and wait until the queue is empty. Dropped clients try again after a second.
 
-    To close a listening socket is to reset those who wait in its queue, so it gets none that wait first.
+    Closing a listening socket resets the connections in its queue, so the queue must be empty first.
     """
     if sys.platform != "linux":
         return
@@ -113,11 +115,11 @@ def stop_connects(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", steps, ctypes.addressof(program)))
     end = time.monotonic() + QUEUE_SECONDS
     while count_queued(listener) and time.monotonic() < end:
-        time.sleep(0.005)  # the workers accept; nothing tells when
+        time.sleep(0.005)  # the workers accept, and nothing tells when they have
     time.sleep(SETTLE_SECONDS)
 
 
 def count_queued(listener: socket.socket) -> int:
-    """Connections that are made and not yet accepted."""
+    """The number of connections that are not yet accepted."""
     queued: int = TCPI_UNACKED.unpack(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCPI_UNACKED.size))[0]
     return queued
