@@ -1,1 +1,1 @@
-"""What an operator asks: probes, metrics, findings of `doctor`, and checks at start."""
+"""For operators: probes, metrics, `doctor`, and system checks."""

@@ -1,4 +1,4 @@
-"""System checks that refuse known foot-guns; `check --deploy` asks for the rest."""
+"""System checks for known mistakes in settings. `check --deploy` runs those with deploy=True too."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def check_https(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_dangers(**kwargs: Any) -> list[CheckMessage]:
-    """What a server that others reach doesn't start with."""
+    """The settings with which a server that other machines can reach doesn't start."""
     return [
         Error(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.E002") for danger in list_dangers()
     ]
@@ -31,7 +31,7 @@ def check_dangers(**kwargs: Any) -> list[CheckMessage]:
 def check_toolbar(**kwargs: Any) -> list[CheckMessage]:
     if "debug_toolbar" not in settings.INSTALLED_APPS:
         return []
-    return [Error("The debug toolbar shows every query and setting.", hint="DEBUG=false.", id="tenfold.E003")]
+    return [Error("The debug toolbar shows every query and setting.", hint="Set DEBUG=false.", id="tenfold.E003")]
 
 
 @register(Tags.caches)
@@ -50,7 +50,7 @@ def check_eviction(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"Redis forgets any key when it is full (maxmemory-policy {policy}), tasks that wait among them.",
+            f"If Redis is full, it may drop any key, also waiting tasks (maxmemory-policy {policy}).",
             hint="CONFIG SET maxmemory-policy noeviction (or a volatile- one), and in redis.conf.",
             id="tenfold.E004",
         )
@@ -58,7 +58,7 @@ def check_eviction(**kwargs: Any) -> list[CheckMessage]:
 
 
 def read_eviction_policy() -> str:
-    """ "" where there is no Redis, or it can't be asked; whether it runs at all is the doctor's question."""
+    """Redis' maxmemory-policy; "" if there is no Redis or it doesn't answer (`doctor` reports that)."""
     if not settings.REDIS_URL:
         return ""
     try:
@@ -77,11 +77,11 @@ def check_redis_password(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_pools(**kwargs: Any) -> list[CheckMessage]:
-    """Django refuses such a pair too, but at the first query."""
+    """Django raises an error for this pair too, but only at the first query."""
     return [
         Error(
-            f"Database {alias} has a pool and keeps connections as well.",
-            hint="CONN_MAX_AGE = 0 where OPTIONS has a pool.",
+            f"Database {alias} has both a pool and CONN_MAX_AGE.",
+            hint="Set CONN_MAX_AGE = 0 if OPTIONS has a pool.",
             id="tenfold.E005",
         )
         for alias, database in settings.DATABASES.items()
@@ -95,7 +95,7 @@ def check_server_side_cursors(**kwargs: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"Database {alias} may use server-side cursors, which break behind PgBouncer in transaction mode.",
-            hint="DISABLE_SERVER_SIDE_CURSORS = True.",
+            hint="Set DISABLE_SERVER_SIDE_CURSORS = True.",
             id="tenfold.W002",
         )
         for alias, database in settings.DATABASES.items()

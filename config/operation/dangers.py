@@ -1,6 +1,6 @@
-"""Settings in, those that are dangerous where others reach the server out: for its start, `check --deploy` and doctor.
+"""Settings in, dangers out: settings that are dangerous if other machines can reach the server.
 
-Asked by the launcher too, so it loads no app.
+The server's start, `check --deploy` and `doctor` use it. The launcher imports it, so it loads no app.
 """
 
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from typing import NamedTuple
 from django.conf import settings
 from redis.connection import parse_url
 
-# As long as what `make run` writes has entropy to spare; signatures of sessions and cursors hang on it.
+# The least length of a SECRET_KEY, which signs sessions and cursors. `make run` writes a longer one.
 LEAST_SECRET = 32
-# What examples are made of, and what Django writes into a new project.
+# The beginnings of secrets in examples, and in new projects of Django.
 KNOWN_SECRETS = ("django-insecure-", "changeme", "secret", "only-to-read")
 LOOPBACK = ("127.", "localhost", "::1")
 
 
 class Danger(NamedTuple):
-    """`name` is a variable, `detail` what is wrong with it, `remedy` what to do."""
+    """`name` is the variable, `detail` the problem, `remedy` what to do."""
 
     name: str
     detail: str
@@ -25,14 +25,14 @@ class Danger(NamedTuple):
 
 
 def is_exposed() -> bool:
-    """Whether anybody but this machine may reach the server."""
+    """Whether other machines can reach the server."""
     return settings.HTTPS or not settings.HOST.startswith(LOOPBACK)
 
 
 def list_dangers() -> Iterator[Danger]:
     if settings.DEBUG:
         yield Danger(
-            "DEBUG", "shows tracebacks with settings and queries to everybody", "Leave it out, or DEBUG=false."
+            "DEBUG", "shows tracebacks with settings and queries to everybody", "Remove it, or set DEBUG=false."
         )
     if len(set(settings.SECRET_KEY)) < 10 or len(settings.SECRET_KEY) < LEAST_SECRET:
         yield Danger("SECRET_KEY", "is too short to be a secret", write_secret_remedy())
@@ -41,8 +41,8 @@ def list_dangers() -> Iterator[Danger]:
     if "*" in settings.ALLOWED_HOSTS:
         yield Danger(
             "ALLOWED_HOSTS",
-            "takes any name, so a forged Host ends in links that others follow",
-            "Name your own, as in ALLOWED_HOSTS=shop.example.com.",
+            "accepts any host name, so a forged Host header gets into links that others follow",
+            "Set your own host names, as in ALLOWED_HOSTS=shop.example.com.",
         )
 
 

@@ -1,7 +1,6 @@
-"""This installation in, findings out: what each part is like, and where something is wrong, what to do about it.
+"""This installation in, findings out: the state of each part and, if something is wrong, the remedy.
 
-Each examination yields findings of its own part and knows nothing of the others; one that can't be made, since its
-part doesn't answer, is a finding too.
+Each examination yields findings of its own part only. If the part doesn't answer, that is a finding too.
 """
 
 import shutil
@@ -23,12 +22,12 @@ from config.operation.dangers import find_open_redis, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
 
 LEAST_POSTGRES = 15
-# A look-up in the same network; past this the cache saves nothing over a page from the database.
+# A lookup in the same network takes less. A slower cache saves nothing compared with a page from the database.
 SLOW_CACHE_MS = 5.0
-# Leases and tokens are compared with the database's clock.
+# The most seconds between this machine's clock and the database's: leases and tokens are compared with the latter.
 CLOCK_SECONDS = 2.0
 LEAST_DISK_BYTES = 2**30
-# Vacuum is behind where a fifth of a table is dead, in tables where that is many.
+# Vacuum is late for a table if a fifth of its rows are dead, and these are at least DEAD_ROWS.
 DEAD_SHARE, DEAD_ROWS = 0.2, 10_000
 
 
@@ -39,7 +38,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What `part` is like; `remedy` is "" where nothing is to be done."""
+    """The state of `part`. `remedy` is "" if there is nothing to do."""
 
     part: str
     level: Level
@@ -55,7 +54,7 @@ def examine() -> Findings:
         try:
             yield from look()
         except (DatabaseError, redis.RedisError, OSError) as error:
-            # The class alone: messages of drivers hold hosts and users, and reports are passed around.
+            # Only the class: drivers' messages have host and user names, and people pass reports on.
             yield Finding(part, *UNREACHABLE[part], f"{REMEDIES[part]} ({type(error).__name__})")
 
 
@@ -95,11 +94,11 @@ def examine_postgres() -> Findings:
     yield from find_dead_rows()
 
 
-# Settings of PostgreSQL that should be on, and what one risks without.
+# Settings of PostgreSQL that should be on, and the risk without them.
 WANTED = {
-    "fsync": "A crash of its machine can lose or damage anything.",
-    "full_page_writes": "A crash of its machine can damage pages.",
-    "autovacuum": "Tables grow and plans go wrong until somebody vacuums.",
+    "fsync": "If its machine crashes, all data can be lost or damaged.",
+    "full_page_writes": "If its machine crashes, pages can be damaged.",
+    "autovacuum": "Tables grow, and plans become bad, until somebody runs VACUUM.",
 }
 
 
@@ -113,12 +112,12 @@ def examine_settings() -> Findings:
     [(most,)] = ask("SELECT setting::int FROM pg_settings WHERE name = 'max_connections'")
     wanted = settings.WEB_WORKERS * (settings.DATABASE_POOL or settings.WEB_THREADS) + 10
     if wanted > most:
-        detail = f"max_connections is {most}, this server alone may want {wanted}."
+        detail = f"max_connections is {most}, but this server alone may need {wanted}."
         yield Finding("database", Level.WARNING, detail, "Raise it, lower WEB_THREADS, or put PgBouncer in front.")
 
 
 def find_missing_indexes() -> Findings:
-    """Indexes and constraints that models name and tables haven't got."""
+    """Indexes and constraints of models that are missing in the database."""
     with connection.cursor() as cursor:
         for model in apps.get_models():
             there = connection.introspection.get_constraints(cursor, model._meta.db_table)
@@ -129,7 +128,7 @@ def find_missing_indexes() -> Findings:
 
 
 def find_failed_checks() -> Findings:
-    """What the apps themselves hold against the database, such as triggers that don't follow a table."""
+    """Findings of the apps' own database checks, such as triggers that don't match their model."""
     for found in run_checks(tags=[Tags.database], databases=["default"]):
         yield Finding("database", Level.ERROR, found.msg, found.hint or "manage.py check --database default")
 
@@ -140,12 +139,12 @@ def write_creation(model: Any, thing: Any) -> str:
 
 def find_invalid_indexes() -> Findings:
     for (name,) in ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"):
-        detail = f"Index {name} is invalid: it costs writes and serves no read."
+        detail = f"Index {name} is invalid: writes maintain it, but no read uses it."
         yield Finding("database", Level.ERROR, detail, f"REINDEX INDEX CONCURRENTLY {name};")
 
 
 def find_silent_triggers() -> Findings:
-    """Without its triggers a table is changed behind the change log's back."""
+    """Disabled triggers. Changes of their tables don't reach the change log."""
     silent = ask("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'D' AND NOT tgisinternal")
     for table, name in silent:
         remedy = f"ALTER TABLE {table} ENABLE TRIGGER {name};"
@@ -156,7 +155,7 @@ def find_dead_rows() -> Findings:
     rows = ask("SELECT relname, n_live_tup, n_dead_tup FROM pg_stat_user_tables WHERE n_dead_tup > %s", [DEAD_ROWS])
     for table, live, dead in rows:
         if dead > DEAD_SHARE * (live + dead):
-            detail = f"{table} has {dead} dead rows beside {live} live ones."
+            detail = f"{table} has {dead} dead rows and {live} live ones."
             yield Finding("database", Level.WARNING, detail, f"VACUUM (ANALYZE) {table};")
 
 
@@ -171,18 +170,18 @@ def ask(sql: str, values: Any = None) -> list[Any]:
 
 def examine_cache() -> Findings:
     if not settings.REDIS_URL:
-        yield Finding("cache", Level.OK, "In this process; no REDIS_URL.")
+        yield Finding("cache", Level.OK, "In this process, since REDIS_URL is not set.")
         return
     with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
         client.ping()
         took = min(time_call(client.ping) for _ in range(5)) * 1000
     if took > SLOW_CACHE_MS:
-        yield Finding("cache", Level.WARNING, f"Redis takes {took:.1f} ms.", "Move it nearer, or look at its load.")
+        yield Finding("cache", Level.WARNING, f"Redis takes {took:.1f} ms.", "Move it nearer, or check its load.")
     else:
         yield Finding("cache", Level.OK, f"Redis, {took:.2f} ms.")
     policy = read_eviction_policy()
     if policy.startswith("allkeys"):
-        detail = f"maxmemory-policy {policy} may drop tasks that wait."
+        detail = f"maxmemory-policy {policy} may drop waiting tasks."
         yield Finding("cache", Level.ERROR, detail, "CONFIG SET maxmemory-policy noeviction")
 
 
@@ -195,9 +194,9 @@ def time_call(call: Callable[[], object]) -> float:
 def examine_worker() -> Findings:
     state = check_worker()
     if state == OK:
-        yield Finding("worker", Level.OK, "Heard of within the last seconds.")
+        yield Finding("worker", Level.OK, "Its last heartbeat is some seconds old.")
     else:
-        yield Finding("worker", Level.WARNING, "None is heard of: exports, imports and purges wait.", "make worker")
+        yield Finding("worker", Level.WARNING, "No worker runs: exports, imports and purges wait.", "make worker")
 
 
 def examine_disk() -> Findings:
@@ -211,7 +210,7 @@ def examine_disk() -> Findings:
 
 
 def list_folders() -> list[Path]:
-    """Where this installation writes: SQLite's file, files of jobs."""
+    """The folders that this installation writes to: of SQLite's file and of jobs' files."""
     folders = [settings.BASE_DIR]
     if connection.vendor == "sqlite":
         folders.append(Path(str(connection.settings_dict["NAME"])).resolve().parent)
@@ -221,12 +220,12 @@ def list_folders() -> list[Path]:
 
 
 def examine_clock() -> Findings:
-    """This machine's beside the database's; on SQLite they're one."""
+    """Compares this machine's clock with the database's. On SQLite they are the same."""
     if connection.vendor == "postgresql":
         [(there,)] = ask("SELECT clock_timestamp()")
         apart = abs((there - datetime.now(UTC)).total_seconds())
         if apart > CLOCK_SECONDS:
-            detail = f"It is {apart:.0f} s apart from the database's."
+            detail = f"It differs from the database's by {apart:.0f} s."
             yield Finding("clock", Level.WARNING, detail, "Run chrony or ntpd on both machines.")
             return
     yield Finding("clock", Level.OK, "It agrees with the database's.")
@@ -239,7 +238,7 @@ def examine_our_settings() -> Findings:
     ]
     if is_exposed() and not settings.HTTPS:
         remedy = "Put a proxy that ends TLS in front and set HTTPS=true."
-        dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, and others reach this server.", remedy))
+        dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, but others can reach this server.", remedy))
     if danger := find_open_redis():
         dangers.append(Finding("settings", Level.WARNING, f"{danger.name} {danger.detail}.", danger.remedy))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
@@ -253,20 +252,20 @@ EXAMINATIONS: dict[str, Callable[[], Findings]] = {
     "clock": examine_clock,
     "settings": examine_our_settings,
 }
-# Of a part that doesn't answer. Without Redis and worker requests are still answered.
+# The finding for a part that doesn't answer. Requests are still answered without Redis or a worker.
 UNREACHABLE = {
     "database": (Level.ERROR, "It doesn't answer."),
-    "cache": (Level.WARNING, "Redis doesn't answer; requests go on without it."),
-    "worker": (Level.WARNING, "The database that knows of workers doesn't answer."),
-    "disk": (Level.WARNING, "It can't be looked at."),
-    "clock": (Level.WARNING, "The database that it is compared with doesn't answer."),
-    "settings": (Level.WARNING, "They can't be looked at."),
+    "cache": (Level.WARNING, "Redis doesn't answer; requests are answered without it."),
+    "worker": (Level.WARNING, "Unknown, since the database doesn't answer."),
+    "disk": (Level.WARNING, "It can't be examined."),
+    "clock": (Level.WARNING, "Unknown, since the database doesn't answer."),
+    "settings": (Level.WARNING, "They can't be examined."),
 }
 REMEDIES = {
-    "database": "See that it runs and that DATABASE_URL names it.",
-    "cache": "See that it runs and that REDIS_URL names it.",
-    "worker": "Mend the database first.",
-    "disk": "See that the folder is there and readable.",
-    "clock": "Mend the database first.",
-    "settings": "Mend what is named beside.",
+    "database": "Check that it runs, and that DATABASE_URL is right.",
+    "cache": "Check that it runs, and that REDIS_URL is right.",
+    "worker": "Repair the database first.",
+    "disk": "Check that the folder exists and is readable.",
+    "clock": "Repair the database first.",
+    "settings": "Repair the part that the error names.",
 }

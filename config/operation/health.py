@@ -1,8 +1,9 @@
-"""`/livez`: does this process answer; `/readyz`: should it get requests. Two views for probes, in JSON.
+"""Two views for probes, in JSON. `/livez`: does this process answer? `/readyz`: should it get requests?
 
-`{"status": "ok", "database": "ok", "migrations": "ok", "cache": "ok", "worker": "ok"}`; `degraded` (200) where
-requests are still answered, only slower or with background work waiting; `unavailable` (503) where they aren't;
-`stopping` (503) from SIGTERM on, while requests are answered for the last time.
+`{"status": "ok", "database": "ok", "migrations": "ok", "cache": "ok", "worker": "ok"}`. The other statuses:
+`degraded` (200): requests are answered, but slower, or background work waits.
+`unavailable` (503): requests can't be answered.
+`stopping` (503): after SIGTERM; the last requests are still answered.
 """
 
 import queue
@@ -22,11 +23,11 @@ from redis.exceptions import RedisError
 from config.api.models import STALE_SECONDS, Worker
 from config.process.draining import DRAIN
 
-# A probe's own patience is a few seconds (Kubernetes: one by default).
+# Probes have time-outs of a few seconds themselves (Kubernetes: one second by default).
 ANSWER_SECONDS = 2.0
 
 OK = "ok"
-# Without these no request is answered; the others only degrade.
+# Without these parts no request can be answered. Without the others the server is only degraded.
 VITAL = ("database", "migrations")
 
 type Report = dict[str, str]
@@ -34,16 +35,16 @@ type Report = dict[str, str]
 
 @require_safe
 def show_alive(request: HttpRequest) -> JsonResponse:
-    """200 while this process answers at all; touches nothing else."""
+    """200 while this process can answer. It uses no other part."""
     return answer({"status": OK}, 200)
 
 
 @require_safe
 def show_ready(request: HttpRequest) -> JsonResponse:
-    """At most four queries, in a thread of their own, and at most ANSWER_SECONDS."""
+    """Runs at most four queries, in their own thread, for at most ANSWER_SECONDS."""
     if DRAIN.has_begun:
         goodbye = answer({"status": "stopping"}, 503)
-        goodbye._has_been_logged = True  # type: ignore[attr-defined]  # Django's mark, or each probe were an ERROR
+        goodbye._has_been_logged = True  # type: ignore[attr-defined]  # Django's mark; else it logs an ERROR
         return goodbye
     report = PROBE.ask() or {"database": f"no answer within {ANSWER_SECONDS:g} s"}
     faults = [name for name, state in report.items() if state != OK]
@@ -57,18 +58,18 @@ def answer(body: Report, status: int) -> JsonResponse:
 
 
 class Probe[Answer]:
-    """Asks in a thread of its own: a database that hangs gives no answer and can't be called off.
+    """Calls `look` in its own thread, since a call to a hanging database can't be stopped.
 
-    While one question hangs there is no second one, so that probes can't pile up threads and connections.
+    While one call hangs no second one is made, so that probes can't fill the process with threads and connections.
     """
 
     def __init__(self, look: Callable[[], Answer]) -> None:
         self.look, self.busy = look, threading.Lock()
 
     def ask(self) -> Answer | None:
-        """None after ANSWER_SECONDS."""
+        """The result of `look`, or None after ANSWER_SECONDS."""
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        # Waits for a neighbour's question first: two probes at once are no fault of the database.
+        # If another probe is asking, wait for it: that isn't a fault of the database.
         if self.busy.acquire(timeout=ANSWER_SECONDS):
             threading.Thread(target=self.answer, args=(answers,), daemon=True).start()
             try:
@@ -86,7 +87,7 @@ class Probe[Answer]:
 
 
 def look_around() -> Report:
-    """What each part says; where the database doesn't, its dependants aren't asked."""
+    """The state of each part. Parts that need the database are only asked if it answers."""
     report = {"database": describe(check_database)}
     if report["database"] == OK:
         report["migrations"] = describe(check_migrations)
@@ -103,7 +104,7 @@ def describe(check: Callable[[], str]) -> str:
     try:
         return check()
     except (DatabaseError, ConnectionInterrupted, RedisError, OSError) as error:
-        # The class alone: messages of drivers hold hosts and user names, and a probe may be public.
+        # Only the class: drivers' messages have host and user names, and probes may be public.
         return f"down ({type(error).__name__})"
 
 
@@ -115,7 +116,7 @@ def check_database() -> str:
 
 @remember
 def list_migrations() -> frozenset[tuple[str, str]]:
-    """Every migration of the code at hand; files don't change under a running process."""
+    """All migrations in the code. The files don't change while the process runs."""
     return frozenset(MigrationLoader(None).disk_migrations or ())
 
 
@@ -125,10 +126,10 @@ def check_migrations() -> str:
 
 
 def check_cache() -> str:
-    """Written and read back: a full Redis answers reads."""
+    """Write and read back: a full Redis still answers reads."""
     cache.set("readyz", b"ok", timeout=10)
-    return OK if cache.get("readyz") == b"ok" else "doesn't keep what it is given"
+    return OK if cache.get("readyz") == b"ok" else "doesn't store what is written"
 
 
 def check_worker() -> str:
-    return OK if Worker.objects.only_alive().exists() else f"none heard of for {STALE_SECONDS} s: run make worker"
+    return OK if Worker.objects.only_alive().exists() else f"no heartbeat for {STALE_SECONDS} s: run make worker"

@@ -1,4 +1,4 @@
-"""What DATABASE_POOL's pools of this process are doing, for /metrics."""
+"""Figures of this process's connection pools (DATABASE_POOL), for /metrics."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from config.metrics import Gauges, count
 
 
 def read_pools() -> Gauges:
-    """Gauges of each pool; what happened since the last look is counted as events."""
+    """The gauges of each pool. Also counts the pool's events since the last call."""
     gauges: Gauges = {}
     pools: dict[str, Any] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # the stubs don't know it
     for database, pool in list(pools.items()):

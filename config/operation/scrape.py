@@ -1,6 +1,6 @@
-"""`/metrics`: what all processes of this server have counted and what the database says, as Prometheus reads it.
+"""`/metrics`: the figures of all processes of this server and of the database, in Prometheus' format.
 
-Open to callers on this machine and in private networks; with METRICS_TOKEN to whoever brings it, and nobody else.
+Open to callers on this machine and in private networks. If METRICS_TOKEN is set, only to callers with this token.
 """
 
 import ipaddress
@@ -35,15 +35,15 @@ from config.metrics import (
 )
 from config.operation.health import Probe
 
-# Of each answer: how it was asked for, what it came to, and what the cache said (X-Cache).
+# The labels of an answer. `cache` is the header X-Cache.
 REQUEST_LABELS = ("method", "route", "status", "cache")
-UP = {"database_up": Family("1 where the database answered this scrape.")}
+UP = {"database_up": Family("1 if the database answered this scrape, else 0.")}
 BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 @require_safe
 def show_metrics(request: HttpRequest) -> HttpResponse:
-    """At most three short queries, in a thread of their own and within a probe's patience."""
+    """Runs at most three short queries, in their own thread, for at most ANSWER_SECONDS."""
     if refusal := refuse(request):
         return refusal
     figures = read_everybody()
@@ -53,12 +53,12 @@ def show_metrics(request: HttpRequest) -> HttpResponse:
 
 
 def refuse(request: HttpRequest) -> HttpResponse | None:
-    """None for who may know: figures tell how much is sold and how a server can be hurt."""
+    """An error for a caller who may not read the figures, else None. They show sales and the server's weak points."""
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if secrets.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
             return None
-        response = respond_with(NotAuthenticated("Send Authorization: Bearer with the METRICS_TOKEN of this server."))
+        response = respond_with(NotAuthenticated("Send Authorization: Bearer with this server's METRICS_TOKEN."))
         response["WWW-Authenticate"] = "Bearer"
         return response
     return (
@@ -66,14 +66,14 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
         if is_near(request)
         else respond_with(
             PermissionDenied(
-                "Figures are for this machine and private networks; set METRICS_TOKEN to let others read them by it."
+                "Only this machine and private networks may read the figures; set METRICS_TOKEN to allow others."
             )
         )
     )
 
 
 def is_near(request: HttpRequest) -> bool:
-    # A proxy that nobody told us of (TRUSTED_PROXIES) would lend its own address to everybody.
+    # With a proxy that TRUSTED_PROXIES doesn't count, all callers would seem to have its address.
     if not settings.TRUSTED_PROXIES and ("X-Forwarded-For" in request.headers or "Forwarded" in request.headers):
         return False
     try:
@@ -82,7 +82,7 @@ def is_near(request: HttpRequest) -> bool:
         return False
 
 
-# -- what the database says ---------------------------------------------------------------------------------------
+# -- figures of the database --------------------------------------------------------------------------------------
 
 
 def ask_database() -> Gauges:
@@ -95,11 +95,11 @@ def ask_database() -> Gauges:
 PROBE: Probe[Gauges] = Probe(ask_database)
 
 
-# -- what goes over the wire --------------------------------------------------------------------------------------
+# -- Prometheus' format -------------------------------------------------------------------------------------------
 
 
 class Families(Collector):
-    """Figures as prometheus-client writes them."""
+    """The figures as metric families for prometheus-client."""
 
     def __init__(self, figures: Figures) -> None:
         self.figures = figures

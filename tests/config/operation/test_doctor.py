@@ -63,7 +63,7 @@ def test_a_sound_installation_has_no_error_and_each_part_is_named() -> None:
 def test_what_is_wrong_is_said_with_its_remedy() -> None:
     code, said = run()
     assert code == 0
-    assert "WARNING  worker    None is heard of: exports, imports and purges wait.\n" in said
+    assert "WARNING  worker    No worker runs: exports, imports and purges wait.\n" in said
     assert f"{'':19}-> make worker\n" in said
 
 
@@ -138,7 +138,7 @@ def test_what_postgres_lacks_is_found(settings: Any, monkeypatch: pytest.MonkeyP
     settings.WEB_WORKERS, settings.WEB_THREADS, settings.DATABASE_POOL = 8, 32, 0
     with answers(monkeypatch, "max_connections", [(100,)]):
         details = [finding.detail for finding in find("database", Level.WARNING)]
-    assert "max_connections is 100, this server alone may want 266." in details
+    assert "max_connections is 100, but this server alone may need 266." in details
 
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="a fault of SQLite's")
@@ -158,7 +158,7 @@ def test_a_full_disk_is_a_warning_and_a_very_full_one_an_error(monkeypatch: pyte
 def test_a_redis_that_is_away_is_a_warning(settings: Any) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     [finding] = find("cache", Level.WARNING)
-    assert finding.detail == "Redis doesn't answer; requests go on without it."
+    assert finding.detail == "Redis doesn't answer; requests are answered without it."
 
 
 def test_a_redis_that_is_slow_is_a_warning(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,4 +207,4 @@ def test_a_redis_that_others_may_write_to_is_a_warning(settings: Any) -> None:
 def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:
     assert not find("settings", Level.WARNING)
     settings.HOST = "0.0.0.0"
-    assert find("settings", Level.WARNING)[0].detail == "HTTPS is off, and others reach this server."
+    assert find("settings", Level.WARNING)[0].detail == "HTTPS is off, but others can reach this server."

@@ -59,7 +59,7 @@ def test_a_probe_costs_four_queries(
 def test_no_worker_is_degraded(client: Client) -> None:
     status, report = get_ready(client)
     assert (status, report["status"]) == (200, "degraded")
-    assert report["worker"] == "none heard of for 15 s: run make worker"
+    assert report["worker"] == "no heartbeat for 15 s: run make worker"
 
 
 def test_a_silent_worker_is_degraded(client: Client, worker: Worker) -> None:
