@@ -1,4 +1,4 @@
-"""Admin pages for the tables of packages that bring an unbounded page of their own."""
+"""Admin pages of tables from packages whose own pages are slow on large tables."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -12,7 +12,7 @@ admin.site.unregister(DBTaskResult)
 
 @admin.register(DBTaskResult)
 class TaskAdmin(ReadOnlyAdmin):
-    """What the worker did. The package's own page counts the table and lists the distinct queues of all its rows."""
+    """Tasks of the worker. The package's own page counts all rows, and lists the distinct queues of all rows."""
 
     icon = "task"
     list_display = ("task_path", "status", "enqueued_at", "started_at", "finished_at")
@@ -22,5 +22,5 @@ class TaskAdmin(ReadOnlyAdmin):
     search_help_text = "The task's whole dotted path"
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        # With Redis tasks wait in RQ, and this table stays empty.
+        # With Redis the tasks are in RQ, so this table is empty.
         return not settings.REDIS_URL and bool(super().has_module_permission(request))

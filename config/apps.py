@@ -6,7 +6,7 @@ from config.operation.pools import read_pools
 
 
 class ConfigConfig(AppConfig):
-    """Loaded once in each process, web worker or command, after its fork."""
+    """Loaded once in each process (web worker or command), after its fork."""
 
     name = "config"
     verbose_name = "Tenfold"
@@ -19,14 +19,14 @@ class ConfigConfig(AppConfig):
             read_pools,
             {
                 "pool_connections": Family("Connections that DATABASE_POOL holds.", of_pools),
-                "pool_connections_free": Family("Those of them that nobody uses.", of_pools),
-                "pool_waiting": Family("Requests that wait for one.", of_pools),
+                "pool_connections_free": Family("Connections of DATABASE_POOL that are free.", of_pools),
+                "pool_waiting": Family("Requests that wait for a connection.", of_pools),
             },
         )
         register_events(
             {
-                "log_lines_dropped": Family("Log lines that nobody will read: too many waited, or the disk was full."),
-                "pool_requests": Family("Connections asked of DATABASE_POOL.", of_pools),
+                "log_lines_dropped": Family("Log lines that were lost: too many waited, or the disk was full."),
+                "pool_requests": Family("Requests for a connection of DATABASE_POOL.", of_pools),
                 "pool_wait_seconds": Family("Time that requests waited for a connection of DATABASE_POOL.", of_pools),
                 "pool_failures": Family("Requests that got no connection within DATABASE_POOL_TIMEOUT.", of_pools),
             }

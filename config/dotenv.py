@@ -1,4 +1,4 @@
-"""`python -m config.dotenv`: a `.env` with a SECRET_KEY of its own, where neither it nor the environment has one."""
+"""`python -m config.dotenv`: adds a new SECRET_KEY to `.env`, unless `.env` or the environment has one."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ def add_secret_key(file: Path) -> None:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Readable by its owner alone from its first byte on."""
+    """Write a file that only its owner can read, from its first byte on."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         os.fchmod(descriptor, 0o600)

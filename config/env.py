@@ -1,6 +1,6 @@
-"""Environment variables in, typed values out; a bad value stops the start and is named.
+"""Environment variables in, typed values out. A bad value stops the start.
 
-Every reader raises ImproperlyConfigured with one sentence: the variable, the value, what was expected.
+Each reader raises ImproperlyConfigured with one sentence: the variable, the value, what was expected.
 """
 
 import os
@@ -27,7 +27,7 @@ NAMES = (
 
 
 def refuse_near_misses() -> None:
-    """`DATABSE_URL=…` would silently start on SQLite, so a name that nearly is one of ours stops the start."""
+    """Raise ImproperlyConfigured for a name that is similar to one of ours: `DATABSE_URL=…` would mean SQLite."""
     for name in os.environ.keys() - set(NAMES):
         if meant := get_close_matches(name, NAMES, n=1, cutoff=0.9):
             raise ImproperlyConfigured(f"{name} is not a setting of Tenfold: did you mean {meant[0]}?")
@@ -38,7 +38,7 @@ def read_text(name: str, default: str) -> str:
 
 
 def read_secret(name: str, hint: str) -> str:
-    """A text that must be there, since no default could be safe."""
+    """A required text, since no default would be safe."""
     if not (text := read_text(name, "")):
         raise ImproperlyConfigured(f"{name} is not set: {hint}")
     return text
@@ -58,8 +58,8 @@ def read_choice(name: str, default: str, choices: Sequence[str]) -> str:
 def read_count(name: str, default: int, most: int, least: int = 1) -> int:
     """A whole number from `least` to `most`."""
     text = read_text(name, str(default))
-    # int() alone also takes "1_000" and other scripts' digits; the shell and compose.yaml,
-    # which read the same variable, don't.
+    # int() alone would also accept "1_000" and digits of other scripts. The shell and compose.yaml read the same
+    # variables, and don't.
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise ImproperlyConfigured(
             f"{name}={text!r}: expected a whole number from {least} to {most}, as in {name}={default}"
@@ -85,12 +85,12 @@ def read_list(name: str, default: str) -> list[str]:
 def read_currency(name: str, default: str) -> str:
     text = read_text(name, default)
     if not re.fullmatch(r"[A-Z]{3}", text):
-        raise ImproperlyConfigured(f"{name}={text!r}: expected three capitals of ISO 4217, as in {name}={default}")
+        raise ImproperlyConfigured(f"{name}={text!r}: expected three letters of ISO 4217, as in {name}={default}")
     return text
 
 
 def read_redis_url(name: str) -> str:
-    """A Redis URL, or "" where there is no Redis."""
+    """A Redis URL, or "" for no Redis."""
     text = read_text(name, "")
     if text and not text.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured(f"{name}={text!r}: expected a Redis URL, as in {name}=redis://127.0.0.1:6379/0")
@@ -103,11 +103,11 @@ def read_database_url(name: str, default: str) -> dict[str, Any]:
 
 
 def read_replica_urls(name: str, of: dict[str, Any]) -> list[dict[str, Any]]:
-    """Entries for the replicas of a database, which PostgreSQL alone has; empty without any."""
+    """DATABASES entries of the replicas. Only PostgreSQL can have replicas. `of` is the primary's entry."""
     replicas = [parse_database_url(name, text) for text in read_list(name, "")]
     if any(database["ENGINE"] != POSTGRES for database in (*replicas, of)) and replicas:
         raise ImproperlyConfigured(
-            f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME, comma-separated, beside a DATABASE_URL like it"
+            f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME, comma-separated, with a DATABASE_URL like it"
         )
     return replicas
 
@@ -116,18 +116,18 @@ POSTGRES, SQLITE = "django.db.backends.postgresql", "django.db.backends.sqlite3"
 
 
 def parse_database_url(name: str, text: str) -> dict[str, Any]:
-    # The password stays out of the sentence: it ends in logs.
+    # The sentence doesn't have the URL, since logs must not have its password.
     expected = f"{name}: expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE"
     try:
         database: dict[str, Any] = environ.Env.db_url_config(text)
     except Exception as error:
-        raise ImproperlyConfigured(f"{expected}, and this one can't be read ({type(error).__name__})") from error
+        raise ImproperlyConfigured(f"{expected}, but it can't be read ({type(error).__name__})") from error
     if database.get("ENGINE") not in (POSTGRES, SQLITE):
         raise ImproperlyConfigured(expected)
     return database
 
 
-# What may stand behind the ? of an s3:// URL: django-storages' names. Credentials come from AWS_… as boto3 reads them.
+# The parameters of an s3:// URL, with django-storages' names. boto3 reads the credentials from AWS_… variables.
 S3_OPTIONS = ("endpoint_url", "region_name", "addressing_style", "signature_version", "default_acl")
 
 
@@ -142,6 +142,6 @@ def read_storage_url(name: str, default: str) -> dict[str, Any]:
         raise ImproperlyConfigured(expected)
     options = dict(parse_qsl(parts.query))
     if unknown := options.keys() - set(S3_OPTIONS):
-        raise ImproperlyConfigured(f"{expected}, with {', '.join(S3_OPTIONS)} behind a ?, not {min(unknown)}")
+        raise ImproperlyConfigured(f"{expected}, with {', '.join(S3_OPTIONS)} as parameters, not {min(unknown)}")
     options |= {"bucket_name": parts.netloc, "location": parts.path.strip("/")}
     return {"BACKEND": "config.api.jobs.s3.S3Bucket", "OPTIONS": options}

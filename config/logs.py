@@ -1,11 +1,11 @@
-"""Log records and request lines in, JSON lines out, written by a listener thread so that no request waits for a disk.
+"""Log records and request lines in, JSON lines out. A listener thread writes them, so no request waits for a disk.
 
-A request's line is a plain tuple until the listener formats it: `log_request` costs 0.2 microseconds and the line as
-a whole 2.5, of which the listener's thread pays the rest (a record through QueueHandler 38.5). Lines and records below
-WARNING are dropped while QUEUE_LENGTH of them wait; what is dropped is a metric, and a warning a minute.
+A request's line is a plain tuple until the listener formats it. `log_request` takes the request 0.2 microseconds, and
+the listener's thread 2.3 more; a record through QueueHandler would take 38.5. While QUEUE_LENGTH lines wait, further
+lines and records below WARNING are dropped; a metric and one warning a minute count them.
 
-The listener's thread doesn't survive a fork and isn't started by dictConfig: each process calls `start_listener`
-for itself when its apps are ready, so a web worker after its fork.
+The listener's thread doesn't survive a fork, and dictConfig doesn't start it. So each process calls `start_listener`
+when its apps are ready; a web worker does so after its fork.
 """
 
 import copy
@@ -31,9 +31,9 @@ from config.metrics import count, read_count
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
-# 20,000 waiting lines are some 10 MB; past that the disk is slower than the requests.
+# 20,000 waiting lines take about 10 MB. If more wait, the disk is slower than the requests.
 QUEUE_LENGTH = 20_000
-# How long a request's line may wait for others: a write for each would wake the thread for each.
+# Seconds that a request's line may wait for others: a write for each line would wake the thread for each.
 GATHER_SECONDS = 0.1
 REPORT_SECONDS = 60.0
 
@@ -41,7 +41,7 @@ DROPPED = "log_lines_dropped"
 
 
 class RequestLine(NamedTuple):
-    """What the log says of one request; `moment` and `seconds` as time.time() and perf_counter() have them."""
+    """The log line of one request. `moment` is a time.time(), `seconds` the request's duration."""
 
     moment: float
     request_id: str
@@ -63,8 +63,8 @@ _lines: deque[PlainLine] = deque()
 
 
 def log_request(line: PlainLine) -> None:
-    """The values of a RequestLine, in its order; making one of that class would cost as much again."""
-    # A fault of ours is never dropped; a refusal (503) is what there is plenty of when a server is flooded.
+    """Queue the line. It is a plain tuple in RequestLine's order: making a RequestLine would take as long again."""
+    # A 500 is never dropped. A 503 may be: a flooded server has many.
     if len(_lines) < QUEUE_LENGTH or line[5] == 500:
         _lines.append(line)
     else:
@@ -73,8 +73,8 @@ def log_request(line: PlainLine) -> None:
 
 # -- secrets ------------------------------------------------------------------------------------------------------
 
-# A word that announces one, what stands between (`=`, `: `, `": "`), and the secret itself; a scheme of HTTP's
-# Authorization; a password in a URL. None of them takes a quote or a backslash, so JSON stays JSON.
+# Cookies; a word that announces a secret, what is between (`=`, `: `, `": "`), and the secret; a scheme of HTTP's
+# Authorization; a password in a URL. No secret includes a quote or a backslash, so JSON stays JSON.
 SECRETS = re.compile(
     r"""(?ix)
     (\bcookie(?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)[^"'\\\n]+
@@ -89,7 +89,7 @@ SECRETS = re.compile(
 
 
 def redact(text: str) -> str:
-    """`text` with `***` for tokens, cookies, passwords and signatures."""
+    """`text` with `***` in place of tokens, cookies, passwords and signatures."""
     return SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3] or found[4]}***", text)
 
 
@@ -97,7 +97,7 @@ def redact(text: str) -> str:
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts the id of the request at hand on each record, in the thread that logs."""
+    """Adds the current request's id to each record. It runs in the thread that logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = REQUEST_ID.get()
@@ -105,10 +105,10 @@ class RequestIdFilter(logging.Filter):
 
 
 class CountingQueueHandler(logging.handlers.QueueHandler):
-    """Drops records below WARNING while the queue is full, and counts them; never blocks, never raises.
+    """Drops and counts records below WARNING while QUEUE_LENGTH records wait. It never blocks and never raises.
 
-    The queue itself has no bound: with one, the standard handler prints a traceback per record, and the
-    listener's stop() can't put its mark in and loses the tail.
+    The queue itself is unbounded. With a bounded one, the standard handler prints a traceback for each record, and the
+    listener's stop() can't queue its mark, so the last records would be lost.
     """
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -118,7 +118,7 @@ class CountingQueueHandler(logging.handlers.QueueHandler):
             super().enqueue(record)
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        # The standard one folds the traceback into the message; the JSON formatter wants it for itself.
+        # The standard method adds the traceback to the message, but the JSON formatter needs it separately.
         record = copy.copy(record)
         record.message = record.getMessage()
         record.msg, record.args = record.message, None
@@ -126,7 +126,7 @@ class CountingQueueHandler(logging.handlers.QueueHandler):
 
 
 class LineFormatter(OrjsonFormatter):
-    """One JSON object a record: time, level, logger, message, request_id, then what `extra` gave."""
+    """A JSON object for each record: time, level, logger, message, request_id, then the members of `extra`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -162,7 +162,7 @@ class LineFormatter(OrjsonFormatter):
         try:
             return orjson.dumps(values).decode()
         except TypeError:
-            return json.dumps(values)  # a path that is no Unicode
+            return json.dumps(values)  # the path isn't valid Unicode
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -172,7 +172,7 @@ class ConsoleFormatter(logging.Formatter):
         super().__init__("{asctime} {levelname:7} {message}", "%H:%M:%S", style="{")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        # What our own lines give; a library's may hold whole requests.
+        # Only the `extra` of our own loggers: a library's may have whole requests.
         is_ours = str(record.name).startswith("tenfold.")
         given = merge_record_extra(record, {}, (*RESERVED_ATTRS, "request_id")) if is_ours else {}
         return super().formatMessage(record) + "".join(f" {name}={show_value(value)}" for name, value in given.items())
@@ -183,13 +183,13 @@ class ConsoleFormatter(logging.Formatter):
     def format_request(self, line: PlainLine) -> str:
         found = RequestLine._make(line)
         clock = time.strftime("%H:%M:%S", time.localtime(found.moment))
-        # Escaped: a line break in a path would be a line of its own.
+        # Escaped, so that a line break in a path doesn't make a second line.
         path = found.path.encode("unicode_escape").decode()
         return f"{clock} INFO    {found.method} {path} {found.status} in {found.seconds * 1000:.1f} ms"
 
 
 def show_value(value: Any) -> str:
-    """As it is where that can't be mistaken, and in quotes with its line breaks escaped where it can."""
+    """The value as text; quoted and escaped if it has blanks or unprintable characters."""
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)
 
@@ -204,7 +204,7 @@ def format_second(second: int) -> str:
 
 
 class Output(logging.StreamHandler[Any]):
-    """A stream; what it can't take (a full disk, a reader that left) is counted, and nobody's request fails for it."""
+    """A stream. Failed writes (a full disk, a reader that left) are only counted, so that no request fails."""
 
     formatter: LineFormatter | ConsoleFormatter
 
@@ -215,7 +215,7 @@ class Output(logging.StreamHandler[Any]):
             super().handleError(record)
 
     def write_requests(self, lines: list[PlainLine]) -> None:
-        """All of them in one write."""
+        """Write all lines in one write."""
         text = "".join(f"{self.formatter.format_request(line)}\n" for line in lines)
         with self.lock:  # type: ignore[union-attr]  # every handler has one
             try:
@@ -226,11 +226,11 @@ class Output(logging.StreamHandler[Any]):
 
 
 class Listener(logging.handlers.QueueListener):
-    """The thread that writes: records as they come, requests' lines ten times a second."""
+    """The thread that writes: records at once, requests' lines ten times a second."""
 
     handlers: tuple[Output, ...]
     queue: Queue[Any]
-    # How many of this process's lines were dropped when it was last reported, and when.
+    # The number of dropped lines at the last report, and the time of it.
     reported, reported_at = 0.0, 0.0
 
     def dequeue(self, block: bool) -> logging.LogRecord:
@@ -244,7 +244,7 @@ class Listener(logging.handlers.QueueListener):
                 return record
 
     def handle(self, record: logging.LogRecord) -> None:
-        # What came before it stands before it.
+        # Earlier lines come first.
         self.write_requests()
         super().handle(record)
 
@@ -254,12 +254,10 @@ class Listener(logging.handlers.QueueListener):
         self.report_dropped(least_seconds=0)
 
     def report_dropped(self, least_seconds: float = REPORT_SECONDS) -> None:
-        """A warning, unless the last one is younger than `least_seconds`."""
+        """Warn of dropped lines, unless the last warning is younger than `least_seconds`."""
         now = time.monotonic()
         if now - self.reported_at >= least_seconds and (dropped := read_count(DROPPED)) > self.reported:
-            sentence = (
-                f"{dropped - self.reported:.0f} log lines were dropped: what reads them is slower than the requests"
-            )
+            sentence = f"{dropped - self.reported:.0f} log lines were dropped: their reader is slower than the requests"
             self.reported, self.reported_at = dropped, now
             self.handle(
                 logging.makeLogRecord(
@@ -280,7 +278,7 @@ class Listener(logging.handlers.QueueListener):
 
 
 def build_logging(level: str, style: str) -> dict[str, Any]:
-    """Django's LOGGING: every logger feeds one queue, one listener writes it to standard output."""
+    """Django's LOGGING: all loggers write to one queue, and one listener writes it to standard output."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -302,10 +300,10 @@ def build_logging(level: str, style: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["queue"], "level": level},
         "loggers": {
-            # Emptied of Django's own console and mail handlers; refusals are in our request line already.
+            # Without Django's own console and mail handlers. The request lines already have 4xx answers.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
-            # A forged Host is refused and has its request's line; scanners send them all night.
+            # A forged Host has its request line (400), and scanners send many.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         },
@@ -313,16 +311,16 @@ def build_logging(level: str, style: str) -> dict[str, Any]:
 
 
 def start_listener() -> None:
-    """Start writing, in the process at hand, until its exit; a second call does nothing."""
+    """Start writing in this process, until its exit. A second call does nothing."""
     handler = find_queue()
     if handler and handler.listener and handler.listener._thread is None:
         handler.listener.start()
-        # Not atexit: a process of multiprocessing, as granian's workers are, runs that only since Python 3.13.
+        # Not atexit: processes of multiprocessing, such as granian's workers, run it only since Python 3.13.
         Finalize(None, stop_listener, exitpriority=0)
 
 
 def stop_listener() -> None:
-    """Write out what waits, then stop."""
+    """Write all waiting lines, then stop."""
     handler = find_queue()
     if handler and handler.listener and handler.listener._thread is not None:
         handler.listener.stop()
@@ -334,7 +332,7 @@ def find_queue() -> CountingQueueHandler | None:
 
 
 def hold_stdout() -> None:
-    """Before a fork: a line that is half written would be written by both."""
+    """Before a fork: wait until no line is half written, since both processes would write it."""
     if stdout := logging.getHandlerByName("stdout"):
         stdout.acquire()
 
@@ -345,7 +343,7 @@ def release_stdout() -> None:
 
 
 def forget_listener() -> None:
-    """In a fork: the thread is gone, and the lines that waited are the parent's to write."""
+    """In a fork: the thread doesn't exist here, and the parent writes the waiting lines."""
     handler = find_queue()
     if handler and handler.listener:
         handler.queue = handler.listener.queue = Queue()
@@ -353,5 +351,5 @@ def forget_listener() -> None:
         _lines.clear()
 
 
-# logging itself gives the child's handlers new locks.
+# The module `logging` itself gives the child's handlers new locks.
 os.register_at_fork(before=hold_stdout, after_in_parent=release_stdout, after_in_child=forget_listener)

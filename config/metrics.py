@@ -1,11 +1,11 @@
-"""What this process counts, in plain tables of each thread, laid down where the process that is scraped finds it.
+"""Counts events of this process in plain dicts, one for each thread, and writes the sums to a file for /metrics.
 
-A request costs 0.5 microseconds and an event 0.2 (one of prometheus-client's own counters 9.1). Once a second a
-process writes its sums into METRICS_FOLDER as one file, by rename; config/operation/scrape.py adds up the files. What
-a killed process counted stays, but for its last second. prometheus-client's own way for several processes maps its
-files into memory, where a full disk is a SIGBUS instead of an error.
+A request takes 0.5 microseconds and an event 0.2 (a counter of prometheus-client takes 9.1). Once a second a process
+writes its sums into one file in METRICS_FOLDER, by rename. config/operation/scrape.py adds up the files. So a killed
+process loses only the counts of its last second. prometheus-client's own way for several processes maps files into
+memory; there a full disk is a SIGBUS instead of an error.
 
-Nothing here imports Django: logs and every package may count.
+This module doesn't import Django, so that logs and all packages can use it.
 """
 
 import fcntl
@@ -25,46 +25,47 @@ from typing import NamedTuple
 
 import orjson
 
-# A name, then the values of its labels; and the numbers that belong to it.
+# A key is a name and the values of its labels. Counts have a list of numbers for each key, gauges one number.
 type Key = tuple[str | int, ...]
 type Counts = dict[Key, list[float]]
 type Gauges = dict[Key, float]
 
-# Upper bounds in seconds: a cached answer takes 0.1 ms, a page of 50 one or two, an export minutes.
+# Upper bounds in seconds. A cached answer takes 0.1 ms, a page of 50 one or two ms, an export minutes.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Of a request: seconds, queries, seconds in the database; then how many ended in each bucket, the last without bound.
+# The numbers of a request: seconds, queries, seconds in the database; then the count of each bucket. The last bucket
+# has no bound.
 REQUEST = "request"
 FIRST_BUCKET = 3
 REQUEST_NUMBERS = FIRST_BUCKET + len(BUCKETS) + 1
-# Anybody can invent a method, and each would be a row for ever.
+# Other methods count as OTHER: clients can invent methods, and each would stay in memory.
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 WRITE_SECONDS = 1.0
 
 
 class Family(NamedTuple):
-    """What a name on the wire stands for: a sentence, and the names of its labels."""
+    """A metric: its description, and the names of its labels."""
 
     sentence: str
     labels: tuple[str, ...] = ()
 
 
-# Of each app, as it registered them.
+# The metrics that apps have registered, by name.
 EVENTS: dict[str, Family] = {}
 GAUGES: dict[str, Family] = {}
 
 
 def register_events(events: Mapping[str, Family]) -> None:
-    """Counted by `count(name, *labels)`; the name on the wire is `tenfold_<name>_total`."""
+    """Register events for `count(name, *labels)`. /metrics shows `tenfold_<name>_total`."""
     EVENTS.update(events)
 
 
 class Owner:
-    """Lives as long as its thread."""
+    """An object that lives as long as its thread: a weak reference to it tells when the thread has ended."""
 
 
 class Tables:
-    """The tables of all threads; those of threads that ended are added up."""
+    """The tables of all threads. Those of ended threads are added up in `past`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -78,12 +79,12 @@ class Tables:
         return table
 
     def add_up(self) -> Counts:
-        """What all threads have counted so far."""
+        """The sums of what all threads have counted."""
         with self.lock:
             ended = [entry for entry in self.living if entry[0]() is None]
             self.living = [entry for entry in self.living if entry not in ended]
             add_to(self.past, *(table for _, table in ended))
-            # A copy is made in one step: its thread goes on meanwhile.
+            # copy() is atomic, since the threads go on counting.
             return add_to({}, self.past, *(table.copy() for _, table in self.living))
 
 
@@ -91,7 +92,7 @@ TABLES = Tables()
 
 
 class Own(threading.local):
-    """The table of the thread at hand: with one for all, two threads would lose each other's increments."""
+    """The current thread's table. In one table for all, two threads could lose each other's increments."""
 
     def __init__(self) -> None:
         self.owner = Owner()
@@ -104,7 +105,7 @@ OWN = Own()
 def count_request(  # noqa: PLR0913, PLR0917 (gathered in an object they would cost as much again)
     method: str, route: str, status: int, cache: str, seconds: float, queries: int, database_seconds: float
 ) -> None:
-    """One answer; `route` is the pattern that the path matched, never the path, whose number has no bound."""
+    """Count one answer. `route` is the URL pattern, not the path, since there are too many paths."""
     key = (REQUEST, method if method in METHODS else "OTHER", route, status, cache)
     table = OWN.table
     row = table.get(key)
@@ -117,7 +118,7 @@ def count_request(  # noqa: PLR0913, PLR0917 (gathered in an object they would c
 
 
 def count(name: str, *labels: str, amount: float = 1) -> None:
-    """An event that some app registered."""
+    """Count a registered event."""
     key = (name, *labels)
     table = OWN.table
     row = table.get(key)
@@ -127,13 +128,13 @@ def count(name: str, *labels: str, amount: float = 1) -> None:
 
 
 def count_all(*labels: str, **amounts: float) -> None:
-    """Events with the same labels, by their names."""
+    """Count several events with the same labels: `amounts` by event name."""
     for name, amount in amounts.items():
         count(name, *labels, amount=amount)
 
 
 def read_count(name: str, *labels: str) -> float:
-    """How often this process has counted an event."""
+    """The count of an event in this process."""
     return TABLES.add_up().get((name, *labels), [0.0])[0]
 
 
@@ -145,28 +146,28 @@ def add_to(sums: Counts, *tables: Mapping[Key, Iterable[float]]) -> Counts:
     return sums
 
 
-# -- a process's figures, and everybody's -------------------------------------------------------------------------
+# -- the figures of one process, and of all -----------------------------------------------------------------------
 
-# What is as it is: of each process, asked for when figures are laid down, and of the database, once a scrape.
+# Functions that read gauges: of this process, called when it writes its file; of the database, called at a scrape.
 WATCHED: list[Callable[[], Gauges]] = []
 ASKED: list[Callable[[], Gauges]] = []
 
 
 def register_process_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
-    """`read` gives those of this process, such as connections in use; those of all processes are added up."""
+    """Register gauges of a process, such as connections in use. /metrics shows the sum over all processes."""
     GAUGES.update(gauges)
     WATCHED.append(read)
 
 
 def register_database_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
-    """`read` gives those of the installation, by a short query."""
+    """Register gauges of the installation. `read` runs a short query at each scrape."""
     GAUGES.update(gauges)
     ASKED.append(read)
 
 
 @dataclass
 class Figures:
-    """Counts go up only; gauges are those of living processes."""
+    """Counts of all processes that ever ran, and gauges of living ones."""
 
     counts: Counts = field(default_factory=dict)
     gauges: Gauges = field(default_factory=dict)
@@ -188,13 +189,13 @@ class Figures:
 
 
 def read_own() -> Figures:
-    # First the gauges: who looks may count what happened since.
+    # The gauges first: reading them may count events.
     gauges = {key: value for watch in WATCHED for key, value in watch().items()}
     return Figures(TABLES.add_up(), gauges, 1)
 
 
 def read_everybody() -> Figures:
-    """Of this process as it stands, of the others as they stood up to a second ago."""
+    """The figures of all processes: of this one now, of the others up to a second ago."""
     if LEDGER is None:
         return read_own()
     with LEDGER.hold_folder(fcntl.LOCK_SH):
@@ -205,7 +206,7 @@ def read_everybody() -> Figures:
 
 
 def read_file(path: Path) -> Figures:
-    """What a process has laid down; of a dead one the counts alone."""
+    """The figures in a process's file. If the process is dead, only its counts."""
     figures = Figures.load(path.read_bytes())
     if not is_held(path.with_suffix(".lock")):
         figures.gauges, figures.processes = {}, 0
@@ -213,7 +214,7 @@ def read_file(path: Path) -> Figures:
 
 
 def is_held(path: Path) -> bool:
-    """Whether the process still lives that locked `path`: the kernel unlocks for a killed one too."""
+    """Whether the process that locked `path` still lives. (The kernel frees the lock of a killed one too.)"""
     with suppress(FileNotFoundError), path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -223,7 +224,7 @@ def is_held(path: Path) -> bool:
 
 
 class Ledger(threading.Thread):
-    """Lays this process's figures down once a second, and at its end."""
+    """Writes this process's figures into its file once a second, and at its end."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(name="metrics", daemon=True)
@@ -249,7 +250,7 @@ class Ledger(threading.Thread):
             self.write()
 
     def take_over_dead(self) -> None:
-        """The counts of the dead become ours, so that their files needn't stay; readers see all of it, or nothing."""
+        """Add the counts of dead processes to ours, and delete their files. A lock makes this one step for readers."""
         with self.hold_folder(fcntl.LOCK_EX):
             dead = [path for path in self.list_others() if not is_held(path.with_suffix(".lock"))]
             with TABLES.lock:
@@ -261,7 +262,7 @@ class Ledger(threading.Thread):
 
     def write(self) -> None:
         text, new = read_own().dump(), self.path.with_suffix(".new")
-        # A full disk keeps the figures of a second ago; this process's own are still right.
+        # With a full disk the file keeps older figures. The next write has all counts again.
         with self.writing, suppress(OSError):
             if text != self.written:
                 new.write_bytes(text)
@@ -278,7 +279,7 @@ LEDGER: Ledger | None = None
 
 
 def start_ledger() -> None:
-    """Begin to lay figures down, in the process at hand, until its exit, where METRICS_FOLDER names a folder."""
+    """If METRICS_FOLDER is set, write this process's figures there until its exit."""
     global LEDGER  # noqa: PLW0603 (one a process, as its tables are)
     if LEDGER is None and (folder := os.environ.get("METRICS_FOLDER")):
         LEDGER = Ledger(Path(folder))
@@ -294,7 +295,7 @@ def close_ledger() -> None:
 
 @contextmanager
 def open_folder() -> Iterator[None]:
-    """Around the server: METRICS_FOLDER for all its processes, a new one unless the environment names one."""
+    """In this block METRICS_FOLDER is set for all processes of the server: to its value, or to a new folder."""
     if folder := os.environ.get("METRICS_FOLDER"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         yield
@@ -308,7 +309,7 @@ def open_folder() -> Iterator[None]:
 
 
 def begin_anew() -> None:
-    """In a fork: the counts and the file are the parent's."""
+    """In a fork: begin with empty tables, since the counts and the file are the parent's."""
     global TABLES, OWN, LEDGER  # noqa: PLW0603
     if LEDGER:
         LEDGER.lock.close()

@@ -1,4 +1,4 @@
-"""The outermost layer: a request gets its record, its whole body, its session if it has one, its missing slash."""
+"""Django's outermost middleware: cache, access log, limits of bodies, compression, sessions, optional slash."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -34,12 +34,12 @@ type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 POLICY_OF_JSON = "default-src 'none'; frame-ancestors 'none'"
 
-# What these write, such as a session, is nobody's change of the catalogue.
+# These methods may write too, such as a session, but never the catalogue.
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class CacheTwin:
-    """What CacheGate does before Django, for whoever calls Django without it: the test client, runserver."""
+    """The cache for requests that didn't come through CacheGate: those of the test client and runserver."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -49,7 +49,7 @@ class CacheTwin:
             return self.get_response(request)
         request.META[DECODED_PATH] = request.path_info
         with acknowledge():
-            # DRF's test client may sign somebody in past the headers.
+            # DRF's test client may sign a user in without headers.
             is_plain = getattr(request, "_force_auth_user", None) is None
             answer = CACHE.answer(request.META, lambda _: self.run(request)) if is_plain else None
             if answer is None:
@@ -63,7 +63,7 @@ class CacheTwin:
 
     def run(self, request: HttpRequest) -> Answer:
         response = self.get_response(request)
-        assert isinstance(response, HttpResponse)  # no route of the cache's streams
+        assert isinstance(response, HttpResponse)  # no cached route streams
         return f"{response.status_code} {response.reason_phrase}", list(response.items()), response.content
 
 
@@ -75,8 +75,8 @@ class AccessLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with RequestRecord.find(request.META) as record:
-            request.request_id = record.id  # type: ignore[attr-defined]  # read by the problem documents
-            # A thread serves one request after the other: each begins as nobody's.
+            request.request_id = record.id  # type: ignore[attr-defined]  # the problem documents read it
+            # A thread serves many requests, so each begins without an author.
             nobody = ACTOR.set("")
             try:
                 with sign_writes() if request.method not in SAFE_METHODS else nullcontext():
@@ -87,14 +87,14 @@ class AccessLog:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """What Django's own views (sign-in to the admin) are refused; DRF's answer for themselves."""
+        """Answer ApiErrors of Django's own views, such as the admin's sign-in. DRF's views answer them themselves."""
         return respond_to(request, exception) if isinstance(exception, ApiError) else None
 
     def mark(self, request: HttpRequest, response: HttpResponseBase, record: RequestRecord) -> None:
         if SIGNED_IN in request.META:
             remember_device(request, response)
         if request.method not in SAFE_METHODS and has_committed():
-            # It is written, whatever becomes of the question.
+            # The write is done even if this query fails.
             with suppress(DatabaseError):
                 response["X-Data-Version"] = str(read_written_position())
         if request.method == "GET":
@@ -107,7 +107,7 @@ class AccessLog:
             path=request.path,
             route=request.resolver_match.route if request.resolver_match else None,
             rows=getattr(response, "rows", None),
-            # The user only if something asked who it is: a log line must not cost a query.
+            # Only if the request has read the user anyway: a log line must not cost a query.
             user_id=request.META.get(CALLER),
         )
         for name, value in (headers | find_rate_headers(request.META)).items():
@@ -115,13 +115,13 @@ class AccessLog:
 
 
 def may_have_session(request: HttpRequest) -> bool:
-    """Not a program's request: it sends no cookie, and asks the API for anything but the form to log in by."""
+    """Whether the request may use a session. A program's request doesn't: it has no cookies and calls the API."""
     path = request.path_info
     return bool(request.COOKIES) or not path.startswith("/api/") or path.startswith("/api/v1/auth/session/")
 
 
 class OnlyForSessions:
-    """Before a middleware of Django's that serves sessions: other requests pass it by, and save a tenth of a read."""
+    """A mixin for Django's session middleware. Requests without a session skip it, which saves a tenth of a read."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if may_have_session(request):
@@ -130,32 +130,33 @@ class OnlyForSessions:
 
 
 class Sessions(OnlyForSessions, SessionMiddleware):
-    """`request.session`."""
+    """Sets `request.session`."""
 
 
 class SessionUsers(OnlyForSessions, AuthenticationMiddleware):
-    """`request.user` by session; tokens are DRF's business."""
+    """Sets `request.user` from the session. DRF handles tokens."""
 
 
 class SessionMessages(OnlyForSessions, MessageMiddleware):
-    """What an admin page says once."""
+    """One-time messages of the admin's pages."""
 
 
-# How much of a file is flushed at once: in the 4 kB that Django reads, a script of 1.6 MB took 1.3 to 1.6 times the CPU
-# and came out 2 to 7 % longer.
+# The bytes of a file that are compressed at once. With the 4 kB that Django reads, a script of 1.6 MB takes 1.3 to 1.6
+# times the CPU time and becomes 2 to 7 % longer.
 FILE_BLOCK_BYTES = 65_536
 
 
-# A piece of a file, which its range counts in bytes as they are, and an answer without a body.
+# Statuses that are never compressed: a range counts the bytes of the uncompressed file, and a 304 has no body.
 UNPACKED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class GZipMiddleware(gzip.GZipMiddleware):
-    """Django's, in the coding that every door chooses: zstd, brotli or gzip.
+    """Django's middleware, but it can also compress with zstd and brotli, chosen as everywhere (encodings.py).
 
-    A browser sends cookies by itself, also for a page of somebody else's, who may then learn a secret of the answer
-    from its length (BREACH). Django pads gzip against that; zstd and brotli have no place for it that each client
-    skips. So a request with a cookie gets gzip, padded, and nothing else. A token is never sent unasked.
+    A browser sends cookies by itself, also if another site's page makes the request. The length of a compressed answer
+    could then reveal its secrets to that site (BREACH). Django prevents this with random padding in gzip; zstd and
+    brotli have no padding that every client skips. So a request with a cookie gets only padded gzip. A browser never
+    sends tokens by itself.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -173,7 +174,7 @@ class GZipMiddleware(gzip.GZipMiddleware):
         return response
 
     def pack(self, response: Any, coding: str, is_padded: bool) -> bool:
-        """Whether it became shorter; of a stream nobody knows."""
+        """Compress the body. False if it wouldn't be shorter; a stream is always compressed."""
         if isinstance(response, StreamingHttpResponse):
             self.pack_stream(response, coding, is_padded)
             return True
@@ -195,14 +196,14 @@ class GZipMiddleware(gzip.GZipMiddleware):
 
 
 def weaken_etag(response: HttpResponseBase) -> None:
-    """A strong one says that all bytes are the same (RFC 9110, 8.8.1)."""
+    """Make the ETag weak. A strong one would say that all bytes are the same (RFC 9110, section 8.8.1)."""
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
         response.headers["ETag"] = f"W/{etag}"
 
 
 class ContentPolicy(ContentSecurityPolicyMiddleware):
-    """Django's for pages; JSON, a refusal's too, is no page: nothing to load, nothing to frame."""
+    """Django's policy for pages. JSON gets a policy that forbids loading and framing anything."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if "json" in response.headers.get("Content-Type", ""):
@@ -211,10 +212,10 @@ class ContentPolicy(ContentSecurityPolicyMiddleware):
 
 
 class BodyLimit:
-    """413 for a body that is larger than its route takes; one without Content-Length gets the length that it has.
+    """Answers 413 for a body above its route's limit, and sets the Content-Length of a chunked body.
 
-    Django and DRF take a missing length for 0: a chunked PATCH was a 200 that changed nothing. Behind the request
-    slots such a body has been read, and has its length.
+    Django and DRF take a missing length as 0, so a chunked PATCH would be a 200 that changes nothing. In a server, the
+    request slots have already read such a body and set its length.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -230,10 +231,13 @@ class BodyLimit:
             return self.get_response(request)
 
     def measure(self, request: HttpRequest, rule: BodyRule) -> AbstractContextManager[Any]:
-        """Read a body that has no length, unless its view does, up to a byte past its limit; the context closes it."""
+        """Read a body without a length, up to one byte more than the limit, unless its view streams it.
+
+        The returned context closes the body.
+        """
         if read_length(request.META) is not None or rule.when is When.NEVER:
             return nullcontext()
-        request._stream = request.META["wsgi.input"]  # what Django reads a body from
+        request._stream = request.META["wsgi.input"]  # Django reads the body from it
         if rule.when is When.STREAMED:
             return nullcontext()
         body: Any
@@ -243,7 +247,7 @@ class BodyLimit:
 
 
 class TextPath:
-    """404 for a path with a NUL character: no row's key has one, and no database takes one in a text."""
+    """Answers 404 for a path with a NUL character: no key has one, and databases don't accept it in texts."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -255,7 +259,7 @@ class TextPath:
 
 
 class OptionalSlash:
-    """`/api/v1/products` is `/api/v1/products/`, without a redirect, which would turn a POST into a GET."""
+    """Serves `/api/v1/products` like `/api/v1/products/`, without a redirect, which would turn a POST into a GET."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -1,9 +1,10 @@
-"""The launcher: `python -m config.server [--with-worker] [--beside]`; it ends, with all its processes, on a signal.
+"""The launcher: `python -m config.server [--with-worker] [--beside]`. A signal stops it and all its processes.
 
-SIGTERM lets clients go first, for DRAIN_SECONDS; Ctrl-C, or a second signal, doesn't wait. Either way requests that
-have begun are finished. `--beside` takes its place on the port of a server that is to end next, without a gap.
+After SIGTERM it drains for DRAIN_SECONDS, then stops. Ctrl-C, or a second signal, stops it at once. Either way, started
+requests are finished. `--beside` shares the port with a running server, which can then be stopped without a gap.
 
-It reads the settings and never loads the apps: no thread, connection or pool may exist before the web workers fork.
+The launcher reads the settings but never loads the apps: no thread, connection or pool may exist before the web workers
+fork.
 """
 
 import argparse
@@ -38,18 +39,18 @@ from config.serving.supervisor import Supervisor
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
-# How long a request may go on after the signal to stop; a proxy has its own idea by then.
+# Seconds that running requests get after the signal to stop.
 STOP_SECONDS = 10
 
 
 class PortTaken(Exception):
-    """Nothing can listen there; the message says why and what to do."""
+    """The port can't be used. The message has the reason and the remedy."""
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m config.server", description="Serve Tenfold.")
     parser.add_argument("--with-worker", action="store_true", help="run a background worker beside the server")
-    parser.add_argument("--check", action="store_true", help="only see whether the settings and the port are right")
+    parser.add_argument("--check", action="store_true", help="only check the settings and the port")
     parser.add_argument("--beside", action="store_true", help="share the port with the server that this one replaces")
     options = parser.parse_args(arguments)
     refuse_dangers()
@@ -61,25 +62,25 @@ def main(arguments: list[str]) -> None:
 
 
 def refuse_dangers() -> None:
-    """ImproperlyConfigured for settings with which nobody else should reach this server; on loopback they're yours."""
+    """Raise ImproperlyConfigured for dangerous settings if other machines can reach this server."""
     if is_exposed():
         for danger in list_dangers():
             raise ImproperlyConfigured(f"{danger.name} {danger.detail}. {danger.remedy}")
 
 
 def refuse_inherited_pools() -> None:
-    """Processes that share a pool's sockets read each other's rows."""
+    """Raise ImproperlyConfigured if a pool was opened before the fork: processes would read each other's rows."""
     loaded = sys.modules.get("django.db.backends.postgresql.base")
     if loaded and loaded.DatabaseWrapper._connection_pools:
-        raise ImproperlyConfigured("a connection pool was opened before the web workers forked; query nothing there")
+        raise ImproperlyConfigured("a connection pool was opened before the web workers forked; run no query before")
 
 
 def check_port(host: str, port: int) -> None:
-    """PortTaken where nothing can listen: granian would share the port with another server and say nothing."""
+    """Raise PortTaken if another server has the port. granian would silently share it."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
-            # As servers do: without it, a port whose last connections are still closing counts as taken.
+            # Otherwise a port whose last connections are still closing would count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
@@ -90,7 +91,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def serve(with_worker: bool) -> None:
-    """Returns when a signal has stopped everything."""
+    """Serve until a signal has stopped everything."""
     companion = Companion() if with_worker else None
     server = build_server(lambda: start_threads(companion))
     server.on_startup(lambda: hang_up(server))
@@ -102,9 +103,10 @@ def serve(with_worker: bool) -> None:
 
 
 def start_threads(companion: threading.Thread | None) -> None:
-    """Once the web workers have forked: what a thread has locked at that moment stays locked in them.
+    """Start the launcher's threads, after the web workers have forked: a lock that a thread holds during a fork stays
+    locked in the child.
 
-    A first password was checked for ever, by OpenSSL, which our own look at /livez was loading in a thread.
+    (A thread that called /livez was loading OpenSSL during the fork. Then the first password check in the worker hung.)
     """
     threading.Thread(target=announce, daemon=True).start()
     if companion:
@@ -120,11 +122,11 @@ def build_server(on_forked: Callable[[], None]) -> Supervisor:
         workers=settings.WEB_WORKERS,
         blocking_threads=count_threads(settings.WEB_THREADS),
         websockets=False,
-        http=HTTPModes.http1,  # the limits of bodies are those of connections, and HTTP/2 shares one
+        http=HTTPModes.http1,  # bodies are limited by connection, and requests of HTTP/2 share one
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MS, max_buffer_size=HEAD_BYTES),
         backpressure=count_connections(),
-        log_level=LogLevels.error,  # our own line says that it serves, and so many threads are meant
-        log_access=False,  # config.middleware writes the line of a request
+        log_level=LogLevels.error,  # it would log its start, and warn of many threads
+        log_access=False,  # config.middleware writes the request lines
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         drain_seconds=settings.DRAIN_SECONDS,
@@ -133,16 +135,19 @@ def build_server(on_forked: Callable[[], None]) -> Supervisor:
 
 
 def load_application() -> Any:
-    """In a web worker, after the fork: leave the terminal's signals to the launcher, and end when it is gone."""
+    """Load the WSGI application. It runs in a web worker after the fork.
+
+    The launcher gets the terminal's signals (setpgrp); the worker ends if the launcher is gone.
+    """
     os.setpgrp()
     signal.signal(SIGNAL, DRAIN.begin)
-    # Until granian sets its own, the launcher's handler is here too, by which a worker that loads wouldn't end.
+    # The worker has inherited the launcher's handler, with which SIGTERM wouldn't stop it while it loads.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     affinity.settle()
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         refuse_inherited_pools()
-        from config.wsgi import application  # noqa: PLC0415 (it loads the apps, which the launcher must not)
+        from config.wsgi import application  # noqa: PLC0415 (it loads the apps; the launcher must not)
 
         KEEPER.begin(limit_api())
     except ImproperlyConfigured as error:
@@ -152,41 +157,41 @@ def load_application() -> Any:
 
 
 def end_with_parent() -> None:
-    """A killed launcher would leave its web workers on the port."""
+    """End this web worker when the launcher ends. Otherwise the workers of a killed launcher would keep the port."""
     if parent := multiprocessing.parent_process():
         parent.join()
-        while True:  # the first may come while it still starts, with a copy of the launcher's own handler
+        while True:  # the first signal may come too early, while the launcher's own handler is still set
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)
 
 
 def hang_up(server: Supervisor) -> None:
-    """A closed terminal stops the server; granian takes SIGHUP as an order to reload."""
+    """Let a closed terminal (SIGHUP) stop the server. granian would reload."""
     signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
 
 def find_address() -> str:
-    """Where a person on this machine reaches the server: an address that stands for all isn't one to visit."""
+    """The server's URL for a browser on this machine. (0.0.0.0 and :: mean all addresses, so they can't be opened.)"""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (read, not bound)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
 
 
 def announce() -> None:
-    """Say that it serves once it does, so that whoever waits for the line can go on."""
+    """Print a line as soon as the server answers, for people and scripts that wait for it."""
     url = find_address()
     for _ in range(600):
         try:
             with urllib.request.urlopen(f"{url}/livez", timeout=2):  # noqa: S310 (our own address)
                 break
         except urllib.error.HTTPError:
-            break  # an answer all the same, as where ALLOWED_HOSTS leaves this name out
+            break  # an error is an answer too, for example if ALLOWED_HOSTS doesn't have this name
         except OSError:
             threading.Event().wait(0.1)
     print(f"Tenfold serves on {url} (Ctrl-C stops it)", flush=True)
 
 
 class Companion(threading.Thread):
-    """The background worker beside the server: started, started again where it fails, stopped with it."""
+    """The background worker of `--with-worker`: started, started again if it fails, and stopped with the server."""
 
     def __init__(self) -> None:
         super().__init__(name="companion", daemon=True)
@@ -198,15 +203,15 @@ class Companion(threading.Thread):
         while process := self.spawn():
             code = process.wait()
             if not self.stopping.wait(1):
-                print(f"tenfold: the worker ended with code {code} and is started again", file=sys.stderr, flush=True)
+                print(f"tenfold: the worker ended with code {code}, and starts again", file=sys.stderr, flush=True)
 
     def spawn(self) -> subprocess.Popen[bytes] | None:
-        """A worker just started; None once the server stops."""
+        """Start a worker; None if the server is stopping."""
         command = [sys.executable, str(MANAGE), "work", "--parent", str(os.getpid())]
         with self.lock:
             if self.stopping.is_set():
                 return None
-            # Its own group: Ctrl-C reaches the launcher alone, which stops things in their order.
+            # In its own process group: so Ctrl-C reaches only the launcher, which stops all in the right order.
             self.process = subprocess.Popen(command, process_group=0)  # noqa: S603 (our own program)
             return self.process
 
@@ -219,7 +224,7 @@ class Companion(threading.Thread):
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        if self.ident:  # else it never began
+        if self.ident:  # the thread was started
             self.join()
 
 

@@ -1,4 +1,4 @@
-"""Every setting, in the order in which a request meets it; what the environment may change is read by env.py."""
+"""All settings, in the order in which a request meets them. env.py reads those that come from the environment."""
 
 import tomllib
 from pathlib import Path
@@ -14,7 +14,7 @@ from config.logs import build_logging
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
-# A file beside manage.py, written by `make run`; what the environment says already stays.
+# `make run` writes this file. Variables that are already set in the environment take precedence.
 environ.Env.read_env(BASE_DIR / ".env")
 env.refuse_near_misses()
 
@@ -26,13 +26,13 @@ LOGGING = build_logging(
     env.read_choice("LOG_FORMAT", "json", ("json", "console")),
 )
 
-# Who brings it may read /metrics, from anywhere. METRICS_FOLDER is read by config/metrics.py, which needs no settings.
+# With this token, /metrics can be read from anywhere. config/metrics.py reads METRICS_FOLDER itself.
 METRICS_TOKEN = env.read_text("METRICS_TOKEN", "")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "config.api.apps.AdminConfig",  # django.contrib.admin with the site of config/api/admin/site.py
+    "config.api.apps.AdminConfig",  # django.contrib.admin, with the site of config/api/admin/site.py
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -59,34 +59,34 @@ PORT = env.read_count("PORT", 8000, most=65_535)
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)
-# Each takes a thread for as long as its client reads; the rest of them is for everybody else.
+# The most streamed exports at once. Each takes a thread for as long as its client reads.
 EXPORT_STREAMS = env.read_count("EXPORT_STREAMS", max(1, WEB_THREADS // 2), most=256)
 if EXPORT_STREAMS >= WEB_THREADS > 1:
     raise ImproperlyConfigured(
-        f"EXPORT_STREAMS={EXPORT_STREAMS} leaves no thread to the rest of the API: less than WEB_THREADS={WEB_THREADS}"
+        f"EXPORT_STREAMS={EXPORT_STREAMS} leaves no thread for other requests; set less than WEB_THREADS={WEB_THREADS}"
     )
-# Between SIGTERM and the end: unready, and each answer ends its connection.
+# Seconds between SIGTERM and the end. Meanwhile the server isn't ready, and each answer closes its connection.
 DRAIN_SECONDS = env.read_count("DRAIN_SECONDS", 2, most=300, least=0)
 if WEB_WORKERS > 1 and not REDIS_URL:
     raise ImproperlyConfigured(
-        f"WEB_WORKERS={WEB_WORKERS} needs REDIS_URL: without Redis each worker would keep a cache of its own"
+        f"WEB_WORKERS={WEB_WORKERS} needs REDIS_URL: without Redis each worker would have its own cache"
     )
 
 ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# The proxy ends TLS; without one, plain HTTP on the loopback address.
+# True if a proxy terminates TLS. Without a proxy, the server speaks plain HTTP on the loopback address.
 HTTPS = env.read_flag("HTTPS", False)
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-# A probe asks the process itself, not the proxy.
+# Probes call the process directly, without the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 
 # -- middleware, from the outside in ----------------------------------------------------------------------------
 
 MIDDLEWARE = [
-    "config.middleware.CacheTwin",  # what CacheGate does before Django, where there is none
-    "config.middleware.AccessLog",  # outermost: times and names whatever happens inside
+    "config.middleware.CacheTwin",  # the cache for requests that didn't pass CacheGate, such as in tests
+    "config.middleware.AccessLog",  # outside the others, to time and log all that they do
     "config.middleware.BodyLimit",
     "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
@@ -105,7 +105,8 @@ CSRF_FAILURE_VIEW = "config.api.problems.error_handler.answer_csrf_failure"
 # OptionalSlash answers without a redirect, which would turn a POST into a GET.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
-# Images of products lie on other hosts; DRF's and Swagger UI's pages style inline. config.api.admin relaxes /admin/.
+# Products' images are on other hosts, and the pages of DRF and Swagger UI have inline styles. config.api.admin.site has
+# a policy for /admin/.
 SECURE_CSP = {
     "default-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:", "https:"],
@@ -118,7 +119,7 @@ SECURE_CSP = {
     "form-action": [CSP.SELF],
 }
 
-# -- routes, sessions, who ---------------------------------------------------------------------------------------
+# -- routes, sessions, users -------------------------------------------------------------------------------------
 
 ROOT_URLCONF = "config.urls"
 SECRET_KEY = env.read_secret("SECRET_KEY", "`make run` writes one to .env, or set it to 50 random characters.")
@@ -134,27 +135,27 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = [
-    "config.api.access.logins.LoginLimit",  # first: it stops whoever tries too often, and knows nobody
+    "config.api.access.logins.LoginLimit",  # first: it stops clients that try too often, and authenticates nobody
     "django.contrib.auth.backends.ModelBackend",
 ]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/v1/"
 KNOX_TOKEN_MODEL = "accounts.AuthToken"
-# Its own migrations would make a second token table, which nobody fills and no flush can truncate.
+# knox's own migrations would create a second token table, which stays empty and can't be flushed.
 MIGRATION_MODULES = {"knox": None}
 REST_KNOX: dict[str, Any] = {
-    "TOKEN_TTL": None,  # the lifetime is given with each token, 90 days by default
+    "TOKEN_TTL": None,  # accounts/tokens.py sets each token's expiry
     "TOKEN_LIMIT_PER_USER": 50,
     "AUTH_HEADER_PREFIX": "Token",
 }
 
 # -- the API ----------------------------------------------------------------------------------------------------
 
-# The greatest body that is read into memory; uploads of files are streams.
+# The largest body that is read into memory. Uploaded files are streamed.
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.read_count("MAX_BODY_BYTES", 2_621_440, most=1_073_741_824, least=1024)
 CURRENCY = env.read_currency("CURRENCY", "USD")
 
-# How many proxies stand in front and append to X-Forwarded-For; what stands before theirs anybody can make up.
+# The number of proxies in front that append to X-Forwarded-For. Clients can forge the entries before those.
 TRUSTED_PROXIES = env.read_count("TRUSTED_PROXIES", 0, most=10, least=0)
 RATE_LIMIT_ANON = env.read_rate("RATE_LIMIT_ANON", "3000/minute")
 RATE_LIMIT_TOKEN = env.read_rate("RATE_LIMIT_TOKEN", "30000/minute")
@@ -176,7 +177,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "config.api.schema.operations.Schema",
     "EXCEPTION_HANDLER": "config.api.problems.error_handler.handle_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "URL_FORMAT_OVERRIDE": None,  # ?format= would be one more parameter that changes nothing but the cache's key
+    "URL_FORMAT_OVERRIDE": None,  # clients choose the format with Accept, not with ?format=
     "NUM_PROXIES": TRUSTED_PROXIES,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -188,11 +189,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "DESCRIPTION": (
         "A product catalogue as an API, as fast at ten million rows as at ten thousand.\n\n"
-        "Lists come by cursor, or by number with `page`. Amounts are decimal strings, times are RFC 3339 in UTC. A "
-        "parameter or a value that isn't known is refused by name. Every refusal is a problem document (RFC 9457); "
-        "besides those that stand at an operation, 405 answers a method that an address hasn't got, 404 an address "
-        "that isn't there, and 500 says that something failed on our side. A request may bring its own "
-        "`X-Request-ID` (letters, digits and `._:-`, 100 at most)."
+        "Lists have cursors, or page numbers with `page`. Amounts are decimal strings, times are RFC 3339 in UTC. An "
+        "unknown parameter or value is an error that names it. Every error is a problem document (RFC 9457). Besides "
+        "the errors listed at an operation: 405 for a method that an address doesn't have, 404 for an unknown "
+        "address, and 500 if something failed on the server. A request may have its own `X-Request-ID` (letters, "
+        "digits and `._:-`, at most 100)."
     ),
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
@@ -210,7 +211,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/tenfold/icon.svg",
-    # No validator: it would send the document's address to another host.
+    # No validator, since it would send the document's URL to another host.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
 }
@@ -218,9 +219,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 # -- cache ------------------------------------------------------------------------------------------------------
 
 CACHE = env.read_choice("CACHE", "on", ("on", "off"))
-# How long a process trusts what it heard of the change log, and a write waits before it is acknowledged.
+# Milliseconds for which a process trusts its last read of the change log, and for which a write waits before it is
+# acknowledged.
 CACHE_LEASE_MS = env.read_count("CACHE_LEASE_MS", 20, most=1000, least=0)
-# What each web process keeps of answers beside Redis.
+# The bytes of answers that each web process keeps in its own memory, in addition to Redis.
 CACHE_MEMORY_BYTES = env.read_count("CACHE_MEMORY_BYTES", 67_108_864, most=2**40, least=0)
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if REDIS_URL:
@@ -229,14 +231,14 @@ if REDIS_URL:
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "tenfold",
         "OPTIONS": {
-            # A hung Redis costs 5 s a call by default. One failed call stops the asking for answers (in_redis.py),
-            # three that for rates (rate_store.py).
+            # By default a call to a hung Redis takes 5 s. After one failed call answers are no longer read from Redis
+            # (in_redis.py), after three rates are no longer counted there (rate_store.py).
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,
             # Bytes only: unpickling would run code for whoever can write to Redis.
             "CLIENT_CLASS": "config.api.gates.in_redis.BytesClient",
-            # A process with the one lock of Python keeps no more busy: 400 threads at once are through in 0.1 s, with
-            # 150 connections in 0.4. Whoever finds none free waits for one, or it would look as if Redis were away.
+            # Python's lock lets a process use no more connections at once: 400 threads take 0.1 s with 16, and 0.4 s
+            # with 150. A thread waits for a free connection; an error would look as if Redis were away.
             "CONNECTION_POOL_CLASS": "redis.connection.BlockingConnectionPool",
             "CONNECTION_POOL_KWARGS": {"max_connections": 16, "timeout": 0.1},
         },
@@ -244,10 +246,11 @@ if REDIS_URL:
 
 # -- database ---------------------------------------------------------------------------------------------------
 
-# Prepared reads; a PgBouncer in transaction mode knows them all since 1.22.
+# Whether reads are prepared. PgBouncer in transaction mode supports this since 1.22.
 DATABASE_PREPARE = env.read_flag("DATABASE_PREPARE", True)
 DATABASE_POOL = env.read_count("DATABASE_POOL", 0, most=1000, least=0)
-# How long a statement of a request may take on PostgreSQL; waiting for a lock, half of it (config/process/limits.py).
+# Milliseconds that a request's statement may take on PostgreSQL. It may wait half as long for a lock
+# (config/process/limits.py).
 STATEMENT_TIMEOUT_MS = env.read_count("STATEMENT_TIMEOUT_MS", 10_000, most=3_600_000, least=100)
 DATABASES: dict[str, Any] = {
     "default": env.read_database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tenfold.sqlite3'}")
@@ -257,13 +260,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
-            # A writer takes its lock at BEGIN and waits; a deferred one fails at its first write after a read.
+            # A writer waits for its lock at BEGIN. A deferred transaction would fail at its first write after a read.
             "transaction_mode": "IMMEDIATE",
             "timeout": 10,
         },
     }
 elif DATABASE_POOL:
-    # Django refuses a pool together with CONN_MAX_AGE. It opens at the first query, so after the fork.
+    # Django doesn't allow a pool together with CONN_MAX_AGE. The pool opens at the first query, so after the fork.
     DATABASES["default"] |= {
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
@@ -278,21 +281,22 @@ elif DATABASE_POOL:
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 600}
 if DATABASE_PREPARE and DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # Without a threshold psycopg prepares nothing, not even on request; Django's own cursor never does.
+    # Without a threshold psycopg prepares nothing, not even on request. Django's own cursor never prepares.
     DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASE_POOL
-# They break behind PgBouncer in transaction mode, and nothing here wants one: long reads go by key, in short queries.
+# Server-side cursors fail behind PgBouncer in transaction mode. Nothing here uses them: long reads are short queries by
+# key.
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
-# Exports read the same database by connections of their own: they can't take those of requests, and give each back
-# once a chunk is read.
+# Exports read the same database with their own connections, so that they never use up those of requests. They return a
+# connection after each chunk.
 DATABASES["exports"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}
 if DATABASES["exports"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["exports"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     DATABASES["exports"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
-        # The only stream reads two chunks at once and looks for the next; several one each.
+        # A single stream reads two chunks at once and finds the next one's end; several streams read one chunk each.
         "pool": {"min_size": 0, "max_size": 2 * EXPORT_STREAMS + 1, "timeout": 10}
     }
-# Replicas are reached as the primary is; a fallen one must be noticed soon, there are others to ask.
+# Replicas have the primary's options. A short time-out: if a replica is down, others can answer.
 DATABASE_REPLICAS: list[str] = []
 for number, replica in enumerate(env.read_replica_urls("DATABASE_REPLICA_URLS", of=DATABASES["default"]), start=1):
     DATABASE_REPLICAS.append(f"replica{number}")
@@ -300,8 +304,8 @@ for number, replica in enumerate(env.read_replica_urls("DATABASE_REPLICA_URLS", 
         options = DATABASES[like].get("OPTIONS", {}) | {"connect_timeout": 2}
         DATABASES[name] = DATABASES[like] | replica | {"OPTIONS": options, "TEST": {"MIRROR": "default"}}
 DATABASE_ROUTERS = ["config.api.database.replicas.Router"] if DATABASE_REPLICAS else []
-CHANGE_MODEL = "catalog.Change"  # the change log, by a name: config.api imports no app
-# How long it is kept; a feed's cursor that is older is 410.
+CHANGE_MODEL = "catalog.Change"  # the model of the change log, by name since config.api imports no app
+# Days that changes are kept. A feed's cursor before them is 410.
 CHANGE_RETENTION_DAYS = env.read_count("CHANGE_RETENTION_DAYS", 90, most=36_500)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -313,22 +317,22 @@ TASKS: dict[str, Any] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend
 if REDIS_URL:
     INSTALLED_APPS += ["django_rq"]
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
-    # The last task of a job reads all its parts. As JSON: unpickling would run code for whoever can write to Redis.
+    # An hour, since the last task of a job reads all its parts. JSON, since unpickling can run code.
     RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SERIALIZER": RQ_SERIALIZER}}
-# A worker that says nothing for so long loses its piece of a job to another.
+# Seconds without a renewal after which another worker may take over a job.
 JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     "jobs": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
 }
-# S3 takes 10,000 pieces of an upload: 160 GB in one file.
+# S3 allows 10,000 pieces of an upload, so a file may have 160 GB.
 AWS_S3_FILE_BUFFER_SIZE = 16 * 1024 * 1024
-# What one user may have at a time: jobs that are under way or ready, and bytes of their files.
+# A user's limits for exports: unfinished and ready jobs, and the bytes of their files.
 EXPORT_QUOTA_JOBS = env.read_count("EXPORT_QUOTA_JOBS", 20, most=10_000)
 EXPORT_QUOTA_BYTES = env.read_count("EXPORT_QUOTA_BYTES", 20 * 2**30, most=2**60)
-# What one user may have waiting or under way, and what a file may be: bytes as it comes, bytes once unpacked, and how
-# many times the one the other may be (a catalogue packs to a tenth or a thirtieth, a bomb to a thousandth).
+# A user's limit of unfinished imports, and a file's limits: bytes as sent, bytes after decompression, and the ratio
+# of both (a catalogue compresses to a tenth or a thirtieth, a decompression bomb to a thousandth).
 IMPORT_QUOTA_JOBS = env.read_count("IMPORT_QUOTA_JOBS", 10, most=10_000)
 IMPORT_MAX_BYTES = env.read_count("IMPORT_MAX_BYTES", 2**30, most=2**40, least=1024)
 IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, most=2**44, least=1024)
@@ -352,12 +356,12 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-# Served from the packages themselves: no collectstatic before the first start.
+# Static files are served from the packages, so no collectstatic is needed.
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
-TIME_ZONE = "UTC"  # DRF writes times in the current zone, and the contract says Z
+TIME_ZONE = "UTC"  # DRF writes times in this zone, and the API promises `Z`
 USE_I18N = False
-FORMAT_MODULE_PATH = "config.formats"  # a DATETIME_FORMAT here would stand behind those of Django's English
+FORMAT_MODULE_PATH = "config.formats"  # Django's English formats would override a DATETIME_FORMAT here
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Tenfold",
@@ -373,10 +377,10 @@ UNFOLD: dict[str, Any] = {
 
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
-    # Each request is answered by Django, where the toolbar looks on, and not from what was kept.
+    # Django answers each request, not the cache, so that the toolbar sees it.
     MIDDLEWARE.remove("config.middleware.CacheTwin")
-    # Inside of what compresses, since it can't write itself into a compressed page, and of the static files, of which
-    # a page of the admin has so many that they would be all that it remembers.
+    # Inside the compression, since the toolbar can't add itself to a compressed page. And after the static files: an
+    # admin page has so many that they would fill the toolbar's history.
     static = MIDDLEWARE.index("whitenoise.middleware.WhiteNoiseMiddleware")
     MIDDLEWARE.insert(static + 1, "debug_toolbar.middleware.DebugToolbarMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]

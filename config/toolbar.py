@@ -1,4 +1,4 @@
-"""The debug toolbar's panel of statements; loaded with DEBUG=true alone."""
+"""The debug toolbar's SQL panel. It is loaded only with DEBUG=true."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from config.api.database.observers import Wrapper, observe
 
 
 class SQLPanel(CursorPanel):
-    """The toolbar's, told by an observer of every statement.
+    """The toolbar's panel, fed by an observer of all statements.
 
-    Its own way is to replace `connection.cursor`, past which prepared reads go, and connections that a thread was
-    lent meanwhile. The name stays, by which the toolbar's forms find it.
+    The original replaces `connection.cursor`, so it misses prepared reads and lent connections. The class must have the
+    original's name, since the toolbar's forms find the panel by it.
     """
 
     def enable_instrumentation(self) -> None:
@@ -29,7 +29,7 @@ class SQLPanel(CursorPanel):
 
     def note(self, execute: Wrapper, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if not allow_sql.get():
-            raise SQLQueryTriggered  # by the panel of templates, as it writes down what they were given
+            raise SQLQueryTriggered  # the templates panel is formatting a lazy queryset, which must not run
         wrapper = context["cursor"]
         cursor = patch_cursor_wrapper_with_mixin(type(wrapper), NormalCursorMixin)(
             wrapper.cursor, context["connection"], self

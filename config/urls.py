@@ -1,4 +1,4 @@
-"""Every address: the API under /api/v1/, the rest for people and probes."""
+"""All routes: the API under /api/v1/, pages for people, and probes."""
 
 from django.conf import settings
 from django.contrib import admin

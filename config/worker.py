@@ -1,4 +1,4 @@
-"""A background process: it says every five seconds that it is alive, and writes its log lines to the last."""
+"""The worker process: a heartbeat every five seconds, periodic tasks, and the workers for both task queues."""
 
 import logging
 import os
@@ -25,17 +25,18 @@ from config.metrics import close_ledger, start_ledger
 
 logger = logging.getLogger("tenfold.worker")
 
-# How often an idle worker looks into the database's table of tasks.
+# Seconds between two reads of the database's table of tasks by an idle worker.
 POLL_SECONDS = 1.0
-# Held while the heartbeat is in the database. A fork at that moment would take its connection along: SQLite's locks
-# as held for ever, since the thread that would free them isn't forked, and PostgreSQL's socket as one of two readers.
+# Held while the heartbeat uses the database. A fork at that moment would copy its connection: SQLite's locks would be
+# held for ever, since the fork doesn't have the thread that frees them; and two processes would read PostgreSQL's
+# socket.
 IN_DATABASE = threading.Lock()
 
 
 class Heartbeat(threading.Thread):
     """`with Heartbeat():` keeps this process's row in the table of workers while the block runs.
 
-    With `parent`, the process ends when that one is gone: a worker that outlived its server would work unseen.
+    With `parent`, the process ends if the parent process is gone: nobody would notice a worker without its server.
     """
 
     def __init__(self, parent: int | None = None) -> None:
@@ -43,7 +44,7 @@ class Heartbeat(threading.Thread):
         self.parent = parent
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.done = threading.Event()
-        # What failed last time, and why.
+        # What failed at the last attempt, and why.
         self.failing: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -51,7 +52,7 @@ class Heartbeat(threading.Thread):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        # A signal may have come between db_worker's BEGIN and its try: that lock would keep us from signing off.
+        # A signal may have come between db_worker's BEGIN and its `try`. Its lock would prevent signing off.
         connection.close()
         self.done.set()
         self.join()
@@ -70,12 +71,12 @@ class Heartbeat(threading.Thread):
             self.write(chore.name, chore.run_if_due)
 
     def write(self, what: str, change: Callable[[], object]) -> None:
-        """A database that is away must not end the beat: it may be back by the next one."""
+        """Call `change`. An error must not end the heartbeat: the database may be back at the next one."""
         with IN_DATABASE:
             try:
                 change()
             except Exception as error:
-                # Also a storage that is away: whoever looks for living workers must still find this one.
+                # Any error, also of a storage: the worker must still be found alive.
                 self.complain(what, error)
             else:
                 if self.failing.pop(what, None):
@@ -84,9 +85,9 @@ class Heartbeat(threading.Thread):
                 connection.close()
 
     def complain(self, what: str, error: Exception) -> None:
-        """Once, until it works again or fails otherwise: a revoked right would fill the log at each beat."""
+        """Log an error once, until it is gone or another one comes. Otherwise each heartbeat would log it."""
         if self.failing.get(what) != repr(error):
-            is_known = isinstance(error, DatabaseError)  # and its traceback says nothing
+            is_known = isinstance(error, DatabaseError)  # its traceback says nothing new
             level = logging.WARNING if is_known else logging.ERROR
             logger.log(level, "The worker can't %s: %s", what, error, exc_info=not is_known)
         self.failing[what] = repr(error)
@@ -100,7 +101,7 @@ class Heartbeat(threading.Thread):
         Worker.objects.filter(name=f"{self.host}:{self.pid}").delete()
 
     def forget_dead(self) -> None:
-        # A killed worker can't sign off; after a day nobody asks where it went.
+        # A killed worker can't sign off. Its row is deleted after a day.
         Worker.objects.filter(beat_at__lt=timezone.now() - timedelta(days=1)).delete()
 
     def end_with_parent(self) -> None:
@@ -109,7 +110,7 @@ class Heartbeat(threading.Thread):
 
 
 class JobWorker(RQWorker):
-    """RQ runs each job in a fork that leaves by os._exit: there log and metrics are begun and ended by hand."""
+    """RQ's worker. Each job runs in a fork that ends with os._exit, so log and metrics are started and ended here."""
 
     def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
         """RQ's, but a job that isn't JSON is dropped: RQ's worker would end at it, and so at each that waits."""
@@ -125,7 +126,7 @@ class JobWorker(RQWorker):
 
     def setup_work_horse_signals(self) -> None:
         super().setup_work_horse_signals()
-        # RQ would die of what systemd sends to each process of a service.
+        # systemd sends SIGTERM to all processes of a service; RQ's default handler would kill the job.
         signal.signal(signal.SIGTERM, STOP.begin)
 
     def fork_work_horse(self, *arguments: Any) -> None:
@@ -146,7 +147,7 @@ class JobWorker(RQWorker):
 
 
 class TableWorker(TasksWorker):
-    """django-tasks-db's, whose task is told to stop with it."""
+    """django-tasks-db's worker, which also tells its running task to stop."""
 
     def shutdown(self, *signal_and_frame: Any) -> None:
         STOP.begin()

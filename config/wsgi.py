@@ -1,4 +1,4 @@
-"""What the server loads in each worker, after its fork."""
+"""The WSGI application, which each web worker loads after its fork."""
 
 import os
 from typing import Any
@@ -12,13 +12,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class Request(WSGIRequest):
-    """Django's; a Content-Type that can't be read counts as none, which is a 415 where a body is read."""
+    """Django's request. A malformed Content-Type counts as missing, which gives 415 if the view reads a body."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
             super()._set_content_type_params(meta)  # type: ignore[misc]  # the stubs don't know it
         except BadRequest:
-            # Raised before any middleware, it would be the server's own 500, without a word.
+            # This comes before all middleware, so the exception would be an empty 500 of the server.
             meta["CONTENT_TYPE"] = self.content_type = ""
             self.content_params = {}
 
@@ -36,10 +36,10 @@ from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
 
 if settings.DEBUG:
-    # Each request reaches Django, where the toolbar looks on.
+    # Each request reaches Django, so that the toolbar sees it.
     application: Any = Front(RequestSlots(Handler(), settings.WEB_THREADS))
 else:
     # A hit needs no slot.
     application = Front(CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS)))
-# Of a server alone: in a test its thread would outlive the database.
+# Only in a server: in a test the thread would outlive the database.
 FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

@@ -1,4 +1,4 @@
-"""`manage.py bench`: Tenfold beside the usual ways on this machine; the same as `make bench`."""
+"""`manage.py bench`: compares Tenfold with other ways to serve a catalogue on this machine, like `make bench`."""
 
 from argparse import Namespace
 from importlib import import_module
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
 class Command(BaseCommand):
-    help = "Measure Tenfold beside the usual ways on this machine, with services of its own."
+    help = "Compare Tenfold with other ways to serve a catalogue on this machine. It starts its own services."
     # The benchmark checks and migrates databases of its own.
     requires_system_checks: list[str] = []
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not find_spec("tests"):
-            raise CommandError("the benchmark lies in tests/, which this installation leaves out; use a checkout")
+            raise CommandError("the benchmark is in tests/, which this installation doesn't have; use a checkout")
         benchmark = import_module("tests.benchmarks.main")
         if code := benchmark.run(benchmark.read_options(Namespace(**options))):
             raise SystemExit(code)

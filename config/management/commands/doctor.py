@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is wrong with this installation, and what to do about it."""
+"""`manage.py doctor`: reports what is wrong with this installation, and the remedies."""
 
 import json
 from typing import Any
@@ -11,12 +11,12 @@ SIGNS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.ERROR: "ERROR  "}
 
 
 class Command(BaseCommand):
-    help = "Examine database, cache, worker, disk, clock and settings; exit 1 where something is broken."
-    # What a check would stop at is a finding here.
+    help = "Examine database, cache, worker, disk, clock and settings. The exit code is 1 if something is broken."
+    # A failed check would stop the command; here it is a finding.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = list(examine())

@@ -1,6 +1,6 @@
-"""`manage.py prepare`: what `make run` needs before it serves; a second run finds everything done.
+"""`manage.py prepare`: what `make run` does before it serves. A second run changes nothing.
 
-Tables and demo products in, a welcome out: the addresses, a login, a token and three lines to paste.
+It migrates, adds demo products, and prints a welcome: addresses, a login, a token and three commands to paste.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandParser
 
 
 class Command(BaseCommand):
-    help = "Migrate, fill an empty database with demo products, and say how to sign in."
+    help = "Migrate, fill an empty database with demo products, and print how to sign in."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--products", type=int, default=10_000, help="how many demo products (default: 10000)")
+        parser.add_argument("--products", type=int, default=10_000, help="number of demo products (default: 10000)")
 
     def handle(self, *args: Any, products: int, **options: Any) -> None:
         self.stdout.write("Migrating the database")

@@ -1,4 +1,4 @@
-"""`manage.py work`: runs background tasks until SIGTERM; from Redis with REDIS_URL, else from the database."""
+"""`manage.py work`: runs background tasks until SIGTERM. They come from Redis (REDIS_URL), else from the database."""
 
 import logging
 import time
@@ -19,18 +19,18 @@ RETRY_SECONDS = 1.0
 
 
 class Command(BaseCommand):
-    help = "Run background tasks until SIGTERM; start as many as you like, on any machine that reaches the services."
+    help = "Run background tasks until SIGTERM. Start as many as you like, on any machine that reaches the services."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
+        parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
 
     def handle(self, *args: Any, parent: int | None, **options: Any) -> None:
         KEEPER.begin(WORKER)
-        # It has few threads to share connections, and RQ forks for each job: a pool would be the child's as well.
+        # No pool: a worker has few threads, and RQ forks for each job, so the child would share the pool's sockets.
         connections["default"].settings_dict["OPTIONS"].pop("pool", None)
         with Heartbeat(parent):
             if settings.REDIS_URL:
-                # Without its own job class an RQ worker can't run django-tasks-rq's tasks.
+                # An RQ worker needs this job class to run django-tasks-rq's tasks.
                 call_command(
                     "rqworker",
                     job_class="django_tasks_rq.backend.Job",
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 
 def run_from_database() -> None:
-    """django-tasks-db's worker raises and ends when the database restarts; ours is there when it is back."""
+    """Run tasks from the database. django-tasks-db's worker ends if the database restarts; this starts it again."""
     while not STOP.has_begun:
         worker = build_table_worker()
         worker.configure_signals()
