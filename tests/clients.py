@@ -1,4 +1,4 @@
-"""Clients that keep their connections, over real sockets: what each request came to, and how long it took."""
+"""Keep-alive clients over real sockets. They note the status and the time of each request."""
 
 import http.client
 import threading
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Walk:
-    """What a client has seen; a request that got no answer is a status of 0."""
+    """What a client has seen. A request without an answer has the status 0."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -19,9 +19,9 @@ class Walk:
 
 
 def walk(port: int, path: str, is_over: Callable[[], bool], pause: float = 0, every: float = 0) -> Walk:
-    """Ask again and again on one connection; like a browser it makes a new one where the server said goodbye.
+    """Send requests on one connection until `is_over`. If the server closes it, the client opens a new one.
 
-    `pause` is between an answer and the next question, `every` between two questions, however long the answer took.
+    `pause` is the time between an answer and the next request; `every` is the time between two requests. In seconds.
     """
     seen, client = Walk(), http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not is_over():
@@ -43,7 +43,7 @@ def walk(port: int, path: str, is_over: Callable[[], bool], pause: float = 0, ev
 
 @contextmanager
 def clients(number: int, port: int, path: str, pause: float = 0, every: float = 0) -> Iterator[list[Walk]]:
-    """So many at once while the block lasts; what each has seen is in the list after it."""
+    """Run `number` clients during the block. After it, the list has what each has seen."""
     over, walks = threading.Event(), list[Walk]()
     threads = [
         threading.Thread(target=lambda: walks.append(walk(port, path, over.is_set, pause, every)))

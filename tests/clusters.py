@@ -8,7 +8,7 @@ from tests.services import PostgresServer, ReplicaServer
 
 
 class Cluster:
-    """A primary with the demo catalogue, a replica, and a proxy through which the application sees the primary."""
+    """A primary with the demo catalogue, a replica, and a proxy between the application and the primary."""
 
     def __init__(self) -> None:
         self.primary = PostgresServer("-c", "log_statement=all")

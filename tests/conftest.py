@@ -1,4 +1,4 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures for all tests."""
 
 import gc
 import os
@@ -29,21 +29,21 @@ from exports.streaming.slots import SLOTS
 from tests.launching import run_command
 from tests.template import read_template
 
-# Without the 100 ms of the product's own connection, which a busy machine doesn't always keep.
+# A connection without the product's time-out of 100 ms, which is too short on a busy machine.
 REDIS = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
 
 FOLDERS = count(1)
 
-# Of this process alone, where nobody else reads; what it writes between tests would wait too.
+# Only this process reads, so writes needn't wait for other processes' leases.
 settings.CACHE_LEASE_MS = 0
-# Django's own takes 1.5 million rounds, a third of a second a user.
+# Django's default hasher takes 1.5 million rounds, a third of a second for each user.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Each client has a handler of its own, and whitenoise would list 200 files for each: 70 ms, 1,700 times.
+# Each client has its own handler, and whitenoise would list 200 files for each: 70 ms, 1,700 times.
 settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What reaches neither SQL nor Redis is the same in both halves, and runs on SQLite only."""
+    """A test that uses neither SQL nor Redis runs in one half only, on SQLite."""
     if os.environ.get("TEST_BACKEND") == "production":
         once = [item for item in items if not belongs_to_both(item)]
         config.hook.pytest_deselected(items=once)
@@ -51,7 +51,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def belongs_to_both(item: pytest.Item) -> bool:
-    """It asks for the database, is skipped without a service, or says so; `once` has the last word."""
+    """Whether a test runs in both halves: it uses the database, needs a service, or has the mark `both`.
+
+    The mark `once` overrides all of these.
+    """
     marks, fixtures = {mark.name for mark in item.iter_markers()}, getattr(item, "fixturenames", ())
     is_unittest = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
     asks = bool(marks & {"django_db", "skipif", "both", "faults"}) or "django_db_setup" in fixtures or is_unittest
@@ -60,14 +63,14 @@ def belongs_to_both(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file, as in production: in memory, neither threads nor processes share it."""
+    """SQLite in a file, as in production: threads and processes can't share a database in memory."""
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         database["TEST"] = database.get("TEST", {}) | {"NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
         connections["default"].settings_dict["TEST"]["NAME"] = database["TEST"]["NAME"]
 
 
-# The slots of an application that tests call keep their connections, as in a server; nobody drops a database in use.
+# The slots of an application that tests call keep their connections. A database in use can't be dropped.
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -76,7 +79,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Tests that commit give back the database as the migrations left it."""
+    """After a test that commits, the database is restored to its state after the migrations."""
     with django_db_blocker.unblock():
         template = read_template("migrated")
     with pytest.MonkeyPatch.context() as patch:
@@ -92,9 +95,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 @pytest.fixture(scope="module")
 def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """One transaction around the tests of a module: what its module-wide fixtures write, each of them finds.
+    """One transaction around all tests of a module, so that module-wide fixtures write their rows only once.
 
-    It isn't for tests that commit (`transaction=True`): they take the database for empty.
+    Not for tests that commit (`transaction=True`): they expect an empty database.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield
@@ -103,13 +106,13 @@ def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def exports_see_what_a_test_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their own connection doesn't, while the test's transaction is open."""
+    """Exports use the test's own connection. Another one wouldn't see the rows of the test's open transaction."""
     monkeypatch.setattr("exports.rows.chunks.DATABASE", "default")
 
 
 @contextmanager
 def ask_uncounted() -> Iterator[None]:
-    """How far the log has come isn't part of what a read costs: a lease, which is none here, is for many."""
+    """Don't count the read of the change log in a test's queries: with a real lease, many requests share one read."""
     counted, connection.force_debug_cursor = connection.force_debug_cursor, False
     try:
         yield
@@ -119,8 +122,10 @@ def ask_uncounted() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
-    """A test that is rolled back leaves the log as it was, with the same positions for the next test's changes; and
-    what it writes it never commits, so that no lease is ended, and no other connection sees it.
+    """Empty the cache before each test.
+
+    After a rollback the next test's changes have the same positions in the log, so old answers would look fresh. And
+    without a commit no lease ends.
     """
     FRESHNESS.lend = ask_uncounted
     if REDIS:
@@ -132,7 +137,7 @@ def empty_cache() -> None:
 
 @pytest.fixture(autouse=True)
 def nobody_writes() -> None:
-    """A view that a test calls without its middleware leaves its caller's name behind."""
+    """Forget the author of writes: a view that a test calls without the middleware doesn't reset it."""
     ACTOR.set("")
 
 
@@ -148,13 +153,13 @@ def uses_wait() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_plans() -> None:
-    """Made under the settings of another test."""
+    """Forget plans: they may have been made under another test's settings."""
     PLANS.clear()
 
 
 @pytest.fixture(autouse=True)
 def files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the jobs' files, made by who writes the first; tasks wait until a test runs them."""
+    """The folder of the jobs' files; the first write creates it. Tasks wait until a test runs them."""
     folder = tmp_path_factory.getbasetemp() / f"exports_files_{next(FOLDERS)}"
     local = {"BACKEND": "config.api.jobs.files.LocalFolder", "OPTIONS": {"location": str(folder)}}
     settings.STORAGES = settings.STORAGES | {"jobs": local}
@@ -164,17 +169,17 @@ def files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def one_step_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a test looks at what there is between two steps of a job."""
+    """Each task takes only one step of a job, so that a test can look between two steps."""
     monkeypatch.setattr(running, "TURN_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)
 def streams_are_given_back() -> Iterator[None]:
-    """One that stays open would be a later test's 429. What a failed test holds is that test's alone."""
+    """Check that the test has closed its streams: an open one could be a later test's 429."""
     before = SLOTS.taken
     yield
     if SLOTS.taken > before:
-        gc.collect()  # an answer that nobody reads, and nobody holds, is closed by now
+        gc.collect()  # closes answers that nobody refers to
     assert SLOTS.taken <= before, f"{SLOTS.taken} streams are still being sent"
 
 
@@ -189,7 +194,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def request_lines(monkeypatch: pytest.MonkeyPatch) -> list[RequestLine]:
-    """The log lines of requests, as they come."""
+    """The log lines of requests, in a list that grows during the test."""
     lines: list[RequestLine] = []
     monkeypatch.setattr("config.api.gates.records.log_request", lambda line: lines.append(RequestLine._make(line)))
     monkeypatch.setattr("config.api.gates.records.logger.isEnabledFor", lambda level: True)
@@ -198,7 +203,7 @@ def request_lines(monkeypatch: pytest.MonkeyPatch) -> list[RequestLine]:
 
 @pytest.fixture
 def client() -> APIClient:
-    """An anonymous caller."""
+    """An anonymous client."""
     return APIClient()
 
 
@@ -209,7 +214,7 @@ def admin_user(db: None) -> User:
 
 @pytest.fixture
 def staff(admin_user: User) -> APIClient:
-    """A caller who may do everything."""
+    """A client with all permissions."""
     client = APIClient()
     client.force_authenticate(admin_user)
     return client

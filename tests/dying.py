@@ -1,4 +1,4 @@
-"""The application as a server loads it, in a process that is killed at its first commit, right after it."""
+"""The application of a server whose process is killed directly after its first commit."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from config.wsgi import application
 
 __all__ = ["application"]
 
-commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]  # what every commit ends in
+commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]  # every commit calls it
 
 
 def commit_and_die(connection: BaseDatabaseWrapper) -> None:

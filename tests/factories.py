@@ -1,4 +1,4 @@
-"""Rows for tests, by a few words."""
+"""Functions that create rows for tests."""
 
 from decimal import Decimal
 from itertools import count
@@ -19,7 +19,7 @@ def make_brand(name: str = "") -> Brand:
 
 
 def make_category(*names: str) -> Category:
-    """The category at the end of the path `names`, with those above it."""
+    """The category at the end of the path `names`. Creates it and its ancestors if needed."""
     node: Category | None = None
     for depth in range(1, len(names) + 1):
         slug = "-".join(name.lower().replace(" ", "-") for name in names[:depth])
@@ -32,7 +32,7 @@ def make_category(*names: str) -> Category:
 def make_product(
     *, price: str = "10.00", stock: int = 1, images: int = 1, variants: int = 1, description: str = "", **fields: Any
 ) -> Product:
-    """A product as a client would see it: with variants, stock, images and a text."""
+    """A complete product, with variants, stock, images and a text."""
     number = next(NUMBERS)
     fields = {"sku": f"SKU-{number}", "slug": f"product-{number}", "title": f"Product {number}"} | fields
     product = Product.objects.create(**fields)
@@ -50,7 +50,7 @@ def make_product(
 
 
 def make_user(*roles: str, **fields: Any) -> User:
-    """Somebody in the groups named `roles`, whose password is `secret`."""
+    """A user in the groups named `roles`, with the password `secret`."""
     user = User.objects.create_user(fields.pop("email", f"user-{next(NUMBERS)}@example.com"), "secret", **fields)
     if roles:
         user.groups.set(Group.objects.filter(name__in=roles))
@@ -58,7 +58,7 @@ def make_user(*roles: str, **fields: Any) -> User:
 
 
 def make_caller(*roles: str) -> APIClient:
-    """Signed in as somebody in the groups named `roles`."""
+    """A client that is signed in as a user in the groups named `roles`."""
     caller = APIClient()
     caller.force_authenticate(make_user(*roles))
     return caller

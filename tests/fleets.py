@@ -1,4 +1,4 @@
-"""Several servers on one database and one Redis of their own; each reaches Redis by a line that can fail alone."""
+"""Several servers on one database and one Redis. Each reaches Redis through its own proxy, which can fail alone."""
 
 import os
 import signal
@@ -16,13 +16,13 @@ from tests.services import RedisServer
 QUIET = {"LOG_LEVEL": "ERROR", "RATE_LIMIT_ANON": "off", "RATE_LIMIT_TOKEN": "off", "RATE_LIMIT_LOGIN": "off"}
 
 
-# A worker loads the apps, on a machine that does other things.
+# Seconds that a killed worker may need to start again on a busy machine.
 START_SECONDS = 15.0
 
 
 @dataclass
 class Served:
-    """A launcher with its web workers, and its line to Redis; `kills` counts the workers that were killed."""
+    """A launcher with its web workers, and its proxy (`line`) to Redis. `kills` counts the killed workers."""
 
     port: int
     launched: Launched
@@ -35,11 +35,11 @@ class Served:
         return [int(child) for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
 
     def kill_worker(self, choice: Random) -> None:
-        """One of several; the next only once this one was started again, so that somebody always answers."""
+        """Kill a random worker, but not before the last killed one can have started again: one must always answer."""
         if time.monotonic() - self.killed_at < START_SECONDS:
             return
         self.killed_at = time.monotonic()
-        self.kills += 1  # first: whoever is hit looks here
+        self.kills += 1  # before the kill: a client whose connection is cut reads it
         os.kill(choice.choice(self.list_workers()), signal.SIGKILL)
 
 
@@ -51,7 +51,7 @@ class Fleet:
 
 @contextmanager
 def launch_fleet(*, servers: int = 2, redis: bool = True, **variables: str) -> Iterator[Fleet]:
-    """On the test's own database."""
+    """Start the servers on the test's own database."""
     with ExitStack() as stack:
         store = RedisServer()
         stack.callback(stop_redis, store)

@@ -1,4 +1,4 @@
-"""A WSGI application, asked as a server asks it; and Django behind a gate, where what reaches it is counted."""
+"""Calls a WSGI application as a server does. Also a Django handler that counts the requests that reach it."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ from config.wsgi import Handler
 type Answer = tuple[int, dict[str, str], bytes]
 type Ask = Callable[..., Answer]
 
-# Whom a gate answers itself and whom not, by what they send.
+# Headers of callers; a gate answers some of them itself, and others not.
 CALLERS: list[dict[str, str]] = [
     {},
     {"HTTP_ACCEPT": "text/html"},
@@ -32,7 +32,7 @@ CALLERS: list[dict[str, str]] = [
     {"HTTP_HOST": "testserver:8000"},
 ]
 
-# By Content-Encoding; a stream's zstd frame doesn't say how long it is.
+# Decompresses a body by its Content-Encoding. decompressobj, since a streamed zstd frame doesn't have its length.
 UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
     None: bytes,
     "gzip": gzip.decompress,
@@ -42,7 +42,7 @@ UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
 
 
 class Django(Handler):
-    """Counts what reaches it, and may be held up between its query and the answer's end."""
+    """Counts requests. A test can set `hold`, which runs after the view and before the answer is returned."""
 
     asked = 0
     hold: Callable[[], None] = staticmethod(lambda: None)
@@ -61,7 +61,7 @@ def send(application: Any, address: str, method: str = "GET", **environ: Any) ->
         "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "testserver", "REMOTE_ADDR": "127.0.0.1",
         "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": BytesIO(), **environ,
     }  # fmt: skip
-    # None takes a header away.
+    # None removes a header.
     environ = {name: value for name, value in environ.items() if value is not None}
     started: list[Any] = []
     chunks = application(environ, lambda *line: started.append(line))
@@ -74,7 +74,7 @@ def send(application: Any, address: str, method: str = "GET", **environ: Any) ->
 
 
 def warm(ask: Ask, address: str, **headers: str) -> Answer:
-    """Asked twice: the first is only remembered, the second kept."""
+    """Send the request twice: the cache remembers the first and keeps the answer of the second."""
     ask(address, **headers)
     return ask(address, **headers)
 
@@ -84,14 +84,14 @@ def names(answer: Answer) -> list[str]:
 
 
 def make_token(email: str, *rights: str) -> dict[str, str]:
-    """What somebody with these permissions sends."""
+    """The header of a new user with these permissions."""
     user = User.objects.create_user(email, "secret")
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
     return {"HTTP_AUTHORIZATION": f"Token {sign_in(user, 'test')[1]}"}
 
 
 def run_elsewhere(work: Callable[[], object]) -> None:
-    """In a thread of its own, with a connection of its own."""
+    """Run `work` in another thread, so on another connection."""
 
     def run() -> None:
         try:

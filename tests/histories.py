@@ -1,7 +1,7 @@
-"""Counters that are written and read over several servers: is a read older than what was acknowledged before it began?
+"""Clients that write and read counters on several servers, to find reads that are older than acknowledged writes.
 
-Each writer owns counters and counts upwards, so an answer is judged by the numbers in it. An acknowledged number is
-noted when the answer to its write has come; a read notes what was acknowledged when it began, and must show no less.
+Each writer owns some counters and only increases them. A number counts as acknowledged when the answer to its write has
+come. A read notes the acknowledged numbers when it begins; its answer must have the same numbers or greater ones.
 """
 
 import http.client
@@ -19,7 +19,7 @@ import zstandard
 
 from tests.fleets import Served
 
-# Of one product: its title, its price in whole units, the version in its ETag.
+# A counter of a product: its title, its price in whole units, or the version in its ETag.
 type Mark = tuple[str, int]
 type Marks = dict[Mark, int]
 
@@ -47,7 +47,7 @@ class Line:
         self.client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=TIMEOUT)
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer | None:
-        """None where the connection was cut and a worker at its other end may have been killed; else it raises."""
+        """The answer; None if the connection was cut because its worker may have been killed. Other errors raise."""
         try:
             self.client.request(method, path, body, dict(headers))
             answer = self.client.getresponse()
@@ -63,7 +63,7 @@ class Line:
         return found
 
     def leave(self) -> None:
-        """The next request may meet another worker."""
+        """Close the connection. The next request may reach another worker."""
         self.client.close()
         self.kills = self.served.kills
 
@@ -80,20 +80,20 @@ def connect(servers: list[Served]) -> Iterator[list[Line]]:
 
 @dataclass
 class Seen:
-    """What readers and writers came across."""
+    """What readers and writers have seen."""
 
     reads: int = 0
     writes: int = 0
     states: Counter[str] = field(default_factory=Counter)
     cut: int = 0
     failed: list[str] = field(default_factory=list)
-    # What was asked, which mark, what was acknowledged and what was read.
+    # Too old reads: the request, the counter, the acknowledged number and the one that was read.
     old: list[tuple[str, Mark, int, int]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
 
 class History:
-    """Readers and writers of `products`, pairs of id and SKU, as several callers."""
+    """Readers and writers of `products` (pairs of id and SKU), as several callers."""
 
     def __init__(
         self, seed: int, servers: list[Served], products: list[tuple[int, str]], staff: str, others: list[str]
@@ -107,7 +107,9 @@ class History:
 
     @contextmanager
     def running(self, readers: int, writers: int, pause: float) -> Iterator[Seen]:
-        """`pause` is the longest between two writes of one writer, in seconds; without, there would hardly be a hit."""
+        """Run readers and writers during the block. `pause` is the longest time between two writes of a writer in
+        seconds; without it there would be hardly any cache hits.
+        """
         self.pause = pause
         work: list[Callable[[Random, Seen], None]] = [self.read_all] * readers
         work += [lambda choice, seen, n=n: self.write_all(choice, seen, n, writers) for n in range(writers)]
@@ -228,7 +230,7 @@ def note_cut(seen: Seen) -> None:
 
 
 def read_version(answer: Answer) -> int:
-    """Of `W/"7.1f0c"`."""
+    """The version in an ETag such as `W/"7.1f0c"`."""
     return int(answer.headers["ETag"].removeprefix('W/"').partition(".")[0])
 
 

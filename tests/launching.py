@@ -1,4 +1,4 @@
-"""Real processes for tests: a command with its environment, and a server that is up when you get it."""
+"""Starts real processes for tests: commands, and servers, which already answer when they are returned."""
 
 import os
 import signal
@@ -17,25 +17,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SECRET = "of tests, q4Zr-0pTgWkXv2sLmN8yBhC6dJ1fUeAoI9_R7tYxKzHwQb"
 
-# A start takes two seconds; the rest is for a machine that does ten other things.
+# Seconds to wait. A start takes two; a busy machine may need more.
 PATIENCE = 60
 
 
 def build_environment(**variables: str) -> dict[str, str]:
-    """This machine's, without what would change a test, plus `variables`."""
+    """This machine's environment, without variables that would change a test, plus `variables`."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("WEB_", "LOG_", "DATABASE_", "DJANGO_"))
     }
     defaults = {"SECRET_KEY": SECRET, "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "REDIS_URL": "", "DEBUG": "false"}
-    # No client of a test needs time to leave, but where the test is about it.
+    # Tests don't wait for draining, except those about it.
     defaults |= {"DRAIN_SECONDS": "0"}
     return kept | defaults | variables
 
 
 def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`python …` to its end, whatever its code."""
+    """Run `python …` until its end, whatever its exit code."""
     command = [sys.executable, *arguments]
     environment = build_environment(**variables)
     return subprocess.run(
@@ -44,7 +44,7 @@ def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProces
 
 
 def find_database_url() -> str:
-    """The test's own database, for a process beside it; it sees what is committed."""
+    """The URL of the test's own database, for another process. That sees only committed rows."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
@@ -52,7 +52,7 @@ def find_database_url() -> str:
 
 
 class Launched:
-    """A process whose output is read all the time; `lines` is what it has said so far."""
+    """A process whose output is read continuously. `lines` is its output so far."""
 
     def __init__(self, *arguments: str, **variables: str) -> None:
         self.lines: list[str] = []
@@ -76,7 +76,7 @@ class Launched:
                 self.heard.notify_all()
 
     def wait_for(self, text: str) -> str:
-        """The first line with `text` in it."""
+        """Wait for a line with `text` in it, and return the first one."""
 
         def find() -> str | None:
             return next((line for line in self.lines if text in line), None)
@@ -87,14 +87,14 @@ class Launched:
         return line
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit code, once all its output is read."""
+        """Send the signal. Returns the exit code after all output was read."""
         self.process.send_signal(how)
         code = self.process.wait(timeout=PATIENCE)
         self.close()
         return code
 
     def close(self) -> None:
-        # The pipe ends when the last process that writes to it is gone: an orphan would hold it open.
+        # The pipe ends when the last process that writes to it has ended: an orphan would keep it open.
         self.reader.join(timeout=PATIENCE)
         assert not self.reader.is_alive(), "a process outlived its launcher"
         assert self.process.stdout is not None
@@ -118,7 +118,7 @@ def launch(*arguments: str, **variables: str) -> Iterator[Launched]:
 
 @contextmanager
 def launch_server(*arguments: str, **variables: str) -> Iterator[tuple[str, Launched]]:
-    """The address of a server that answers, and its process."""
+    """Start a server. Returns its URL and its process when it answers."""
     variables.setdefault("PORT", str(free_port()))
     with launch("-m", "config.server", *arguments, **variables) as launched:
         launched.wait_for("serves on")

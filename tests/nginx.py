@@ -1,4 +1,4 @@
-"""The nginx configuration that is shipped, started on a port of its own before servers of the tests."""
+"""Starts nginx with our shipped configuration, on a free port, in front of servers of the tests."""
 
 import shutil
 import signal
@@ -15,7 +15,7 @@ FILE = ROOT / "config" / "nginx.conf"
 
 
 def write_configuration(folder: Path, port: int, servers: list[int]) -> Path:
-    """The shipped file, with other addresses and nothing else."""
+    """The shipped file with other addresses, and no other changes."""
     text = FILE.read_text()
     named = "".join(f"server 127.0.0.1:{server} max_fails=0;\n" for server in servers)
     for old, new in (
@@ -31,7 +31,7 @@ def write_configuration(folder: Path, port: int, servers: list[int]) -> Path:
 
 @contextmanager
 def run_nginx(*servers: int) -> Iterator[int]:
-    """Its port."""
+    """Run nginx during the block. Yields its port."""
     folder, port = Path(tempfile.mkdtemp(prefix="tenfold-nginx-")), free_port()
     command = ["nginx", "-c", str(write_configuration(folder, port, list(servers))), "-g", "daemon off;"]
     with (folder / "log").open("wb") as log:

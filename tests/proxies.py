@@ -1,4 +1,4 @@
-"""A TCP proxy that a test puts before Redis or PostgreSQL, to take the line away while it runs."""
+"""A TCP proxy in front of Redis or PostgreSQL, with which a test simulates network faults."""
 
 import socket
 import threading
@@ -11,23 +11,23 @@ from typing import Self
 from tests.services import free_port
 
 CHUNK_BYTES = 64 * 1024
-# How long a thread that waits for bytes overlooks a change of the fault, or the end.
+# Seconds until a waiting thread notices that the fault has changed or the test has ended.
 LOOK_SECONDS = 0.02
 
 
 class Fault(Enum):
     NONE = "none"
-    REFUSED = "refused"  # nothing listens, and what was open is reset
-    HUNG = "hung"  # connections are taken and nothing comes through
-    SLOW = "slow"  # SLOW_SECONDS more each way
-    TRICKLE = "trickle"  # one byte a second each way
+    REFUSED = "refused"  # nothing listens, and open connections are reset
+    HUNG = "hung"  # connections are accepted, but no byte passes
+    SLOW = "slow"  # SLOW_SECONDS of delay in each direction
+    TRICKLE = "trickle"  # one byte a second in each direction
 
 
 SLOW_SECONDS = 0.05
 
 
 class FaultProxy:
-    """`with FaultProxy(port) as proxy:` listens on `proxy.port`; `proxy.fault = Fault.HUNG` takes effect at once."""
+    """`with FaultProxy(port) as proxy:` listens on `proxy.port`. Setting `proxy.fault` takes effect at once."""
 
     def __init__(self, target: int) -> None:
         self.target, self.port = target, free_port()
@@ -65,7 +65,7 @@ class FaultProxy:
             self.fault = Fault.NONE
 
     def switch(self, target: int) -> None:
-        """Another server takes the address over; who was connected is cut off."""
+        """Forward to another server from now on, and cut all connections."""
         self.target = target
         self.drop_connections()
 
@@ -93,9 +93,9 @@ class FaultProxy:
         with self.lock:
             self.pairs.append((client, server))
         if self.ended.is_set():
-            self.drop_connections()  # which nobody else would, of a pair that came after the end
+            self.drop_connections()  # __exit__ has run already, so it can't drop this pair
         for source, sink in ((client, server), (server, client)):
-            with suppress(OSError):  # cut off again meanwhile
+            with suppress(OSError):  # the pair was dropped meanwhile
                 sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
 
@@ -136,7 +136,7 @@ class FaultProxy:
 
 def reset(side: socket.socket) -> None:
     with suppress(OSError):
-        # Linger 0: the other side reads "connection reset", as from a machine that fell.
+        # Linger 0: the other side gets "connection reset", as if the machine had crashed.
         side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         side.shutdown(socket.SHUT_RDWR)
     side.close()

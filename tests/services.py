@@ -1,7 +1,7 @@
-"""A pytest plugin (`-p tests.services`), loaded before the settings: the services that the suite runs on.
+"""A pytest plugin (`-p tests.services`) that chooses the suite's services, before the settings are loaded.
 
-`TEST_BACKEND=embedded` (the default) is SQLite and the in-process cache; `TEST_BACKEND=production` starts a
-PostgreSQL and a Redis of its own on free ports from the machine's binaries, and stops them at the end.
+`TEST_BACKEND=embedded` (the default) uses SQLite and the in-process cache. `TEST_BACKEND=production` starts its own
+PostgreSQL and Redis from the machine's binaries on free ports, and stops them at the end.
 """
 
 import atexit
@@ -23,7 +23,7 @@ POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=T
 
 
 def find_binary(name: str) -> str | None:
-    """PostgreSQL's server programs aren't on the PATH of a Debian machine."""
+    """The path of a program. On Debian, PostgreSQL's server programs aren't on the PATH."""
     beside = POSTGRES / name if POSTGRES else None
     return str(beside) if beside and beside.exists() else shutil.which(name)
 
@@ -41,7 +41,7 @@ def wait_for_port(port: int, seconds: float = 20) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)  # a poll of another process's start; nothing tells us earlier
+        time.sleep(0.05)  # polls, since nothing tells when another process has started
     raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
 
 
@@ -51,7 +51,7 @@ def stop_process(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
 
 
 class PostgresServer:
-    """A server with its own data folder; fast and forgetful (fsync off), as tests want it."""
+    """A PostgreSQL server with its own data folder, without fsync: fast, but not crash-safe."""
 
     def __init__(self, *options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tenfold-postgres-"))
@@ -83,10 +83,10 @@ class PostgresServer:
             stop_process(self.process, how)
 
     def add_owner(self) -> str:
-        """The address by which a role comes that owns what it makes and is no superuser, as in the guide."""
+        """Create a role that isn't a superuser, as in the guide. Returns its URL."""
         with psycopg.connect(self.url, autocommit=True) as root:
             root.execute("CREATE ROLE owner LOGIN CREATEDB CREATEROLE")
-            # Fixtures of thousands of rows go past the triggers.
+            # Fixtures with thousands of rows skip the triggers.
             root.execute("GRANT SET ON PARAMETER session_replication_role TO owner")
         return self.url.replace("tenfold@", "owner@")
 
@@ -96,7 +96,7 @@ class PostgresServer:
 
 
 class ReplicaServer(PostgresServer):
-    """A streaming replica of `primary`, which knows it as `replica` (synchronous_standby_names)."""
+    """A streaming replica of `primary`. Its name in synchronous_standby_names is `replica`."""
 
     def __init__(self, primary: PostgresServer, *options: str) -> None:
         self.primary = primary
@@ -107,12 +107,12 @@ class ReplicaServer(PostgresServer):
         self.run("pg_basebackup", *source, "--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream")
 
     def promote(self) -> None:
-        """It becomes a primary; returns once it takes writes."""
+        """Make it a primary. Returns when it accepts writes."""
         self.run("pg_ctl", "promote", "--wait")
 
 
 class PgBouncer:
-    """In transaction mode before the PostgreSQL on `target`, on a port of its own."""
+    """A PgBouncer in transaction mode, on a free port, in front of the PostgreSQL on port `target`."""
 
     def __init__(self, target: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tenfold-pgbouncer-"))
@@ -125,7 +125,7 @@ class PgBouncer:
         lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
         databases = f"* = host=127.0.0.1 port={target} user=tenfold"
         (self.folder / "ini").write_text(f"[databases]\n{databases}\n[pgbouncer]\n{lines}\n")
-        # It refuses to run as root.
+        # PgBouncer refuses to run as root.
         user = "postgres" if os.geteuid() == 0 else None
         for path in (self.folder, self.folder / "ini"):
             if user:
@@ -169,31 +169,31 @@ def missing_binaries() -> list[str]:
 def choose_backend() -> None:
     os.environ["SECRET_KEY"] = "the tests' own, fifty characters long, never in use"
     os.environ["LOG_LEVEL"] = "WARNING"
-    # Some 300 processes load the project; to compile it anew takes each a fifth of a second of CPU.
+    # About 300 processes load the project. Without bytecode files, each compiles for a fifth of a second.
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # Said rather than left out: the settings would read what is left out from a developer's .env.
+    # Set explicitly: otherwise the settings would read these from a developer's .env.
     os.environ |= {"REDIS_URL": "", "DEBUG": "false", "DATABASE_POOL": "0"}
-    # A suite is one busy caller; what is about limits turns them on.
+    # The suite is one very busy client. Tests of the rate limits turn them on.
     os.environ |= {"RATE_LIMIT_ANON": "off", "RATE_LIMIT_TOKEN": "off", "RATE_LIMIT_LOGIN": "off"}
     if os.environ.get("TEST_BACKEND", "embedded") == "embedded":
-        # An absolute file beside no project file; pytest-django makes its own test database from the name.
+        # An absolute path outside the project. pytest-django derives its test database's name from it.
         os.environ["DATABASE_URL"] = "sqlite:///" + str(Path(tempfile.gettempdir()) / f"tenfold-{os.getpid()}.sqlite3")
         return
     if missing := missing_binaries():
         sentence = f"PostgreSQL and Redis: not tested, missing {', '.join(missing)} (Debian: postgresql redis-server)"
         print(sentence, file=sys.stderr)
-        # Not pytest.exit(): while a plugin loads, pytest takes that for a fault of its own and shows a traceback.
+        # Not pytest.exit(): while a plugin loads, pytest would show it as an internal error with a traceback.
         sys.exit(1 if os.environ.get("CI") == "true" else 0)
-    # Autovacuum counts the rows of a test's open transaction as none, and every plan is a nested loop from then on:
-    # one import of 6,000 rows took 700 s of CPU.
+    # Autovacuum's statistics don't count the rows of a test's open transaction. After it, every plan is a nested loop:
+    # one import of 6,000 rows took 700 s of CPU time.
     postgres, redis = PostgresServer("-c", "autovacuum=off"), RedisServer()
     atexit.register(postgres.remove)
     atexit.register(redis.stop)
     os.environ |= {"DATABASE_URL": postgres.add_owner(), "REDIS_URL": redis.url, "SUPERUSER_URL": postgres.url}
 
 
-# The benchmark borrows the servers and chooses for itself.
+# The benchmark uses the servers too, but chooses the backend itself.
 if "pytest" in sys.modules:
     choose_backend()
     print(f"backend: {os.environ.get('TEST_BACKEND', 'embedded')}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A shop under load, for faults: its database, a caller who may order, writers that remember what was acknowledged."""
+"""A shop under load, for fault tests: its database, a user who may order, and writers that note acknowledged orders."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ skus = list(Variant.objects.order_by("pk").values_list("sku", flat=True)[:20])
 print(json.dumps([AuthToken.objects.create(user)[1], skus]))
 """
 
-# Orders there are, and variants whose reserved pieces aren't those of their orders.
+# The numbers of all orders, and how many variants have other pieces reserved than their orders say.
 AUDIT = """
 import json
 from django.db.models import Sum
@@ -56,7 +56,7 @@ class Shop:
         return json.loads(self.run("shell", "-v0", "-c", code).splitlines()[-1])
 
     def audit(self) -> tuple[set[str], int]:
-        """The numbers of all orders, and how many effects are half there."""
+        """The numbers of all orders, and the number of half-done effects (wrong reservations, orders without lines)."""
         numbers, wrong = self.shell(AUDIT)
         return set(numbers), wrong
 
@@ -68,7 +68,7 @@ class Shop:
 
 @dataclass
 class Writers:
-    """What they were told; 0 is no answer at all."""
+    """The answers that the writers got. The status 0 means no answer."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
@@ -86,7 +86,7 @@ class Writers:
 
 @contextmanager
 def writers(shop: Shop, port: int, number: int) -> Iterator[Writers]:
-    """So many who order, each as fast as it is answered, while the block lasts."""
+    """Run `number` clients during the block. Each places one order after the other."""
     over, told = threading.Event(), Writers()
     headers = {"Authorization": f"Token {shop.token}", "Content-Type": "application/json"}
 

@@ -1,6 +1,6 @@
-"""One of several processes that take from one rate, each with 16 threads: says how many passed.
+"""One of several processes that use up one rate limit, each with 16 threads. It prints how many requests passed.
 
-`python -m tests.takers TIMES PROCESSES` begins once all PROCESSES are there.
+`python -m tests.takers TIMES PROCESSES` starts when all PROCESSES are ready. Each thread makes TIMES requests.
 """
 
 import os
@@ -19,7 +19,7 @@ THREADS = 16
 def main(times: int, processes: int) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    # Past its timeouts a request passes uncounted; here nobody is to be that busy.
+    # After a time-out of Redis a request would pass uncounted, so the time-outs are long here.
     settings.CACHES["default"]["OPTIONS"] |= {"SOCKET_TIMEOUT": 20, "SOCKET_CONNECT_TIMEOUT": 20}
     from config.api.access.rate_store import Rate, take
 

@@ -1,7 +1,7 @@
-"""The test database as the migrations leave it, and back to that after a test that commits.
+"""Restores the test database to its state after the migrations, after a test that commits.
 
-Django's own way (flush) empties every table, also of the rows that the migrations made, and makes content types and
-permissions anew: 45 ms of CPU a test, where this takes 3.
+Django's own way (flush) empties all tables, also of the rows that migrations made, and creates content types and
+permissions again. It takes 45 ms of CPU time for each test; this takes 3.
 """
 
 import sqlite3
@@ -11,10 +11,10 @@ from django.db import connection
 
 
 class Template(Protocol):
-    """What was committed when it was made."""
+    """A copy of the committed database."""
 
     def restore(self) -> None:
-        """Undo whatever was committed since."""
+        """Undo everything that was committed since the copy."""
 
     def close(self) -> None: ...
 
@@ -24,7 +24,7 @@ def read_template(name: str) -> Template:
 
 
 class SQLiteTemplate:
-    """A copy of the whole file, in memory."""
+    """A copy of the whole SQLite file, in memory."""
 
     def __init__(self) -> None:
         self.copy = sqlite3.connect(":memory:")
@@ -43,9 +43,9 @@ def open_driver() -> Any:
 
 
 class PostgresTemplate:
-    """A copy of each table that holds rows, in a schema of that name; the others only have to be empty again.
+    """A copy of each table with rows, in the schema `schema`. The other tables only have to be emptied.
 
-    A table that has held nothing since it was made or truncated is a file of no bytes.
+    A table that was never written since it was created or truncated has a file of 0 bytes.
     """
 
     def __init__(self, schema: str) -> None:
@@ -58,7 +58,7 @@ class PostgresTemplate:
 
     def restore(self) -> None:
         with connection.cursor() as cursor:
-            # Triggers would log the emptying, refuse that of the log, and look for rows that refer to others.
+            # Triggers would log these deletes, forbid emptying the log, and check foreign keys.
             cursor.execute("SET session_replication_role = replica")
             if written := [table for table in list_written(cursor) if table not in self.filled]:
                 cursor.execute(f"TRUNCATE {', '.join(written)} CASCADE")

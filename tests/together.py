@@ -1,4 +1,4 @@
-"""Threads of a test that begin at the same moment, each with database connections of its own."""
+"""Runs functions in threads that begin at the same moment, each with its own database connections."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db import connection, connections
 
-# The test server takes 100 connections; SQLite has one writer, for whom the others wait.
+# The test server allows 100 connections. On SQLite all wait for the only writer.
 CONNECTIONS = 80 if connection.vendor == "postgresql" else 4
 
 
 def run_together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each call returns, all begun at the same moment, each in a thread of its own."""
+    """The results of the calls. All begin at the same moment, each in its own thread."""
     found: list[Any] = [None] * len(calls)
     start, slots = threading.Barrier(len(calls)), threading.BoundedSemaphore(CONNECTIONS)
 

@@ -1,18 +1,17 @@
-"""The walk of a request through our rooms, as a reader of the code follows it: `python -m tests.walk`.
+"""The walk of a request through our packages, as a reader of the code follows it: `python -m tests.walk`.
 
-One request of each kind is answered by the server's application in this process, and every call of a function of ours
-is traced.
+It sends one request of each kind to the server's application in this process, and traces all calls of our functions.
 
-- A *room* is a package of ours: `config/api/reads/plans.py` stands in `config.api.reads`, `catalog/views.py` in
+- A *room* is one of our packages: `config/api/reads/plans.py` is in the room `config.api.reads`, `catalog/views.py` in
   `catalog`.
-- A *turn* is a call from a function in one room to a function in another. Calls of Django, of DRF and of other
-  libraries are passed over: what they call of ours was called by the function of ours that called them. Calls in a
-  row, from one running function into one room, are one turn: a body's fields are read one after the other.
-- A *return* is a turn into a room that was entered and left before: left, because another room makes the call. The
-  way back from a call to its caller is no turn.
+- A *turn* is a call from a function in one room to a function in another. Functions of Django, DRF and other libraries
+  are skipped: if they call our function, its caller is our function that called them. Several calls in a row, from one
+  running function into one room, are one turn, such as reading a body's fields one after the other.
+- A *return* is a turn into a room that the walk has entered and left before. Returning from a call to its caller is not
+  a turn.
 
-Each turn counts, also one that is taken again later, such as a statement to the database. The process has answered
-other requests before, an export among them; each walk begins with a look at the change log.
+Each turn counts, also a repeated one, such as a statement to the database. The process has answered other requests
+before, also an export. Each walk begins with a read of the change log.
 """
 
 import json
@@ -39,7 +38,7 @@ HEADING = "| request | rooms | turns | returns |\n|---|---:|---:|---:|"
 
 @cache
 def find_room(code: CodeType) -> str | None:
-    """None for what isn't ours."""
+    """The room of a function; None if it isn't ours."""
     path = Path(code.co_filename)
     if not path.is_relative_to(ROOT) or path.relative_to(ROOT).parts[0] not in OURS:
         return None
@@ -48,7 +47,7 @@ def find_room(code: CodeType) -> str | None:
 
 @dataclass
 class Walk:
-    """The rooms that a request came into, one a turn, in order; the first is the gate's."""
+    """The rooms that a request entered, in order, one for each turn. The first is the gate's."""
 
     entered: list[str] = field(default_factory=list)
     # The running function that made the last turn.
@@ -63,7 +62,7 @@ class Walk:
         return len(self.entered) - len(self.rooms)
 
     def note(self, code: CodeType, offset: int) -> None:
-        """A function begins."""
+        """Called when a function begins."""
         room = find_room(code)
         if room is None:
             return
@@ -97,16 +96,16 @@ def trace() -> Iterator[Walk]:
 
 
 def walk_all() -> dict[str, Walk]:
-    """The walk of each kind of request, in a database that holds the tables and nothing else."""
-    # They need the settings that main() makes.
+    """The walk of each kind of request, in a database with empty tables."""
+    # Imported here, since they need the settings that main() makes.
     from catalog.models import Product
     from config.api.freshness.leases import FRESHNESS
     from config.wsgi import application
     from tests.factories import make_brand, make_product
     from tests.gates import send
 
-    # Its thread would look at the log beside the request.
-    FRESHNESS.lookout = None
+    # Its thread would read the change log during the request.
+    FRESHNESS.refresh_ahead = None
     products = [make_product(brand=make_brand("Acme")) for _ in range(3)]
     token = make_token()
 
@@ -117,7 +116,7 @@ def walk_all() -> dict[str, Walk]:
         assert status == 200, answer
         return walk
 
-    # The addresses are loaded, and connections opened.
+    # These load the routes and open connections.
     walk(PRODUCTS)
     walk(EXPORT, **token)
     one = f"{PRODUCTS}{Product.objects.latest('pk').pk}/"
@@ -141,7 +140,7 @@ def make_token() -> dict[str, str]:
 
 
 def write_items(sku: str) -> Any:
-    """A product that is there, and one that isn't."""
+    """Bulk items: an existing product and a new one."""
     image = {"url": "https://images.example/1.jpg", "position": 1}
     variant = {"sku": "TORCH", "price": "2.00"}
     new = {"sku": "TORCH", "title": "Torch", "brand": "acme", "variants": [variant], "images": [image]}
@@ -156,18 +155,18 @@ def write_body(body: Any) -> dict[str, Any]:
 
 
 def write_table(walks: dict[str, Walk]) -> str:
-    """As the guide shows it."""
+    """The table in config/api/README.md."""
     rows = [f"| {kind} | {len(walk.rooms)} | {len(walk.entered)} | {walk.returns} |" for kind, walk in walks.items()]
     return "\n".join([HEADING, *rows])
 
 
 def write_rooms(walks: dict[str, Walk]) -> str:
-    """Each walk turn by turn."""
+    """Each walk, turn by turn."""
     return "\n\n".join(f"{kind}:\n{' > '.join(walk.entered)}" for kind, walk in walks.items())
 
 
 def prepare(folder: str) -> None:
-    """Settings of a server, and a database of its own unless DATABASE_URL names one that has the tables."""
+    """Set up Django with a server's settings, and with a new database unless DATABASE_URL names a migrated one."""
     given = "DATABASE_URL" in os.environ
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder}/walk.sqlite3")
     os.environ |= {"SECRET_KEY": "of a walk, " + "q4Zr0pTgWkXv2sLmN8yB" * 3, "LOG_LEVEL": "WARNING", "DEBUG": "false"}
