@@ -1,6 +1,6 @@
 """Django's outermost middleware: cache, access log, limits of bodies, compression, sessions, optional slash."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.text import compress_sequence, compress_string
 
 from config.api.access.devices import SIGNED_IN, remember_device
@@ -120,13 +121,13 @@ def may_have_session(request: HttpRequest) -> bool:
     return bool(request.COOKIES) or not path.startswith("/api/") or path.startswith("/api/v1/auth/session/")
 
 
-class OnlyForSessions:
+class OnlyForSessions(MiddlewareMixin):
     """A mixin for Django's session middleware. Requests without a session skip it, which saves a tenth of a read."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if may_have_session(request):
-            return super().__call__(request)  # type: ignore[misc]  # a mixin
-        return self.get_response(request)  # type: ignore[attr-defined]  # a mixin
+            return super().__call__(request)
+        return self.get_response(request)
 
 
 class Sessions(OnlyForSessions, SessionMiddleware):
