@@ -94,7 +94,7 @@ def test_the_package_s_own_methods_do_the_work(called: list[str], client: APICli
         (b"18446744073709551616", "The body has a number of more than 64 bits: send it as a string."),
         (b'{"a": 1, "b": [{"c": 1, "c" : 2}]}', "The body names 'c' twice in one object."),
         (b'{"a": 1, "\\u0061": 2}', "The body names 'a' twice in one object."),
-        (b'"\\u0000"', "The body has a NUL character, which no text may."),
+        (b'"\\u0000"', "The body has a NUL character, which no text may have."),
     ],
 )
 def test_what_is_no_json_or_can_t_be_kept_is_refused(body: bytes, sentence: str) -> None:

@@ -25,7 +25,7 @@ def start(**variables: str) -> Any:
         ({"SECRET_KEY": "a" * 60}, "SECRET_KEY is too short to be a secret."),
         ({"SECRET_KEY": f"django-insecure-{SECRET}"}, "SECRET_KEY is known from examples"),
         ({"DEBUG": "true", "SECRET_KEY": SECRET}, "DEBUG shows tracebacks"),
-        ({"ALLOWED_HOSTS": "shop.example.com,*", "SECRET_KEY": SECRET}, "ALLOWED_HOSTS takes any name"),
+        ({"ALLOWED_HOSTS": "shop.example.com,*", "SECRET_KEY": SECRET}, "ALLOWED_HOSTS accepts any host name"),
     ],
 )
 @pytest.mark.parametrize("exposed", [{"HOST": "0.0.0.0"}, {"HTTPS": "true"}], ids=["all addresses", "HTTPS"])
