@@ -22,7 +22,7 @@ from config.api.access.devices import SIGNED_IN, remember_device
 from config.api.access.throttling import find_rate_headers
 from config.api.database.authorship import ACTOR, CALLER, sign_writes
 from config.api.database.wal_positions import read_written_position
-from config.api.freshness.leases import acknowledge, has_committed
+from config.api.freshness.commits import acknowledge, has_committed
 from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
 from config.api.gates.records import CACHE_STATE, RequestRecord

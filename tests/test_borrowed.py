@@ -337,7 +337,7 @@ def test_a_connection_goes_from_thread_to_thread() -> None:
 @borrows(
     "Django",
     "DatabaseWrapper.run_on_commit",
-    users="config.api.freshness.leases",
+    users="config.api.freshness.commits",
     remedy="A write must ask once a transaction for its commit; expect_commit() looks whether it has.",
 )
 @pytest.mark.django_db(transaction=True)

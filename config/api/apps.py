@@ -5,7 +5,7 @@ from django_tasks_db import apps as tasks_apps
 
 from config.api.database.connections import prepare_connection
 from config.api.database.observers import WRITE_LISTENERS
-from config.api.freshness.leases import note_write
+from config.api.freshness.commits import note_write
 from config.metrics import Family, register_database_gauges, register_events
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catalog.seeding.fill import count_seeded, fill_catalogue
-from config.api.freshness.leases import acknowledge
+from config.api.freshness.commits import acknowledge
 
 # A demo SKU has eight digits.
 MOST_PRODUCTS = 99_999_999

@@ -1,10 +1,10 @@
 """The newest position of the change log that this process may trust: it decides whether a cached answer is current.
 
 Only the database knows that position. A process asks for it and trusts the answer for CACHE_LEASE_MS, counted from
-before it asked: that is its lease. A write is acknowledged only when CACHE_LEASE_MS have passed since its commit. So a
-client that reads after an acknowledgement reaches a process that asked after the commit, and a cache hit needs no
-query. Triggers fill the log, so every write counts, whoever makes it. Redis holds answers and never decides whether
-one is fresh, so it may lose them.
+before it asked: that is its lease. A write is acknowledged only when CACHE_LEASE_MS have passed since its commit
+(commits.py). So a client that reads after an acknowledgement reaches a process that asked after the commit, and a cache
+hit needs no query. Triggers fill the log, so every write counts, whoever makes it. Redis holds answers and never
+decides whether one is fresh, so it may lose them.
 
 The leases are Gray and Cheriton's ("Leases: an efficient fault-tolerant mechanism for distributed file cache
 consistency", SOSP 1989); our writer waits until they end, and doesn't call them back.
@@ -13,24 +13,19 @@ consistency", SOSP 1989); our writer waits until they end, and doesn't call them
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from config.api.database.observers import observe
 from config.metrics import count
 
 logger = logging.getLogger("tenfold.cache")
@@ -239,120 +234,3 @@ class RefreshAhead:
 
 
 FRESHNESS = Freshness()
-
-
-# -- writes ------------------------------------------------------------------------------------------------------
-
-# Finds the table that a statement writes. A statement that begins with WITH may write any table.
-TARGET = re.compile(
-    r'\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|MERGE\s+INTO|COPY)\s+(?:ONLY\s+)?"?(\w+)', re.I
-)
-WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.I)
-
-
-class Writes:
-    """When the request last committed a write to a watched table, by the monotonic clock; 0 if it hasn't."""
-
-    committed_at = 0.0
-
-
-WRITES: ContextVar[Writes | None] = ContextVar("writes", default=None)
-
-
-@contextmanager
-def acknowledge() -> Iterator[Writes]:
-    """Wrap the work of one request: if it committed writes, wait at its end until no lease is older than them."""
-    writes = Writes()
-    token = WRITES.set(writes)
-    try:
-        yield writes
-    finally:
-        WRITES.reset(token)
-        if writes.committed_at:
-            FRESHNESS.wait_out(writes.committed_at)
-
-
-def has_committed() -> bool:
-    """Whether the present request has committed a write to a watched table."""
-    writes = WRITES.get()
-    return writes is not None and writes.committed_at > 0
-
-
-def note_write(sql: str, connection: Any) -> None:
-    """A listener of the statements of every connection that may write."""
-    if is_watched(sql):
-        expect_commit(connection)
-
-
-def expect_commit(connection: Any) -> None:
-    # Once a transaction, since each hook would wait. A savepoint's rollback removes the hook; the next write adds it.
-    hooks = connection.run_on_commit
-    if not hooks or note_commit not in hooks[-1]:
-        connection.on_commit(note_commit)
-
-
-def is_watched(sql: str) -> bool:
-    if found := TARGET.match(sql):
-        return found[1] in FRESHNESS.watched
-    return sql.lstrip()[:4].upper() == "WITH" and bool(WRITING.search(sql))
-
-
-def note_commit() -> None:
-    """Called right after a commit. Within a request `acknowledge` waits at its end; outside of one we wait here."""
-    FRESHNESS.end()
-    writes, now = WRITES.get(), time.monotonic()
-    if writes is None:
-        FRESHNESS.wait_out(now)
-    else:
-        writes.committed_at = now
-
-
-# -- reads -------------------------------------------------------------------------------------------------------
-
-WORD = re.compile(r"\w+")
-
-
-class Reads:
-    """Collects the tables that a block's statements read; an observer of statements."""
-
-    def __init__(self) -> None:
-        self.tables: frozenset[str] = frozenset()
-
-    def __call__(self, execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
-        self.tables |= find_tables(str(sql))
-        return execute(sql, *args)
-
-    @property
-    def are_followed(self) -> bool:
-        """Whether the log covers every table that was read."""
-        return self.tables <= FRESHNESS.tables
-
-
-@contextmanager
-def note_reads() -> Iterator[Reads]:
-    reads = Reads()
-    with observe(reads):
-        yield reads
-
-
-@lru_cache(maxsize=1024)
-def find_tables(sql: str) -> frozenset[str]:
-    """The models' tables that a statement names.
-
-    A word that begins like a logged table but isn't one, such as a search index, stands for all logged tables. Tables
-    that say what a caller may see are left out: each request reads them anew.
-    """
-    words = set(WORD.findall(sql))
-    named = words & _list_tables()
-    hidden = any(word.startswith(_list_prefixes()) for word in words - named)
-    return frozenset(named - (FRESHNESS.watched - FRESHNESS.tables)) | (FRESHNESS.tables if hidden else frozenset())
-
-
-@cache
-def _list_tables() -> frozenset[str]:
-    return frozenset(model._meta.db_table for model in apps.get_models(include_auto_created=True))
-
-
-@cache
-def _list_prefixes() -> tuple[str, ...]:
-    return tuple({f"{table.split('_')[0]}_" for table in FRESHNESS.tables})

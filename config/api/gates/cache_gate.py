@@ -25,7 +25,9 @@ from django.contrib.auth.models import AnonymousUser
 from config.api.database.lending import Loans
 from config.api.database.replicas import read_at_least
 from config.api.database.wal_positions import is_position
-from config.api.freshness.leases import FRESHNESS, LogLease, Stamp, acknowledge, note_reads
+from config.api.freshness.commits import acknowledge
+from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
+from config.api.freshness.tables import note_reads
 from config.api.gates import in_redis
 from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request
 from config.api.gates.callers import Callers

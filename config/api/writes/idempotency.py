@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.status import is_success
 from rest_framework.views import APIView
 
-from config.api.freshness.leases import note_commit
+from config.api.freshness.commits import note_commit
 from config.api.models import IdempotencyKey
 from config.api.problems.errors import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidHeader
 from config.api.rendering.renderers import write_json

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from config.api.database.authorship import sign_writes
 from config.api.database.observers import OBSERVERS, observe
-from config.api.freshness.leases import note_reads
+from config.api.freshness.tables import note_reads
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -3,18 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
-from rest_framework.test import APIClient
+from django.db import InterfaceError, OperationalError, connection
 
 from catalog.changes.log import follow_changes
 from config.api.database.lending import Loans
-from config.api.freshness.leases import FRESHNESS, Freshness, LogState, RefreshAhead
-from tests.factories import make_brand, make_product
+from config.api.freshness.leases import Freshness, LogState, RefreshAhead
+from tests.factories import make_product
 from tests.gates import Ask, make_token, warm
 from tests.together import run_together
 
@@ -181,19 +180,6 @@ def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
     assert warm(ask, f"{PRODUCTS}?fields=title", **caller)[0] == 200
 
 
-def test_a_repeated_answer_is_an_acknowledgement_too(
-    staff: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first caller may still wait, or have been killed right after the commit."""
-    settings.CACHE_LEASE_MS = 300
-    body = {"sku": "A1", "title": "Tea", "price": "1.00"}
-    for _ in range(2):
-        began = time.monotonic()
-        answer = staff.post(PRODUCTS, body, HTTP_IDEMPOTENCY_KEY="k-1")
-        assert (answer.status_code, time.monotonic() - began >= 0.3) == (201, True)
-    assert answer["Idempotency-Replayed"] == "true"
-
-
 def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any) -> None:
     """What changed meanwhile may be gone from the log by now."""
     settings.CACHE_LEASE_MS = 0
@@ -210,18 +196,6 @@ def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any
     lease = freshness.read()
     assert lease
     assert not lease.covers(lease.epoch, 7, ["catalog_brand"])
-
-
-def test_a_transaction_is_waited_out_once_whatever_it_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr(FRESHNESS, "wait_out", waits.append)
-    with transaction.atomic():
-        for number in range(5):
-            make_brand(f"Brand {number}")
-            with suppress(IntegrityError), transaction.atomic():
-                make_brand("Lost")
-                raise IntegrityError
-    assert len(waits) == 1
 
 
 def test_a_log_that_fails_is_passed_by_and_each_kind_of_failure_is_logged_once(

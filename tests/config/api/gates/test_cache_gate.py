@@ -15,7 +15,8 @@ from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
 from catalog.views import BrandViewSet
 from config.api.database.wal_positions import read_written_position
-from config.api.freshness.leases import FRESHNESS, Freshness, acknowledge
+from config.api.freshness.commits import acknowledge
+from config.api.freshness.leases import FRESHNESS, Freshness
 from config.api.gates.asked import match_path
 from config.api.gates.cache_gate import CACHE
 from config.api.reads.conditional import read_tags

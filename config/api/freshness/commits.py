@@ -1,0 +1,81 @@
+"""Statements that write go in; a write is acknowledged only when no process may trust an older state of the log.
+
+After a commit every process looks at the change log again within CACHE_LEASE_MS. So whoever writes waits for so long
+before the answer goes out: a request once, at its end.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from config.api.freshness.leases import FRESHNESS
+
+# Finds the table that a statement writes. A statement that begins with WITH may write any table.
+TARGET = re.compile(
+    r'\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|MERGE\s+INTO|COPY)\s+(?:ONLY\s+)?"?(\w+)', re.I
+)
+WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.I)
+
+
+class Writes:
+    """When a request last committed a write to a watched table, in seconds of the monotonic clock; 0 if it hasn't."""
+
+    committed_at = 0.0
+
+
+WRITES: ContextVar[Writes | None] = ContextVar("writes", default=None)
+
+
+@contextmanager
+def acknowledge() -> Iterator[Writes]:
+    """Wrap the work of one request. If it committed writes, this waits at its end until no lease is older than they."""
+    writes = Writes()
+    token = WRITES.set(writes)
+    try:
+        yield writes
+    finally:
+        WRITES.reset(token)
+        if writes.committed_at:
+            FRESHNESS.wait_out(writes.committed_at)
+
+
+def has_committed() -> bool:
+    """Whether the present request has committed a write to a watched table."""
+    writes = WRITES.get()
+    return writes is not None and writes.committed_at > 0
+
+
+def note_write(sql: str, connection: Any) -> None:
+    """Look whether a statement writes a watched table; every connection that may write calls this with each one."""
+    if is_watched(sql):
+        expect_commit(connection)
+
+
+def expect_commit(connection: Any) -> None:
+    """Have `note_commit` called when the connection commits, once a transaction."""
+    # A second hook would wait a second time. A savepoint's rollback removes the hook, and the next write adds it.
+    hooks = connection.run_on_commit
+    if not hooks or note_commit not in hooks[-1]:
+        connection.on_commit(note_commit)
+
+
+def is_watched(sql: str) -> bool:
+    """Whether a statement writes a watched table, or may do so."""
+    if found := TARGET.match(sql):
+        return found[1] in FRESHNESS.watched
+    return sql.lstrip()[:4].upper() == "WITH" and bool(WRITING.search(sql))
+
+
+def note_commit() -> None:
+    """End this process's lease right after a commit, and wait for the others' if no request's end does so."""
+    FRESHNESS.end()
+    writes, now = WRITES.get(), time.monotonic()
+    if writes is None:
+        FRESHNESS.wait_out(now)
+    else:
+        writes.committed_at = now
