@@ -384,7 +384,7 @@ def test_the_first_wrapper_is_the_outermost() -> None:
     "Django",
     "tuple_lookups.Tuple tuple_lookups.TupleLessThan tuple_lookups.TupleLessThanOrEqual"
     " tuple_lookups.TupleGreaterThan tuple_lookups.TupleGreaterThanOrEqual",
-    users="config.api.reads.pagination",
+    users="config.api.reads.cursors",
     remedy="A cursor must be compared as a row: spelled out by columns it is no range of the index.",
 )
 def test_rows_are_compared_as_rows() -> None:

@@ -35,10 +35,12 @@ from config.api.reads.conditional import (
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
 from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
+from config.api.reads.list_plans import ListPlan
 from config.api.reads.orderings import find_keyset, order_totally
-from config.api.reads.pagination import Instances, KeysetPagination, ListPagination, ListPlan, Reader, Texts
+from config.api.reads.pagination import KeysetPagination, ListPagination
 from config.api.reads.parameters import check_parameters
 from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
+from config.api.reads.readers import InstanceReader, Reader, TextReader
 from config.api.reads.selections import ReadSerializer, Selection
 from config.api.rendering.renderers import JSONRenderer
 from config.api.writes.idempotency import RepeatablePost
@@ -193,9 +195,9 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         """How a page of `rows`, which are in a total order, is read."""
         if not self.compiled:
             selected = oracle.select_rows(rows, self.read_serializer, selection)
-            return Instances(selected, lambda found: self.shape(found, selection))
+            return InstanceReader(selected, lambda found: self.shape(found, selection))
         keyset = find_keyset(rows)
-        return Texts(self.select(rows, selection, keyset.names if keyset else ()))
+        return TextReader(self.select(rows, selection, keyset.names if keyset else ()))
 
     def show(self, rows: QuerySet[Any], selection: Selection) -> Sequence[Any]:
         """The JSON of the one row in `rows`, and its version if it has one."""
@@ -223,8 +225,8 @@ class ListMixin(ShapedViewSet):
         plan, cursor = self.find_plan(self.plan_list), self.read_cursor()
         if self.is_json:
             return spare_known(request, self.send(plan.reply(cursor)))
-        page = plan.read(cursor)
-        return Response(page.members, headers=page.headers)
+        envelope = plan.read(cursor)
+        return Response(envelope.members, headers=envelope.headers)
 
     def read_cursor(self) -> str | None:
         # A query string that can't name one needn't be parsed; percent signs may spell any name.

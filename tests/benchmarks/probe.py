@@ -51,8 +51,8 @@ def sign_cursor(path: str, created_at: datetime, key: int) -> str:
     """The cursor that goes on behind this row, newest first, in the list at `path`."""
     from rest_framework.request import Request
 
+    from config.api.reads.cursors import CursorPosition, find_list_mark, write_cursor
     from config.api.reads.orderings import Keyset
-    from config.api.reads.pagination import CursorPosition, find_list_mark, write_cursor
 
     keyset = Keyset(("created_at", "id"), descending=True)
     mark = find_list_mark(Request(RequestFactory().get(path)), keyset)

@@ -124,7 +124,7 @@ def test_a_page_with_a_number_says_where_it_stands(client: APIClient) -> None:
 
 
 def test_a_page_of_more_rows_than_are_counted_says_so(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 4)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 4)
     for _ in range(5):
         make_product()
     assert read_pagers(client, "/api/v1/products/?page=1&page_size=2")[0] == "Page 1, more than 4 in all"

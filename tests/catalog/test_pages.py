@@ -178,7 +178,7 @@ def test_a_page_past_the_end_is_empty(client: APIClient) -> None:
 def test_whoever_follows_the_pages_and_then_the_hint_sees_every_row_once(
     rows: int, size: int, client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 10)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 10)
     products, seen = make_rows(rows), []
     for number in range(1, 10 // size + 1):
         seen += read_ids(client.get(f"{URL}?page_size={size}&page={number}").json())
@@ -192,7 +192,7 @@ def test_whoever_follows_the_pages_and_then_the_hint_sees_every_row_once(
 
 
 def test_a_page_past_the_depth_is_refused_with_the_way_on(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 10)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 10)
     products = make_rows(14)
     last = client.get(f"{URL}?page=2&page_size=5").json()
     assert "cursor=" in last["next"]
@@ -206,7 +206,7 @@ def test_a_page_past_the_depth_is_refused_with_the_way_on(client: APIClient, mon
 def test_past_the_depth_of_a_list_that_ends_before_it_the_way_is_to_its_last_page(
     client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 10)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 10)
     products = make_rows(7)
     for query, rows in (("page=3", products[1::-1]), ("page=99&search=nothing", [])):
         problem = client.get(f"{URL}?page_size=5&{query}").json()
@@ -232,7 +232,7 @@ def test_counts(query: str, count: tuple[int | None, str | None], client: APICli
 
 
 def test_a_bounded_count_stops_at_its_bound(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 10)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 10)
     make_rows(12)
     page = client.get(f"{URL}?page=1&page_size=5").json()
     assert (page["count"], page["count_relation"]) == (10, "gte")
@@ -247,7 +247,7 @@ def test_a_count_is_exact_up_to_its_bound(
     monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 10)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 10)
     rows, *expected = counted
     for _ in range(rows):
         make_product(title="Tea")

@@ -54,7 +54,7 @@ def test_an_explanation_that_failed_disturbs_no_later_observer(
     gc.disable()  # as it may come: in the middle of another request
     logging.disable()  # a line about it would hold the request
     try:
-        monkeypatch.setattr("config.api.reads.pagination.KeysetPlan.read", fail)
+        monkeypatch.setattr("config.api.reads.list_plans.KeysetPlan.read", fail)
         assert staff.get("/api/v1/products/?explain=1").status_code == 500
         assert OBSERVERS.get() == ()
         with note_reads() as reads:

@@ -198,7 +198,7 @@ def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatc
         raise OperationalError("the database is gone")
 
     asked = django.asked
-    monkeypatch.setattr("config.api.reads.pagination.ListPlan.fetch", fail)
+    monkeypatch.setattr("config.api.reads.list_plans.ListPlan.fetch", fail)
     status, _, body = ask(gate, URL)
     assert (status, django.asked) == (503, asked + 1)
     assert b"problem" in body

@@ -13,7 +13,8 @@ from rest_framework.test import APIClient
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from catalog.models import Product
-from config.api.reads.pagination import KeysetPagination, PageNumberPagination, open_signer
+from config.api.reads.cursors import open_signer
+from config.api.reads.pagination import KeysetPagination, PageNumberPagination
 from config.api.schema.checks import find_unordered
 from config.urls import urlpatterns as real_patterns
 from tests.catalog.test_pages import make_rows
@@ -141,7 +142,7 @@ def test_what_our_lists_refuse_it_refuses(query: str, code: str, client: APIClie
 
 
 def test_past_the_depth_its_hint_leads_on(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.api.reads.pagination.BOUND", 4)
+    monkeypatch.setattr("config.api.reads.list_plans.BOUND", 4)
     rows = make_rows(7)
     hint = client.get("/bynumber/?page_size=2&page=3").json()["hint"].removeprefix("Go on with ")
     assert ids(*walk(client, hint)) == [row.pk for row in rows[::-1]][4:]

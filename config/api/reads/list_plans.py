@@ -1,0 +1,247 @@
+"""How one list is read, by cursor or by page number: a plan in, a page in its envelope out.
+
+A page takes one query that reads at most one row past the page, and a second one if the count can't come along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from django.db.models import Field, QuerySet
+from rest_framework.request import Request
+
+from config.api.database.statements import Page, Statement
+from config.api.problems.errors import PageTooDeep
+from config.api.reads.conditional import make_etag
+from config.api.reads.counting import BOUND, Count, CountUpTo, compile_count, count_at_most, estimate_rows, name_count
+from config.api.reads.cursors import CursorPosition, list_parameters, read_cursor, write_cursor
+from config.api.reads.orderings import Keyset
+from config.api.reads.plans import Reply
+from config.api.reads.readers import Reader
+from config.api.rendering.renderers import write_json
+
+# The column of the bounded count.
+COUNTED = "rows_counted"
+
+
+@dataclass(frozen=True)
+class Address:
+    """The URL of a list; `query` has all parameters but `page` and `cursor`."""
+
+    path: str
+    query: str
+
+    @classmethod
+    def of(cls, request: Request) -> Address:
+        query = sorted(item for item in list_parameters(request) if item[0] not in ("page", "cursor"))
+        return cls(request.build_absolute_uri(request.path), urlencode(query))
+
+    def at(self, **place: Any) -> str:
+        """The URL of one page: `at(page=2)`, `at(cursor="…")`."""
+        parts = (self.query, *(f"{name}={quote(str(value))}" for name, value in place.items()))
+        return f"{self.path}?{'&'.join(part for part in parts if part)}"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A page and what an answer says beside its rows: `links` are these members, with the counts and numbers."""
+
+    page: Page
+    links: Mapping[str, Any]
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """All members of the JSON answer, for a page of JSON texts."""
+        return {"results": join_texts(self.page.rows), **self.links}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        pairs = (("next", self.links["next"]), ("prev", self.links["previous"]))
+        links = ", ".join(f'<{url}>; rel="{name}"' for name, url in pairs if url)
+        return {"Link": links} if links else {}
+
+
+@dataclass(frozen=True)
+class ListPlan:
+    """How to read a list with these parameters, whatever the cursor. A plan may be cached and read again.
+
+    `rows` are all rows of the list without their JSON, for counts; `mark` binds cursors to the list (cursors.py);
+    `page_size` is a number of rows; `count_way` is one of counting.WAYS; `counters` holds the statement that counts.
+    """
+
+    rows: QuerySet[Any]
+    reader: Reader
+    keyset: Keyset | None
+    address: Address
+    mark: str
+    page_size: int
+    count_way: str
+    counters: dict[str, Statement | None] = field(default_factory=dict)
+
+    def read(self, cursor: str | None) -> Envelope:
+        """One page; InvalidCursor if `cursor` is damaged, or of another list."""
+        raise NotImplementedError
+
+    def reply(self, cursor: str | None) -> Reply:
+        """The page as JSON, for a plan whose rows are JSON texts."""
+        envelope, began = self.read(cursor), perf_counter()
+        body = write_json(envelope.members)
+        headers = {**envelope.headers, "ETag": make_etag(body)}
+        return Reply(body, headers, perf_counter() - began, len(envelope.page.rows))
+
+    def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
+        return self.reader.fetch(name, rows, self.page_size, self.keyset, values)
+
+    @property
+    def counted(self) -> QuerySet[Any]:
+        """The rows; if a bounded count is wanted, it is their last column, so that both take one round trip."""
+        if self.count_way != "bounded" or not self.reader.counts_along:
+            return self.reader.rows
+        return self.reader.rows.annotate(**{COUNTED: CountUpTo(self.rows, BOUND)})
+
+    def count(self, page: Page) -> Count | None:
+        """The count that the request wants; None for `count=none`."""
+        if self.count_way in ("none", "estimated"):
+            return estimate_rows(self.rows) if self.count_way == "estimated" else None
+        most = BOUND if self.count_way == "bounded" else None
+        if most and page.rows and self.reader.counts_along:
+            return name_count(page.first[-1], most)
+        if "count" not in self.counters:
+            self.counters["count"] = compile_count(self.rows, most)
+        statement = self.counters["count"]
+        return name_count(statement.fetch_number() if statement else 0, most)
+
+    def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
+        if self.keyset is None:
+            return None
+        # The count may follow the values that order the row.
+        return write_cursor(CursorPosition(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
+
+
+class KeysetPlan(ListPlan):
+    """Reads a page by cursor; without a cursor it is the first one."""
+
+    def read(self, cursor: str | None) -> Envelope:
+        position = read_cursor(cursor, self.mark, self.fields) if cursor else None
+        page = self.fetch_at(position)
+        following, previous = self.find_next(position, page), self.find_previous(position, page)
+        links: dict[str, Any] = {
+            "next": self.address.at(cursor=following) if following else None,
+            "previous": self.address.at(cursor=previous) if previous else None,
+            "next_cursor": following,
+        }
+        if count := self.count(page):
+            links |= {"count": count[0], "count_relation": count[1]}
+        return Envelope(page, links)
+
+    @cached_property
+    def fields(self) -> Sequence[Field[Any, Any]]:
+        assert self.keyset is not None  # ListPagination refuses others
+        return self.keyset.find_fields(self.rows.model)
+
+    def fetch_at(self, position: CursorPosition | None) -> Page:
+        """The page at the position, in the list's order, also if it was read backward."""
+        if position is None:
+            return self.fetch("first", lambda: self.counted[: self.page_size + 1])
+        way = (position.backward, position.inclusive)
+        page = self.fetch(way, lambda: self.narrow(position)[: self.page_size + 1], position.values)
+        if not position.backward:
+            return page
+        return Page(page.rows[::-1], page.has_more, page.last, page.first)
+
+    def narrow(self, position: CursorPosition) -> QuerySet[Any]:
+        assert self.keyset is not None  # ListPagination refuses others
+        return position.narrow(self.counted, self.keyset, self.reader.bind(self.fields, position.values))
+
+    def find_next(self, position: CursorPosition | None, page: Page) -> str | None:
+        if not (page.has_more or (position and position.backward)):
+            return None
+        if page.rows or position is None:
+            return self.write_cursor(page.last)
+        # No row is left before the position, so the next page begins with the row at it.
+        return self.write_cursor(position.values, inclusive=not position.inclusive)
+
+    def find_previous(self, position: CursorPosition | None, page: Page) -> str | None:
+        if position is None or (position.backward and not page.has_more):
+            return None
+        if page.rows:
+            return self.write_cursor(page.first, backward=True)
+        return self.write_cursor(position.values, backward=True, inclusive=not position.inclusive)
+
+
+@dataclass(frozen=True)
+class NumberPlan(ListPlan):
+    """Reads the page with the number `number`; 1 is the first."""
+
+    number: int = 1
+
+    def read(self, cursor: str | None) -> Envelope:
+        start = (self.number - 1) * self.page_size
+        page = self.fetch("page", lambda: self.counted[start : start + self.page_size + 1])
+        count, relation = self.count_from(start, page) or (None, None)
+        after = self.write_cursor(page.last) if page.has_more else None
+        pages = None if count is None else self.count_pages(count)
+        known = pages if relation == "eq" else None
+        return Envelope(
+            page,
+            {
+                "page": self.number,
+                "page_size": self.page_size,
+                "pages": pages,
+                "count": count,
+                "count_relation": relation,
+                "next": self.find_next(after) if page.has_more else None,
+                "previous": self.find_previous(page, known),
+                "next_cursor": after,
+            },
+        )
+
+    def count_from(self, start: int, page: Page) -> Count | None:
+        """The count; the last page tells it without a query."""
+        is_last = not page.has_more and (page.rows or start == 0)
+        return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
+
+    def find_next(self, after: str | None) -> str | None:
+        # After the deepest page number the list goes on by cursor only.
+        if (self.number + 1) * self.page_size <= BOUND:
+            return self.address.at(page=self.number + 1)
+        return self.address.at(cursor=after) if after else None
+
+    def find_previous(self, page: Page, pages: int | None) -> str | None:
+        """The page before; from a page past the end it is the last page, if the count is known."""
+        number = self.number - 1
+        if not page.rows and pages is not None:
+            number = min(number, pages)
+        return self.address.at(page=number) if number else None
+
+    def check_depth(self) -> None:
+        """Raise PageTooDeep, with the address to go on at, if page numbers don't reach this page."""
+        if self.number * self.page_size > BOUND:
+            raise PageTooDeep(BOUND, self.find_way_on())
+
+    def find_way_on(self) -> str:
+        """The address to go on at: by cursor from the last row that page numbers reach; without one, the last page.
+
+        At most two queries.
+        """
+        reach = BOUND // self.page_size * self.page_size
+        last = self.fetch("bound", lambda: self.reader.rows[reach - 1 : reach]).last if self.keyset else ()
+        if last:
+            return self.address.at(cursor=self.write_cursor(last))
+        return self.address.at(page=min(reach // self.page_size, self.count_pages(count_at_most(self.rows, BOUND))))
+
+    def count_pages(self, rows: int) -> int:
+        return max(1, -(-rows // self.page_size))
+
+
+def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
+    """A JSON array of rows that are JSON texts."""
+    if texts and isinstance(texts[0], str):
+        return orjson.Fragment(f"[{','.join(texts)}]")
+    return orjson.Fragment(b"[%b]" % b",".join(texts))
