@@ -1,21 +1,17 @@
-"""A view's declarations in, its part of the OpenAPI document out: what drf-spectacular can't see by itself.
+"""A view in, its operations in the OpenAPI document out, with what drf-spectacular can't see by itself.
 
-Parameters come from `known_parameters`, pages from the pagination, shapes from the read serializer, refusals from
-what the view does; nothing is listed route by route.
+Parameters come from the view's `known_parameters` (parameters.py), pages from its pagination, shapes from its read
+serializer (shapes.py), errors from what it does. Nothing is listed route by route.
 """
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import product
 from typing import Any
 
 from django.conf import settings
-from django.db.models import JSONField as JSONColumn
-from django.forms import IntegerField
-from django_filters import BaseCSVFilter, ChoiceFilter, Filter, NumberFilter
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
@@ -24,18 +20,23 @@ from rest_framework.settings import api_settings
 
 from config.api.access.permissions import PublicRead
 from config.api.access.scopes import find_scope
-from config.api.models import ANSWER_HOURS
 from config.api.reads.conditional import list_version_columns
-from config.api.reads.envelopes import describe_page_parameters
-from config.api.reads.filtering import FlagFilter, MomentFilter
 from config.api.reads.pagination import ListPagination
-from config.api.reads.projection import NESTED_ROWS, find_limit
-from config.api.reads.selections import find_fields, find_nested, list_expandable
+from config.api.reads.selections import find_nested
 from config.api.schema import components
-from config.api.schema.components import TEXT, refer_to, refer_to_headers
+from config.api.schema.components import refer_to, refer_to_headers
+from config.api.schema.parameters import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    Described,
+    list_query_parameters,
+    read_path_type,
+)
+from config.api.schema.shapes import describe_lengths, describe_nested, holds_objects, write_decimal_pattern
 from config.api.viewsets import ShapedViewSet, WriteMixin
-from config.api.writes.bodies import RowList, StrictSerializer
-from config.api.writes.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYED, RepeatablePost
+from config.api.writes.bodies import StrictSerializer
+from config.api.writes.idempotency import REPLAYED, RepeatablePost
 
 WORDS = {
     "list": "List {many}",
@@ -46,40 +47,8 @@ WORDS = {
     "destroy": "Delete {one}",
 }
 
-IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "description": "An `ETag` of before: the answer is 304 while nothing has changed.",
-    "schema": TEXT,
-}
-
-IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "description": "The `ETag` that the change is made upon: 412, and nothing is written, where the version has moved.",
-    "schema": TEXT,
-    "example": 'W/"3.5f1c0b7d2a9e4c8f10"',
-}
-
-IDEMPOTENCY_KEY = {
-    "name": HEADER,
-    "in": "header",
-    "description": (
-        "Makes the request safe to repeat: sent again with the same key, address and body, it has no second effect and "
-        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, an error "
-        "is not."
-    ),
-    "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
-}
-
 # What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
 NOT_SHOWN = ("readOnly", "default", "minimum", "maximum")
-
-# The greatest number of a path's `[0-9]{1,18}` and the like.
-DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
-# A fixed number of letters of one kind, `[0-9a-f]{16}`; another text there is no route at all.
-MARK = re.compile(r"\[[0-9A-Za-z-]+\]\{\d+\}")
-
 
 NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
 
@@ -341,153 +310,6 @@ class Schema(AutoSchema):
             # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
             del schema["pattern"]
             schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
-
-
-def describe_lengths(rows: ListSerializer[Any]) -> dict[str, Any]:
-    """How few and how many rows a body may have."""
-    most = getattr(rows, "max_length", None)
-    return ({"minItems": 1} if isinstance(rows, RowList) else {}) | ({"maxItems": most} if most else {})
-
-
-def describe_nested(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
-    """An object that is its slug without `expand`, or a list that is only there with it."""
-    if isinstance(field, ListSerializer):
-        text = f"With `expand={field.field_name}`: the first {NESTED_ROWS}; the address beside it has them all."
-        text = "All of them." if getattr(field, "max_length", None) else text
-        return {"type": "array", "items": schema["items"], "maxItems": find_limit(field), "description": text}
-    model = find_nested(field)
-    assert model is not None  # the caller looked
-    forms = [TEXT | {"title": "Slug"}, refer_to("schemas", re.sub(r"Read$", "", model.__name__))]
-    forms += [{"type": "null"}] if field.allow_null else []
-    return {"oneOf": forms, "description": f"Its slug, or the object with `expand={field.field_name}`."}
-
-
-def holds_objects(field: JSONField) -> bool:
-    """Whether the column behind it begins as `{}`; what is written there is checked for being an object."""
-    parent: Any = field.parent
-    if not isinstance(parent, ModelSerializer):
-        return False
-    column: Any = parent.Meta.model._meta.get_field(field.source)  # type: ignore[attr-defined]  # each has a Meta
-    return isinstance(column, JSONColumn) and column.default is dict
-
-
-def write_decimal_pattern(field: DecimalField, direction: str) -> str:
-    """Exact for what we send, `9.50`; what we take may have fewer digits, `9.5`."""
-    sign = "" if field.min_value is not None and field.min_value >= 0 else "-?"
-    places = field.decimal_places
-    decimals = rf"\.[0-9]{{{places}}}" if direction == "response" else rf"(\.[0-9]{{1,{places}}})?"
-    return rf"^{sign}[0-9]{{1,{field.max_whole_digits}}}{decimals}$"
-
-
-# -- parameters ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Described:
-    """Parameters in the form in which drf-spectacular asks a filter backend for its own."""
-
-    parameters: list[dict[str, Any]]
-
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        return self.parameters
-
-
-def list_query_parameters(view: ShapedViewSet) -> Iterator[dict[str, Any]]:
-    for name, described in describe_parameters(view).items():
-        if name in view.known_parameters:
-            # Forms send what isn't filled in too; a page's number is the exception.
-            empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
-            yield {"name": name, "in": "query"} | described | empty
-    for prefix in view.open_parameters if view.is_list else ():
-        yield describe_family(prefix)
-
-
-def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
-    """What each query parameter of `view` takes, in the order of the document."""
-    filters: Mapping[str, Filter] = view.filterset_class.base_filters if view.filterset_class else {}
-    described = {name: describe_filter(filter_) for name, filter_ in filters.items()}
-    pages = view.pagination_class
-    described |= {"ordering": describe_ordering(view)}
-    described |= describe_page_parameters(pages.page_size, pages.max_page_size)
-    return described | describe_projection(view)
-
-
-def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:
-    schema = {"type": "string", "enum": list(view.orderings), "default": view.default_ordering}
-    return {"description": "The order of the rows; `-` is descending.", "schema": schema}
-
-
-def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
-    names, paths = list(find_fields(view.read_serializer)), list_expandable(view.read_serializer)
-    texts = {"fields": ("Nothing but these members", names), "omit": ("All members but these", names)}
-    if paths:
-        listed = ", ".join(f"`{path}`" for path in paths)
-        texts["expand"] = (f"Objects for slugs, and lists beside their addresses: {listed}", list(paths))
-    return {name: describe_words(f"{text}.", words) for name, (text, words) in texts.items()}
-
-
-def describe_words(text: str, words: list[str]) -> dict[str, Any]:
-    """A comma-separated list."""
-    schema = {"type": "array", "items": {"type": "string", "enum": words}}
-    return {"description": text, "schema": schema, "style": "form", "explode": False}
-
-
-def describe_filter(filter_: Filter) -> dict[str, Any]:
-    schema = find_filter_type(filter_)
-    described: dict[str, Any] = {"description": f"{filter_.label}.", "schema": schema}
-    if isinstance(filter_, BaseCSVFilter):
-        described |= {"schema": {"type": "array", "items": schema}, "style": "form", "explode": False}
-    return described
-
-
-def find_filter_type(filter_: Filter) -> dict[str, Any]:
-    match filter_:
-        case FlagFilter():
-            return {"type": "boolean"}
-        case ChoiceFilter():
-            return {"type": "string", "enum": [value for value, _ in filter_.extra["choices"]]}
-        case NumberFilter() if issubclass(filter_.field_class, IntegerField):
-            return {"type": "integer"}
-        case NumberFilter():
-            return describe_amount(**filter_.extra)
-        case MomentFilter():
-            return {"type": "string", "format": "date-time"}
-    return TEXT
-
-
-def describe_amount(**options: Any) -> dict[str, Any]:
-    bounds = {
-        name: options[key] for name, key in (("minimum", "min_value"), ("maximum", "max_value")) if key in options
-    }
-    places = {"multipleOf": 10 ** -options["decimal_places"]} if "decimal_places" in options else {}
-    return {"type": "number"} | bounds | places
-
-
-def describe_family(prefix: str) -> dict[str, Any]:
-    """`attr.NAME=value`: an object whose every member is a parameter of its own."""
-    names = {"propertyNames": {"pattern": f"^{re.escape(prefix)}.+$"}, "additionalProperties": TEXT}
-    return {
-        "name": f"{prefix}NAME",
-        "in": "query",
-        "description": f"Any number of `{prefix}NAME=value`, each by the name of a declared attribute.",
-        "schema": {"type": "object"} | names,
-        "style": "form",
-        "explode": True,
-        "example": {},  # Swagger UI would make one up and send it
-    }
-
-
-def read_path_type(route: str, name: str) -> dict[str, Any] | None:
-    """The type of a path's variable from its regular expression: `[0-9]{1,18}` is a number, other text is text."""
-    for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
-        if group == name or (group, name) == ("pk", "id"):
-            if digits := DIGITS.fullmatch(pattern):
-                return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1}
-            return TEXT | ({"pattern": f"^{pattern}$"} if MARK.fullmatch(pattern) else {})
-    return None
-
-
-# -- the whole ----------------------------------------------------------------------------------------------------
 
 
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
