@@ -13,8 +13,8 @@ from rest_framework import serializers as drf
 from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelatedField, RelatedField, SlugRelatedField
 from rest_framework.serializers import ListSerializer
 
+from config.api.reads.columns import NotCompilable, find_column, find_limit, find_reverse, is_overridden
 from config.api.reads.orderings import find_keyset, order_nested, order_totally
-from config.api.reads.projection import NotCompilable, find_column, find_limit, find_reverse, is_overridden
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 from config.api.rendering.renderers import write_json
 

@@ -18,22 +18,28 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
-from django.db.models import Expression, F, JSONField, Model, QuerySet, TextField
+from django.db.models import Expression, F, Model, QuerySet, TextField
 from django.urls import NoReverseMatch, reverse
-from rest_framework import ISO_8601
 from rest_framework import serializers as drf
-from rest_framework.relations import HyperlinkedIdentityField, PrimaryKeyRelatedField, SlugRelatedField
-from rest_framework.settings import api_settings
+from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 
+from config.api.reads.columns import (
+    NotCompilable,
+    check_model,
+    check_rows,
+    find_column,
+    find_form,
+    find_key,
+    find_kind,
+    find_limit,
+    find_reverse,
+    find_slug_column,
+    is_overridden,
+)
 from config.api.reads.dialects import DIALECTS, Dialect
 from config.api.reads.orderings import NotByColumns, SortColumn, find_sort_column, order_nested
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
-
-# A nested list shows so many rows at most, unless its `max_length` says how many there can be. The list at the URL
-# beside it has all rows.
-NESTED_ROWS = 20
 
 # The name of the compiled column among a row's values.
 COLUMN = "row_json"
@@ -41,37 +47,6 @@ COLUMN = "row_json"
 # Stand in for a row's key while an address is split into the parts before and behind it. The key can't be a text: it
 # would need percent-encoding, which no function of the databases does.
 KEYS = {"number": "123456789012345678", "uuid": "01234567-89ab-4def-8123-456789abcdef"}
-
-# The kind of a column, by Django's name of its type; other types can't be compiled.
-COLUMN_KINDS = {
-    **dict.fromkeys(("CharField", "SlugField", "TextField"), "text"),
-    **dict.fromkeys((f"{size}IntegerField" for size in ("", "Small", "Big")), "number"),
-    **dict.fromkeys((f"Positive{size}IntegerField" for size in ("", "Small", "Big")), "number"),
-    **dict.fromkeys((f"{size}AutoField" for size in ("", "Small", "Big")), "number"),
-    "BooleanField": "flag",
-    "DateTimeField": "time",
-    "DecimalField": "decimal",
-    "JSONField": "json",
-    "UUIDField": "uuid",
-}
-
-# A serializer's field class, the dialect's method that writes it, and the kinds of columns it may have; the first
-# class that fits counts.
-FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
-    ((drf.BooleanField,), "flag", ("flag",)),
-    ((drf.IntegerField,), "number", ("number",)),
-    ((drf.DecimalField,), "decimal", ("decimal", "number")),
-    ((drf.DateTimeField,), "time", ("time",)),
-    ((drf.UUIDField,), "uuid", ("uuid",)),
-    ((drf.CharField,), "text", ("text",)),
-    ((drf.MultipleChoiceField,), "text", ()),  # a set, which no column holds
-    ((drf.ChoiceField,), "text", ("text", "number")),
-    ((drf.JSONField, drf.DictField), "json", ("json",)),
-)
-
-
-class NotCompilable(TypeError):
-    """A field of a read serializer that has no SQL; the message names both."""
 
 
 class RowJson(Expression):
@@ -304,11 +279,6 @@ class Compiler:
         return f"t{self.aliases}"
 
 
-def find_limit(member: Any) -> int:
-    """How many rows of a nested list are shown at most."""
-    return member.max_length or NESTED_ROWS
-
-
 def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
     """The parts of a row's address before and behind the key."""
     if kind not in KEYS:
@@ -334,107 +304,3 @@ def find_own(model: type[Model], column: SortColumn) -> str:
     if len(column.fields) > 1:
         raise NotCompilable(f"{model.__name__} is ordered by {column.path}, a column of another table")
     return str(find_column(model, column.path).column)
-
-
-# -- the model ---------------------------------------------------------------------------------------------------
-
-
-def find_column(model: type[Model], name: str) -> Any:
-    """A column of the model's own table."""
-    try:
-        column: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    except FieldDoesNotExist:
-        column = None
-    if not getattr(column, "concrete", False):
-        raise NotCompilable(f"{model.__name__} has no column {name}")
-    if column.model._meta.concrete_model is not model._meta.concrete_model:
-        raise NotCompilable(f"{name} is a column of {column.model.__name__}, in another table")
-    return column
-
-
-def find_key(model: type[Model], name: str) -> Any:
-    key = find_column(model, name)
-    if not key.is_relation:
-        raise NotCompilable(f"{name} is no foreign key")
-    return key
-
-
-def find_slug_column(model: type[Model], slug: str, member: Any) -> Any:
-    try:
-        return find_column(model, slug)
-    except NotCompilable as reason:
-        nested = find_nested(member)
-        remedy = f", its slug without `expand`; name another in {nested.__name__}.Meta.slug_field" if nested else ""
-        raise NotCompilable(f"{reason}{remedy}") from None
-
-
-def find_reverse(model: type[Model], accessor: str) -> Any:
-    """The reverse relation of `model` that the attribute `accessor` gives."""
-    found = [each for each in model._meta.related_objects if each.get_accessor_name() == accessor]
-    if not found or found[0].many_to_many:
-        raise NotCompilable(f"{accessor} is no foreign key of other rows to {model.__name__}")
-    return found[0]
-
-
-def check_model(serializer: ReadSerializer, model: type[Model]) -> None:
-    if find_model(serializer)._meta.concrete_model is not model._meta.concrete_model:
-        raise NotCompilable(f"{serializer.__name__} is of {find_model(serializer).__name__}, not of {model.__name__}")
-
-
-def check_rows(serializer: ReadSerializer, model: type[Model]) -> None:
-    """Refuse a default manager that filters: DRF would read the relation by it, the compiled SQL reads all rows."""
-    check_model(serializer, model)
-    if model._default_manager.get_queryset().query.where:
-        raise NotCompilable(f"the default manager of {model.__name__} leaves rows out")
-
-
-def find_kind(column: Any) -> str:
-    """The kind of a column: `text`, `number`, …"""
-    if column.is_relation:
-        return find_kind(column.target_field)
-    kind = COLUMN_KINDS.get(column.get_internal_type())
-    # Any from_db_value but JSONField's changes the database's value in Python.
-    if kind is None or (hasattr(column, "from_db_value") and not isinstance(column, JSONField)):
-        raise NotCompilable(f"{type(column).__name__} has no form in SQL")
-    return kind
-
-
-def find_form(member: Any, column: Any) -> str:
-    """The name of the dialects' method that writes a column as the serializer's field `member` shows it."""
-    check_field(member)
-    if isinstance(member, PrimaryKeyRelatedField):
-        return find_kind(column)
-    for classes, form, kinds in FORMS:
-        if isinstance(member, classes):
-            if not hasattr(member, "database_expression") and find_kind(column) not in kinds:
-                raise NotCompilable(f"{type(member).__name__} over {type(column).__name__} has no form in SQL")
-            return form
-    raise NotCompilable(f"{type(member).__name__} has no form in SQL")
-
-
-def check_field(member: Any) -> None:
-    """Raise NotCompilable if the field doesn't show its column as DRF's class does by default."""
-    own = {"to_representation": "database_expression", "get_attribute": "database_default"}
-    for method, instead in own.items():
-        if is_overridden(type(member), method, drf.Field) and not hasattr(member, instead):
-            raise NotCompilable(f"{type(member).__name__}.{method}() computes in Python")
-    if isinstance(member, drf.DecimalField) and not is_plain_decimal(member):
-        raise NotCompilable("a decimal needs its places, and leaves as a string")
-    if isinstance(member, drf.DateTimeField) and not is_plain_time(member):
-        raise NotCompilable("a time leaves as RFC 3339 in UTC")
-    if getattr(member, "pk_field", None) or getattr(member, "uuid_format", "hex_verbose") != "hex_verbose":
-        raise NotCompilable("a key leaves as its column has it")
-
-
-def is_plain_decimal(member: Any) -> bool:
-    as_text = getattr(member, "coerce_to_string", api_settings.COERCE_DECIMAL_TO_STRING)
-    return member.decimal_places is not None and as_text and not (member.localize or member.normalize_output)
-
-
-def is_plain_time(member: Any) -> bool:
-    return getattr(member, "format", api_settings.DATETIME_FORMAT) == ISO_8601 and "timezone" not in vars(member)
-
-
-def is_overridden(kind: type[Any], method: str, base: type[Any]) -> bool:
-    """Whether `kind`, a class below DRF's `base`, has a `method` that isn't DRF's."""
-    return not getattr(kind, method, getattr(base, method)).__module__.startswith("rest_framework.")

@@ -9,10 +9,11 @@ from django.core.exceptions import FieldError
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.api.access.scopes import Scope
+from config.api.reads.columns import NotCompilable, find_kind
 from config.api.reads.dialects import DIALECTS
 from config.api.reads.orderings import Keyset, NotByColumns, order_totally, read_terms
 from config.api.reads.pagination import ListPagination
-from config.api.reads.projection import NotCompilable, compile_projection, find_kind
+from config.api.reads.projection import compile_projection
 from config.api.reads.resources import RESOURCES, Resource
 from config.api.reads.selections import (
     ReadSerializer,

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import JSONField as JSONColumn
 from rest_framework.serializers import DecimalField, JSONField, ListSerializer, ModelSerializer
 
-from config.api.reads.projection import NESTED_ROWS, find_limit
+from config.api.reads.columns import NESTED_ROWS, find_limit
 from config.api.reads.selections import find_nested
 from config.api.schema.components import TEXT, refer_to
 from config.api.writes.bodies import RowList

@@ -15,8 +15,9 @@ from rest_framework.request import Request
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.serializers import BrandRead, CategoryRead, ImageRead, ProductRead, VariantRead
+from config.api.reads.columns import NotCompilable
 from config.api.reads.oracle import build_serializer, select_rows
-from config.api.reads.projection import NotCompilable, compile_projection, select_json
+from config.api.reads.projection import compile_projection, select_json
 from config.api.reads.selections import build_selection, find_fields, list_expandable
 from config.api.rendering.renderers import write_json
 from config.api.schema.checks import check_projections
