@@ -142,7 +142,7 @@ def may_touch(request: HttpRequest, user: User | None) -> bool:
 
 
 class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
-    """A group gets no permission that its editor hasn't got: the editor may be a member."""
+    """Users can't give a group permissions that they lack: they may be members of the group."""
 
     giver: ClassVar[User]
 

@@ -71,7 +71,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
         return frozenset(f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename"))
 
     def covers(self, other: "User") -> bool:
-        """Whether `other` may do nothing that this user may not: who sets a password or an address may be its owner."""
+        """Whether this user has all of the other's permissions, so may set the other's password and address."""
         if self.is_superuser:
             return True
         return not other.is_superuser and self.is_staff >= other.is_staff and self.has_perms(other.powers)
@@ -83,17 +83,17 @@ models.EmailField.register_lookup(Lower)
 class AuthToken(AbstractAuthToken):
     """A knox token with a name, so that users know which one to revoke. Only the digest is stored."""
 
-    # By the database, as for `parent`: Django has a model end in one way only.
+    # The database deletes, as for `parent`: Django allows only one kind of delete in a model.
     user = models.ForeignKey(User, models.DB_CASCADE, related_name="auth_token_set")
     name = models.CharField(max_length=100, default="token")
-    # Defaults of the database: a server of the former release makes tokens beside this one.
+    # With database defaults, since a server of the former release may create tokens at the same time.
     scopes = models.JSONField(default=list, db_default=Value([], models.JSONField()), help_text="None: all of them.")
     allowed_ips = models.JSONField(
         "networks", default=list, db_default=Value([], models.JSONField()), help_text="None: from anywhere."
     )
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=40, default="", db_default="")
-    # What a token made ends with it, whoever deletes it.
+    # Deleting a token deletes the tokens that it created.
     parent = models.ForeignKey("self", models.DB_CASCADE, null=True, blank=True, related_name="children")
 
     objects = KnoxManager.from_queryset(AuthTokenQuerySet)()

@@ -26,7 +26,7 @@ from accounts.tokens import GREATEST_LIFETIME
 from config.api.access.scopes import SCOPES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
-# Of scopes, and of networks.
+# The most scopes, and the most networks, of a token.
 GREATEST_LIST = 50
 
 # -- tokens -----------------------------------------------------------------------------------------------------

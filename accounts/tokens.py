@@ -61,36 +61,36 @@ def make_room(user: User, name: str | None) -> None:
 
 
 def issue_child(parent: AuthToken, values: dict[str, Any]) -> tuple[AuthToken, str]:
-    """A token made by a token: it can do no more, from nowhere else, for no longer, and ends with its parent."""
+    """A token that another token creates. Its scopes, networks and expiry are at most the parent's; it ends with it."""
     ends_at = timezone.now() + TOKEN_LIFETIME
     if parent.expiry is not None:
         ends_at = min(ends_at, parent.expiry)
     limits = {"scopes": parent.scopes, "allowed_ips": parent.allowed_ips, "expires_at": ends_at} | values
     refuse_wider(parent, limits)
     with transaction.atomic():
-        # Whoever revokes the parent at this moment waits, and then revokes the child with it.
+        # Locks the parent: a request that revokes it at this moment waits, and then revokes the child too.
         if not AuthToken.objects.select_for_update(no_key=True).filter(pk=parent.pk).exists():
             raise AuthenticationFailed
         return issue_token(parent.user, **limits, parent=parent, created_by=f"token:{parent.mark}")
 
 
 def refuse_wider(parent: AuthToken, limits: dict[str, Any]) -> None:
-    """InvalidBody, which names each limit that is wider than the parent's."""
+    """Raise InvalidBody if a limit is wider than the parent's. It names each of them."""
     faults = [
-        Fault(f"/scopes/{number}", WIDER, f"The token that makes this one hasn't got the scope {scope}.")
+        Fault(f"/scopes/{number}", WIDER, f"The token that creates this one doesn't have the scope {scope}.")
         for number, scope in enumerate(limits["scopes"])
         if parent.scopes and scope not in parent.scopes
     ]
     faults += [
-        Fault(f"/allowed_ips/{number}", WIDER, f"The token that makes this one may not be used from all of {network}.")
+        Fault(f"/allowed_ips/{number}", WIDER, f"The token that creates this one can't be used from all of {network}.")
         for number, network in enumerate(limits["allowed_ips"])
         if parent.allowed_ips and not is_part(network, parent.allowed_ips)
     ]
     if parent.expiry is not None and limits["expires_at"] > parent.expiry:
         ends_at = f"{parent.expiry:%Y-%m-%dT%H:%M:%SZ}"
-        faults.append(Fault("/expires_at", WIDER, f"The token that makes this one ends at {ends_at}."))
+        faults.append(Fault("/expires_at", WIDER, f"The token that creates this one expires at {ends_at}."))
     if faults:
-        raise InvalidBody(faults, "With your password in the body the new token stands alone.")
+        raise InvalidBody(faults, "Send your password in the body to create an independent token.")
 
 
 def is_part(network: str, of: Sequence[str]) -> bool:

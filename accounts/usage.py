@@ -1,6 +1,6 @@
-"""When a token was last used: noted by each request in memory, and written by a thread at most once a minute.
+"""The last use of each token: requests note it in memory, and a thread writes it at most once a minute.
 
-No request waits for the write: on SQLite an import may hold the lock for seconds.
+So no request waits for the write. On SQLite an import may hold the lock for seconds.
 """
 
 import logging
@@ -17,14 +17,14 @@ from accounts.models import AuthToken
 logger = logging.getLogger("tenfold.tokens")
 
 EVERY = timedelta(minutes=1)
-# How many tokens are remembered; with more in use, the database decides more often that a minute isn't over.
+# The most tokens in memory. If more are in use, more updates are sent that match no row.
 GREATEST_NUMBER = 4096
 
 type Use = tuple[str, datetime]
 
 
 class Uses:
-    """The uses of this process; every thread may note one."""
+    """The uses that this process has seen. All threads may call `note`."""
 
     def __init__(self) -> None:
         self.noted: dict[str, datetime] = {}
@@ -33,7 +33,7 @@ class Uses:
         self.thread: threading.Thread | None = None
 
     def note(self, token: AuthToken) -> None:
-        """Returns at once."""
+        """Note a use of the token. Doesn't wait for the database."""
         now = timezone.now()
         last = self.noted.get(token.pk) or token.last_used_at
         if last is not None and now - last < EVERY:
@@ -45,7 +45,7 @@ class Uses:
         self.start()
 
     def start(self) -> None:
-        """Not before the first use: a fork would lose the thread."""
+        """Start the thread at the first use: it wouldn't survive an earlier fork."""
         with self.starting:
             if self.thread is None:
                 self.thread = threading.Thread(target=self.run, name="token-uses", daemon=True)
@@ -56,7 +56,7 @@ class Uses:
             self.write(*self.waiting.get())
 
     def write_waiting(self) -> None:
-        """Write what waits now."""
+        """Write all uses that wait now."""
         while True:
             try:
                 use = self.waiting.get_nowait()

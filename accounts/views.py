@@ -139,7 +139,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
 
 
 def make_token(request: Request, values: dict[str, Any]) -> tuple[AuthToken, str]:
-    """By a session, or with the password, one that stands alone; by a token, one that ends with it."""
+    """Create a token. It is independent if a session creates it or the body has the password, else a child token."""
     maker, password = request.auth, values.pop("password", None)
     if password is not None:
         prove_password(request, "password", password)
@@ -156,7 +156,7 @@ def stand_alone(request: Request, values: dict[str, Any], created_by: str) -> tu
 
 
 def prove_password(request: Request, member: str, password: str) -> None:
-    """InvalidBody, which names `member`, unless it is the caller's; it counts as a sign-in does."""
+    """Raise InvalidBody, naming `member`, unless this is the caller's password. Counts as a sign-in (LoginLimit)."""
     user: Any = request.user
     if authenticate(request._request, username=user.get_username(), password=password) != user:
         raise InvalidBody([Fault(f"/{member}", "wrong_password", "That isn't your password.")])

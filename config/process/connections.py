@@ -1,4 +1,4 @@
-"""The server's own TCP connections, as the kernel counts them. Linux only; elsewhere there are none to find."""
+"""Finds this process's TCP connections. Works on Linux only; elsewhere it finds none."""
 
 import os
 import socket
@@ -11,15 +11,16 @@ OWN_FILES = Path("/proc/self/fd")
 
 
 def find_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
-    """This process's connections on `port`, with their inodes; each is a duplicate, closed at the next step."""
+    """The inode and a duplicate of each connection of this process on `port`. The next step closes the duplicate."""
     for name in os.listdir(OWN_FILES) if OWN_FILES.exists() else ():
         try:
-            # Only sockets are duplicated: to close a duplicate of SQLite's file would drop all its locks.
+            # Only sockets are duplicated: closing a duplicate of SQLite's file would drop all its locks.
             if not stat.S_ISSOCK(os.stat(OWN_FILES / name).st_mode):
                 continue
             found = socket.socket(fileno=os.dup(int(name)))
         except OSError:
-            # It was closed since. If a file took its number, the duplicate stays open, since closing it drops locks.
+            # The socket was closed meanwhile. If a file has its number now, the duplicate stays open: closing it would
+            # drop SQLite's locks.
             continue
         with closing(found):
             if is_connection(found, port):
@@ -32,6 +33,6 @@ def is_connection(found: socket.socket, port: int) -> bool:
     try:
         found.getpeername()
     except OSError:
-        return False  # it is a listening socket, or its client left
+        return False  # it is a listening socket, or its client has left
     name: tuple[str, int] = found.getsockname()[:2]
     return name[1] == port

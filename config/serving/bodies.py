@@ -1,7 +1,7 @@
-"""A request's body: how large it may be by its route, and read before the request takes a slot.
+"""Limits a request's body by its route, and reads it before the request takes a slot.
 
-Its length is compared before a byte is read. It is read outside the slots, within a share and a time, so a slow client
-holds up nobody.
+The Content-Length is checked before a byte is read. Reading happens outside the slots, in a share and with a time
+limit, so a slow client blocks no other.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from config.serving.shares import Share
 
 type Environ = dict[str, Any]
 
-# Bytes of a body that stay in memory; the rest lies in a temporary file.
+# The bytes of a body that stay in memory. A larger body goes into a temporary file.
 MEMORY_BYTES = 256 * 1024
-# Bytes that anybody may send, which is enough to sign in.
+# The most bytes of a body without credentials, which is enough to sign in.
 STRANGER_BYTES = 16 * 1024
-# The pages for people where they sign in, by the names of their routes.
+# The routes of the HTML pages where people sign in.
 SIGN_IN = frozenset({"admin:login", "rest_framework:login"})
 
 
@@ -35,11 +35,11 @@ class When(Enum):
 
     AHEAD = "before the request takes a slot"
     STREAMED = "by the view, piece by piece"
-    NEVER = "the view sends its caller away"
+    NEVER = "never: the view answers 401 or 403"
 
 
 class BodyRule(NamedTuple):
-    """How many bytes a body may have, and when it is read."""
+    """The most bytes of a body, and when it is read."""
 
     limit: int
     when: When = When.AHEAD
@@ -54,18 +54,18 @@ def has_body(environ: Environ) -> bool:
 
 
 def has_credentials(environ: Environ) -> bool:
-    """Whether the request brings a token or a session; nobody has looked at them yet."""
+    """Whether the request has a token or a session, which aren't checked yet."""
     return "HTTP_AUTHORIZATION" in environ or f"{settings.SESSION_COOKIE_NAME}=" in environ.get("HTTP_COOKIE", "")
 
 
 def read_length(environ: Environ) -> int | None:
-    """None for a body that comes in chunks."""
+    """The Content-Length in bytes; None for a chunked body."""
     text: str = environ.get("CONTENT_LENGTH") or ""
     return int(text[:19]) if text.isdecimal() else None
 
 
 def find_rule(environ: Environ) -> BodyRule:
-    """The rule for the body of a request, by its route and by whether it brings credentials."""
+    """The rule for a request's body. It depends on the route, and on whether the request has credentials."""
     path: str = environ["PATH_INFO"]
     match = match_path(path if path.isascii() else get_path_info(environ))
     view = getattr(match.func, "cls", None) if match else None
@@ -89,15 +89,15 @@ def match_path(path: str) -> ResolverMatch | None:
 
 
 def is_form_in_chunks(environ: Environ) -> bool:
-    """Django reads a form itself, and needs its length."""
+    """Whether the body is a form without a length. Django reads forms itself, and needs the length."""
     is_form = environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
     return is_form and read_length(environ) is None
 
 
 def read_ahead(environ: Environ, limit: int, share: Share) -> None:
-    """Read a body of at most `limit` bytes, and one byte more of one without a length, which has its length then.
+    """Read the body into `wsgi.input`. Of a chunked body, read at most `limit` bytes plus one, and set its length.
 
-    BodyTooSlow past its time.
+    Raises BodyTooSlow if the client is too slow.
     """
     length = read_length(environ)
     body, size = read_at_most(Reading(environ, share), limit + 1 if length is None else length)
@@ -107,9 +107,9 @@ def read_ahead(environ: Environ, limit: int, share: Share) -> None:
 
 
 def read_at_most(stream: Any, most: int) -> tuple[IO[bytes], int]:
-    """Up to `most` bytes as a file, and their number; in several reads, since a server may give a chunk at a time.
+    """At most `most` bytes as a file, and their number. Reads repeatedly, since a server may return a chunk at a time.
 
-    The caller closes the file.
+    The caller must close the file.
     """
     body, size = SpooledTemporaryFile(MEMORY_BYTES), 0  # noqa: SIM115 (the caller closes it)
     try:

@@ -1,7 +1,7 @@
-"""WSGI in, WSGI out: what is answered before the gates and Django, which are probes and requests that name no Host.
+"""WSGI in, WSGI out: answers probes, and requests without a Host header, before the gates and Django.
 
-A probe asks a process by its address (`Host: 10.0.0.7:8000`), so it is answered whatever Host it names. Nothing reads
-its body, and it waits for nothing that other requests may hold.
+A probe calls a process by its IP address (`Host: 10.0.0.7:8000`), so any Host is allowed. Its body isn't read, and it
+waits for nothing that other requests may hold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from config.operation.health import show_alive, show_ready
 from config.operation.scrape import show_metrics
 from config.serving.refusals import Environ, StartResponse, refuse
 
-# By path. The views answer GET and HEAD, and 405 for others. They use no database, or use it in a thread of their own.
+# Views by path. They answer GET and HEAD, and 405 for other methods. If they use the database, they do so in their own
+# thread.
 PROBES: dict[str, Callable[[WSGIRequest], Any]] = {
     "/livez": convert_exception_to_response(show_alive),
     "/readyz": convert_exception_to_response(show_ready),
@@ -27,7 +28,7 @@ PROBES: dict[str, Callable[[WSGIRequest], Any]] = {
 
 
 class Front:
-    """In front of `application`."""
+    """Wraps `application`."""
 
     def __init__(self, application: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
         self.application = application
@@ -36,7 +37,7 @@ class Front:
         if probe := PROBES.get(environ["PATH_INFO"]):
             return answer_probe(probe, environ, start_response)
         if "HTTP_HOST" not in environ:
-            error = BadRequest("The request has no Host header.", "Send one, as HTTP/1.1 asks for.")
+            error = BadRequest("The request has no Host header.", "Send one; HTTP/1.1 requires it.")
             return refuse(error, environ, start_response)
         return self.application(environ, start_response)
 

@@ -1,9 +1,9 @@
-"""Bodies that are being read, each with its time. A client that is too slow loses its connection.
+"""Limits the time for reading a body. A client that is too slow loses its connection.
 
-A thread that waits for a body can only be woken by the end of the connection, and granian doesn't say which one that
-is. But the kernel tells when each connection received and sent last: it is one from the client's address that has
-owed an answer for as long as the body is being read. Where several fit, all of them wait for as long, and one is cut
-at a time. On Linux only; elsewhere a thread waits for as long as its client likes.
+Only the end of its connection can wake a thread that waits for a body, and granian doesn't tell which connection that
+is. But the kernel tells when each connection last received and sent data. The one to cut comes from the client's
+address, and has owed an answer for as long as the body is being read. If several match, they have all waited as long,
+and one is cut at a time. This works on Linux only; elsewhere a thread waits without a limit.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from config.serving.shares import Share
 
 type Environ = dict[str, Any]
 
-# A body has so many seconds, and one more for each so many bytes of it that came: a block has to be whole by then.
+# A body may take BODY_SECONDS, and one second more for each BYTES_A_SECOND received. It is read in blocks.
 BODY_SECONDS = 10
 BYTES_A_SECOND = 16 * 1024
 BLOCK_BYTES = 16 * 1024
-# A body has only so many seconds while others of its share are refused.
+# The seconds for a body while other bodies of its share get 503.
 HURRY_SECONDS = 2
-# Seconds between two looks at the connections.
+# Seconds between two checks of the connections.
 LOOK_SECONDS = 0.5
-# By how many seconds a request may have come before its body is read, and may be seen to owe an answer afterwards.
+# A connection matches a reading if it owes an answer since at most so many seconds before the reading began, or after.
 EARLIER_SECONDS, LATER_SECONDS = 5.0, 1.5
-# How far two looks at one time of the kernel's may lie apart.
+# Two measurements of the same time of the kernel may differ by so many seconds.
 TICK_SECONDS = 0.1
 
-# tcpi_last_data_sent and tcpi_last_data_recv in Linux's struct tcp_info: milliseconds since then.
+# The offsets of tcpi_last_data_sent and tcpi_last_data_recv in Linux's struct tcp_info. Both are milliseconds ago.
 TIMES = struct.Struct("@44xI4xI")
 
 
 class Reading(RawIOBase):
-    """A body as a file, read in blocks; BodyTooSlow once its time is over. Times are of the monotonic clock."""
+    """A body as a file. Reading raises BodyTooSlow if its time is over. Times are of the monotonic clock."""
 
     def __init__(self, environ: Environ, share: Share) -> None:
         super().__init__()
@@ -67,19 +67,19 @@ class Reading(RawIOBase):
         return len(piece)
 
     def take(self, most: int) -> bytes:
-        """The next bytes, at most `most`; none at the body's end."""
+        """The next bytes, at most `most`; b"" at the body's end."""
         wanted = min(most, BLOCK_BYTES)
         with WATCH.follow(self):
             piece = self.stream.read(wanted)
         self.size += len(piece)
-        # A cut connection looks like a body that ended.
+        # A cut connection looks like the end of the body.
         if len(piece) < wanted and self.is_late:
             raise BodyTooSlow(BODY_SECONDS, BYTES_A_SECOND)
         return piece
 
 
 class Times(NamedTuple):
-    """When a connection from `address` sent last, and since when it owes an answer; `since` is None if it may not."""
+    """When the server last sent data on a connection, and since when it owes an answer; None if it owes none."""
 
     address: str
     sent: float
@@ -87,7 +87,7 @@ class Times(NamedTuple):
 
 
 class Watch:
-    """A thread that cuts the connections of late readings; it runs while there are readings."""
+    """A thread that cuts the connections of late readings. It runs only while there are readings."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -97,7 +97,7 @@ class Watch:
 
     @contextmanager
     def follow(self, reading: Reading) -> Iterator[None]:
-        """Look after `reading` while its thread waits for the client."""
+        """Watch `reading` during the block, in which its thread waits for the client."""
         with self.lock:
             self.readings.add(reading)
             if not self.is_running:
@@ -120,7 +120,7 @@ class Watch:
             self.look(readings)
 
     def look(self, readings: Sequence[Reading]) -> None:
-        """Note which connections owe an answer, and cut one for each late reading."""
+        """Note which connections owe an answer. Cut one connection for each late reading."""
         ports = {reading.port for reading in readings}
         self.times = {
             inode: read_times(found, self.times.get(inode)) for port in ports for inode, found in find_sockets(port)
@@ -132,7 +132,7 @@ class Watch:
 
 
 def read_times(found: socket.socket, before: Times | None) -> Times:
-    """The times of a connection; `before` are those of the last look."""
+    """The times of a connection. `before` are those of the last check."""
     now = time.monotonic()
     ago = TIMES.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TIMES.size))
     sent, received = (now - milliseconds / 1000 for milliseconds in ago)
@@ -147,9 +147,9 @@ def read_times(found: socket.socket, before: Times | None) -> Times:
 
 
 class Suspects:
-    """Connections by address and by time: those that owe an answer by since when, others by when they sent last.
+    """Connections by address, sorted by time: those that owe an answer by `since`, the others by the last sending.
 
-    The others are suspects too: an answer to the request before may have been sent after the last byte came.
+    The others are suspects too: the answer to the previous request may have been sent after the last byte came.
     """
 
     def __init__(self, times: Mapping[int, Times]) -> None:
@@ -160,7 +160,7 @@ class Suspects:
             connections.sort()
 
     def take(self, reading: Reading) -> int | None:
-        """The inode of a connection that may be the reading's; each is taken once."""
+        """The inode of a connection that may be the reading's, or None. Each connection is returned only once."""
         for owes in (True, False):
             connections = self.found[reading.address, owes]
             place = bisect_left(connections, (reading.began - EARLIER_SECONDS, 0))
@@ -170,7 +170,7 @@ class Suspects:
 
 
 def cut(chosen: Container[int], ports: Iterable[int]) -> None:
-    """End what comes in on these connections: the reader hears of an end, and its answer still goes out."""
+    """End the receiving side of these connections: the reader gets the end of the body, and can still answer."""
     for port in ports:
         for inode, found in find_sockets(port):
             if inode in chosen:

@@ -1,4 +1,4 @@
-"""A problem document over WSGI, without Django: a refusal must be cheap where there is too much to do."""
+"""Sends a problem document over WSGI, without Django: under overload an error must be cheap."""
 
 from __future__ import annotations
 

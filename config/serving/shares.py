@@ -1,4 +1,4 @@
-"""A share of what a process can do at once, for work of one kind, so that it leaves the rest to others."""
+"""A semaphore for one kind of work, so that it can't take all of a process's capacity."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from config.process.capacity import WAIT_SECONDS
 
 
 class Share:
-    """At most `size` at once. `waiting` more may wait for WAIT_SECONDS; whoever comes then is refused."""
+    """Allows `size` callers at once. `waiting` more may wait, for WAIT_SECONDS; further ones get false."""
 
     def __init__(self, size: int, waiting: int = 0) -> None:
         self.places, self.queue = BoundedSemaphore(size), Semaphore(waiting)
-        # When somebody was refused last, in seconds of the monotonic clock.
+        # When `take` last returned false, in seconds of the monotonic clock.
         self.refused_at = float("-inf")
 
     def take(self) -> bool:
-        """Take a place; false if there is none. Whoever gets one calls `release`."""
+        """Take a place; false if there is none. A caller that gets a place must call `release`."""
         if self.places.acquire(blocking=False) or self.wait():
             return True
         self.refused_at = time.monotonic()

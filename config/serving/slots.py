@@ -50,9 +50,9 @@ class RequestSlots:
         for _ in range(size):
             self.free.put(Loan())
         self.waiting = BoundedSemaphore(MOST_WAITING)
-        # Bodies that are read before their requests take a slot: of callers with credentials, and of others.
+        # For bodies that are read before their requests take a slot: with credentials, and without.
         self.callers, self.strangers = Share(MOST_BODIES), Share(MOST_BODIES_OF_STRANGERS)
-        # What may take long leaves half of the slots to others: bodies that come at their client's pace, and searches.
+        # Streamed bodies and searches may take long, so each kind gets only half of the slots.
         self.uploads = Share(max(1, size // 2), MOST_UPLOADS_WAITING)
         self.searches = Share(max(1, size // 2), MOST_SEARCHES_WAITING)
         self.refusals = Refusals()
@@ -66,7 +66,7 @@ class RequestSlots:
             return self.work(slot, environ, start_response)
 
     def prepare(self, environ: Environ, held: ExitStack) -> Loan:
-        """Read a small body, take what it needs of a share, then a slot; ApiError if it is refused."""
+        """Read the body, take a place in a share if needed, then a slot. Raises an ApiError if one of them fails."""
         if has_body(environ):
             self.read_body(environ, held)
         if is_search(environ.get("QUERY_STRING", "")):
@@ -74,9 +74,9 @@ class RequestSlots:
         return self.take() or self.refusals.raise_overloaded()
 
     def read_body(self, environ: Environ, held: ExitStack) -> None:
-        """Read a body outside the slots, at its client's pace; one that is streamed takes one of `uploads`.
+        """Read the body outside the slots. For a streamed body, take a place of `uploads` instead.
 
-        One that is too large, or whose caller is sent away, stays unread.
+        A body that is too large, or whose request will be 401 or 403, isn't read.
         """
         rule = find_rule(environ)
         if rule.when is When.NEVER or (read_length(environ) or 0) > rule.limit:
@@ -92,7 +92,7 @@ class RequestSlots:
         held.callback(environ["wsgi.input"].close)
 
     def hold(self, share: Share, held: ExitStack) -> None:
-        """Take a place of `share` until `held` ends; Overloaded if there is none."""
+        """Take a place of `share` until `held` ends. Raises Overloaded if there is none."""
         if not share.take():
             self.refusals.raise_overloaded()
         held.callback(share.release)
@@ -155,7 +155,7 @@ class Stream:
 
 
 class Refusals:
-    """Refuses requests that get no place, and writes a log line a second that counts them."""
+    """Raises Overloaded, and logs once a second how often."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -176,13 +176,13 @@ class Refusals:
         logger.warning("Overloaded: %d requests got 503 since the last such line", new)
 
 
-# Parameters that make a read dear: it searches, here or in the admin, or counts all that a list has.
+# Parameters that make a read expensive: searches of the API and of the admin, and counts of a whole list.
 SEARCHES = frozenset({"search", "q"})
 DEAR_COUNTS = frozenset({"exact", "estimated"})
 
 
 def is_search(query: str) -> bool:
-    """Whether a query string asks for what may take the database long."""
+    """Whether the query string has a parameter that may keep the database busy for long."""
     if not query:
         return False
     parts = [unquote_plus(part).partition("=") for part in query.split("&")]
