@@ -64,6 +64,7 @@ def list_parameters() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_any_value_of_any_parameter_is_answered(staff: APIClient) -> None:
     make_product(brand=make_brand("Acme"), category=make_category("Food"))
     asked = list_parameters()

@@ -15,6 +15,8 @@ from config.api.admin.site import NO_ICON
 from config.logs import DROPPED
 from config.metrics import EVENTS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("config", "catalog", "accounts", "exports")
 
@@ -133,7 +135,6 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.slow
 def test_a_list_is_at_the_root(seen: dict[str, Any]) -> None:
     assert seen["root"]["suppliers"] == "http://localhost/api/v1/suppliers/"
 

@@ -30,8 +30,8 @@ def tables(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def rows(db: None) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def rows(tables: None, kept: None) -> None:
     foreign.fill()
 
 
