@@ -130,6 +130,13 @@ def test_a_count_stops_at_its_bound_and_says_so(office: Client, monkeypatch: pyt
     assert str(shared.OrMore(10_000)) == "10,000+"
 
 
+@pytest.mark.parametrize(("narrowed", "offered"), [("", False), ("?q=cup", True), ("?status__exact=active", True)])
+def test_all_are_offered_where_some_are_left_out(narrowed: str, offered: bool, office: Client) -> None:
+    make_product(title="Cup")
+    make_product(title="Lamp", status="draft")
+    assert (">Show all<" in read_text(office.get(f"{PRODUCTS}{narrowed}"))) is offered
+
+
 @pytest.mark.parametrize(
     ("order", "index"),
     [

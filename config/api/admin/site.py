@@ -146,6 +146,12 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes no bracket
 
 
 class ChangeList(UnfoldChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """A list that leaves nothing out offers no "Show all"."""
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Sequence[Any]:
         """One column, then the primary key, both in the same direction, so that an index serves the order.
 
