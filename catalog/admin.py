@@ -45,7 +45,8 @@ from catalog.staff.filters import (
 )
 from catalog.staff.forms import CategoryForm, ProductForm, VariantForm
 from catalog.staff.inlines import ImageInline, StockInline, TextInline, VariantInline
-from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin, show_moment, show_picture, show_unbroken
+from config.api.admin.cells import show_moment, show_picture, show_unbroken
+from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 
 # An UPDATE of this many rows holds its locks for about 0.1 s.
 STATUS_CHUNK = 1_000

@@ -7,7 +7,7 @@ from django import forms
 from django.utils.text import slugify
 
 from catalog.models import Category, Product, Variant
-from config.api.admin.site import ChangedFormSet
+from config.api.admin.forms import ChangedFormSet
 
 # Category.path has 200 characters, ten for each level.
 DEEPEST = 20
