@@ -18,14 +18,14 @@ from unfold.decorators import display
 
 from catalog.changes.history import describe_changes
 from catalog.changes.log import number_changes
+from catalog.changes.models import Change
 from catalog.imports.admin import ImportJobAdmin
+from catalog.imports.models import ImportJob
 from catalog.models import (
     Attribute,
     Brand,
     Category,
-    Change,
     Image,
-    ImportJob,
     Product,
     ProductText,
     Stock,
