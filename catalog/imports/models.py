@@ -21,7 +21,9 @@ class ImportJob(Job):
 
     name = models.CharField("file", max_length=255, help_text="As its sender called it.")
     format = models.CharField(max_length=10, choices=Format, default="", blank=True)
-    map = models.TextField(default="", blank=True, help_text="field=column,… where columns bear other names.")
+    map = models.TextField(
+        default="", blank=True, help_text="field=column,… for each column that has another name than our field."
+    )
     dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
     # The checkpoint, written in the transaction of each batch: the line of its last row, and what was counted.
