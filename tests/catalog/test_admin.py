@@ -18,8 +18,9 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.orders import place_order
-from catalog import admin as pages
 from catalog.models import Brand, Category, Product, ProductText, Stock, Variant
+from catalog.staff import products as pages
+from catalog.staff.slugged import SluggedAdmin
 from config.api.admin import counts, deletion
 from config.api.admin.lists import BoundedAdmin
 from tests.factories import make_brand, make_category, make_product
@@ -104,7 +105,7 @@ def test_every_table_is_in_the_admin_and_searched_without_a_count(model: Any, of
     assert admin.site.is_registered(model), f"{model.__name__} has no admin"
     page = admin.site.get_model_admin(model)
     assert page.search_fields
-    assert page.list_filter or isinstance(page, pages.SluggedAdmin) or model is apps.get_model("catalog", "Attribute")
+    assert page.list_filter or isinstance(page, SluggedAdmin) or model is apps.get_model("catalog", "Attribute")
     with refuse_counts():
         for query in ("", "?q=tea+bag", "?q=---", "?p=2"):
             assert office.get(list_path(model) + query).status_code in (200, 302)
