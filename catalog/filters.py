@@ -12,7 +12,7 @@ from django_filters import BaseInFilter, CharFilter, ChoiceFilter, NumberFilter
 
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet
-from catalog.search import find_words
+from catalog.search import MOST_WORDS, find_words
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 from config.api.reads.filtering import FlagFilter, MomentFilter, SparseFilterSet, name_choices
 
@@ -92,8 +92,10 @@ class ProductFilters(SparseFilterSet):
         return rows.filter(sku__in=skus)
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
-        if not find_words(words):
+        if not (found := find_words(words)):
             raise InvalidParameter(name, "It has no letter and no digit.")
+        if len(found) > MOST_WORDS:
+            raise InvalidParameter(name, f"It has {len(found)} words; {MOST_WORDS} is the most.", "Leave out some.")
         # Best match first; the parameter `ordering` replaces this order.
         return rows.matching(words).by_rank(words)
 

@@ -8,6 +8,8 @@
 One statement does both, and building it runs no query, so a plan can keep it.
 """
 
+from itertools import pairwise
+
 from django.db.models import FloatField
 from django.db.models.expressions import RawSQL
 
@@ -63,9 +65,21 @@ RANK = {
 }
 
 
+# Each word is looked up by itself, and its products compared with those of the others.
+MOST_WORDS = 10
+
+
 def find_words(text: str) -> list[str]:
-    """The words of a search: runs of letters and digits, as in the search document."""
-    return "".join(letter if letter.isalnum() else " " for letter in text).split()
+    """The words of a search: runs of letters and digits, as in the search document.
+
+    A word that repeats or begins another one is left out: whatever has `teapot` has `tea`.
+    """
+    parted = "".join(letter if letter.isalnum() else " " for letter in text).split()
+    words = {word.casefold(): word for word in reversed(parted)}
+    # Once they are sorted, a word that begins others stands right before one of them.
+    known = sorted(words)
+    begins_another = {word for word, following in pairwise(known) if following.startswith(word)}
+    return [word for folded, word in reversed(words.items()) if folded not in begins_another]
 
 
 def find_parts(text: str) -> list[str]:
