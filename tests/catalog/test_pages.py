@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -14,7 +16,8 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from config.api.gates.cache_gate import CACHE
-from tests.factories import make_product
+from config.api.reads.counting import walk_plan
+from tests.factories import make_brand, make_product
 
 pytestmark = pytest.mark.django_db
 
@@ -267,6 +270,47 @@ def test_an_estimated_count_is_labelled(client: APIClient) -> None:
 def test_a_list_that_must_be_empty_has_every_count(way: str, client: APIClient) -> None:
     page = client.get(f"{URL}?page=1&category=nothing&ordering=title&count={way}").json()
     assert (page["results"], page["count"]) == ([], None if way == "none" else 0)
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no planner that tells a cost")
+def test_an_exact_count_that_would_take_too_long_is_refused_before_it_runs(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_rows(3)
+    monkeypatch.setattr("config.api.reads.counting.GREATEST_COST", 0)
+    for query in ("page=1&page_size=1&count=exact", "count=exact", "count=exact&price_min=1"):
+        with CaptureQueriesContext(connection) as queries:
+            problem = client.get(f"{URL}?{query}").json()
+        assert (problem["status"], problem["code"]) == (400, "count_too_dear")
+        assert problem["hint"].startswith("Send count=bounded")
+        assert not any("count(*)" in query["sql"] for query in queries)
+    # The last page tells the count by itself.
+    assert client.get(f"{URL}?page=1&count=exact").json()["count"] == 3
+
+
+@pytest.mark.parametrize("query", ["search=tea", "search=tea&ordering=-title", "search=eac", "brand=acme", "page=1"])
+def test_pages_by_number_are_slices_of_the_list(query: str, client: APIClient) -> None:
+    for number in range(11):
+        title = f"{'Teacake ' * (number * 7 % 11 + 1)}{number % 4}"
+        make_product(title=title, brand=make_brand("Acme" if number % 3 else "Zeta"))
+    make_product(title="Tea", brand=make_brand("Acme"), status="draft")
+    query = query.replace("page=1", "fields=id")
+    whole = read_ids(client.get(f"{URL}?page=1&{query}").json())
+    pages = [read_ids(client.get(f"{URL}?page={number}&page_size=3&{query}").json()) for number in range(1, 6)]
+    assert list(chain(*pages)) == whole
+    assert len(whole) > 6
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite explains without doing")
+@pytest.mark.parametrize("query", ["ordering=-updated_at", "search=tea", "brand=acme"])
+def test_a_deep_page_makes_the_lists_of_its_own_rows_alone(query: str, staff: APIClient) -> None:
+    for _ in range(40):
+        make_product(title="Tea", brand=make_brand("Acme"))
+    url = f"{URL}?page=7&page_size=5&expand=brand,variants.stock&{query}"
+    assert len(staff.get(url).json()["results"]) == 5
+    plan = staff.get(f"{url}&explain=1").json()["statements"][-1]["plan"][0]["Plan"]
+    loops = [node["Actual Loops"] for node in walk_plan(plan) if node["Node Type"] == "Aggregate"]
+    assert max(loops) <= 6
 
 
 def test_a_cursor_survives_a_new_secret_key(client: APIClient, settings: Any) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 from django.db.models import Field, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.sql.where import WhereNode
 from rest_framework.request import Request
 
 from config.api.database.statements import Page, Statement
@@ -183,7 +185,7 @@ class NumberPlan(ListPlan):
 
     def read(self, cursor: str | None) -> Envelope:
         start = (self.number - 1) * self.page_size
-        page = self.fetch("page", lambda: self.counted[start : start + self.page_size + 1])
+        page = self.fetch("page", lambda: cut_slice(self.counted, self.rows, start, start + self.page_size + 1))
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
         pages = None if count is None else self.count_pages(count)
@@ -231,13 +233,31 @@ class NumberPlan(ListPlan):
         At most two queries.
         """
         reach = BOUND // self.page_size * self.page_size
-        last = self.fetch("bound", lambda: self.reader.rows[reach - 1 : reach]).last if self.keyset else ()
-        if last:
-            return self.address.at(cursor=self.write_cursor(last))
+        if self.keyset:
+            bound = self.fetch("bound", lambda: cut_slice(self.reader.rows, self.rows, reach - 1, reach))
+            if bound.last:
+                return self.address.at(cursor=self.write_cursor(bound.last))
         return self.address.at(page=min(reach // self.page_size, self.count_pages(count_at_most(self.rows, BOUND))))
 
     def count_pages(self, rows: int) -> int:
         return max(1, -(-rows // self.page_size))
+
+
+def cut_slice(shown: QuerySet[Any], rows: QuerySet[Any], start: int, end: int) -> QuerySet[Any]:
+    """The slice of `shown`, which are `rows` with their columns; a slice past the first is found by its keys first.
+
+    OFFSET makes the columns of every row that it skips: 9,800 rows with their lists took 20 times as long as 200.
+    """
+    if not start:
+        return shown[:end]
+    # Compiled by itself: within another queryset Django would rename the table, which the SQL of a rank names.
+    keys = Statement.compile(rows.values("pk")[start:end])
+    if keys is None:
+        return shown.none()
+    page = shown.all()
+    # The keys say which rows are seen; the filters would only be asked again.
+    page.query.where = WhereNode()
+    return page.filter(pk__in=RawSQL(keys.sql, keys.parameters))  # noqa: S611 (SQL that Django compiled)
 
 
 def join_texts(texts: Sequence[Any]) -> orjson.Fragment:
