@@ -12,8 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from catalog.models import Brand, Product, ProductText
-from catalog.search import SEARCH_HITS
-from config.api.reads.counting import walk_plan
+from catalog.search import SEARCH_HITS, find_words
+from config.api.database.statements import Statement
+from config.api.database.time_limits import TimeLimit
+from config.api.problems.errors import DEAR_MS, SearchTooDear
+from config.api.reads.counting import compile_count, walk_plan
 from config.api.reads.plans import PLANS
 from tests.factories import make_brand, make_product
 
@@ -121,7 +124,48 @@ def test_a_page_of_parts_is_one_statement_and_its_plan_is_kept(client: APIClient
 def test_many_words_are_one_search(client: APIClient) -> None:
     make_product(sku="A", title="Coconut oil")
     assert find_skus(client, " ".join(["conut"] * 300)) == ["A"]
-    assert find_skus(client, " ".join(f"word{number}" for number in range(300))) == []
+    assert find_skus(client, " ".join(f"{number}word" for number in range(10, 20))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tea Tea TEA", ["tea"]),
+        ("tea teapot", ["teapot"]),
+        ("teapot t te TEA pot", ["teapot", "pot"]),
+        ("straße STRASSE stra", ["straße"]),
+        ("a b a c b", ["a", "b", "c"]),
+        (" ".join(f"{'x' * length}" for length in range(1, 200)), ["x" * 199]),
+    ],
+)
+def test_words_that_repeat_or_begin_another_are_dropped(text: str, words: list[str]) -> None:
+    assert sorted(find_words(text)) == sorted(words)
+
+
+def test_more_than_ten_words_are_refused(client: APIClient, staff: APIClient) -> None:
+    text = " ".join("abcdefghijk")
+    problem = client.get(URL, {"search": text}).json()
+    assert (problem["status"], problem["code"]) == (400, "invalid_parameter")
+    assert problem["errors"][0] == {
+        "pointer": "?search", "code": "invalid_parameter", "detail": "It has 11 words; 10 is the most.",
+    }  # fmt: skip
+    assert problem["hint"] == "Leave out some."
+    assert client.get(URL, {"search": text[:-1]}).status_code == 200
+    # 12,500 of them are counted at once.
+    assert client.get(URL, {"search": " ".join(map(chr, range(0x4E00, 0x4E00 + 12_000)))}).status_code == 400
+
+
+def test_a_search_has_a_time_limit() -> None:
+    for rows in (Product.objects.matching("tea"), Product.objects.matching("tea").by_rank("tea")):
+        statement = Statement.compile(rows.values("pk"))
+        assert statement is not None
+        assert statement.time_limit == TimeLimit(DEAR_MS, SearchTooDear)
+        counted = compile_count(rows, 10)
+        assert counted is not None
+        assert counted.time_limit == statement.time_limit
+    plain = Statement.compile(Product.objects.values("pk"))
+    assert plain is not None
+    assert plain.time_limit is None
 
 
 # -- at size ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.db import connections
+from django.db import connection, connections
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -71,9 +71,11 @@ def test_the_timing_counts_the_queries(
     settings.CACHE = "off"  # it asks for the log's position, for whoever comes next
     make_product()
     make_product()
-    with django_assert_num_queries(2):
+    # The page, its count, and on PostgreSQL what the planner expects of the count.
+    number = 3 if connection.vendor == "postgresql" else 2
+    with django_assert_num_queries(number):
         answer = client.get("/api/v1/products/?page=1&page_size=1&count=exact")
-    assert 'desc="2 queries"' in answer["Server-Timing"]
+    assert f'desc="{number} queries"' in answer["Server-Timing"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ rows; only those of a page's first and last row become Python values, for the cu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,15 @@ from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, con
 from django.db.models import Expression, Field, QuerySet
 
 from config.api.database.replicas import find_reader, replace_failed
+from config.api.database.time_limits import TimeLimit, end_after
+from config.api.problems.errors import DEAR_MS, QueryTimeout, SearchTooDear, find_limit
 
 # A full-text search isn't prepared: only with the word can PostgreSQL plan for the number of rows that have it. Planned
 # for any word, a search for a common one read all rows (39 ms against 8, 300,000 products).
 FULL_TEXT = "to_tsquery("
+# What each database calls a search. It may take DEAR_MS: the commonest words are in every row.
+SEARCHES = (FULL_TEXT, " MATCH %s")
+SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear)
 
 type Text = bytes | str
 type Values = tuple[Any, ...]
@@ -72,6 +77,7 @@ class Statement:
     sql: str
     parameters: tuple[Any, ...]
     converters: Mapping[int, Any]
+    time_limit: TimeLimit | None = None
 
     @classmethod
     def compile(cls, rows: QuerySet[Any]) -> Statement | None:
@@ -82,12 +88,12 @@ class Statement:
         except EmptyResultSet:
             return None
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
-        return cls(rows.db, sql, tuple(parameters), converters)
+        return cls(rows.db, sql, tuple(parameters), converters, find_time_limit(sql))
 
-    def count(self) -> Statement:
+    def count(self, time_limit: TimeLimit | None = None) -> Statement:
         """A statement that counts the rows of this one."""
         sql = f"SELECT count(*) FROM ({self.sql}) counted"  # noqa: S608 (SQL that Django compiled)
-        return Statement(self.database, sql, self.parameters, {})
+        return Statement(self.database, sql, self.parameters, {}, time_limit)
 
     def fetch_page(self, size: int, values: Sequence[Any] = ()) -> Page:
         """A page of at most `size` rows. If the statement gives one row more, the page has `has_more`."""
@@ -129,6 +135,8 @@ class Statement:
         try:
             cursor = self.execute(connection, parameters)
         except OperationalError as error:
+            if self.time_limit and find_limit(error) is QueryTimeout:
+                raise self.time_limit.refuse() from error
             connection = self.replace(connection, error)
             cursor = self.execute(connection, parameters)
         with cursor:
@@ -152,9 +160,15 @@ class Statement:
         ]
 
     def execute(self, connection: Any, parameters: Sequence[Any]) -> Any:
-        if FULL_TEXT in self.sql:
-            return execute(connection.cursor(), self.sql, parameters)
-        return execute_prepared(connection, self.sql, parameters)
+        limit = self.time_limit
+        with end_after(connection, limit.milliseconds) if limit else nullcontext():
+            if FULL_TEXT in self.sql:
+                return execute(connection.cursor(), self.sql, parameters)
+            return execute_prepared(connection, self.sql, parameters)
+
+
+def find_time_limit(sql: str) -> TimeLimit | None:
+    return SEARCH_LIMIT if any(search in sql for search in SEARCHES) else None
 
 
 def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:

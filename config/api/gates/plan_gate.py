@@ -17,10 +17,10 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 
 from config.api.access.throttling import count_stranger
+from config.api.gates.asked import Environ, StartResponse, read_gate_request
 from config.api.gates.entries import PER_ANSWER
 from config.api.gates.records import CACHE_STATE, RequestRecord
-from config.api.gates.request import Environ, StartResponse, read_gate_request
-from config.api.problems.errors import find_limit
+from config.api.problems.errors import ApiError, find_limit
 from config.api.reads.plans import PLANS, Plans, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress
 from config.api.viewsets import OVER_LIMIT
@@ -77,8 +77,9 @@ class PlanGate:
             try:
                 reply = plan.reply(read.value)
             except Exception as error:
-                # Django tries again, and answers and logs the failure. If a time limit ended it, Django only answers.
-                if find_limit(error):
+                # Django tries again, and answers and logs the failure. What is refused, or ended by a time limit, it
+                # only answers.
+                if isinstance(error, ApiError) or find_limit(error):
                     environ[OVER_LIMIT] = error
                 return None
             finally:

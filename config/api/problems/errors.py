@@ -4,6 +4,7 @@ ApiError
 ├── UnknownParameter, InvalidParameter    400  the query string
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
+├── CountTooDear, SearchTooDear           400  more of the database's time than one answer may have
 ├── InvalidHeader                         400  a header that can't be read
 ├── BodyTooDeep, BodyTooSlow              400
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
@@ -25,6 +26,8 @@ from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from http import HTTPStatus
+from sqlite3 import SQLITE_INTERRUPT
+from typing import Any
 
 from rest_framework.exceptions import APIException
 
@@ -142,6 +145,32 @@ class SortTooLarge(ApiError):
         detail = f"About {rows} rows would be sorted for this page; at most {limit} can be."
         hint = f"Narrow the list, or order it by {' or '.join(served)}, which an index serves with these filters."
         super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
+
+
+# Milliseconds of the database that a search or an exact count may take.
+DEAR_MS = 250
+
+
+class CountTooDear(ApiError):
+    """An exact count takes longer than DEAR_MS: the planner expected it to, or it was stopped."""
+
+    default_code = "count_too_dear"
+
+    def __init__(self) -> None:
+        detail = f"An exact count of this list would take the database more than {DEAR_MS} ms."
+        hint = "Send count=bounded, which counts up to 10,000, or narrow the list."
+        super().__init__(detail, hint, [Fault("?count", "count_too_dear", detail)])
+
+
+class SearchTooDear(ApiError):
+    """A search took longer than DEAR_MS and was stopped."""
+
+    default_code = "search_too_dear"
+
+    def __init__(self) -> None:
+        detail = f"This search takes the database more than {DEAR_MS} ms."
+        hint = "Send longer words, or fewer of them."
+        super().__init__(detail, hint, [Fault("?search", "search_too_dear", detail)])
 
 
 class InvalidHeader(ApiError):
@@ -295,10 +324,16 @@ class QueryTimeout(ApiError):
         )
 
 
-# PostgreSQL's SQLSTATE when it stops a statement at a limit that config/process/limits.py sets.
-LIMITS: dict[str | None, type[RowLocked | QueryTimeout]] = {"55P03": RowLocked, "57014": QueryTimeout}
+# PostgreSQL's SQLSTATE and SQLite's code when they stop a statement at a limit that config/process/limits.py or
+# config/api/database/time_limits.py sets.
+LIMITS: dict[Any, type[RowLocked | QueryTimeout]] = {
+    "55P03": RowLocked,
+    "57014": QueryTimeout,
+    SQLITE_INTERRUPT: QueryTimeout,
+}
 
 
 def find_limit(error: BaseException) -> type[RowLocked | QueryTimeout] | None:
     """The error class if a limit stopped the statement, else None. A retry would meet the same limit."""
-    return LIMITS.get(getattr(error.__cause__, "sqlstate", None))
+    cause = error.__cause__
+    return LIMITS.get(getattr(cause, "sqlstate", None)) or LIMITS.get(getattr(cause, "sqlite_errorcode", None))

@@ -7,9 +7,15 @@ from typing import Any
 from django.db import connections
 from django.db.models import Expression, IntegerField, QuerySet
 
-from config.api.database.statements import Statement
+from config.api.database.statements import Statement, find_time_limit
+from config.api.database.time_limits import TimeLimit
+from config.api.problems.errors import DEAR_MS, CountTooDear
 
 BOUND = 10_000
+
+# The planner's cost of a count that takes DEAR_MS: on two shared cores counts cost 130 to 310 a millisecond.
+GREATEST_COST = 200 * DEAR_MS
+EXACT_LIMIT = TimeLimit(DEAR_MS, CountTooDear)
 
 type Count = tuple[int, str]  # the number and its relation: eq, gte or approx
 
@@ -42,9 +48,17 @@ def compile_count(rows: QuerySet[Any], most: int | None) -> Statement | None:
     """A statement that counts `rows`, up to most + 1; None if Django knows that no row can match."""
     if most is None:
         statement = Statement.compile(strip_rows(rows))
-        return statement and statement.count()
+        return statement and statement.count(EXACT_LIMIT)
     sql, parameters = CountUpTo(rows, most).as_sql(None, None)
-    return Statement(rows.db, f"SELECT {sql}", parameters, {})
+    return Statement(rows.db, f"SELECT {sql}", parameters, {}, find_time_limit(sql))
+
+
+def refuse_dear_count(rows: QuerySet[Any]) -> None:
+    """Raise CountTooDear if the planner expects an exact count of `rows` to take longer than DEAR_MS."""
+    if connections[rows.db].vendor != "postgresql":
+        return
+    if read_plan(strip_rows(rows)).get("Total Cost", 0) > GREATEST_COST:
+        raise CountTooDear
 
 
 def name_count(number: int, most: int | None) -> Count:

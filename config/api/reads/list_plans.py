@@ -21,7 +21,16 @@ from rest_framework.request import Request
 from config.api.database.statements import Page, Statement
 from config.api.problems.errors import PageTooDeep
 from config.api.reads.conditional import make_etag
-from config.api.reads.counting import BOUND, Count, CountUpTo, compile_count, count_at_most, estimate_rows, name_count
+from config.api.reads.counting import (
+    BOUND,
+    Count,
+    CountUpTo,
+    compile_count,
+    count_at_most,
+    estimate_rows,
+    name_count,
+    refuse_dear_count,
+)
 from config.api.reads.cursors import CursorPosition, list_parameters, read_cursor, write_cursor
 from config.api.reads.orderings import Keyset
 from config.api.reads.plans import Reply
@@ -112,6 +121,8 @@ class ListPlan:
         if self.count_way in ("none", "estimated"):
             return estimate_rows(self.rows) if self.count_way == "estimated" else None
         most = BOUND if self.count_way == "bounded" else None
+        if most is None:
+            refuse_dear_count(self.rows)
         if most and page.rows and self.reader.counts_along:
             return name_count(page.first[-1], most)
         if "count" not in self.counters:
