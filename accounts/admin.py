@@ -20,7 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import RESERVING, STEPS, move_order
-from config.api.admin.site import BoundedAdmin, ReadOnlyAdmin
+from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
 
 # The fields that give a user permissions. Only a superuser may change them.

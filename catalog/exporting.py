@@ -9,9 +9,10 @@ from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import CharField, ChoiceField, ModelSerializer
 
 from catalog.changes.feed import Bounds, hide_products
+from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.filters import TextInFilter
-from catalog.models import Change, Product, Stock
+from catalog.models import Product, Stock
 from catalog.querysets import Caller
 from catalog.search import SEARCH_HITS
 from config.api.problems.errors import InvalidParameter

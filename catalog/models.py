@@ -1,4 +1,4 @@
-"""The catalogue's tables; each index names the query it serves.
+"""The catalogue's tables; each index names the query that it serves.
 
 `version` and `updated_at` are moved by a trigger, and so are `Product.price`, `in_stock` and `image_url`
 (from variants, stock and images), `Category.path` and the search document: bulk SQL, imports and the admin
@@ -8,6 +8,8 @@ derive columns are in `migrations/sql/`, one file a database.
 Foreign keys to brands and categories are DO_NOTHING: the database itself refuses to leave a product dangling,
 where PROTECT would first read every product of the brand into memory. What belongs to a product goes with it,
 in the database (DB_CASCADE).
+
+The tables of the change log and of imports are in the packages changes/ and imports/.
 """
 
 from decimal import Decimal
@@ -19,16 +21,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog.changes.logged import Logged
-from catalog.errors import ImportsWaiting
-from catalog.querysets import (
-    MAIN,
-    CategoryQuerySet,
-    ProductQuerySet,
-    StockQuerySet,
-    VariantQuerySet,
-)
-from catalog.rights import IMPORT
-from config.api.jobs.models import Job, JobQuerySet
+from catalog.changes.models import Change  # noqa: F401 (Django looks for models in this module)
+from catalog.imports.models import ImportJob, ImportRefusal  # noqa: F401 (the same)
+from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, StockQuerySet, VariantQuerySet
 from config.api.models import Versioned
 
 
@@ -284,112 +279,3 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.url
-
-
-class Change(models.Model):
-    """One change of one row, written by the database's triggers alone: the feed, the audit and the cache read it.
-
-    `position` is the order in which changes became visible, without gaps: on PostgreSQL a numberer gives it to what
-    is committed (catalog/changes/log.py). `before` is the row as it was, null for a new row and where an import wrote.
-    """
-
-    class Op(models.TextChoices):
-        CREATE = "create"
-        UPDATE = "update"
-        DELETE = "delete"
-        TRUNCATE = "truncate"
-
-    position = models.BigAutoField(primary_key=True)
-    # Not limited to those of this release: a later one may log more tables into the same database.
-    entity = models.CharField(max_length=60)
-    # 0 where a whole table was truncated.
-    entity_id = models.BigIntegerField()
-    op = models.CharField(max_length=10, choices=Op)
-    # After the change; null for rows that count none.
-    version = models.PositiveIntegerField(null=True)
-    # Of the product, the variant, or the stock's variant.
-    sku = models.CharField("SKU", max_length=100, default="")
-    # The product that the row belongs to, also once it is gone.
-    product_id = models.BigIntegerField(null=True)
-    at = models.DateTimeField()
-    # When it got its position; never earlier than the position before got its.
-    numbered_at = models.DateTimeField()
-    # `user:7`, or `role:tenfold` for who wrote past Tenfold.
-    actor = models.CharField(max_length=100, default="")
-    request_id = models.CharField(max_length=100, default="")
-    before = models.JSONField(null=True)
-
-    class Meta:
-        ordering = ("-position",)
-        indexes = (
-            # products/{id}/history/, and the next change of a row of a product.
-            models.Index(
-                fields=("product_id", "position"), name="change_by_product", condition=Q(product_id__isnull=False)
-            ),
-            # The changes of a brand or a category. A row is in this index or in the one above.
-            models.Index(
-                fields=("entity", "entity_id", "position"),
-                name="change_without_product",
-                condition=Q(product_id__isnull=True),
-            ),
-            # changes/?since=, and the purge.
-            models.Index(fields=("numbered_at", "position"), name="change_by_numbered"),
-            # Whether a table was truncated since a cursor.
-            models.Index(fields=("position",), name="change_truncates", condition=Q(op="truncate")),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.op} of {self.entity} {self.entity_id}"
-
-
-class ImportJob(Job):
-    """A file of products on its way into the catalogue; the file goes when the job is over."""
-
-    kind = "import"
-    right = IMPORT
-
-    class Format(models.TextChoices):
-        SHOPIFY = "shopify", "Shopify CSV"
-        CSV = "csv", "CSV"
-        NDJSON = "ndjson", "NDJSON"
-
-    name = models.CharField("file", max_length=255, help_text="As its sender called it.")
-    format = models.CharField(max_length=10, choices=Format, default="", blank=True)
-    map = models.TextField(default="", blank=True, help_text="field=column,… where columns bear other names.")
-    dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
-    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
-    # The checkpoint, written in the transaction of each batch: the line of its last row, and what was counted.
-    line = models.PositiveBigIntegerField(default=0, editable=False)
-    report = models.JSONField(default=dict, blank=True, help_text="What was created, updated, unchanged and refused.")
-    errors_total = models.PositiveBigIntegerField(default=0)
-
-    class Meta:
-        indexes = (
-            # imports/, the newest first; serves the foreign key too.
-            models.Index(fields=("owner", "-id"), name="import_job_by_owner"),
-            # The sweep: unfinished ones, and those whose time is over.
-            models.Index(fields=("status", "finished_at"), name="import_job_by_status"),
-        )
-
-    def check_quota(self, held: JobQuerySet) -> None:
-        if held.only_unfinished().count() >= (most := settings.IMPORT_QUOTA_JOBS):
-            raise ImportsWaiting(most)
-
-
-class ImportRefusal(models.Model):
-    """Why a row of a file wasn't imported: the line where it begins, its SKU or handle, the reason."""
-
-    job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="errors", db_index=False)
-    line = models.PositiveBigIntegerField()
-    key = models.TextField("SKU or handle", blank=True)
-    reason = models.TextField()
-
-    class Meta:
-        ordering = ("id",)
-        # Its name before it was called ImportRefusal; a process of the former release reads and writes it by this one.
-        db_table = "catalog_importerror"
-        # imports/{id}/errors/, in the order of the file; serves the foreign key too.
-        indexes = (models.Index(fields=("job", "id"), name="import_error_by_job"),)
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"

@@ -1,44 +1,19 @@
-"""Catalogue rows as JSON. Read serializers are written out in full; projection.py trims them to what is asked."""
+"""Catalogue rows as JSON. A read serializer names all members; projection.py leaves out those that aren't asked for."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
-from rest_framework.serializers import (
-    BooleanField,
-    CharField,
-    DecimalField,
-    IntegerField,
-    ListField,
-    ModelSerializer,
-    Serializer,
-)
+from rest_framework.serializers import CharField, DecimalField, IntegerField, ListField, ModelSerializer, Serializer
 
-from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.querysets import MAIN
-from catalog.writes import values
-from catalog.writes.fields import (
-    AddressField,
-    CurrencyField,
-    NumberField,
-    ObjectField,
-    PartList,
-    SlugField,
-    StatusField,
-    TextField,
-    WholeField,
-)
-from catalog.writes.plans import Mode
-from catalog.writes.products import create_product, update_product
-from config.api.writes.bodies import ChoiceField, RowList, StrictSerializer
-from config.api.writes.bulk import GREATEST_NUMBER, STATUSES
+from catalog.models import Brand, Category, Image, Product, Stock, Variant
 
 
 class RatingField(DecimalField):
     """`"4.50"`, or null for a product that nobody rated, which is stored as 0."""
 
-    # For projection.py.
+    # The same in SQL, for projection.py.
     database_expression = "nullif({column}, 0)"
 
     def __init__(self, **options: Any) -> None:
@@ -51,7 +26,7 @@ class RatingField(DecimalField):
 class TextOfProduct(CharField):
     """A column of the product's text; empty where the product has none, which DRF by itself shows as null."""
 
-    # For projection.py.
+    # What projection.py shows if the row of texts is missing.
     database_default = ""
 
     def get_attribute(self, instance: Any) -> Any:
@@ -79,7 +54,7 @@ class CategoryRead(ModelSerializer[Category]):
 
 @extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/CategoryNode"}})
 class NodesField(ListField):
-    """Of the serializer that it stands in, which has no name yet there."""
+    """A list of the serializer that it is a field of; there the class has no name yet."""
 
 
 class CategoryNode(Serializer[Category]):
@@ -181,178 +156,3 @@ class ProductRead(ModelSerializer[Product]):
         )
         # Kilobytes a row in a table of their own: a list leaves them out unless `fields` names them.
         detail_only: ClassVar = ("description", "seo_title", "seo_description")
-
-
-# -- writes -----------------------------------------------------------------------------------------------------
-
-
-class SlugOf(TextField):
-    """Another row by its slug; which one that is, one query tells for all of a body."""
-
-    def to_representation(self, value: Any) -> str:
-        return str(value.slug)
-
-
-class VariantWrite(StrictSerializer[Variant]):
-    """A variant in a product's body. A stored one is found by `id` or `sku`; a new one needs `sku` and `price`.
-
-    `on_hand` is the stock at the location `main`; weight is in grams.
-    """
-
-    id = WholeField(values.ID, required=False)
-    sku = TextField(values.SKU, required=False)
-    barcode = TextField(values.BARCODE, required=False)
-    options = ObjectField(values.OPTIONS, required=False)
-    price = NumberField(values.PRICE, required=False)
-    weight = WholeField(values.COUNT, required=False)
-    position = WholeField(values.COUNT, required=False)
-    on_hand = WholeField(values.COUNT, required=False)
-
-    class Meta:
-        list_serializer_class = PartList
-
-
-class ImageWrite(StrictSerializer[Image]):
-    """An image in a product's body. A stored one is found by `id` or `url`; a new one needs `url`."""
-
-    id = WholeField(values.ID, required=False)
-    url = AddressField(values.IMAGE_URL, required=False)
-    alt = TextField(values.ALT, required=False)
-    position = WholeField(values.COUNT, required=False)
-
-    class Meta:
-        list_serializer_class = PartList
-
-
-class ProductWrite(StrictSerializer[Product]):
-    """The body of POST, PUT and PATCH. `brand` and `category` are slugs.
-
-    `price` is for a product with one variant; with several it follows from `variants[].price`.
-    """
-
-    sku = TextField(values.SKU)
-    slug = SlugField(values.SLUG, required=False)
-    title = TextField(values.TITLE)
-    brand = SlugOf(values.BRAND_SLUG, allow_null=True, required=False)
-    category = SlugOf(values.CATEGORY_SLUG, allow_null=True, required=False)
-    status = StatusField(required=False)
-    currency = CurrencyField(values.CURRENCY, required=False)
-    price = NumberField(values.PRICE, required=False)
-    compare_at_price = NumberField(values.PRICE, required=False, allow_null=True)
-    rating = NumberField(values.RATING, required=False, allow_null=True)
-    attributes = ObjectField(values.ATTRIBUTES, required=False)
-    description = TextField(values.DESCRIPTION, required=False)
-    seo_title = TextField(values.SEO_TITLE, required=False)
-    seo_description = TextField(values.SEO_DESCRIPTION, required=False)
-    variants = VariantWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
-    images = ImageWrite(many=True, required=False, max_length=250)  # type: ignore[call-arg]  # many=True makes a ListSerializer
-
-    def validate_rating(self, value: Decimal | None) -> Decimal:
-        return value or Decimal(0)
-
-    def to_representation(self, instance: Product) -> dict[str, Any]:
-        """A body that could be sent back: the start of the browsable API's form."""
-        text = ProductText.objects.filter(pk=instance.pk).values("description", "seo_title", "seo_description")
-        return super().to_representation(instance) | (text.first() or {})
-
-    def create(self, validated_data: dict[str, Any]) -> Product:
-        return create_product(validated_data)
-
-    def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
-        return update_product(instance, validated_data, replace=not self.partial)
-
-
-# -- many at once -----------------------------------------------------------------------------------------------
-
-
-class ProductItem(ProductWrite):
-    """A product among many. A stored one is found by `id`, or else by `sku`, and keeps what the item doesn't name."""
-
-    id = WholeField(values.ID, required=False)
-    sku = TextField(values.SKU, required=False)
-    title = TextField(values.TITLE, required=False)
-
-    class Meta:
-        list_serializer_class = RowList
-
-
-class ProductBulkWrite(StrictSerializer[Product]):
-    """`create` refuses what is there, `update` what isn't; `upsert` does whichever fits."""
-
-    # What the browsable API's form begins with.
-    mode = ChoiceField([mode.value for mode in Mode], initial=Mode.UPSERT.value)
-    on_error = ChoiceField(("reject_all", "skip"), default="reject_all", initial="reject_all")
-    dry_run = BooleanField(default=False)
-    items = ProductItem(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
-
-
-class StockWrite(StrictSerializer[Stock]):
-    """How many pieces of a variant lie at a location now; not fewer than are reserved."""
-
-    sku = TextField(values.SKU)
-    location = TextField(values.LOCATION, default=MAIN, initial=MAIN)
-    on_hand = WholeField(values.COUNT, initial=0)
-
-    class Meta:
-        list_serializer_class = RowList
-
-
-class PriceWrite(StrictSerializer[Variant]):
-    """A variant's price in its product's currency."""
-
-    sku = TextField(values.SKU)
-    price = NumberField(values.PRICE, initial=Decimal("0.00"))
-
-    class Meta:
-        list_serializer_class = RowList
-
-
-class FaultRead(Serializer[Any]):
-    """As in a problem document."""
-
-    pointer = CharField()
-    code = CharField()
-    detail = CharField()
-
-
-class RowResult(Serializer[Any]):
-    """What became of one row of the body."""
-
-    index = IntegerField(help_text="Its place in the list, from 0.")
-    status = ChoiceField(STATUSES)
-    errors = FaultRead(many=True)  # type: ignore[assignment]  # DRF takes it for a field, not for its property
-
-
-class ProductResult(RowResult):
-    id = IntegerField(allow_null=True, help_text="Null for what isn't stored.")
-    sku = CharField(allow_null=True)
-
-
-class PriceResult(RowResult):
-    sku = CharField(allow_null=True)
-
-
-class StockResult(PriceResult):
-    location = CharField(allow_null=True)
-
-
-class BulkRead(Serializer[Any]):
-    """How many rows ended how, and each row's result in the order of the body."""
-
-    dry_run = BooleanField()
-    created = IntegerField()
-    updated = IntegerField()
-    unchanged = IntegerField()
-    failed = IntegerField()
-
-
-class ProductBulkRead(BulkRead):
-    results = ProductResult(many=True)
-
-
-class StockBulkRead(BulkRead):
-    results = StockResult(many=True)
-
-
-class PriceBulkRead(BulkRead):
-    results = PriceResult(many=True)

@@ -13,26 +13,21 @@ from rest_framework.response import Response
 from catalog.filters import ProductFilters
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import Caller, ProductQuerySet, VariantQuerySet
-from catalog.serializers import (
-    BrandRead,
-    CategoryNode,
-    CategoryRead,
-    ImageRead,
-    PriceBulkRead,
-    PriceWrite,
-    ProductBulkRead,
-    ProductBulkWrite,
-    ProductRead,
-    ProductWrite,
-    StockBulkRead,
-    StockWrite,
-    VariantRead,
-)
+from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, VariantRead
 from catalog.trees import build_tree
 from catalog.writes.bodies import ProductsWriter
 from catalog.writes.levels import PricesWriter, StockWriter
 from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
+from catalog.writes.serializers import (
+    PriceBulkRead,
+    PriceWrite,
+    ProductBulkRead,
+    ProductBulkWrite,
+    ProductWrite,
+    StockBulkRead,
+    StockWrite,
+)
 from config.api.access.permissions import AnyWrite, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django_tasks_db.models import DBTaskResult
 
-from config.api.admin.site import ReadOnlyAdmin
+from config.api.admin.lists import ReadOnlyAdmin
 
 admin.site.unregister(DBTaskResult)
 

@@ -23,9 +23,9 @@ from config.api.access.throttling import find_rate_headers
 from config.api.database.authorship import ACTOR, CALLER, sign_writes
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge, has_committed
-from config.api.gates.asked import DECODED_PATH
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
 from config.api.gates.records import CACHE_STATE, RequestRecord
+from config.api.gates.request import DECODED_PATH
 from config.api.problems.error_handler import respond_to
 from config.api.problems.errors import ApiError
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks

@@ -12,10 +12,10 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 
-from catalog.admin import ProductAdmin, find_by_sku
 from catalog.models import Product
 from catalog.rights import EXPORT
-from config.api.admin.site import show_unbroken
+from catalog.staff.products import ProductAdmin, find_by_sku
+from config.api.admin.cells import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.running import submit_job
 from config.api.problems.errors import ApiError

@@ -489,7 +489,7 @@ def test_gzip_is_padded_at_random() -> None:
 @borrows(
     "Django",
     "deletion.get_candidate_relations_to_delete",
-    users="config.api.admin.site",
+    users="config.api.admin.deletion",
     remedy="The admin asks it which tables point at a row, before it deletes one.",
 )
 def test_django_lists_the_relations_that_a_deletion_follows() -> None:
@@ -694,7 +694,7 @@ def test_knox_finds_the_tokens_that_we_write() -> None:
 @borrows(
     "django-unfold",
     "UnfoldAdminSite._search_apps views.ChangeList",
-    users="config.api.admin.site",
+    users="config.api.admin.lists config.api.admin.site",
     remedy="The palette behind Ctrl+K lists the tables by it; unfold's own would unpickle what the cache holds.",
 )
 def test_unfold_searches_the_names_of_the_tables() -> None:

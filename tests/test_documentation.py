@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from rest_framework.exceptions import APIException
 from rest_framework.routers import SimpleRouter
@@ -297,6 +298,19 @@ def test_each_example_is_what_is_answered(client: APIClient, staff: APIClient) -
         given = staff.post(path, body)
         assert given.status_code in (200, 201), (path, given.content)
         assert list(answer) in ([], list(given.json())), path
+
+
+@pytest.mark.django_db
+def test_the_example_of_an_import_says_what_is_said(tmp_path: Path) -> None:
+    guide = (ROOT / "catalog/imports/README.md").read_text()
+    [(rows, line, refused)] = re.findall(
+        r"printf '(.*?)' > tea\.csv.*?\n(line 3.*?)\n.*?\nCommandError: (.*?)\n", guide, re.DOTALL
+    )
+    file, out = tmp_path / "tea.csv", StringIO()
+    file.write_text(rows.replace("\\n", "\n"))
+    with pytest.raises(CommandError, match=re.escape(refused)):
+        call_command("import_products", str(file), stdout=out, stderr=StringIO())
+    assert line in " ".join(out.getvalue().split())
 
 
 def run_example() -> dict[str, Any]:

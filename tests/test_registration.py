@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 
-from config.api.admin.site import NO_ICON
+from config.api.admin.lists import NO_ICON
 from config.logs import DROPPED
 from config.metrics import EVENTS
 
@@ -29,7 +29,7 @@ class Supplier(models.Model):
 """,
     "admin": """
 from django.contrib import admin
-from config.api.admin.site import BoundedAdmin
+from config.api.admin.lists import BoundedAdmin
 from suppliers.models import Supplier
 @admin.register(Supplier)
 class SupplierAdmin(BoundedAdmin):

@@ -170,7 +170,7 @@ class Shop:
                 b"".join(answer)
             transaction.set_rollback(True)
         if answer.status_code == 403 and method != "HEAD":
-            assert re.search(r"It takes (\w+\.\w+|the scope [\w:]+)", answer.json()["detail"]), (
+            assert re.search(r"It needs (\w+\.\w+|the scope [\w:]+)", answer.json()["detail"]), (
                 "a refusal names the right"
             )
         return int(answer.status_code)

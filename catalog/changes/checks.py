@@ -13,9 +13,9 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import BigIntegerField, IntegerField
 
+from catalog.changes.models import Change
 from catalog.changes.operations import WRITERS
 from catalog.changes.tables import LoggedTable, list_tables
-from catalog.models import Change
 
 REMEDY = "Write a migration with FollowTable({!r}), as makemigrations does when it finds the change itself."
 

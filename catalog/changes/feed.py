@@ -13,8 +13,9 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from catalog.changes.log import number_changes
+from catalog.changes.models import Change
 from catalog.errors import ChangesGone
-from catalog.models import Change, Product
+from catalog.models import Product
 from catalog.querysets import ACTIVE
 
 WINDOW = 10_000

@@ -15,7 +15,7 @@ from django.db.models import DateTimeField, DecimalField, Field, OuterRef, Query
 from django.db.models.functions import Coalesce
 
 from catalog.changes.entities import list_entities
-from catalog.models import Change
+from catalog.changes.models import Change
 
 type Row = dict[str, Any]
 type Key = tuple[str, int]

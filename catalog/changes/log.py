@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from catalog.changes.entities import list_tables
-from catalog.models import Change
+from catalog.changes.models import Change
 from config.api.database.lost_connections import read_again
 from config.api.database.replicas import choose_again
 from config.api.database.statements import execute_prepared

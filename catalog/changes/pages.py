@@ -13,7 +13,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from catalog.changes.feed import Bounds
 from catalog.changes.log import number_changes
-from catalog.models import Change
+from catalog.changes.models import Change
 from config.api.reads.filtering import read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import read_number

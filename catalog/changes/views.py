@@ -26,8 +26,9 @@ from rest_framework.serializers import (
 from catalog.changes.entities import list_entities
 from catalog.changes.feed import Wanted, describe, select_changes
 from catalog.changes.history import describe_changes
+from catalog.changes.models import Change
 from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR, FeedPagination, HistoryPagination
-from catalog.models import Change, Product
+from catalog.models import Product
 from catalog.rights import EXPORT
 from config.api.access.permissions import HasRight, ModelPermissions
 from config.api.access.privacy import PrivateMixin

@@ -16,11 +16,11 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.imports.errors import BadFile
 from catalog.imports.jobs import find_format
+from catalog.imports.models import ImportJob
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
-from catalog.models import ImportJob
 from catalog.rights import IMPORT
-from config.api.admin.site import show_unbroken
+from config.api.admin.cells import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.files import remove_file
 from config.api.jobs.running import submit_job

@@ -15,11 +15,11 @@ from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
 from catalog.imports.errors import Refusal
+from catalog.imports.models import ImportJob
 from catalog.imports.readers import Record, open_source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload
-from catalog.models import ImportJob
 from config.api.database.authorship import ACTOR, name_actor
 from config.api.database.leases import STOP
 from config.api.jobs.files import open_range

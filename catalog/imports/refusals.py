@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
-from catalog.models import ImportJob
+from catalog.imports.models import ImportJob
 from config.api.rendering.formulas import guard_text
 
 # The rows that one query reads and one chunk has.

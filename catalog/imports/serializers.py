@@ -8,8 +8,8 @@ from rest_framework.serializers import BooleanField, CharField, DictField, FileF
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
 from catalog.imports.jobs import find_format
+from catalog.imports.models import ImportJob
 from catalog.imports.uploads import Upload
-from catalog.models import ImportJob
 from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
 from config.api.writes.bodies import ChoiceField, StrictSerializer

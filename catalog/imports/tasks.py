@@ -1,7 +1,7 @@
 """The worker's task for imports: one step of one job."""
 
 from catalog.imports.jobs import run_job
-from catalog.models import ImportJob
+from catalog.imports.models import ImportJob
 from config.api.jobs.running import register_job
 
 

@@ -55,7 +55,7 @@ def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
 
 def describe_fault(key: str, fault: DraftFault) -> Refusal:
     place: Any = fault.place  # a Line: these drafts are of a file
-    member = COLUMNS.get(fault.member, fault.member)
+    member = COLUMNS.get(fault.member, fault.member).replace("/", ".")
     return Refusal(place.number, key, f"{place.prefix}{member}: {fault.detail.removesuffix('.')}")
 
 

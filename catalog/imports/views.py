@@ -17,10 +17,10 @@ from rest_framework.response import Response
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
+from catalog.imports.models import ImportJob
 from catalog.imports.refusals import send_errors
 from catalog.imports.serializers import ImportRead, ImportWrite
 from catalog.imports.uploads import Upload, store_upload
-from catalog.models import ImportJob
 from config.api.access.permissions import write_refusal
 from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file

@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import TextFilter
 
 from catalog.changes.entities import list_entities, list_without_product
-from catalog.models import Category, Change, Product, Stock
+from catalog.changes.models import Change
+from catalog.models import Category, Product, Stock
 from catalog.querysets import ProductQuerySet
 
 

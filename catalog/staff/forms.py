@@ -7,7 +7,8 @@ from django import forms
 from django.utils.text import slugify
 
 from catalog.models import Category, Product, Variant
-from config.api.admin.site import ChangedFormSet
+from catalog.writes.declared import find_type_faults, read_types
+from config.api.admin.forms import ChangedFormSet
 
 # Category.path has 200 characters, ten for each level.
 DEEPEST = 20
@@ -34,7 +35,12 @@ class ProductForm(forms.ModelForm[Product]):
         return self.cleaned_data["rating"] or Decimal(0)
 
     def clean_attributes(self) -> dict[str, Any]:
-        return check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
+        """Of the declared types; what the product has already may stay."""
+        attributes = check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
+        stored = self.initial.get("attributes") or {}
+        if faults := [detail for _, detail in find_type_faults(attributes, stored, read_types(attributes))]:
+            raise forms.ValidationError(faults)
+        return attributes
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()

@@ -12,7 +12,8 @@ from unfold.admin import StackedInline, TabularInline
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
 from catalog.staff.forms import VariantForm, VariantFormSet
-from config.api.admin.site import ChangedFormSet, RemembersShown, show_picture
+from config.api.admin.cells import show_picture
+from config.api.admin.forms import ChangedFormSet, RemembersShown
 
 
 class VariantInline(RemembersShown, TabularInline):

@@ -9,7 +9,7 @@ taxonomy.py  brand names and category paths -> ids; creates missing ones; for fi
 saving.py    plans -> rows: a few statements, whatever their number (batches.py, on PostgreSQL arrays.py)
 
 values.py    the rule of each value, with its error's code and sentence, for both front ends
-fields.py    DRF fields that use the rules of values.py
+fields.py    DRF fields that use the rules of values.py; serializers.py  the bodies that are made of them
 bodies.py    a front end: rows of a request's body -> drafts, and results back to the rows; catalog/imports is the other
 products.py  one product: create, update, delete
 levels.py    stock and prices of variants by SKU, the most frequent writes

@@ -78,6 +78,11 @@ class ProductDraft:
     images: tuple[ImageDraft, ...] | None = None
 
     @property
+    def named_attributes(self) -> Values:
+        """Those that it writes, be they all of the product's or merged into what is there."""
+        return self.attributes or self.fields.get("attributes", {})
+
+    @property
     def key(self) -> str:
         """The name by which a person finds the product in the input: slug, SKU or id."""
         return self.slug if self.is_found_by_slug else self.sku or str(self.id)

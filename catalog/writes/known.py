@@ -1,4 +1,4 @@
-"""Drafts in, the stored rows that they name out: at most eight queries, whatever the number of drafts.
+"""Drafts in, the stored rows that they name out: at most nine queries, whatever the number of drafts.
 
 The products are locked in the order of their keys. So two writers of one product take turns, and don't mix their lists.
 """
@@ -12,6 +12,7 @@ from django.db.models import Model
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.writes.among import is_among
+from catalog.writes.declared import read_types
 from catalog.writes.drafts import ProductDraft, VariantDraft
 from catalog.writes.plans import Manner
 from catalog.writes.taxonomy import Taxonomy
@@ -31,6 +32,8 @@ class KnownRows:
         rows = ProductText.objects.filter(is_among("product_id", list_keys(found, lambda draft: draft.text)))
         self.texts = {text.pk: text for text in rows}
         self.load_images(list_keys(found, lambda draft: draft.images is not None))
+        names = {name for draft in drafts for name in draft.named_attributes}
+        self.types = read_types(names) if names else {}
 
     def load_products(self, drafts: Sequence[ProductDraft]) -> None:
         ids = {draft.id for draft in drafts if draft.id is not None}

@@ -5,6 +5,7 @@ from typing import Any
 
 from catalog.models import Image, Product, Variant
 from catalog.writes.batches import is_same
+from catalog.writes.declared import find_type_faults
 from catalog.writes.drafts import ImageDraft, Place, VariantDraft
 from catalog.writes.known import KnownRows
 from catalog.writes.plans import Manner, Mode, Part, Plan
@@ -58,6 +59,7 @@ class Match:
         if plan.is_new and not plan.faults:
             self.check_newcomer()
         self.check_names()
+        self.check_attributes()
         if not self.manner.makes_taxonomy:
             self.find_links()
         if not plan.faults:
@@ -114,6 +116,12 @@ class Match:
             self.refuse(name, "taken", say_taken(value, "product", NOUNS[name]))
         elif draft.is_found_by_slug:
             self.refuse(name, "taken", say_moved(value, owner.slug))
+
+    def check_attributes(self) -> None:
+        """Of the declared types; what the product has already may be written again."""
+        stored = self.plan.product.attributes if self.plan.product else {}
+        for name, detail in find_type_faults(self.draft.named_attributes, stored, self.known.types):
+            self.refuse(f"attributes/{name}", "invalid", detail)
 
     def find_links(self) -> None:
         self.plan.links = self.known.taxonomy.find_ids(self.draft.links)

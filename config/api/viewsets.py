@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
-from django.db.models import Field, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -21,13 +19,12 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from config.api.database.authorship import name_caller
-from config.api.database.statements import Given, Page, Statement
+from config.api.database.statements import Given, Statement
 from config.api.database.wal_positions import parse_position
 from config.api.reads import oracle, projection, selections
 from config.api.reads.conditional import (
     claim_version,
     list_version_columns,
-    make_etag,
     name_audience,
     read_versions,
     spare_known,
@@ -41,6 +38,7 @@ from config.api.reads.pagination import KeysetPagination, ListPagination
 from config.api.reads.parameters import check_parameters
 from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
 from config.api.reads.readers import InstanceReader, Reader, TextReader
+from config.api.reads.row_plans import RowPlan, fetch_row
 from config.api.reads.selections import ReadSerializer, Selection
 from config.api.rendering.renderers import JSONRenderer
 from config.api.writes.idempotency import RepeatablePost
@@ -262,30 +260,6 @@ class RetrieveMixin(ShapedViewSet):
         rows = rows.filter(**{key.name: Given(0, key)}).order_by()
         statement = Statement.compile(self.select(rows, selection, list_version_columns(rows.model))[:1])
         return RowPlan(key, partial(fetch_row, statement))
-
-
-@dataclass(frozen=True)
-class RowPlan:
-    """How one row is read, by the value of its `key`: `read` gives its JSON, and its version if it has one."""
-
-    key: Field[Any, Any]
-    read: Callable[[Any], Sequence[Any]]
-
-    def reply(self, text: str) -> Reply | None:
-        """None where there is no such row."""
-        try:
-            shown, *version = self.read(self.key.to_python(text))
-        except (ObjectDoesNotExist, ValidationError, OverflowError):
-            return None  # the last two: no row has such a key
-        body = shown.encode() if isinstance(shown, str) else shown
-        return Reply(body, {"ETag": make_etag(body, *version)}, rows=1)
-
-
-def fetch_row(statement: Statement | None, value: Any) -> Sequence[Any]:
-    page = statement.fetch_page(1, [value]) if statement else Page()
-    if not page.rows:
-        raise ObjectDoesNotExist
-    return [page.rows[0], *page.first]
 
 
 class ReadViewSet(ListMixin, RetrieveMixin):

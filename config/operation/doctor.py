@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
+from config.api.problems.stored import find_refusable
 from config.operation.checks import read_eviction_policy
 from config.operation.dangers import find_open_redis, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
@@ -244,8 +245,15 @@ def examine_our_settings() -> Findings:
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
 
 
+def examine_data() -> Findings:
+    """What is stored and would be refused today; nobody rewrites it in silence."""
+    found = [Finding("data", Level.WARNING, detail, remedy) for detail, remedy in find_refusable()]
+    yield from found or [Finding("data", Level.OK, "All that is stored would be taken today.")]
+
+
 EXAMINATIONS: dict[str, Callable[[], Findings]] = {
     "database": examine_database,
+    "data": examine_data,
     "cache": examine_cache,
     "worker": examine_worker,
     "disk": examine_disk,
@@ -255,6 +263,7 @@ EXAMINATIONS: dict[str, Callable[[], Findings]] = {
 # The finding for a part that doesn't answer. Requests are still answered without Redis or a worker.
 UNREACHABLE = {
     "database": (Level.ERROR, "It doesn't answer."),
+    "data": (Level.WARNING, "Unknown, since the database doesn't answer."),
     "cache": (Level.WARNING, "Redis doesn't answer; requests are answered without it."),
     "worker": (Level.WARNING, "Unknown, since the database doesn't answer."),
     "disk": (Level.WARNING, "It can't be examined."),
@@ -263,6 +272,7 @@ UNREACHABLE = {
 }
 REMEDIES = {
     "database": "Check that it runs, and that DATABASE_URL is right.",
+    "data": "Repair the database first.",
     "cache": "Check that it runs, and that REDIS_URL is right.",
     "worker": "Repair the database first.",
     "disk": "Check that the folder exists and is readable.",

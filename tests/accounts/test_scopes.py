@@ -62,7 +62,7 @@ def test_a_refusal_names_the_scope(make: Make) -> None:
     assert (refused.status_code, refused["Content-Type"]) == (403, "application/problem+json")
     problem = refused.json()
     assert problem["code"] == "insufficient_scope"
-    assert problem["detail"] == "This token may not do that. It takes the scope orders:write."
+    assert problem["detail"] == "This token may not do that. It needs the scope orders:write."
 
 
 def test_a_token_of_before_has_every_scope(mia: User) -> None:

@@ -18,9 +18,11 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.orders import place_order
-from catalog import admin as pages
 from catalog.models import Brand, Category, Product, ProductText, Stock, Variant
-from config.api.admin import site as shared
+from catalog.staff import products as pages
+from catalog.staff.slugged import SluggedAdmin
+from config.api.admin import counts, deletion
+from config.api.admin.lists import BoundedAdmin
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +105,7 @@ def test_every_table_is_in_the_admin_and_searched_without_a_count(model: Any, of
     assert admin.site.is_registered(model), f"{model.__name__} has no admin"
     page = admin.site.get_model_admin(model)
     assert page.search_fields
-    assert page.list_filter or isinstance(page, pages.SluggedAdmin) or model is apps.get_model("catalog", "Attribute")
+    assert page.list_filter or isinstance(page, SluggedAdmin) or model is apps.get_model("catalog", "Attribute")
     with refuse_counts():
         for query in ("", "?q=tea+bag", "?q=---", "?p=2"):
             assert office.get(list_path(model) + query).status_code in (200, 302)
@@ -121,13 +123,13 @@ def test_a_list_costs_four_queries(size: int, office: Client) -> None:
 
 
 def test_a_count_stops_at_its_bound_and_says_so(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "BOUND", 3)
+    monkeypatch.setattr(counts, "BOUND", 3)
     for _ in range(5):
         make_product()
     answer = office.get(PRODUCTS)
     assert "3+ products" in read_text(answer)
-    assert shared.OrMore(10_000) == 10_000
-    assert str(shared.OrMore(10_000)) == "10,000+"
+    assert counts.OrMore(10_000) == 10_000
+    assert str(counts.OrMore(10_000)) == "10,000+"
 
 
 @pytest.mark.parametrize(("narrowed", "offered"), [("", False), ("?q=cup", True), ("?status__exact=active", True)])
@@ -368,7 +370,7 @@ def test_products_are_deleted_in_bulk_without_reading_what_goes_with_them(office
 
 
 def test_a_bulk_deletion_has_its_limit(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "DELETE_MOST", 2)
+    monkeypatch.setattr(deletion, "DELETE_MOST", 2)
     products = [make_product() for _ in range(3)]
     answer = run_action(office, Product, "delete_selected", products, post="yes")
     assert "At most 2 rows" in answer.content.decode()
@@ -400,7 +402,7 @@ def test_a_brand_that_is_used_from_now_on_is_refused_by_the_database(
     office: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brand = make_product(brand=make_brand()).brand
-    monkeypatch.setattr(shared.BoundedAdmin, "find_hindrances", lambda self, request, rows: iter(()))
+    monkeypatch.setattr(BoundedAdmin, "find_hindrances", lambda self, request, rows: iter(()))
     path = f"/admin/catalog/brand/{brand.pk}/delete/"
     answer = office.post(path, {"post": "yes"}, follow=True)
     assert "Nothing was deleted" in answer.content.decode()

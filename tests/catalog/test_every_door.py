@@ -18,10 +18,12 @@ from catalog.imports import seen, upsert
 from catalog.imports.readers import open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
-from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Image, Product, ProductText, Stock, Variant
+from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
+from config.operation.doctor import Level, examine_data
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -406,3 +408,61 @@ def test_a_long_list_is_refused_in_the_same_words_at_each_door_s_own_limit(name:
             assert error == {"pointer": f"/{name}", "code": "max_length", "detail": f"{sentence}."}
         else:
             assert collect_refusals(json.dumps(body), "file.ndjson") == (["max_length"], [f"{name}: {sentence}"])
+
+
+# -- declared attributes -------------------------------------------------------------------------------------------
+
+NUMBER = "isn't a number, as the attribute 'weight' is declared; give it without quotes, as in 450."
+FLAG = "isn't true or false, as the attribute 'organic' is declared; give true or false without quotes."
+TEXT = "isn't a text, as the attribute 'color' is declared; put it in quotes."
+MISTYPED: list[tuple[str, Any, str]] = [
+    ("weight", "450", f"'450' {NUMBER}"),
+    ("weight", True, f"'true' {NUMBER}"),
+    ("organic", "yes", f"'yes' {FLAG}"),
+    ("organic", 1, f"'1' {FLAG}"),
+    ("color", 5, f"'5' {TEXT}"),
+    ("color", ["red"], f"'[\"red\"]' {TEXT}"),
+]
+
+
+@pytest.fixture
+def declared() -> None:
+    for name, kind in (("weight", "number"), ("organic", "boolean"), ("color", "text")):
+        Attribute.objects.create(name=name, type=kind)
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), MISTYPED)
+def test_an_attribute_of_another_type_than_declared_is_refused(
+    name: str, value: Any, sentence: str, staff: APIClient, declared: None
+) -> None:
+    body: Body = {"sku": "NEW", "title": "T", "price": "1", "attributes": {name: value, "free": [value]}}
+    (single,) = staff.post(URL, body).json()["errors"]
+    (bulk,) = staff.post(f"{URL}bulk/", {"mode": "upsert", "items": [body]}).json()["errors"]
+    assert single == {"pointer": f"/attributes/{name}", "code": "invalid", "detail": sentence}
+    assert bulk == single | {"pointer": f"/items/0/attributes/{name}"}
+    for text, kind in ((json.dumps(body), "file.ndjson"), (write_csv(body), "file.csv")):
+        (error,) = import_lines(text, kind).errors
+        assert error.reason == f"attributes.{name}: {sentence.removesuffix('.')}"
+    assert not Product.objects.exists()
+
+
+def test_values_of_the_declared_types_are_taken_and_found(staff: APIClient, declared: None) -> None:
+    values = {"weight": 450, "organic": True, "color": "red", "other": {"deep": 1}}
+    write_singly(staff, [{"sku": "A", "title": "T", "price": "1", "attributes": values}])
+    query = {"attr.weight": "450", "attr.organic": "true", "attr.color": "red", "fields": "sku"}
+    assert staff.get(URL, query).json()["results"] == [{"sku": "A"}]
+
+
+def test_a_stored_value_of_another_type_stays_and_doctor_lists_it(staff: APIClient, declared: None) -> None:
+    product = make_product(sku="OLD", attributes={"weight": "450", "organic": None})
+    attributes = {"weight": "450", "organic": None, "color": "red"}
+    answer = staff.patch(f"{URL}{product.pk}/", {"attributes": attributes})
+    assert answer.json()["attributes"] == attributes
+    assert staff.patch(f"{URL}{product.pk}/", {"attributes": {"weight": "451"}}).status_code == 400
+    assert list(find_mistyped()) == [
+        (
+            "The attribute 'weight' is declared as number, and isn't a number in OLD.",
+            "No filter finds these values: write them anew, or declare another type.",
+        )
+    ]
+    assert next(found for found in examine_data()).level == Level.WARNING

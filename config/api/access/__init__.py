@@ -1,1 +1,1 @@
-"""A request in, who asks and whether they may out: permissions, rate limits, sign-in limits."""
+"""A request in, who the caller is and what they may do out: permissions, scopes, rate limits, sign-in limits."""

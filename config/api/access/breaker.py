@@ -1,4 +1,4 @@
-"""A circuit breaker for Redis: after some failures in a row nobody asks Redis, until a thread finds that it is back.
+"""A circuit breaker for Redis: after some failures in a row no request calls Redis, until a thread finds it is back.
 
 A hung Redis would cost each request its time-out. With a breaker it costs only the first few requests theirs, and no
 request waits to find out that Redis is back.
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger("tenfold.redis")
 
-# Seconds between two pings of that thread, and so the longest time that a process goes on without Redis for nothing.
+# Seconds between two pings of that thread.
 PROBE_SECONDS = 0.25
 
 

@@ -1,6 +1,6 @@
 """Known devices: a client that has signed in to an account has a signed cookie that says so.
 
-Strangers who guess an account's password use up its limit of sign-ins. Its owner's device has a limit of its own.
+Strangers who guess an account's password use up its limit of sign-ins. The owner's device has its own limit.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from config.api.access.throttling import hash_text
 COOKIE = "device"
 SALT = "tenfold.device"
 SECONDS = 365 * 24 * 3600
-# Where the environ holds the account that the request has signed in to.
+# The key of a request's environ that has the account it has signed in to.
 SIGNED_IN = "tenfold.signed_in"
 
 
@@ -31,9 +31,9 @@ def note_sign_in(request: HttpRequest | None, user: Any, **_: Any) -> None:
 
 
 def remember_device(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Give the client that has just signed in its cookie.
+    """Set the cookie of a client that has just signed in.
 
-    The cookie is for the address of the sign-in alone: with any other request it would keep the cache from answering.
+    The cookie's path is that of the sign-in, so other requests don't have it: the cache answers none with a cookie.
     """
     account = request.META[SIGNED_IN]
     value = f"{account}.{find_device(request, account) or get_random_string(22)}"
@@ -42,7 +42,7 @@ def remember_device(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def find_device(request: HttpRequest, account: str) -> str | None:
-    """The name of a device that has signed in to the account before; None for another one."""
+    """The name of a device that has signed in to the account before; None for a new device."""
     value = request.get_signed_cookie(COOKIE, "", salt=SALT, max_age=SECONDS)
     owner, _, name = str(value).partition(".")
     return name if name and owner == account else None

@@ -1,4 +1,4 @@
-"""The limit of sign-ins by password: how many an address may make, and how many may be made to an account.
+"""Limits sign-ins by password, for each address and for each account.
 
 While Redis is away, nobody can sign in by password, since guessing passwords must not be free.
 """
@@ -15,17 +15,17 @@ from config.api.access.rate_store import Rate, Standing, read_rate, take
 from config.api.access.throttling import TooManyRequests, find_address
 from config.api.problems.errors import Unavailable
 
-# How many times RATE_LIMIT_LOGIN all strangers together may try one account: ten wrong passwords from anywhere must not
-# lock its owner out.
+# All unknown devices together may try an account CEILING times as often as RATE_LIMIT_LOGIN says: ten wrong passwords
+# must not lock the owner out.
 CEILING = 20
 
 
 class LoginLimit:
-    """Counts each sign-in by password: an address at RATE_LIMIT_LOGIN, and an account at CEILING times as many.
+    """Counts each sign-in by password. An address may make RATE_LIMIT_LOGIN, an account may get CEILING times as many.
 
-    The account's owner isn't counted among strangers: a known device, and a session of the account's, have
-    RATE_LIMIT_LOGIN for themselves. It is the first of the AUTHENTICATION_BACKENDS, so it counts those of the API, the
-    browsable API and the admin. It signs nobody in. Raises TooManyRequests, or Unavailable if Redis is away.
+    A known device of the account, and a session of it, have RATE_LIMIT_LOGIN for themselves. It is the first of the
+    AUTHENTICATION_BACKENDS, so it counts sign-ins to the API, the browsable API and the admin. It authenticates nobody.
+    Raises TooManyRequests, or Unavailable if Redis is away.
     """
 
     @sensitive_variables("credentials")
@@ -42,10 +42,10 @@ class LoginLimit:
 
 
 def find_session(request: HttpRequest, account: str) -> str | None:
-    """A key for who is signed in to the account, and proves the password once more."""
+    """The key for a user who is signed in to the account already, and confirms the password; else None."""
     users: list[Any] = [getattr(request, "user", None)]
     if hasattr(request, "session"):
-        # DRF has put a stranger into `request.user` where a view asks for no credentials.
+        # On a view without authentication DRF has put AnonymousUser into `request.user`.
         users.append(get_user(request))
     names = [user.get_username() for user in users if user is not None and user.is_authenticated]
     return account if account in map(hash_account, names) else None

@@ -1,4 +1,4 @@
-"""Who may call a view, by Django's model permissions; anybody may read a view that says so."""
+"""Permission classes for views, based on Django's model permissions."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from rest_framework.request import Request
 
 
 def write_refusal(*rights: str, sign: str = "and") -> str:
-    """DRF's sentence, and the missing permissions, so that the reader can ask for them."""
-    return f"{PermissionDenied.default_detail} It takes {f' {sign} '.join(rights)}."
+    """DRF's sentence and the missing permissions, so that the user can ask for them."""
+    return f"{PermissionDenied.default_detail} It needs {f' {sign} '.join(rights)}."
 
 
 class NamedPermissions(DjangoModelPermissions):
-    """DRF's permissions; an error names the permission that is missing."""
+    """DRF's permissions, but the error names the missing permission."""
 
     message: str
 
@@ -26,9 +26,9 @@ class NamedPermissions(DjangoModelPermissions):
 
 
 class ModelPermissions(NamedPermissions):
-    """Default deny: signed in, and with the model permission that the method needs (`view` for GET).
+    """The default: signed in, and with the model permission that the method needs (`view` for GET).
 
-    `is_staff` decides nothing here: it only opens the admin.
+    `is_staff` has no effect here: it only opens the admin.
     """
 
     perms_map = DjangoModelPermissions.perms_map | {
@@ -36,14 +36,13 @@ class ModelPermissions(NamedPermissions):
     }
 
     def _queryset(self, view: Any) -> Any:
-        # DRF calls get_queryset(), which may raise a 404 for a parent row before the 403.
+        # DRF would call get_queryset(), which may raise 404 for a parent row before the 403.
         return view.queryset
 
 
 class OwnRows(ModelPermissions):
-    """A signed-in caller may read and add their own rows, to which the queryset is limited.
-
-    Other methods need the model permission.
+    """Any signed-in caller may GET and POST: the view's queryset has only their own rows. Other methods need the model
+    permission.
     """
 
     def get_required_permissions(self, method: str, model_cls: Any) -> list[str]:
@@ -51,7 +50,7 @@ class OwnRows(ModelPermissions):
 
 
 class HasRight(IsAuthenticated):
-    """Signed in, and with the permission that the view names in `right`, for every method."""
+    """Signed in, and with the permission in the view's `right`, for all methods."""
 
     message: str
 
@@ -65,23 +64,23 @@ class HasRight(IsAuthenticated):
 
 
 class PublicRead(NamedPermissions):
-    """Anybody may read (the queryset limits the rows); writes need the model permission."""
+    """Anybody may read (the queryset limits the rows). Writes need the model permission."""
 
-    # Callers who see the same rows may get the same cached answer.
+    # The cache may give the same answer to all callers who see the same rows.
     is_public = True
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        # A method that the view doesn't have is a 405 for everybody.
+        # A method that the view doesn't have gives 405 to everybody.
         is_missing = getattr(view, "action", "") is None
         return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
 
 
 class AnyWrite(NamedPermissions):
-    """Signed in, and with the permission to add or to change; the view checks which one, once it has read the body."""
+    """Signed in, and with the permission to add or to change. The view checks which one when it has read the body."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not hasattr(view, str(request.method).lower()):
-            return True  # a 405 for everybody
+            return True  # it gives 405 to everybody
         names = self._queryset(view).model._meta
         rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change")]
         is_allowed = request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
@@ -91,5 +90,6 @@ class AnyWrite(NamedPermissions):
 
 
 def require_rights(request: Request, *rights: str) -> None:
+    """Raise PermissionDenied unless the caller has all these permissions."""
     if not request.user.has_perms(rights):
         raise PermissionDenied(write_refusal(*rights))

@@ -1,4 +1,4 @@
-"""Answers for one person alone: no cache keeps them, and an answer with a secret isn't compressed either."""
+"""Mixins for views with personal answers: no cache stores them, and answers with a secret aren't compressed."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 
 class PrivateMixin(APIView):
-    """For a view of personal data: no cache keeps its answers, and no gate answers for it."""
+    """For a view of personal data: no cache stores its answers, and no gate answers its requests."""
 
     gated: tuple[str, ...] = ()
 
@@ -27,7 +27,7 @@ class PrivateMixin(APIView):
 class SecretMixin(PrivateMixin):
     """For a view that answers with a secret.
 
-    If a caller can choose text beside a secret, the compressed length gives the secret away, letter by letter
+    If an attacker can choose text in the same answer, its compressed length reveals the secret, letter by letter
     (BREACH). So Accept-Encoding is removed before GZipMiddleware reads it.
     """
 

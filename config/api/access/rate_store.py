@@ -1,4 +1,4 @@
-"""Counts requests and sign-ins: a rate and a key go in, what is left of the rate comes out.
+"""Counts requests and sign-ins: a rate and a key in, what is left of the rate out.
 
 A sliding window counts them, atomically: in Redis for all processes, or in each process if there is no Redis.
 """
@@ -16,10 +16,10 @@ from redis.exceptions import NoScriptError, RedisError
 
 from config.api.access.breaker import Breaker
 
-# The requests in the former window, the seconds until it has slid out, and both again for the present window.
+# The requests in the previous window, the seconds until it has slid out, and the same for the current window.
 type Window = tuple[int, float, int, float]
 
-# A single failure may only mean that the machine is busy; a flood must not switch the limits off by causing one.
+# Three failures, since one may only mean a busy machine: a flood of requests must not switch the limits off.
 BREAKER = Breaker(3, "requests aren't limited")
 
 
@@ -72,7 +72,7 @@ class Standing(NamedTuple):
 def find_wait(rate: Rate, window: Window) -> int:
     """Whole seconds until one more request may pass."""
     before, before_ttl, now, now_ttl = window
-    # The former window counts less as it slides out. If the present window alone is full, it must end first.
+    # The previous window counts less as it slides out. If the current window alone is full, it must end first.
     shrinks = before and now < rate.limit
     wait = before_ttl - (rate.limit - now) * rate.seconds / before if shrinks else now_ttl - rate.seconds
     return max(0, floor(wait)) + 1
@@ -86,7 +86,7 @@ class InProcess(MemoryStorage):
 
 
 class InRedis(RedisStorage):
-    """Counts in Redis by two scripts of `limits` in one round trip: 100 microseconds, where two trips take 160."""
+    """Counts in Redis, with two scripts of `limits` in one round trip: 100 microseconds; two trips would take 160."""
 
     def __init__(self) -> None:
         # The cache's connection pool, for its time-outs.
@@ -121,8 +121,8 @@ def _open_storage() -> InProcess | InRedis:
 
 
 def open_storage() -> InProcess | InRedis:
-    """The process's storage, made at its first request: a fork would lose the storage's thread and connections."""
-    # With functools.cache alone the first threads make one each: 1,500 requests passed a limit of 1,000.
+    """The process's storage, made at the first request: its thread and connections wouldn't survive a fork."""
+    # With functools.cache alone, the first threads would make one each: 1,500 requests passed a limit of 1,000.
     with _opening:
         return _open_storage()
 

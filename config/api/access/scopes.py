@@ -1,7 +1,7 @@
-"""What of the API a token may use, and from where: a token and a view in, an error out where they don't match.
+"""The scopes and networks of tokens: a token and a view in, an error out if the token may not use the view.
 
-A token may do what its user may, or less. A view names its Scope in `scope`; a token without scopes has them all. A
-view that names none takes only such a token.
+A token may do what its user may, or less. A view has its Scope in `scope`. A token without scopes has all of them. A
+view without a scope accepts only tokens without scopes.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ from config.api.problems.errors import ApiError
 
 
 class Scope(NamedTuple):
-    """The names of what a view takes: `read` for GET, HEAD and OPTIONS, `write` for the other methods."""
+    """The scopes that a view needs: `read` for GET, HEAD and OPTIONS, `write` for the other methods."""
 
     read: str
     write: str
@@ -37,43 +37,43 @@ SCOPES = tuple(dict.fromkeys(name for scope in ALL for name in scope))
 
 
 class Limited(Protocol):
-    """A token: without `scopes` it has all of them, without `allowed_ips` (networks) it comes from anywhere."""
+    """A token. Without `scopes` it has all of them; without `allowed_ips` (networks) it works from anywhere."""
 
     scopes: Sequence[str]
     allowed_ips: Sequence[str]
 
 
 class InsufficientScope(ApiError):
-    """The token hasn't got the scope that the operation takes; its user may well have the permission."""
+    """The token doesn't have the scope that the operation needs, even if its user has the permission."""
 
     status_code = HTTPStatus.FORBIDDEN
     default_code = "insufficient_scope"
 
     def __init__(self, needed: str | None) -> None:
         what = "a token without scopes" if needed is None else f"the scope {needed}"
-        hint = "Sign in, or make a token that has it: POST auth/tokens/."
-        super().__init__(f"This token may not do that. It takes {what}.", hint)
+        hint = "Sign in, or create a token that has it: POST auth/tokens/."
+        super().__init__(f"This token may not do that. It needs {what}.", hint)
 
 
 class AddressNotAllowed(ApiError):
-    """The token comes from an address outside of the networks that it was made for."""
+    """The token was used from an address outside its networks."""
 
     status_code = HTTPStatus.FORBIDDEN
     default_code = "address_not_allowed"
 
     def __init__(self, address: str) -> None:
-        hint = "Use it from one of its networks (allowed_ips), or make a token for this one: POST auth/tokens/."
-        super().__init__(f"This token may not be used from {address}.", hint)
+        hint = "Use it from one of its networks (allowed_ips), or create a token for this one: POST auth/tokens/."
+        super().__init__(f"This token can't be used from {address}.", hint)
 
 
 def find_scope(view: Any, method: str) -> str | None:
-    """The scope that `method` of a view takes: "" where any token will do, None where the view names none."""
+    """The scope that a view's method needs: "" if any token will do, None if the view has no scope."""
     scope: Scope | None = getattr(view, "scope", None)
     return scope.find_needed(method) if scope else None
 
 
 def check_token(token: Limited, environ: Environ, view: Any, method: str) -> None:
-    """Raise an error if the token may not use `view` from where it comes."""
+    """Raise AddressNotAllowed or InsufficientScope if the token may not use `view` from the request's address."""
     if token.allowed_ips and not is_within(find_client(environ), token.allowed_ips):
         raise AddressNotAllowed(find_client(environ))
     needed = find_scope(view, method)
@@ -82,11 +82,11 @@ def check_token(token: Limited, environ: Environ, view: Any, method: str) -> Non
 
 
 def is_within(address: str, networks: Sequence[str]) -> bool:
-    """Whether a client's address is in one of the networks; text that is no address is in none."""
+    """Whether a client's address is in one of the networks. False for a text that isn't an address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
-    # A socket for both kinds of addresses writes those of IPv4 as `::ffff:192.0.2.1`.
+    # A socket for IPv4 and IPv6 writes IPv4 addresses as `::ffff:192.0.2.1`.
     found = getattr(found, "ipv4_mapped", None) or found
     return any(found in ipaddress.ip_network(network) for network in networks)

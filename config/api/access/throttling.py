@@ -18,12 +18,12 @@ from config.api.problems.errors import ApiError
 # A request's WSGI environ, which is Django's META, too.
 type Environ = dict[str, Any]
 
-# Where the environ holds the request's Standing: the request is counted once, and the answer's headers show it.
+# The key of a request's environ that has its Standing: a request is counted once, and the answer's headers show it.
 STANDING = "tenfold.standing"
 
 
 class TooManyRequests(ApiError):
-    """More requests than the token, the address or the sign-in may make; `Retry-After` says when to go on."""
+    """Too many requests of the token or the address, or too many sign-ins. `Retry-After` says when to try again."""
 
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "too_many_requests"
@@ -36,21 +36,21 @@ class TooManyRequests(ApiError):
 
 
 def find_client(environ: Environ) -> str:
-    """The client's address. In `X-Forwarded-For` only what the TRUSTED_PROXIES proxies have written is believed."""
+    """The client's address. Of `X-Forwarded-For` only the entries of the TRUSTED_PROXIES proxies are used."""
     proxies = settings.TRUSTED_PROXIES
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if proxies else []
-    # Each proxy appends the address that it heard from; a client may have invented everything before.
+    # Each proxy appends its client's address. A client may have invented all earlier entries.
     return hops[-proxies].strip() if 0 < proxies <= len(hops) else str(environ.get("REMOTE_ADDR", ""))
 
 
 def find_address(environ: Environ) -> str:
-    """The key that counts a client's address: the address, or for IPv6 its network."""
+    """The key by which an address is counted: the address, or for IPv6 its network."""
     address = find_client(environ)
     return find_network(address) if ":" in address else address
 
 
 def find_network(address: str) -> str:
-    """The /64 network of an IPv6 address: a client that has one of its addresses has all of them."""
+    """The /64 network of an IPv6 address: a client with one address has all addresses of its network."""
     try:
         return str(ipaddress.IPv6Network((address, 64), strict=False))
     except ValueError:
@@ -58,17 +58,17 @@ def find_network(address: str) -> str:
 
 
 def hash_text(text: str) -> str:
-    """A key of fixed length, from which a reader of Redis can't tell the text."""
+    """A key of fixed length. A reader of Redis can't get the text from it."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def find_standing(environ: Environ) -> Standing | None:
-    """The standing of a request that was counted; None for another one."""
+    """The request's standing; None if it wasn't counted."""
     return environ.get(STANDING)
 
 
 def find_rate_headers(environ: Environ) -> dict[str, str]:
-    """The `RateLimit-` headers of a request that was counted; an empty dictionary for another one."""
+    """The request's `RateLimit-` headers; empty if it wasn't counted."""
     standing = find_standing(environ)
     return standing.headers if standing else {}
 
@@ -91,9 +91,9 @@ def count_caller(request: Request) -> Standing | None:
 
 
 class RateLimit(BaseThrottle):
-    """Counts each request by its token, or by its address if it has none, and refuses those above the rate.
+    """Counts each request by its token, or by its address if it has none. Raises TooManyRequests above the rate.
 
-    DRF asks it for each request that reaches a view. The plan gate counts the requests that it answers itself.
+    DRF calls it for each request that reaches a view. The plan gate counts the requests that it answers itself.
     """
 
     def allow_request(self, request: Request, view: Any) -> bool:

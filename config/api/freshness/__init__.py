@@ -1,1 +1,1 @@
-"""The change log's position in, a lease out: what tells a kept answer from an old one."""
+"""The change log's position in, a lease out: it decides whether a cached answer is current."""

@@ -1,7 +1,7 @@
-"""Statements that write go in; a write is acknowledged only when no process may trust an older state of the log.
+"""Delays the answer to a write until no process trusts an older state of the change log.
 
-After a commit every process looks at the change log again within CACHE_LEASE_MS. So whoever writes waits for so long
-before the answer goes out: a request once, at its end.
+After a commit every process reads the change log again within CACHE_LEASE_MS. So a request that has written waits as
+long before its answer is sent, once, at its end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.I)
 
 
 class Writes:
-    """When a request last committed a write to a watched table, in seconds of the monotonic clock; 0 if it hasn't."""
+    """When a request last committed a write to a watched table, in seconds of the monotonic clock; 0 if never."""
 
     committed_at = 0.0
 
@@ -33,7 +33,7 @@ WRITES: ContextVar[Writes | None] = ContextVar("writes", default=None)
 
 @contextmanager
 def acknowledge() -> Iterator[Writes]:
-    """Wrap the work of one request. If it committed writes, this waits at its end until no lease is older than they."""
+    """Wrap the work of one request. If it committed writes, this waits at the end until all older leases have ended."""
     writes = Writes()
     token = WRITES.set(writes)
     try:
@@ -45,20 +45,20 @@ def acknowledge() -> Iterator[Writes]:
 
 
 def has_committed() -> bool:
-    """Whether the present request has committed a write to a watched table."""
+    """Whether the current request has committed a write to a watched table."""
     writes = WRITES.get()
     return writes is not None and writes.committed_at > 0
 
 
 def note_write(sql: str, connection: Any) -> None:
-    """Look whether a statement writes a watched table; every connection that may write calls this with each one."""
+    """Check whether a statement writes a watched table. Connections call this for each statement that may write."""
     if is_watched(sql):
         expect_commit(connection)
 
 
 def expect_commit(connection: Any) -> None:
-    """Have `note_commit` called when the connection commits, once a transaction."""
-    # A second hook would wait a second time. A savepoint's rollback removes the hook, and the next write adds it.
+    """Let the connection call `note_commit` at its commit, once for each transaction."""
+    # A second hook would wait a second time. A savepoint's rollback removes the hook; the next write adds it again.
     hooks = connection.run_on_commit
     if not hooks or note_commit not in hooks[-1]:
         connection.on_commit(note_commit)
@@ -72,7 +72,7 @@ def is_watched(sql: str) -> bool:
 
 
 def note_commit() -> None:
-    """End this process's lease right after a commit, and wait for the others' if no request's end does so."""
+    """End this process's lease after a commit. Outside a request, also wait until the other processes' leases end."""
     FRESHNESS.end()
     writes, now = WRITES.get(), time.monotonic()
     if writes is None:

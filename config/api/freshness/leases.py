@@ -1,13 +1,13 @@
 """The newest position of the change log that this process may trust: it decides whether a cached answer is current.
 
-Only the database knows that position. A process asks for it and trusts the answer for CACHE_LEASE_MS, counted from
-before it asked: that is its lease. A write is acknowledged only when CACHE_LEASE_MS have passed since its commit
-(commits.py). So a client that reads after an acknowledgement reaches a process that asked after the commit, and a cache
-hit needs no query. Triggers fill the log, so every write counts, whoever makes it. Redis holds answers and never
-decides whether one is fresh, so it may lose them.
+Only the database knows that position. A process reads it and trusts it for CACHE_LEASE_MS, counted from before the
+read: this is its lease. A write is acknowledged only when CACHE_LEASE_MS have passed since its commit (commits.py). So
+a client that reads after an acknowledgement reaches a process that has read the log after the commit, and a cache hit
+needs no query. Triggers fill the log, so all writers count. Redis stores answers but never decides whether one is
+fresh, so it may lose them.
 
-The leases are Gray and Cheriton's ("Leases: an efficient fault-tolerant mechanism for distributed file cache
-consistency", SOSP 1989); our writer waits until they end, and doesn't call them back.
+The leases are those of Gray and Cheriton ("Leases: an efficient fault-tolerant mechanism for distributed file cache
+consistency", SOSP 1989). But our writer waits until they end, instead of calling them back.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from config.metrics import count
 
 logger = logging.getLogger("tenfold.cache")
 
-# A look at the log takes a millisecond. If it takes longer than this, the database hangs, and requests that wait for
-# the look go on to the request slots, where few may wait: if every thread waited here, no probe would be answered.
+# Reading the log takes a millisecond. If it takes longer than this, the database hangs. Requests then stop waiting and
+# go on to the request slots, where only few may wait: if all threads waited here, no probe could be answered.
 PATIENCE_SECONDS = 0.25
 
-# The process asks for its next lease when this share of the present one is left.
+# The process gets its next lease when this share of the current one is left.
 AHEAD = 0.25
 
-# The log deletes changes after CHANGE_RETENTION_DAYS, which is at least 1. A process that hasn't looked for this long
-# takes every table for changed, since it may have missed deleted changes.
+# Changes are deleted after CHANGE_RETENTION_DAYS, which is at least 1. A process that hasn't read the log for this long
+# may have missed deleted changes, so it takes every table as changed.
 GREATEST_GAP_SECONDS = 3600.0
 
 
 class LogState(NamedTuple):
-    """What the change log answers to one look."""
+    """The result of one read of the change log."""
 
     # Names the database that numbers the changes. It differs after a restart or a restore, when positions may repeat.
     epoch: str
-    # Of the newest change.
+    # The position of the newest change.
     position: int
-    # Tables with changes after the position that was asked about; None if any table may have some.
+    # The tables with changes after the given position; None if any table may have some.
     changed: frozenset[str] | None
     # The database's position in its write-ahead log (wal_positions.py); a replica must have reached it to fill.
     reached: int
 
 
-# Asks the log what changed after a position; None if the log can't tell now.
+# Reads what changed after a position; None if the log can't tell now.
 type Follow = Callable[[int], LogState | None]
 
 
 @dataclass(frozen=True)
 class LogLease:
-    """A state of the log that this process may trust until `until`; a read after `renew_at` asks for the next one.
+    """A state of the log that this process may trust until `until`. A use after `renew_at` gets the next one.
 
     Both are seconds of the monotonic clock.
     """
@@ -71,7 +71,7 @@ class LogLease:
     epoch: str = ""
     position: int = 0
     reached: int = 0
-    # The position of the newest change of each table, if it is newer than `known_since`; older ones aren't known.
+    # The position of each table's newest change, if it is after `known_since`. Older ones aren't known.
     known_since: int = 0
     changed: Mapping[str, int] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ class LogLease:
 
 @dataclass(frozen=True)
 class Stamp:
-    """The log's position before an answer was read, and the tables that the answer was read from."""
+    """The log's position from before an answer was read, and the tables that it was read from."""
 
     epoch: str
     position: int
@@ -95,7 +95,7 @@ class Stamp:
 
 
 class Freshness:
-    """This process's lease on the log; every thread may use it."""
+    """This process's lease on the log. All threads may use it."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -103,22 +103,22 @@ class Freshness:
         self.ending = Lock()
         self.lease: LogLease | None = None
         self.last = LogLease()
-        # How often `end` was called: a lease that was asked for before a commit isn't kept after it.
+        # How often `end` was called: a lease from a read that began before a commit isn't kept after it.
         self.endings = 0
         self.epoch_suffix = ""
         self.follow: Follow = lambda after: None
         # Tables that the log covers; the cache keeps no answer from other tables.
         self.tables: frozenset[str] = frozenset()
-        # Tables whose writes are acknowledged late: `tables`, and those that say what a caller may see.
+        # Tables whose writes are acknowledged late: `tables`, and those that decide what a caller may see.
         self.watched: frozenset[str] = frozenset()
-        # Gives the calling thread a connection for the look; by default the thread's own.
+        # Gives the calling thread a connection for reading the log; by default the thread's own.
         self.lend: Callable[[], AbstractContextManager[None]] = nullcontext
         self.refresh_ahead: RefreshAhead | None = None
-        # The kind of the last look's failure; None if it succeeded.
+        # The class of the last read's exception; None if it succeeded.
         self.failure: type[Exception] | None = None
 
     def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
-        """Set how the log is asked, and which tables it covers. One app calls this, once, in its ready()."""
+        """Set how the log is read, and which tables it covers. One app calls this, once, in its ready()."""
         self.follow, self.tables = follow, frozenset(tables)
         self.watch(tables)
 
@@ -149,8 +149,8 @@ class Freshness:
             if lease is None:
                 return None
             self.last = lease
-            # If this process has committed since, only the requests that wait here may use the lease: they came before
-            # the commit was acknowledged.
+            # If this process has committed meanwhile, only the requests that wait here may use the lease: they came
+            # before the commit was acknowledged.
             with self.ending:
                 self.lease = lease if endings == self.endings else None
             return lease
@@ -158,7 +158,7 @@ class Freshness:
             self.lock.release()
 
     def look(self) -> LogLease | None:
-        """Ask the log once. None if that fails, in whatever way: the request goes on without the cache."""
+        """Read the log once. None if that fails, in whatever way: the request continues without the cache."""
         began = time.monotonic()
         try:
             with self.lend():
@@ -171,21 +171,21 @@ class Freshness:
         return lease
 
     def note_failure(self, error: Exception) -> None:
-        """Log a failure once, until a look succeeds or fails in another way; there may be 50 looks a second."""
+        """Log a failure once, until a read succeeds or fails in another way: there may be 50 reads a second."""
         if type(error) is self.failure:
             return
         self.failure = type(error)
         # A traceback helps to find a defect; it says nothing about a database that is away.
         is_away = isinstance(error, DatabaseError | InterfaceError)
         logger.warning(
-            "The change log doesn't answer, so the cache is passed by: %s", error, exc_info=None if is_away else error
+            "The change log can't be read, so the cache isn't used: %s", error, exc_info=None if is_away else error
         )
 
     def take(self, state: LogState, began: float) -> LogLease:
         last, seconds = self.last, settings.CACHE_LEASE_MS / 1000
         until, renew_at = began + seconds, began + seconds * (1 - AHEAD)
         if state.position < last.position:
-            self.epoch_suffix = secrets.token_hex(4)  # the log was emptied: its positions come again
+            self.epoch_suffix = secrets.token_hex(4)  # the log was emptied, so its positions repeat
         epoch = state.epoch + self.epoch_suffix
         is_known = epoch == last.epoch and until - last.until < GREATEST_GAP_SECONDS
         if not is_known or (state.changed is None and state.position != last.position):
@@ -198,7 +198,7 @@ class Freshness:
         return LogLease(until, renew_at, epoch, state.position, state.reached, last.known_since, changed)
 
     def end(self) -> None:
-        """End the lease, since something was committed just now; the next read asks the log."""
+        """End the lease after a commit. The next use reads the log again."""
         with self.ending:
             self.endings += 1
             self.lease = None
@@ -211,9 +211,9 @@ class Freshness:
 
 
 class RefreshAhead:
-    """A thread that asks for the next lease while the present one is valid, as long as requests read it.
+    """A thread that gets the next lease while the current one is valid, as long as requests use it.
 
-    Without it all requests wait for a look, 50 times a second: a tenth fewer hits for 16 clients at once.
+    Without it all requests would wait for a read, 50 times a second: a tenth fewer hits for 16 clients at once.
     """
 
     def __init__(self, freshness: Freshness) -> None:
@@ -223,7 +223,7 @@ class RefreshAhead:
         threading.Thread(target=self.run, name="refresh-ahead", daemon=True).start()
 
     def renew(self, lease: LogLease) -> None:
-        """Let the thread replace `lease`, once; returns at once."""
+        """Let the thread replace `lease`, once. Doesn't wait."""
         if self.last is not lease:
             self.last = lease
             self.asked.put(lease)

@@ -1,4 +1,4 @@
-"""SQL goes in, the tables that it reads come out: a cached answer is current until one of them changes."""
+"""SQL in, the tables that it reads out. A cached answer is current until one of its tables changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reads:
 
 @contextmanager
 def note_reads() -> Iterator[Reads]:
-    """The tables that this thread reads within the block."""
+    """Collect the tables that this thread reads in the block."""
     reads = Reads()
     with observe(reads):
         yield reads
@@ -45,7 +45,7 @@ def find_tables(sql: str) -> frozenset[str]:
     """The models' tables that a statement names.
 
     A word that begins like a logged table but isn't a model's table, such as a search index, stands for all logged
-    tables. Tables that say what a caller may see are left out, since each request reads them anew.
+    tables. Tables that decide what a caller may see are left out, since each request reads them again.
     """
     words = set(WORD.findall(sql))
     named = words & _list_tables()

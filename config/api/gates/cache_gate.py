@@ -2,7 +2,7 @@
 
 `CacheGate` wraps the server's application. Its twin among the middleware does the same where no server is (the test
 client, runserver). Both use one Cache, which takes these steps:
-1. read the query, that is, its cache key (asked.py);
+1. read the query, that is, its cache key (request.py);
 2. look for an entry in this process (memory.py) and compare it with the lease on the change log (freshness);
 3. else look in Redis, which all processes share (in_redis.py);
 4. else one request of all asks the application and fills the entry (single_flight.py).
@@ -29,11 +29,11 @@ from config.api.freshness.commits import acknowledge
 from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
 from config.api.freshness.tables import note_reads
 from config.api.gates import in_redis
-from config.api.gates.asked import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request
 from config.api.gates.callers import Callers
 from config.api.gates.entries import Entry, Header, is_for_all, pick_headers
 from config.api.gates.memory import Memory, SecondAskFilter
 from config.api.gates.records import CACHE_STATE, find_rows, record_kept
+from config.api.gates.request import Action, Environ, StartResponse, find_action, is_plain_read, read_gate_request
 from config.api.gates.single_flight import Flight, SingleFlight, wait_for_others
 from config.api.reads.conditional import are_tags, is_known
 from config.api.rendering.encodings import IDENTITY, choose_coding

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from config.api.access.scopes import check_token
 from config.api.freshness.leases import FRESHNESS
-from config.api.gates.asked import Action, Environ
+from config.api.gates.request import Action, Environ
 from config.api.viewsets import ShapedViewSet
 
 # How many tokens are remembered; with more in use, they are looked up more often.

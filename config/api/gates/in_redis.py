@@ -47,8 +47,8 @@ class BytesClient(DefaultClient):
         return value
 
 
-def ask[Answer](question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
-    """What `question` gets from Django's cache on Redis; `otherwise` if there is no Redis or it doesn't answer."""
+def ask[T](question: Callable[[Any], T], otherwise: T) -> T:
+    """What `question` returns of Django's cache on Redis; `otherwise` if there is no Redis or it doesn't answer."""
     if not settings.REDIS_URL or BREAKER.is_open:
         return otherwise
     try:

@@ -17,9 +17,9 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 
 from config.api.access.throttling import count_stranger
-from config.api.gates.asked import Environ, StartResponse, read_gate_request
 from config.api.gates.entries import PER_ANSWER
 from config.api.gates.records import CACHE_STATE, RequestRecord
+from config.api.gates.request import Environ, StartResponse, read_gate_request
 from config.api.problems.errors import ApiError, find_limit
 from config.api.reads.plans import PLANS, Plans, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress

@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from unfold.decorators import display
 
-from config.api.admin.site import BoundedAdmin, show_moment, show_unbroken
+from config.api.admin.cells import show_moment, show_unbroken
+from config.api.admin.lists import BoundedAdmin
 from config.api.jobs.models import Job
 
 LABELS = {

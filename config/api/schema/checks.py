@@ -1,4 +1,4 @@
-"""System checks: what a view's first request would fail at is said at start, by the name of the serializer or view."""
+"""System checks of views and serializers: they report mistakes at the start, not at the first request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,8 +34,8 @@ REMEDY = (
 
 @register(Tags.urls)
 def check_projections(**kwargs: Any) -> list[CheckMessage]:
-    """An error that names serializer and field, where otherwise the first request would fail."""
-    # Views are known once the addresses are loaded.
+    """An error for each serializer field that can't be compiled to SQL."""
+    # Loading the routes imports all views.
     _ = get_resolver().url_patterns
     reasons = {
         reason
@@ -54,10 +54,10 @@ def list_views(view: type[ShapedViewSet]) -> Iterator[type[ShapedViewSet]]:
 
 
 def find_reasons(serializer: ReadSerializer, compiled: bool = True) -> Iterator[str]:
-    """Why `serializer` can't serve a view: as it is without `expand`, with each of its values, and with all."""
+    """Why `serializer` can't serve a view: without `expand`, with each single value of it, and with all values."""
     for name in getattr(serializer.Meta, "shown", ()):
         if find_nested(find_fields(serializer).get(name)) is None:
-            yield f"{serializer.__name__}.Meta.shown: {name} is no nested serializer"
+            yield f"{serializer.__name__}.Meta.shown: {name} is not a nested serializer"
             return
     expandable = list_expandable(serializer)
     for expand in {frozenset[str](), *(frozenset({path}) for path in expandable), frozenset(expandable)}:
@@ -74,7 +74,7 @@ def find_uncompilable(serializer: ReadSerializer, selection: Selection) -> Itera
 
 
 def find_slugless(serializer: ReadSerializer, selection: Selection) -> Iterator[str]:
-    """Nested rows that have nothing to stand for them without `expand`."""
+    """Nested rows that have no slug, which stands for them without `expand`."""
     for name in selection.names:
         field, below = find_fields(serializer)[name], selection.find(name)
         if (nested := find_nested(field)) is None:
@@ -87,12 +87,12 @@ def find_slugless(serializer: ReadSerializer, selection: Selection) -> Iterator[
 
 
 def find_unexportable(resource: Resource) -> Iterator[str]:
-    """An export reads any shape of its rows compiled, and goes by numbers from chunk to chunk."""
+    """Why a resource can't be exported: all its shapes must compile, and its chunks need an integer key."""
     for shape in filter(None, (resource.shape, resource.public_shape)):
         yield from find_reasons(shape)
     key = find_model(resource.shape)._meta.pk
     if find_kind(key) != "number":
-        yield f"{resource.shape.__name__}: {key} is no number, and exports go by numbers"
+        yield f"{resource.shape.__name__}: {key} is not a number, and exports need a numeric key"
 
 
 # -- orders ------------------------------------------------------------------------------------------------------
@@ -100,14 +100,14 @@ def find_unexportable(resource: Resource) -> Iterator[str]:
 
 @register(Tags.urls)
 def check_orders(**kwargs: Any) -> list[CheckMessage]:
-    """An error for each view that pages by cursor in an order in which none can stand."""
+    """An error for each view with cursors whose order has no cursors."""
     found = {reason for view in list_paged() for reason in find_unordered(view)}
-    hint = "Order it by columns that are never null, all in one direction, or take PageNumberPagination."
+    hint = "Order it by columns that are never null, all in one direction, or use PageNumberPagination."
     return [Error(f"{reason}.", hint=hint, id="tenfold.E007") for reason in sorted(found)]
 
 
 def list_paged() -> Iterator[Any]:
-    """The views of all addresses that page by cursor, ours or not."""
+    """All views with our pagination classes."""
     for pattern in walk_patterns(get_resolver()):
         view: Any = getattr(pattern.callback, "cls", None)
         kind = getattr(view, "pagination_class", None)
@@ -124,7 +124,7 @@ def walk_patterns(resolver: URLResolver) -> Iterator[URLPattern]:
 
 
 def find_unordered(view: Any) -> Iterator[str]:
-    """Each order of `view` that has no cursors: its allow-list's, its default, or else its queryset's own."""
+    """Each order of `view` that has no cursors: of its allow-list, its default, or else its queryset's."""
     rows, orderings = view.queryset, [*getattr(view, "orderings", ())]
     if default := getattr(view, "default_ordering", None):
         orderings.append(default)
@@ -134,7 +134,7 @@ def find_unordered(view: Any) -> Iterator[str]:
         try:
             Keyset.of(order_totally(rows.order_by(*terms)))
         except (NotByColumns, FieldError) as order:
-            yield f"{view.__name__} pages by cursor, and its rows are ordered by {order}"
+            yield f"{view.__name__} has cursors, but its rows are ordered by {order}"
 
 
 # -- scopes ------------------------------------------------------------------------------------------------------
@@ -142,10 +142,10 @@ def find_unordered(view: Any) -> Iterator[str]:
 
 @register(Tags.urls)
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
-    """A warning for each view that takes tokens and names no scope."""
-    hint = "scope = CATALOGUE, or another one of config/api/access/scopes.py."
+    """A warning for each view that accepts tokens but has no scope."""
+    hint = "Set scope = CATALOGUE, or another one of config/api/access/scopes.py."
     return [
-        checks.Warning(f"{view} names no scope, so it takes only tokens without scopes.", hint=hint, id="tenfold.W004")
+        checks.Warning(f"{view} has no scope, so it accepts only tokens without scopes.", hint=hint, id="tenfold.W004")
         for view in sorted(set(list_unscoped()))
     ]
 

@@ -1,7 +1,6 @@
-"""What many operations of the OpenAPI document share: the problem, the refusals by status, headers, examples.
+"""Components of the OpenAPI document that many operations share: the problem, error responses, headers, examples.
 
-All of it is derived: the codes from the classes that are raised, the examples from `examples.json`, whose answers
-a test holds against live ones.
+The codes come from the error classes, the examples from `examples.json`. A test compares those with live answers.
 """
 
 import inspect
@@ -36,40 +35,40 @@ PROBLEM: Schema = {
         "type": TEXT | {"format": "uri", "description": "`urn:tenfold:problem:` and the code."},
         "title": TEXT | {"description": "The status in words."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "code": TEXT | {"pattern": "^[a-z_]+$", "description": "One of the codes that the document's head lists."},
+        "code": TEXT | {"pattern": "^[a-z_]+$", "description": "One of the codes in the description of this API."},
         "detail": TEXT | {"description": "What is wrong, in a sentence."},
-        "hint": NULLABLE_TEXT | {"description": "The way out, where there is one: a near match, or an address."},
-        "request_id": NULLABLE_TEXT | {"description": "The same as the header `X-Request-ID`; our log has it."},
+        "hint": NULLABLE_TEXT | {"description": "The remedy, if there is one, such as a similar name or a URL."},
+        "request_id": NULLABLE_TEXT | {"description": "The same as the header `X-Request-ID`; our log has it too."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
     },
 }
 FAULT: Schema = {
     "type": "object",
-    "description": "One thing that is wrong.",
+    "description": "One error in the request.",
     "required": ["pointer", "code", "detail"],
     "properties": {
         "pointer": TEXT | {"description": "A JSON pointer into the body, or `?name` for a query parameter."},
-        "code": TEXT | {"description": "What kind of fault: `required`, `max_length`, `unknown_member` …"},
+        "code": TEXT | {"description": "The kind of error: `required`, `max_length`, `unknown_member` …"},
         "detail": TEXT,
     },
 }
 
 HEADERS: dict[str, tuple[str, Schema]] = {
-    "X-Request-ID": ("The id that was sent, or else a new one; our log has it.", TEXT),
-    "Server-Timing": ("Where the time went, in milliseconds: database, cache, rendering, all.", TEXT),
+    "X-Request-ID": ("The id that the request had, or else a new one; the server's log has it too.", TEXT),
+    "Server-Timing": ("The times of database, cache, rendering and all, in milliseconds.", TEXT),
     "X-Cache": ("Whether the answer came from the cache.", {"enum": ["hit", "miss", "stale", "bypass"]}),
     "Link": ("The next and the previous page (`rel=next`, `rel=prev`).", TEXT),
     "ETag": (
-        "As `If-None-Match`: 304 while nothing has changed. As `If-Match`: writes only upon it.",
+        "Send it as `If-None-Match`: 304 if nothing has changed. As `If-Match`: 412 if the row has changed.",
         TEXT,
     ),
-    "Cache-Control": ("Who may keep the answer, and for how long.", TEXT),
+    "Cache-Control": ("Who may store the answer, and for how long.", TEXT),
     "Location": ("The address of the new row.", {"type": "string", "format": "uri"}),
-    "X-Changes-Cursor": ("The newest cursor of the change feed, also by HEAD.", TEXT),
-    "Idempotency-Replayed": ("The answer of an earlier request with this key; nothing was done.", {"const": "true"}),
+    "X-Changes-Cursor": ("The newest cursor of the change feed; HEAD has it too.", TEXT),
+    "Idempotency-Replayed": ("The answer is an earlier request's with this key; nothing was done.", {"const": "true"}),
     "WWW-Authenticate": ("`Token`", TEXT),
-    "RateLimit-Limit": ("Requests that the token or the address may make in a window.", {"type": "integer"}),
-    "RateLimit-Remaining": ("How many of them are left.", {"type": "integer"}),
+    "RateLimit-Limit": ("The number of requests that a token or an address may make in a window.", {"type": "integer"}),
+    "RateLimit-Remaining": ("The number of requests that are left.", {"type": "integer"}),
     "RateLimit-Reset": ("Seconds until the window ends.", {"type": "integer"}),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
 }
@@ -83,9 +82,9 @@ STATUS_HEADERS = {
 }
 
 
-# Where DRF's sentence says less than there is to say.
+# Meanings of codes for which DRF's sentence isn't enough.
 MEANINGS = {
-    "malformed_json": "The body is no JSON, or holds a number or a character that can't be kept.",
+    "malformed_json": "The body is not JSON, or has a number or a character that can't be stored.",
 }
 
 
@@ -94,7 +93,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, order=True)
 class Code:
-    """A code of a problem document, its status, and when it is answered."""
+    """A code of a problem document, its status, and what it means."""
 
     status: int
     name: str
@@ -108,7 +107,7 @@ def find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def list_codes() -> list[Code]:
-    """Every code once, ours described by the class that came first, DRF's by their sentence."""
+    """Each code once. Our codes are described by their first class, DRF's by their sentence."""
     codes: dict[str, Code] = {}
     for kind in find_subclasses(ApiError):
         codes.setdefault(kind.default_code, Code(kind.status_code, kind.default_code, describe_error(kind)))
@@ -121,14 +120,14 @@ def list_codes() -> list[Code]:
 
 
 def describe_error(kind: type[APIException]) -> str:
-    """The first paragraph of the class's docstring, or the sentence that DRF answers with."""
+    """The first paragraph of the class's docstring, or DRF's sentence."""
     if issubclass(kind, ApiError):
         return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
     return re.sub(r"[ ]?\"?\{\w+\}\"?", "", str(kind.default_detail))
 
 
 def write_codes() -> str:
-    """A table for the head of the document."""
+    """A table of the codes for the document's description."""
     rows = [f"| `{code.name}` | {code.status} | {code.meaning.replace('|', '/')} |" for code in list_codes()]
     return "\n".join(["| code | status | when |", "|---|---|---|", *rows])
 
@@ -164,7 +163,7 @@ def build_header(name: str, description: str, schema: Schema) -> Schema:
 
 
 def build_refusal(status: int) -> Schema:
-    """The answer of every operation that may end with `status`."""
+    """The error response `Problem<status>`, for all operations that may end with this status."""
     names = ", ".join(f"`{code.name}`" for code in list_codes() if code.status == status)
     names_of_headers = (*EVERYWHERE, *STATUS_HEADERS.get(HTTPStatus(status), ()))
     content = {"schema": refer_to("schemas", "Problem")} | build_examples(f"problem_{status}")
@@ -186,7 +185,7 @@ def read_examples() -> dict[str, list[dict[str, Any]]]:
 
 
 def build_examples(operation: str, member: str = "answer") -> Schema:
-    """`{"examples": {…}}` for a media type, or nothing where no example is stored."""
+    """`{"examples": {…}}` for a media type, or {} if no example is stored."""
     stored = [example for example in read_examples().get(operation, []) if example.get(member) is not None]
     named = {f"example_{number}": describe_example(example, member) for number, example in enumerate(stored, start=1)}
     return {"examples": named} if named else {}

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its two pages for people: made once a process, served with an ETag, from this host alone."""
+"""The OpenAPI document and its two HTML pages. A process builds the document once. All files come from this host."""
 
 import hashlib
 from functools import cache
@@ -22,19 +22,19 @@ from rest_framework.views import APIView
 from config.api.reads.parameters import check_parameters
 from config.api.rendering.renderers import PROBLEM_TYPE, JSONRenderer, write_json
 
-# Made by one request while the others wait: drf-spectacular counts its warnings in a global.
+# One request builds the document while the others wait: drf-spectacular counts its warnings in a global.
 LOCK = Lock()
 
 
 def build_document() -> dict[str, Any]:
-    """The document as Python values, without a query; 30 ms."""
+    """The document as Python values. Takes 30 ms and no query."""
     document: dict[str, Any] = SchemaGenerator().get_schema(public=True)
     return document
 
 
 @cache
 def write_document(format_: str) -> tuple[bytes, str]:
-    """The document's bytes in a format (`json`, `yaml`) and their ETag; made once, however often it is asked for."""
+    """The document's bytes in a format (`json`, `yaml`) and their ETag. Built once in a process."""
     document = build_document()
     body = write_yaml(document) if format_ == "yaml" else write_json(document)
     return body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
@@ -46,7 +46,7 @@ def write_yaml(document: dict[str, Any]) -> bytes:
 
 
 class OpenApiJson(JSONRenderer):
-    """The document for whoever takes anything."""
+    """The document in OpenAPI's own media type, the default."""
 
     media_type = "application/vnd.oai.openapi+json"
 
@@ -56,7 +56,7 @@ class PlainJson(JSONRenderer):
 
 
 class OpenApiYaml(JSONRenderer):
-    """Its body is the view's own; what is refused is refused in JSON."""
+    """The view writes the YAML itself; errors are JSON."""
 
     media_type = "application/vnd.oai.openapi"
     format = "yaml"
@@ -89,7 +89,7 @@ PAGE_METHODS = ("get", "head")
 
 
 class PageRenderer(TemplateHTMLRenderer):
-    """A page for people; what is refused is a problem document here too."""
+    """Renders an HTML page. An error is a problem document here too."""
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
         response = renderer_context["response"]
@@ -100,28 +100,28 @@ class PageRenderer(TemplateHTMLRenderer):
 
 
 class SwaggerPage(SpectacularSwaggerSplitView):
-    """Swagger UI: every operation, tried out on the page. Its script is a second request, as our policy asks."""
+    """Swagger UI: every operation, to try out on the page. Its script is a separate file, as our CSP requires."""
 
     authentication_classes = ()
     renderer_classes = [PageRenderer]
     http_method_names = PAGE_METHODS
 
 
-# One picture of ReDoc's lies on another host, which an offline machine doesn't reach and which would learn of readers.
+# ReDoc loads one picture from another host. An offline machine couldn't reach that, and it would learn of readers.
 FOREIGN_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 NO_PICTURE = b"data:image/gif;base64,R0lGODlhAQABAAAAACw="
 
 
 @cache
 def read_redoc() -> tuple[bytes, str]:
-    """ReDoc's script without its one foreign address, and its hash."""
+    """ReDoc's script without its foreign URL, and its hash."""
     path = find("drf_spectacular_sidecar/redoc/bundles/redoc.standalone.js")
     script = Path(str(path)).read_bytes().replace(FOREIGN_LOGO, NO_PICTURE)
     return script, hashlib.blake2b(script, digest_size=12).hexdigest()
 
 
 class RedocPage(SpectacularRedocView):
-    """ReDoc: the same, made for reading. `?script=HASH` is its script, for ever."""
+    """ReDoc: the document for reading. `?script=HASH` is its script, which clients may cache for ever."""
 
     authentication_classes = ()
     renderer_classes = [PageRenderer]

@@ -1,7 +1,7 @@
-"""A view in, its operations in the OpenAPI document out, with what drf-spectacular can't see by itself.
+"""A view in, its operations in the OpenAPI document out, with details that drf-spectacular can't find by itself.
 
 Parameters come from the view's `known_parameters` (parameters.py), pages from its pagination, shapes from its read
-serializer (shapes.py), errors from what it does. Nothing is listed route by route.
+serializer (shapes.py), errors from the kind of view. Nothing is listed by route.
 """
 
 import inspect
@@ -47,14 +47,14 @@ WORDS = {
     "destroy": "Delete {one}",
 }
 
-# What drf-spectacular says of a member that is read: nobody needs it, and the database's own limits differ.
+# What drf-spectacular writes for members of answers, and we remove: readers don't need it, and limits may differ.
 NOT_SHOWN = ("readOnly", "default", "minimum", "maximum")
 
 NEGOTIATION: Any = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """Knox's tokens and whatever derives from them."""
+    """Knox's token authentication and its subclasses."""
 
     target_class = "knox.auth.TokenAuthentication"
     match_subclasses = True
@@ -62,13 +62,13 @@ class TokenScheme(OpenApiAuthenticationExtension):
     name = "apiToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        # OpenAPI's `http` schemes would fit, but Swagger UI has no field for any but basic and bearer.
+        # OpenAPI's type `http` would fit, but Swagger UI has fields for basic and bearer only.
         description = "The word `Token` or `Bearer`, a space and the key: `Token 0123456789abcdef…`."
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    """Django's session, as the browsable API and the admin use it."""
+    """Django's sessions, which the browsable API and the admin use."""
 
     target_class = "rest_framework.authentication.SessionAuthentication"
     match_subclasses = True
@@ -76,7 +76,7 @@ class SessionScheme(OpenApiAuthenticationExtension):
     name = "session"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        description = "The cookie of who has signed in to the browsable API or the admin; a browser sends it by itself."
+        description = "The session cookie of the browsable API and the admin. A browser sends it by itself."
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": description}
 
 
@@ -89,7 +89,7 @@ class Schema(AutoSchema):
         return re.sub(r"\W", "_", super().get_operation_id())
 
     def get_operation(self, *place: Any) -> Any:
-        """drf-spectacular's, and what the view knows of its path, its body and its answers."""
+        """drf-spectacular's operation, with more details of the path, the body and the answers."""
         operation: Any = super().get_operation(*place)
         if operation is not None:
             self.describe_path(operation.get("parameters", []))
@@ -110,10 +110,10 @@ class Schema(AutoSchema):
         return re.split(r"[.:;]\s|\.$", self.get_description())[0].replace("`", "")
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's, without DRF's arguments
-        """The view's docstring; that of a method only where it is no standard one. The scope stands below it."""
+        """The view's docstring, or for a non-standard action the method's; and the scope below it."""
         is_standard = getattr(self.view, "action", "") in WORDS
         words = (inspect.getdoc(type(self.view)) if is_standard else super().get_description()) or ""
-        return f"{words}\n\nA token takes the scope `{self.scope}`." if self.scope else words
+        return f"{words}\n\nA token needs the scope `{self.scope}`." if self.scope else words
 
     def find_model(self) -> Any:
         rows = getattr(self.view, "queryset", None)
@@ -126,7 +126,7 @@ class Schema(AutoSchema):
         return self.view if isinstance(self.view, ShapedViewSet) else None
 
     def get_filter_backends(self) -> list[Any]:
-        """What a plain view has, and one of ours: the query string, `Idempotency-Key`, `If-None-Match`, `If-Match`."""
+        """The view's own backends, and one of ours that has the query parameters and the headers."""
         own = [] if self.shaped else super().get_filter_backends()
         return [*own, lambda: Described(list(self.list_parameters()))]
 
@@ -150,13 +150,13 @@ class Schema(AutoSchema):
     def get_auth(self) -> list[dict[str, Any]]:
         schemes: list[dict[str, Any]] = super().get_auth()
         if self.scope:
-            # OpenAPI 3.1 lets any scheme name what its credentials must hold.
+            # OpenAPI 3.1 allows scopes for all kinds of schemes.
             schemes = [{TokenScheme.name: [self.scope]} if TokenScheme.name in scheme else scheme for scheme in schemes]
         return [{}, *(scheme for scheme in schemes if scheme)] if self.is_public else schemes
 
     @property
     def scope(self) -> str | None:
-        """What a token must have; "" or None where there is none to name."""
+        """The scope that a token needs; "" or None if there is none."""
         return find_scope(self.view, self.method) if self.view.get_authenticators() else None
 
     @property
@@ -169,7 +169,7 @@ class Schema(AutoSchema):
 
     @property
     def is_tagged(self) -> bool:
-        """Whether the answer is read, and so has an ETag of its own."""
+        """Whether the answer is a read with its own ETag."""
         shaped, action = self.shaped, getattr(self.view, "action", "")
         return shaped is not None and self.method == "GET" and action in (*shaped.planned, *shaped.gated)
 
@@ -185,7 +185,7 @@ class Schema(AutoSchema):
 
     @property
     def is_conditional_write(self) -> bool:
-        """Whether it changes a row that has a version."""
+        """Whether the operation changes a row that has a version."""
         is_write = isinstance(self.view, WriteMixin) and self.method in ("PUT", "PATCH", "DELETE")
         return is_write and bool(list_version_columns(self.find_model()))
 
@@ -205,7 +205,7 @@ class Schema(AutoSchema):
         return f"{serializer_name}Page"
 
     def get_serializer_name(self, serializer: Serializer[Any], direction: str) -> str:
-        """`ProductRead` is `Product` and `ProductWrite` becomes `ProductRequest`."""
+        """`ProductRead` becomes `Product`, and `ProductWrite` becomes `ProductRequest`."""
         return re.sub(r"(Read|Write)$", "", type(serializer).__name__)
 
     def describe_answers(self, bodies: dict[str, Any]) -> dict[str, Any]:
@@ -239,18 +239,18 @@ class Schema(AutoSchema):
             yield from ("ETag", "Cache-Control")
         if status == HTTPStatus.CREATED:
             yield "Location"
-        # What only the view knows of.
+        # The view's own headers.
         yield from getattr(self.view, "answer_headers", ())
         if self.is_repeatable:
             yield REPLAYED
 
     def list_refusals(self) -> Iterator[int]:
         yield from (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-        # What only the view knows of.
+        # The view's own errors.
         yield from getattr(self.view, "refusals", ())
         if self.view.get_authenticators():
             yield HTTPStatus.UNAUTHORIZED
-            # A token may lack the scope where a stranger may read.
+            # Also if anybody may read: a token may lack the scope.
             yield HTTPStatus.FORBIDDEN
         if "{" in self.path:
             yield HTTPStatus.NOT_FOUND
@@ -274,7 +274,7 @@ class Schema(AutoSchema):
         return super().get_request_serializer() if self.has_body else None
 
     def get_response_serializers(self) -> Any:
-        """A write is answered by the row as a GET would show it."""
+        """The answer to a write is the row, as GET would show it."""
         if self.shaped is not None and self.has_body and getattr(self.view, "action", "") in WORDS:
             return self.shaped.read_serializer
         return super().get_response_serializers()
@@ -284,7 +284,7 @@ class Schema(AutoSchema):
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         if direction == "response" and self.shaped is not None and isinstance(serializer, ModelSerializer):
-            # `fields` and `omit` may leave out any of them.
+            # `fields` and `omit` may leave out any member.
             schema.pop("required", None)
             for described, name in product(schema["properties"].values(), NOT_SHOWN):
                 described.pop(name, None)
@@ -307,13 +307,13 @@ class Schema(AutoSchema):
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         super()._insert_field_validators(field, schema)
         if "\\w" in schema.get("pattern", ""):
-            # Python's \w knows all alphabets, JSON Schema's (ECMAScript's) only A to Z.
+            # \w means all alphabets in Python, but only A to Z in JSON Schema (ECMAScript).
             del schema["pattern"]
             schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
 
 
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A hook of drf-spectacular's: what the operations refer to, and the codes in the head."""
+    """A hook for drf-spectacular: adds the components that operations refer to, and the table of codes."""
     for kind, named in components.build_components().items():
         result["components"].setdefault(kind, {}).update(named)
     codes = f"<details><summary>All of them</summary>\n\n{components.write_codes()}\n\n</details>"

@@ -1,4 +1,4 @@
-"""A view in, the parameters of its operations out, as OpenAPI describes them: in the query, in headers, in the path."""
+"""A view in, the OpenAPI parameters of its operations out: of the query, the headers and the path."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ from config.api.writes.idempotency import GREATEST_KEY, HEADER, PATTERN, REPLAYE
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "An `ETag` of before: the answer is 304 while nothing has changed.",
+    "description": "The `ETag` of an earlier answer: the answer is 304 if nothing has changed.",
     "schema": TEXT,
 }
 
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "description": "The `ETag` that the change is made upon: 412, and nothing is written, where the version has moved.",
+    "description": "The `ETag` of the row that you change. If it has another version: 412, and nothing is written.",
     "schema": TEXT,
     "example": 'W/"3.5f1c0b7d2a9e4c8f10"',
 }
@@ -35,22 +35,22 @@ IDEMPOTENCY_KEY = {
     "name": HEADER,
     "in": "header",
     "description": (
-        "Makes the request safe to repeat: sent again with the same key, address and body, it has no second effect and "
-        f"gets the first one's answer, with `{REPLAYED}: true`. A success is kept for {ANSWER_HOURS} hours, an error "
-        "is not."
+        "Makes the request safe to repeat. If it is sent again with the same key, address and body, it has no second "
+        f"effect and gets the first answer, with `{REPLAYED}: true`. A success is stored for {ANSWER_HOURS} hours, an "
+        "error is not."
     ),
     "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
 }
 
-# A number in a path, such as `[0-9]{1,18}`; the group is its greatest length.
+# The pattern of a number in a path, such as `[0-9]{1,18}`. The group is its greatest length.
 DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
-# A text of a fixed length in a path, such as `[0-9a-f]{16}`; any other text leads to no view.
+# The pattern of a text of fixed length in a path, such as `[0-9a-f]{16}`.
 MARK = re.compile(r"\[[0-9A-Za-z-]+\]\{\d+\}")
 
 
 @dataclass(frozen=True)
 class Described:
-    """Parameters, given as drf-spectacular asks a filter backend for its own."""
+    """Parameters in the form of a filter backend, from which drf-spectacular reads them."""
 
     parameters: list[dict[str, Any]]
 
@@ -59,10 +59,10 @@ class Described:
 
 
 def list_query_parameters(view: ShapedViewSet) -> Iterator[dict[str, Any]]:
-    """The query parameters that the action of `view` knows, and the families of parameters (`attr.`)."""
+    """The query parameters of the view's action, and its families of parameters (`attr.`)."""
     for name, described in describe_parameters(view).items():
         if name in view.known_parameters:
-            # A form sends empty texts for what isn't filled in; only numbers may not be empty.
+            # HTML forms send empty texts for empty fields. Only numbers may not be empty.
             empty = {} if described["schema"].get("type") == "integer" else {"allowEmptyValue": True}
             yield {"name": name, "in": "query"} | described | empty
     for prefix in view.open_parameters if view.is_list else ():
@@ -70,7 +70,7 @@ def list_query_parameters(view: ShapedViewSet) -> Iterator[dict[str, Any]]:
 
 
 def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
-    """What each query parameter of `view` takes, in the order of the document."""
+    """The description of each query parameter of `view`, in the order of the document."""
     filters: Mapping[str, Filter] = view.filterset_class.base_filters if view.filterset_class else {}
     described = {name: describe_filter(filter_) for name, filter_ in filters.items()}
     pages = view.pagination_class
@@ -81,15 +81,15 @@ def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
 
 def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:
     schema = {"type": "string", "enum": list(view.orderings), "default": view.default_ordering}
-    return {"description": "The order of the rows; `-` is descending.", "schema": schema}
+    return {"description": "The order of the rows; `-` means descending.", "schema": schema}
 
 
 def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
     names, paths = list(find_fields(view.read_serializer)), list_expandable(view.read_serializer)
-    texts = {"fields": ("Nothing but these members", names), "omit": ("All members but these", names)}
+    texts = {"fields": ("Only these members", names), "omit": ("All members except these", names)}
     if paths:
         listed = ", ".join(f"`{path}`" for path in paths)
-        texts["expand"] = (f"Objects for slugs, and lists beside their addresses: {listed}", list(paths))
+        texts["expand"] = (f"Show objects instead of slugs, and lists in addition to their URLs: {listed}", list(paths))
     return {name: describe_words(f"{text}.", words) for name, (text, words) in texts.items()}
 
 
@@ -131,23 +131,23 @@ def describe_amount(**options: Any) -> dict[str, Any]:
 
 
 def describe_family(prefix: str) -> dict[str, Any]:
-    """`attr.NAME=value`: an object whose every member is a parameter of its own."""
+    """A family such as `attr.NAME=value`: an object, each of whose members is a parameter."""
     names = {"propertyNames": {"pattern": f"^{re.escape(prefix)}.+$"}, "additionalProperties": TEXT}
     return {
         "name": f"{prefix}NAME",
         "in": "query",
-        "description": f"Any number of `{prefix}NAME=value`, each by the name of a declared attribute.",
+        "description": f"Any number of `{prefix}NAME=value`, where NAME is a declared attribute.",
         "schema": {"type": "object"} | names,
         "style": "form",
         "explode": True,
-        "example": {},  # Swagger UI would make one up and send it
+        "example": {},  # otherwise Swagger UI makes one up and sends it
     }
 
 
 def read_path_type(route: str, name: str) -> dict[str, Any] | None:
     """The type of a variable in a path; None if the path has no such variable.
 
-    Its regular expression says whether it is a number (`[0-9]{1,18}`); everything else is a text.
+    The regular expression tells whether it is a number (`[0-9]{1,18}`); all others are texts.
     """
     for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
         if group == name or (group, name) == ("pk", "id"):

@@ -1,4 +1,4 @@
-"""`GET /api/v1/`: where everything is."""
+"""`GET /api/v1/`: the URLs of the lists and the documents."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ADDRESSES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": 
 
 
 class Root(APIView):
-    """The lists, where to sign in, and the documents that describe it all."""
+    """The URLs of the lists, of the sign-in, and of the documents that describe the API."""
 
     permission_classes = (AllowAny,)
     scope = ANY

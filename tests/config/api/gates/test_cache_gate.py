@@ -17,8 +17,8 @@ from catalog.views import BrandViewSet
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge
 from config.api.freshness.leases import FRESHNESS, Freshness
-from config.api.gates.asked import match_path
 from config.api.gates.cache_gate import CACHE
+from config.api.gates.request import match_path
 from config.api.reads.conditional import read_tags
 from config.api.reads.plans import PLANS, parse_query
 from config.api.rendering.encodings import read_weights

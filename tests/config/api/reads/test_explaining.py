@@ -66,7 +66,7 @@ def test_strangers_and_signed_in_callers_without_the_right_get_no_plan(client: A
     client.force_authenticate(user)
     answer = client.get(f"{URL}?explain=1")
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
-    assert "It takes catalog.view_product." in answer.json()["detail"]
+    assert "It needs catalog.view_product." in answer.json()["detail"]
     user.user_permissions.add(Permission.objects.get(codename="view_product"))
     client.force_authenticate(type(user).objects.get(pk=user.pk))
     assert "statements" in client.get(f"{URL}?explain=1").json()

@@ -225,7 +225,7 @@ REFUSED: list[tuple[Any, str]] = [
     (make_serializer(Crate, "size"), r"Bad\.size: size is a column of Box, in another table"),
     (make_serializer(Maker, "url", HyperlinkedIdentityField("maker-detail")), r"Bad\.url: pk is no number and no UUID"),
     (make_serializer(Item, "url", HyperlinkedIdentityField("nowhere")), r"Bad\.url: nowhere with pk is no route"),
-    (make_serializer(Item, "title", shown=("title",)), r"Bad\.Meta\.shown: title is no nested serializer"),
+    (make_serializer(Item, "title", shown=("title",)), r"Bad\.Meta\.shown: title is not a nested serializer"),
 ]
 
 
@@ -256,7 +256,7 @@ def test_an_order_in_which_no_cursor_can_stand_is_named_at_start(monkeypatch: py
     ):
         monkeypatch.setattr(Unordered, "default_ordering", ordering)
         [sentence] = find_unordered(Unordered)
-        assert re.search(f"Unordered pages by cursor, and its rows are ordered by {reason}", sentence)
+        assert re.search(f"Unordered has cursors, but its rows are ordered by {reason}", sentence)
     monkeypatch.setattr(Unordered, "default_ordering", "-made_at")
     assert list(find_unordered(Unordered)) == []
     assert check_orders() == []
@@ -264,5 +264,7 @@ def test_an_order_in_which_no_cursor_can_stand_is_named_at_start(monkeypatch: py
 
 def test_an_export_of_rows_whose_key_is_no_number_is_named_at_start() -> None:
     resource = Resource("makers", "", foreign.MakerRead)
-    assert list(find_unexportable(resource)) == ["MakerRead: config.Maker.code is no number, and exports go by numbers"]
+    assert list(find_unexportable(resource)) == [
+        "MakerRead: config.Maker.code is not a number, and exports need a numeric key"
+    ]
     assert list(find_unexportable(Resource("items", "", ItemRead))) == []

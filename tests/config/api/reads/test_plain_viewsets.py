@@ -178,7 +178,7 @@ def test_the_check_names_a_view_whose_own_order_has_no_cursors() -> None:
         queryset = Product.objects.order_by("-compare_at_price")
 
     [reason] = find_unordered(ByPrice)
-    assert reason == "ByPrice pages by cursor, and its rows are ordered by compare_at_price (may be null)"
+    assert reason == "ByPrice has cursors, but its rows are ordered by compare_at_price (may be null)"
     assert [*find_unordered(ByCursor), *find_unordered(Unordered)] == []
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from catalog.models import Brand
 from config.api.freshness.leases import FRESHNESS
-from config.api.gates.asked import read_gate_request
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, CacheGate
 from config.api.gates.plan_gate import PlanGate
+from config.api.gates.request import read_gate_request
 from config.api.reads.plans import LONGEST_QUERY, PLANS, parse_query, read_query
 from tests.factories import make_category, make_product
 from tests.gates import Ask, Django, send

@@ -1,7 +1,7 @@
-"""A WSGI request in, what it asks out, before Django reads it; by Django's own rules, and the same for every gate.
+"""A WSGI request in, a GateRequest out, before Django reads it: by Django's own rules, and the same for every gate.
 
-A gate may answer in place of Django only if nothing else of the request matters; `read_gate_request` returns None for
-all other requests. Each gate decides itself which of the reads (tokens, conditions, HEAD) it answers.
+A gate may answer in place of Django only if nothing else of the request matters. `read_gate_request` returns None for
+all other requests. Each gate decides itself which of the others (with tokens, conditions, by HEAD) it answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ type StartResponse = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Action:
-    """The viewset and action that a path leads to; `path` is as the API writes it, with its slash."""
+    """The viewset and the name of its action that a path leads to.
+
+    `arguments` are the variables in the path, `route` is its pattern, and `path` ends with a slash.
+    """
 
     view: type[ShapedViewSet]
     action: str
@@ -36,30 +39,32 @@ class Action:
 
 @dataclass(frozen=True)
 class GateRequest:
-    """A GET or HEAD for JSON that a gate may answer before Django; `origin` is as in `https://shop.example`."""
+    """A GET or HEAD for JSON that a gate may answer before Django; `origin` is scheme and host: `https://shop.example`."""
 
     action: Action
     origin: str
     query: Query
 
 
-# Characters. A longer path goes to Django, so that nothing that is remembered by its path is larger.
+# Characters. A longer path goes to Django, since what is remembered by its path must be small.
 LONGEST_PATH = 1024
 
-# The cache's twin among Django's middleware puts here the path that Django has decoded.
+# Where the environ holds the path that Django has decoded; the cache's twin among the middleware puts it there.
 DECODED_PATH = "tenfold.decoded_path"
 
-
-# Where a request keeps what it asks, so that both gates read it once.
+# Where the environ holds the request's GateRequest, so that two gates read it once.
 GATE_REQUEST = "tenfold.gate_request"
 
 
 def read_gate_request(environ: Environ) -> GateRequest | None:
-    """None if only Django may answer: a write, a session, a page for people, a query string that is refused."""
+    """The request as a gate sees it; None if only Django may answer it.
+
+    Those are writes, sessions, pages for people, and requests whose query string Django refuses.
+    """
     if GATE_REQUEST not in environ:
         environ[GATE_REQUEST] = parse_request(environ)
-    asked: GateRequest | None = environ[GATE_REQUEST]
-    return asked
+    request: GateRequest | None = environ[GATE_REQUEST]
+    return request
 
 
 def parse_request(environ: Environ) -> GateRequest | None:
@@ -96,7 +101,7 @@ def match_path(path: str) -> Action | None:
     try:
         match = resolve(path)
     except Resolver404:
-        # The middleware OptionalSlash does the same.
+        # The middleware OptionalSlash also tries the path with a slash.
         return None if path.endswith("/") else match_path(f"{path}/")
     view, actions = getattr(match.func, "cls", None), getattr(match.func, "actions", None) or {}
     if view is None or not issubclass(view, ShapedViewSet) or actions.get("get") not in view.gated:

@@ -1,0 +1,71 @@
+"""The change log for staff: who changed what, when, in which request."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from catalog.changes.history import describe_changes
+from catalog.changes.log import number_changes
+from catalog.changes.models import Change
+from catalog.staff.filters import EntityFilter, OfProductIdFilter
+from config.api.admin.cells import show_unbroken
+from config.api.admin.lists import ReadOnlyAdmin
+
+
+class ChangeAdmin(ReadOnlyAdmin):
+    """The changes, the newest first."""
+
+    icon = "history"
+    list_display = ("position", "moment", "entity", "code", "operation", "version", "actor", "request_id")
+    list_filter = (EntityFilter, OfProductIdFilter)
+    search_fields = ("position__exact",)
+    search_help_text = "A position"
+    ordering = ("-position",)
+    fields = (
+        ("position", "at"),
+        ("actor", "request_id"),
+        ("entity", "entity_id", "op"),
+        ("version", "sku", "product_id"),
+        "differences",
+    )
+    readonly_fields = ("differences",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Change]:
+        number_changes()
+        rows: QuerySet[Change] = super().get_queryset(request)
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # A position has digits only, and a number of more than 18 digits doesn't fit its column.
+        term = search_term.strip()
+        if term and not (term.isascii() and term.isdigit() and len(term) <= 18):
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, term)
+
+    @admin.display(description="at")
+    def moment(self, change: Change) -> str:
+        return show_unbroken(f"{change.at:%Y-%m-%d %H:%M:%S}")
+
+    @admin.display(description="row")
+    def code(self, change: Change) -> str:
+        return show_unbroken(change.sku or str(change.entity_id))
+
+    @admin.display(description="before and after")
+    def differences(self, change: Change) -> SafeString:
+        """The columns that differ, or the whole row that came or went."""
+        [shown] = describe_changes([change.pk])
+        before, after = shown["before"] or {}, shown["after"] or {}
+        rows = [(name, before.get(name, "-"), after.get(name, "-")) for name in before | after]
+        head = ("column", "before", "after")
+        return render_to_string("admin/differences.html", {"head": head, "rows": rows})
+
+    @display(description="op", label={"Create": "success", "Update": "info", "Delete": "danger", "Truncate": "danger"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def operation(self, change: Change) -> str:
+        return change.get_op_display()

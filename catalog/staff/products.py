@@ -1,0 +1,152 @@
+"""The admin of products: people find them by SKU or words, and publish and archive many at a time."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from catalog.models import Product, ProductText, Variant
+from catalog.querysets import ProductQuerySet
+from catalog.search import MOST_WORDS, find_words
+from catalog.staff.filters import BrandFilter, CategoryFilter, OfProductIdFilter
+from catalog.staff.forms import ProductForm
+from catalog.staff.inlines import ImageInline, TextInline, VariantInline
+from catalog.staff.slugged import RECORD
+from config.api.admin.cells import show_moment, show_picture, show_unbroken
+from config.api.admin.lists import BoundedAdmin
+
+# An UPDATE of this many rows holds its locks for about 0.1 s.
+STATUS_CHUNK = 1_000
+# A request may change statuses for this long; the rest is the next click's.
+STATUS_SECONDS = 20.0
+
+
+class ProductAdmin(BoundedAdmin):
+    """Products. The form shows price, stock flag and picture, and doesn't ask for them: triggers write them."""
+
+    icon = "inventory_2"
+    form = ProductForm
+    inlines = (VariantInline, ImageInline, TextInline)
+    actions: ClassVar[Sequence[str]] = ("publish", "archive", "delete_selected")
+    list_display = ("picture", "code", "title", "brand", "amount", "state", "in_stock", "created", "updated")
+    list_display_links = ("code", "title")
+    list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
+    list_select_related = ("brand",)
+    # Index-served for all products, for a status, a brand and a category alike.
+    ordering = ("-created_at", "-pk")
+    sortable_by = ("code", "created", "updated")
+    search_fields = ("sku__exact",)
+    search_help_text = "SKU, or words of title, brand and description"
+    # Not raw ids: a person knows the name. The search behind them is bounded like every list.
+    autocomplete_fields = ("brand", "category")
+    prepopulated_fields: ClassVar = {"slug": ("title",)}
+    readonly_fields = ("price", "in_stock", "image_url", "large_picture", *RECORD)
+    fieldsets = (
+        (None, {"fields": ("title", ("sku", "slug"), ("status", "rating"))}),
+        ("Where it belongs", {"fields": (("brand", "category"), "attributes")}),
+        ("Price and stock", {"fields": (("price", "compare_at_price"), ("currency", "in_stock"))}),
+        ("Picture", {"fields": ("large_picture", "image_url")}),
+        ("Record", {"fields": (RECORD,)}),
+    )
+
+    @admin.display(description="")
+    def picture(self, product: Product) -> SafeString | str:
+        return show_picture(product.image_url, "")
+
+    @admin.display(description="picture")
+    def large_picture(self, product: Product) -> SafeString | str:
+        return show_picture(product.image_url, product.title, size=160)
+
+    @admin.display(description="SKU", ordering="sku")
+    def code(self, product: Product) -> str:
+        return show_unbroken(product.sku)
+
+    @admin.display(description="price")
+    def amount(self, product: Product) -> str:
+        return show_unbroken(f"{product.price} {product.currency}")
+
+    @display(description="status", label={"Active": "success", "Draft": "info", "Archived": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def state(self, product: Product) -> str:
+        return product.get_status_display()
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, product: Product) -> str:
+        return show_moment(product.created_at)
+
+    @admin.display(description="updated", ordering="updated_at")
+    def updated(self, product: Product) -> str:
+        return show_moment(product.updated_at)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The change log of the product, whoever wrote; Django's own log knows of the admin's forms alone."""
+        if not request.user.has_perm("catalog.view_change"):
+            return super().history_view(request, object_id, extra_context)
+        query = urlencode({OfProductIdFilter.parameter_name: unquote(object_id)})
+        return HttpResponseRedirect(f"{reverse('admin:catalog_change_changelist')}?{query}")
+
+    def view_on_site(self, product: Product) -> str:
+        return reverse("product-detail", args=(product.pk,))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """The product with this SKU, or the one of the variant with it, or full text. An index serves each of these."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (key := find_by_sku(term)) is not None:
+            return queryset.filter(pk=key), False
+        products: Any = queryset
+        words = " ".join(find_words(term)[:MOST_WORDS])
+        return (products.matching(words) if words else products.none()), False
+
+    def save_related(
+        self, request: HttpRequest, form: forms.ModelForm[Product], formsets: list[Any], change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        # An empty inline saves nothing, and a product without this row is in no search document.
+        ProductText.objects.get_or_create(product=form.instance)
+
+    @admin.action(permissions=("change",), description="Publish: set active")
+    def publish(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
+        self.set_status(request, queryset, Product.Status.ACTIVE)
+
+    @admin.action(permissions=("change",), description="Archive")
+    def archive(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
+        self.set_status(request, queryset, Product.Status.ARCHIVED)
+
+    def set_status(self, request: HttpRequest, products: ProductQuerySet, status: Product.Status) -> None:
+        end = time.monotonic() + STATUS_SECONDS
+        changed, finished = 0, True
+        for keys in list_chunks(products.exclude(status=status)):
+            changed += Product.objects.filter(pk__in=keys).update(status=status)
+            if not (finished := time.monotonic() < end):
+                break
+        sentence = f"{changed:,} {'product' if changed == 1 else 'products'} set to {status.label.lower()}."
+        rest = "" if finished else f" {STATUS_SECONDS:g} s were over: run the action again for the rest."
+        self.message_user(request, sentence + rest, messages.SUCCESS if finished else messages.WARNING)
+
+
+def find_by_sku(sku: str) -> int | None:
+    """The id of the product with this SKU, or of the product that has a variant with it; at most two look-ups."""
+    key = Product.objects.filter(sku=sku).values_list("pk", flat=True).first()
+    return key or Variant.objects.filter(sku=sku).values_list("product_id", flat=True).first()
+
+
+def list_chunks(rows: QuerySet[Any]) -> Iterator[list[int]]:
+    """The keys of `rows` in ascending order, some at a time; each chunk is asked for after the one before."""
+    last = 0
+    while keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STATUS_CHUNK]):
+        yield keys
+        last = keys[-1]

