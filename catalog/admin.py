@@ -1,4 +1,7 @@
-"""The catalogue's pages for staff: every table, searched by what an index serves, never listed in a select box."""
+"""The catalogue's admin: a page for each table.
+
+Searches use columns that have an index. No form lists a whole table in a select box.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -69,7 +72,7 @@ class VariantAdmin(BoundedAdmin):
     raw_id_fields = ("product",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Variant | None = None) -> Sequence[str]:
-        # A variant that moves might leave a product without any.
+        # Moving a variant to another product could leave its old product without a variant.
         return (*RECORD, "product") if obj else RECORD
 
     def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
@@ -125,10 +128,10 @@ class ProductTextAdmin(BoundedAdmin):
     raw_id_fields = ("product",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProductText]:
-        # A list shows none of the kilobytes of description.
+        # The list doesn't show the descriptions, which take kilobytes each.
         rows: QuerySet[ProductText] = super().get_queryset(request)
         return rows.defer("description", "seo_description")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # Without its texts a product is in no search document.
+        # Searches don't find a product without this row.
         return False

@@ -1,13 +1,13 @@
-"""The catalogue's tables; each index names the query that it serves.
+"""The catalogue's tables. The comment of each index names the query that uses it.
 
-`version` and `updated_at` are moved by a trigger, and so are `Product.price`, `in_stock` and `image_url`
-(from variants, stock and images), `Category.path` and the search document: bulk SQL, imports and the admin
-can't bypass them. Triggers that log and version are made of what `Meta.logged` says (catalog/changes/); those that
-derive columns are in `migrations/sql/`, one file a database.
+Database triggers write these columns, so bulk SQL, imports and the admin can't bypass them:
+- `version` and `updated_at`; `Meta.logged` describes these triggers and those of the change log (catalog/changes/).
+- `Product.price`, `in_stock` and `image_url` (from variants, stock and images), `Category.path` and the search
+  document; these triggers are in `migrations/sql/`, one file for each database.
 
-Foreign keys to brands and categories are DO_NOTHING: the database itself refuses to leave a product dangling,
-where PROTECT would first read every product of the brand into memory. What belongs to a product goes with it,
-in the database (DB_CASCADE).
+Foreign keys to brands and categories are DO_NOTHING: the database refuses to delete a brand that a product refers to.
+PROTECT would first read every product of the brand into memory. The database deletes the rows that belong to a product
+together with it (DB_CASCADE).
 
 The tables of the change log and of imports are in the packages changes/ and imports/.
 """
@@ -32,7 +32,7 @@ def default_currency() -> str:
 
 
 class Timestamped(Versioned):
-    """A versioned row with its times; the trigger of `version` writes `updated_at`, too."""
+    """A versioned row with its times. The trigger that writes `version` also writes `updated_at`."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -42,7 +42,7 @@ class Timestamped(Versioned):
 
 
 class Brand(Timestamped):
-    """Who makes a product; found by its slug."""
+    """The maker of products. API addresses and filters name a brand by its slug."""
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=220, unique=True, allow_unicode=True)
@@ -58,8 +58,8 @@ class Brand(Timestamped):
 class Category(Timestamped):
     """A node of the category tree.
 
-    `path` holds the ids from the root down, ten digits each, so a subtree is a prefix. The slug is that of the
-    whole path, since names repeat: "Tea" stands under two parents in a real catalogue.
+    `path` holds the ids from the root down, ten digits each, so all paths in a subtree begin with the same text.
+    The slug is made from all names of the path, since names repeat: real catalogues have "Tea" under two parents.
     """
 
     parent = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="children")
@@ -70,17 +70,17 @@ class Category(Timestamped):
     objects = CategoryQuerySet.as_manager()
 
     class Meta:
-        # A path that follows an ancestor's is no change of the row.
+        # A row whose path changes because its ancestor moved gets no new version and no log entry.
         logged = Logged("category", derived=("path",))
         ordering = ("slug",)
         verbose_name_plural = "categories"
         constraints = (
             models.UniqueConstraint(fields=("parent", "name"), name="category_name_once_a_parent"),
-            # SQLite has no NULLS NOT DISTINCT, so the roots have a constraint of their own.
+            # The constraint above ignores rows without a parent: SQLite has no NULLS NOT DISTINCT.
             models.UniqueConstraint(fields=("name",), condition=Q(parent=None), name="category_root_name_once"),
         )
         indexes = (
-            # path LIKE 'x%': a subtree. The operator class makes LIKE a range in any collation.
+            # path LIKE 'x%': a subtree. With this operator class LIKE can use the index in any collation.
             models.Index(fields=("path",), name="category_path", opclasses=("varchar_pattern_ops",)),
         )
 
@@ -110,7 +110,7 @@ class Attribute(models.Model):
 
 
 class Product(Timestamped):
-    """The narrow row that lists read. Texts are in ProductText, so that a price change touches no text index."""
+    """The columns that lists read. Long texts are in ProductText, so a price change updates no text index."""
 
     class Status(models.TextChoices):
         ACTIVE = "active"
@@ -131,7 +131,7 @@ class Product(Timestamped):
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
     )
     in_stock = models.BooleanField(default=False, editable=False)
-    # NOT NULL, since lists are ordered by it; 0 says "nobody rated it yet".
+    # NOT NULL, since lists are ordered by it. 0 means that nobody has rated the product.
     rating = models.DecimalField(
         max_digits=3,
         decimal_places=2,
@@ -146,8 +146,8 @@ class Product(Timestamped):
 
     class Meta:
         logged = Logged("product", sku="sku", product="pk")
-        # Everybody reads products page by page; the whole table at once is for partners. An import writes brands,
-        # categories, variants, stock and images with the products, so it has a right of its own.
+        # Everybody may read products page by page; only partners may export the whole table. An import also writes
+        # brands, categories, variants, stock and images, so it has its own permission.
         permissions = (("export_product", "Can export products"), ("import_product", "Can import products"))
         constraints = (
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
@@ -159,23 +159,23 @@ class Product(Timestamped):
                 condition=Q(status__in=("active", "draft", "archived")), name="product_status_known"
             ),
         )
-        # sku=, id=: the unique indexes. attr.NAME=: a GIN index, in migrations/sql (PostgreSQL).
+        # sku= and id= use the unique indexes. attr.NAME= uses a GIN index, in migrations/sql (PostgreSQL).
         indexes = (
-            # ?ordering=±created_at, created_after, created_before, for one status: the default of every caller.
+            # ?ordering=±created_at, created_after and created_before within one status. Most callers see one status.
             models.Index(fields=("status", "created_at", "id"), name="product_by_status"),
-            # The same for staff, who see every status.
+            # The same for staff, who see all statuses.
             models.Index(fields=("created_at", "id"), name="product_by_created"),
-            # ?brand=B&ordering=±created_at; brand_id leads, so the foreign key needs no index of its own.
+            # ?brand=B&ordering=±created_at. brand_id comes first, so the foreign key needs no other index.
             models.Index(fields=("brand", "created_at", "id"), name="product_by_brand"),
             # ?brand=B&ordering=±price
             models.Index(fields=("brand", "price", "id"), name="product_by_brand_price", condition=Q(status="active")),
-            # ?category=C&ordering=±created_at; serves the foreign key too.
+            # ?category=C&ordering=±created_at, and the foreign key.
             models.Index(fields=("category", "created_at", "id"), name="product_by_category"),
             # ?category=C&ordering=±price
             models.Index(
                 fields=("category", "price", "id"), name="product_by_category_price", condition=Q(status="active")
             ),
-            # ?updated_since=T and ?ordering=±updated_at, also for staff: partners sync by it.
+            # ?updated_since=T and ?ordering=±updated_at, also for staff. Partners sync with these.
             models.Index(fields=("updated_at", "id"), name="product_by_updated"),
             # ?ordering=±price, price_min, price_max
             models.Index(fields=("price", "id"), name="product_by_price", condition=Q(status="active")),
@@ -190,9 +190,9 @@ class Product(Timestamped):
 
 
 class ProductText(models.Model):
-    """The wide half of a product, 1:1.
+    """The long texts of one product (1:1).
 
-    What a search reads is two more columns on PostgreSQL, `search` and `names`, and two FTS5 tables on SQLite.
+    Searches read two more columns of this table on PostgreSQL (`search` and `names`), and two FTS5 tables on SQLite.
     """
 
     product = models.OneToOneField(Product, models.DB_CASCADE, primary_key=True, related_name="text")
@@ -201,7 +201,8 @@ class ProductText(models.Model):
     seo_description = models.TextField(blank=True, default="")
 
     class Meta:
-        # Members of the product, only in another table: who syncs by updated_since wants them too.
+        # The API shows these columns as members of the product. A change here must move the product's `updated_at`,
+        # so that a client that syncs by updated_since gets it.
         logged = Logged("text", product="product", touches="product")
 
     def __str__(self) -> str:
@@ -209,7 +210,7 @@ class ProductText(models.Model):
 
 
 class Variant(Timestamped):
-    """What is sold: one size or colour of a product. Every product has at least one."""
+    """One size or colour of a product, with its own SKU and price. Every product has at least one variant."""
 
     product = models.ForeignKey(Product, models.DB_CASCADE, related_name="variants", db_index=False)
     sku = models.CharField("SKU", max_length=100, unique=True)
@@ -226,7 +227,7 @@ class Variant(Timestamped):
         ordering = ("position", "id")
         constraints = (models.CheckConstraint(condition=Q(price__gte=0), name="variant_price_not_negative"),)
         indexes = (
-            # products/{id}/variants/ and ?expand=variants; serves the foreign key too.
+            # products/{id}/variants/, ?expand=variants, and the foreign key.
             models.Index(fields=("product", "position", "id"), name="variant_by_product"),
         )
 
@@ -235,7 +236,10 @@ class Variant(Timestamped):
 
 
 class Stock(models.Model):
-    """Pieces of a variant at a location. Narrow, with no index beside its keys: the hottest writes land here."""
+    """The number of pieces of a variant at a location.
+
+    This table gets the most writes, so it has few columns and no index except those of its keys.
+    """
 
     variant = models.ForeignKey(Variant, models.DB_CASCADE, related_name="stock", db_index=False)
     location = models.CharField(max_length=32, default=MAIN)
@@ -261,7 +265,7 @@ class Stock(models.Model):
 
 
 class Image(models.Model):
-    """A picture of a product, by URL; the first by position is the product's `image_url`."""
+    """The URL of a picture of a product. The first one by position is the product's `image_url`."""
 
     product = models.ForeignKey(Product, models.DB_CASCADE, related_name="images", db_index=False)
     url = models.CharField("URL", max_length=1000)
@@ -273,7 +277,7 @@ class Image(models.Model):
         ordering = ("position", "id")
         constraints = (models.UniqueConstraint(fields=("product", "url"), name="image_once_a_product"),)
         indexes = (
-            # products/{id}/images/ and ?expand=images; serves the foreign key too.
+            # products/{id}/images/, ?expand=images, and the foreign key.
             models.Index(fields=("product", "position", "id"), name="image_by_product"),
         )
 

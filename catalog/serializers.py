@@ -1,4 +1,4 @@
-"""Catalogue rows as JSON. A read serializer names all members; projection.py leaves out those that aren't asked for."""
+"""The JSON of catalogue rows. Read serializers name all members; a request may select some (projection.py)."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -11,9 +11,9 @@ from catalog.models import Brand, Category, Image, Product, Stock, Variant
 
 
 class RatingField(DecimalField):
-    """`"4.50"`, or null for a product that nobody rated, which is stored as 0."""
+    """`"4.50"`, or null for a product that nobody has rated; the database stores null as 0."""
 
-    # The same in SQL, for projection.py.
+    # to_representation() in SQL, for projection.py.
     database_expression = "nullif({column}, 0)"
 
     def __init__(self, **options: Any) -> None:
@@ -24,9 +24,9 @@ class RatingField(DecimalField):
 
 
 class TextOfProduct(CharField):
-    """A column of the product's text; empty where the product has none, which DRF by itself shows as null."""
+    """A column of ProductText. It is "" if the product has no such row, where DRF would show null."""
 
-    # What projection.py shows if the row of texts is missing.
+    # projection.py shows this value if the row of texts is missing.
     database_default = ""
 
     def get_attribute(self, instance: Any) -> Any:
@@ -54,11 +54,11 @@ class CategoryRead(ModelSerializer[Category]):
 
 @extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/CategoryNode"}})
 class NodesField(ListField):
-    """A list of the serializer that it is a field of; there the class has no name yet."""
+    """A list of CategoryNode. The class can't name itself in its own body, so the schema names it here."""
 
 
 class CategoryNode(Serializer[Category]):
-    """`{"id": 12, "slug": "food", "name": "Food", "children": […]}`: a category and all below it."""
+    """`{"id": 12, "slug": "food", "name": "Food", "children": […]}`: a category and its whole subtree."""
 
     id = IntegerField()
     slug = CharField()
@@ -85,7 +85,7 @@ class StockRead(ModelSerializer[Stock]):
 class VariantRead(ModelSerializer[Variant]):
     """`{"id": 5, "product": 2, "sku": "A-1", "options": {"Size": "M"}, "price": "9.50", "weight": 250, …}`
 
-    Weight is in grams; `expand=stock` adds what each location has.
+    `weight` is in grams. `expand=stock` adds the stock at each location.
     """
 
     stock = StockRead(many=True, read_only=True)
@@ -111,8 +111,8 @@ class VariantRead(ModelSerializer[Variant]):
 class ProductRead(ModelSerializer[Product]):
     """A product in lists and details: `{"id": 7, "price": "12.50", "brand": {"id": 3, …}, "images": […], …}`.
 
-    This is the expanded form; without `?expand=brand` the projection puts the slug there. `price` is the lowest of
-    the variants' prices, a decimal string with two places; times are UTC with `Z`; images come by position.
+    This is the expanded form: without `?expand=brand`, `brand` is the brand's slug. `price` is the lowest price of the
+    variants, as a decimal string with two places. Times are UTC and end in `Z`. Images are in the order of `position`.
     """
 
     brand = BrandRead(read_only=True, allow_null=True)
@@ -154,5 +154,5 @@ class ProductRead(ModelSerializer[Product]):
             "created_at",
             "updated_at",
         )
-        # Kilobytes a row in a table of their own: a list leaves them out unless `fields` names them.
+        # These take kilobytes each, in another table. A list shows them only if `fields` names them.
         detail_only: ClassVar = ("description", "seo_title", "seo_description")

@@ -1,4 +1,4 @@
-"""The change log for staff: who changed what, when, in which request."""
+"""The admin of the change log: who changed which row, when, and in which request."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from config.api.admin.lists import ReadOnlyAdmin
 
 
 class ChangeAdmin(ReadOnlyAdmin):
-    """The changes, the newest first."""
+    """Changes, the newest first. Nobody can edit them."""
 
     icon = "history"
     list_display = ("position", "moment", "entity", "code", "operation", "version", "actor", "request_id")
@@ -59,7 +59,7 @@ class ChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="before and after")
     def differences(self, change: Change) -> SafeString:
-        """The columns that differ, or the whole row that came or went."""
+        """The columns that differ; all columns if the row was created or deleted."""
         [shown] = describe_changes([change.pk])
         before, after = shown["before"] or {}, shown["after"] or {}
         rows = [(name, before.get(name, "-"), after.get(name, "-")) for name in before | after]

@@ -1,14 +1,14 @@
-"""The table of the change log; each index names the query that it serves."""
+"""The table of the change log. The comment of each index names the query that uses it."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class Change(models.Model):
-    """One change of one row, written by the database's triggers alone: the feed, the audit and the cache read it.
+    """One change of one row. Only database triggers write it; the change feed, the history and the cache read it.
 
-    `position` is the order in which changes became visible, without gaps: on PostgreSQL a numberer gives it to what
-    is committed (catalog/changes/log.py). `before` is the row as it was, null for a new row and where an import wrote.
+    `position` is the order in which changes became visible, without gaps. On PostgreSQL it is given after the commit
+    (catalog/changes/log.py). `before` is the row before the change; null for a new row and for a write of an import.
     """
 
     class Op(models.TextChoices):
@@ -18,21 +18,21 @@ class Change(models.Model):
         TRUNCATE = "truncate"
 
     position = models.BigAutoField(primary_key=True)
-    # Not limited to those of this release: a later one may log more tables into the same database.
+    # It has no `choices`: a later release may log more tables into the same database.
     entity = models.CharField(max_length=60)
     # 0 where a whole table was truncated.
     entity_id = models.BigIntegerField()
     op = models.CharField(max_length=10, choices=Op)
-    # After the change; null for rows that count none.
+    # The row's version after the change; null if its table has no versions.
     version = models.PositiveIntegerField(null=True)
-    # Of the product, the variant, or the stock's variant.
+    # The SKU of the product, of the variant, or of the variant that the stock is of.
     sku = models.CharField("SKU", max_length=100, default="")
-    # The product that the row belongs to, also once it is gone.
+    # The product that the row belongs to. The product may be deleted since.
     product_id = models.BigIntegerField(null=True)
     at = models.DateTimeField()
-    # When it got its position; never earlier than the position before got its.
+    # The time when the change got its position. It never decreases from one position to the next.
     numbered_at = models.DateTimeField()
-    # `user:7`, or `role:tenfold` for who wrote past Tenfold.
+    # `user:7`, or `role:tenfold` (the database role) for a write that didn't go through Tenfold.
     actor = models.CharField(max_length=100, default="")
     request_id = models.CharField(max_length=100, default="")
     before = models.JSONField(null=True)
@@ -40,11 +40,11 @@ class Change(models.Model):
     class Meta:
         ordering = ("-position",)
         indexes = (
-            # products/{id}/history/, and the next change of a row of a product.
+            # products/{id}/history/, and the next change of a row that belongs to a product.
             models.Index(
                 fields=("product_id", "position"), name="change_by_product", condition=Q(product_id__isnull=False)
             ),
-            # The changes of a brand or a category. A row is in this index or in the one above.
+            # The changes of a brand or a category. Each change is in this index or in the one above.
             models.Index(
                 fields=("entity", "entity_id", "position"),
                 name="change_without_product",
@@ -52,7 +52,7 @@ class Change(models.Model):
             ),
             # changes/?since=, and the purge.
             models.Index(fields=("numbered_at", "position"), name="change_by_numbered"),
-            # Whether a table was truncated since a cursor.
+            # Was a table truncated since a cursor's position?
             models.Index(fields=("position",), name="change_truncates", condition=Q(op="truncate")),
         )
 

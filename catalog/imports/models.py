@@ -1,4 +1,4 @@
-"""The tables of imports: the jobs, and the rows that they refused. Each index names the query that it serves."""
+"""The tables of imports: the jobs, and the errors in their files. Comments name the query that each index serves."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from config.api.jobs.models import Job, JobQuerySet
 
 
 class ImportJob(Job):
-    """A file of products on its way into the catalogue; the file goes when the job is over."""
+    """A job that reads a file of products into the catalogue. The file is deleted when the job ends."""
 
     kind = "import"
     right = IMPORT
@@ -26,16 +26,16 @@ class ImportJob(Job):
     )
     dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
-    # The checkpoint, written in the transaction of each batch: the line of its last row, and what was counted.
+    # The checkpoint: the line of the last row done, and the counts. Each batch writes it in its own transaction.
     line = models.PositiveBigIntegerField(default=0, editable=False)
     report = models.JSONField(default=dict, blank=True, help_text="What was created, updated, unchanged and refused.")
     errors_total = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         indexes = (
-            # imports/, the newest first; serves the foreign key too.
+            # imports/, the newest first, and the foreign key.
             models.Index(fields=("owner", "-id"), name="import_job_by_owner"),
-            # The sweep: unfinished ones, and those whose time is over.
+            # The sweep: unfinished jobs, and jobs that are to be deleted.
             models.Index(fields=("status", "finished_at"), name="import_job_by_status"),
         )
 
@@ -45,7 +45,7 @@ class ImportJob(Job):
 
 
 class ImportRefusal(models.Model):
-    """Why a row of a file wasn't imported: the line where it begins, its SKU or handle, the reason."""
+    """An error in a row of a file: the line where the row begins, its SKU or handle, and the reason."""
 
     job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="errors", db_index=False)
     line = models.PositiveBigIntegerField()
@@ -54,9 +54,9 @@ class ImportRefusal(models.Model):
 
     class Meta:
         ordering = ("id",)
-        # Its name before it was called ImportRefusal; a process of the former release reads and writes it by this one.
+        # The model was called ImportError before. Processes of the former release still use this table.
         db_table = "catalog_importerror"
-        # imports/{id}/errors/, in the order of the file; serves the foreign key too.
+        # imports/{id}/errors/, in the order of the file, and the foreign key.
         indexes = (models.Index(fields=("job", "id"), name="import_error_by_job"),)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The admin of products: people find them by SKU or words, and publish and archive many at a time."""
+"""The admin of products. Staff find them by SKU or by words, and publish or archive many at a time."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ from catalog.staff.slugged import RECORD
 from config.api.admin.cells import show_moment, show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin
 
-# An UPDATE of this many rows holds its locks for about 0.1 s.
+# Rows in one UPDATE. It holds their locks for about 0.1 s.
 STATUS_CHUNK = 1_000
-# A request may change statuses for this long; the rest is the next click's.
+# A request changes statuses for at most this long. A message then asks for another click.
 STATUS_SECONDS = 20.0
 
 
 class ProductAdmin(BoundedAdmin):
-    """Products. The form shows price, stock flag and picture, and doesn't ask for them: triggers write them."""
+    """Products. The form shows the price, the stock flag and the picture as read-only: database triggers write them."""
 
     icon = "inventory_2"
     form = ProductForm
@@ -41,12 +41,12 @@ class ProductAdmin(BoundedAdmin):
     list_display_links = ("code", "title")
     list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
     list_select_related = ("brand",)
-    # Index-served for all products, for a status, a brand and a category alike.
+    # Indexes serve this order for all products and for those of one status, brand or category.
     ordering = ("-created_at", "-pk")
     sortable_by = ("code", "created", "updated")
     search_fields = ("sku__exact",)
     search_help_text = "SKU, or words of title, brand and description"
-    # Not raw ids: a person knows the name. The search behind them is bounded like every list.
+    # People know a brand by its name, not by its id. Like every list, the search behind these reads few rows.
     autocomplete_fields = ("brand", "category")
     prepopulated_fields: ClassVar = {"slug": ("title",)}
     readonly_fields = ("price", "in_stock", "image_url", "large_picture", *RECORD)
@@ -89,7 +89,7 @@ class ProductAdmin(BoundedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The change log of the product, whoever wrote; Django's own log knows of the admin's forms alone."""
+        """The product's changes by any writer. Django's own page shows only what was changed in the admin."""
         if not request.user.has_perm("catalog.view_change"):
             return super().history_view(request, object_id, extra_context)
         query = urlencode({OfProductIdFilter.parameter_name: unquote(object_id)})
@@ -101,7 +101,7 @@ class ProductAdmin(BoundedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """The product with this SKU, or the one of the variant with it, or full text. An index serves each of these."""
+        """Searches by the product's SKU, then by a variant's SKU, then by full text. Each one uses an index."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -115,7 +115,7 @@ class ProductAdmin(BoundedAdmin):
         self, request: HttpRequest, form: forms.ModelForm[Product], formsets: list[Any], change: bool
     ) -> None:
         super().save_related(request, form, formsets, change)
-        # An empty inline saves nothing, and a product without this row is in no search document.
+        # An empty inline saves nothing, and searches don't find a product without this row.
         ProductText.objects.get_or_create(product=form.instance)
 
     @admin.action(permissions=("change",), description="Publish: set active")
@@ -134,18 +134,18 @@ class ProductAdmin(BoundedAdmin):
             if not (finished := time.monotonic() < end):
                 break
         sentence = f"{changed:,} {'product' if changed == 1 else 'products'} set to {status.label.lower()}."
-        rest = "" if finished else f" {STATUS_SECONDS:g} s were over: run the action again for the rest."
+        rest = "" if finished else f" It stopped after {STATUS_SECONDS:g} s: run the action again for the rest."
         self.message_user(request, sentence + rest, messages.SUCCESS if finished else messages.WARNING)
 
 
 def find_by_sku(sku: str) -> int | None:
-    """The id of the product with this SKU, or of the product that has a variant with it; at most two look-ups."""
+    """The id of the product with this SKU, or of the product whose variant has it. It runs at most two queries."""
     key = Product.objects.filter(sku=sku).values_list("pk", flat=True).first()
     return key or Variant.objects.filter(sku=sku).values_list("product_id", flat=True).first()
 
 
 def list_chunks(rows: QuerySet[Any]) -> Iterator[list[int]]:
-    """The keys of `rows` in ascending order, some at a time; each chunk is asked for after the one before."""
+    """The keys of `rows` in ascending order, in lists of at most STATUS_CHUNK. Each list is one query."""
     last = 0
     while keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STATUS_CHUNK]):
         yield keys

@@ -1,4 +1,4 @@
-"""The admin of small tables whose rows are found by their name."""
+"""The admin base of brands and categories: small tables whose rows are found by their names."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ RECORD = ("version", "created_at", "updated_at")
 
 
 class SluggedAdmin(BoundedAdmin):
-    """The base of such tables, of at most some 100,000 rows."""
+    """The admin of a table with a name and a slug, of at most about 100,000 rows."""
 
     list_display: ClassVar[Sequence[str]] = ("name", "slug", "version", "updated_at")
     list_display_links = ("name", "slug")
@@ -23,14 +23,14 @@ class SluggedAdmin(BoundedAdmin):
     prepopulated_fields: ClassVar = {"slug": ("name",)}
     ordering = ("slug",)
     sortable_by = ("slug",)
-    # Read from end to end, for a word in the middle: 10 ms at 100,000 rows.
+    # This search reads the whole table, so that it finds words in the middle: 10 ms at 100,000 rows.
     search_fields = ("slug__contains",)
     search_help_text = "Part of the name"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        # A slug has no capitals and no signs, so both "emile co" and "Émile & Co" find "Émile & Co".
+        # A slug has no capital letters and no punctuation, so both "émile co" and "Émile & Co" find "Émile & Co".
         term = slugify(search_term, allow_unicode=True)
         if search_term.strip() and not term:
             return queryset.none(), False

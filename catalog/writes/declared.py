@@ -1,7 +1,7 @@
-"""Attributes of products in, what is wrong with them out: the value of a declared attribute has its declared type.
+"""Checks that the value of each declared attribute has its declared type.
 
-A value of another type would be stored and found by no filter. Values that are stored already stay as they are:
-`find_mistyped` lists them, and a write that repeats one isn't refused.
+No filter would find a value of another type. Values that were stored before the declaration stay as they are:
+`find_mistyped` lists them, and a write that repeats such a value succeeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from catalog.writes.among import is_among
 from catalog.writes.batches import is_same
 from catalog.writes.values import show_value
 
-# What a value of each type is in JSON, and how to write one.
+# For error texts: what a value of each type is in JSON, and how to write it.
 WANTED = {
     Attribute.Type.TEXT: ("a text", "put it in quotes"),
     Attribute.Type.NUMBER: ("a number", "give it without quotes, as in 450"),
@@ -25,14 +25,14 @@ WANTED = {
 
 
 def read_types(names: Iterable[str]) -> dict[str, str]:
-    """The declared types of those attributes that are declared."""
+    """`{name: type}` of those attributes in `names` that are declared."""
     return dict(Attribute.objects.filter(is_among("name", set(names))).values_list("name", "type"))
 
 
 def find_type_faults(
     values: Mapping[str, Any], stored: Mapping[str, Any], types: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """The name and a sentence for each new value of another type than is declared; None stands for no value."""
+    """`(name, error text)` for each new value that doesn't have its declared type. None means no value."""
     for name, value in values.items():
         kind = types.get(name)
         is_stored = name in stored and is_same({name: value}, {name: stored[name]})
@@ -42,7 +42,7 @@ def find_type_faults(
 
 
 def find_type(value: Any) -> str:
-    """The declared type that a JSON value is of; "" for a list or an object."""
+    """The Attribute.Type of a JSON value; "" for a list or an object."""
     if isinstance(value, bool):
         return Attribute.Type.BOOLEAN
     if isinstance(value, int | float):
@@ -52,14 +52,14 @@ def find_type(value: Any) -> str:
 
 # -- what is stored ------------------------------------------------------------------------------------------------
 
-# Of each attribute, so that one scan ends early where many are wrong.
+# At most this many products are named for each attribute, so that the scan ends early if many are wrong.
 NAMED_PRODUCTS = 5
-# JSON's own names of the types, by database.
+# The names that each database has for the types of JSON values.
 JSON_TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "postgresql": {"text": ("string",), "number": ("number",), "boolean": ("boolean",)},
     "sqlite": {"text": ("text",), "number": ("integer", "real"), "boolean": ("true", "false")},
 }
-# A JSON null is no value.
+# The condition for a wrong type. A JSON null has no type and is never wrong.
 MISTYPED = {
     "postgresql": "jsonb_typeof(attributes -> %s) <> ALL(ARRAY['null', {types}])",
     "sqlite": """coalesce(json_type(attributes, '$."' || %s || '"'), 'null') NOT IN ('null', {types})""",
@@ -67,7 +67,7 @@ MISTYPED = {
 
 
 def find_mistyped() -> Iterator[tuple[str, str]]:
-    """A sentence for each declared attribute that some products have as another type, and the remedy."""
+    """`(sentence, remedy)` for each declared attribute that has a value of another type in some products."""
     vendor = connection.vendor
     for name, kind in Attribute.objects.order_by("name").values_list("name", "type"):
         types = ", ".join(f"'{word}'" for word in JSON_TYPES[vendor][kind])
@@ -76,5 +76,5 @@ def find_mistyped() -> Iterator[tuple[str, str]]:
         if skus := list(rows.order_by("pk").values_list("sku", flat=True)[: NAMED_PRODUCTS + 1]):
             named = ", ".join(skus[:NAMED_PRODUCTS]) + (" and others" if len(skus) > NAMED_PRODUCTS else "")
             wanted = WANTED[Attribute.Type(kind)][0]
-            detail = f"The attribute {name!r} is declared as {kind}, and isn't {wanted} in {named}."
-            yield detail, "No filter finds these values: write them anew, or declare another type."
+            detail = f"The attribute {name!r} is declared as {kind}, but its value isn't {wanted} in {named}."
+            yield detail, "No filter finds these values: write them again, or declare another type."

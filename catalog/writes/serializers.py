@@ -1,4 +1,4 @@
-"""The bodies of writes, for one product and for many rows, and the answers that tell what became of each row."""
+"""The request bodies of writes (one product, or many rows), and the answers to bulk writes."""
 
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ from config.api.writes.bulk import GREATEST_NUMBER, STATUSES
 
 
 class SlugOf(TextField):
-    """Another row by its slug. One query finds the rows of all slugs in a body."""
+    """The slug of another row. One query finds the rows of all slugs in a body."""
 
     def to_representation(self, value: Any) -> str:
         return str(value.slug)
@@ -35,7 +35,7 @@ class SlugOf(TextField):
 class VariantWrite(StrictSerializer[Variant]):
     """A variant in a product's body. A stored one is found by `id` or `sku`; a new one needs `sku` and `price`.
 
-    `on_hand` is the stock at the location `main`; weight is in grams.
+    `on_hand` is the stock at the location `main`. `weight` is in grams.
     """
 
     id = WholeField(values.ID, required=False)
@@ -66,7 +66,7 @@ class ImageWrite(StrictSerializer[Image]):
 class ProductWrite(StrictSerializer[Product]):
     """The body of POST, PUT and PATCH. `brand` and `category` are slugs.
 
-    `price` is for a product with one variant; with several it follows from `variants[].price`.
+    `price` is for a product with one variant. If there are more, give `variants[].price` instead.
     """
 
     sku = TextField(values.SKU)
@@ -90,7 +90,7 @@ class ProductWrite(StrictSerializer[Product]):
         return value or Decimal(0)
 
     def to_representation(self, instance: Product) -> dict[str, Any]:
-        """A body that could be sent back: the start of the browsable API's form."""
+        """The stored product as a request body. The browsable API fills its form with it."""
         text = ProductText.objects.filter(pk=instance.pk).values("description", "seo_title", "seo_description")
         return super().to_representation(instance) | (text.first() or {})
 
@@ -101,11 +101,11 @@ class ProductWrite(StrictSerializer[Product]):
         return update_product(instance, validated_data, replace=not self.partial)
 
 
-# -- many at once -----------------------------------------------------------------------------------------------
+# -- bulk writes ------------------------------------------------------------------------------------------------
 
 
 class ProductItem(ProductWrite):
-    """A product among many. A stored one is found by `id`, or else by `sku`; members left out stay as they are."""
+    """One product of a bulk write. A stored one is found by `id`, or else by `sku`. Missing members stay unchanged."""
 
     id = WholeField(values.ID, required=False)
     sku = TextField(values.SKU, required=False)
@@ -116,9 +116,9 @@ class ProductItem(ProductWrite):
 
 
 class ProductBulkWrite(StrictSerializer[Product]):
-    """`create` refuses what is there, `update` what isn't; `upsert` does whichever fits."""
+    """`create` fails for a stored product, `update` for a missing one. `upsert` creates or updates."""
 
-    # What the browsable API's form begins with.
+    # The value that the browsable API's form starts with.
     mode = ChoiceField([mode.value for mode in Mode], initial=Mode.UPSERT.value)
     on_error = ChoiceField(("reject_all", "skip"), default="reject_all", initial="reject_all")
     dry_run = BooleanField(default=False)
@@ -126,7 +126,7 @@ class ProductBulkWrite(StrictSerializer[Product]):
 
 
 class StockWrite(StrictSerializer[Stock]):
-    """How many pieces of a variant lie at a location now; not fewer than are reserved."""
+    """The number of pieces of a variant at a location; at least as many as are reserved."""
 
     sku = TextField(values.SKU)
     location = TextField(values.LOCATION, default=MAIN, initial=MAIN)
@@ -147,7 +147,7 @@ class PriceWrite(StrictSerializer[Variant]):
 
 
 class FaultRead(Serializer[Any]):
-    """One thing that is wrong, as in a problem document."""
+    """One error, as in `errors` of a problem document."""
 
     pointer = CharField()
     code = CharField()
@@ -155,15 +155,15 @@ class FaultRead(Serializer[Any]):
 
 
 class RowResult(Serializer[Any]):
-    """What became of one row of the body."""
+    """The result of one row of the body."""
 
-    index = IntegerField(help_text="Its place in the list, from 0.")
+    index = IntegerField(help_text="The row's place in the list, from 0.")
     status = ChoiceField(STATUSES)
     errors = FaultRead(many=True)  # type: ignore[assignment]  # DRF takes it for a field, not for its property
 
 
 class ProductResult(RowResult):
-    id = IntegerField(allow_null=True, help_text="Null for what isn't stored.")
+    id = IntegerField(allow_null=True, help_text="Null if the product isn't stored.")
     sku = CharField(allow_null=True)
 
 
@@ -176,7 +176,7 @@ class StockResult(PriceResult):
 
 
 class BulkRead(Serializer[Any]):
-    """How many rows ended how, and each row's result in the order of the body."""
+    """The number of rows with each status, and each row's result in the order of the body."""
 
     dry_run = BooleanField()
     created = IntegerField()

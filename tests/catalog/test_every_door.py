@@ -461,8 +461,8 @@ def test_a_stored_value_of_another_type_stays_and_doctor_lists_it(staff: APIClie
     assert staff.patch(f"{URL}{product.pk}/", {"attributes": {"weight": "451"}}).status_code == 400
     assert list(find_mistyped()) == [
         (
-            "The attribute 'weight' is declared as number, and isn't a number in OLD.",
-            "No filter finds these values: write them anew, or declare another type.",
+            "The attribute 'weight' is declared as number, but its value isn't a number in OLD.",
+            "No filter finds these values: write them again, or declare another type.",
         )
     ]
     assert next(found for found in examine_data()).level == Level.WARNING

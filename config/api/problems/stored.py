@@ -1,6 +1,6 @@
-"""What is stored and would be refused today: an app registers how to find its own, and `doctor` lists it.
+"""Finds stored rows that today's rules would refuse. Apps register finders, and `manage.py doctor` lists the rows.
 
-Nothing that is stored is rewritten when a rule gets stricter. Its owner is told, and decides.
+A stricter rule never rewrites stored rows. Their owner reads the list and decides.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +16,6 @@ def register_finder(find: Finder) -> None:
 
 
 def find_refusable() -> Iterator[tuple[str, str]]:
-    """What each app finds. It may read whole tables, so no request calls it."""
+    """The results of all finders. They may read whole tables, so no request calls this."""
     for find in FINDERS:
         yield from find()

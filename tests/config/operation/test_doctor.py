@@ -126,7 +126,7 @@ def test_dead_rows_clocks_and_an_old_version_are_found(monkeypatch: pytest.Monke
     assert "VACUUM (ANALYZE) catalog_stock;" in remedies
     assert "VACUUM (ANALYZE) catalog_brand;" not in remedies
     with answers(monkeypatch, "clock_timestamp", [(datetime.now(UTC) + timedelta(seconds=30),)]):
-        assert "30 s apart" in find("clock", Level.WARNING)[0].detail
+        assert "by 30 s" in find("clock", Level.WARNING)[0].detail
     monkeypatch.setattr(doctor, "LEAST_POSTGRES", 99)
     assert find("database", Level.ERROR)[0].remedy == "Upgrade to 99 or later."
 
