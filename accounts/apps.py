@@ -25,6 +25,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
         from accounts.serializers import OrderRead
+        from accounts.sessions import note_place
         from config.api.access.devices import note_sign_in
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
@@ -32,6 +33,7 @@ class AccountsConfig(AppConfig):
 
         FRESHNESS.watch(WHO_TABLES)
         user_logged_in.connect(note_sign_in)
+        user_logged_in.connect(note_place)
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})

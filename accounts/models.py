@@ -1,14 +1,15 @@
 """Users by e-mail, named tokens, addresses, orders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.contrib.auth.models import AbstractUser, Permission
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.sessions.models import Session
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -22,6 +23,13 @@ from config.api.models import Versioned
 
 # Hexadecimal digits of a digest, so 64 bits: no user has two tokens with the same beginning.
 MARK_LENGTH = 16
+
+
+class Credentials(NamedTuple):
+    """Digests of tokens, and keys of sessions."""
+
+    tokens: Collection[str] = ()
+    sessions: Collection[str] = ()
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -63,6 +71,38 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
 
     def __str__(self) -> str:
         return self.email
+
+    # Whether the next save() writes a new password, or none; and whether Django only compares one.
+    has_new_password = is_comparing = False
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password)
+        self.has_new_password = not self.is_comparing
+
+    def set_unusable_password(self) -> None:
+        super().set_unusable_password()
+        self.has_new_password = True
+
+    def check_password(self, raw_password: Any) -> bool:
+        """Django's. It sets the same password again if its hash has fewer rounds than a new one would have."""
+        self.is_comparing = True
+        try:
+            return super().check_password(raw_password)
+        finally:
+            self.is_comparing = False
+
+    def save(self, *args: Any, kept: Credentials | None = None, **kwargs: Any) -> None:
+        """Django's. A new password ends the user's tokens and sessions except `kept`, whoever set it."""
+        is_new = self.pk is not None and self.has_new_password
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_new:
+                self.end_credentials(kept or Credentials())
+        self.has_new_password = False
+
+    def end_credentials(self, kept: Credentials) -> None:
+        self.auth_token_set.exclude(pk__in=kept.tokens).delete()
+        Session.objects.filter(owner__user=self).exclude(pk__in=kept.sessions).delete()
 
     @cached_property
     def powers(self) -> frozenset[str]:
@@ -109,6 +149,14 @@ class AuthToken(AbstractAuthToken):
         """The token's id in URLs: the beginning of its digest. It reveals nothing about the secret."""
         return self.digest[:MARK_LENGTH]
 
+    def list_line(self) -> list[str]:
+        """The digests of the token and of those that it descends from."""
+        line, parent = [self.digest], self.parent_id
+        while parent is not None:
+            line.append(parent)
+            parent = AuthToken.objects.values_list("parent_id", flat=True).get(pk=parent)
+        return line
+
     @property
     def list_scopes(self) -> Sequence[str]:
         return self.scopes or SCOPES
@@ -116,6 +164,23 @@ class AuthToken(AbstractAuthToken):
     @property
     def parent_mark(self) -> str | None:
         return self.parent_id and self.parent_id[:MARK_LENGTH]
+
+
+class SessionOwner(models.Model):
+    """Whose a session is; Django's own table says so only within its data. It goes with the session."""
+
+    session = models.OneToOneField(Session, models.DB_CASCADE, related_name="owner")
+    user = models.ForeignKey(User, models.DB_CASCADE, related_name="sessions")
+    created_at = models.DateTimeField(default=timezone.now)
+    address = models.CharField(max_length=45, blank=True, default="")
+    user_agent = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name = "session"
+        verbose_name_plural = "sessions"
+
+    def __str__(self) -> str:
+        return f"{self.address} {self.created_at:%Y-%m-%d}"
 
 
 class Address(Versioned):

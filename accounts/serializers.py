@@ -10,17 +10,20 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import ValidationError
 from rest_framework.relations import HyperlinkedIdentityField
 from rest_framework.serializers import (
+    BooleanField,
     CharField,
     DateTimeField,
+    EmailField,
     IntegerField,
     ListField,
     ModelSerializer,
     RegexField,
     Serializer,
+    SerializerMethodField,
 )
 
 from accounts.addresses import GREATEST_ADDRESSES, add_address
-from accounts.models import Address, AuthToken, Order, OrderLine, User
+from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
 from config.api.access.scopes import SCOPES
@@ -126,6 +129,49 @@ class LoginWrite(StrictSerializer[AuthToken]):
     email = CharField(max_length=254)
     password = PasswordField()
     name = CharField(max_length=100, default="login")
+
+
+class PasswordWrite(StrictSerializer[User]):
+    """The old password and the new one; what stays signed in."""
+
+    old = PasswordField()
+    new = PasswordField()
+    keep_this = BooleanField(default=False)
+    keep_others = BooleanField(default=False)
+
+
+class ResetWrite(StrictSerializer[User]):
+    """The address of who has forgotten their password."""
+
+    email = EmailField(max_length=254)
+
+
+class ResetRead(Serializer[Any]):
+    """One sentence, the same for each address."""
+
+    detail = CharField()
+
+
+class ResetConfirmWrite(StrictSerializer[User]):
+    """The `token` of a mail's link, and the new password."""
+
+    token = CharField(max_length=100)
+    new = PasswordField()
+
+
+class SessionRead(ModelSerializer[SessionOwner]):
+    """`{"id": 7, "address": "192.0.2.7", "user_agent": "Mozilla/5.0 …", "current": true, "expires_at": …}`"""
+
+    expires_at = DateTimeField(source="session.expire_date", read_only=True)
+    current = SerializerMethodField(help_text="Whether it is that of the request.")
+
+    class Meta:
+        model = SessionOwner
+        fields = ("id", "created_at", "expires_at", "address", "user_agent", "current")
+
+    def get_current(self, owner: SessionOwner) -> bool:
+        session = getattr(self.context["request"]._request, "session", None)
+        return session is not None and session.session_key == owner.session_id
 
 
 # -- users ------------------------------------------------------------------------------------------------------

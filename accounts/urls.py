@@ -3,21 +3,28 @@ from typing import Any
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from accounts import views
+from accounts import auth_views, views
 
 router = SimpleRouter()
-router.register("auth/tokens", views.TokenViewSet, basename="token")
+router.register("auth/tokens", auth_views.TokenViewSet, basename="token")
+router.register("auth/sessions", auth_views.SessionViewSet, basename="session")
 router.register("me/addresses", views.AddressViewSet)
 router.register("users", views.UserViewSet)
 
 # Not with the router: orders have no PUT and no DELETE.
 ORDERS: dict[str, Any] = {"get": "list", "post": "create"}
 ORDER: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
+# The router has no DELETE of a list.
+TOKENS: dict[str, Any] = {"get": "list", "post": "create", "delete": "destroy_others"}
 ME: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
 
 urlpatterns = [
-    path("auth/login/", views.Login.as_view(), name="auth-login"),
-    path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
+    path("auth/login/", auth_views.Login.as_view(), name="auth-login"),
+    path("auth/logout/", auth_views.Logout.as_view(), name="auth-logout"),
+    path("auth/tokens/", auth_views.TokenViewSet.as_view(TOKENS, basename="token", suffix="List"), name="token-list"),
+    path("auth/password/", auth_views.Password.as_view(), name="auth-password"),
+    path("auth/password/reset/", auth_views.PasswordReset.as_view(), name="auth-password-reset"),
+    path("auth/password/reset/confirm/", auth_views.PasswordResetConfirm.as_view(), name="auth-password-confirm"),
     path("me/", views.Me.as_view(ME), name="me"),
     path("me/orders/", views.OwnOrders.as_view({"get": "list"}), name="own-orders"),
     path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order", suffix="List"), name="order-list"),

@@ -22,7 +22,7 @@ NAMES = (
     "JOB_LEASE_SECONDS", "EXPORT_STORAGE_URL",
     "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES", "EXPORT_STREAMS",
     "IMPORT_QUOTA_JOBS", "IMPORT_MAX_BYTES", "IMPORT_MAX_UNPACKED_BYTES", "IMPORT_MAX_RATIO",
-    "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS",
+    "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
 )  # fmt: skip
 
 
@@ -145,3 +145,38 @@ def read_storage_url(name: str, default: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{expected}, with {', '.join(S3_OPTIONS)} as parameters, not {min(unknown)}")
     options |= {"bucket_name": parts.netloc, "location": parts.path.strip("/")}
     return {"BACKEND": "config.api.jobs.s3.S3Bucket", "OPTIONS": options}
+
+
+def read_origin(name: str, default: str) -> str:
+    """Scheme, host and port, as in `https://shop.example`."""
+    text = read_text(name, default).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text:
+        raise ImproperlyConfigured(f"{name}={text!r}: expected scheme and host, as in {name}=https://shop.example.com")
+    return text
+
+
+def read_email_url(name: str, default: str) -> dict[str, Any]:
+    """Django's MAILERS entry for `smtp+tls://USER:PASSWORD@HOST:PORT`, `smtp+ssl://`, `smtp://` or `consolemail://`."""
+    # The password stays out of the sentence: it ends in logs.
+    expected = f"{name}: expected smtp+tls://USER:PASSWORD@HOST:587, smtp+ssl://, smtp:// or consolemail://"
+    try:
+        parts: dict[str, Any] = environ.Env.email_url_config(read_text(name, default))
+    except Exception as error:
+        raise ImproperlyConfigured(expected) from error
+    if not parts["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        options = {"file_path": parts["EMAIL_FILE_PATH"]} if "filebased" in parts["EMAIL_BACKEND"] else {}
+        return {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": options}
+    if not parts["EMAIL_HOST"]:
+        raise ImproperlyConfigured(expected)
+    options = {
+        "host": parts["EMAIL_HOST"],
+        "port": parts["EMAIL_PORT"] or (465 if parts.get("EMAIL_USE_SSL") else 587),
+        "username": parts["EMAIL_HOST_USER"] or "",
+        "password": parts["EMAIL_HOST_PASSWORD"] or "",
+        "use_tls": bool(parts.get("EMAIL_USE_TLS")),
+        "use_ssl": bool(parts.get("EMAIL_USE_SSL")),
+        # A mail server that hangs keeps a worker for so many seconds.
+        "timeout": 10,
+    }
+    return {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": options}

@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -56,6 +57,8 @@ INSTALLED_APPS = [
 WSGI_APPLICATION = "config.wsgi.application"
 HOST = env.read_text("HOST", "127.0.0.1")
 PORT = env.read_count("PORT", 8000, most=65_535)
+# How the world reaches this server, for mails, which have no request.
+PUBLIC_URL = env.read_origin("PUBLIC_URL", f"http://{HOST}:{PORT}")
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)
@@ -138,6 +141,9 @@ AUTHENTICATION_BACKENDS = [
     "config.api.access.logins.LoginLimit",  # first: it stops clients that try too often, and authenticates nobody
     "django.contrib.auth.backends.ModelBackend",
 ]
+# Of the link in a mail.
+PASSWORD_RESET_TIMEOUT = 3600
+SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/v1/"
 KNOX_TOKEN_MODEL = "accounts.AuthToken"
@@ -337,6 +343,11 @@ IMPORT_QUOTA_JOBS = env.read_count("IMPORT_QUOTA_JOBS", 10, most=10_000)
 IMPORT_MAX_BYTES = env.read_count("IMPORT_MAX_BYTES", 2**30, most=2**40, least=1024)
 IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, most=2**44, least=1024)
 IMPORT_MAX_RATIO = env.read_count("IMPORT_MAX_RATIO", 200, most=100_000)
+
+# -- mails ------------------------------------------------------------------------------------------------------
+
+MAILERS = {"default": env.read_email_url("EMAIL_URL", "consolemail://")}
+DEFAULT_FROM_EMAIL = env.read_text("EMAIL_FROM", f"tenfold@{urlsplit(PUBLIC_URL).hostname}")
 
 # -- pages and their files --------------------------------------------------------------------------------------
 

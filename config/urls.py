@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from accounts.pages import show_reset
 from catalog.home import show_home
 from config.api.schema.documents import Document, RedocPage, SwaggerPage
 from config.api.schema.root import Root
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(api)),
     path("", show_home, name="home"),
     path("admin/", admin.site.urls),
+    path("password/reset/", show_reset, name="password-reset"),
     path("livez", show_alive),
     path("readyz", show_ready),
     path("metrics", show_metrics),

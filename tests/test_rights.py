@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import Address, User
+from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
 from catalog.models import ImportJob
@@ -43,18 +43,25 @@ SCOPES_OF = (
     ("", "catalogue:read", "catalogue:write"),
 )
 # For every token, or for none.
-UNSCOPED = ("GET ", "GET schema/", "POST auth/login/")
+UNSCOPED = (
+    *("GET ", "GET schema/", "POST auth/login/"),
+    *("POST auth/password/reset/", "POST auth/password/reset/confirm/"),
+)
 
 CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root", "revoked")
 
 # Statuses, in the order of CALLERS.
 ROWS: dict[str, str] = {
+    "DELETE auth/sessions/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE auth/tokens/": "401 204 204 204 204 204 204 401",
     "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "GET ": "200 200 200 200 200 200 200 401",
+    "GET auth/sessions/": "401 200 200 200 200 200 200 401",
+    "GET auth/sessions/{id}/": "401 200 404 404 404 404 404 401",
     "GET auth/tokens/": "401 200 200 200 200 200 200 401",
     "GET auth/tokens/{id}/": "401 200 404 404 404 404 404 401",
     "GET brands/": "200 200 200 200 200 200 200 401",
@@ -104,6 +111,10 @@ ROWS: dict[str, str] = {
     "PATCH stock/bulk/": "401 403 403 200 403 403 200 401",
     "POST auth/login/": "200 200 200 200 200 200 200 200",
     "POST auth/logout/": "401 204 204 204 204 204 204 401",
+    "POST auth/password/": "401 204 204 204 204 204 204 401",
+    "POST auth/password/reset/": "202 202 202 202 202 202 202 202",
+    # Of a link that nobody made.
+    "POST auth/password/reset/confirm/": "400 400 400 400 400 400 400 400",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
     "POST exports/": "401 403 403 403 201 403 201 401",
     "POST imports/": "401 403 403 201 403 403 201 401",
@@ -123,6 +134,9 @@ PRODUCT = {"sku": "TEA", "title": "Tea", "price": "2.00"}
 
 BODIES: dict[str, Any] = {
     "POST auth/login/": {"email": "owner@example.com", "password": "secret"},
+    "POST auth/password/": {"old": "secret", "new": "17 sheep in a boat"},
+    "POST auth/password/reset/": {"email": "owner@example.com"},
+    "POST auth/password/reset/confirm/": {"token": "1.x", "new": "17 sheep in a boat"},
     "POST auth/tokens/": {"name": "one more"},
     "POST me/addresses/": HOME,
     "PUT me/addresses/{id}/": HOME,
@@ -193,6 +207,11 @@ def make_export(owner: User) -> ExportJob:
     )  # fmt: skip
 
 
+def make_session(owner: User) -> int:
+    APIClient().force_login(owner)
+    return SessionOwner.objects.get(user=owner).pk
+
+
 @pytest.fixture(scope="module")
 def filled(kept: None) -> Shop:
     tea = make_product(
@@ -217,6 +236,7 @@ def filled(kept: None) -> Shop:
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},
         "auth/tokens/": {"id": token.mark},
+        "auth/sessions/": {"id": make_session(owner)},
         "me/addresses/": {"id": address.pk},
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
@@ -273,7 +293,9 @@ def test_head_and_options_tell_no_more_than_get(path: str, shop: Shop) -> None:
         if f"GET {path}" in OPERATIONS:
             assert shop.ask(caller, f"HEAD {path}") == shop.ask(caller, f"GET {path}"), caller
         assert shop.ask(caller, f"OPTIONS {path}") in (200, 401, 403, 404, 405), caller
-    is_open = any(ROWS[operation].startswith("20") for operation in OPERATIONS if operation.endswith(f" {path}"))
+    is_open = any(
+        ROWS[operation].startswith(("20", "400")) for operation in OPERATIONS if operation.endswith(f" {path}")
+    )
     # The view of products/bulk/ is that of products, which strangers read.
     assert (shop.ask("anonymous", f"OPTIONS {path}") == 401) != (is_open or path == "products/bulk/")
 

@@ -29,6 +29,8 @@ def read_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str
         ("DEBUG", "yes", "true, false"),
         ("HTTPS", "1", "true, false"),
         ("PORT", "70000", "1 to 65535"),
+        ("PUBLIC_URL", "shop.example", "PUBLIC_URL=https://shop.example.com"),
+        ("PUBLIC_URL", "https://shop.example/shop", "PUBLIC_URL=https://shop.example.com"),
         ("PORT", "8_000", "PORT=8000"),
         ("PORT", "", "PORT=8000"),
         ("WEB_THREADS", "0", "1 to 256"),
@@ -128,3 +130,31 @@ def test_a_command_says_one_sentence_and_no_traceback(command: tuple[str, ...]) 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == "tenfold: PORT='eighty': expected a whole number from 1 to 65535, as in PORT=8000\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("smtp+tls://mia:hush@mail.example", {"port": 587, "use_tls": True, "use_ssl": False, "password": "hush"}),
+        ("smtp+ssl://mia:hush@mail.example", {"port": 465, "use_tls": False, "use_ssl": True, "username": "mia"}),
+        ("smtp://mail.example:25", {"port": 25, "use_tls": False, "use_ssl": False, "username": ""}),
+    ],
+)
+def test_mails_go_where_the_url_says(url: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings(monkeypatch, EMAIL_URL=url, PUBLIC_URL="https://shop.example:8443/")
+    assert options.items() <= settings["MAILERS"]["default"]["OPTIONS"].items()
+    assert settings["DEFAULT_FROM_EMAIL"] == "tenfold@shop.example"
+    assert settings["PUBLIC_URL"] == "https://shop.example:8443"
+
+
+@pytest.mark.parametrize("url", ["imap://mia:hush@mail.example", "smtp://", "smtp://mia:hush@mail.example:port"])
+def test_a_bad_mail_url_is_refused_without_its_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"EMAIL_URL: expected smtp\+tls://USER:PASSWORD@HOST:587") as caught:
+        read_settings(monkeypatch, EMAIL_URL=url)
+    assert "hush" not in str(caught.value)
+
+
+def test_mails_are_printed_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings(monkeypatch, PORT="8001")
+    assert settings["MAILERS"]["default"]["BACKEND"].endswith("console.EmailBackend")
+    assert settings["PUBLIC_URL"] == "http://127.0.0.1:8001"

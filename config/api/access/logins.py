@@ -18,6 +18,8 @@ from config.api.problems.errors import Unavailable
 # All unknown devices together may try an account CEILING times as often as RATE_LIMIT_LOGIN says: ten wrong passwords
 # must not lock the owner out.
 CEILING = 20
+# To one mailbox; whoever asks for more gets the same answer.
+MAILS = Rate(5, 3600, "hour")
 
 
 class LoginLimit:
@@ -60,3 +62,20 @@ def refuse_login(standing: Standing | None, whose: str) -> None:
         raise Unavailable("Redis, which counts sign-ins,")
     if not standing.is_allowed:
         raise TooManyRequests(standing, "sign-ins", whose)
+
+
+def count_stranger_sign_in(request: HttpRequest) -> None:
+    """Count what a stranger may guess at, by the address; TooManyRequests past RATE_LIMIT_LOGIN."""
+    if rate := read_rate(settings.RATE_LIMIT_LOGIN):
+        refuse_login(take(rate, "login-address", find_address(request.META)), "from this address")
+
+
+def count_reset(request: HttpRequest, email: str) -> bool:
+    """Whether a mail may be sent: an address of the network asks at RATE_LIMIT_LOGIN, and a mailbox gets MAILS."""
+    count_stranger_sign_in(request)
+    if not read_rate(settings.RATE_LIMIT_LOGIN):
+        return True
+    standing = take(MAILS, "reset-account", hash_account(email))
+    if standing is None:
+        raise Unavailable("Redis, which counts mails,")
+    return standing.is_allowed

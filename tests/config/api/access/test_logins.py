@@ -116,6 +116,35 @@ def test_the_pages_to_sign_in_count_too(page: str, client: APIClient, settings: 
     assert sign_in(client).status_code == 429
 
 
+RESET, CONFIRM = "/api/v1/auth/password/reset/", "/api/v1/auth/password/reset/confirm/"
+
+
+@pytest.fixture
+def mailed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses to which a mail is on its way."""
+    waiting: list[str] = []
+    monkeypatch.setattr("accounts.auth_views.queue_mail", waiting.append)
+    return waiting
+
+
+def test_a_mailbox_gets_few_mails_an_hour(client: APIClient, mailed: list[str], settings: Any) -> None:
+    settings.RATE_LIMIT_LOGIN = "10/minute"
+    places = [f"192.0.2.{n}" for n in range(8)]
+    answers = [client.post(RESET, {"email": "mia@example.com"}, REMOTE_ADDR=place) for place in places]
+    assert set(list_statuses(answers)) == {202}
+    assert len(mailed) == 5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("body", [{"email": "a@example.com"}, {"token": "1.x", "new": "17 sheep in a boat"}])
+def test_who_has_forgotten_a_password_is_counted_too(
+    body: dict[str, str], client: APIClient, mailed: list[str], settings: Any
+) -> None:
+    settings.RATE_LIMIT_LOGIN = "2/hour"
+    path = RESET if "email" in body else CONFIRM
+    assert [client.post(path, body).status_code for _ in range(3)][-1] == 429
+
+
 @pytest.mark.skipif(not current.REDIS_URL, reason="there is no Redis: one process counts for itself")
 @pytest.mark.django_db
 def test_without_redis_reads_go_on_and_nobody_signs_in(
