@@ -14,7 +14,6 @@ from rest_framework.serializers import (
     CharField,
     DateTimeField,
     EmailField,
-    IntegerField,
     ListField,
     ModelSerializer,
     RegexField,
@@ -26,6 +25,8 @@ from accounts.addresses import GREATEST_ADDRESSES, add_address
 from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
+from catalog.writes.fields import WholeField
+from catalog.writes.values import Whole
 from config.api.access.scopes import SCOPES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
@@ -285,7 +286,7 @@ class OrderLineWrite(StrictSerializer[OrderLine]):
     """A quantity of a variant, by SKU."""
 
     sku = CharField(max_length=100)
-    quantity = IntegerField(min_value=1, max_value=GREATEST_QUANTITY)
+    quantity = WholeField(Whole(least=1, most=GREATEST_QUANTITY))
 
 
 class OrderWrite(StrictSerializer[Order]):

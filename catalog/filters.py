@@ -1,26 +1,43 @@
 """The filters of products, for the list and the export."""
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models.fields.json import KeyTransform
-from django.forms import IntegerField
-from django_filters import BaseInFilter, CharFilter, ChoiceFilter, NumberFilter
+from django.forms import DecimalField, IntegerField
+from django_filters import CharFilter, ChoiceFilter, NumberFilter
 
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet
 from catalog.search import MOST_WORDS, find_words
+from catalog.writes.values import NUMBER, PRICE, BadValue
 from config.api.problems.errors import InvalidParameter, UnknownParameter
-from config.api.reads.filtering import FlagFilter, MomentFilter, SparseFilterSet, name_choices
+from config.api.reads.filtering import FlagFilter, ListFilter, MomentFilter, SparseFilterSet, name_choices
 
 GREATEST_LIST = 200
 GREATEST_ID = 2**63 - 1
 
-# The limits also stop exponents: six characters such as `1e9999` would become a number of thousands of digits.
-PRICE = {"min_value": 0, "max_digits": 12, "decimal_places": 2}
+
+class PriceField(DecimalField):
+    """A price by the rule for writes. Django's own field accepts `1_000` and the digits of all scripts."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_digits=PRICE.digits, decimal_places=2, **options)
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return PRICE.read(value) if value else None
+        except BadValue as error:
+            raise ValidationError(f"{error.tell(value)}.") from error
+
+
+class PriceFilter(NumberFilter):
+    """An amount of money, as in `12.50`."""
+
+    field_class = PriceField
 
 
 class IdField(IntegerField):
@@ -36,13 +53,13 @@ class IdField(IntegerField):
         return min(int(text.lstrip("0")[:20] or "0"), GREATEST_ID)
 
 
-class IdInFilter(BaseInFilter, NumberFilter):
+class IdInFilter(ListFilter, NumberFilter):
     """Ids, comma-separated: `1,2,3`."""
 
     field_class = IdField
 
 
-class TextInFilter(BaseInFilter, CharFilter):
+class TextInFilter(ListFilter, CharFilter):
     """Texts, comma-separated: `a,b`."""
 
 
@@ -60,11 +77,11 @@ class ProductFilters(SparseFilterSet):
         label="Status; anonymous callers see active products only",
         error_messages=name_choices(Product.Status.choices),
     )
-    price_min = NumberFilter(field_name="price", lookup_expr="gte", label="Minimum price", **PRICE)
-    price_max = NumberFilter(field_name="price", lookup_expr="lte", label="Maximum price", **PRICE)
+    price_min = PriceFilter(field_name="price", lookup_expr="gte", label="Minimum price, included")
+    price_max = PriceFilter(field_name="price", lookup_expr="lte", label="Maximum price, included")
     in_stock = FlagFilter(field_name="in_stock", label="Whether at least one variant can be bought now")
-    created_after = MomentFilter(field_name="created_at", lookup_expr="gt", label="Created after this time")
-    created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before this time")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte", label="Created at or after this time")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before, not at, this time")
     updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
     id = IdInFilter(method="keep_ids", label="Ids, comma-separated, at most 200")
     sku = TextInFilter(method="keep_skus", label="SKUs of products, comma-separated, at most 200")
@@ -124,11 +141,10 @@ def read_value(name: str, type_: str, text: str) -> str | bool | int | float:
         if text not in ("true", "false"):
             raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not true or false.")
         return text == "true"
-    try:
-        number = Decimal(text[:40])
-    except InvalidOperation as error:
-        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number.") from error
-    if not number.is_finite() or len(text) > 40 or abs(number) > 2**63:
+    if not NUMBER.fullmatch(text):
+        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number.")
+    number = Decimal(text)
+    if len(text) > 40 or abs(number) > 2**63:
         raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number of at most 64 bits.")
     return int(number) if number == int(number) else float(number)
 

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.api.writes.currencies import CURRENCIES
+
 NAMES = (
     "DATABASE_URL", "DATABASE_REPLICA_URLS", "DATABASE_POOL", "DATABASE_POOL_MIN", "DATABASE_POOL_TIMEOUT",
     "DATABASE_POOL_RECYCLE", "DATABASE_PREPARE", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG",
@@ -84,7 +86,7 @@ def read_list(name: str, default: str) -> list[str]:
 
 def read_currency(name: str, default: str) -> str:
     text = read_text(name, default)
-    if not re.fullmatch(r"[A-Z]{3}", text):
+    if text not in CURRENCIES:
         raise ImproperlyConfigured(f"{name}={text!r}: expected three letters of ISO 4217, as in {name}={default}")
     return text
 

@@ -27,7 +27,7 @@ from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
 from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.gates.request import DECODED_PATH
 from config.api.problems.error_handler import respond_to
-from config.api.problems.errors import ApiError
+from config.api.problems.errors import ApiError, InvalidHeader
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
 from config.serving.bodies import BodyRule, When, find_rule, has_body, read_at_most, read_length
 
@@ -212,6 +212,10 @@ class ContentPolicy(ContentSecurityPolicyMiddleware):
         return super().process_response(request, response)
 
 
+# The remedy for a condition that isn't checked.
+WITHOUT = "Nothing was written. Leave it out, or write a single row by PUT, PATCH or DELETE with If-Match."
+
+
 class BodyLimit:
     """Answers 413 for a body above its route's limit, and sets the Content-Length of a chunked body.
 
@@ -257,6 +261,26 @@ class TextPath:
         if "\0" in request.path_info:
             raise Http404
         return self.get_response(request)
+
+
+class Preconditions:
+    """Answers 400 to a write upon a condition that its view doesn't check, and so would write in spite of."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        kind, method = getattr(view, "cls", None), request.method
+        if kind is None or method in ("GET", "HEAD", "OPTIONS"):
+            return None
+        checked = ("If-Match",) if method in getattr(kind, "conditional_methods", ()) else ()
+        for name in ("If-Match", "If-None-Match"):
+            if name in request.headers and name not in checked:
+                return respond_to(request, InvalidHeader(name, f"This {method} compares no {name}.", WITHOUT))
+        return None
 
 
 class OptionalSlash:

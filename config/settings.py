@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "config.middleware.SessionUsers",
     "config.middleware.SessionMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.Preconditions",
 ]
 CSRF_FAILURE_VIEW = "config.api.problems.error_handler.answer_csrf_failure"
 # OptionalSlash answers without a redirect, which would turn a POST into a GET.

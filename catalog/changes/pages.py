@@ -19,6 +19,8 @@ from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import read_number
 
 GREATEST_CURSOR = 10**12 - 1
+# A row of the feed is small, and partners read all of it.
+GREATEST_FEED_PAGE = 1_000
 CURSOR_HEADER = "X-Changes-Cursor"
 
 
@@ -60,6 +62,7 @@ class FeedPagination(LogPagination):
     """Changes in the order in which they became visible. A page may be empty and still have a next one."""
 
     cursor_parameter = "after"
+    max_page_size = GREATEST_FEED_PAGE
 
     def begin(self, request: Request) -> None:
         """Reads the log's bounds: one query, and on PostgreSQL one more that first numbers committed changes."""

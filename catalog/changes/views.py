@@ -27,7 +27,7 @@ from catalog.changes.entities import list_entities
 from catalog.changes.feed import Wanted, describe, select_changes
 from catalog.changes.history import describe_changes
 from catalog.changes.models import Change
-from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR, FeedPagination, HistoryPagination
+from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR, GREATEST_FEED_PAGE, FeedPagination, HistoryPagination
 from catalog.models import Product
 from catalog.rights import EXPORT
 from config.api.access.permissions import HasRight, ModelPermissions
@@ -36,22 +36,24 @@ from config.api.access.scopes import CHANGES
 from config.api.database.authorship import name_caller
 from config.api.freshness.leases import FRESHNESS
 from config.api.problems.errors import InvalidParameter, suggest
-from config.api.reads.filtering import read_moment
+from config.api.reads.filtering import AGO_PATTERN, read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import check_parameters, read_names
 
 # Every cache knows of a change that is older than this.
 HEARD_AFTER = timedelta(seconds=10)
 
-MOMENT = {"type": "string", "format": "date-time"}
+MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"pattern": AGO_PATTERN}]}
+AGO = "RFC 3339, or so long ago: `-90s`, `-15m`, `-12h`, `-7d`, `-2w`."
+MEMBERS = ("position", "entity", "entity_id", "op", "version", "at", "sku")
 FEED_PARAMETERS = [
     OpenApiParameter(
         "after",
         {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
         description="`next_cursor` of the previous page. Without it, the feed begins at the oldest kept change.",
     ),
-    OpenApiParameter("since", MOMENT, description="Changes made at or after this time."),
-    OpenApiParameter("until", MOMENT, description="Changes made before this time."),
+    OpenApiParameter("since", MOMENT, description=f"Changes made at or after this time. {AGO}"),
+    OpenApiParameter("until", MOMENT, description=f"Changes made before this time; it isn't included. {AGO}"),
     OpenApiParameter(
         "entity",
         {"type": "array", "items": {"type": "string", "enum": list(list_entities())}},
@@ -61,8 +63,15 @@ FEED_PARAMETERS = [
     ),
     OpenApiParameter(
         "page_size",
-        {"type": "integer", "minimum": 1, "maximum": GREATEST_PAGE_SIZE, "default": PAGE_SIZE},
+        {"type": "integer", "minimum": 1, "maximum": GREATEST_FEED_PAGE, "default": PAGE_SIZE},
         description="Changes a page.",
+    ),
+    OpenApiParameter(
+        "fields",
+        {"type": "array", "items": {"type": "string", "enum": list(MEMBERS)}},
+        style="form",
+        explode=False,
+        description="Nothing but these members.",
     ),
 ]
 
@@ -122,7 +131,9 @@ class ChangeFeed(LogView):
         rows = select_changes(wanted, sees_all=request.user.has_perm("catalog.view_product"))
         page: list[Change] = self.paginator.paginate_queryset(rows, request, self)
         let_caches_hear(page)
-        return self.get_paginated_response([describe(change) for change in page])
+        names = read_members(request.query_params)
+        described = [describe(change) for change in page]
+        return self.get_paginated_response([{name: row[name] for name in names} for row in described])
 
     def head(self, request: Request) -> Response:
         self.read_wanted()
@@ -135,7 +146,8 @@ class ChangeFeed(LogView):
 
     def read_wanted(self) -> Wanted:
         query = self.request.query_params
-        check_parameters(query, {parameter.name for parameter in FEED_PARAMETERS})
+        check_parameters(query, {parameter.name for parameter in FEED_PARAMETERS}, lists=("entity", "fields"))
+        read_members(query)
         return Wanted(read_moment(query, "since"), read_moment(query, "until"), read_entities(query))
 
 
@@ -144,6 +156,15 @@ def let_caches_hear(changes: Sequence[Change]) -> None:
     # Two clocks are compared, and they may differ by seconds.
     if changes and timezone.now() - changes[-1].numbered_at < HEARD_AFTER:
         FRESHNESS.wait_out(time.monotonic())
+
+
+def read_members(query: Any) -> Sequence[str]:
+    """The members that `fields` asks for, in the order of a row; all of them without it."""
+    asked = read_names(query, "fields")
+    for name in asked:
+        if name not in MEMBERS:
+            raise InvalidParameter("fields", f"{name!r} is not known here.", suggest(name, MEMBERS))
+    return [name for name in MEMBERS if name in asked or not asked]
 
 
 def read_entities(query: Any) -> list[str]:

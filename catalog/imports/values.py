@@ -80,13 +80,6 @@ def is_blank(cell: Cell) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def read_price(cell: Cell) -> Decimal:
-    """Spreadsheets may add zeros after the cents: they are dropped. Other decimal places are an error, not rounded."""
-    price = PRICE.parse(cell)
-    cents = round_half_up(price)
-    return PRICE.check(cents if cents == price else price)
-
-
 def read_rating(cell: Cell) -> Decimal:
     """Rounds to two decimal places: a mean of many ratings has more."""
     return RATING.check(round_half_up(RATING.parse(cell)))
@@ -201,8 +194,8 @@ FIELDS = {
     "category": Field(read_category, blank=()),
     "status": Field(read_status),
     "currency": Field(read_currency),
-    "price": Field(read_price),
-    "compare_at_price": Field(read_price, blank=None),
+    "price": Field(PRICE.read),
+    "compare_at_price": Field(PRICE.read, blank=None),
     "rating": Field(read_rating),
     "description": Field(DESCRIPTION.read, blank=""),
     "seo_title": Field(SEO_TITLE.read, blank=""),

@@ -9,6 +9,7 @@ from django.utils.text import slugify
 from catalog.models import Category, Product, Variant
 from catalog.writes.declared import find_type_faults, read_types
 from config.api.admin.forms import ChangedFormSet
+from config.api.writes.currencies import CURRENCIES
 
 # Category.path has 200 characters, ten for each level.
 DEEPEST = 20
@@ -44,7 +45,7 @@ class ProductForm(forms.ModelForm[Product]):
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
-        if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        if currency not in CURRENCIES:
             raise forms.ValidationError("Enter the three letters of ISO 4217, as in USD.")
         return currency
 

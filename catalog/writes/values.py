@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from catalog.models import Product
+from config.api.writes.currencies import CURRENCIES
 
 # A value of JSON, or the text of a CSV's cell.
 type Given = Any
@@ -125,8 +126,8 @@ class Currency(Rule):
         text = read_text(given)
         if not text:
             raise BadValue("blank", "is blank", "give a currency")
-        if not re.match(self.pattern, text):
-            raise BadValue("invalid", "is not a currency", "write its three capital letters, as in USD")
+        if text not in CURRENCIES:
+            raise BadValue("invalid", "is not a currency", "write the three capital letters of ISO 4217, as in USD")
         return text
 
 
@@ -207,6 +208,7 @@ class Number(Rule):
         return read_number(given, self.remedy)
 
     def check(self, number: Decimal) -> Decimal:
+        number = drop_zeros(number)
         self.check_digits(number)
         if number < 0:
             raise BadValue("min_value", "is below 0", "give 0 or more")
@@ -226,6 +228,16 @@ class Number(Rule):
         if before > whole:
             rule = f"has more than {whole} digit{'s' * (whole > 1)} before the decimal point"
             raise BadValue("max_whole_digits", rule, f"give at most {greatest}")
+
+
+def drop_zeros(number: Decimal) -> Decimal:
+    """Without the zeros behind the cent, which a program or a spreadsheet may add: `1.00000` is `1.00`."""
+    sign, digits, exponent = number.as_tuple()
+    if not number or not isinstance(exponent, int):
+        return Decimal(0)
+    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    cut = max(0, min(zeros, -2 - exponent))
+    return Decimal((sign, digits[: len(digits) - cut], exponent + cut))
 
 
 def count_digits(number: Decimal) -> tuple[int, int]:

@@ -41,6 +41,7 @@ from config.api.reads.readers import InstanceReader, Reader, TextReader
 from config.api.reads.row_plans import RowPlan, fetch_row
 from config.api.reads.selections import ReadSerializer, Selection
 from config.api.rendering.renderers import JSONRenderer
+from config.api.writes.attempts import attempt_twice
 from config.api.writes.idempotency import RepeatablePost
 
 # Where a gate leaves the exception of a read that took too long: to be answered, and not to be done again.
@@ -87,7 +88,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         open_ones = self.open_parameters if self.is_list else ()
         # Not among the known ones, which the document describes: its answer is another one.
         explained = {EXPLAIN} if self.explanation else set()
-        check_parameters(self.request.query_params, self.known_parameters | explained, open_ones)
+        lists = (*selections.PARAMETERS, *(self.filterset_class.list_lists() if self.filterset_class else ()))
+        check_parameters(self.request.query_params, self.known_parameters | explained, open_ones, lists)
 
     @property
     def is_list(self) -> bool:
@@ -270,6 +272,8 @@ class WriteMixin(ShapedViewSet):
     """`POST`, `PUT`, `PATCH`, `DELETE` by a write serializer; the answer is the row as a GET would show it."""
 
     write_serializer: type[BaseSerializer[Any]]
+    # Those that compare `If-Match`. The middleware Preconditions refuses a condition that nobody would check.
+    conditional_methods: tuple[str, ...] = ("PUT", "PATCH", "DELETE")
 
     @property
     def known_parameters(self) -> frozenset[str]:
@@ -303,15 +307,18 @@ class WriteMixin(ShapedViewSet):
         # First, so that a slip in `fields` writes nothing.
         selection = self.read_selection(detail=True)
         serializer.is_valid(raise_exception=True)
+        row, (text, *version) = attempt_twice(lambda: self.save(serializer, selection, claim))
+        headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
+        return Response(orjson.Fragment(text), status, headers=headers | tag_row(self.request, text, *version))
+
+    def save(self, serializer: Any, selection: Selection, claim: Callable[[], None]) -> tuple[Any, Sequence[Any]]:
+        """The written row, and what of it is shown: its JSON, and its version if it has one."""
         with transaction.atomic():
             claim()
             row = serializer.save()
             # Not through get_queryset(): who made it a draft still gets to see what was written. And before the
             # commit: with the ETag of the next writer's row our caller would overwrite it.
-            rows = type(row)._default_manager.filter(pk=row.pk)
-            text, *version = self.show(rows, selection)
-        headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
-        return Response(orjson.Fragment(text), status, headers=headers | tag_row(self.request, text, *version))
+            return row, self.show(type(row)._default_manager.filter(pk=row.pk), selection)
 
     def build_address(self, row: Any) -> str:
         value = getattr(row, self.lookup_field)

@@ -446,3 +446,30 @@ def test_a_slip_in_the_query_string_writes_nothing(staff: APIClient) -> None:
         assert staff.patch(f"{STOCK}?{query}", [{"sku": "A", "on_hand": 9}]).status_code == 400
     assert staff.post(f"{PRODUCTS}?dry_run=true", make_body("create", tea(1))).status_code == 400
     assert Stock.objects.get().on_hand == 1
+
+
+# -- no more than the caller allows --------------------------------------------------------------------------------
+
+
+def test_more_rows_than_prefer_allows_are_not_written(staff: APIClient) -> None:
+    body = make_body("upsert", tea(1), tea(2))
+    refused = staff.post(PRODUCTS, body, headers={"Prefer": "return=minimal, max-affected=1"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "too_many_affected")
+    assert refused.json()["detail"] == "2 rows would be written, and Prefer allows 1."
+    assert not Product.objects.exists()
+    written = staff.post(PRODUCTS, body, headers={"Prefer": "max-affected=2"})
+    assert (written.status_code, written["Preference-Applied"]) == (200, "max-affected=2")
+    prices = [{"sku": "TEA-1", "price": "9"}, {"sku": "TEA-2", "price": "4.00"}]
+    same = staff.patch(PRICES, prices, headers={"Prefer": "max-affected=1"})
+    assert list_statuses(same) == ["updated", "unchanged"], "what stays as it is isn't affected"
+    assert staff.patch(PRICES, prices[:1], headers={"Prefer": "max-affected=0"}).status_code == 200
+    stock = [{"sku": "TEA-1", "on_hand": 9}, {"sku": "TEA-2", "on_hand": 9}]
+    assert staff.patch(STOCK, stock, headers={"Prefer": "max-affected=1"}).status_code == 400
+    assert not Stock.objects.filter(on_hand=9).exists()
+
+
+@pytest.mark.parametrize("limit", ["", "many", "-1", "1, max-affected=2"])
+def test_a_limit_that_is_no_number_is_refused(limit: str, staff: APIClient) -> None:
+    answer = staff.post(PRODUCTS, make_body("upsert", tea(1)), headers={"Prefer": f"max-affected={limit}"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert not Product.objects.exists()

@@ -13,7 +13,9 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.models import Product, Stock, Variant
+from catalog.models import Attribute, Product, Stock, Variant
+from config.api.problems.errors import InvalidHeader
+from config.api.reads.conditional import claim_version
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +212,43 @@ def test_fifty_clients_raise_one_number_and_lose_nothing(admin_user: User) -> No
     product.refresh_from_db()
     assert product.attributes["number"] == CLIENTS * RAISES
     assert refusals > 0  # they did meet
+
+
+# -- conditions that nobody would check ----------------------------------------------------------------------------
+
+UNCHECKED = [
+    ("post", "products/", {"sku": "N", "title": "N", "price": "1"}),
+    ("post", "products/bulk/", {"mode": "update", "items": [{"sku": "A-1", "title": "New"}]}),
+    ("patch", "stock/bulk/", [{"sku": "A-1", "on_hand": 77}]),
+    ("patch", "prices/bulk/", [{"sku": "A-1", "price": "77"}]),
+    ("post", "orders/", {"lines": [{"sku": "A-1", "quantity": 1}]}),
+    ("post", "exports/", {"resource": "products", "format": "csv"}),
+    ("post", "auth/tokens/", {"name": "N"}),
+]
+
+
+@pytest.mark.parametrize("write", UNCHECKED)
+@pytest.mark.parametrize("header", [("If-Match", "*"), ("If-Match", '"zz"'), ("If-None-Match", "*")])
+def test_a_write_upon_a_condition_that_it_does_not_check_is_refused(
+    header: tuple[str, str], write: tuple[str, str, Any], product: Product, staff: APIClient
+) -> None:
+    before = Product.objects.values_list("title", "price", "in_stock", "version").get()
+    method, path, body = write
+    answer = getattr(staff, method)(f"/api/v1/{path}", body, headers=dict([header]))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert answer.json()["detail"].startswith(f"{header[0]}: ")
+    assert Product.objects.values_list("title", "price", "in_stock", "version").get() == before
+    assert not Stock.objects.filter(on_hand=77).exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_no_write_of_a_row_takes_if_none_match(method: str, product: Product, staff: APIClient) -> None:
+    body = {"sku": "A-1", "title": "New"}
+    answer = getattr(staff, method)(url_of(product), body, headers={"If-None-Match": "*"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert Product.objects.get().title == product.title
+
+
+def test_a_row_without_a_version_is_not_written_upon_one() -> None:
+    with pytest.raises(InvalidHeader):
+        claim_version(Attribute.objects.create(name="color"), {1})

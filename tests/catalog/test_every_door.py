@@ -21,6 +21,7 @@ from catalog.imports.runs import ImportRun
 from catalog.models import Attribute, Image, Product, ProductText, Stock, Variant
 from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
+from catalog.writes.stored import find_odd_currencies
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
 from config.operation.doctor import Level, examine_data
@@ -298,7 +299,11 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("category", True, "invalid", NOT_TEXT[1]),
     ("status", "gone", "invalid_choice", "is not one of active, draft, archived; give one of these"),
     ("status", 5, "invalid_choice", "is not one of active, draft, archived; give one of these"),
-    ("currency", "EURO", "invalid", "is not a currency; write its three capital letters, as in USD"),
+    ("currency", "EURO", "invalid", "is not a currency; write the three capital letters of ISO 4217, as in USD"),
+    ("currency", "ZZZ", "invalid", "is not a currency; write the three capital letters of ISO 4217, as in USD"),
+    ("price", "1_000", "invalid", f"is not a number; {DIGITS}"),
+    ("price", "\u0663.\u0665", "invalid", f"is not a number; {DIGITS}"),
+    ("compare_at_price", "1.000001", "max_decimal_places", "has more than two decimal places; round it, as in 12.50"),
     ("currency", False, "invalid", NOT_TEXT[1]),
     ("price", "12,50", "invalid", f"is not a number; {DIGITS}"),
     ("price", "NaN", "invalid", f"is not a number; {DIGITS}"),
@@ -466,3 +471,21 @@ def test_a_stored_value_of_another_type_stays_and_doctor_lists_it(staff: APIClie
         )
     ]
     assert next(found for found in examine_data()).level == Level.WARNING
+
+
+# -- spellings of numbers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("price", ["1.00000", "1", "0.1e1", "1.0"])
+def test_zeros_behind_the_cent_say_nothing(price: str, door: str, staff: APIClient) -> None:
+    DOORS[door](staff, [{"sku": "A", "title": "T", "price": price, "compare_at_price": "0.0000"}])
+    product = Product.objects.get()
+    assert (product.price, product.compare_at_price) == (Decimal("1.00"), Decimal("0.00"))
+
+
+def test_doctor_lists_a_stored_currency_that_does_not_exist() -> None:
+    make_product(sku="OLD", currency="ZZZ")
+    make_product(currency="EUR")
+    [(detail, _)] = find_odd_currencies()
+    assert detail == "Some products have a currency that ISO 4217 doesn't: ZZZ in OLD."

@@ -1,6 +1,8 @@
 """`GET /api/v1/products/` and what one product looks like."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -8,8 +10,11 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from catalog.models import Product
+from accounts.models import User
+from catalog.models import Attribute, Product
+from catalog.writes import slugs
 from tests.factories import make_brand, make_category, make_product
+from tests.together import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -157,8 +162,6 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
 
 @pytest.mark.parametrize(("query", "found"), FILTERS)
 def test_filters_narrow_the_list(query: dict[str, str], found: set[str], client: APIClient) -> None:
-    from catalog.models import Attribute
-
     for name, type_ in (("color", "text"), ("size", "number"), ("organic", "boolean")):
         Attribute.objects.create(name=name, type=type_)
     make_product(
@@ -217,3 +220,88 @@ def test_each_ordering_is_walked_in_order(name: str, sign: str, client: APIClien
     rows = list(walk_pages(client, f"{URL}?ordering={sign}{name}&page_size=2"))
     products = list(Product.objects.order_by(f"{sign}{name}", f"{sign}pk"))
     assert [row["id"] for row in rows] == [product.pk for product in products]
+
+
+# -- lists of values, and windows of time --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ["{name}={0}&{name}={1}", "{name}={0},{1}", "{name}={0},&{name}={1}"])
+def test_a_repeated_name_is_a_list(spelling: str, client: APIClient) -> None:
+    """Generated clients send lists so."""
+    first, second, _ = make_product(sku="A"), make_product(sku="B"), make_product(sku="C")
+    for name, values in (("id", (first.pk, second.pk)), ("sku", ("A", "B"))):
+        rows = client.get(f"{URL}?{spelling.format(*values, name=name)}").json()["results"]
+        assert {row["sku"] for row in rows} == {"A", "B"}, name
+    for name, values in (("fields", ("sku", "title")), ("omit", ("sku", "title"))):
+        [row, *_] = client.get(f"{URL}?{spelling.format(*values, name=name)}").json()["results"]
+        assert (row.keys() == {"sku", "title"}) if name == "fields" else not row.keys() & {"sku", "title"}
+    [row, *_] = client.get(f"{URL}?{spelling.format('images', 'variants', name='expand')}").json()["results"]
+    assert row.keys() >= {"images", "variants"}
+
+
+def test_repeated_names_keep_their_values_from_page_to_page(client: APIClient) -> None:
+    skus = ["A", "B", "C"]
+    for sku in skus:
+        make_product(sku=sku)
+    page = client.get(f"{URL}?sku=A&sku=B&fields=sku&fields=id&page_size=1&ordering=created_at").json()
+    following = client.get(page["next"]).json()
+    assert [row["sku"] for row in page["results"] + following["results"]] == ["A", "B"]
+    assert (set(following["results"][0]), following["next"]) == ({"id", "sku"}, None)
+
+
+def test_a_day_ends_where_the_next_one_begins(client: APIClient) -> None:
+    """`after` includes, `before` doesn't: a row of midnight is in one day."""
+    make_product(sku="A", created_at=datetime(2026, 3, 10, tzinfo=UTC))
+    days = [("2026-03-09", "2026-03-10"), ("2026-03-10", "2026-03-11")]
+    found = [
+        [row["sku"] for row in client.get(URL, {"created_after": start, "created_before": end}).json()["results"]]
+        for start, end in days
+    ]
+    assert found == [[], ["A"]]
+
+
+@pytest.mark.parametrize("price", ["10", "10.0", "10.00000"])
+def test_a_price_is_a_decimal_in_any_spelling(price: str, client: APIClient) -> None:
+    make_product(price="10.00")
+    make_product(price="9.99")
+    assert len(client.get(URL, {"price_min": price}).json()["results"]) == 1
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661", "1e999", "NaN", "--1"])
+def test_an_attribute_s_number_is_written_in_digits(text: str, client: APIClient) -> None:
+    Attribute.objects.create(name="size", type="number")
+    answer = client.get(URL, {"attr.size": text})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+
+
+# -- the same title at the same moment -----------------------------------------------------------------------------
+
+
+def test_a_slug_that_another_writer_took_meanwhile_is_made_anew(
+    staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look before the other's commit sees nothing; the second attempt sees its slug."""
+    looks = []
+
+    def look(wanted: Any, real: Any = slugs.find_taken) -> Any:
+        looks.append(wanted)
+        return real(wanted) if len(looks) > 1 else set()
+
+    make_product(slug="green-tea")
+    monkeypatch.setattr(slugs, "find_taken", look)
+    answer = staff.post(URL, {"sku": "T-1", "title": "Green Tea", "price": "1"})
+    assert (answer.status_code, answer.json()["slug"]) == (201, "green-tea-t-1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_products_of_one_title_each_get_a_slug() -> None:
+    root = User.objects.create_superuser("root@example.com", "root")
+
+    def post(number: int) -> Any:
+        caller = APIClient()
+        caller.force_authenticate(root)
+        return caller.post(URL, {"sku": f"T-{number}", "title": "Green Tea", "price": "1"})
+
+    answers = run_together([partial(post, number) for number in range(8)])
+    assert [answer.status_code for answer in answers] == [201] * 8
+    assert len({answer.json()["slug"] for answer in answers}) == 8

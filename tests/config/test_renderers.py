@@ -1,5 +1,6 @@
 """JSON in and out by drf-orjson-renderer's own methods, with what it lacks."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -113,3 +114,66 @@ def test_only_utf_8_is_taken(charset: str) -> None:
 def test_a_text_that_looks_like_a_name_is_taken() -> None:
     body = b'{"a": "{\\"a\\": 1}", "b": {"a": "\\": "}}'
     assert JSONParser().parse(BytesIO(body), "application/json") == {"a": '{"a": 1}', "b": {"a": '": '}}
+
+
+# -- what a client accepts, and how its body is packed -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json;q=0.5, text/html;q=0.9", "text/html"),
+        ("text/html;q=0.5, application/json;q=0.9", "application/json"),
+        ("text/html;q=0, */*", "application/json"),
+        ("application/json;q=0, */*", "text/html"),
+        ("application/json;q=0.5, */*;q=0.8", "text/html"),
+        ("application/*;q=0.9, text/html;q=0.8", "application/json"),
+        ("text/html, */*", "text/html"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("*/*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+@pytest.mark.django_db
+def test_the_weights_of_accept_choose(accept: str, kind: str, client: APIClient) -> None:
+    for path in ("/api/v1/brands/", "/api/v1/brands/?x=1", "/nowhere/"):
+        found = client.get(path, headers={"Accept": accept})["Content-Type"]
+        assert found.split(";")[0].replace("problem+", "") == kind, path
+
+
+@pytest.mark.django_db
+def test_nothing_that_is_weighed_zero_is_sent(client: APIClient) -> None:
+    answer = client.get("/api/v1/brands/", headers={"Accept": "application/json;q=0, text/html;q=0.0"})
+    assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+
+
+def send_packed(caller: APIClient, body: bytes, coding: str = "gzip") -> Any:
+    return caller.generic("POST", "/api/v1/products/", body, "application/json", headers={"Content-Encoding": coding})
+
+
+BODY = b'{"sku": "A", "title": "Th\xc3\xa9", "price": "1"}'
+
+
+@pytest.mark.django_db
+def test_a_packed_body_is_unpacked(staff: APIClient) -> None:
+    answer = send_packed(staff, gzip.compress(BODY))
+    assert (answer.status_code, answer.json()["title"]) == (201, "Th\u00e9")
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "status", "code"),
+    [
+        (BODY, "gzip", 400, "malformed_json"),
+        (gzip.compress(BODY)[:-4], "gzip", 400, "malformed_json"),
+        (gzip.compress(BODY) + b"x", "gzip", 400, "malformed_json"),
+        (gzip.compress(b"[" + b" " * 3_000_000 + b"]"), "gzip", 413, "body_too_large"),
+        (BODY, "br", 415, "unsupported_media_type"),
+        (gzip.compress(gzip.compress(BODY)), "gzip, gzip", 415, "unsupported_media_type"),
+    ],
+)
+@pytest.mark.django_db
+def test_a_packed_body_that_can_not_be_unpacked_is_refused(
+    body: bytes, coding: str, status: int, code: str, staff: APIClient
+) -> None:
+    answer = send_packed(staff, body, coding)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -43,6 +43,7 @@ class JobViewSet(WriteMixin, ReadViewSet, OwnJobs):
     A subclass also sets `write_serializer`, whose `create()` submits the job.
     """
 
+    conditional_methods = ()
     refusals = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -7,6 +7,7 @@ ApiError
 ├── CountTooDear, SearchTooDear           400  more of the database's time than one answer may have
 ├── InvalidHeader                         400  a header that can't be read
 ├── BodyTooDeep, BodyTooSlow              400
+├── TooManyAffected                       400  a bulk write past `Prefer: max-affected`
 ├── InvalidBody                           400  the body's members, each with its JSON pointer
 ├── InsufficientScope, AddressNotAllowed  403  scopes.py
 ├── Conflict, IdempotencyKeyInUse         409
@@ -65,24 +66,39 @@ class ApiError(APIException):
 MOST_NAMED = 20
 # The most letters of a name that is compared: the time grows with the product of both lengths, and no typo is longer.
 LONGEST_NAME = 64
+# The most names that a hint offers.
+MOST_NEAR = 3
 
 
 def suggest(word: str, known: Collection[str]) -> str:
     """A hint with the most similar known name, or with all known names if none is similar."""
     names = tuple(sorted(known))
-    if near := _find_near(word, names) if len(word) <= LONGEST_NAME else "":
-        return f"Did you mean {near}?"
+    if near := _find_near(word, names) if len(word) <= LONGEST_NAME else ():
+        return f"Did you mean {' or '.join(near)}?"
     return f"Known here: {', '.join(names)}." if names else "None is known here."
 
 
 # Cached, since the rows of a body often have the same typo.
 @lru_cache(maxsize=256)
-def _find_near(word: str, names: tuple[str, ...]) -> str:
-    """The name that is most similar to `word`; "" if none is similar."""
+def _find_near(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that are most similar to `word`: several if they are as similar, none if no name is similar."""
+    scores = {name: _rate(word, name) for name in names}
+    best = max(scores.values(), default=0.0)
+    near = tuple(name for name in names if scores[name] > best - 0.03)
+    return near if best >= 0.7 and len(near) <= MOST_NEAR else ()
+
+
+def _rate(word: str, name: str) -> float:
+    """0 to 1. The first part of a name counts most: `updated_after` means `updated_since`, not `created_after`."""
     # Each name's beginning is compared too: as a whole, `price_min` is too long to be similar to `prise`.
-    scores = {name: max(_likeness(word, name), _likeness(word, name[: len(word)])) for name in names}
-    near = max(scores, key=scores.__getitem__, default="")
-    return near if near and scores[near] >= 0.7 else ""
+    pairs = ((word, name), (word, name[: len(word)]), (_sort_parts(word), _sort_parts(name)))
+    whole = max(_likeness(*pair) for pair in pairs)
+    return 0.7 * whole + 0.3 * _likeness(word.partition("_")[0], name.partition("_")[0])
+
+
+def _sort_parts(name: str) -> str:
+    """`min_price` and `price_min` have the same parts."""
+    return "_".join(sorted(name.split("_")))
 
 
 def _likeness(word: str, name: str) -> float:
@@ -208,6 +224,16 @@ class PreconditionFailed(ApiError):
     def __init__(self, present: int) -> None:
         detail = f"The row now has version {present}, which is not the version in If-Match."
         super().__init__(detail, "Read the row again, apply your change to it, and send its new ETag.")
+
+
+class TooManyAffected(ApiError):
+    """A bulk write would write more rows than its `Prefer: max-affected` allows; nothing was written."""
+
+    default_code = "too_many_affected"
+
+    def __init__(self, affected: int, limit: int) -> None:
+        hint = "Nothing was written: send fewer rows, or raise max-affected."
+        super().__init__(f"{affected} rows would be written, and Prefer allows {limit}.", hint)
 
 
 class BodyTooDeep(ApiError):

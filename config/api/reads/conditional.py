@@ -111,6 +111,8 @@ def claim_version(row: Model, versions: Collection[int] | None) -> None:
     """
     if versions is None:
         return
+    if not list_version_columns(type(row)):
+        raise InvalidHeader("If-Match", "This row has no version to compare with.", "Leave it out.")
     rows = type(row)._default_manager.filter(pk=row.pk)
     # The UPDATE compares: between a SELECT and an UPDATE another writer might come.
     if rows.filter(version__in=versions).update(version=F("version")):

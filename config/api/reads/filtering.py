@@ -1,14 +1,17 @@
 """Filters and orderings, each from an allow-list; a bad value is a 400, while the packages would ignore it."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django_filters import Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
-from django_filters.fields import IsoDateTimeField
+from django.utils import timezone
+from django_filters import BaseInFilter, Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
+from django_filters.fields import BaseCSVField, IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.widgets import BaseCSVWidget
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
@@ -21,6 +24,17 @@ type IndexServed = frozenset[tuple[str | None, str]]
 
 # Rows of the largest page, and the one after it.
 GREATEST_PAGE = 201
+
+
+# A time that long ago, such as `-7d`.
+AGO_PATTERN = "^-([0-9]{1,4})([smhdw])$"
+UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 
 class InvalidFilters(ApiError):
@@ -70,11 +84,34 @@ class MomentFilter(IsoDateTimeFilter):
 
 
 def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
-    """The time in a parameter, for a view that has no filters; None if it isn't given."""
+    """The time in a parameter, for a view that has no filters; None if it isn't given.
+
+    `-7d` is seven days ago. No answer that is kept may take it: the plan of a list holds the time itself.
+    """
+    if ago := re.fullmatch(AGO_PATTERN, query.get(name) or ""):
+        return timezone.now() - int(ago[1]) * UNITS[ago[2]]
     try:
         return MomentField(required=False).clean(query.get(name))
     except ValidationError as error:
         raise InvalidParameter(name, " ".join(error.messages)) from error
+
+
+class ListWidget(BaseCSVWidget):
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """The values of a repeated name are one list; a mapping that isn't a query string has one value a name."""
+        if name in data and hasattr(data, "getlist"):
+            data = {name: ",".join(data.getlist(name))}
+        return super().value_from_datadict(data, files, name)
+
+
+class ListField(BaseCSVField):
+    base_widget_class = ListWidget
+
+
+class ListFilter(BaseInFilter):
+    """Several values: `a,b`, or the name repeated. A subclass adds the filter of one value."""
+
+    base_field_class = ListField
 
 
 class SparseFilterSet(FilterSet):
@@ -91,6 +128,11 @@ class SparseFilterSet(FilterSet):
             declared = type(self).base_filters
             self.base_filters = {name: declared[name] for name in names if name in declared}
         super().__init__(*args, **kwargs)
+
+    @classmethod
+    def list_lists(cls) -> list[str]:
+        """The parameters that take several values."""
+        return [name for name, filter_ in cls.base_filters.items() if isinstance(filter_, ListFilter)]
 
     @classmethod
     def find_names(cls, query: Mapping[str, str]) -> list[str]:

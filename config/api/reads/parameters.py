@@ -1,7 +1,7 @@
 """Checks the query string before anything reads the catalogue.
 
-Unknown names, repeated names and NUL characters are 400 here. The class that reads a value checks what it means
-(filters, pagination, projection).
+Unknown names, repeated names, blank values and NUL characters are 400 here. The class that reads a value checks what
+it means (filters, pagination, projection).
 """
 
 from collections.abc import Collection
@@ -14,17 +14,32 @@ from config.api.problems.errors import InvalidParameter, UnknownParameter
 GREATEST_LENGTH = 25_000
 
 
-def check_parameters(query: QueryDict, known: Collection[str], prefixes: Collection[str] = ()) -> None:
-    """Refuse parameters that the view doesn't know; `prefixes` begin names that nobody can list, like `attr.`."""
+# Those of a selection.
+WORD_LISTS = ("fields", "omit", "expand")
+
+
+def check_parameters(
+    query: QueryDict,
+    known: Collection[str],
+    prefixes: Collection[str] = (),
+    lists: Collection[str] = WORD_LISTS,
+) -> None:
+    """Refuse parameters that the view doesn't know; `prefixes` begin names that nobody can list, like `attr.`.
+
+    A name among `lists` may be repeated: its values are one list, as if commas stood between them.
+    """
     if unknown := [name for name in query if name not in known and not name.startswith(tuple(prefixes))]:
         raise UnknownParameter(unknown, known)
     for name, values in query.lists():
-        if len(values) > 1:
-            raise InvalidParameter(name, "It is given more than once.", "Give it once; a list is comma-separated.")
-        check_text(name, values[0])
+        if len(values) > 1 and name not in lists:
+            raise InvalidParameter(name, "It is given more than once.", "It takes one value: give it once.")
+        for value in values:
+            check_text(name, value)
 
 
 def check_text(name: str, text: str) -> None:
+    if text.isspace():
+        raise InvalidParameter(name, "It holds nothing but blanks.", "Give it a value, or leave it out.")
     if "\0" in text:
         raise InvalidParameter(name, "It holds a NUL character, which no text may.")
     if len(text) > GREATEST_LENGTH:
@@ -32,8 +47,9 @@ def check_text(name: str, text: str) -> None:
 
 
 def read_names(query: QueryDict, name: str) -> list[str]:
-    """The words of a comma-separated parameter, in their order; empty if it isn't given."""
-    return [word.strip() for word in query.get(name, "").split(",") if word.strip()]
+    """The words of a parameter that is a list, in their order: repeated, comma-separated, or both; [] if not given."""
+    words = (word.strip() for text in query.getlist(name) for word in text.split(","))
+    return [word for word in words if word]
 
 
 def read_choice(query: QueryDict, name: str, choices: Collection[str]) -> str | None:

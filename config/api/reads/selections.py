@@ -23,9 +23,9 @@ from django.http import QueryDict
 from rest_framework.serializers import Field, ListSerializer, ModelSerializer
 
 from config.api.problems.errors import MOST_NAMED, InvalidParameter, suggest
-from config.api.reads.parameters import read_names
+from config.api.reads.parameters import WORD_LISTS, read_names
 
-PARAMETERS = ("fields", "omit", "expand")
+PARAMETERS = WORD_LISTS
 
 GREATEST_DEPTH = 2
 

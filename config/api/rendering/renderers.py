@@ -16,6 +16,7 @@ from drf_orjson_renderer.renderers import ORJSONRenderer
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
+from rest_framework.utils.mediatypes import _MediaType, media_type_matches
 
 from config.api.rendering.pager import Pager
 
@@ -23,6 +24,8 @@ PROBLEM_TYPE = "application/problem+json"
 # The chosen renderer, by Accept header and renderers; the oldest entry goes when the map is full.
 KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
 GREATEST_CHOICES = 256
+# Of a media range; another one counts as 1.
+WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 # Characters; a browser's Accept header has 150. The choice for a longer one isn't kept.
 LONGEST_CHOICE = 512
 
@@ -117,7 +120,7 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """Chooses by the Accept header alone; an empty header accepts anything, like a missing one.
+    """Chooses by the Accept header alone, and by its weights, which DRF ignores; an empty header accepts anything.
 
     Clients send few different headers, so the choices are kept.
     """
@@ -126,7 +129,8 @@ class Negotiation(DefaultContentNegotiation):
         kinds = tuple(type(renderer) for renderer in renderers)
         key = (request.META.get("HTTP_ACCEPT", ""), kinds)
         if (found := KEPT_CHOICES.get(key)) is None:
-            renderer, media_type = super().select_renderer(request, renderers, format_suffix)
+            wanted = keep_weightiest(self.get_accept_list(request), renderers)
+            renderer, media_type = super().select_renderer(request, wanted, format_suffix)
             found = (renderers.index(renderer), media_type)
             if len(key[0]) <= LONGEST_CHOICE:
                 keep_choice(key, found)
@@ -137,6 +141,25 @@ class Negotiation(DefaultContentNegotiation):
 
     def get_format_suffix(self, request: Request) -> None:
         return None
+
+
+def keep_weightiest(ranges: Sequence[str], renderers: Sequence[Any]) -> list[Any]:
+    """The renderers that the client weighs most; none that it weighs 0 (RFC 9110, 12.5.1)."""
+    weights = [weigh(ranges, renderer.media_type)[0] for renderer in renderers]
+    best = max(weights, default=0.0)
+    return [renderer for renderer, weight in zip(renderers, weights, strict=True) if weight == best and weight > 0]
+
+
+def weigh(ranges: Sequence[str], media_type: str) -> tuple[float, int]:
+    """The weight (0 to 1) of the most specific range of an Accept header that the media type matches.
+
+    The second number says how specific it is: `text/html` more than `*/*`.
+    """
+    matching = [_MediaType(text) for text in ranges if media_type_matches(media_type, text)]
+    if not matching:
+        return 0.0, 0
+    found = max(matching, key=lambda one: one.precedence)
+    return float(text) if WEIGHT.fullmatch(text := found.params.get("q", "1")) else 1.0, found.precedence
 
 
 def keep_choice(key: Any, found: tuple[int, str]) -> None:

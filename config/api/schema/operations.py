@@ -186,7 +186,7 @@ class Schema(AutoSchema):
     @property
     def is_conditional_write(self) -> bool:
         """Whether the operation changes a row that has a version."""
-        is_write = isinstance(self.view, WriteMixin) and self.method in ("PUT", "PATCH", "DELETE")
+        is_write = isinstance(self.view, WriteMixin) and self.method in self.view.conditional_methods
         return is_write and bool(list_version_columns(self.find_model()))
 
     @property

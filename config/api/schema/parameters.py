@@ -116,18 +116,19 @@ def find_filter_type(filter_: Filter) -> dict[str, Any]:
         case NumberFilter() if issubclass(filter_.field_class, IntegerField):
             return {"type": "integer"}
         case NumberFilter():
-            return describe_amount(**filter_.extra)
+            return describe_amount(filter_.field)
         case MomentFilter():
             return {"type": "string", "format": "date-time"}
     return TEXT
 
 
-def describe_amount(**options: Any) -> dict[str, Any]:
-    bounds = {
-        name: options[key] for name, key in (("minimum", "min_value"), ("maximum", "max_value")) if key in options
-    }
-    places = {"multipleOf": 10 ** -options["decimal_places"]} if "decimal_places" in options else {}
-    return {"type": "number"} | bounds | places
+def describe_amount(field: Any) -> dict[str, Any]:
+    """A number with a limit of places is money: a text, so that no client sends it as a binary fraction."""
+    if field.decimal_places is None or field.max_digits is None:
+        return {"type": "number"}
+    sign = "" if field.min_value is not None and field.min_value >= 0 else "-?"
+    whole, places = field.max_digits - field.decimal_places, field.decimal_places
+    return TEXT | {"pattern": rf"^{sign}[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?$"}
 
 
 def describe_family(prefix: str) -> dict[str, Any]:

@@ -4,23 +4,30 @@ Each row is checked by itself. With `on_error=reject_all` one bad row prevents a
 faults. With `skip` the good rows are written. A dry run is the same run, rolled back at its end.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from config.api.database.authorship import name_caller
+from config.api.problems.errors import InvalidHeader, TooManyAffected
 from config.api.reads.parameters import check_parameters, read_choice
+from config.api.writes.attempts import attempt_twice
 from config.api.writes.bodies import Row, refuse_rows
 from config.api.writes.idempotency import RepeatablePost
 
 # Rows in a body. So many products, each with a variant and an image, take half of MAX_BODY_BYTES.
 GREATEST_NUMBER = 1_000
+
+# Of the header `Prefer` (RFC 7240).
+MAX_AFFECTED = re.compile(r"max-affected\s*(=|$)", re.IGNORECASE)
+LIMIT = re.compile(r"[0-9]{1,9}")
 
 STATUSES = ("created", "updated", "unchanged", "failed")
 HINT = "Nothing was written: correct these rows, or send on_error=skip to write the others."
@@ -38,14 +45,18 @@ class Handling:
 
     on_error: str = "reject_all"
     dry_run: bool = False
+    # Of the header `Prefer: max-affected=N`: writing more rows is an error, and nothing is written.
+    max_affected: int | None = None
+
+    def check_affected(self, rows: Sequence[Row]) -> None:
+        affected = sum(row.outcome in ("created", "updated") for row in rows)
+        if self.max_affected is not None and affected > self.max_affected:
+            raise TooManyAffected(affected, self.max_affected)
 
 
 def write_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
     """Write the rows and return them with their outcomes. After a conflict with another writer it tries once more."""
-    try:
-        return attempt_rows(rows, make, handling)
-    except IntegrityError:
-        return attempt_rows(rows, make, handling)
+    return attempt_twice(lambda: attempt_rows(rows, make, handling))
 
 
 def attempt_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
@@ -55,6 +66,7 @@ def attempt_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handl
         if handling.on_error == "reject_all":
             refuse_rows(rows, HINT)
         writer.save()
+        handling.check_affected(rows)
         transaction.set_rollback(handling.dry_run)
     return rows
 
@@ -69,10 +81,23 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
         name_caller(request)
         check_parameters(request.query_params, self.known_parameters)
 
+    def read_limit(self, request: Request) -> int | None:
+        """The limit of `Prefer: max-affected=N`, None without one. Other preferences mean nothing here."""
+        preferences = [part.strip() for part in request.headers.get("Prefer", "").split(",")]
+        limits = [part.partition("=")[2].strip() for part in preferences if MAX_AFFECTED.match(part)]
+        if not limits:
+            return None
+        if len(limits) > 1 or not LIMIT.fullmatch(limits[0]):
+            hint = "Write the most rows that may be written, as in max-affected=1."
+            raise InvalidHeader("Prefer", f"max-affected={limits[-1][:20]} is no number of rows.", hint)
+        return int(limits[0])
+
     def answer(self, rows: Sequence[Row], handling: Handling) -> Response:
         results = [describe_row(number, row, handling) for number, row in enumerate(rows)]
         counts = {status: sum(row.outcome == status for row in rows) for status in STATUSES}
-        return Response({"dry_run": handling.dry_run} | counts | {"results": results})
+        limit = handling.max_affected
+        applied = {} if limit is None else {"Preference-Applied": f"max-affected={limit}"}
+        return Response({"dry_run": handling.dry_run} | counts | {"results": results}, headers=applied)
 
 
 class BulkListView(BulkView):
@@ -86,7 +111,8 @@ class BulkListView(BulkView):
     def read_rows(self, request: Request) -> tuple[list[Row], Handling]:
         query = request.query_params
         on_error = read_choice(query, "on_error", ("reject_all", "skip")) or "reject_all"
-        handling = Handling(on_error, read_choice(query, "dry_run", ("true", "false")) == "true")
+        dry_run = read_choice(query, "dry_run", ("true", "false")) == "true"
+        handling = Handling(on_error, dry_run, self.read_limit(request))
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data, handling

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from io import BytesIO
@@ -20,6 +21,9 @@ WHOLE_NUMBERS = range(-(2**63), 2**63)
 GREATEST_DEPTH = 32
 # The most entries of a list, or members of an object. Endpoints may have lower limits.
 GREATEST_LENGTH = 10_000
+
+# 16 + the window tells zlib to read a gzip header and a trailer.
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 # The end of a member's name. Some texts match too.
 NAME_ENDS = re.compile(rb'"\s*:')
@@ -47,6 +51,8 @@ class JSONParser(ORJSONParser, DRFJSONParser):
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        request = (parser_context or {}).get("request")
+        body = unpack(body, request.headers.get("Content-Encoding", "") if request else "")
         try:
             data = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
         except ParseError as error:
@@ -57,6 +63,26 @@ class JSONParser(ORJSONParser, DRFJSONParser):
         check_value(data)
         refuse_doubled(body, data)
         return data
+
+
+def unpack(body: bytes, coding: str) -> bytes:
+    """The body without its `Content-Encoding`, as large as a plain one may be. 415 for any coding but gzip."""
+    coding = coding.strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip"):
+        detail = f"Content-Encoding {coding[:20]!r} is not accepted, only gzip."
+        raise UnsupportedMediaType(coding, detail)
+    try:
+        unpacker = zlib.decompressobj(GZIP_WINDOW)
+        plain = unpacker.decompress(body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    except zlib.error as error:
+        raise ParseError("The body is not gzip, as its Content-Encoding says.") from error
+    if len(plain) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ParseError("The body is not one whole gzip member, as its Content-Encoding says.")
+    return plain
 
 
 def check_value(value: Any, way: Way = ()) -> None:

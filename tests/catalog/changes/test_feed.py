@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -18,6 +19,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.changes.log import number_changes, purge_changes
 from catalog.models import Brand, Change, Image, Product, Variant
+from config.api.reads import filtering
 from tests.catalog.changes.test_positions import BRANDS, WRITERS, write_transactions
 from tests.factories import make_brand, make_product
 
@@ -173,7 +175,7 @@ def test_a_truncated_table_ends_what_can_be_followed(staff: APIClient) -> None:
         ("after=x", "invalid_parameter"),
         ("after=", "invalid_parameter"),
         ("after=-1", "invalid_parameter"),
-        ("page_size=201", "invalid_parameter"),
+        ("page_size=1001", "invalid_parameter"),
         ("entity=products", "invalid_parameter"),
         ("since=yesterday", "invalid_parameter"),
         ("cursor=1", "unknown_parameter"),
@@ -269,3 +271,31 @@ def test_a_row_that_the_feed_has_just_named_is_no_older_in_any_cache(
     began = time.monotonic()
     partner.get(URL)
     assert time.monotonic() - began < 0.2
+
+
+# -- members, windows and long pages -------------------------------------------------------------------------------
+
+
+def test_fields_names_the_members_of_a_change(partner: APIClient) -> None:
+    make_brand("Acme")
+    [row] = partner.get(f"{URL}?fields=op&fields=entity").json()["results"]
+    assert row == {"entity": "brand", "op": "create"}
+    problem = partner.get(f"{URL}?fields=entiti").json()
+    assert (problem["code"], problem["hint"]) == ("invalid_parameter", "Did you mean entity or entity_id?")
+
+
+@pytest.mark.parametrize(("since", "seen"), [("-7d", True), ("-1h", True), ("-30s", False)])
+def test_a_window_may_begin_so_long_ago(since: str, seen: bool, partner: APIClient) -> None:
+    make_brand("Acme")
+    if connection.vendor == "postgresql":
+        number_changes()
+    moment = timezone.now() + timedelta(minutes=1)
+    with patch.object(filtering.timezone, "now", lambda: moment):
+        assert bool(partner.get(URL, {"since": since}).json()["results"]) is seen
+    assert partner.get(URL, {"since": "-7y"}).json()["code"] == "invalid_parameter"
+
+
+def test_a_page_of_the_feed_may_have_a_thousand_changes(partner: APIClient) -> None:
+    Brand.objects.bulk_create(Brand(name=f"B{number}", slug=f"b{number}") for number in range(300))
+    assert len(partner.get(URL, {"page_size": 1_000}).json()["results"]) == 300
+    assert partner.get(URL, {"page_size": 1_001}).status_code == 400

@@ -31,7 +31,14 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("query", "code", "names"),
     [
-        ("prise=5", "unknown_parameter", "Did you mean price_max?"),
+        ("prise=5", "unknown_parameter", "Did you mean price_max or price_min?"),
+        ("updated_after=2026-01-01", "unknown_parameter", "Did you mean updated_since?"),
+        ("min_price=5", "unknown_parameter", "Did you mean price_min?"),
+        ("brand=%20", "invalid_parameter", "nothing but blanks"),
+        ("search=%20%09", "invalid_parameter", "nothing but blanks"),
+        ("price_min=1_000", "invalid_parameter", "is not a number"),
+        ("price_min=%D9%A3", "invalid_parameter", "is not a number"),
+        ("ordering=price&ordering=title", "invalid_parameter", "It takes one value"),
         ("nonsense=5", "unknown_parameter", "Known here"),
         ("brand=a&brand=b", "invalid_parameter", "brand"),
         ("brand=%00", "invalid_parameter", "brand"),
