@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import orjson
+from django.http.request import MediaType
 from django.utils.duration import duration_iso_string
 from django.utils.safestring import mark_safe
 from drf_orjson_renderer.renderers import ORJSONRenderer
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
-from rest_framework.utils.mediatypes import _MediaType, media_type_matches
 
 from config.api.rendering.pager import Pager
 
@@ -24,8 +24,6 @@ PROBLEM_TYPE = "application/problem+json"
 # The chosen renderer, by Accept header and renderers; the oldest entry goes when the map is full.
 KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
 GREATEST_CHOICES = 256
-# Of a media range; another one counts as 1.
-WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 # Characters; a browser's Accept header has 150. The choice for a longer one isn't kept.
 LONGEST_CHOICE = 512
 
@@ -155,11 +153,9 @@ def weigh(ranges: Sequence[str], media_type: str) -> tuple[float, int]:
 
     The second number says how specific it is: `text/html` more than `*/*`.
     """
-    matching = [_MediaType(text) for text in ranges if media_type_matches(media_type, text)]
-    if not matching:
-        return 0.0, 0
-    found = max(matching, key=lambda one: one.precedence)
-    return float(text) if WEIGHT.fullmatch(text := found.params.get("q", "1")) else 1.0, found.precedence
+    matching = [kind for kind in map(MediaType, ranges) if kind.match(media_type)]
+    found = max(matching, key=lambda kind: kind.specificity, default=None)
+    return (found.quality, found.specificity) if found else (0.0, 0)
 
 
 def keep_choice(key: Any, found: tuple[int, str]) -> None:
