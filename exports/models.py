@@ -60,6 +60,9 @@ class ExportJob(Job):
     # feed from `changes_cursor` misses no change.
     last_id = models.BigIntegerField(null=True)
     changes_cursor = models.BigIntegerField(null=True)
+    # Permissions that decided, when it was planned, what the file has: an owner who lost one can't fetch it. Null for a
+    # job that isn't planned yet, or that release 1.0 has planned.
+    rights = models.JSONField(null=True, editable=False)
     sha256 = models.CharField("SHA-256", max_length=64, default="", blank=True)
 
     objects: ClassVar[Any] = ExportJobQuerySet.as_manager()

@@ -8,7 +8,7 @@ from catalog.changes.feed import read_cursor
 from config.api.reads.resources import RESOURCES
 from exports.errors import TooManyRows
 from exports.jobs.formats import JOB_FORMATS
-from exports.jobs.requests import build_query
+from exports.jobs.requests import build_query, find_exporter
 from exports.models import ExportJob, ExportPart
 from exports.rows.chunks import find_ends, read_anywhere
 
@@ -22,13 +22,14 @@ def plan_job(job: ExportJob) -> None:
     """Plan the job. The caller holds its lease."""
     # The cursor is read before the first row, so the feed after it has all later writes.
     cursor = read_cursor() if RESOURCES[job.resource].is_followed else None
-    query = build_query(job)
+    exporter = find_exporter(job)
+    query = build_query(job, exporter)
     first_id, last_id = find_ends(query)
     total = read_anywhere(query, lambda query: query.rows.filter(pk__lte=last_id).count())
     refuse_too_many(job, total)
     with transaction.atomic():
         ExportPart.objects.bulk_create(cut_parts(job, max(1, first_id), last_id, total))
-        job.begin(last_id=last_id, changes_cursor=cursor, rows_total=total)
+        job.begin(last_id=last_id, changes_cursor=cursor, rows_total=total, rights=sorted(exporter.rights))
 
 
 def refuse_too_many(job: ExportJob, total: int) -> None:

@@ -70,7 +70,7 @@ class OfReadyJob(OwnExports):
 
     def find_ready(self) -> ExportJob:
         job: ExportJob = self.get_object()
-        require_rights(self.request, RESOURCES[job.resource].right)
+        require_rights(self.request, RESOURCES[job.resource].right, *(job.rights or ()))
         if job.status == ExportJob.Status.EXPIRED or (job.expires_at and job.expires_at < timezone.now()):
             raise FileGone
         if job.status != ExportJob.Status.READY:

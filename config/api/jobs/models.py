@@ -203,9 +203,9 @@ class Job(ClaimedRow):
 
     # -- whose it is
 
-    def require_owner(self, right: str) -> Any:
-        """The owner; PermissionDenied if they are gone, inactive, or lack the permission `right`."""
-        if self.owner is None or not self.owner.is_active or not self.owner.has_perm(right):
+    def require_owner(self, *rights: str) -> Any:
+        """The owner; PermissionDenied if they are gone, inactive, or lack one of the permissions."""
+        if self.owner is None or not self.owner.is_active or not self.owner.has_perms(rights):
             raise PermissionDenied(f"Its owner may not {self.kind} any more.")
         return self.owner
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -273,6 +274,63 @@ def test_a_job_outlives_neither_its_owner_nor_their_right(caller: APIClient) -> 
     User.objects.get(pk=job.owner_id).groups.clear()
     caller.force_authenticate(User.objects.get(pk=job.owner_id))
     assert caller.get(f"{URL}{job.pk}/file/").status_code == 403
+
+
+def lose_right(job: ExportJob, client: APIClient) -> None:
+    """The job's owner may see no drafts from now on."""
+    owner = User.objects.get(pk=job.owner_id)
+    owner.user_permissions.remove(Permission.objects.get(codename="view_product"))
+    client.force_authenticate(User.objects.get(pk=owner.pk))
+
+
+@pytest.fixture
+def trusted(caller: APIClient) -> APIClient:
+    """An export partner who sees drafts, too."""
+    owner = User.objects.get()
+    owner.user_permissions.add(Permission.objects.get(codename="view_product"))
+    caller.force_authenticate(User.objects.get())
+    return caller
+
+
+def test_a_file_with_drafts_needs_the_permission_to_see_them(trusted: APIClient) -> None:
+    make_product(sku="secret", status="draft")
+    job = ask_for(trusted, fields="sku")
+    link = trusted.get(f"{URL}{job.pk}/manifest/").json()["url"]
+    assert download(trusted, job) == b"sku\nsecret\n"
+    lose_right(job, trusted)
+    for path in ("file", "manifest"):
+        answer = trusted.get(f"{URL}{job.pk}/{path}/")
+        assert (answer.status_code, "catalog.view_product" in answer.json()["detail"]) == (403, True)
+    assert APIClient().get(link).status_code == 403
+    # A file that they may make today is theirs.
+    assert download(trusted, ask_for(trusted, fields="sku")) == b"sku\n"
+
+
+def test_a_file_without_drafts_takes_no_permission_to_see_them(trusted: APIClient) -> None:
+    make_product(sku="shown")
+    lose_right(ask_for(trusted), trusted)
+    job = ask_for(trusted, fields="sku")
+    owner = User.objects.get(pk=job.owner_id)
+    owner.user_permissions.add(Permission.objects.get(codename="view_product"))
+    assert download(trusted, job) == b"sku\nshown\n"
+
+
+def test_a_permission_that_is_lost_before_the_parts_are_read_ends_the_job(trusted: APIClient) -> None:
+    job_id = post(trusted).json()["id"]
+    tasks.advance_export.call(job_id)
+    lose_right(ExportJob.objects.get(pk=job_id), trusted)
+    job = run_job(job_id)
+    assert (job.status, job.error) == ("failed", "Its owner may not export any more.")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_permission_that_is_gained_after_planning_shows_no_more(caller: APIClient) -> None:
+    make_product(sku="shown")
+    make_product(sku="secret", status="draft")
+    job_id = post(caller, fields="sku").json()["id"]
+    tasks.advance_export.call(job_id)
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="view_product"))
+    assert download(caller, run_job(job_id)) == b"sku\nshown\n"
 
 
 # -- spreadsheets -------------------------------------------------------------------------------------------------
