@@ -19,7 +19,7 @@ from rest_framework.serializers import (
 )
 
 from config.api.reads.selections import ReadSerializer, Selection, find_fields
-from config.api.rendering.formulas import guard_text
+from config.api.rendering.formulas import guard_json, guard_text
 from config.api.rendering.renderers import write_json
 from exports.formats.tallies import Tally
 
@@ -35,7 +35,7 @@ KINDS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an export. `kind` is number, decimal, flag, time, json or text; only text can be a formula."""
+    """A column of an export. `kind` is number, decimal, flag, time, json or text."""
 
     name: str
     kind: str
@@ -110,6 +110,8 @@ FORMATS: dict[str, type[Format]] = {format_.suffix: format_ for format_ in (Csv,
 
 # -- CSV for SQLite ----------------------------------------------------------------------------------------------
 
+# The kinds of columns that have what people wrote.
+GUARDED = frozenset({"text", "json"})
 # The same quotes as PostgreSQL's COPY writes. An empty text is quoted, so it differs from null.
 NEEDS_QUOTES = re.compile(r'[",\r\n]|\A\Z')
 
@@ -117,7 +119,7 @@ NEEDS_QUOTES = re.compile(r'[",\r\n]|\A\Z')
 def write_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], raw: bool) -> bytes:
     """A line of CSV for each row. The rows are as the API shows them."""
     return b"".join(
-        write_line([write_cell(row[column.name], column.kind == "text" and not raw) for column in columns])
+        write_line([write_cell(row[column.name], column.kind in GUARDED and not raw) for column in columns])
         for row in rows
     )
 
@@ -138,5 +140,6 @@ def write_cell(value: Any, is_guarded: bool) -> str | None:
         case bool():
             return "true" if value else "false"
         case dict() | list():
-            return write_json(value).decode()
+            text = write_json(value).decode()
+            return guard_json(text) if is_guarded else text
     return guard_text(str(value)) if is_guarded else str(value)

@@ -40,9 +40,10 @@ from config.api.reads.parameters import read_choice, read_names
 from config.api.reads.projection import COLUMN
 from config.api.reads.resources import RESOURCES, Caller, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
+from config.api.rendering.formulas import may_hide_formula
 from config.metrics import count_all
 from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
-from exports.rows.cells import compile_cells
+from exports.rows.cells import CarefulCells, Cells, RawCells, compile_cells
 
 # The rows of the first chunk. They are few, so that the first byte comes at once.
 FIRST_ROWS = 500
@@ -247,7 +248,13 @@ def borrow_connection(query: Query) -> Iterator[None]:
 
 def copy_csv(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
     """A chunk as CSV, written by PostgreSQL. Returns the bytes and the number of rows."""
-    statement = compile_sql(select_cells(query, rows.order_by("pk")))
+    data, number = copy_cells(query, rows, RawCells() if query.raw else Cells())
+    is_risky = not query.raw and may_hide_formula(data, number)
+    return copy_cells(query, rows, CarefulCells()) if is_risky else (data, number)
+
+
+def copy_cells(query: Query, rows: QuerySet[Any], dialect: Cells) -> tuple[bytes, int]:
+    statement = compile_sql(select_cells(query, rows.order_by("pk"), dialect))
     connection: Any = connections[rows.db]
     with connection.cursor() as cursor, connection.wrap_database_errors:
         text = psycopg.ClientCursor(connection.connection).mogrify(*statement)
@@ -293,9 +300,9 @@ READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tupl
 }
 
 
-def select_cells(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
+def select_cells(query: Query, rows: QuerySet[Any], dialect: Cells) -> QuerySet[Any]:
     """The rows' cells. They are one annotation, whose SQL has several columns."""
-    cells = compile_cells(query.serializer, query.selection, query.origin, query.raw)
+    cells = compile_cells(query.serializer, query.selection, query.origin, dialect)
     return rows.annotate(**{COLUMN: cells}).values_list(COLUMN)
 
 

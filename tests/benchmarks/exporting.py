@@ -28,9 +28,10 @@ import psycopg
 from django.db import connections
 from django.http import QueryDict
 from accounts.models import User
+from exports.rows.cells import Cells
 from exports.rows.chunks import compile_sql, make_query, select_cells
 query = make_query("products", User.objects.get(), QueryDict(), "csv")
-rows = select_cells(query, query.rows.order_by("pk"))
+rows = select_cells(query, query.rows.order_by("pk"), Cells())
 connection = connections[rows.db]
 connection.ensure_connection()
 print(psycopg.ClientCursor(connection.connection).mogrify(*compile_sql(rows)))

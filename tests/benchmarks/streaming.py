@@ -247,15 +247,17 @@ def print_statements() -> None:
     from django.http import QueryDict
 
     from exports.management.commands.export import OPERATOR
+    from exports.rows.cells import Cells
     from exports.rows.chunks import compile_sql, make_query, select_cells, select_json
 
     connection.ensure_connection()
     cursor = psycopg.ClientCursor(connection.connection)
     found = {}
-    for name, select in (("csv", select_cells), ("ndjson", select_json)):
+    for name in ("csv", "ndjson"):
         query = make_query("products", OPERATOR, QueryDict(QUERY), name)
-        rows = select(query, query.rows.using("default").order_by("pk"))
-        rows = rows.values_list("row_json") if name == "ndjson" else rows
+        plain = query.rows.using("default").order_by("pk")
+        is_csv = name == "csv"
+        rows = select_cells(query, plain, Cells()) if is_csv else select_json(query, plain).values_list("row_json")
         found[name] = cursor.mogrify(*compile_sql(rows))
     json.dump(found, sys.stdout)
 

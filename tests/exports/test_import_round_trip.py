@@ -40,7 +40,7 @@ def odd_products(db: None) -> int:
     brand, category = Brand.objects.create(name='Weaver & "Sons"', slug="W_S"), make_category("Home", "Light, warm")
     type(category).objects.filter(pk=category.pk).update(slug="Light_1")
     make_product(sku="1", title="=SUM(A1)", brand=brand, category=category, images=3, stock=4)
-    make_product(sku="2", title="-1\n+2", attributes={"color": "grün", "tags": ["a", "b, c"], "volts": 12.5})
+    make_product(sku="2", title="-1\n+2;=3|'=4", attributes={"color": "grün", "tags": ["a", "b, c"], "volts": 12.5})
     make_product(sku="3", title="Ünïcode 漢字 🧵", status="draft", rating="4.50", compare_at_price="99.00")
     # The cheapest variant isn't the one that bears the product's SKU, and the first picture isn't at position 1.
     several = make_product(sku="4", variants=3, images=2)
@@ -77,7 +77,9 @@ def test_what_an_export_took_away_comes_back(name: str, odd_products: int, staff
 
 
 LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
-FORMULAS = st.sampled_from(["=1+1", "'=1", "''-1", "'\tx", "'", "'quoted'"])
+FORMULAS = st.sampled_from(
+    ["=1+1", "'=1", "''-1", "'\tx", "'", "'quoted'", "x;=1", "x;'=1", "x\t'-1", 'x|"=1', "x\n'=1"]
+)
 HOSTILE = st.sampled_from(['"', 'a "b", c', "a\nb", "a\r\nb", "\ufeffx", "\u2028", "🧵", "<b>", "{}", "null"])
 TEXTS = (FORMULAS | HOSTILE | st.text(LETTERS, min_size=1, max_size=60)).map(str.strip).filter(bool)
 VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, max_size=2) | st.none()

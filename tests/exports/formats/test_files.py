@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 from decimal import Decimal
@@ -120,7 +121,24 @@ def test_a_sheet_has_numbers_flags_and_no_formula(caller: APIClient) -> None:
 def test_a_formula_in_a_csv_is_inert(title: str, caller: APIClient) -> None:
     keep(title)
     [row] = read_csv(download(caller, ask_for(caller, fields="title,price")))
-    assert (row["title"], row["price"]) == (f"'{title}", "10.00")
+    # A blank that itself counts as the sign of a formula ends a cell, too.
+    assert (row["title"], row["price"]) == ("'" + re.sub(r"(?<=[\t\r])=", "'=", title), "10.00")
+    [row] = read_csv(download(caller, ask_for(caller, fields="title", raw=True)))
+    assert row["title"] == title
+
+
+# Behind each separator that a spreadsheet may take instead of the comma, and behind a line's end.
+BEHIND = ["x;=1+1", "x|@SUM(A1)", "x\t-1", "x\n+1", "x\r=1", 'x;"=1;']
+
+
+@pytest.mark.parametrize("title", BEHIND)
+def test_a_formula_behind_another_separator_is_inert(title: str, caller: APIClient) -> None:
+    keep(title)
+    Product.objects.update(attributes={"size": title})
+    [row] = read_csv(download(caller, ask_for(caller, fields="title,attributes")))
+    assert row["title"] == f"{title[:2]}'{title[2:]}"
+    assert not re.search(r"[;|][=+@-]", row["attributes"])
+    assert json.loads(row["attributes"]) == {"size": title}
     [row] = read_csv(download(caller, ask_for(caller, fields="title", raw=True)))
     assert row["title"] == title
 
@@ -129,12 +147,12 @@ def test_a_formula_in_a_csv_is_inert(title: str, caller: APIClient) -> None:
 OFFICE_CSV = "CSV:44,34,76,1,,0,false,true,false,false,false,0,true"
 
 
-def open_in_office(content: bytes, suffix: str, folder: Path) -> list[Any]:
+def open_in_office(content: bytes, suffix: str, folder: Path, csv: str = OFFICE_CSV) -> list[Any]:
     """The cells below the head, as LibreOffice takes them: read by it, and written again as a workbook."""
     source = folder / f"source.{suffix}"
     source.write_bytes(content)
     profile = f"-env:UserInstallation={folder.as_uri()}/profile"
-    command = ["soffice", profile, "--headless", *([f"--infilter={OFFICE_CSV}"] if suffix == "csv" else [])]
+    command = ["soffice", profile, "--headless", *([f"--infilter={csv}"] if suffix == "csv" else [])]
     result = folder / "result"
     subprocess.run(
         [*command, "--convert-to", "xlsx", "--outdir", str(result), str(source)],
@@ -154,6 +172,19 @@ def test_libreoffice_runs_a_formula_of_a_raw_csv_alone(
     kinds = {cell.data_type for cell in open_in_office(content, format_, tmp_path)}
     assert ("f" in kinds) == raw
     assert raw or kinds == {"s"}
+
+
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice isn't on this machine")
+@pytest.mark.parametrize("sign", [";", "|", "\t"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_libreoffice_with_another_separator_runs_a_formula_of_a_raw_csv_alone(
+    sign: str, raw: bool, caller: APIClient, tmp_path: Path
+) -> None:
+    keep(f"x{sign}=1+1", f'x{sign}"=1+1{sign}', "x\n=1+1")
+    content = download(caller, ask_for(caller, fields="sku,title", raw=raw))
+    separator = OFFICE_CSV.replace("CSV:44", f"CSV:{ord(sign)}")
+    kinds = {cell.data_type for cell in open_in_office(content, "csv", tmp_path, separator)}
+    assert ("f" in kinds) == raw
 
 
 def test_a_text_that_no_cell_holds_ends_the_job_with_its_row(caller: APIClient) -> None:

@@ -25,7 +25,7 @@ from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import ReadSerializer, build_selection, list_expandable
 from config.api.schema import documents
 from exports.formats.encoders import FORMATS
-from exports.rows.cells import compile_cells
+from exports.rows.cells import Cells, compile_cells
 from exports.streaming import slots
 from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import Body
@@ -58,7 +58,7 @@ SHAPES = [shape for table in RESOURCES.values() for shape in (table.shape, table
 def test_each_shape_is_compiled_for_each_database(shape: ReadSerializer) -> None:
     for vendor in DIALECTS:
         compile_projection(shape, build_selection(shape, frozenset(list_expandable(shape))), vendor)
-    compile_cells(shape, build_selection(shape), "", raw=False)
+    compile_cells(shape, build_selection(shape), "", Cells())
 
 
 @pytest.mark.usefixtures("small_chunks")
