@@ -16,8 +16,9 @@ from django.utils import timezone
 from knox.models import AbstractAuthToken
 from knox.models import AuthTokenManager as KnoxManager
 
-from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, Caller, OrderQuerySet
+from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
+from config.api.access.permissions import Caller
 from config.api.access.scopes import SCOPES
 from config.api.models import Versioned
 

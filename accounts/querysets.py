@@ -8,11 +8,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
-    from accounts.models import Address, AuthToken, Order, User
-
-type Caller = User | AnonymousUser
+    from accounts.models import Address, AuthToken, Order
+    from config.api.access.permissions import Caller
 
 
 class AuthTokenQuerySet(QuerySet["AuthToken"]):

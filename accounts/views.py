@@ -27,7 +27,7 @@ from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedVie
 # -- oneself ------------------------------------------------------------------------------------------------------
 
 
-class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
+class Me(PrivateMixin, WriteMixin[User], RetrieveMixin, ShapedViewSet):
     """The signed-in user. PATCH changes the name."""
 
     queryset = User.objects.all()
@@ -45,7 +45,7 @@ class Me(PrivateMixin, WriteMixin, RetrieveMixin, ShapedViewSet):
         return User.objects.filter(pk__in=[self.request.user.pk])
 
 
-class AddressViewSet(PrivateMixin, WriteMixin, ReadViewSet):
+class AddressViewSet(PrivateMixin, WriteMixin[Address], ReadViewSet):
     """The caller's own addresses, at most 50."""
 
     queryset = Address.objects.all()
@@ -74,7 +74,7 @@ class OrderList(PrivateMixin, ListMixin, ShapedViewSet):
     default_ordering = "-placed_at"
 
 
-class OrderViewSet(WriteMixin, ReadViewSet, OrderList):
+class OrderViewSet(WriteMixin[Order], ReadViewSet, OrderList):
     """Orders: the caller's own, or all with the permission to view orders.
 
     POST places an order: the server reserves stock, copies titles and prices and computes the totals, all or nothing.

@@ -13,8 +13,8 @@ from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.filters import TextInFilter
 from catalog.models import Product, Stock
-from catalog.querysets import Caller
 from catalog.search import SEARCH_HITS
+from config.api.access.permissions import Caller
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
 from config.api.reads.filtering import MomentFilter, SparseFilterSet

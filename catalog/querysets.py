@@ -13,14 +13,12 @@ from django.db.models.expressions import RawSQL
 from catalog.search import search_hits, search_rank
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, PermissionsMixin
-
     from catalog.models import Category, Product, Stock, Variant
+    from config.api.access.permissions import Caller
 
 # The default stock location: orders take from it, and a body or file without a location writes to it.
 MAIN = "main"
 
-type Caller = PermissionsMixin | AnonymousUser
 
 # A literal, as in the conditions of the partial indexes. With a parameter the planner doesn't know the value, so it
 # can't use those indexes (never on SQLite, not in a generic plan on PostgreSQL).

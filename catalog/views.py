@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from catalog.filters import ProductFilters
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
-from catalog.querysets import Caller, ProductQuerySet, VariantQuerySet
+from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, VariantRead
 from catalog.trees import build_tree
 from catalog.writes.bodies import ProductsWriter
@@ -28,7 +28,7 @@ from catalog.writes.serializers import (
     StockBulkRead,
     StockWrite,
 )
-from config.api.access.permissions import AnyWrite, PublicRead, require_rights
+from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import IndexServed
@@ -88,7 +88,7 @@ class SluggedViewSet(ReadViewSet):
         return "anybody"
 
 
-class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
+class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
     A page is one SQL statement, whatever is expanded.
@@ -111,7 +111,7 @@ class ProductViewSet(WriteMixin, SeenByRight, ReadViewSet):
         return super().get_queryset().visible_to(self.request.user)
 
     @property
-    def index_served(self) -> IndexServed:  # type: ignore[override]  # the caller decides
+    def index_served(self) -> IndexServed:
         return SERVED_FOR_STAFF if self.find_audience(self.request.user) else SERVED
 
     def choose_default_pagination(self) -> type[ListPagination]:

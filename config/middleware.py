@@ -76,7 +76,6 @@ class AccessLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with RequestRecord.find(request.META) as record:
-            request.request_id = record.id  # type: ignore[attr-defined]  # the problem documents read it
             # A thread serves many requests, so each begins without an author.
             nobody = ACTOR.set("")
             try:
@@ -264,7 +263,10 @@ class TextPath:
 
 
 class Preconditions:
-    """Answers 400 to a write upon a condition that its view doesn't check, and so would write in spite of."""
+    """Answers 400 to a write with a condition (`If-Match`, `If-None-Match`) that its view doesn't check.
+
+    The view would write even if the condition were false.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

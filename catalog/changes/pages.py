@@ -10,6 +10,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
 
 from catalog.changes.feed import Bounds
 from catalog.changes.log import number_changes
@@ -71,7 +72,7 @@ class FeedPagination(LogPagination):
         number_changes()
         self.bounds = Bounds.read()
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Raises ChangesGone if the log no longer reaches back to the cursor. One query after those of `begin`."""
         self.begin(request)
         after = self.bounds.find_start(read_moment(request.query_params, "since")) if self.after is None else self.after
@@ -94,7 +95,7 @@ class HistoryPagination(LogPagination):
 
     cursor_parameter = "cursor"
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         self.request, size, before = request, self.read_size(request), self.read_cursor(request)
         number_changes()
         rows: QuerySet[Change] = queryset.filter(position__lt=GREATEST_CURSOR if before is None else before)

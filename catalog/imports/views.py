@@ -93,7 +93,10 @@ class ImportViewSet(JobViewSet, OwnImports):
             self.read_selection(detail=True)  # an error in `fields` comes before the file is stored
             # Before any transaction: it would stay open for as long as the client sends.
             self.upload = self.receive(request)
-            request.body_hash = self.upload.digest  # type: ignore[attr-defined]  # for Idempotency-Key
+
+    def hash_body(self, request: Request) -> bytes:
+        # `receive` has read the body.
+        return self.upload.digest if self.upload else super().hash_body(request)
 
     def receive(self, request: Request) -> Upload:
         stream, name, length = find_stream(request)

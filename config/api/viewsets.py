@@ -1,4 +1,4 @@
-"""What every endpoint does, in the order in which it happens: parse, filter, page, shape, answer."""
+"""The base classes of all viewsets: they read the parameters, filter, page and shape the rows, and answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from django.contrib.auth.models import AnonymousUser, PermissionsMixin
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpResponse
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
+from config.api.access.permissions import Caller
 from config.api.database.authorship import name_caller
 from config.api.database.statements import Given, Statement
 from config.api.database.wal_positions import parse_position
@@ -31,7 +32,7 @@ from config.api.reads.conditional import (
     tag_row,
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
-from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend
+from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend, SparseFilterSet
 from config.api.reads.list_plans import ListPlan
 from config.api.reads.orderings import find_keyset, order_totally
 from config.api.reads.pagination import KeysetPagination, ListPagination
@@ -44,34 +45,45 @@ from config.api.rendering.renderers import JSONRenderer
 from config.api.writes.attempts import attempt_twice
 from config.api.writes.idempotency import RepeatablePost
 
-# Where a gate leaves the exception of a read that took too long: to be answered, and not to be done again.
+# The key of a request's environ where a gate puts the error of a read that took too long. The view raises this error
+# and doesn't run the read again.
 OVER_LIMIT = "tenfold.over_limit"
 
-type Caller = PermissionsMixin | AnonymousUser
-
-# A session's caller may see other rows than a stranger.
+# Authorization and Cookie, since callers may see different rows.
 VARY = "Accept, Authorization, Cookie, Accept-Encoding"
 
 
+class PlanResponse(HttpResponse):
+    """The answer of a plan. The request's log line reads the seconds of rendering and the number of rows."""
+
+    def __init__(self, reply: Reply, headers: dict[str, str]) -> None:
+        super().__init__(reply.body, JSONRenderer.media_type, headers=headers)
+        self.render_seconds, self.rows = reply.render_seconds, reply.rows
+
+
 class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
-    """What reads share: the parameters are checked, the rows narrowed, and shaped by a read serializer."""
+    """The base of all viewsets: checks the parameters, narrows the rows, and shapes them by a read serializer."""
 
     read_serializer: ReadSerializer
-    # Whether the database writes the JSON. If not, DRF's serializers do, over what `get_queryset()` selects and
-    # prefetches: for fields that compute in Python, such as SerializerMethodField.
+    # True if the database writes the JSON. False for serializers with fields that compute in Python, such as
+    # SerializerMethodField: DRF then writes the rows that `get_queryset()` selects and prefetches.
     compiled = True
     pagination_class: type[ListPagination] = KeysetPagination
     filter_backends: Sequence[type[BaseFilterBackend]] = (FilterBackend, OrderingBackend)
-    filterset_class: Any = None
+    filterset_class: type[SparseFilterSet] | None = None
     orderings: tuple[str, ...] = ()
     default_ordering = "pk"
-    index_served: IndexServed = frozenset()
-    # Whole families of parameters, like `attr.`.
+    # Prefixes of parameters whose names aren't known in advance, such as `attr.`.
     open_parameters: tuple[str, ...] = ()
+
+    @property
+    def index_served(self) -> IndexServed:
+        """The (filter, column) pairs whose order an index serves."""
+        return frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # A search of the text costs less than parsing it; percent signs may encode any name.
+        # Searching the text costs less than parsing it. A percent sign may encode a letter of any name.
         text = request.META["QUERY_STRING"]
         if (EXPLAIN in text or "%" in text) and self.action in self.planned:
             self.begin_explanation(request)
@@ -79,14 +91,14 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
             parse_position(least)
         name_caller(request)
         if self.action is None:
-            return  # a method that isn't here: 405, whatever its parameters
-        # After permissions, so that a stranger learns nothing, and before the first catalogue query.
+            return  # the view doesn't have this method: 405, whatever the parameters are
+        # After the permissions, so that a caller without them learns nothing; before the first query of rows.
         if not self.is_planned:
             self.check_parameters()
 
     def check_parameters(self) -> None:
         open_ones = self.open_parameters if self.is_list else ()
-        # Not among the known ones, which the document describes: its answer is another one.
+        # `explain` isn't in `known_parameters`, which the API's document lists: its answer has another shape.
         explained = {EXPLAIN} if self.explanation else set()
         lists = (*selections.PARAMETERS, *(self.filterset_class.list_lists() if self.filterset_class else ()))
         check_parameters(self.request.query_params, self.known_parameters | explained, open_ones, lists)
@@ -97,7 +109,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        """Every query parameter that the action at hand reads."""
+        """All query parameters that the current action reads."""
         names = set(selections.PARAMETERS)
         if self.is_list:
             names |= set(self.pagination_class.parameters)
@@ -105,13 +117,14 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
             names |= {"ordering"} if self.orderings else set()
         return frozenset(names)
 
-    # -- plans: what a read comes to, kept for the next one like it
+    # -- plans: how a read is done, cached for the next read like it
 
-    # Actions that read by a plan, whose making checks what is asked; and those that may be answered before Django, by
-    # their plan or from the cache.
+    # Actions that read by a plan. Making the plan checks the parameters.
     planned: tuple[str, ...] = ("list", "retrieve")
+    # Actions that a gate may answer before Django, by a plan or from the cache.
     gated: tuple[str, ...] = planned
-    # How old an answer may be that somebody gets while another fills; shared caches are told of it. 0: strictly fresh.
+    # The greatest age in seconds of a cached answer that is given while a new one is made. Shared caches get the same
+    # limit. 0 means that no answer is stale.
     stale_seconds = 0
 
     @property
@@ -120,32 +133,32 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     @classmethod
     def find_audience(cls, caller: Caller) -> Hashable | None:
-        """What of the caller decides which rows they see; None where that isn't known, and nothing is kept."""
+        """A key of the callers who see the same rows as this one; None if it isn't known, so nothing is cached."""
         return "anybody" if isinstance(caller, AnonymousUser) else None
 
     @classmethod
     def pose_question(
         cls, action: str, caller: Caller, arguments: Mapping[str, Any], origin: str, query: Query | None
     ) -> Question | None:
-        """What a plan of `action` depends on; None where the caller or the query is one to keep none for.
+        """The key of a plan of `action`; None if no plan may be cached for this caller or query.
 
-        A plan that isn't compiled holds its request.
+        The plan of a view that isn't compiled is never cached: it holds its request.
         """
         if not cls.compiled or query is None or (audience := cls.find_audience(caller)) is None:
             return None
-        # A row's own key is Given to its statement.
+        # The plan of one row serves all rows: the row's key is a parameter of its statement (Given).
         given = "" if action == "list" else cls.lookup_field
         kept = tuple(item for item in arguments.items() if item[0] != given)
         return Question(origin, cls, action, audience, kept, query.parameters, query.cursor is not None)
 
-    def find_plan(self, make: Callable[[], Any]) -> Any:
-        """The plan kept for a request like this, or what `make` makes of it once its parameters are checked."""
+    def find_plan[Plan](self, make: Callable[[], Plan]) -> Plan:
+        """The plan cached for requests like this one. If there is none, checks the parameters and calls `make`."""
         request = self.request._request
         if error := request.META.pop(OVER_LIMIT, None):
             raise error
         origin, query = f"{request.scheme}://{request.get_host()}", read_query(request.META["QUERY_STRING"])
         question = self.pose_question(self.action, self.request.user, self.kwargs, origin, query)
-        plan = PLANS.find(question) if question else None
+        plan: Plan | None = PLANS.find(question) if question else None
         if plan is None:
             self.check_parameters()
             plan = PLANS.make(question, make)
@@ -156,11 +169,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return bool(self.request.accepted_renderer.format == "json")
 
     def send(self, reply: Reply) -> HttpResponse:
-        """JSON as final bytes: DRF's response is worth its price only for its pages."""
-        headers = {"Vary": VARY, "Cache-Control": self.name_caches(), **reply.headers}
-        response = HttpResponse(reply.body, JSONRenderer.media_type, headers=headers)
-        response.render_seconds, response.rows = reply.render_seconds, reply.rows  # type: ignore[attr-defined]  # for the record
-        return response
+        """The JSON answer. DRF's Response would cost more, and only the browsable API needs it."""
+        return PlanResponse(reply, {"Vary": VARY, "Cache-Control": self.name_caches(), **reply.headers})
 
     def name_caches(self) -> str:
         audience = name_audience(self.request)
@@ -176,23 +186,23 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return self.pagination_class
 
     def get_queryset(self) -> Any:
-        """All rows of the view, with what it selects and prefetches where there are instances to bring it along."""
+        """All rows of the view. Related rows are selected and prefetched only if the view isn't compiled."""
         return (strip_relations(self.queryset) if self.compiled else self.queryset).all()
 
     def read_selection(self, detail: bool) -> Selection:
         return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
     def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
-        """Tuples of each row's JSON and the columns `beside`."""
+        """Tuples of each row's JSON and the columns named in `beside`."""
         origin = self.request.build_absolute_uri("/")[:-1]
         return projection.select_json(rows, self.read_serializer, selection, origin, beside)
 
     def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
-        """Each row's JSON, by DRF's serializer."""
+        """Each row's JSON, written by DRF's serializer."""
         return oracle.write_rows(rows, self.read_serializer, selection, self.get_serializer_context())
 
     def plan_reader(self, rows: QuerySet[Any], selection: Selection) -> Reader:
-        """How a page of `rows`, which are in a total order, is read."""
+        """The reader of pages of `rows`, which must be in a total order."""
         if not self.compiled:
             selected = oracle.select_rows(rows, self.read_serializer, selection)
             return InstanceReader(selected, lambda found: self.shape(found, selection))
@@ -200,7 +210,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return TextReader(self.select(rows, selection, keyset.names if keyset else ()))
 
     def show(self, rows: QuerySet[Any], selection: Selection) -> Sequence[Any]:
-        """The JSON of the one row in `rows`, and its version if it has one."""
+        """The JSON of the only row in `rows`, and its version if it has one. ObjectDoesNotExist if there is no row."""
         beside = list_version_columns(rows.model)
         if self.compiled:
             shown: Sequence[Any] = self.select(rows, selection, beside).get()
@@ -212,14 +222,14 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return self.read_serializer
 
 
-# Kept: each of a request's ten copies of a queryset would copy its relations, a tenth of a page that has no plan yet.
+# Cached: making a plan copies the queryset about ten times, and copying the relations took a tenth of the whole time.
 @lru_cache(maxsize=256)
 def strip_relations(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related(None).prefetch_related(None)
 
 
 class ListMixin(ShapedViewSet):
-    """`GET` of a list: one page of it."""
+    """`GET` of a list: answers with one page."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         plan, cursor = self.find_plan(self.plan_list), self.read_cursor()
@@ -229,7 +239,7 @@ class ListMixin(ShapedViewSet):
         return Response(envelope.members, headers=envelope.headers)
 
     def read_cursor(self) -> str | None:
-        # A query string that can't name one needn't be parsed; percent signs may spell any name.
+        # Parse the query string only if it may have a cursor. A percent sign may encode a letter of any name.
         text = self.request.META["QUERY_STRING"]
         return self.request.query_params.get("cursor") if "cursor" in text or "%" in text else None
 
@@ -241,7 +251,7 @@ class ListMixin(ShapedViewSet):
 
 
 class RetrieveMixin(ShapedViewSet):
-    """`GET` of one row; its 404 doesn't tell a row that the caller may not see from a missing one."""
+    """`GET` of one row: 404 if the row is missing, and also if the caller may not see it."""
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         return spare_known(request, self.answer_row())
@@ -265,19 +275,19 @@ class RetrieveMixin(ShapedViewSet):
 
 
 class ReadViewSet(ListMixin, RetrieveMixin):
-    """Both."""
+    """List and detail of one resource."""
 
 
-class WriteMixin(ShapedViewSet):
-    """`POST`, `PUT`, `PATCH`, `DELETE` by a write serializer; the answer is the row as a GET would show it."""
+class WriteMixin[Row: Model](ShapedViewSet):
+    """`POST`, `PUT`, `PATCH` and `DELETE`. `write_serializer` reads the body; the answer is the row as in a GET."""
 
     write_serializer: type[BaseSerializer[Any]]
-    # Those that compare `If-Match`. The middleware Preconditions refuses a condition that nobody would check.
+    # The methods that compare `If-Match`. If another write has this header, the middleware Preconditions answers 400.
     conditional_methods: tuple[str, ...] = ("PUT", "PATCH", "DELETE")
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        # Of a row that is gone nothing is shown.
+        # DELETE returns no body, so it takes no projection parameters.
         return frozenset() if self.action == "destroy" else super().known_parameters
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -300,32 +310,37 @@ class WriteMixin(ShapedViewSet):
             self.perform_destroy(row)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def perform_destroy(self, instance: Any) -> None:
+    def perform_destroy(self, instance: Row) -> None:
         instance.delete()
 
-    def write(self, serializer: Any, status: HTTPStatus, claim: Callable[[], None] = lambda: None) -> Response:
-        # First, so that a slip in `fields` writes nothing.
+    def write(
+        self, serializer: BaseSerializer[Row], status: HTTPStatus, claim: Callable[[], None] = lambda: None
+    ) -> Response:
+        """Call `claim()` and save the serializer's row, in one transaction. Answers with the row."""
+        # This comes first, so that nothing is written if `fields` has an error.
         selection = self.read_selection(detail=True)
         serializer.is_valid(raise_exception=True)
         row, (text, *version) = attempt_twice(lambda: self.save(serializer, selection, claim))
         headers = {"Location": self.build_address(row)} if status == HTTPStatus.CREATED else {}
         return Response(orjson.Fragment(text), status, headers=headers | tag_row(self.request, text, *version))
 
-    def save(self, serializer: Any, selection: Selection, claim: Callable[[], None]) -> tuple[Any, Sequence[Any]]:
-        """The written row, and what of it is shown: its JSON, and its version if it has one."""
+    def save(
+        self, serializer: BaseSerializer[Row], selection: Selection, claim: Callable[[], None]
+    ) -> tuple[Row, Sequence[Any]]:
+        """The saved row, and what `show` returns for it."""
         with transaction.atomic():
             claim()
             row = serializer.save()
-            # Not through get_queryset(): who made it a draft still gets to see what was written. And before the
-            # commit: with the ETag of the next writer's row our caller would overwrite it.
+            # Not get_queryset(): a caller who has just made the product a draft still gets it as the answer. And
+            # before the commit: after it, the row and its ETag could be those of the next writer.
             return row, self.show(type(row)._default_manager.filter(pk=row.pk), selection)
 
-    def build_address(self, row: Any) -> str:
+    def build_address(self, row: Row) -> str:
         value = getattr(row, self.lookup_field)
         return self.reverse_action("detail", kwargs={self.lookup_field: value})
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
-        """DRF's; the browsable API's form asks it for a body of the row that the page shows a selection of."""
+        """DRF's method. The browsable API's form gives a row with some of its members; here it is read whole."""
         row = kwargs.pop("instance", None)
         if row is not None:
             args = (type(row)._default_manager.get(pk=row.pk),)
@@ -334,7 +349,7 @@ class WriteMixin(ShapedViewSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.is_list:
             return super().filter_queryset(queryset)
-        # An address names its row; a filter beside it would only hide it. What a serializer shows a write doesn't read.
+        # The address names the row, so no filter applies. A write doesn't need the related rows.
         return queryset.select_related(None).prefetch_related(None)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:

@@ -31,6 +31,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
 
+from config.api.access.permissions import Caller
 from config.api.database.ahead import call_ahead
 from config.api.database.replicas import choose_database, replace_failed
 from config.api.problems.errors import InvalidParameter
@@ -38,7 +39,7 @@ from config.api.reads import projection
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.parameters import read_choice, read_names
 from config.api.reads.projection import COLUMN
-from config.api.reads.resources import RESOURCES, Caller, Resource
+from config.api.reads.resources import RESOURCES, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
 from config.api.rendering.formulas import may_hide_formula
 from config.metrics import count_all

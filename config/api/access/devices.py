@@ -6,6 +6,7 @@ Strangers who guess an account's password use up its limit of sign-ins. The owne
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.crypto import get_random_string
@@ -24,7 +25,7 @@ def hash_account(name: str | None) -> str:
     return hash_text((name or "").strip().lower())
 
 
-def note_sign_in(request: HttpRequest | None, user: Any, **_: Any) -> None:
+def note_sign_in(request: HttpRequest | None, user: AbstractBaseUser, **_: Any) -> None:
     """A receiver of user_logged_in."""
     if request is not None:
         request.META[SIGNED_IN] = hash_account(user.get_username())

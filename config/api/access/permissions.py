@@ -1,10 +1,21 @@
 """Permission classes for views, based on Django's model permissions."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import DjangoModelPermissions, IsAuthenticated
 from rest_framework.request import Request
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, PermissionsMixin
+
+    # APIView itself imports this module, by the settings.
+    from rest_framework.views import APIView
+
+# Whose request it is: a user, or AnonymousUser if nobody has signed in.
+type Caller = PermissionsMixin | AnonymousUser
 
 
 def write_refusal(*rights: str, sign: str = "and") -> str:
@@ -17,7 +28,7 @@ class NamedPermissions(DjangoModelPermissions):
 
     message: str
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:
         is_allowed = bool(super().has_permission(request, view))
         if not is_allowed:
             model = self._queryset(view).model
@@ -69,7 +80,7 @@ class PublicRead(NamedPermissions):
     # The cache may give the same answer to all callers who see the same rows.
     is_public = True
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:
         # A method that the view doesn't have gives 405 to everybody.
         is_missing = getattr(view, "action", "") is None
         return is_missing or request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
@@ -78,7 +89,7 @@ class PublicRead(NamedPermissions):
 class AnyWrite(NamedPermissions):
     """Signed in, and with the permission to add or to change. The view checks which one when it has read the body."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:
         if not hasattr(view, str(request.method).lower()):
             return True  # it gives 405 to everybody
         names = self._queryset(view).model._meta

@@ -7,6 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from config.api.access.permissions import Caller
+
 
 class PrivateMixin(APIView):
     """For a view of personal data: no cache stores its answers, and no gate answers its requests."""
@@ -14,7 +16,7 @@ class PrivateMixin(APIView):
     gated: tuple[str, ...] = ()
 
     @classmethod
-    def find_audience(cls, caller: Any) -> Hashable | None:
+    def find_audience(cls, caller: Caller) -> Hashable | None:
         # None: the plan isn't cached, since it would hold the caller.
         return None
 

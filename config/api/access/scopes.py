@@ -4,13 +4,19 @@ A token may do what its user may, or less. A view has its Scope in `scope`. A to
 view without a scope accepts only tokens without scopes.
 """
 
+from __future__ import annotations
+
 import ipaddress
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from config.api.access.throttling import Environ, find_client
 from config.api.problems.errors import ApiError
+
+if TYPE_CHECKING:
+    # Importing APIView imports accounts, by the settings, and accounts imports this module.
+    from rest_framework.views import APIView
 
 
 class Scope(NamedTuple):
@@ -66,13 +72,13 @@ class AddressNotAllowed(ApiError):
         super().__init__(f"This token can't be used from {address}.", hint)
 
 
-def find_scope(view: Any, method: str) -> str | None:
+def find_scope(view: APIView | type[APIView], method: str) -> str | None:
     """The scope that a view's method needs: "" if any token will do, None if the view has no scope."""
     scope: Scope | None = getattr(view, "scope", None)
     return scope.find_needed(method) if scope else None
 
 
-def check_token(token: Limited, environ: Environ, view: Any, method: str) -> None:
+def check_token(token: Limited, environ: Environ, view: APIView | type[APIView], method: str) -> None:
     """Raise AddressNotAllowed or InsufficientScope if the token may not use `view` from the request's address."""
     if token.allowed_ips and not is_within(find_client(environ), token.allowed_ips):
         raise AddressNotAllowed(find_client(environ))

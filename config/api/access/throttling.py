@@ -3,10 +3,12 @@
 While Redis is away, requests aren't limited.
 """
 
+from __future__ import annotations
+
 import hashlib
 import ipaddress
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from rest_framework.request import Request
@@ -14,6 +16,10 @@ from rest_framework.throttling import BaseThrottle
 
 from config.api.access.rate_store import Standing, read_rate, take
 from config.api.problems.errors import ApiError
+
+if TYPE_CHECKING:
+    # APIView itself imports this module, by the settings.
+    from rest_framework.views import APIView
 
 # A request's WSGI environ, which is Django's META, too.
 type Environ = dict[str, Any]
@@ -96,7 +102,7 @@ class RateLimit(BaseThrottle):
     DRF calls it for each request that reaches a view. The plan gate counts the requests that it answers itself.
     """
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request, view: APIView) -> bool:
         is_stranger = not request.user.is_authenticated
         standing = count_stranger(request._request.META) if is_stranger else count_caller(request)
         if standing and not standing.is_allowed:

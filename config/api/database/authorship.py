@@ -6,10 +6,12 @@ before the first statement of each transaction; a write outside a transaction ge
 the triggers call `tenfold_setting(name)`, a function of the connection, and nothing is sent.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,6 +19,10 @@ from psycopg.pq import TransactionStatus
 from rest_framework.request import Request
 
 from config.logs import REQUEST_ID
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
 # The key of a request's environ that holds the caller's id.
@@ -33,7 +39,7 @@ SETTINGS = {
 }
 
 
-def name_actor(user: Any) -> None:
+def name_actor(user: AbstractBaseUser | AnonymousUser) -> None:
     """Set `user` as the author of this thread's writes, until the request ends (see AccessLog)."""
     ACTOR.set(f"user:{user.pk}" if user.pk else "")
 

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from config.api.access.permissions import HasRight
 from config.api.access.privacy import PrivateMixin
+from config.api.jobs.models import Job
 from config.api.problems.errors import Unavailable
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 
@@ -37,7 +38,7 @@ class OwnJobs(PrivateMixin, ShapedViewSet):
         return jobs.filter(owner_id=self.request.user.pk)
 
 
-class JobViewSet(WriteMixin, ReadViewSet, OwnJobs):
+class JobViewSet(WriteMixin[Job], ReadViewSet, OwnJobs):
     """POST submits a job, GET shows its progress, DELETE cancels it or, once it is over, deletes it with its files.
 
     A subclass also sets `write_serializer`, whose `create()` submits the job.

@@ -14,7 +14,7 @@ links, counts and errors are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
@@ -30,6 +30,10 @@ from config.api.reads.orderings import Keyset, NotByColumns, find_keyset, order_
 from config.api.reads.parameters import read_choice, read_number
 from config.api.reads.readers import InstanceReader, Reader
 from config.api.rendering.pager import Pager
+
+if TYPE_CHECKING:
+    # APIView itself imports this module, by the settings.
+    from rest_framework.views import APIView
 
 PAGE_SIZE = 50
 GREATEST_PAGE_SIZE = 200
@@ -83,7 +87,7 @@ class ListPagination(BasePagination):
 
     # -- DRF's own interface, for views that show instances
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """The instances of the page that `request` asks for: one query, and another one if it wants a count."""
         rows = order_totally(queryset)
         self.envelope = self.plan(rows, InstanceReader(rows), request).read(request.query_params.get("cursor"))
@@ -106,7 +110,7 @@ class ListPagination(BasePagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return describe_pages(schema, self.max_page_size)
 
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         described = describe_page_parameters(self.page_size, self.max_page_size)
         return [{"name": name, "in": "query"} | described[name] for name in self.parameters]
 

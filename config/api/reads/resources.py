@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from config.api.access.permissions import Caller
 from config.api.reads.filtering import SparseFilterSet
 from config.api.reads.selections import ReadSerializer, find_model
-
-type Caller = PermissionsMixin | AnonymousUser
 
 
 def accept(rows: QuerySet[Any], parameters: QueryDict) -> None:

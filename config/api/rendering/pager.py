@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.template.loader import render_to_string
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+if TYPE_CHECKING:
+    # APIView itself imports this module, by the settings.
+    from rest_framework.views import APIView
 
 # The words before a count, by its `count_relation`.
 COUNT_WORDS = {"eq": "", "gte": "more than ", "approx": "about "}
@@ -24,7 +28,7 @@ class Pager:
     numbered_url: str | None
 
     @classmethod
-    def of(cls, data: Any, view: Any, request: Request) -> Pager | None:
+    def of(cls, data: Any, view: APIView | None, request: Request) -> Pager | None:
         """The pager of an answer; None if it isn't a list, or a list by cursor that has one page."""
         if not isinstance(data, Mapping) or not {"next", "previous"} <= data.keys():
             return None
@@ -49,7 +53,7 @@ def describe_place(members: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def find_numbered_url(view: Any, request: Request) -> str | None:
+def find_numbered_url(view: APIView | None, request: Request) -> str | None:
     """The address of the first page by number; None if the list is read by cursor only."""
     if "page" not in getattr(getattr(view, "paginator", None), "parameters", ()):
         return None

@@ -1,5 +1,7 @@
 """Data in, bytes out: JSON by orjson, HTML for people."""
 
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -7,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.http.request import MediaType
@@ -19,6 +21,10 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 from config.api.rendering.pager import Pager
+
+if TYPE_CHECKING:
+    # APIView itself imports this module, by the settings.
+    from rest_framework.views import APIView
 
 PROBLEM_TYPE = "application/problem+json"
 # The chosen renderer, by Accept header and renderers; the oldest entry goes when the map is full.
@@ -97,12 +103,12 @@ class HTMLRenderer(BrowsableAPIRenderer):
             context["response_headers"]["Content-Type"] = PROBLEM_TYPE
         return context | {"paginator": Pager.of(data, renderer_context["view"], renderer_context["request"])}
 
-    def get_description(self, view: Any, status_code: int) -> str:
+    def get_description(self, view: APIView, status_code: int) -> str:
         """DRF's description, with `code` as HTML; DRF reads no Markdown without another package."""
         escaped = super().get_description(view, status_code)
         return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S308  # DRF has escaped it
 
-    def get_filter_form(self, data: Any, view: Any, request: Request) -> Any:
+    def get_filter_form(self, data: Any, view: APIView, request: Request) -> Any:
         """DRF's filter form, also beside a 400, where the person must correct a filter; DRF leaves it out there."""
         status = self.renderer_context["response"].status_code  # type: ignore[attr-defined]  # DRF sets it in render()
         if status == HTTPStatus.BAD_REQUEST and request.method == "GET" and getattr(view, "is_list", False):

@@ -1,4 +1,4 @@
-"""A write in, its outcome out, although another writer came between its look and its save."""
+"""Writes that are tried a second time if another writer came between their check and their save."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,10 @@ from django.db import IntegrityError
 
 
 def attempt_twice[Outcome](attempt: Callable[[], Outcome]) -> Outcome:
-    """What `attempt`, a transaction of its own, returns.
+    """The result of `attempt`, which must be a whole transaction.
 
-    If another writer took a slug or a SKU meanwhile, the database refuses the first attempt; the second one sees it.
+    If another writer has taken the slug or the SKU meanwhile, the first attempt fails in the database. The second
+    attempt sees the other writer's row, and raises the right error.
     """
     try:
         return attempt()

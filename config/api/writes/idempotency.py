@@ -34,6 +34,8 @@ PATTERN = r"[!-~]([ -~]*[!-~])?"
 # The headers about the written row, stored beside the body.
 KEPT_HEADERS = ("Location", "ETag", "Cache-Control")
 
+type HashBody = Callable[[Request], bytes]
+
 
 class RepeatablePost(APIView):
     """A mixin for views whose POST respects `Idempotency-Key`, once the permissions are checked.
@@ -47,7 +49,11 @@ class RepeatablePost(APIView):
         super().initial(request, *args, **kwargs)
         if request.method == "POST" and HEADER in request.headers and hasattr(self, "post"):
             # DRF looks the handler up after this, on the instance, where a viewset puts its actions too.
-            self.post = partial(answer_once, self.post)
+            self.post = partial(answer_once, self.post, self.hash_body)
+
+    def hash_body(self, request: Request) -> bytes:
+        """BLAKE2b of the request's body, 32 bytes. A view that streams the body overrides this."""
+        return hashlib.blake2b(read_body(request), digest_size=32).digest()
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,12 @@ class Attempt:
     body_hash: bytes
 
     @classmethod
-    def read(cls, request: Request) -> Self:
+    def read(cls, request: Request, hash_body: HashBody) -> Self:
         key = request.headers[HEADER]
         if len(key) > GREATEST_KEY or not re.fullmatch(PATTERN, key):
             hint = "Use a new UUID for each request that must happen once."
             raise InvalidHeader(HEADER, f"It must have 1 to {GREATEST_KEY} printable ASCII characters.", hint)
-        # The reader of a streamed body has hashed it already.
-        body_hash = getattr(request, "body_hash", None) or hashlib.blake2b(read_body(request), digest_size=32).digest()
-        return cls(request.user.pk, key, request.get_full_path(), body_hash)
+        return cls(request.user.pk, key, request.get_full_path(), hash_body(request))
 
     @property
     def lock(self) -> int:
@@ -76,9 +80,11 @@ class Attempt:
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), signed=True)
 
 
-def answer_once(handle: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
+def answer_once(
+    handle: Callable[..., Response], hash_body: HashBody, request: Request, *args: Any, **kwargs: Any
+) -> Response:
     """The answer of `handle`, or the stored answer if the same request has succeeded before."""
-    attempt = Attempt.read(request)
+    attempt = Attempt.read(request, hash_body)
     with transaction.atomic():
         is_alone = take_turn(attempt)
         # Only after the lock: a request that held it before has committed by now.
