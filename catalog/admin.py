@@ -17,7 +17,7 @@ from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
-from catalog.staff.forms import CategoryForm, VariantForm
+from catalog.staff.forms import CategoryForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
 from catalog.staff.slugged import RECORD, SluggedAdmin
@@ -87,6 +87,7 @@ class VariantAdmin(BoundedAdmin):
 @admin.register(Stock)
 class StockAdmin(BoundedAdmin):
     icon = "warehouse"
+    form = StockForm
     list_display = ("variant", "location", "on_hand", "reserved", "free")
     list_filter = (FreeFilter, StockOfProductFilter)
     list_select_related = ("variant",)

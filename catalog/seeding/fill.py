@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.querysets import MAIN
 from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, SKU_PREFIX, DemoProduct, make_product
 from catalog.seeding.words import CATALOGUE, DEPARTMENT_BRANDS
 from catalog.statistics import refresh_statistics
@@ -68,10 +69,14 @@ def write_products(demos: Sequence[DemoProduct], shelves: Shelves) -> None:
     pairs = list(zip(products, demos, strict=True))
     ProductText.objects.bulk_create(ProductText(product=product, **demo.text) for product, demo in pairs)
     variants = Variant.objects.bulk_create(list(build_rows(Variant, "product", pairs, "variants")))
-    # Stock with free pieces first: SQLite's triggers run for each row, and an empty pile would set in_stock to false
-    # until a full one comes.
-    Stock.objects.bulk_create(sorted(build_stock(variants, demos), key=lambda pile: pile.on_hand <= pile.reserved))
+    # Stock that orders can take first: SQLite's triggers run for each row, and an empty pile would set in_stock to
+    # false until a full one comes.
+    Stock.objects.bulk_create(sorted(build_stock(variants, demos), key=is_no_order_s))
     Image.objects.bulk_create(build_rows(Image, "product", pairs, "images"))
+
+
+def is_no_order_s(pile: Stock) -> bool:
+    return pile.location != MAIN or pile.on_hand <= pile.reserved
 
 
 def build_products(demos: Iterable[DemoProduct], shelves: Shelves) -> list[Product]:

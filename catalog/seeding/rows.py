@@ -93,7 +93,7 @@ def derive_columns(
     """The columns that triggers would compute. With the right values the triggers change nothing."""
     return {
         "price": min(variant["price"] for variant in variants),
-        "in_stock": any(row["on_hand"] > row["reserved"] for rows in stock for row in rows),
+        "in_stock": any(row["on_hand"] > row["reserved"] for rows in stock for row in rows if row["location"] == MAIN),
         "image_url": images[0]["url"] if images else "",
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.text import slugify
 
-from catalog.models import Category, Product, Variant
+from catalog.models import Category, Product, Stock, Variant
 from catalog.writes.declared import find_type_faults, read_types
 from config.api.admin.forms import ChangedFormSet
 from config.api.writes.currencies import CURRENCIES
@@ -58,6 +58,13 @@ class VariantForm(forms.ModelForm[Variant]):
 
     def clean_options(self) -> dict[str, Any]:
         return check_object(self.cleaned_data["options"], '{"Size": "M"}')
+
+
+class StockForm(forms.ModelForm[Stock]):
+    def clean_location(self) -> str:
+        """In lower case, as the API writes it; one that an older release stored may stay."""
+        location: str = self.cleaned_data["location"]
+        return location if location == self.initial.get("location") else location.lower()
 
 
 class CategoryForm(forms.ModelForm[Category]):

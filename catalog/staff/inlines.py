@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import StackedInline, TabularInline
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from catalog.staff.forms import VariantForm, VariantFormSet
+from catalog.staff.forms import StockForm, VariantForm, VariantFormSet
 from config.api.admin.cells import show_picture
 from config.api.admin.forms import ChangedFormSet, RemembersShown
 
@@ -71,6 +71,7 @@ class TextInline(RemembersShown, StackedInline):
 
 class StockInline(RemembersShown, TabularInline):
     model = Stock
+    form = StockForm
     formset = ChangedFormSet
     fields = ("location", "on_hand", "reserved")
     # Orders write it.

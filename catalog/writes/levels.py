@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import make_batch, move_versions
@@ -29,8 +30,11 @@ class StockWriter:
     def lock_stock(self, rows: Iterable[Row]) -> dict[tuple[int, str], Stock]:
         """The stock by variant id and location. Locked in the order of the keys, to prevent deadlocks."""
         places = {row.values["location"] for row in rows}
-        found = Stock.objects.filter(variant_id__in=self.keys.values(), location__in=places).order_by("pk")
-        return {(stock.variant_id, stock.location): stock for stock in found.select_for_update(no_key=True)}
+        found = Stock.objects.alias(place=Lower("location")).filter(variant_id__in=self.keys.values(), place__in=places)
+        locked = list(found.order_by("pk").select_for_update(no_key=True))
+        # Last wins: of two that an older release told apart by case, the one that is written in lower case.
+        locked.sort(key=lambda stock: stock.location.islower())
+        return {(stock.variant_id, stock.location.lower()): stock for stock in locked}
 
     def find_stock(self, row: Row) -> Stock | None:
         return self.stock.get((self.keys[row.values["sku"]], row.values["location"]))

@@ -110,6 +110,13 @@ class Text(Rule):
         return text
 
 
+class Location(Text):
+    """The short code of a place, without case: `Main` is `main`."""
+
+    def read(self, given: Given) -> str:
+        return super().read(given).lower()
+
+
 class Slug(Text):
     def read(self, given: Given) -> str:
         slug = super().read(given)
@@ -343,4 +350,4 @@ COUNT = Whole()
 IMAGE = Address(1000, needed="give the image's address")
 IMAGE_URL = FullAddress(1000, needed="give the image's address")
 ALT = Text(500)
-LOCATION = Text(32, needed="give a location")
+LOCATION = Location(32, needed="give a location")

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Image, Product, Stock, Variant
 from catalog.writes import saving
+from catalog.writes.stored import find_capital_locations
 from tests.catalog.changes.test_log import read_log
 from tests.factories import make_brand, make_category, make_product
 
@@ -473,3 +474,51 @@ def test_a_limit_that_is_no_number_is_refused(limit: str, staff: APIClient) -> N
     answer = staff.post(PRODUCTS, make_body("upsert", tea(1)), headers={"Prefer": f"max-affected={limit}"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
     assert not Product.objects.exists()
+
+
+# -- locations -----------------------------------------------------------------------------------------------------
+
+
+def read_flag(sku: str) -> bool:
+    return Product.objects.get(sku=sku).in_stock
+
+
+def test_in_stock_is_what_an_order_can_reserve(staff: APIClient) -> None:
+    make_product(sku="A", stock=0)
+    order = {"lines": [{"sku": "A", "quantity": 1}]}
+    staff.patch(STOCK, [{"sku": "A", "location": "Berlin", "on_hand": 10}])
+    assert (read_flag("A"), staff.post("/api/v1/orders/", order).status_code) == (False, 409)
+    staff.patch(STOCK, [{"sku": "A", "location": "Main", "on_hand": 1}])
+    assert dict(Stock.objects.values_list("location", "on_hand")) == {"main": 1, "berlin": 10}
+    assert (read_flag("A"), staff.post("/api/v1/orders/", order).status_code) == (True, 201)
+    assert not read_flag("A")
+
+
+def test_a_pile_that_moves_takes_the_flag_along() -> None:
+    make_product(sku="A", stock=5)
+    Stock.objects.update(location="annex")
+    assert not read_flag("A")
+    Stock.objects.update(location="main")
+    assert read_flag("A")
+    Stock.objects.all().delete()
+    assert not read_flag("A")
+
+
+def test_a_body_names_a_location_once_whatever_its_case(staff: APIClient) -> None:
+    make_product(sku="A")
+    rows = [{"sku": "A", "location": place, "on_hand": 5} for place in ("north", "North")]
+    answer = staff.patch(STOCK, rows)
+    assert answer.json()["errors"][0]["code"] == "repeated"
+
+
+def test_a_stored_location_with_capitals_is_found_and_keeps_its_name(staff: APIClient) -> None:
+    make_product(sku="A")
+    Stock.objects.create(variant=Variant.objects.get(), location="North", on_hand=1)
+    answer = staff.patch(STOCK, [{"sku": "A", "location": "north", "on_hand": 5}])
+    assert list_statuses(answer) == ["updated"]
+    assert dict(Stock.objects.values_list("location", "on_hand")) == {"main": 1, "North": 5}
+    [(detail, _)] = find_capital_locations()
+    assert "North" in detail
+    Stock.objects.create(variant=Variant.objects.get(), location="MAIN", on_hand=3)
+    staff.patch(STOCK, [{"sku": "A", "location": "main", "on_hand": 9}])
+    assert Stock.objects.get(location="main").on_hand == 9

@@ -150,17 +150,17 @@ def test_a_field_gets_another_type(product: Product) -> None:
         check_derived(Product.objects.get(pk=product.pk))
 
 
-# Columns that no other trigger names.
+# Columns that no other trigger names; of stock one names each.
 RENAMED = {
     "brand": "slug", "category": "slug", "product": "currency", "text": "seo_title", "variant": "barcode",
-    "stock": "location", "image": "alt",
+    "image": "alt",
 }  # fmt: skip
 
 
 def test_a_field_is_renamed(product: Product) -> None:
     with migrated(*(RenameField(NAMES[entity], name, "renamed") for entity, name in RENAMED.items())):
-        for entity, table in TABLES.items():
-            check_change(entity, "renamed", "new", ask(f"SELECT renamed FROM {table}"))
+        for entity in RENAMED:
+            check_change(entity, "renamed", "new", ask(f"SELECT renamed FROM {TABLES[entity]}"))
 
 
 BY_HAND = """
