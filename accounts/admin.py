@@ -18,8 +18,10 @@ from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.events import Event
 from accounts.models import Address, AuthToken, Order, OrderLine, User
 from accounts.orders import RESERVING, STEPS, move_order
+from accounts.tokens import revoke
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
 
@@ -223,12 +225,25 @@ class AuthTokenAdmin(ReadOnlyAdmin):
 
     @admin.action(permissions=("revoke",), description="Revoke the selected tokens")
     def revoke(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> None:
-        number = AuthToken.objects.filter(pk__in=queryset.order_by().values("pk")).delete()[0]
+        number = revoke(queryset)
         self.message_user(request, f"{number} {'token' if number == 1 else 'tokens'} revoked.", messages.SUCCESS)
 
 
 def list_digests(keys: Sequence[str]) -> list[str]:
     return list(AuthToken.objects.filter(token_key__in=keys).values_list("digest", flat=True))
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """The sign-in log. The server alone writes it."""
+
+    icon = "passkey"
+    list_display = ("at", "kind", "user", "actor", "address", "detail", "user_agent")
+    list_display_links = None
+    list_filter = ("kind", OfUserFilter)
+    list_select_related = ("user", "actor")
+    search_fields = ("user__email__lower", "address__exact")
+    search_help_text = "The user's whole e-mail address, in lower case, or the network address"
 
 
 @admin.register(Address)

@@ -1,7 +1,8 @@
 from datetime import timedelta
 
 from django.apps import AppConfig
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db.models.signals import m2m_changed
 
 from config.api.freshness.leases import FRESHNESS
 
@@ -34,8 +35,25 @@ class AccountsConfig(AppConfig):
         FRESHNESS.watch(WHO_TABLES)
         user_logged_in.connect(note_sign_in)
         user_logged_in.connect(note_place)
+        self.follow_credentials()
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
         # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.
         register_resource(Resource("orders", "accounts.view_order", OrderRead))
+
+    def follow_credentials(self) -> None:
+        """The sign-in log."""
+        from django.contrib.auth.models import Group
+
+        from accounts import events
+        from accounts.models import User
+        from config.api.jobs.chores import register_chore
+
+        user_logged_in.connect(events.note_sign_in)
+        user_logged_out.connect(events.note_sign_out)
+        user_login_failed.connect(events.note_failure)
+        m2m_changed.connect(events.note_groups, sender=User.groups.through)
+        for owner in (User.user_permissions, Group.permissions):
+            m2m_changed.connect(events.note_permissions, sender=owner.through)
+        register_chore("purge sign-in events", events.Event.objects.purge_some)

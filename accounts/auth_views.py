@@ -18,10 +18,13 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.errors import WrongCredentials
+from accounts.events import Event
+from accounts.filters import EventFilters
 from accounts.models import AuthToken, SessionOwner, User
 from accounts.passwords import change_password
 from accounts.resets import queue_mail, reset_password
 from accounts.serializers import (
+    EventRead,
     LoginWrite,
     PasswordWrite,
     ResetConfirmWrite,
@@ -33,10 +36,11 @@ from accounts.serializers import (
     TokenWithSecret,
     TokenWrite,
 )
-from accounts.tokens import TOKEN_LIFETIME, issue_child, issue_token, sign_in
+from accounts.tokens import TOKEN_LIFETIME, issue_child, issue_token, revoke, sign_in
 from config.api.access.logins import count_reset, count_stranger_sign_in
 from config.api.access.privacy import PrivateMixin, SecretMixin
 from config.api.access.scopes import ACCOUNTS
+from config.api.access.throttling import find_client
 from config.api.problems.errors import Fault, InvalidBody
 from config.api.reads.parameters import check_parameters
 from config.api.viewsets import ReadViewSet
@@ -87,7 +91,7 @@ class Logout(PrivateMixin, APIView):
     def post(self, request: Request) -> Response:
         check_parameters(request.query_params, ())
         if isinstance(request.auth, AuthToken):
-            request.auth.delete()
+            revoke(AuthToken.objects.filter(pk=request.auth.pk))
         else:
             logout(request._request)
         return Response(status=HTTPStatus.NO_CONTENT)
@@ -115,7 +119,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
     def destroy_others(self, request: Request) -> Response:
         """Revoke all tokens but the one of this request, and those that it descends from."""
         kept = request.auth.list_line() if isinstance(request.auth, AuthToken) else []
-        AuthToken.objects.visible_to(request.user).exclude(pk__in=kept).delete()
+        revoke(AuthToken.objects.visible_to(request.user).exclude(pk__in=kept))
         return Response(status=HTTPStatus.NO_CONTENT)
 
     def get_object(self) -> AuthToken:
@@ -140,7 +144,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
         return Response(show_secret(token, secret), HTTPStatus.CREATED, headers=headers)
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 (the same)
-        self.get_object().delete()
+        revoke(AuthToken.objects.filter(pk=self.get_object().pk))
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -191,8 +195,28 @@ class SessionViewSet(PrivateMixin, ReadViewSet):
         return frozenset() if self.action == "destroy" else super().known_parameters
 
     def destroy(self, request: Request, pk: str) -> Response:
-        Session.objects.filter(owner=self.get_object()).delete()
+        owner = self.get_object()
+        Session.objects.filter(owner=owner).delete()
+        Event.objects.record(Event.Kind.SESSION_ENDED, request.user, f"{owner.address} {owner.user_agent}".strip())
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+# -- events -------------------------------------------------------------------------------------------------------
+
+
+class EventViewSet(PrivateMixin, ReadViewSet):
+    """The caller's sign-in log, newest first: sign-ins, failed ones, tokens, passwords, groups; kept as changes are."""
+
+    queryset = Event.objects.all()
+    permission_classes = (IsAuthenticated,)
+    scope = ACCOUNTS
+    read_serializer = EventRead
+    filterset_class = EventFilters
+    default_ordering = "-pk"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[Event]:
+        return Event.objects.filter(user__in=[self.request.user.pk])
 
 
 # -- passwords ----------------------------------------------------------------------------------------------------
@@ -233,7 +257,7 @@ class PasswordReset(PrivateMixin, GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         email: str = read_body(self, request)["email"]
         if count_reset(request._request, email):
-            queue_mail(email)
+            queue_mail(email, find_client(request.META))
         return Response({"detail": RESET_ANSWER}, HTTPStatus.ACCEPTED)
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from knox.models import AbstractAuthToken
 from knox.models import AuthTokenManager as KnoxManager
 
+from accounts.events import Event
 from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
 from config.api.access.permissions import Caller
@@ -99,6 +100,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
             super().save(*args, **kwargs)
             if is_new:
                 self.end_credentials(kept or Credentials())
+                Event.objects.record(Event.Kind.PASSWORD_CHANGED, self)
         self.has_new_password = False
 
     def end_credentials(self, kept: Credentials) -> None:

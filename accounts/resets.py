@@ -14,6 +14,7 @@ from django.tasks import task
 from django.urls import reverse
 from django.utils.http import base36_to_int, int_to_base36
 
+from accounts.events import Event
 from accounts.models import User
 from accounts.passwords import check_password
 from config.api.problems.errors import Fault, InvalidBody
@@ -28,17 +29,19 @@ If it wasn't you, do nothing: your password stays as it is.
 
 
 @task
-def mail_link(email: str) -> None:
+def mail_link(email: str, address: str) -> None:
     """Send the link to the user with this address, if there is one who may sign in by password."""
     user = User.objects.filter(email__lower=email.lower(), is_active=True).first()
     if user is None or not user.has_usable_password():
         return
     body = MAIL.format(host=settings.PUBLIC_URL, link=write_link(user))
     EmailMessage("A new password", body, to=[user.email]).send()
+    Event.objects.create(kind=Event.Kind.RESET_MAILED, user=user, address=address[:45])
 
 
-def queue_mail(email: str) -> None:
-    mail_link.enqueue(email)
+def queue_mail(email: str, address: str) -> None:
+    """`address` is the network's, from where somebody asked for it."""
+    mail_link.enqueue(email, address)
 
 
 def write_link(user: User) -> str:

@@ -22,6 +22,7 @@ from rest_framework.serializers import (
 )
 
 from accounts.addresses import GREATEST_ADDRESSES, add_address
+from accounts.events import Event
 from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
@@ -158,6 +159,17 @@ class ResetConfirmWrite(StrictSerializer[User]):
 
     token = CharField(max_length=100)
     new = PasswordField()
+
+
+class EventRead(ModelSerializer[Event]):
+    """`{"id": 9, "at": …, "kind": "signed_in", "actor": null, "address": "192.0.2.7", "user_agent": …, "detail": ""}`
+
+    `actor` is the id of who did it, if it wasn't the user.
+    """
+
+    class Meta:
+        model = Event
+        fields = ("id", "at", "kind", "actor", "address", "user_agent", "detail")
 
 
 class SessionRead(ModelSerializer[SessionOwner]):

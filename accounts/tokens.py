@@ -7,12 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.errors import TooManyTokens
+from accounts.events import Event
 from accounts.models import AuthToken, User
 from config.api.problems.errors import Fault, InvalidBody
 
@@ -46,7 +48,22 @@ def issue_token(
         # Not with knox's manager: it takes a duration, so it would miss the requested time by microseconds.
         token = AuthToken(digest=digest, token_key=token_key, user=user, name=name, expiry=expires_at, **limits)
         token.save(force_insert=True)
+        Event.objects.record(Event.Kind.TOKEN_CREATED, user, describe(token))
     return token, secret
+
+
+def revoke(tokens: QuerySet[AuthToken]) -> int:
+    """Delete tokens, with those that they created. Returns how many, without the latter."""
+    with transaction.atomic():
+        rows = list(tokens.order_by().select_related("user"))
+        number: int = AuthToken.objects.filter(pk__in=[token.pk for token in rows]).delete()[0]
+        for token in rows:
+            Event.objects.record(Event.Kind.TOKEN_REVOKED, token.user, describe(token))
+    return number
+
+
+def describe(token: AuthToken) -> str:
+    return f"{token.name} ({token.mark})"
 
 
 def make_room(user: User, name: str | None) -> None:
@@ -57,7 +74,7 @@ def make_room(user: User, name: str | None) -> None:
     oldest = valid.filter(name=name).order_by("created", "digest").first()
     if oldest is None:
         raise TooManyTokens(limit)
-    oldest.delete()
+    revoke(valid.filter(pk=oldest.pk))
 
 
 def issue_child(parent: AuthToken, values: dict[str, Any]) -> tuple[AuthToken, str]:

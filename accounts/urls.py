@@ -7,6 +7,7 @@ from accounts import auth_views, views
 
 router = SimpleRouter()
 router.register("auth/tokens", auth_views.TokenViewSet, basename="token")
+router.register("auth/events", auth_views.EventViewSet, basename="event")
 router.register("auth/sessions", auth_views.SessionViewSet, basename="session")
 router.register("me/addresses", views.AddressViewSet)
 router.register("users", views.UserViewSet)

@@ -20,7 +20,7 @@ from django.utils.text import compress_sequence, compress_string
 
 from config.api.access.devices import SIGNED_IN, remember_device
 from config.api.access.throttling import find_rate_headers
-from config.api.database.authorship import ACTOR, CALLER, sign_writes
+from config.api.database.authorship import ACTOR, CALLER, ENVIRON, sign_writes
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge, has_committed
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
@@ -77,12 +77,14 @@ class AccessLog:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with RequestRecord.find(request.META) as record:
             # A thread serves many requests, so each begins without an author.
-            nobody = ACTOR.set("")
+            is_write = request.method not in SAFE_METHODS
+            nobody, nowhere = ACTOR.set(""), ENVIRON.set(request.META if is_write else None)
             try:
-                with sign_writes() if request.method not in SAFE_METHODS else nullcontext():
+                with sign_writes() if is_write else nullcontext():
                     response = self.get_response(request)
             finally:
                 ACTOR.reset(nobody)
+                ENVIRON.reset(nowhere)
             self.mark(request, response, record)
         return response
 

@@ -212,6 +212,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
+        "EventKind": "accounts.events.Event.Kind",
         "OrderStatus": "accounts.models.Order.Status",
         "JobStatus": "config.api.jobs.models.Job.Status",
         "RowStatus": "config.api.writes.bulk.STATUSES",

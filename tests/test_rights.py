@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
@@ -60,6 +61,8 @@ ROWS: dict[str, str] = {
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "GET ": "200 200 200 200 200 200 200 401",
+    "GET auth/events/": "401 200 200 200 200 200 200 401",
+    "GET auth/events/{id}/": "401 200 404 404 404 404 404 401",
     "GET auth/sessions/": "401 200 200 200 200 200 200 401",
     "GET auth/sessions/{id}/": "401 200 404 404 404 404 404 401",
     "GET auth/tokens/": "401 200 200 200 200 200 200 401",
@@ -236,6 +239,7 @@ def filled(kept: None) -> Shop:
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},
         "auth/tokens/": {"id": token.mark},
+        "auth/events/": {"id": Event.objects.filter(user=owner).first().pk},
         "auth/sessions/": {"id": make_session(owner)},
         "me/addresses/": {"id": address.pk},
         "users/": {"id": owner.pk, "user": owner.pk},

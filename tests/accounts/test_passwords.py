@@ -181,7 +181,7 @@ def test_a_hash_made_anew_ends_nothing(
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses for which a task waits."""
     waiting: list[str] = []
-    monkeypatch.setattr("accounts.auth_views.queue_mail", waiting.append)
+    monkeypatch.setattr("accounts.auth_views.queue_mail", lambda email, _: waiting.append(email))
     return waiting
 
 
@@ -208,7 +208,7 @@ def test_the_request_looks_nobody_up(
 
 def test_a_link_sets_one_password(client: APIClient, mia: User, token: APIClient, settings: Any) -> None:
     settings.PUBLIC_URL = "https://shop.example"
-    resets.mail_link.call("MIA@example.com")
+    resets.mail_link.call("MIA@example.com", "192.0.2.7")
     [message] = mail.outbox
     assert message.to == ["mia@example.com"]
     parts = urlsplit(read_link())
@@ -262,7 +262,7 @@ def test_a_bad_password_leaves_the_link_as_it_was(client: APIClient, mia: User) 
 def test_who_may_not_sign_in_by_password_gets_no_mail(columns: dict[str, Any], mia: User) -> None:
     User.objects.update(**columns)
     for email in ("mia@example.com", "nobody@example.com"):
-        resets.mail_link.call(email)
+        resets.mail_link.call(email, "192.0.2.7")
     assert mail.outbox == []
 
 
@@ -270,7 +270,7 @@ def test_who_may_not_sign_in_by_password_gets_no_mail(columns: dict[str, Any], m
 
 
 def test_the_page_of_a_link_sets_a_password(mia: User) -> None:
-    resets.mail_link.call(mia.email)
+    resets.mail_link.call(mia.email, "192.0.2.7")
     parts = urlsplit(read_link())
     browser = Client(enforce_csrf_checks=True)
     page = browser.get(f"{parts.path}?{parts.query}")

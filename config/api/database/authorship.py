@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
+# The environ of the request that writes; None outside of one, and for one that only reads.
+ENVIRON: ContextVar[dict[str, Any] | None] = ContextVar("environ", default=None)
 # The key of a request's environ that holds the caller's id.
 CALLER = "tenfold.caller"
 # Whether the log stores each row as it was before the write. An import turns it off: it would copy the catalogue.

@@ -123,7 +123,7 @@ RESET, CONFIRM = "/api/v1/auth/password/reset/", "/api/v1/auth/password/reset/co
 def mailed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses to which a mail is on its way."""
     waiting: list[str] = []
-    monkeypatch.setattr("accounts.auth_views.queue_mail", waiting.append)
+    monkeypatch.setattr("accounts.auth_views.queue_mail", lambda email, _: waiting.append(email))
     return waiting
 
 
