@@ -99,6 +99,9 @@ class AccessLog:
             # The write is done even if this query fails.
             with suppress(DatabaseError):
                 response["X-Data-Version"] = str(read_written_position())
+        if "Cache-Control" not in response and request.path.startswith("/api/"):
+            response["Cache-Control"] = "private, no-cache"
+            patch_vary_headers(response, ("Authorization", "Cookie"))
         if request.method == "GET":
             response.setdefault("X-Cache", request.META.get(CACHE_STATE, "bypass"))
         headers = record.finish(

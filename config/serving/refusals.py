@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from config.api.gates.records import RequestRecord
-from config.api.problems.error_handler import build_problem, find_headers
+from config.api.problems.error_handler import UNSHARED, build_problem, find_headers
 from config.api.problems.errors import ApiError
 from config.api.rendering.renderers import PROBLEM_TYPE, write_json
 from config.logs import REQUEST_ID
@@ -27,7 +27,7 @@ def refuse(error: ApiError, environ: Environ, start_response: StartResponse) -> 
     headers = {
         "Content-Type": PROBLEM_TYPE,
         "Content-Length": str(len(body)),
-        "Cache-Control": "no-store",
+        **UNSHARED,
         "X-Request-ID": request_id,
         **dict(find_headers(error)),
     }

@@ -41,6 +41,8 @@ CODES = {
     "error": "bad_request",
     "invalid": "invalid_body",
 }
+# An error may tell what somebody may see, and may be over soon: no cache keeps it, and none gives it to others.
+UNSHARED = {"Cache-Control": "no-store", "Vary": "Authorization, Cookie"}
 # Hints for DRF's own errors, by code. An ApiError brings its own hint.
 HINTS = {
     "not_authenticated": "Send Authorization: Token …; POST /api/v1/auth/login/ gives one.",
@@ -56,7 +58,7 @@ def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response | N
     error = find_api_error(exc)
     if error is None:
         return None
-    response = Response(build_problem(error), status=error.status_code)
+    response = Response(build_problem(error), status=error.status_code, headers=UNSHARED)
     for name, value in find_headers(error):
         response[name] = value
     response.exception = True
@@ -142,7 +144,7 @@ def find_headers(error: APIException) -> Iterator[tuple[str, str]]:
 
 def respond_with(error: APIException) -> HttpResponse:
     """A problem document as a Django response, for errors outside DRF."""
-    headers = {"Cache-Control": "no-store"} | dict(find_headers(error))
+    headers = UNSHARED | dict(find_headers(error))
     body = write_json(build_problem(error))
     return HttpResponse(body, content_type=PROBLEM_TYPE, status=error.status_code, headers=headers)
 

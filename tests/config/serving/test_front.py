@@ -55,3 +55,4 @@ def test_a_request_that_names_no_host_is_refused() -> None:
     status, body, headers = ask(Front(refuse_all), "/api/v1/brands/", **SERVER)
     assert (status, headers["Content-Type"]) == ("400 Bad Request", "application/problem+json")
     assert b"no Host header" in body
+    assert (headers["Cache-Control"], headers["Vary"]) == ("no-store", "Authorization, Cookie")

@@ -224,7 +224,42 @@ def test_a_browser_is_shown_a_page(path: str, status: int, db: None) -> None:
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 def test_a_cache_between_keeps_page_and_problem_apart(accept: str) -> None:
     answer = respond_to(RequestFactory().get("/nowhere/", headers={"Accept": accept}), NotFound())
-    assert answer["Vary"] == "Accept"
+    assert set(answer["Vary"].split(", ")) == {"Accept", "Authorization", "Cookie"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("get", "/api/v1/products/999999/", {}, 404),
+        ("get", "/api/v1/products/999999/", {"Accept": "text/html"}, 404),
+        ("get", "/api/v1/nowhere/", {}, 404),
+        ("get", "/nowhere/", {}, 404),
+        ("get", "/api/v1/products/?x=1", {}, 400),
+        ("get", "/api/v1/products/", {"Host": "elsewhere.example"}, 400),
+        ("get", "/api/v1/products/", {"Accept": "image/png"}, 406),
+        ("get", "/api/v1/products/", {"Authorization": "Token wrong"}, 401),
+        ("get", "/api/v1/orders/", {}, 401),
+        ("get", "/api/v1/exports/products.csv", {}, 401),
+        ("post", "/api/v1/products/", {}, 401),
+        ("post", "/api/v1/auth/login/", {}, 400),
+        ("put", "/api/v1/products/", {}, 405),
+    ],
+)
+def test_no_cache_keeps_an_error_or_gives_it_to_somebody_else(
+    method: str, path: str, headers: dict[str, str], status: int, client: APIClient
+) -> None:
+    answer = getattr(client, method)(path, headers=headers)
+    assert answer.status_code == status
+    assert "no-store" in answer["Cache-Control"]
+    assert {"Authorization", "Cookie"} <= set(answer["Vary"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/api/v1/", "/api/v1/products/", "/api/v1/docs/"])
+@pytest.mark.parametrize(("method", "accept"), [("get", "text/html"), ("get", "application/json"), ("options", "*/*")])
+def test_every_answer_of_the_api_says_who_may_keep_it(path: str, method: str, accept: str, client: APIClient) -> None:
+    answer = getattr(client, method)(path, headers={"Accept": accept})
+    assert answer["Cache-Control"] in ("public, no-cache", "private, no-cache", "no-store")
+    assert {"Authorization", "Cookie"} <= set(answer["Vary"].split(", "))
 
 
 def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:
