@@ -27,7 +27,8 @@ LOGGING = build_logging(
     env.read_choice("LOG_FORMAT", "json", ("json", "console")),
 )
 
-# With this token, /metrics can be read from anywhere. config/metrics.py reads METRICS_FOLDER itself.
+# With this token, /metrics can be read from anywhere; without it on this machine, if no proxy is in front.
+# config/metrics.py reads METRICS_FOLDER itself.
 METRICS_TOKEN = env.read_text("METRICS_TOKEN", "")
 
 INSTALLED_APPS = [
@@ -76,12 +77,20 @@ if WEB_WORKERS > 1 and not REDIS_URL:
     )
 
 ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# The names among them by which other machines call this server.
+PUBLIC_HOSTS = [host for host in ALLOWED_HOSTS if not host.startswith(("localhost", "127.", "[::1]"))]
 # True if a proxy terminates TLS. Without a proxy, the server speaks plain HTTP on the loopback address.
 HTTPS = env.read_flag("HTTPS", False)
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both reach beyond this host, and browsers remember them for a year: the owner of the domain must want them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.read_flag("HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = env.read_flag("HSTS_PRELOAD", False)
+if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+    raise ImproperlyConfigured("HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true: browsers' lists take whole domains only")
+# Django's advice to set these two.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Probes call the process directly, without the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 

@@ -29,6 +29,11 @@ def is_exposed() -> bool:
     return settings.HTTPS or not settings.HOST.startswith(LOOPBACK)
 
 
+def has_proxy() -> bool:
+    """Whether the settings say that a proxy may be in front. It may add no header that tells."""
+    return bool(settings.HTTPS or settings.TRUSTED_PROXIES or settings.PUBLIC_HOSTS)
+
+
 def list_dangers() -> Iterator[Danger]:
     if settings.DEBUG:
         yield Danger(

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 
 from config.api.problems.stored import find_refusable
 from config.operation.checks import read_eviction_policy
-from config.operation.dangers import find_open_redis, is_exposed, list_dangers
+from config.operation.dangers import find_open_redis, has_proxy, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
 
 LEAST_POSTGRES = 15
@@ -242,6 +242,9 @@ def examine_our_settings() -> Findings:
         dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, but others can reach this server.", remedy))
     if danger := find_open_redis():
         dangers.append(Finding("settings", Level.WARNING, f"{danger.name} {danger.detail}.", danger.remedy))
+    if has_proxy() and not settings.METRICS_TOKEN:
+        detail = "Nobody may read /metrics: a proxy may be in front, and METRICS_TOKEN is not set."
+        dangers.append(Finding("settings", Level.WARNING, detail, "Set METRICS_TOKEN, also in Prometheus."))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
 
 

@@ -1,6 +1,7 @@
 """`/metrics`: the figures of all processes of this server and of the database, in Prometheus' format.
 
-Open to callers on this machine and in private networks. If METRICS_TOKEN is set, only to callers with this token.
+If METRICS_TOKEN is set, they are open to callers with this token. Otherwise to callers on this machine, but only if no
+proxy is in front: all callers would seem to be on its machine.
 """
 
 import ipaddress
@@ -19,7 +20,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 
-from config.api.access.throttling import find_client
 from config.api.problems.error_handler import respond_with
 from config.metrics import (
     ASKED,
@@ -33,10 +33,13 @@ from config.metrics import (
     Gauges,
     read_everybody,
 )
+from config.operation.dangers import has_proxy
 from config.operation.health import Probe
 
 # The labels of an answer. `cache` is the header X-Cache.
 REQUEST_LABELS = ("method", "route", "status", "cache")
+# Headers that only proxies send.
+PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 UP = {"database_up": Family("1 if the database answered this scrape, else 0.")}
 BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
@@ -66,20 +69,22 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
         if is_near(request)
         else respond_with(
             PermissionDenied(
-                "Only this machine and private networks may read the figures; set METRICS_TOKEN to allow others."
+                "Without METRICS_TOKEN only this machine may read the figures, and nobody through a proxy: set it, and "
+                "send it as Authorization: Bearer."
             )
         )
     )
 
 
 def is_near(request: HttpRequest) -> bool:
-    # With a proxy that TRUSTED_PROXIES doesn't count, all callers would seem to have its address.
-    if not settings.TRUSTED_PROXIES and ("X-Forwarded-For" in request.headers or "Forwarded" in request.headers):
+    if has_proxy() or any(name in request.headers for name in PROXY_HEADERS):
         return False
     try:
-        return ipaddress.ip_address(find_client(request.META)).is_private
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return False
+    # A socket for both kinds of addresses writes those of IPv4 as `::ffff:127.0.0.1`.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 # -- figures of the database --------------------------------------------------------------------------------------

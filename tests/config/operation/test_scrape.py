@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from config import metrics
 from config.metrics import count
 from config.operation import scrape
+from config.operation.doctor import examine_our_settings
 from config.operation.health import Probe
 from tests.factories import make_product
 from tests.launching import PATIENCE, Launched, find_database_url, launch_server
@@ -61,10 +62,10 @@ def scrape_here(client: Client) -> Samples:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("address", "status"),
-    [("127.0.0.1", 200), ("::1", 200), ("10.1.2.3", 200), ("192.168.0.7", 200), ("fd00::1", 200),
-     ("8.8.8.8", 403), ("2600::1", 403), ("", 403)],
+    [("127.0.0.1", 200), ("127.8.0.1", 200), ("::1", 200), ("::ffff:127.0.0.1", 200), ("10.1.2.3", 403),
+     ("fd00::1", 403), ("8.8.8.8", 403), ("2600::1", 403), ("::ffff:8.8.8.8", 403), ("", 403)],
 )  # fmt: skip
-def test_figures_are_for_this_machine_and_private_networks(address: str, status: int, client: Client) -> None:
+def test_without_a_token_figures_are_for_this_machine(address: str, status: int, client: Client) -> None:
     answer = client.get("/metrics", REMOTE_ADDR=address)
     assert answer.status_code == status
     if status == 403:
@@ -72,12 +73,26 @@ def test_figures_are_for_this_machine_and_private_networks(address: str, status:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"])
-def test_a_proxy_doesn_t_lend_its_address(header: str, client: Client, settings: Any) -> None:
-    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", **{header: "8.8.8.8"}).status_code == 403
-    settings.TRUSTED_PROXIES = 1
-    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="8.8.8.8").status_code == 403
-    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="10.0.0.1").status_code == 200
+@pytest.mark.parametrize("header", ["X_FORWARDED_FOR", "X_FORWARDED_PROTO", "X_REAL_IP", "FORWARDED", "VIA"])
+def test_a_proxy_doesn_t_lend_its_address(header: str, client: Client) -> None:
+    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", **{f"HTTP_{header}": "127.0.0.1"}).status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "told", [{"TRUSTED_PROXIES": 1}, {"HTTPS": True}, {"PUBLIC_HOSTS": ["shop.example.com"]}], ids=str
+)
+def test_behind_a_proxy_that_adds_no_header_a_token_is_asked_for(
+    told: dict[str, Any], client: Client, settings: Any
+) -> None:
+    for name, value in told.items():
+        setattr(settings, name, value)
+    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1").status_code == 403
+    [finding] = [found for found in examine_our_settings() if "/metrics" in found.detail]
+    assert finding.remedy.startswith("Set METRICS_TOKEN")
+    settings.METRICS_TOKEN = "s3cret"
+    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", HTTP_AUTHORIZATION="Bearer s3cret").status_code == 200
+    assert not [found for found in examine_our_settings() if "/metrics" in found.detail]
 
 
 @pytest.mark.django_db
