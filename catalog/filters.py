@@ -110,7 +110,7 @@ class ProductFilters(SparseFilterSet):
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         if not (found := find_words(words)):
-            raise InvalidParameter(name, "It has no letter and no digit.")
+            raise InvalidParameter(name, "It must have a letter or a digit.")
         if len(found) > MOST_WORDS:
             raise InvalidParameter(name, f"It has {len(found)} words; {MOST_WORDS} is the most.", "Leave out some.")
         # Best match first; the parameter `ordering` replaces this order.

@@ -73,5 +73,5 @@ def is_position(text: str) -> bool:
 def parse_position(text: str, header: str = "X-Min-Version") -> int:
     """The position in a header; InvalidHeader (400) if no `X-Data-Version` can have this text."""
     if not is_position(text):
-        raise InvalidHeader(header, f"{text[:30]!r} is no version.", "Send the X-Data-Version of a write as it came.")
+        raise InvalidHeader(header, f"{text[:30]!r} is not a version.", "Send the X-Data-Version of a write unchanged.")
     return int(text)

@@ -1,11 +1,11 @@
-"""A GET in, a cached answer out, before Django: final bytes, and never older than an acknowledged write.
+"""Answers a GET from the cache, before Django. The answer is never older than an acknowledged write.
 
-`CacheGate` wraps the server's application. Its twin among the middleware does the same where no server is (the test
-client, runserver). Both use one Cache, which takes these steps:
-1. read the query, that is, its cache key (request.py);
-2. look for an entry in this process (memory.py) and compare it with the lease on the change log (freshness);
-3. else look in Redis, which all processes share (in_redis.py);
-4. else one request of all asks the application and fills the entry (single_flight.py).
+`CacheGate` wraps the server's application. A middleware does the same for the test client and runserver, which have
+no such server. Both use one Cache, which takes these steps:
+1. Read the query, that is, the cache key (request.py).
+2. Look for an entry in this process (memory.py), and compare it with the lease on the change log (freshness).
+3. If there is none, look in Redis, which all processes share (in_redis.py).
+4. If there is none, one request asks the application and fills the entry; the others wait (single_flight.py).
 The answer's own headers say whether it may be cached (entries.py).
 """
 
@@ -38,12 +38,12 @@ from config.api.gates.single_flight import Flight, SingleFlight, wait_for_others
 from config.api.reads.conditional import are_tags, is_known
 from config.api.rendering.encodings import IDENTITY, choose_coding
 
-# Request headers that the application doesn't get when it fills: an entry is a whole answer without compression.
+# Request headers that are removed before the application fills an entry: an entry is a whole answer, not compressed.
 OURS = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
-# Characters. A request with a longer raw key goes to Django: a server takes 400 kB of headers, and the memory that
-# 20,000 raw keys take must not be for a stranger to decide.
+# Characters. A request with a longer raw key goes to Django. The server accepts 400 kB of headers, so without this
+# limit a client could fill the memory with 20,000 long raw keys.
 LONGEST_RAW_KEY = 2048
-# How often a request fills or waits at most: an entry is old already if somebody wrote while it was filled.
+# The most times that a request fills or waits. A new entry is already old if somebody wrote while it was filled.
 GREATEST_TRIES = 3
 
 
@@ -56,7 +56,10 @@ type RawKey = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class CacheQuery:
-    """One question: the cache key that all its spellings share, the coding to answer in, the action that reads it."""
+    """What a request asks: its cache key, the coding of the answer, and the action that reads the rows.
+
+    Requests that differ only in spelling, such as the order of parameters, have the same key.
+    """
 
     key: str
     coding: str
@@ -94,15 +97,15 @@ class Cache:
             return self.hit(environ, entry, began)
         return self.read_through(environ, query, lease, run, tries)
 
-    # -- which question is it
+    # -- the query of a request
 
     def read(self, environ: Environ, raw: RawKey) -> CacheQuery | None:
-        """The query of a raw key that isn't known yet, or that has a token or a least version, looked at each time."""
+        """The query of a request whose raw key isn't known. Tokens and `X-Min-Version` are checked each time."""
         *_, least, token = raw
         if not is_plain_read(environ):
             return None
         if least is not None and not has_reached(least):
-            return None  # the application reads the database for it, and counts it in the caller's rate
+            return None  # the application reads the database, and counts the request in the caller's rate
         if least is None and token is None:
             return self.read_raw_key(raw, environ, "")
         who = "" if token is None else self.name_caller(environ)
@@ -113,7 +116,7 @@ class Cache:
         return self.callers.name_class(environ, action) if action else None
 
     def read_raw_key(self, raw: RawKey, environ: Environ, who: str) -> CacheQuery | None:
-        """The query of `raw`, read once and then remembered; `who` is the caller's class, "" without a token."""
+        """The query of `raw`, cached by it. `who` is the caller's class, "" for a request without a token."""
         query: CacheQuery | None = self.memory.queries.get(raw)
         if query is not None or sum(len(part) for part in raw if part) > LONGEST_RAW_KEY:
             return query
@@ -122,7 +125,7 @@ class Cache:
             self.memory.keep_query(raw, query)
         return query
 
-    # -- what is held
+    # -- current entries
 
     def find(self, query: CacheQuery, lease: LogLease) -> Entry | None:
         """The current entry that this process holds, in the query's coding; None if there is none."""
@@ -133,7 +136,7 @@ class Cache:
         return self.encode(query, plain) if plain is not None and plain.is_current(lease) else None
 
     def find_in_redis(self, query: CacheQuery, lease: LogLease) -> Entry | None:
-        """The current entry that Redis holds; this process holds it from now on."""
+        """The current entry that Redis holds, also kept in this process; None if there is none."""
         codings = (query.coding, IDENTITY) if query.coding else (IDENTITY,)
         for entry in in_redis.find(lease.epoch, query.key, codings):
             if entry.is_current(lease):
@@ -142,7 +145,7 @@ class Cache:
         return None
 
     def encode(self, query: CacheQuery, plain: Entry) -> Entry:
-        """The entry in the query's coding: compressed at the first request for it, then kept beside the plain one."""
+        """The entry in the query's coding. It is compressed at the first request for this coding, then kept too."""
         if not query.coding or plain.coding == query.coding:
             return plain
         entry = plain.encode(query.coding)
@@ -161,10 +164,10 @@ class Cache:
         own = record_kept(environ, entry, 200, len(body), began)
         return "200 OK", [*entry.hit_lines, *own], body
 
-    # -- what isn't
+    # -- no current entry
 
     def read_through(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, tries: int) -> Answer | None:
-        """The application's answer, filled once for all requests that ask meanwhile; None: call it directly."""
+        """The application's answer, made once for all requests that wait for it; None if each must call it itself."""
         environ[CACHE_STATE] = "miss"
         if environ["REQUEST_METHOD"] == "HEAD":
             return None
@@ -182,7 +185,7 @@ class Cache:
         return self.answer(environ, run, tries + 1)
 
     def find_stale(self, environ: Environ, query: CacheQuery) -> Entry | None:
-        """An old entry, if the route allows `stale_seconds` and another request fills already."""
+        """An old entry, if the view allows stale answers and another request is filling a new one."""
         most = query.action.view.stale_seconds
         if not most or "HTTP_X_MIN_VERSION" in environ or query.key not in self.flights.running:
             return None
@@ -217,21 +220,21 @@ class Cache:
         """The entry that another process has filled or is filling; None if this process must fill it."""
         entry = self.find_in_redis(query, lease)
         if entry is None and not in_redis.claim(lease.epoch, query.key):
-            # With the lease of each moment: the other process may know of a newer write than our first lease.
+            # Read the lease again at each look: the other process may know of a newer write than `lease` does.
             entry = wait_for_others(lambda: self.find_in_redis(query, FRESHNESS.read() or lease))
         return entry
 
 
 def has_reached(least: str) -> bool:
-    """Whether what this process knows of the change log includes the version in an `X-Min-Version`."""
+    """Whether this process has read the change log as far as the version in an `X-Min-Version`."""
     lease = FRESHNESS.read() if is_position(least) else None
     return lease is not None and int(least) <= lease.reached
 
 
 def raw_key(environ: Environ) -> RawKey:
-    """All of a request that decides its answer.
+    """All parts of a request that its answer depends on.
 
-    With one of the last four the answer may not be everybody's, or the cache looks at it each time.
+    A request with one of the last four isn't cacheable, or is checked each time.
     """
     get = environ.get
     return (
@@ -243,7 +246,7 @@ def raw_key(environ: Environ) -> RawKey:
 
 
 def read_cache_query(environ: Environ, who: str) -> CacheQuery | None:
-    """The query of a request whose raw key isn't known; None if it isn't cacheable. `who` is "" without a token."""
+    """The query of a request; None if it isn't cacheable. `who` is the caller's class, "" without a token."""
     read = read_gate_request(environ)
     if read is None or (not who and read.action.view.find_audience(AnonymousUser()) is None):
         return None
@@ -262,7 +265,7 @@ def ask_plainly(environ: Environ) -> Iterator[None]:
 
 
 def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
-    """The answer to the request that filled, in its coding: it keeps its own times and what is left of its rate."""
+    """The answer to the request that filled the entry, in its coding, with its own timing and rate headers."""
     (status, headers, _), named = answer, {name.lower() for name, _ in entry.lines}
     own = [(name, value) for name, value in headers if name.lower() not in named]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), entry.etag):
@@ -274,11 +277,11 @@ def show_filled(environ: Environ, answer: Answer, entry: Entry) -> Answer:
 
 
 class CacheGate:
-    """In front of a WSGI application."""
+    """Wraps a WSGI application and answers from the cache where it can."""
 
     def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
         self.application = application
-        # Connections for looks at the log, beside those of the request slots behind the gate.
+        # Connections to read the change log. The request slots behind the gate have their own.
         FRESHNESS.lend = Loans(settings.WEB_THREADS).lend
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -305,7 +308,7 @@ class CacheGate:
         return status, headers, body
 
 
-# The gate sets it in the environ, so that its twin among the middleware does nothing.
+# The gate sets this key in the environ, so that the middleware of the same purpose does nothing.
 AT_THE_GATE = "tenfold.gate"
 
 CACHE = Cache()

@@ -1,4 +1,7 @@
-"""A token in, the class of its caller out: callers of a class get the same answers. One database look-up a lease."""
+"""Finds the class of a token's caller. All callers of a class get the same answers from the cache.
+
+A token is looked up in the database once per lease (CACHE_LEASE_MS).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from config.api.freshness.leases import FRESHNESS
 from config.api.gates.request import Action, Environ
 from config.api.viewsets import ShapedViewSet
 
-# How many tokens are remembered; with more in use, they are looked up more often.
+# How many tokens are remembered. If more are in use, they are looked up more often.
 GREATEST_NUMBER = 4096
 
 
@@ -55,16 +58,18 @@ class Callers:
         self.known: dict[bytes, Known] = {}
 
     def name_class(self, environ: Environ, action: Action) -> str | None:
-        """The caller's class, for the cache key; None if the answers are the caller's own, or Django must refuse it.
+        """The caller's class, for the cache key. None if the answers are for this caller only, or if Django must answer
+        with an error.
 
-        All tokens of a class may read the view: those without its scope, or from elsewhere, are in none.
+        All tokens of a class may read the view. A token without the view's scope, or used from a network that it
+        doesn't allow, has no class.
         """
         if not all(getattr(permission, "is_public", False) for permission in action.view.permission_classes):
-            return None  # the permission decides for each caller alone
+            return None  # this permission differs from caller to caller
         try:
             known = self.find(environ, action.view)
             if known:
-                # Each time, since the next request of the same token may come from another address.
+                # Checked each time: the next request with this token may come from another address.
                 check_token(known.token, environ, action.view, environ["REQUEST_METHOD"])
             audience = known and known.find_audience(action.view)
         except (APIException, DatabaseError):

@@ -1,4 +1,4 @@
-"""A cached answer: final bytes in one coding, and a list of headers. Redis gets it as bytes, never as a pickle."""
+"""A cached answer: the body's final bytes in one coding, and the headers. In Redis it is bytes, never a pickle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 from config.api.freshness.leases import LogLease, Stamp
 from config.api.rendering.encodings import compress
 
-# Headers of one answer alone, in lower case: they depend on its coding, its moment or its caller, and aren't kept.
+# Headers that aren't cached, in lower case: they depend on the coding, the time or the caller of one answer.
 PER_ANSWER = frozenset(
     {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
     | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
@@ -20,7 +20,7 @@ PER_ANSWER = frozenset(
 # Headers that a 304 repeats (RFC 9110, 15.4.5).
 CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires", "vary"})
 
-# Bytes of memory that an entry takes beside its body.
+# Bytes of memory that an entry takes in addition to its body.
 OVERHEAD = 3000
 
 type Header = tuple[str, str]
@@ -28,7 +28,7 @@ type Header = tuple[str, str]
 
 @dataclass
 class Entry:
-    """`headers` are those of a 200 that every answer has; `body` is in `coding`, which is "" if not compressed."""
+    """A cached 200. `headers` are those that all its answers share; `body` is in `coding`, "" if not compressed."""
 
     stamp: Stamp
     route: str
@@ -38,7 +38,7 @@ class Entry:
     made_at: float = field(default_factory=time.time)
     # The number of rows in the answer, for the access log; None if it has no rows.
     rows: int | None = None
-    # The `changed` of the lease that last found the entry current: compared by identity, it spares a second look.
+    # `LogLease.changed` of the lease that last found the entry current. With the same object no second check is needed.
     checked: Any = None
     # Whether a request has used the entry since Memory last made room.
     was_used: bool = False
@@ -61,7 +61,7 @@ class Entry:
         return True
 
     def encode(self, coding: str) -> Entry:
-        """A plain entry compressed by `coding`; the entry itself if that is no shorter."""
+        """The entry with its body compressed by `coding`; the entry itself if compression doesn't make it shorter."""
         body = compress(self.body, coding)
         return self if body is self.body else replace(self, body=body, coding=coding, was_used=False)
 
@@ -91,7 +91,7 @@ def pick_headers(headers: Iterable[Header]) -> list[Header]:
 
 
 def is_for_all(status: int, headers: Iterable[Header]) -> bool:
-    """Whether every caller of a class may get the answer: a 200 in JSON, shared by its headers, without a cookie."""
+    """Whether all callers of a class may get the answer: a JSON 200 without a cookie whose Cache-Control allows it."""
     named = {name.lower(): value for name, value in headers}
     control = named.get("cache-control", "")
     is_json = named.get("content-type", "").startswith("application/json")

@@ -1,8 +1,8 @@
-"""The entries that all processes share, in Redis; while Redis is away there are none, and nothing else changes.
+"""The entries that all processes share, in Redis. While Redis doesn't answer there are none, and requests still work.
 
-Redis never decides whether an entry is current: each entry has a stamp, and the change log decides. So Redis may lose
-everything, come back with the entries of a week ago, or be cut off from one process alone. A failure opens the
-breaker; a thread of its own finds out when Redis is back, so that no request waits for it.
+Redis never decides whether an entry is current: each entry has a stamp, which is compared with the change log. So
+Redis may lose everything, come back with old entries, or be unreachable from one process only. A failure opens the
+breaker. A separate thread finds out when Redis answers again, so no request waits for it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from config.api.gates.entries import Entry
 
 logger = logging.getLogger("tenfold.cache")
 
-# Nobody deletes a stale entry, so it must expire.
+# Seconds. Nothing deletes stale entries, so they must expire.
 ENTRY_SECONDS = 3600
-# How long a claim stays if the process that filled dies.
+# Seconds. A claim expires after this time if the process that holds it dies.
 CLAIM_SECONDS = 1
 
 BREAKER = Breaker(1, "the cache does without it")
@@ -48,7 +48,7 @@ class BytesClient(DefaultClient):
 
 
 def ask[T](question: Callable[[Any], T], otherwise: T) -> T:
-    """What `question` returns of Django's cache on Redis; `otherwise` if there is no Redis or it doesn't answer."""
+    """The result of `question(cache)`, with Django's cache on Redis; `otherwise` if Redis is missing or fails."""
     if not settings.REDIS_URL or BREAKER.is_open:
         return otherwise
     try:
@@ -62,9 +62,9 @@ def ask[T](question: Callable[[Any], T], otherwise: T) -> T:
 
 @cache
 def find_release() -> str:
-    """A digest of the code of every app: two releases that run side by side have entries of their own.
+    """A digest of the code of all apps, so that two releases that run side by side don't share entries.
 
-    It reads 1 MB once a process, in some milliseconds.
+    Each process reads the code once: 1 MB in a few milliseconds.
     """
     digest = hashlib.blake2b(digest_size=16)
     packages = {app.name.partition(".")[0] for app in apps.get_app_configs()}
@@ -89,13 +89,13 @@ def find(epoch: str, key: object, codings: Sequence[str]) -> list[Entry]:
 def unpack(packed: bytes) -> Entry | None:
     try:
         return Entry.unpack(packed)
-    except (ValueError, TypeError):  # of another version of Tenfold
+    except (ValueError, TypeError):  # written by another version of Tenfold
         return None
 
 
 def keep(key: object, entry: Entry, is_claimed: bool = False) -> None:
     def write(kept: Any) -> None:
-        # One round trip for both: two would take a tenth longer.
+        # One round trip for both; two would take 10 % longer.
         pipe = kept.client.get_client().pipeline(transaction=False)
         kept.set(name_key(entry.stamp.epoch, key, entry.coding), entry.pack(), ENTRY_SECONDS, client=pipe)
         if is_claimed:
@@ -112,5 +112,5 @@ def claim(epoch: str, key: object) -> bool:
 
 
 def give_up(epoch: str, key: object) -> None:
-    """Delete the claim of a fill that made nothing to share."""
+    """Delete the claim of a process whose answer can't be cached."""
     ask(lambda kept: kept.delete(name_key(epoch, key, "claim")), otherwise=False)

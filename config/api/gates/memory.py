@@ -1,4 +1,4 @@
-"""The entries that this process holds, bounded in bytes; a cache key is admitted when it is asked a second time."""
+"""The entries that this process holds, up to a number of bytes. A cache key is admitted at its second request."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from config.api.gates.entries import Entry
 
 # How many cache keys each of the two sets of a SecondAskFilter holds; 16,384 hashes are 1 MB.
 MOST_FIRST_ASKS = 8192
-# How many raw keys find their query at once; one query may have several (Accept, the order of parameters).
+# How many raw keys are remembered with their query. One query may have several (Accept, the order of parameters).
 MOST_RAW_KEYS = 20_000
 
 
 class SecondAskFilter:
-    """Which cache keys were asked for lately: two sets of hashes; the older one goes when the newer one is full."""
+    """The cache keys that were asked for recently, as two sets of hashes.
+
+    When the newer set is full, it replaces the older one.
+    """
 
     def __init__(self, most: int = MOST_FIRST_ASKS) -> None:
         self.most = most
@@ -23,7 +26,7 @@ class SecondAskFilter:
         self.before: set[int] = set()
 
     def is_second(self, key: Hashable) -> bool:
-        """Whether `key` was asked for before; from now on it was."""
+        """Whether `key` was asked for recently. This call counts as asking."""
         digest = hash(key)
         if digest in self.now or digest in self.before:
             return True
@@ -34,10 +37,10 @@ class SecondAskFilter:
 
 
 class Memory:
-    """Entries by cache key and coding, up to `most` bytes; those that no request has used go first (CLOCK).
+    """Entries by cache key and coding, up to `most` bytes. Entries that no request has used are dropped first (CLOCK).
 
-    CLOCK is from Corbato's "A paging experiment with the Multics system" (1968). It is as good as least-recently-used
-    here, and a hit sets a flag and takes no lock.
+    CLOCK is from Corbato's "A paging experiment with the Multics system" (1968). Here it is as good as
+    least-recently-used, and a hit only sets a flag, without a lock.
     """
 
     def __init__(self, most: int) -> None:
@@ -55,7 +58,7 @@ class Memory:
         return entry
 
     def keep(self, key: Hashable, entry: Entry) -> None:
-        """Hold `entry` in place of the former one; an entry larger than a tenth of `most` isn't held."""
+        """Hold `entry` instead of the former one. An entry larger than a tenth of `most` isn't held."""
         if entry.size > self.most // 10:
             return
         with self.lock:
@@ -69,7 +72,7 @@ class Memory:
         key = next(iter(self.entries))
         entry = self.entries[key]
         self.drop(key)
-        if entry.was_used:  # a second chance, behind the others
+        if entry.was_used:  # it gets a second chance, at the end of the queue
             entry.was_used = False
             self.entries[key] = entry
             self.size += entry.size

@@ -1,9 +1,9 @@
-"""WSGI in, WSGI out: the gate answers a read whose plan is cached, before Django.
+"""A WSGI gate that answers a read whose plan is cached, before Django.
 
 Middleware, routing and DRF's dispatch take longer than such a read itself (0.45 ms of server CPU against 0.2), and
-their result is the same each time. The gate answers a program's GET for JSON without cookie, token or condition. It
-reads the rows anew and writes the access log. If anything is unusual, the request goes on to Django, which answers it
-as if there were no gate.
+their result is the same each time. The gate answers a GET for JSON without a cookie, token or condition. It reads the
+rows each time and writes the access log. All other requests go on to Django, which answers them as if there were no
+gate.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from config.api.reads.plans import PLANS, Plans, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress
 from config.api.viewsets import OVER_LIMIT
 
-# With one of these headers an answer depends on more than the address.
+# If a request has one of these headers, its answer depends on more than the address.
 PERSONAL = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_MIN_VERSION"})
-# Headers that a plan doesn't keep: its answers have other rows each time, so what depends on the body changes, too.
+# Headers that the gate doesn't keep, since they depend on the body: the rows may differ in each answer of a plan.
 PER_BODY = PER_ANSWER | {"etag", "link"}
 
 
 @dataclass(frozen=True)
 class PlainRead:
-    """A request: its plan's key, the value that the plan is run with, path and route for the access log."""
+    """A request that a plan may answer: the plan's key, the plan's value, and path and route for the access log."""
 
     key: Question
     value: str | None
@@ -46,7 +46,7 @@ class PlanGate:
 
     def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
         self.application = application
-        # The headers of Django's 200 to a caller without a token, by the plan's key: the gate may answer the same.
+        # The headers of Django's 200 to a caller without a token, by the plan's key. The gate answers with the same.
         self.headers: Plans[dict[str, str]] = Plans()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,14 +62,14 @@ class PlanGate:
         return [answer.body]
 
     def learn(self, read: PlainRead, response: Any) -> Any:
-        """Keep the headers of Django's first answer, without those that change."""
+        """Keep the headers of a 200 of Django's, except those that change from answer to answer."""
         if isinstance(response, HttpResponse) and response.status_code == 200:
             headers = {name: value for name, value in response.items() if name.lower() not in PER_BODY}
             self.headers.keep(read.key, headers)
         return response
 
     def try_plan(self, environ: Environ, read: PlainRead, plan: Any, headers: dict[str, str]) -> Reply | None:
-        """The whole answer; None if Django must answer, since the rate is used up or the plan failed."""
+        """The whole answer. None if Django must answer, because the rate limit is reached or the plan failed."""
         standing = count_stranger(environ)
         if standing and not standing.is_allowed:
             return None
@@ -77,13 +77,13 @@ class PlanGate:
             try:
                 reply = plan.reply(read.value)
             except Exception as error:
-                # Django tries again, and answers and logs the failure. What is refused, or ended by a time limit, it
-                # only answers.
+                # Django reads again, then answers and logs the failure. If the error is a refusal or a time limit,
+                # Django answers it and doesn't read again.
                 if isinstance(error, ApiError) or find_limit(error):
                     environ[OVER_LIMIT] = error
                 return None
             finally:
-                # Django does the same when a request ends: it closes old connections, and gives back a pool's.
+                # Django does the same at the end of a request: old connections are closed, pooled ones given back.
                 close_old_connections()
             if reply is None:
                 return None

@@ -1,7 +1,7 @@
-"""A WSGI request in, a GateRequest out, before Django reads it: by Django's own rules, and the same for every gate.
+"""Reads a WSGI request as a GateRequest, by the same rules as Django. All gates use it.
 
-A gate may answer in place of Django only if nothing else of the request matters. `read_gate_request` returns None for
-all other requests. Each gate decides itself which of the others (with tokens, conditions, by HEAD) it answers.
+A gate may answer in place of Django only if a GateRequest has all that the answer depends on. `read_gate_request`
+returns None for other requests. Each gate decides whether it answers requests with tokens or conditions, and HEAD.
 """
 
 from __future__ import annotations
@@ -39,27 +39,29 @@ class Action:
 
 @dataclass(frozen=True)
 class GateRequest:
-    """A GET or HEAD for JSON that a gate may answer before Django; `origin` is scheme and host: `https://shop.example`."""
+    """A GET or HEAD for JSON that a gate may answer before Django.
+
+    `origin` is the scheme and host, such as `https://shop.example`.
+    """
 
     action: Action
     origin: str
     query: Query
 
 
-# Characters. A longer path goes to Django, since what is remembered by its path must be small.
+# Characters. A longer path goes to Django, since paths are remembered and must be small.
 LONGEST_PATH = 1024
 
-# Where the environ holds the path that Django has decoded; the cache's twin among the middleware puts it there.
+# The environ's key of the path that Django has decoded. The cache's middleware sets it.
 DECODED_PATH = "tenfold.decoded_path"
 
-# Where the environ holds the request's GateRequest, so that two gates read it once.
+# The environ's key of the GateRequest, so that two gates read the request only once.
 GATE_REQUEST = "tenfold.gate_request"
 
 
 def read_gate_request(environ: Environ) -> GateRequest | None:
-    """The request as a gate sees it; None if only Django may answer it.
-
-    Those are writes, sessions, pages for people, and requests whose query string Django refuses.
+    """The request for a gate. None if only Django may answer it: a write, a request with a session, an HTML page, or a
+    query string that is an error.
     """
     if GATE_REQUEST not in environ:
         environ[GATE_REQUEST] = parse_request(environ)
@@ -91,7 +93,7 @@ def find_action(environ: Environ) -> Action | None:
 
 
 def read_path(environ: Environ) -> str:
-    """The path as text. A server gives the bytes of UTF-8 as Latin-1 letters (PEP 3333); Django decodes them."""
+    """The path as text. WSGI gives its UTF-8 bytes as Latin-1 letters (PEP 3333), and Django decodes them."""
     path: str = environ["PATH_INFO"]
     return path if path.isascii() else environ.get(DECODED_PATH) or get_path_info(environ)
 
@@ -110,7 +112,7 @@ def match_path(path: str) -> Action | None:
 
 
 def read_origin(environ: Environ) -> str:
-    """Scheme and host, as Django builds them. Django refuses a host that isn't ours; no refusal is ever cached."""
+    """Scheme and host, as Django builds them. If the host isn't allowed, Django answers 400, which isn't cached."""
     scheme, host = read_scheme(environ), environ.get("HTTP_HOST")
     if host is None:
         port = str(environ["SERVER_PORT"])

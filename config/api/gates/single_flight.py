@@ -1,4 +1,7 @@
-"""Single flight: of the requests that miss one cache key, one fills it and the others wait, in all processes."""
+"""Single flight: if several requests miss one cache key, one of them fills it and the others wait.
+
+This holds among the threads of a process, and by a claim in Redis among processes.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from threading import BoundedSemaphore, Event, Lock
 from config.api.gates.entries import Entry
 from config.process.capacity import MOST_AT_FLIGHTS
 
-# A page takes milliseconds. A request that has waited so long asks the database itself.
+# A page takes milliseconds. After this wait a request asks the database itself.
 WAIT_SECONDS = 2.0
-# Redis wakes nobody, so a process that waits for another one looks again after this time.
+# Redis sends no notice, so a process that waits for another one looks again after this time.
 LOOK_SECONDS = 0.004
 WAIT_FOR_OTHERS_SECONDS = 1.0
 
 
 class Flight:
-    """One fill under way; `entry` stays None if the fill made nothing that others may have."""
+    """One fill in progress. `entry` stays None if the answer can't be cached."""
 
     def __init__(self) -> None:
         self.done = Event()
@@ -36,9 +39,9 @@ class SingleFlight:
 
     @contextmanager
     def join(self, key: Hashable) -> Iterator[tuple[Flight, bool]]:
-        """The flight for `key`, and whether the caller leads it, that is, must fill.
+        """The flight for `key`, and whether the caller leads it. The leader must fill the entry.
 
-        Another caller gets it once it has landed, after WAIT_SECONDS, or at once if too many wait already.
+        Other callers wait until the flight ends, at most WAIT_SECONDS. They don't wait if too many do already.
         """
         with self.lock:
             leads = key not in self.running
@@ -56,7 +59,9 @@ class SingleFlight:
             flight.done.set()
 
     def wait(self, flight: Flight) -> None:
-        """Wait unless too many do already: if the database hangs, they would take every thread, the probes' too."""
+        """Wait unless too many do already. If the database hangs, waiting requests would take all threads, and the
+        probes would have none.
+        """
         if self.room.acquire(blocking=False):
             try:
                 flight.done.wait(WAIT_SECONDS)

@@ -1,6 +1,6 @@
-"""A model and a serializer's field in, the column that it shows out, and the form in which JSON has that column.
+"""Finds the column that a serializer's field shows, and how SQL writes the column as JSON.
 
-NotCompilable says why a field has no column, or no form in SQL.
+A field without such a column, or without such SQL, raises NotCompilable with the reason.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rest_framework.settings import api_settings
 
 from config.api.reads.selections import ReadSerializer, find_model, find_nested
 
-# The greatest number of rows that a nested list shows, unless its `max_length` says how many there can be. The list at
-# the URL beside it has all rows.
+# The most rows that a nested list shows, unless its `max_length` names another number. The list's own URL, which is in
+# the same answer, has all rows.
 NESTED_ROWS = 20
 
-# The kind of a column, by Django's name of its type; other types can't be compiled.
+# The kind of a column, by the name of Django's field class. Other types can't be compiled.
 COLUMN_KINDS = {
     **dict.fromkeys(("CharField", "SlugField", "TextField"), "text"),
     **dict.fromkeys((f"{size}IntegerField" for size in ("", "Small", "Big")), "number"),
@@ -33,8 +33,8 @@ COLUMN_KINDS = {
     "UUIDField": "uuid",
 }
 
-# A serializer's field class, the dialect's method that writes it, and the kinds of columns it may have; the first
-# class that fits counts.
+# Field classes of serializers, the dialect's method that writes them, and the kinds of columns that they may show. The
+# first entry that matches is used.
 FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
     ((drf.BooleanField,), "flag", ("flag",)),
     ((drf.IntegerField,), "number", ("number",)),
@@ -42,14 +42,14 @@ FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
     ((drf.DateTimeField,), "time", ("time",)),
     ((drf.UUIDField,), "uuid", ("uuid",)),
     ((drf.CharField,), "text", ("text",)),
-    ((drf.MultipleChoiceField,), "text", ()),  # a set, which no column holds
+    ((drf.MultipleChoiceField,), "text", ()),  # its value is a set, which no column can hold
     ((drf.ChoiceField,), "text", ("text", "number")),
     ((drf.JSONField, drf.DictField), "json", ("json",)),
 )
 
 
 class NotCompilable(TypeError):
-    """A field of a read serializer that SQL can't write; the message names the serializer and the field."""
+    """SQL can't write a field of a read serializer. The message names the serializer and the field."""
 
 
 def find_limit(member: Any) -> int:
@@ -74,7 +74,7 @@ def find_key(model: type[Model], name: str) -> Any:
     """A foreign key of the model's own table."""
     key = find_column(model, name)
     if not key.is_relation:
-        raise NotCompilable(f"{name} is no foreign key")
+        raise NotCompilable(f"{name} is not a foreign key")
     return key
 
 
@@ -84,7 +84,7 @@ def find_slug_column(model: type[Model], slug: str, member: Any) -> Any:
         return find_column(model, slug)
     except NotCompilable as reason:
         nested = find_nested(member)
-        remedy = f", its slug without `expand`; name another in {nested.__name__}.Meta.slug_field" if nested else ""
+        remedy = f" to show without `expand`; name another one in {nested.__name__}.Meta.slug_field" if nested else ""
         raise NotCompilable(f"{reason}{remedy}") from None
 
 
@@ -92,7 +92,7 @@ def find_reverse(model: type[Model], accessor: str) -> Any:
     """The reverse relation of `model` that the attribute `accessor` gives."""
     found = [each for each in model._meta.related_objects if each.get_accessor_name() == accessor]
     if not found or found[0].many_to_many:
-        raise NotCompilable(f"{accessor} is no foreign key of other rows to {model.__name__}")
+        raise NotCompilable(f"{accessor} is not the reverse of a foreign key to {model.__name__}")
     return found[0]
 
 
@@ -103,7 +103,7 @@ def check_model(serializer: ReadSerializer, model: type[Model]) -> None:
 
 
 def check_rows(serializer: ReadSerializer, model: type[Model]) -> None:
-    """Raise NotCompilable if the model's default manager filters: DRF would read its rows, the SQL reads all rows."""
+    """Raise NotCompilable if the model's default manager filters rows: DRF would leave them out, the SQL wouldn't."""
     check_model(serializer, model)
     if model._default_manager.get_queryset().query.where:
         raise NotCompilable(f"the default manager of {model.__name__} leaves rows out")
@@ -114,7 +114,7 @@ def find_kind(column: Any) -> str:
     if column.is_relation:
         return find_kind(column.target_field)
     kind = COLUMN_KINDS.get(column.get_internal_type())
-    # Any from_db_value but JSONField's changes the database's value in Python.
+    # A from_db_value() changes the value in Python. JSONField's only parses the JSON text, which SQL needn't do.
     if kind is None or (hasattr(column, "from_db_value") and not isinstance(column, JSONField)):
         raise NotCompilable(f"{type(column).__name__} has no form in SQL")
     return kind
@@ -140,11 +140,11 @@ def check_field(member: Any) -> None:
         if is_overridden(type(member), method, drf.Field) and not hasattr(member, instead):
             raise NotCompilable(f"{type(member).__name__}.{method}() computes in Python")
     if isinstance(member, drf.DecimalField) and not is_plain_decimal(member):
-        raise NotCompilable("a decimal needs its places, and leaves as a string")
+        raise NotCompilable("a decimal is written as a string with a fixed number of places")
     if isinstance(member, drf.DateTimeField) and not is_plain_time(member):
-        raise NotCompilable("a time leaves as RFC 3339 in UTC")
+        raise NotCompilable("a time is written as RFC 3339 in UTC")
     if getattr(member, "pk_field", None) or getattr(member, "uuid_format", "hex_verbose") != "hex_verbose":
-        raise NotCompilable("a key leaves as its column has it")
+        raise NotCompilable("a key is written as its column holds it")
 
 
 def is_plain_decimal(member: Any) -> bool:
@@ -157,5 +157,5 @@ def is_plain_time(member: Any) -> bool:
 
 
 def is_overridden(kind: type[Any], method: str, base: type[Any]) -> bool:
-    """Whether `kind`, a class below DRF's `base`, has a `method` that isn't DRF's."""
+    """Whether `kind`, a subclass of DRF's class `base`, has a `method` of its own."""
     return not getattr(kind, method, getattr(base, method)).__module__.startswith("rest_framework.")

@@ -17,22 +17,22 @@ from xxhash import xxh3_128_hexdigest
 
 from config.api.problems.errors import InvalidHeader, PreconditionFailed
 
-# A tag: between its quotes stands anything but blanks, quotes and control characters.
+# A tag. Its quotes may enclose all characters except blanks, quotes and control characters.
 TAG = re.compile(r'(?:W/)?"([!#-~\x80-\xff]*)"')
 # Apache writes `"7.ab-gzip"`, Jetty `"7.ab--gzip"`, others `"7.ab;gzip"`.
 CODING = re.compile(r"(--?|;)(gzip|deflate|br|zstd)$")
-# Every number of nine digits fits the column; a longer number is no version of ours.
+# Every number of nine digits fits the column. A longer number can't be a version.
 VERSION = re.compile(r"([0-9]{1,9})\.")
 
-# Characters, enough for some hundred tags. Parsed headers are cached, so longer ones are refused.
+# Characters, enough for about a hundred tags. Parsed headers are cached, so a longer header is an error.
 LONGEST_TAGS = 4096
 
-# A bare `*`; no tag holds a quote.
+# Stands for a `*` without quotes. It can't be a tag, since a tag has no quotes inside.
 ANY = frozenset({'"*"'})
 
 
 def list_version_columns(model: type[Model]) -> tuple[str, ...]:
-    """The columns that a detail selects beside the JSON: `version`, if the model has such a whole number."""
+    """The columns that a detail selects in addition to the JSON: `version`, if the model has such an integer column."""
     columns = model._meta.concrete_fields
     return ("version",) if any(c.name == "version" and isinstance(c, IntegerField) for c in columns) else ()
 
@@ -40,7 +40,8 @@ def list_version_columns(model: type[Model]) -> tuple[str, ...]:
 def make_etag(text: bytes | str, version: int | None = None) -> str:
     """The ETag of a row's JSON.
 
-    XXH3 is no cryptographic hash: somebody who may write a row could give two of its states the same tag, and no more.
+    XXH3 is not a cryptographic hash. Somebody who may write a row could make two of its states that have the same tag,
+    but nothing worse.
     """
     data = text.encode() if isinstance(text, str) else text
     before = "" if version is None else f"{version}."
@@ -48,9 +49,9 @@ def make_etag(text: bytes | str, version: int | None = None) -> str:
 
 
 def tag_row(request: Request, text: bytes | str, version: int | None = None) -> dict[str, str]:
-    """The headers `ETag` and `Cache-Control` of an answer that is one row; none for an HTML page."""
+    """The headers `ETag` and `Cache-Control` of an answer that is one row; no headers for an HTML page."""
     if request.accepted_renderer.format != "json":
-        return {}  # a page for people holds more than the row: forms, by what its reader may do
+        return {}  # a page also has forms, which depend on the reader's permissions
     return {"ETag": make_etag(text, version), "Cache-Control": name_audience(request)}
 
 
@@ -70,7 +71,7 @@ def spare_known(request: Request, response: HttpResponse) -> HttpResponse:
 def is_known(text: str, etag: str) -> bool:
     """Whether an `If-None-Match` names `etag`."""
     if etag and text == etag:
-        return True  # nearly always it is the one tag that we gave; this saves 0.3 microseconds of parsing
+        return True  # nearly always it is exactly the tag that we gave; this saves 0.3 microseconds of parsing
     tags = read_tags(text, "If-None-Match")
     return bool(etag) and (tags == ANY or etag.removeprefix("W/")[1:-1] in tags)
 
@@ -89,15 +90,16 @@ def read_tags(text: str, name: str) -> frozenset[str]:
     if text.strip() in ("", "*"):
         return ANY if text else frozenset()
     if len(text) > LONGEST_TAGS:
-        raise InvalidHeader(name, f"It has more than {LONGEST_TAGS} characters.", "Send the newest tags alone.")
+        raise InvalidHeader(name, f"It has more than {LONGEST_TAGS} characters.", "Send only the newest tags.")
     tags, rest = TAG.findall(text), TAG.sub("", text)
     if rest.replace(",", "").strip() or rest.count(",") < len(tags) - 1:
-        raise InvalidHeader(name, f"{text[:60]!r} is no list of entity tags.", 'Send the ETag as it came: W/"7.1f0c".')
+        hint = 'Send the ETag exactly as you got it: W/"7.1f0c".'
+        raise InvalidHeader(name, f"{text[:60]!r} is not a list of entity tags.", hint)
     return frozenset(CODING.sub("", tag) for tag in tags)
 
 
 def read_versions(request: Request) -> Collection[int] | None:
-    """The versions that `If-Match` allows; None if it allows any, or is missing."""
+    """The versions that `If-Match` allows; None if it allows any version or is missing."""
     tags = read_tags(request.headers.get("If-Match", ""), "If-Match")
     if not tags or tags == ANY:
         return None
@@ -105,16 +107,16 @@ def read_versions(request: Request) -> Collection[int] | None:
 
 
 def claim_version(row: Model, versions: Collection[int] | None) -> None:
-    """Lock `row` until the transaction ends if its version is among `versions`; PreconditionFailed if it isn't.
+    """Lock `row` until the transaction ends. Raises PreconditionFailed if its version isn't among `versions`.
 
-    One UPDATE that changes nothing, so no trigger moves the version.
+    The lock is one UPDATE that changes nothing, so the trigger doesn't raise the version.
     """
     if versions is None:
         return
     if not list_version_columns(type(row)):
         raise InvalidHeader("If-Match", "This row has no version to compare with.", "Leave it out.")
     rows = type(row)._default_manager.filter(pk=row.pk)
-    # The UPDATE compares: between a SELECT and an UPDATE another writer might come.
+    # The UPDATE itself compares the version: another writer might come between a SELECT and an UPDATE.
     if rows.filter(version__in=versions).update(version=F("version")):
         return
     if (present := rows.values_list("version", flat=True).first()) is None:

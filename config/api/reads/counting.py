@@ -1,4 +1,4 @@
-"""How many rows a queryset has: exactly, up to a bound, or by the planner's guess."""
+"""Counts the rows of a queryset: exactly, up to a bound, or as the planner estimates."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from config.api.problems.errors import DEAR_MS, CountTooDear
 
 BOUND = 10_000
 
-# The planner's cost of a count that takes DEAR_MS: on two shared cores counts cost 130 to 310 a millisecond.
+# The planner's cost of a count that takes DEAR_MS. On two shared cores, 130 to 310 units of cost took a millisecond.
 GREATEST_COST = 200 * DEAR_MS
 EXACT_LIMIT = TimeLimit(DEAR_MS, CountTooDear)
 
@@ -23,10 +23,10 @@ WAYS = ("none", "bounded", "exact", "estimated")
 
 
 class CountUpTo(Expression):
-    """The number of `rows`, or most + 1 if there are more; a column of the statement that reads a page of them.
+    """The number of `rows`, or most + 1 if there are more. It is a column of the statement that reads a page of them.
 
-    It looks first whether a row lies past `most`, which takes three quarters of the time of a count up to there
-    (0.57 ms against 0.76 at 10,000). A count of fewer rows takes hardly any time.
+    The SQL first checks whether there is a row past `most`: that takes 0.57 ms at 10,000 rows, and a count up to there
+    0.76 ms. A count of fewer rows takes hardly any time.
     """
 
     def __init__(self, rows: QuerySet[Any], most: int) -> None:
@@ -72,7 +72,7 @@ def count_at_most(rows: QuerySet[Any], limit: int) -> int:
 
 
 def estimate_rows(rows: QuerySet[Any]) -> Count:
-    """The planner's estimate, which may be wrong by any factor after a bulk load; SQLite has none, so it counts."""
+    """The planner's estimate, which may be very wrong after a bulk load. SQLite has no estimate, so it counts."""
     if connections[rows.db].vendor != "postgresql":
         return strip_rows(rows).count(), "eq"
     plan = read_plan(strip_rows(rows))
@@ -80,7 +80,7 @@ def estimate_rows(rows: QuerySet[Any]) -> Count:
 
 
 def estimate_sort(rows: QuerySet[Any]) -> int:
-    """How many rows the planner expects to sort for `rows`; 0 if an index has them in order, and on SQLite."""
+    """The number of rows that the planner expects to sort for `rows`; 0 if an index gives the order, and on SQLite."""
     if connections[rows.db].vendor != "postgresql":
         return 0
     sorts = [node for node in walk_plan(read_plan(rows)) if node.get("Node Type") == "Sort"]
@@ -100,5 +100,5 @@ def walk_plan(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def strip_rows(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The rows' keys alone: a count needs neither an order nor a projection."""
+    """Only the keys of the rows: a count needs no order and no projection."""
     return rows.order_by().values("pk")

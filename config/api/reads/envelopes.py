@@ -10,18 +10,18 @@ type Schema = dict[str, Any]
 LINK: Schema = {"type": ["string", "null"], "format": "uri"}
 
 COUNTS: Schema = {
-    "count": {"type": ["integer", "null"], "minimum": 0, "description": "How many rows there are, as far as counted."},
+    "count": {"type": ["integer", "null"], "minimum": 0, "description": "The number of rows; see `count_relation`."},
     "count_relation": {
         "oneOf": [{"type": "string", "enum": ["eq", "gte", "approx"]}, {"type": "null"}],
-        "description": f"`eq`: exact. `gte`: there are more than {BOUND:,}. `approx`: the planner's guess.",
+        "description": f"`eq`: exact. `gte`: there are more than {BOUND:,}. `approx`: the database's estimate.",
     },
 }
 LINKS: Schema = {
-    "next": LINK | {"description": "The next page, with all of this request's parameters."},
+    "next": LINK | {"description": "The URL of the next page, with all parameters of this request."},
     "previous": LINK,
     "next_cursor": {
         "type": ["string", "null"],
-        "description": "`cursor` of what comes after this page; null at the end.",
+        "description": "The `cursor` of the next page; null on the last page.",
     },
 }
 
@@ -39,24 +39,24 @@ def describe_pages(rows: Schema, max_page_size: int) -> Schema:
 
 
 def build_envelope(title: str, members: Schema, optional: Schema) -> Schema:
-    """An object that allows no other members: else an answer would match both envelopes."""
+    """An object without other members. If others were allowed, an answer could match both envelopes."""
     return {
         "type": "object",
         "title": title,
         "required": list(members),
-        "properties": deepcopy(members | optional),  # drf-spectacular's hooks change what they find
+        "properties": deepcopy(members | optional),  # drf-spectacular's hooks change the dictionaries
         "additionalProperties": False,
     }
 
 
 def describe_page_parameters(page_size: int, max_page_size: int) -> dict[str, Schema]:
-    depth = f"Page number; `page * page_size` ends at {BOUND:,}, and `next_cursor` goes on from there."
+    depth = f"The page number. `page * page_size` is at most {BOUND:,}; read further pages by `next_cursor`."
     size = {"type": "integer", "minimum": 1, "maximum": max_page_size, "default": page_size}
-    empty = {"allowEmptyValue": True}  # forms send what isn't filled in too
-    count = f"How to count: by default `bounded` with `page`, `none` with a cursor. `bounded` is exact up to {BOUND:,}."
+    empty = {"allowEmptyValue": True}  # HTML forms also send empty fields
+    count = f"How to count. The default is `bounded` with `page`, `none` with a cursor. `bounded` stops at {BOUND:,}."
     return {
         "page": {"description": depth, "schema": {"type": "integer", "minimum": 1, "maximum": BOUND}},
-        "page_size": {"description": "Rows a page.", "schema": size},
-        "cursor": {"description": "`next_cursor` of the page before, as it is.", "schema": {"type": "string"}} | empty,
+        "page_size": {"description": "The number of rows per page.", "schema": size},
+        "cursor": {"description": "The `next_cursor` of the previous page.", "schema": {"type": "string"}} | empty,
         "count": {"description": count, "schema": {"type": "string", "enum": list(WAYS)}} | empty,
     }

@@ -1,8 +1,8 @@
-"""A read with `?explain=1` in, its SQL out: each statement with its time and its plan.
+"""Answers a read with `?explain=1` by its SQL statements, each with its time and its plan.
 
 `{"statements": [{"database": "default", "sql": "SELECT …", "parameters": […], "ms": 1.2, "plan": …}]}`. The read runs
-as always. Then PostgreSQL runs each statement again under EXPLAIN ANALYZE, within the time limits of any request;
-SQLite gives its plan and runs nothing.
+as always. Then PostgreSQL runs each statement again with EXPLAIN ANALYZE, under the usual time limits. SQLite gives the
+plan without running the statement.
 """
 
 import json
@@ -33,8 +33,8 @@ class Explanation:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, float]] = []
-        # Not by `observe`: if a failure comes before `finish()`, the RequestRecord takes it back, and a generator
-        # that is collected later would do so again, in the middle of another request.
+        # `observe` isn't used: if an error comes before `finish()`, the RequestRecord resets OBSERVERS. Later the
+        # garbage collector would close the generator of `observe`, which would reset OBSERVERS in another request.
         self.token = OBSERVERS.set((*OBSERVERS.get(), self.record))
 
     def record(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -45,7 +45,7 @@ class Explanation:
             self.asked.append((context["connection"].alias, str(sql), params, time.perf_counter() - began))
 
     def answer(self, handle: Callable[..., HttpResponse], *args: Any, **kwargs: Any) -> HttpResponse:
-        """How `handle` came to its answer, in place of that; where it didn't, its refusal."""
+        """Call `handle` and answer with its statements; with its own answer if that isn't a 200."""
         response = handle(*args, **kwargs)
         statements = self.finish()
         if response.status_code != HTTPStatus.OK:
@@ -53,7 +53,7 @@ class Explanation:
         return Response({"statements": statements}, headers={"Cache-Control": "private, no-store"})
 
     def finish(self) -> list[dict[str, Any]]:
-        """Stop observing; the SELECT statements that ran, each with its plan."""
+        """Stop observing. Returns the SELECT statements that ran, each with its plan."""
         OBSERVERS.reset(self.token)
         return [describe(*each) for each in self.asked if each[1].lstrip().upper().startswith(("SELECT", "WITH"))]
 
@@ -82,13 +82,16 @@ def read_plan(database: str, sql: str, parameters: Sequence[Any] | None) -> Any:
 
 
 class ExplainMixin(GenericViewSet[Any]):
-    """For views that read by plans."""
+    """A mixin for views that read by plans: `?explain=1`."""
 
     queryset: Any
     explanation: Explanation | None = None
 
     def begin_explanation(self, request: Request) -> None:
-        """Only for callers who may view every row of the model: a plan tells of rows that they mightn't see."""
+        """Start the explanation if `?explain=1` is given. Raises PermissionDenied without the model's view permission.
+
+        Plans tell about rows that other callers may not see.
+        """
         if read_choice(request.query_params, EXPLAIN, ("1",)):
             names = self.queryset.model._meta
             right = f"{names.app_label}.view_{names.model_name}"

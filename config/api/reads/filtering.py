@@ -1,4 +1,4 @@
-"""Filters and orderings, each from an allow-list; a bad value is a 400, while the packages would ignore it."""
+"""Filters and orderings, each from an allow-list. An invalid value is a 400; the packages would ignore it."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,14 +19,14 @@ from config.api.problems.errors import ApiError, Fault, InvalidParameter, SortTo
 from config.api.reads.counting import estimate_sort
 from config.api.reads.parameters import read_choice
 
-# Filter (or None, for an unfiltered list) and column, such as ("brand", "price").
+# Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price").
 type IndexServed = frozenset[tuple[str | None, str]]
 
-# Rows of the largest page, and the one after it.
+# The rows of the largest page, and one row after it.
 GREATEST_PAGE = 201
 
 
-# A time that long ago, such as `-7d`.
+# A time before now, such as `-7d`.
 AGO_PATTERN = "^-([0-9]{1,4})([smhdw])$"
 UNITS = {
     "s": timedelta(seconds=1),
@@ -38,7 +38,7 @@ UNITS = {
 
 
 class InvalidFilters(ApiError):
-    """400 with a fault for each value that its filter refuses."""
+    """400 with an error for each value that its filter doesn't accept."""
 
     default_code = "invalid_parameter"
 
@@ -48,22 +48,22 @@ class InvalidFilters(ApiError):
 
 
 def name_choices(choices: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """The error message of a choice field; unlike Django's, it lists the choices."""
+    """The error message of a choice field. Unlike Django's, it lists the choices."""
     return {"invalid_choice": f"%(value)r is not one of {', '.join(value for value, _ in choices if value)}."}
 
 
 class FlagFilter(TypedChoiceFilter):
-    """`true` or `false`; any other word is refused. The package's own filter takes it as "not given"."""
+    """`true` or `false`. Another word is an error; the package's own filter would ignore it."""
 
     def __init__(self, **options: Any) -> None:
-        # The first choice means "not given"; without it an HTML form would preselect true, and send it.
+        # The first choice means "not given". Without it an HTML form would preselect `true` and send it.
         choices = (("", "either"), ("true", "true"), ("false", "false"))
         options["error_messages"] = name_choices(choices)
         super().__init__(choices=choices, coerce=lambda text: text == "true", **options)
 
 
 class MomentField(IsoDateTimeField):
-    # An unencoded + of +02:00 reads as a blank in a query string.
+    # In a query string, a + that isn't encoded, as in +02:00, means a blank.
     default_error_messages: ClassVar = {
         "invalid": "Write a time as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00%2B02:00 (%2B is a + in an address)."
     }
@@ -73,20 +73,20 @@ class MomentField(IsoDateTimeField):
         try:
             return moment and moment.astimezone(UTC)
         except OverflowError as error:
-            # The last hour of the year 9999 in New York is past every database's range in UTC.
+            # For example the last hour of the year 9999 in New York: in UTC it is past the range of all databases.
             raise ValidationError("Enter a time between the years 1 and 9999.") from error
 
 
 class MomentFilter(IsoDateTimeFilter):
-    """A time with its zone, RFC 3339, or a date."""
+    """A time with its zone (RFC 3339), or a date."""
 
     field_class = MomentField
 
 
 def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
-    """The time in a parameter, for a view that has no filters; None if it isn't given.
+    """The time in a parameter, for a view without filters; None if the parameter isn't given.
 
-    `-7d` is seven days ago. No answer that is kept may take it: the plan of a list holds the time itself.
+    `-7d` is seven days ago. A view with cached plans must not use this: its plan would hold the time.
     """
     if ago := re.fullmatch(AGO_PATTERN, query.get(name) or ""):
         return timezone.now() - int(ago[1]) * UNITS[ago[2]]
@@ -98,7 +98,7 @@ def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
 
 class ListWidget(BaseCSVWidget):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        """The values of a repeated name are one list; a mapping that isn't a query string has one value a name."""
+        """The values of a repeated name as one list. `data` is a query string, or a mapping with one value per name."""
         if name in data and hasattr(data, "getlist"):
             data = {name: ",".join(data.getlist(name))}
         return super().value_from_datadict(data, files, name)
@@ -115,12 +115,12 @@ class ListFilter(BaseInFilter):
 
 
 class SparseFilterSet(FilterSet):
-    """Builds only the filters that a request names: all of a product's take 0.7 ms, as long as the rest of a list."""
+    """Builds only the filters that a request names. All filters of products take 0.7 ms, as much as the whole rest."""
 
-    # Beginnings of parameters' names that can't be listed, like `attr.`.
+    # Prefixes of parameters whose names aren't known in advance, such as `attr.`.
     prefixes: tuple[str, ...] = ()
 
-    # The package's metaclass sets it for each class; an instance may have fewer.
+    # The package's metaclass sets this for each class. An instance may have fewer filters.
     base_filters: dict[str, Filter]
 
     def __init__(self, *args: Any, names: Collection[str] | None = None, **kwargs: Any) -> None:
@@ -149,7 +149,7 @@ class FilterBackend(DjangoFilterBackend):
 
 
 def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The `rows` that pass the filters of `query`; InvalidFilters names each value that a filter refuses."""
+    """The `rows` that match the filters in `query`. Raises InvalidFilters, which names each invalid value."""
     if not (names := kind.find_names(query)):
         return rows
     filters = kind(query, rows, names=names)
@@ -159,15 +159,15 @@ def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: Que
     return narrowed
 
 
-# How many rows a page may sort; PostgreSQL sorts that many in some 10 ms.
+# The most rows that a page may sort. PostgreSQL sorts them in about 10 ms.
 SORTED_ROWS = 10_000
 
 
 class OrderingBackend(BaseFilterBackend):
-    """`ordering=` from the view's allow-list. The primary key is appended, so that no two rows are equal in order.
+    """`ordering=` from the view's allow-list. The primary key is appended, so that the order of all rows is defined.
 
-    Every column of an allow-list is NOT NULL, since a cursor can't hold a NULL. `index_served` lists the view's
-    (filter, column) pairs that an index has in order. Any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
+    Every column in an allow-list is NOT NULL, since a cursor can't hold a NULL. `index_served` lists the view's
+    (filter, column) pairs whose order an index gives. Any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:

@@ -1,6 +1,7 @@
-"""How one list is read, by cursor or by page number: a plan in, a page in its envelope out.
+"""The plans of lists. A plan reads pages by cursor or by page number, and puts each into its envelope.
 
-A page takes one query that reads at most one row past the page, and a second one if the count can't come along.
+A page takes one query, which reads at most one row past the page. It takes a second one if the count can't be a column
+of the first.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COUNTED = "rows_counted"
 
 @dataclass(frozen=True)
 class Address:
-    """The URL of a list; `query` has all parameters but `page` and `cursor`."""
+    """The URL of a list. `query` has all parameters except `page` and `cursor`."""
 
     path: str
     query: str
@@ -61,7 +62,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Envelope:
-    """A page and what an answer says beside its rows: `links` are these members, with the counts and numbers."""
+    """A page, and the other members of its answer: `links` has the URLs, counts and page numbers."""
 
     page: Page
     links: Mapping[str, Any]
@@ -80,10 +81,10 @@ class Envelope:
 
 @dataclass(frozen=True)
 class ListPlan:
-    """How to read a list with these parameters, whatever the cursor. A plan may be cached and read again.
+    """Reads the pages of a list with given parameters, at any cursor. A plan may be cached and used again.
 
-    `rows` are all rows of the list without their JSON, for counts; `mark` binds cursors to the list (cursors.py);
-    `page_size` is a number of rows; `count_way` is one of counting.WAYS; `counters` holds the statement that counts.
+    `rows` are all rows of the list without their JSON, for counts. `mark` binds cursors to the list (cursors.py).
+    `page_size` is a number of rows. `count_way` is one of counting.WAYS. `counters` holds the statement that counts.
     """
 
     rows: QuerySet[Any]
@@ -96,7 +97,7 @@ class ListPlan:
     counters: dict[str, Statement | None] = field(default_factory=dict)
 
     def read(self, cursor: str | None) -> Envelope:
-        """One page; InvalidCursor if `cursor` is damaged, or of another list."""
+        """One page. Raises InvalidCursor if `cursor` is damaged or belongs to another list."""
         raise NotImplementedError
 
     def reply(self, cursor: str | None) -> Reply:
@@ -111,7 +112,7 @@ class ListPlan:
 
     @property
     def counted(self) -> QuerySet[Any]:
-        """The rows; if a bounded count is wanted, it is their last column, so that both take one round trip."""
+        """The rows, with the bounded count as their last column if it is wanted, so that both take one round trip."""
         if self.count_way != "bounded" or not self.reader.counts_along:
             return self.reader.rows
         return self.reader.rows.annotate(**{COUNTED: CountUpTo(self.rows, BOUND)})
@@ -133,12 +134,12 @@ class ListPlan:
     def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
         if self.keyset is None:
             return None
-        # The count may follow the values that order the row.
+        # The last of the values may be the count.
         return write_cursor(CursorPosition(tuple(values)[: len(self.keyset.names)], backward, inclusive), self.mark)
 
 
 class KeysetPlan(ListPlan):
-    """Reads a page by cursor; without a cursor it is the first one."""
+    """Reads a page by cursor. Without a cursor it reads the first page."""
 
     def read(self, cursor: str | None) -> Envelope:
         position = read_cursor(cursor, self.mark, self.fields) if cursor else None
@@ -159,7 +160,7 @@ class KeysetPlan(ListPlan):
         return self.keyset.find_fields(self.rows.model)
 
     def fetch_at(self, position: CursorPosition | None) -> Page:
-        """The page at the position, in the list's order, also if it was read backward."""
+        """The page at the position. A page that was read backward is put into the list's order."""
         if position is None:
             return self.fetch("first", lambda: self.counted[: self.page_size + 1])
         way = (position.backward, position.inclusive)
@@ -221,27 +222,27 @@ class NumberPlan(ListPlan):
         return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
 
     def find_next(self, after: str | None) -> str | None:
-        # After the deepest page number the list goes on by cursor only.
+        # After the greatest page number, the list goes on by cursor only.
         if (self.number + 1) * self.page_size <= BOUND:
             return self.address.at(page=self.number + 1)
         return self.address.at(cursor=after) if after else None
 
     def find_previous(self, page: Page, pages: int | None) -> str | None:
-        """The page before; from a page past the end it is the last page, if the count is known."""
+        """The previous page. For a page past the end it is the last page, if the count is known."""
         number = self.number - 1
         if not page.rows and pages is not None:
             number = min(number, pages)
         return self.address.at(page=number) if number else None
 
     def check_depth(self) -> None:
-        """Raise PageTooDeep, with the address to go on at, if page numbers don't reach this page."""
+        """Raise PageTooDeep if page numbers don't reach this page. The error has the address where to go on."""
         if self.number * self.page_size > BOUND:
             raise PageTooDeep(BOUND, self.find_way_on())
 
     def find_way_on(self) -> str:
-        """The address to go on at: by cursor from the last row that page numbers reach; without one, the last page.
+        """The address where to go on: the cursor after the last row that page numbers reach, or else the last page.
 
-        At most two queries.
+        It takes at most two queries.
         """
         reach = BOUND // self.page_size * self.page_size
         if self.keyset:
@@ -255,18 +256,19 @@ class NumberPlan(ListPlan):
 
 
 def cut_slice(shown: QuerySet[Any], rows: QuerySet[Any], start: int, end: int) -> QuerySet[Any]:
-    """The slice of `shown`, which are `rows` with their columns; a slice past the first is found by its keys first.
+    """A slice of `shown`, which are `rows` with their columns. A slice that skips rows is first found by its keys.
 
-    OFFSET makes the columns of every row that it skips: 9,800 rows with their lists took 20 times as long as 200.
+    OFFSET would compute the columns of all rows that it skips: 9,800 rows with their lists took 20 times as long as
+    200.
     """
     if not start:
         return shown[:end]
-    # Compiled by itself: within another queryset Django would rename the table, which the SQL of a rank names.
+    # Compiled on its own: within another queryset Django would rename the table, and the SQL of a rank names it.
     keys = Statement.compile(rows.values("pk")[start:end])
     if keys is None:
         return shown.none()
     page = shown.all()
-    # The keys say which rows are seen; the filters would only be asked again.
+    # The keys already say which rows are visible, so the filters aren't needed again.
     page.query.where = WhereNode()
     return page.filter(pk__in=RawSQL(keys.sql, keys.parameters))  # noqa: S611 (SQL that Django compiled)
 

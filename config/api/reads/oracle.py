@@ -1,6 +1,6 @@
-"""A selection in, model instances and serializers out: DRF's own way to read what projection.py compiles.
+"""Reads a selection by DRF's own means: model instances and serializers. projection.py compiles the same to SQL.
 
-It serves viewsets that aren't `compiled`, and is the oracle with which tests compare the compiled SQL.
+Viewsets that aren't `compiled` use it. Tests use it as the oracle for the compiled SQL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from config.api.reads.orderings import find_keyset, order_nested, order_totally
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 from config.api.rendering.renderers import write_json
 
-# Django puts a sliced prefetch only into an attribute of its own (`to_attr`), not into the relation's manager.
+# The prefix of attributes (`to_attr`) for sliced prefetches. Django can't put these into the relation's manager.
 SHOWN = "shown_"
 
 # -- the rows ----------------------------------------------------------------------------------------------------
@@ -27,11 +27,12 @@ SHOWN = "shown_"
 def select_rows[M: Model](
     rows: QuerySet[M], serializer: ReadSerializer, selection: Selection, beside: Sequence[str] = ()
 ) -> QuerySet[M]:
-    """`rows` with all that the selection shows, and the columns `beside`.
+    """`rows` with all that the selection shows, and the columns named in `beside`.
 
-    One statement reads the rows and their 1:1 relations, one more reads each nested list. If columns alone are shown,
-    only they are read, and access to another one raises. A field that computes in Python may need any column: then the
-    rows are read whole, with what `rows` select and prefetch; a relation that is missing costs one statement a page.
+    One statement reads the rows and their 1:1 relations, and one more reads each nested list. If all fields show
+    columns, only these columns are read, and access to another column raises an error. A field that computes in Python
+    may need any column. Then the rows are read whole, with what `rows` select and prefetch, and each other relation
+    costs one statement per page.
     """
     lists = tuple(find_prefetches(serializer, selection))
     try:
@@ -45,9 +46,9 @@ def select_rows[M: Model](
 
 
 def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str = "") -> Iterator[str]:
-    """Paths for `only()`: `title`, `brand__slug`, `text__description`; NotCompilable if a field has no column."""
+    """Paths for `only()`: `title`, `brand__slug`, `text__description`. NotCompilable if a field shows no column."""
     if is_overridden(serializer, "to_representation", drf.ModelSerializer):
-        raise NotCompilable(f"{serializer.__name__}.to_representation() may touch any column")
+        raise NotCompilable(f"{serializer.__name__}.to_representation() may read any column")
     for name in selection.names:
         field, below = find_fields(serializer)[name], selection.find(name)
         if isinstance(field, ListSerializer):
@@ -66,7 +67,7 @@ def find_columns(serializer: ReadSerializer, selection: Selection, prefix: str =
             yield f"{path}{find_column(model, last).name}"
 
 
-# Relation fields of which we know what they read of the other row.
+# Relation fields whose use of the related row is known.
 KNOWN_LINKS = (PrimaryKeyRelatedField, SlugRelatedField)
 
 
@@ -75,23 +76,23 @@ def _find_source(field: Any) -> list[str]:
         return [field.lookup_field]
     is_own = is_overridden(type(field), "get_attribute", drf.Field) and not hasattr(field, "database_default")
     if is_own or (isinstance(field, RelatedField) and not isinstance(field, KNOWN_LINKS)):
-        raise NotCompilable(f"{type(field).__name__} may touch any column")
+        raise NotCompilable(f"{type(field).__name__} may read any column")
     return str(field.source).split(".")
 
 
 def _follow(links: Sequence[str], path: str, model: type[Model]) -> tuple[str, type[Model]]:
-    """Follow foreign keys and 1:1 relations from `model`; the path for a queryset, and the model at its end."""
+    """Follow foreign keys and 1:1 relations from `model`. Returns the path for a queryset, and the model at its end."""
     for link in links:
         reverse = [each for each in model._meta.related_objects if each.get_accessor_name() == link and each.one_to_one]
         relation: Any = reverse[0] if reverse else find_column(model, link)
         if not relation.is_relation:
-            raise NotCompilable(f"{link} is no relation")
+            raise NotCompilable(f"{link} is not a relation")
         path, model = f"{path}{relation.name}__", relation.related_model
     return path, model
 
 
 def find_prefetches(serializer: ReadSerializer, selection: Selection, prefix: str = "") -> Iterator[Prefetch[Any]]:
-    """A Prefetch for each expanded list: its first rows, in its model's own order."""
+    """A Prefetch for each expanded list: its first rows, in the order of their model."""
     for name, below in selection.expanded:
         field = find_fields(serializer)[name]
         nested = find_nested(field)
@@ -108,19 +109,19 @@ def select_list(model: type[Model], source: str, nested: ReadSerializer, below: 
     if find_to_many(model, source).many_to_many:
         return select_rows(order_totally(rows), nested, below)
     key = find_reverse(model, source).field
-    # Django needs the foreign key to give each row to its parent.
+    # Django needs the foreign key to find the parent of each row.
     return select_rows(rows.order_by(*order_nested(rows.model, key)), nested, below, [key.attname])
 
 
 def find_to_many(model: type[Model], source: str) -> Any:
-    """The relation to many rows that the attribute `source` gives; NotCompilable if it gives something else."""
+    """The relation to many rows of the attribute `source`. NotCompilable if it isn't one."""
     for relation in model._meta.related_objects:
         if relation.get_accessor_name() == source and not relation.one_to_one:
             return relation
     for field in model._meta.many_to_many:
         if field.name == source:
             return field
-    raise NotCompilable(f"{source} is no relation to many rows")
+    raise NotCompilable(f"{source} is not a relation to many rows")
 
 
 def is_prefetched(model: type[Model], source: str) -> bool:
@@ -136,13 +137,13 @@ def is_prefetched(model: type[Model], source: str) -> bool:
 def write_rows(
     rows: Sequence[Any], serializer: ReadSerializer, selection: Selection, context: Mapping[str, Any]
 ) -> list[bytes]:
-    """The JSON of each of `rows`, by its serializer."""
+    """The JSON of each row, written by the serializer."""
     shaped = build_serializer(serializer, selection, rows, many=True, context=dict(context))
     return [write_json(row) for row in shaped.data]
 
 
 def build_serializer(serializer: ReadSerializer, selection: Selection, instance: Any, **options: Any) -> Any:
-    """The serializer over `instance`, trimmed to the selection."""
+    """The serializer of `instance`, with only the fields of the selection."""
     built = serializer(instance, **options)
     _trim_fields(built.child if isinstance(built, ListSerializer) else built, selection)
     return built
@@ -157,6 +158,6 @@ def _trim_fields(built: Any, selection: Selection) -> None:
                 field.source_attrs = [f"{SHOWN}{field.source}"]
             _trim_fields(field.child if isinstance(field, ListSerializer) else field, below)
         elif find_nested(field) is not None:
-            # Assigned under its own name, it keeps its place among the keys.
+            # Assigning to the same name keeps the field's place in the order.
             source = None if field.source == name else field.source
             built.fields[name] = SlugRelatedField(slug_field=find_slug_field(field), read_only=True, source=source)

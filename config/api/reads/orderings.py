@@ -1,7 +1,7 @@
-"""A queryset's order in, its columns out: cursors hold their values, and nested lists are sorted by them.
+"""Finds the columns of a queryset's order. Cursors hold their values, and nested lists are sorted by them.
 
-A term of an order is what `order_by()` and `Meta.ordering` accept: `"price"`, `"-price"`, `F("price")` or
-`F("price").desc()`, for a column of the row itself or of a row that a foreign key points at (`"brand__name"`).
+An order consists of terms that `order_by()` and `Meta.ordering` accept: `"price"`, `"-price"`, `F("price")` or
+`F("price").desc()`. A term names a column of the row, or of a row that a foreign key refers to (`"brand__name"`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.db.models import F, Field, Model, OrderBy, QuerySet
 
 
 class NotByColumns(ValueError):
-    """An order, or a term of it, isn't by a column that a cursor can hold; the message is a noun that names it."""
+    """A cursor can't hold an order, or a term of it, since it isn't a column. The message is a noun for the term."""
 
 
 @dataclass(frozen=True)
 class SortColumn:
-    """`path` is the column as a queryset takes it: `price`, `brand__name`, `product_id`.
+    """The column of a term. `path` is its name for a queryset: `price`, `brand__name`, `product_id`.
 
-    `fields` are the foreign keys on the way to the column, and the column itself as the last.
+    `fields` are the foreign keys on the way to the column, and the column itself as the last one.
     """
 
     path: str
@@ -40,10 +40,10 @@ class SortColumn:
         return any(field.null for field in self.fields)
 
 
-# Each call takes 10 microseconds, and a list without a cached plan makes three.
+# Each call takes 10 microseconds, and planning a list makes three.
 @lru_cache(maxsize=1024)
 def find_sort_column(model: type[Model], term: Any) -> SortColumn:
-    """The column that `term` names; NotByColumns if it names none, or another table's order."""
+    """The column that `term` names. NotByColumns if it isn't a column, or if it stands for another table's order."""
     name = read_name(term)
     fields: list[Any] = []
     for step in name.split("__"):
@@ -71,7 +71,7 @@ def is_descending(term: Any) -> bool:
 
 
 def find_step(model: type[Model], step: str, name: str) -> Any:
-    """A column of `model`, or a foreign key that leads on from it."""
+    """The column or foreign key of `model` with the name `step`."""
     try:
         field: Any = model._meta.pk if step == "pk" else model._meta.get_field(step)
     except FieldDoesNotExist:
@@ -85,13 +85,13 @@ def find_step(model: type[Model], step: str, name: str) -> Any:
 
 
 def read_terms(rows: QuerySet[Any]) -> Sequence[Any]:
-    """The terms that order `rows`: their own, or those of their model."""
+    """The terms that order `rows`: those of `order_by()`, or else those of the model's Meta."""
     query = rows.query
     return query.order_by or (query.get_meta().ordering if query.default_ordering else ()) or ()
 
 
 def order_totally[M: Model](rows: QuerySet[M]) -> QuerySet[M]:
-    """`rows` in the same order; if several rows may be equal in it, the primary key is appended."""
+    """`rows` in the same order. If two rows may be equal in it, the primary key is appended."""
     terms = read_terms(rows)
     if not rows.totally_ordered:
         return rows.order_by(*terms, write_key(terms))
@@ -99,20 +99,20 @@ def order_totally[M: Model](rows: QuerySet[M]) -> QuerySet[M]:
 
 
 def write_key(terms: Sequence[Any]) -> str:
-    """The primary key as a term, in the direction of the last of `terms`: a cursor needs one direction for all."""
+    """The primary key as a term, in the direction of the last of `terms`, since a cursor needs one direction."""
     return "-pk" if terms and is_descending(terms[-1]) else "pk"
 
 
 @dataclass(frozen=True)
 class Keyset:
-    """The columns that order a list, the primary key last, and their common direction."""
+    """The columns that order a list, with the primary key as the last one, and their common direction."""
 
     names: tuple[str, ...]
     descending: bool
 
     @classmethod
     def of(cls, rows: QuerySet[Any]) -> Keyset:
-        """The keyset of ordered rows; NotByColumns if no cursor can hold a place in their order."""
+        """The keyset of ordered rows. NotByColumns if no cursor can hold a place in their order."""
         columns = [find_list_column(rows, term) for term in read_terms(rows)]
         directions = {column.descending for column in columns}
         if len(directions) != 1 or not rows.query.standard_ordering:
@@ -135,7 +135,7 @@ def find_list_column(rows: QuerySet[Any], term: Any) -> SortColumn:
         raise NotByColumns(name)  # such as a search's rank
     column = find_sort_column(rows.model, term)  # type: ignore[arg-type]  # classes are hashable
     if column.may_be_null:
-        raise NotByColumns(f"{name} (may be null)")  # a comparison with NULL finds no row
+        raise NotByColumns(f"{name} (may be null)")  # a comparison with NULL is never true
     return column
 
 
@@ -151,7 +151,7 @@ def find_keyset(rows: QuerySet[Any]) -> Keyset | None:
 
 
 def order_nested(model: type[Model], parent: Field[Any, Any]) -> tuple[Any, ...]:
-    """The terms that order the rows of one `parent`: the model's own, then the key if several rows may be equal."""
+    """The terms that order the rows of one `parent`: the model's own, and the primary key if two rows may be equal."""
     terms = tuple(model._meta.ordering or ())
     is_total = QuerySet(model).order_by(parent.attname, *terms).totally_ordered
     return terms if is_total else (*terms, write_key(terms))

@@ -1,14 +1,14 @@
-"""An ordered queryset in, one page and its links out.
+"""Pagination classes: they give one page of an ordered queryset, and the links to its neighbours.
 
 `KeysetPagination` uses cursors. A page takes the same time at any depth, and a client that follows the links sees each
-row exactly once, whatever is inserted or deleted meanwhile. `PageNumberPagination` lets people jump within the first
-10,000 rows; each of its pages has the cursor to go on with. A broken cursor raises InvalidCursor, a page past 10,000
-rows PageTooDeep. DRF's CursorPagination isn't used: among equal values it counts an offset, and repeats or loses rows
-(DRF#7887).
+row exactly once, even if rows are inserted or deleted meanwhile. `PageNumberPagination` lets people jump within the
+first 10,000 rows, and each of its pages has the cursor of the next. A damaged cursor raises InvalidCursor. A page past
+10,000 rows raises PageTooDeep. DRF's CursorPagination isn't used: it counts an offset among equal values, and so
+repeats or loses rows (DRF#7887).
 
-Both are pagination classes of DRF's: any generic view may name one as its `pagination_class`. A viewset of ours reads
-its pages as JSON texts (`TextReader`), any other view as instances for its serializer (`InstanceReader`). Cursors,
-links, counts and errors are the same.
+Both are DRF pagination classes, so any generic view may use one as its `pagination_class`. Our viewsets read pages as
+JSON texts (`TextReader`); other views get instances for their serializers (`InstanceReader`). Cursors, links, counts
+and errors are the same.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ GREATEST_PAGE_SIZE = 200
 
 
 class ListPagination(BasePagination):
-    """The base of both classes. A request may choose by `page` or `cursor`; without either, the class decides.
+    """The base of both classes. A request with `page` or `cursor` chooses the kind; without both, the class decides.
 
-    `page_size` is the number of rows of a page that names none, `max_page_size` the most that a request may ask for.
+    `page_size` is the number of rows if the request names none. `max_page_size` is the most that it may ask for.
     """
 
     page_size = PAGE_SIZE
@@ -53,10 +53,10 @@ class ListPagination(BasePagination):
     pager: Pager | None = None
 
     def plan(self, rows: QuerySet[Any], reader: Reader, request: Request) -> ListPlan:
-        """The plan for what `request` asks; `rows` have a total order, and `reader` reads them."""
+        """The plan for `request`. `rows` must have a total order; `reader` reads them."""
         query = request.query_params
         if "page" in query and "cursor" in query:
-            raise InvalidParameter("cursor", "A list is read by page or by cursor, not both.", "Leave one of them out.")
+            raise InvalidParameter("cursor", "A list is read by page or by cursor, not by both.", "Leave one of them out.")
         if "page" in query or (self.is_numbered and "cursor" not in query):
             return self.plan_numbers(rows, reader, request)
         return self.plan_cursors(rows, reader, request)
@@ -65,7 +65,7 @@ class ListPagination(BasePagination):
         try:
             keyset = Keyset.of(rows)
         except NotByColumns as order:
-            detail = f"Results by {order} have page numbers only."
+            detail = f"Results ordered by {order} have only page numbers."
             raise InvalidParameter("cursor", detail, "Use page, or an ordering.") from None
         return KeysetPlan(rows, reader, keyset, **self.read_parts(request, keyset, "none"))
 
@@ -88,7 +88,7 @@ class ListPagination(BasePagination):
     # -- DRF's own interface, for views that show instances
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """The instances of the page that `request` asks for: one query, and another one if it wants a count."""
+        """The instances of the page that `request` asks for. It takes one query, and one more for a count."""
         rows = order_totally(queryset)
         self.envelope = self.plan(rows, InstanceReader(rows), request).read(request.query_params.get("cursor"))
         self.pager = Pager.of(self.envelope.links, view, request)
@@ -116,10 +116,10 @@ class ListPagination(BasePagination):
 
 
 class KeysetPagination(ListPagination):
-    """`{"results", "next", "previous", "next_cursor"}`; with `count`, the count's two members, too.
+    """`{"results", "next", "previous", "next_cursor"}`, and `count` and `count_relation` if `count` is given.
 
-    For programs: every page costs the same as the first one, and each row is seen once while others are inserted and
-    deleted. Nobody can jump to page 7.
+    For programs: every page costs the same as the first one, and each row is seen once, even if rows are inserted or
+    deleted meanwhile. A client can't jump to page 7.
     """
 
     is_numbered = False
@@ -128,8 +128,8 @@ class KeysetPagination(ListPagination):
 class PageNumberPagination(ListPagination):
     """`{"results", "page", "page_size", "pages", "count", "count_relation", "next", "previous", "next_cursor"}`.
 
-    For people, who want to jump, and to know how many rows there are. OFFSET reads every row that it skips, and a row
-    may move between pages while others write, so page numbers end at 10,000 rows; `next_cursor` has neither fault.
+    For people, who want to jump and to see the number of rows. OFFSET reads every row that it skips, and a row may move
+    from page to page while others write. So page numbers end at 10,000 rows; `next_cursor` has neither problem.
     """
 
     is_numbered = True

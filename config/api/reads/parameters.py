@@ -1,7 +1,7 @@
-"""Checks the query string before anything reads the catalogue.
+"""Checks the query string before the first query of rows.
 
-Unknown names, repeated names, blank values and NUL characters are 400 here. The class that reads a value checks what
-it means (filters, pagination, projection).
+Unknown names, repeated names, blank values and NUL characters are 400 here. The class that reads a value (filter,
+pagination, projection) checks the rest.
 """
 
 from collections.abc import Collection
@@ -10,11 +10,11 @@ from django.http import QueryDict
 
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 
-# Characters. A longer value is an attack or a mistake; 200 SKUs of 100 letters fit.
+# Characters. 200 SKUs of 100 characters fit. A longer value is a mistake or an attack.
 GREATEST_LENGTH = 25_000
 
 
-# Those of a selection.
+# The parameters of a selection. Their values are lists of names.
 WORD_LISTS = ("fields", "omit", "expand")
 
 
@@ -24,9 +24,10 @@ def check_parameters(
     prefixes: Collection[str] = (),
     lists: Collection[str] = WORD_LISTS,
 ) -> None:
-    """Refuse parameters that the view doesn't know; `prefixes` begin names that nobody can list, like `attr.`.
+    """Raise UnknownParameter or InvalidParameter unless the view knows all parameters and their values are well formed.
 
-    A name among `lists` may be repeated: its values are one list, as if commas stood between them.
+    `prefixes` are the beginnings of names that aren't known in advance, such as `attr.`. A name in `lists` may be
+    repeated: its values are then one list, as if commas stood between them.
     """
     if unknown := [name for name in query if name not in known and not name.startswith(tuple(prefixes))]:
         raise UnknownParameter(unknown, known)
@@ -39,15 +40,15 @@ def check_parameters(
 
 def check_text(name: str, text: str) -> None:
     if text.isspace():
-        raise InvalidParameter(name, "It holds nothing but blanks.", "Give it a value, or leave it out.")
+        raise InvalidParameter(name, "It has nothing but blanks.", "Give it a value, or leave it out.")
     if "\0" in text:
-        raise InvalidParameter(name, "It holds a NUL character, which no text may.")
+        raise InvalidParameter(name, "It has a NUL character, which no text may have.")
     if len(text) > GREATEST_LENGTH:
-        raise InvalidParameter(name, f"It is longer than {GREATEST_LENGTH} letters.")
+        raise InvalidParameter(name, f"It has more than {GREATEST_LENGTH} characters.")
 
 
 def read_names(query: QueryDict, name: str) -> list[str]:
-    """The words of a parameter that is a list, in their order: repeated, comma-separated, or both; [] if not given."""
+    """The words of a parameter that is repeated, comma-separated, or both; [] if it isn't given."""
     words = (word.strip() for text in query.getlist(name) for word in text.split(","))
     return [word for word in words if word]
 
@@ -62,7 +63,7 @@ def read_choice(query: QueryDict, name: str, choices: Collection[str]) -> str | 
 
 
 def read_number(query: QueryDict, name: str, default: int, least: int, most: int) -> int:
-    """A whole number from `least` to `most`; another value is a 400, and never replaced by the default."""
+    """A whole number from `least` to `most`. `default` is for a missing parameter; an invalid value is a 400."""
     text = query.get(name)
     if not text:
         return default if text is None else _refuse_number(name, text, least, most)
@@ -73,4 +74,4 @@ def read_number(query: QueryDict, name: str, default: int, least: int, most: int
 
 
 def _refuse_number(name: str, text: str, least: int, most: int) -> int:
-    raise InvalidParameter(name, f"{text[:20]!r} is no whole number from {least} to {most}.")
+    raise InvalidParameter(name, f"{text[:20]!r} is not a whole number from {least} to {most}.")

@@ -1,8 +1,8 @@
-"""A cache of read plans: the same question again needs no parsing and no ORM.
+"""A cache of read plans, so that a repeated request needs no parsing and no ORM.
 
-A page of 50 took 0.8 ms of server CPU to plan and 0.75 to read and send. A plan holds no rows: each answer reads them
-anew. A plan is cached only if making it ran no query, so no plan holds data that a write may change (a category's
-subtree, the declared attributes). And it is cached only for callers whose visible rows the view can name.
+A page of 50 took 0.8 ms of server CPU to plan, and 0.75 to read and send. A plan holds no rows: each answer reads them
+from the database. A plan is cached only if making it ran no query, so it never holds data that a write may change, such
+as a category's subtree. And it is cached only if the view can name the callers who see the same rows.
 """
 
 import re
@@ -20,20 +20,20 @@ from django.http import QueryDict
 
 from config.api.database.observers import observe
 
-# How many plans are cached; one takes some 6 KB for SQL, parameters and a queryset.
+# The most plans in the cache. One takes about 6 KB for its SQL, parameters and queryset.
 GREATEST_NUMBER = 1024
 
 
-# Characters of a query string, of which a plan holds some copies; a longer one is planned each time.
+# Characters of a query string. A plan holds several copies of it, so requests with a longer one aren't cached.
 LONGEST_QUERY = 2048
 
-# Finds the cursor, the one parameter that isn't part of a plan, unless a client encodes the letters of its name.
+# Finds the cursor, which isn't part of a plan. It doesn't find a cursor whose name is percent-encoded.
 CURSOR = re.compile(r"(?:^|&)cursor=([^&]*)")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A plan's answer: JSON, and the headers that belong to it."""
+    """The answer of a plan: JSON and its headers."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -42,20 +42,14 @@ class Reply:
 
 
 class Query(NamedTuple):
-    """A query string as Django reads it: its parameters, sorted, so that their order makes no difference.
-
-    `cursor` isn't among them.
-    """
+    """A query string as Django reads it: its sorted parameters without `cursor`, and the cursor."""
 
     parameters: tuple[tuple[str, str], ...]
     cursor: str | None
 
 
 class Question(NamedTuple):
-    """The key of a plan: all that a read asks, without the value that the plan is run with.
-
-    That value is the cursor of a list, or the key of a row.
-    """
+    """The key of a plan: all parts of a request except the plan's value, which is a list's cursor or a row's key."""
 
     origin: str
     view: type[Any]
@@ -68,10 +62,10 @@ class Question(NamedTuple):
 
 
 def read_query(text: str) -> Query | None:
-    """The query of a request's QUERY_STRING; None if it is too long to cache, or would be refused."""
+    """The query of a request's QUERY_STRING. None if it is too long to cache, or if Django answers it with an error."""
     if len(text) > LONGEST_QUERY:
         return None
-    # The pages of one list differ only in their cursors, so the rest is parsed once.
+    # The pages of a list differ only in their cursors, so the rest is parsed once for all.
     found = CURSOR.search(text) if text.isascii() else None
     query = parse_query(CURSOR.sub("", text, count=1) if found else text)
     if query is None or found is None:
@@ -81,7 +75,7 @@ def read_query(text: str) -> Query | None:
 
 @lru_cache(maxsize=1024)
 def parse_query(text: str) -> Query | None:
-    """The query in `text`; None if a parameter is given twice, or there are too many."""
+    """The query in `text`. None if a parameter is repeated, or if there are too many."""
     try:
         lists = dict(QueryDict(text.encode("latin-1")).lists())
     except TooManyFieldsSent:
@@ -107,7 +101,7 @@ class Plans[Plan]:
             return self.kept.get(key)
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
-        """The plan that `make` returns; it is cached unless `make` ran a query, or `key` is None."""
+        """The plan that `make` returns. It isn't cached if `make` ran a query, or if `key` is None."""
         with count_queries() as queries:
             plan = make()
         if key is not None and not queries:
@@ -127,7 +121,7 @@ class Plans[Plan]:
 
 @contextmanager
 def count_queries() -> Iterator[list[str]]:
-    """A list that grows by each statement that this thread runs within the block."""
+    """A list to which each statement is added that this thread runs within the block."""
     queries: list[str] = []
 
     def record(execute: Any, sql: str, *args: Any) -> Any:

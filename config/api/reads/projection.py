@@ -1,12 +1,12 @@
-"""An ordinary read serializer and a selection in, SQL out that makes each row's JSON text in the database.
+"""Compiles a read serializer and a selection to SQL, with which the database writes each row's JSON text.
 
-Serializers are the cost of a list, not JSON: for 50 rows with brand, category and images DRF's serializers take
-longer than everything else together. So the class is compiled, once for each selection, to one SQL expression over
-the row's table: columns, objects over foreign keys and lists over reverse relations as subselects, addresses as text.
-Filters, ordering and pagination stay ordinary querysets. The database's text goes into the answer unchanged, as
-`orjson.Fragment`. A property test compares it with what DRF itself writes (oracle.py).
+For 50 rows with brand, category and images, DRF's serializers take longer than everything else together; writing JSON
+takes little. So each pair of a serializer class and a selection is compiled once, to one SQL expression over the row's
+table. Foreign keys become objects, reverse relations become lists (both by subselects or joins), and addresses become
+text. Filters, orderings and pagination remain ordinary querysets. The database's text goes into the answer unchanged,
+as an `orjson.Fragment`. A property test compares it with what DRF itself writes (oracle.py).
 
-What can't be compiled raises NotCompilable; the system check at start turns it into an error that names the
+A field that can't be compiled raises NotCompilable. The system check at start turns this into an error that names the
 serializer and the field.
 """
 
@@ -44,15 +44,15 @@ from config.api.reads.selections import ReadSerializer, Selection, find_fields, 
 # The name of the compiled column among a row's values.
 COLUMN = "row_json"
 
-# Stand in for a row's key while an address is split into the parts before and behind it. The key can't be a text: it
-# would need percent-encoding, which no function of the databases does.
+# Sample keys, by kind of column. With them an address is split into the parts before and after the key. The key can't
+# be a text: texts need percent-encoding, and the databases have no function for it.
 KEYS = {"number": "123456789012345678", "uuid": "01234567-89ab-4def-8123-456789abcdef"}
 
 
 class RowJson(Expression):
-    """`sql` that reads a row and the rows joined with it.
+    """An expression with `sql` that reads a row and the rows that are joined with it.
 
-    `columns` maps the name that stands for each of these tables in `sql` to the path of a column in it.
+    `sql` has a placeholder name for each of these tables. `columns` maps it to the path of a column of the table.
     """
 
     def __init__(self, sql: str, columns: Mapping[str, str], parameters: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ class RowJson(Expression):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         sql = self.sql
-        # By now Django has given the joins their names.
+        # By now Django has named the joined tables.
         for name, column in zip(self.names, self.columns, strict=True):
             sql = sql.replace(name, compiler.quote_name(column.alias))
         return sql, self.parameters
@@ -76,7 +76,7 @@ class RowJson(Expression):
 
 @dataclass(frozen=True)
 class Projection:
-    """SQL for one row's JSON, with a %s for the beginning of each address in it."""
+    """The SQL for one row's JSON. It has a %s for the beginning of each address."""
 
     sql: str
     columns: Mapping[str, str]
@@ -90,12 +90,12 @@ class Projection:
 def select_json(
     rows: QuerySet[Any], serializer: ReadSerializer, selection: Selection, origin: str, beside: Sequence[str] = ()
 ) -> QuerySet[Any]:
-    """`rows` as tuples: each row's JSON, then the columns `beside`."""
+    """`rows` as tuples: each row's JSON, then the columns named in `beside`."""
     projection = compile_projection(serializer, selection, connections[rows.db].vendor)
     return rows.annotate(**{COLUMN: projection.bind(origin)}).values_list(COLUMN, *beside)
 
 
-# Bounded: clients ask for few selections, and a thousand invented ones replace only each other.
+# Bounded, since a client may invent any number of selections. Usual clients ask for few.
 @lru_cache(maxsize=512)
 def compile_projection(serializer: ReadSerializer, selection: Selection, vendor: str) -> Projection:
     compiler = Compiler(DIALECTS[vendor])
@@ -104,12 +104,12 @@ def compile_projection(serializer: ReadSerializer, selection: Selection, vendor:
 
 
 def quote_name(name: str) -> str:
-    """Quote a name as Django does on both databases: a name that has quotes stays as it is."""
+    """Quote a name as Django does on both databases. A name that already has quotes is left unchanged."""
     return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
 
 
 def quote_text(text: str) -> str:
-    """An SQL literal; percent signs are doubled, since the driver looks for placeholders."""
+    """The text as an SQL literal. Percent signs are doubled, since the driver looks for placeholders."""
     return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
 
@@ -117,8 +117,9 @@ def quote_text(text: str) -> str:
 class Compiler:
     """Writes the SQL of one projection.
 
-    `paths` collects the beginnings of the addresses, in their order. Until Django names a joined table, we name it:
-    `joined` maps our name to the path of the joined row, `columns` maps it to a column, so that Django joins the table.
+    `paths` collects the beginnings of the addresses in the SQL's order. Django names joined tables only later, so the
+    SQL has placeholder names. `joined` maps such a name to the path of the joined row. `columns` maps it to one of the
+    table's columns, which makes Django join the table.
     """
 
     dialect: Dialect
@@ -128,7 +129,7 @@ class Compiler:
     aliases: int = 0
 
     def begin(self, serializer: ReadSerializer) -> str:
-        """The name that stands for the row's own table."""
+        """The placeholder name of the row's own table."""
         model = find_model(serializer)
         if model._meta.pk.column is None:
             raise NotCompilable(f"{serializer.__name__}: {model.__name__} has a composite primary key")
@@ -138,7 +139,7 @@ class Compiler:
         return quote_text(json.dumps(value))
 
     def write_object(self, serializer: ReadSerializer, selection: Selection, table: str) -> str:
-        """SQL that writes `{"id":…,"title":…}` of the present row in `table`."""
+        """SQL that writes `{"id":…,"title":…}` of the row in `table`."""
         if is_overridden(serializer, "to_representation", drf.ModelSerializer):
             raise NotCompilable(f"{serializer.__name__}.to_representation() computes in Python")
         parts, opening = [], "{"
@@ -165,9 +166,9 @@ class Compiler:
             raise NotCompilable(f"{serializer.__name__}.{name}: {reason}") from None
 
     def join(self, path: str, column: str) -> str:
-        """The name that stands for the row at `path`, joined once however often it is asked for.
+        """The placeholder name of the row at `path`. Each path is joined only once.
 
-        `column` is one that the joined table alone has.
+        `column` must be in the joined table only; the key is in the other table, too.
         """
         for name, known in self.joined.items():
             if known == path:
@@ -185,7 +186,7 @@ class Compiler:
         return self.write_related(key, table, lambda row: self.write_object(nested, below, row))
 
     def write_slug(self, model: type[Model], member: Any, slug: str, table: str) -> str:
-        """The column that is shown in place of a related row."""
+        """SQL that writes a column of the related row, which is shown in place of the row."""
         key = find_key(model, member.source)
         column = find_slug_column(key.related_model, slug, member)
         return self.write_related(key, table, lambda row: self.write_key(column, row))
@@ -195,27 +196,27 @@ class Compiler:
         return self.write_given(column.null, sql, self.write_form(find_kind(column), sql))
 
     def write_related(self, key: Any, table: str, write: Callable[[str], str]) -> str:
-        """What `write` returns for the row that a foreign key points at, or null if it points at none."""
+        """SQL by `write` for the row that a foreign key refers to. It gives a JSON null if there is no such row."""
         target = key.related_model
-        # Any column but the key: the table of the foreign key has that, too, so Django wouldn't join for it.
+        # All columns except the key. The foreign key has the same value, so Django wouldn't join for the key.
         columns = target._meta.concrete_model._meta.local_concrete_fields
         others = [column.name for column in columns if not column.primary_key]
         if table in self.joined and others:
-            # A subselect would read all of a small table for each row: 1.37 ms a page, with a join 0.82.
+            # A subselect would read the whole of a small table for each row: 1.37 ms per page; a join takes 0.82 ms.
             alias = self.join(f"{self.joined[table]}__{key.name}".lstrip("_"), others[0])
             found = f"{alias}.{quote_name(target._meta.pk.column)} IS NOT NULL"
             return f"CASE WHEN {found} THEN {write(alias)} ELSE {self.write_constant(None)} END"
         return self.write_subselect(key, table, write)
 
     def write_subselect(self, key: Any, table: str, write: Callable[[str], str]) -> str:
-        """The same by a subselect: within a list, where Django joins nothing, or for a row that has only its key."""
+        """Like `write_related`, but always by a subselect. Within a list Django can't join."""
         alias, target = self.name_alias(), key.related_model._meta.db_table
         row = f"{alias}.{quote_name(key.target_field.column)} = {table}.{quote_name(key.column)}"
         found = f"SELECT {write(alias)} FROM {quote_name(target)} {alias} WHERE {row}"
         return f"coalesce(({found}), {self.write_constant(None)})"
 
     def write_list(self, model: type[Model], member: Any, nested: ReadSerializer, below: Selection, table: str) -> str:
-        """SQL that writes the first rows of a reverse relation, in their model's own order."""
+        """SQL that writes the first rows of a reverse relation, in the order of their model."""
         relation = find_reverse(model, member.source)
         check_rows(nested, relation.related_model)
         target, alias = relation.related_model, self.name_alias()
@@ -229,7 +230,7 @@ class Compiler:
         )
 
     def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
-        """SQL that writes an absolute address; its beginning is a parameter, since each request has its own host."""
+        """SQL that writes an absolute address. Its beginning is a parameter, since requests have different hosts."""
         column = find_column(model, member.lookup_field)
         before, behind = split_address(member, find_kind(column))
         self.paths.append(before)
@@ -241,7 +242,7 @@ class Compiler:
         return f'{text}"'
 
     def write_value(self, model: type[Model], member: Any, table: str) -> str:
-        """A column as JSON; over a 1:1 relation (`text.description`) as a subselect."""
+        """SQL that writes a column as JSON. For a column over a 1:1 relation (`text.description`) it is a subselect."""
         if member.source == "*":
             raise NotCompilable(f"{type(member).__name__} computes in Python")
         relation, _, name = member.source.rpartition(".")
@@ -249,11 +250,11 @@ class Compiler:
             return self.write_column(model, member, table, name)
         link = find_reverse(model, relation)
         if not link.one_to_one:
-            raise NotCompilable(f"{relation} is no reverse 1:1 relation")
+            raise NotCompilable(f"{relation} is not a reverse 1:1 relation")
         target, alias = link.related_model, self.name_alias()
         value = self.write_column(target, member, alias, name)
         row = f"{alias}.{quote_name(link.field.column)} = {table}.{quote_name(link.field.target_field.column)}"
-        # DRF shows null if the row is missing; a field that shows something else has a `database_default`.
+        # DRF shows null if the row is missing. A field that shows another value has a `database_default`.
         missing = self.write_constant(getattr(member, "database_default", None))
         return f"coalesce((SELECT {value} FROM {quote_name(target._meta.db_table)} {alias} WHERE {row}), {missing})"
 
@@ -280,13 +281,13 @@ class Compiler:
 
 
 def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
-    """The parts of a row's address before and behind the key."""
+    """The parts of a row's address before and after the key."""
     if kind not in KEYS:
-        raise NotCompilable(f"{member.lookup_field} is no number and no UUID, as an address needs")
+        raise NotCompilable(f"{member.lookup_field} must be a number or a UUID to be in an address")
     try:
         path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEYS[kind]})
     except NoReverseMatch as error:
-        raise NotCompilable(f"{member.view_name} with {member.lookup_url_kwarg} is no route") from error
+        raise NotCompilable(f"there is no route {member.view_name} with {member.lookup_url_kwarg}") from error
     before, _, behind = path.partition(KEYS[kind])
     return before, behind
 
@@ -296,7 +297,7 @@ def write_order(model: type[Model], parent: Any, alias: str) -> Iterator[str]:
         try:
             column = find_sort_column(model, term)
         except NotByColumns as order:
-            raise NotCompilable(f"{model.__name__} is ordered by {order}, no column of its own") from None
+            raise NotCompilable(f"{model.__name__} is ordered by {order}, which is not its own column") from None
         yield f"{alias}.{quote_name(find_own(model, column))}{' DESC' if column.descending else ''}"
 
 

@@ -1,4 +1,4 @@
-"""A queryset in, the rows of a page out: as JSON texts that the database wrote, or as instances."""
+"""Read the rows of a page: as JSON texts that the database wrote, or as model instances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from config.api.reads.orderings import Keyset
 class Reader(Protocol):
     """Reads the rows of a page."""
 
-    # Whether a bounded count can be the last column of each row.
+    # Whether each row can have the bounded count as its last column.
     counts_along: ClassVar[bool]
 
     @property
@@ -23,22 +23,22 @@ class Reader(Protocol):
         """All rows of the list, in its order."""
 
     def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:
-        """Expressions for the values of a position."""
+        """Expressions for the values of a cursor's position."""
 
     def fetch(
         self, name: Any, rows: Callable[[], QuerySet[Any]], size: int, keyset: Keyset | None, values: Sequence[Any]
     ) -> Page:
-        """A page of at most `size` rows; `rows()` may give one more, which tells that there are more.
+        """A page of at most `size` rows. `rows()` may give one more, which shows that there is a next page.
 
-        Querysets with the same `name` differ only in `values`, so a reader may compile one of them for all.
+        Querysets with the same `name` differ only in `values`, so a reader may compile one and use it for all.
         """
 
 
 @dataclass(frozen=True)
 class TextReader:
-    """Reads rows as JSON texts; `rows` are tuples of the text and the values that order it.
+    """Reads rows as JSON texts. `rows` are tuples of the text and the values that order it.
 
-    Each statement is compiled at its first use; the values of a position are Given to it.
+    Each statement is compiled at its first use. The values of a position are its parameters (Given).
     """
 
     rows: QuerySet[Any]
@@ -59,11 +59,11 @@ class TextReader:
 
 @dataclass(frozen=True)
 class InstanceReader:
-    """Reads rows as the queryset yields them; `show` then turns them into what the page holds."""
+    """Reads rows as instances. `show` turns them into the contents of the page."""
 
     rows: QuerySet[Any]
     show: Callable[[Sequence[Any]], Sequence[Any]] = list
-    # False, since the count would be an annotation, whose name an instance might have already.
+    # The count would be an annotation, and an instance might already have an attribute with its name.
     counts_along: ClassVar[bool] = False
 
     def bind(self, columns: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Sequence[Expression]:

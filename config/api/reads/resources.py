@@ -1,4 +1,4 @@
-"""Tables that are exported whole, by stream or job. Apps register each with its rows, shape, filters and permission."""
+"""Tables that can be exported, by stream or job. Apps register each with its rows, shape, filters and permission."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ class Resource:
     # The serializer for callers without the permission `full_right`; None if all callers get `shape`.
     public_shape: ReadSerializer | None = None
     full_right: str = ""
-    # The rows that a caller may see; None for those of the manager's `visible_to`, or all if it has none.
+    # The rows that a caller may see. None means the manager's `visible_to(caller)`, or all rows if there is none.
     rows_for: Callable[[Caller], QuerySet[Any]] | None = None
     filters: type[SparseFilterSet] = SparseFilterSet
-    # Beginnings of filters' names that can't be listed, like `attr.`.
+    # Prefixes of filters whose names aren't known in advance, such as `attr.`.
     open_parameters: tuple[str, ...] = ()
     # Raises an ApiError if the rows can't be exported whole.
     check_rows: Callable[[QuerySet[Any], QueryDict], None] = accept
     # Whether the change feed has the changes of its rows.
     is_followed: bool = False
-    # Raises an error with status 410 if rows after `after` were purged; None if nobody purges rows.
+    # Raises an error with status 410 if rows after `after` were purged. None means that rows are never purged.
     check_after: Callable[[int], None] | None = None
 
     def select_rows(self, caller: Caller) -> QuerySet[Any]:
@@ -53,5 +53,5 @@ RESOURCES: dict[str, Resource] = {}
 
 
 def register_resource(resource: Resource) -> None:
-    """Call it in an app's ready(): the addresses of exports are made later, when the URLs are loaded."""
+    """Add a resource. Call it in an app's ready(): the addresses of exports are made after it, with the URLs."""
     RESOURCES[resource.name] = resource

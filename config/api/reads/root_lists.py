@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-# By a list's name at the root: the name of its route.
+# The name of each list's route, by the list's name at the root.
 LISTS: dict[str, str] = {}
 
 

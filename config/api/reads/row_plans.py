@@ -1,4 +1,4 @@
-"""How one row is read, by its key: a plan in, the row's JSON out."""
+"""The plan of one row: it reads the row's JSON by the row's key."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from config.api.reads.plans import Reply
 
 @dataclass(frozen=True)
 class RowPlan:
-    """How one row is read, by the value of its `key`: `read` returns its JSON, and its version if it has one."""
+    """Reads one row. `read` takes the value of the row's `key`, and returns its JSON, and its version if it has one."""
 
     key: Field[Any, Any]
     read: Callable[[Any], Sequence[Any]]
 
     def reply(self, text: str) -> Reply | None:
-        """The row as JSON with its ETag, by its key as the URL has it; None if there is no such row."""
+        """The row's JSON with its ETag; None if there is no such row. `text` is the key in the URL."""
         try:
             shown, *version = self.read(self.key.to_python(text))
         except (ObjectDoesNotExist, ValidationError, OverflowError):
-            return None  # after the last two: no row has such a key
+            return None  # the last two errors mean that no row can have such a key
         body = shown.encode() if isinstance(shown, str) else shown
         return Reply(body, {"ETag": make_etag(body, *version)}, rows=1)
 
 
 def fetch_row(statement: Statement | None, value: Any) -> Sequence[Any]:
-    """The first row of a statement, given `value`: its JSON and the columns beside; else ObjectDoesNotExist."""
+    """The first row of a statement with the parameter `value`: its JSON, then its other columns.
+
+    Raises ObjectDoesNotExist if there is no row.
+    """
     page = statement.fetch_page(1, [value]) if statement else Page()
     if not page.rows:
         raise ObjectDoesNotExist

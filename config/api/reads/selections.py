@@ -1,14 +1,15 @@
-"""`fields`, `omit` and `expand` in, a frozen Selection out; a word that the serializer doesn't know is a 400.
+"""Reads `fields`, `omit` and `expand` as a frozen Selection. A name that the serializer doesn't know is a 400.
 
-The grammar, on products:
+For example, on products:
 
-    fields=id,title             nothing but these (and what `expand` names)
-    omit=attributes             all but these
-    expand=brand,images         objects for slugs, lists beside their URLs; `variants.stock` is the greatest depth
+    fields=id,title             only these fields (and those that `expand` names)
+    omit=attributes             all fields except these
+    expand=brand,images         objects instead of slugs, and nested lists; `variants.stock` is the greatest depth
 
-A read serializer is an ordinary one, written out in full: every nested serializer in it may be expanded. Without
-`expand` a nested object is its slug (`Meta.slug_field` of its serializer names another column) and a nested list is
-left out. `Meta.detail_only` names what lists leave out, `Meta.shown` the nested lists that stand in every answer.
+A read serializer is an ordinary serializer with all its fields. Each nested serializer in it may be expanded. Without
+`expand`, a nested object is shown as its slug (or another column, `Meta.slug_field` of its serializer), and a nested
+list is left out. `Meta.detail_only` names fields that lists leave out. `Meta.shown` names nested lists that are always
+shown.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ type ReadSerializer = type[ModelSerializer[Any]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The fields of an answer, and the selection of each expanded field. Hashable, since it is a cache's key."""
+    """The fields of an answer, and the selection of each expanded field. It is hashable, so it can be a cache key."""
 
     names: tuple[str, ...]
     expanded: tuple[tuple[str, Selection], ...] = ()
@@ -50,7 +51,7 @@ def find_fields(serializer: ReadSerializer) -> Mapping[str, Field[Any, Any, Any,
 
 
 def find_nested(field: Any) -> ReadSerializer | None:
-    """The class of a nested serializer, for one object or for many; None for another field."""
+    """The class of a nested serializer, also of one with many=True; None for other fields."""
     inner = field.child if isinstance(field, ListSerializer) else field
     return type(inner) if isinstance(inner, ModelSerializer) else None
 
@@ -61,14 +62,14 @@ def find_model(serializer: Any) -> type[Model]:
 
 
 def find_slug_field(field: Any) -> str:
-    """The column shown in place of a related row: `slug`, unless the field or its serializer's `Meta` names another."""
+    """The column that is shown in place of a related row: `slug`, unless the field or its Meta names another one."""
     nested = find_nested(field)
     return getattr(nested.Meta, "slug_field", "slug") if nested else field.slug_field
 
 
 @cache
 def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> tuple[str, ...]:
-    """Every value that `expand` takes: `brand`, `variants`, `variants.stock`."""
+    """All values that `expand` accepts: `brand`, `variants`, `variants.stock`."""
     paths = []
     for name, field in find_fields(serializer).items():
         if nested := find_nested(field):
@@ -78,7 +79,7 @@ def list_expandable(serializer: ReadSerializer, depth: int = GREATEST_DEPTH) -> 
 
 
 def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -> Selection:
-    """The selection that the query string asks for; InvalidParameter names a word that `serializer` doesn't know."""
+    """The selection in the query string. InvalidParameter names a word that the serializer doesn't know."""
     fields, omit, expand = (read_names(query, name) for name in PARAMETERS)
     _check_words("expand", expand, list_expandable(serializer))
     for name, words in (("fields", fields), ("omit", omit)):
@@ -87,7 +88,7 @@ def read_selection(query: QueryDict, serializer: ReadSerializer, detail: bool) -
     if hidden := [name for name in fields if name not in selection.names and name not in omit]:
         raise InvalidParameter("fields", f"{hidden[0]} is a list that isn't expanded.", f"Add expand={hidden[0]}.")
     if not selection.names:
-        raise InvalidParameter("omit", "It leaves nothing to answer with.", "Leave out fewer names.")
+        raise InvalidParameter("omit", "It leaves out all fields.", "Leave out fewer fields.")
     return selection
 
 
@@ -106,7 +107,7 @@ def build_selection(
     fields: frozenset[str] = frozenset(),
     omit: frozenset[str] = frozenset(),
 ) -> Selection:
-    """The selection, with its names in the serializer's order, whatever order the client asked for."""
+    """The selection. Its names are in the serializer's order, not in the request's."""
     shown = {name for name in getattr(serializer.Meta, "shown", ()) if name in fields or not fields}
     roots = {path.partition(".")[0] for path in expand} | shown
     left_out = set() if detail else set(getattr(serializer.Meta, "detail_only", ()))

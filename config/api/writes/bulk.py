@@ -89,7 +89,7 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
             return None
         if len(limits) > 1 or not LIMIT.fullmatch(limits[0]):
             hint = "Write the most rows that may be written, as in max-affected=1."
-            raise InvalidHeader("Prefer", f"max-affected={limits[-1][:20]} is no number of rows.", hint)
+            raise InvalidHeader("Prefer", f"max-affected={limits[-1][:20]} is not a number of rows.", hint)
         return int(limits[0])
 
     def answer(self, rows: Sequence[Row], handling: Handling) -> Response:

@@ -168,7 +168,7 @@ def test_an_order_in_which_no_cursor_can_stand_is_refused_and_has_page_numbers(c
     make_rows(3)
     answer = client.get("/ordered/?ordering=compare_at_price")
     assert answer.status_code == 400
-    assert "Results by compare_at_price (may be null) have page numbers only." in answer.json()["detail"]
+    assert "Results ordered by compare_at_price (may be null) have only page numbers." in answer.json()["detail"]
     assert len(read(client, "/ordered/?ordering=compare_at_price&page=1").json()["results"]) == 3
     assert client.get("/ordered/?ordering=price,-rating").status_code == 400
 
