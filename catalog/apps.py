@@ -14,7 +14,7 @@ class CatalogConfig(AppConfig):
         from catalog import exporting, models
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_tables
-        from catalog.changes.log import follow_changes, keep_log, read_lag
+        from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
         from catalog.filters import ProductFilters
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
@@ -27,13 +27,15 @@ class CatalogConfig(AppConfig):
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
-        FRESHNESS.follow_log(follow_changes, list_tables().values())
+        FRESHNESS.follow_log(follow_changes, list_tables().values(), number_batch)
         register_chore("keep the change log", keep_log)
+        register_finder(find_backlog)
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
-        register_database_gauges(read_lag, {"change_feed_lag_seconds": lag})
+        waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
+        register_database_gauges(read_lag, {"change_feed_lag_seconds": lag, "change_feed_waiting": waiting})
         register_lists(
             {
                 "products": "product-list",

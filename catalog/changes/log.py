@@ -9,6 +9,7 @@ On SQLite the triggers write the log directly: only one transaction writes at a 
 import logging
 import os
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -40,7 +41,7 @@ BACKLOG_SECONDS = 2.0
 def keep_log() -> None:
     """A worker calls this every few seconds: it numbers waiting changes, and deletes a batch of old ones."""
     end = time.monotonic() + BACKLOG_SECONDS
-    while number_changes() == NUMBER_BATCH and time.monotonic() < end:
+    while number_batch() and time.monotonic() < end:
         pass
     purge_changes(timezone.now() - timedelta(days=settings.CHANGE_RETENTION_DAYS))
 
@@ -54,6 +55,17 @@ def number_changes() -> int:
     return numbered
 
 
+def number_batch() -> bool:
+    """Numbers a batch, and returns whether more changes wait."""
+    return number_changes() == NUMBER_BATCH
+
+
+def number_all() -> None:
+    """Numbers all that is committed. Who has written many rows calls this at the end: until then nothing is cached."""
+    while number_batch():
+        pass
+
+
 FOLLOW_POSTGRESQL = """
 SELECT newest, changed, (pg_current_wal_insert_lsn() - '0/0')::bigint,
        (SELECT oid::text FROM pg_database WHERE datname = current_database()) || '-' || pg_postmaster_start_time()
@@ -64,7 +76,7 @@ CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s
 
 
 def follow_changes(after: int) -> LogState | None:
-    """What has changed after position `after`; None if more changes wait for a position than one call can number."""
+    """What has changed after position `after`; None if more than FOLLOWED_AT_ONCE changes wait for their position."""
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             return follow_file(cursor, after)
@@ -126,8 +138,30 @@ def purge_changes(oldest: datetime) -> int:
 WAITING = "SELECT extract(epoch FROM clock_timestamp() - at) FROM catalog_change_inbox ORDER BY id LIMIT 1"
 
 
+# More aren't counted: a count of millions would take seconds at each scrape.
+MOST_COUNTED = 100_000
+BACKLOG = "SELECT count(*) FROM (SELECT FROM catalog_change_inbox ORDER BY id LIMIT %s) waiting"
+
+
 def read_lag() -> Gauges:
-    return {("change_feed_lag_seconds",): measure_lag()}
+    return {("change_feed_lag_seconds",): measure_lag(), ("change_feed_waiting",): float(count_waiting())}
+
+
+def count_waiting() -> int:
+    """The committed changes without a position, up to MOST_COUNTED."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(BACKLOG, [MOST_COUNTED])
+        return int(cursor.fetchone()[0])
+
+
+def find_backlog() -> Iterator[tuple[str, str]]:
+    """A sentence and a remedy, if so many changes wait that nothing is cached."""
+    if (waiting := count_waiting()) > FOLLOWED_AT_ONCE:
+        least = "At least " if waiting == MOST_COUNTED else ""
+        detail = f"{least}{waiting} changes wait for their position in the change log; until then nothing is cached."
+        yield detail, "Run make worker, or wait: each server numbers them little by little."
 
 
 def measure_lag() -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from catalog.changes.log import number_all
 from catalog.imports import plain, shopify
 from catalog.imports.errors import BadFile, BadRow
 from catalog.imports.mapping import Columns, map_columns
@@ -81,6 +82,7 @@ class ImportRun:
                 yield self.report
         if self.report.has_changes and not self.report.dry_run:
             refresh_statistics()
+            number_all()
         self.report.seconds = time.monotonic() - self._start
 
     def take_step(self, step: Step) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
+from catalog.changes.log import number_all
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, SKU_PREFIX, DemoProduct, make_product
@@ -44,6 +45,7 @@ def fill_catalogue(first: int, last: int) -> Iterator[int]:
             write_products([make_product(number) for number in numbers], shelves)
         yield len(numbers)
     refresh_statistics()
+    number_all()
 
 
 @transaction.atomic

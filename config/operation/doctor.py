@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
-from config.api.problems.stored import find_refusable
+from config.api.problems.stored import find_amiss
 from config.operation.checks import read_eviction_policy
 from config.operation.dangers import find_open_redis, has_proxy, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
@@ -250,7 +250,7 @@ def examine_our_settings() -> Findings:
 
 def examine_data() -> Findings:
     """What is stored and would be refused today; nobody rewrites it in silence."""
-    found = [Finding("data", Level.WARNING, detail, remedy) for detail, remedy in find_refusable()]
+    found = [Finding("data", Level.WARNING, detail, remedy) for detail, remedy in find_amiss()]
     yield from found or [Finding("data", Level.OK, "All that is stored would be taken today.")]
 
 

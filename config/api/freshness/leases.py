@@ -42,6 +42,13 @@ AHEAD = 0.25
 GREATEST_GAP_SECONDS = 3600.0
 
 
+# While more changes wait for their position than one read numbers, no request reads the log for this long.
+BEHIND_SECONDS = 0.25
+
+# A thread that numbers a backlog rests so many times as long as it worked: the requests beside it come first.
+REST = 9.0
+
+
 class LogState(NamedTuple):
     """The result of one read of the change log."""
 
@@ -107,6 +114,10 @@ class Freshness:
         self.endings = 0
         self.epoch_suffix = ""
         self.follow: Follow = lambda after: None
+        # Numbers a batch of waiting changes, and returns whether more wait.
+        self.catch_up: Callable[[], bool] = lambda: False
+        # The log has a backlog, and isn't read before this time of the monotonic clock.
+        self.behind_until = 0.0
         # Tables that the log covers; the cache keeps no answer from other tables.
         self.tables: frozenset[str] = frozenset()
         # Tables whose writes are acknowledged late: `tables`, and those that decide what a caller may see.
@@ -117,9 +128,9 @@ class Freshness:
         # The class of the last read's exception; None if it succeeded.
         self.failure: type[Exception] | None = None
 
-    def follow_log(self, follow: Follow, tables: Iterable[str]) -> None:
+    def follow_log(self, follow: Follow, tables: Iterable[str], catch_up: Callable[[], bool] = lambda: False) -> None:
         """Set how the log is read, and which tables it covers. One app calls this, once, in its ready()."""
-        self.follow, self.tables = follow, frozenset(tables)
+        self.follow, self.tables, self.catch_up = follow, frozenset(tables), catch_up
         self.watch(tables)
 
     def watch(self, tables: Iterable[str]) -> None:
@@ -132,6 +143,8 @@ class Freshness:
             if now > lease.renew_at and self.refresh_ahead:
                 self.refresh_ahead.renew(lease)
             return lease
+        if now < self.behind_until:
+            return None
         return self.renew() if settings.CACHE == "on" else None
 
     def renew(self, old: LogLease | None = None) -> LogLease | None:
@@ -164,6 +177,10 @@ class Freshness:
             with self.lend():
                 state = self.follow(self.last.position)
             lease = None if state is None else self.take(state, began)
+            if state is None:
+                self.behind_until = time.monotonic() + BEHIND_SECONDS
+                if self.refresh_ahead:
+                    self.refresh_ahead.catch_up()
         except Exception as error:
             self.note_failure(error)
             return None
@@ -218,7 +235,9 @@ class RefreshAhead:
 
     def __init__(self, freshness: Freshness) -> None:
         self.freshness = freshness
-        self.asked: SimpleQueue[LogLease] = SimpleQueue()
+        # A lease to replace, or None for a backlog.
+        self.asked: SimpleQueue[LogLease | None] = SimpleQueue()
+        self.is_behind = False
         self.last: LogLease | None = None
         threading.Thread(target=self.run, name="refresh-ahead", daemon=True).start()
 
@@ -228,9 +247,31 @@ class RefreshAhead:
             self.last = lease
             self.asked.put(lease)
 
+    def catch_up(self) -> None:
+        """Let the thread number what waits for its position, if it doesn't already. Doesn't wait."""
+        if not self.is_behind:
+            self.is_behind = True
+            self.asked.put(None)
+
     def run(self) -> None:
         while True:
-            self.freshness.renew(self.asked.get())
+            if lease := self.asked.get():
+                self.freshness.renew(lease)
+            else:
+                self.work_off()
+
+    def work_off(self) -> None:
+        """Number batch by batch until nothing waits. No requests use leases meanwhile: there are none."""
+        try:
+            while self.is_behind:
+                began = time.monotonic()
+                with self.freshness.lend():
+                    self.is_behind = self.freshness.catch_up()
+                time.sleep((time.monotonic() - began) * REST)
+        except Exception as error:
+            # The next look that finds a backlog asks again.
+            self.is_behind = False
+            self.freshness.note_failure(error)
 
 
 FRESHNESS = Freshness()

@@ -1,4 +1,6 @@
-"""Finds stored rows that today's rules would refuse. Apps register finders, and `manage.py doctor` lists the rows.
+"""Finds what is amiss with stored data, such as rows that today's rules would refuse. Apps register finders.
+
+`manage.py doctor` lists what they find.
 
 A stricter rule never rewrites stored rows. Their owner reads the list and decides.
 """
@@ -15,7 +17,7 @@ def register_finder(find: Finder) -> None:
     FINDERS.append(find)
 
 
-def find_refusable() -> Iterator[tuple[str, str]]:
+def find_amiss() -> Iterator[tuple[str, str]]:
     """The results of all finders. They may read whole tables, so no request calls this."""
     for find in FINDERS:
         yield from find()

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from config.api.database.authorship import name_caller
+from config.api.freshness.leases import FRESHNESS
 from config.api.problems.errors import InvalidHeader, TooManyAffected
 from config.api.reads.parameters import check_parameters, read_choice
 from config.api.writes.attempts import attempt_twice
@@ -56,7 +57,10 @@ class Handling:
 
 def write_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
     """Write the rows and return them with their outcomes. After a conflict with another writer it tries once more."""
-    return attempt_twice(lambda: attempt_rows(rows, make, handling))
+    done = attempt_twice(lambda: attempt_rows(rows, make, handling))
+    # Many changes that wait for their position would keep the cache from all other requests.
+    transaction.on_commit(FRESHNESS.catch_up, robust=True)
+    return done
 
 
 def attempt_rows(rows: Sequence[Row], make: Callable[[list[Row]], Writer], handling: Handling) -> list[Row]:
