@@ -157,7 +157,7 @@ class AuthToken(AbstractAuthToken):
         line, parent = [self.digest], self.parent_id
         while parent is not None:
             line.append(parent)
-            parent = AuthToken.objects.values_list("parent_id", flat=True).get(pk=parent)
+            parent = AuthToken.objects.filter(pk=parent).values_list("parent_id", flat=True).first()
         return line
 
     @property

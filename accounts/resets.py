@@ -3,6 +3,7 @@
 The request does the same for an address that it knows as for another one: it queues a task, which looks and mails.
 """
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -28,6 +29,20 @@ If it wasn't you, do nothing: your password stays as it is.
 """
 
 
+class PlainMessage(EmailMessage):
+    """Plain text whose lines stay whole. Python breaks those of more than 76 characters, as the link may be.
+
+    Mail programs put them together again; whoever copies the link from the worker's output can't.
+    """
+
+    def message(self, **options: Any) -> Any:
+        message: Any = super().message(**options)
+        if self.body.isascii():
+            message.clear_content()
+            message.set_content(self.body, cte="7bit")
+        return message
+
+
 @task
 def mail_link(email: str, address: str) -> None:
     """Send the link to the user with this address, if there is one who may sign in by password."""
@@ -35,7 +50,7 @@ def mail_link(email: str, address: str) -> None:
     if user is None or not user.has_usable_password():
         return
     body = MAIL.format(host=settings.PUBLIC_URL, link=write_link(user))
-    EmailMessage("A new password", body, to=[user.email]).send()
+    PlainMessage("A new password", body, to=[user.email]).send()
     Event.objects.create(kind=Event.Kind.RESET_MAILED, user=user, address=address[:45])
 
 

@@ -222,6 +222,14 @@ def test_a_link_sets_one_password(client: APIClient, mia: User, token: APIClient
     assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "invalid_token")
 
 
+def test_the_link_stands_whole_in_the_mail_as_it_is_sent(mia: User, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://a-rather-long-name-of-a-shop.example.com"
+    resets.mail_link.call(mia.email, "192.0.2.7")
+    text = mail.outbox[0].message().as_string()
+    assert read_link() in text.splitlines()
+    assert len(read_link()) > 78
+
+
 @pytest.mark.parametrize(
     "change",
     [
