@@ -56,7 +56,7 @@ class ListPagination(BasePagination):
         """The plan for `request`. `rows` must have a total order; `reader` reads them."""
         query = request.query_params
         if "page" in query and "cursor" in query:
-            raise InvalidParameter("cursor", "A list is read by page or by cursor, not by both.", "Leave one of them out.")
+            raise InvalidParameter("cursor", "A list is read by page or by cursor, not both.", "Leave one of them out.")
         if "page" in query or (self.is_numbered and "cursor" not in query):
             return self.plan_numbers(rows, reader, request)
         return self.plan_cursors(rows, reader, request)

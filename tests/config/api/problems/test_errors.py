@@ -48,7 +48,7 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("page_size=1e2", "invalid_parameter", "page_size"),
         ("page_size=%D9%A1", "invalid_parameter", "page_size"),
         ("page=" + "9" * 20_000, "invalid_parameter", "page"),
-        ("page=1&cursor=x", "invalid_parameter", "not by both"),
+        ("page=1&cursor=x", "invalid_parameter", "not both"),
         ("page=-1", "invalid_parameter", "page"),
         ("count=some", "invalid_parameter", "bounded"),
         ("price_min=abc", "invalid_parameter", "price_min"),
