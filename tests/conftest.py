@@ -25,6 +25,7 @@ from config.api.gates.cache_gate import CACHE
 from config.api.jobs import running
 from config.api.reads.plans import PLANS
 from config.logs import RequestLine
+from config.operation import health
 from exports.streaming.slots import SLOTS
 from tests.launching import run_command
 from tests.template import read_template
@@ -36,6 +37,8 @@ FOLDERS = count(1)
 
 # Only this process reads, so writes needn't wait for other processes' leases.
 settings.CACHE_LEASE_MS = 0
+# Each probe of a test sees what the test has changed.
+health.REUSE_SECONDS = 0.0
 # Django's default hasher takes 1.5 million rounds, a third of a second for each user.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Each client has its own handler, and whitenoise would list 200 files for each: 70 ms, 1,700 times.

@@ -18,6 +18,8 @@ MOST_BODIES_OF_STRANGERS = 256
 # How many requests may wait for the share of uploads, and for that of searches.
 MOST_UPLOADS_WAITING = 32
 MOST_SEARCHES_WAITING = 64
+# How many probes of each kind are answered at once, and how many more may wait.
+MOST_PROBES, MOST_PROBES_WAITING = 2, 32
 
 # Threads for streams, and for probes and refusals, which must always find one.
 SPARE_THREADS = 64
@@ -49,5 +51,5 @@ def count_threads(slots: int) -> int:
     With four threads or nine hundred, an empty request of 16 clients costs the same (37 microseconds of CPU, granian
     2.8.7). A single thread would cost 26, since nobody else wants Python's lock, but it couldn't wait for anything.
     """
-    waiting = MOST_WAITING + MOST_AT_FLIGHTS + MOST_UPLOADS_WAITING + MOST_SEARCHES_WAITING
+    waiting = MOST_WAITING + MOST_AT_FLIGHTS + MOST_UPLOADS_WAITING + MOST_SEARCHES_WAITING + 3 * MOST_PROBES_WAITING
     return slots + waiting + MOST_BODIES + MOST_BODIES_OF_STRANGERS + SPARE_THREADS

@@ -94,7 +94,7 @@ def is_form_in_chunks(environ: Environ) -> bool:
     return is_form and read_length(environ) is None
 
 
-def read_ahead(environ: Environ, limit: int, share: Share) -> None:
+def read_ahead(environ: Environ, limit: int, share: Share[int]) -> None:
     """Read the body into `wsgi.input`. Of a chunked body, read at most `limit` bytes plus one, and set its length.
 
     Raises BodyTooSlow if the client is too slow.

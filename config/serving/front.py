@@ -14,9 +14,12 @@ from django.core.handlers.wsgi import WSGIRequest
 
 from config.api.gates.records import RequestRecord
 from config.api.problems.error_handler import BadRequest
+from config.api.problems.errors import Overloaded
 from config.operation.health import show_alive, show_ready
 from config.operation.scrape import show_metrics
+from config.process.capacity import MOST_PROBES, MOST_PROBES_WAITING
 from config.serving.refusals import Environ, StartResponse, refuse
+from config.serving.shares import Share
 
 # Views by path. They answer GET and HEAD, and 405 for other methods. If they use the database, they do so in their own
 # thread.
@@ -32,10 +35,16 @@ class Front:
 
     def __init__(self, application: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
         self.application = application
+        # A flood of probes must leave the processor to others, and one kind of them must not hold up another.
+        self.shares = {path: Share(range(MOST_PROBES), MOST_PROBES_WAITING) for path in PROBES}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if probe := PROBES.get(environ["PATH_INFO"]):
-            return answer_probe(probe, environ, start_response)
+            try:
+                with self.shares[environ["PATH_INFO"]].hold(environ):
+                    return answer_probe(probe, environ, start_response)
+            except Overloaded as overloaded:
+                return refuse(overloaded, environ, start_response)
         if "HTTP_HOST" not in environ:
             error = BadRequest("The request has no Host header.", "Send one; HTTP/1.1 requires it.")
             return refuse(error, environ, start_response)

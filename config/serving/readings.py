@@ -45,7 +45,7 @@ TIMES = struct.Struct("@44xI4xI")
 class Reading(RawIOBase):
     """A body as a file. Reading raises BodyTooSlow if its time is over. Times are of the monotonic clock."""
 
-    def __init__(self, environ: Environ, share: Share) -> None:
+    def __init__(self, environ: Environ, share: Share[int]) -> None:
         super().__init__()
         self.stream: IO[bytes] = environ["wsgi.input"]
         self.address = str(environ.get("REMOTE_ADDR", ""))

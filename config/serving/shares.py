@@ -1,35 +1,140 @@
-"""A semaphore for one kind of work, so that it can't take all of a process's capacity."""
+"""Places for work of one kind, such as the request slots; while none is free, addresses take turns.
+
+In one queue a stranger with sixteen connections would be sixteen of seventeen who wait. Here each address has a queue
+of its own, a free place goes to the next address, and while there are others an address holds only half of the places.
+"""
 
 from __future__ import annotations
 
 import time
-from threading import BoundedSemaphore, Semaphore
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Any
 
+from config.api.access.throttling import find_address
+from config.api.problems.errors import Overloaded
 from config.process.capacity import WAIT_SECONDS
 
+type Environ = dict[str, Any]
 
-class Share:
-    """Allows `size` callers at once. `waiting` more may wait, for WAIT_SECONDS; further ones get false."""
 
-    def __init__(self, size: int, waiting: int = 0) -> None:
-        self.places, self.queue = BoundedSemaphore(size), Semaphore(waiting)
-        # When `take` last returned false, in seconds of the monotonic clock.
+# For so many seconds after a request of another address, an address gets only half of the places.
+COMPANY_SECONDS = 1.0
+
+
+class Share[Place]:
+    """At most `waiting` requests wait, for WAIT_SECONDS; whoever comes then takes the turn of the longest queue."""
+
+    def __init__(self, places: Iterable[Place], waiting: int = 0) -> None:
+        self.free, self.most_waiting = list(places), waiting
+        self.half = max(1, len(self.free) // 2)
+        self.lock = Lock()
+        self.held: Counter[str] = Counter()
+        self.queues: OrderedDict[str, deque[Waiter[Place]]] = OrderedDict()
+        self.waiting = 0
+        # Whose request came last, and when one came from another address; seconds of the monotonic clock, as below.
+        self.last, self.company_at = "", float("-inf")
+        # When somebody was refused last.
         self.refused_at = float("-inf")
 
-    def take(self) -> bool:
-        """Take a place; false if there is none. A caller that gets a place must call `release`."""
-        if self.places.acquire(blocking=False) or self.wait():
-            return True
-        self.refused_at = time.monotonic()
-        return False
-
-    def wait(self) -> bool:
-        if not self.queue.acquire(blocking=False):
-            return False
+    @contextmanager
+    def hold(self, environ: Environ) -> Iterator[Place]:
+        """A place within the block. Raises Overloaded if the request gets none."""
+        address = find_address(environ)
+        place = self.take(address)
+        if place is None:
+            self.refused_at = time.monotonic()
+            raise Overloaded
         try:
-            return self.places.acquire(timeout=WAIT_SECONDS)
+            yield place
         finally:
-            self.queue.release()
+            self.release(address, place)
 
-    def release(self) -> None:
-        self.places.release()
+    def take(self, address: str) -> Place | None:
+        """A place, which its taker gives back by `release`; None if there is none in time."""
+        with self.lock:
+            if address != self.last:
+                self.last, self.company_at = address, time.monotonic()
+            if self.free and self.may_have(address):
+                self.held[address] += 1
+                return self.free.pop()
+            waiter = self.line_up(address)
+        if waiter is None:
+            return None
+        place = waiter.wait()
+        return self.leave(waiter) if place is None else place
+
+    def release(self, address: str, place: Place) -> None:
+        with self.lock:
+            self.held[address] -= 1
+            if not self.held[address]:
+                del self.held[address]
+            self.free.append(place)
+            self.hand_out()
+
+    def may_have(self, address: str) -> bool:
+        """Whether the address may have one more place. By itself it may have all of them."""
+        return self.held[address] < self.half or time.monotonic() - self.company_at > COMPANY_SECONDS
+
+    def hand_out(self) -> None:
+        """Give free places to those who wait, to the addresses in turn."""
+        while self.free and (address := next(filter(self.may_have, self.queues), None)) is not None:
+            self.held[address] += 1
+            queue = self.queues.pop(address)
+            queue.popleft().answer(self.free.pop())
+            self.waiting -= 1
+            if queue:
+                self.queues[address] = queue  # behind the other addresses
+
+    def line_up(self, address: str) -> Waiter[Place] | None:
+        """A place in the address's queue; None if too many wait, and none of them longer than this one would."""
+        if self.waiting >= self.most_waiting and not self.push_out(len(self.queues.get(address, ())) + 1):
+            return None
+        waiter = Waiter[Place](address)
+        self.queues.setdefault(address, deque()).append(waiter)
+        self.waiting += 1
+        return waiter
+
+    def push_out(self, length: int) -> bool:
+        """Refuse the last one of the longest queue if it is longer than `length`."""
+        longest = max(self.queues.values(), key=len, default=deque[Waiter[Place]]())
+        if len(longest) <= length:
+            return False
+        longest.pop().answer(None)
+        self.waiting -= 1
+        return True
+
+    def leave(self, waiter: Waiter[Place]) -> Place | None:
+        """Leave the queue; a place that came in this very moment is taken."""
+        with self.lock:
+            queue = self.queues.get(waiter.address)
+            if queue is None or waiter not in queue:
+                return waiter.take_answer()
+            queue.remove(waiter)
+            self.waiting -= 1
+            if not queue:
+                del self.queues[waiter.address]
+        return None
+
+
+class Waiter[Place]:
+    """A request in a queue, until it is answered with a place, or with None, which refuses it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.answers: SimpleQueue[Place | None] = SimpleQueue()
+
+    def answer(self, place: Place | None) -> None:
+        self.answers.put(place)
+
+    def wait(self) -> Place | None:
+        try:
+            return self.answers.get(timeout=WAIT_SECONDS)
+        except Empty:
+            return None
+
+    def take_answer(self) -> Place | None:
+        return None if self.answers.empty() else self.answers.get_nowait()

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from io import BufferedReader
-from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Lock
-from typing import Any, NoReturn
+from threading import Lock
+from typing import Any
 from urllib.parse import unquote_plus
 
 from config.api.database.lending import Connections, Loan, exchange_connections
@@ -26,7 +25,6 @@ from config.process.capacity import (
     MOST_SEARCHES_WAITING,
     MOST_UPLOADS_WAITING,
     MOST_WAITING,
-    WAIT_SECONDS,
 )
 from config.serving.bodies import When, find_rule, has_body, has_credentials, read_ahead, read_length
 from config.serving.readings import Reading
@@ -46,15 +44,12 @@ class RequestSlots:
 
     def __init__(self, application: Application, size: int) -> None:
         self.application = application
-        self.free: SimpleQueue[Loan] = SimpleQueue()
-        for _ in range(size):
-            self.free.put(Loan())
-        self.waiting = BoundedSemaphore(MOST_WAITING)
+        self.slots = Share([Loan() for _ in range(size)], MOST_WAITING)
         # For bodies that are read before their requests take a slot: with credentials, and without.
-        self.callers, self.strangers = Share(MOST_BODIES), Share(MOST_BODIES_OF_STRANGERS)
+        self.callers, self.strangers = Share(range(MOST_BODIES)), Share(range(MOST_BODIES_OF_STRANGERS))
         # Streamed bodies and searches may take long, so each kind gets only half of the slots.
-        self.uploads = Share(max(1, size // 2), MOST_UPLOADS_WAITING)
-        self.searches = Share(max(1, size // 2), MOST_SEARCHES_WAITING)
+        half = range(max(1, size // 2))
+        self.uploads, self.searches = Share(half, MOST_UPLOADS_WAITING), Share(half, MOST_SEARCHES_WAITING)
         self.refusals = Refusals()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,6 +57,8 @@ class RequestSlots:
             try:
                 slot = self.prepare(environ, held)
             except ApiError as error:
+                if isinstance(error, Overloaded):
+                    self.refusals.report()
                 return refuse(error, environ, start_response)
             return self.work(slot, environ, start_response)
 
@@ -70,8 +67,8 @@ class RequestSlots:
         if has_body(environ):
             self.read_body(environ, held)
         if is_search(environ.get("QUERY_STRING", "")):
-            self.hold(self.searches, held)
-        return self.take() or self.refusals.raise_overloaded()
+            held.enter_context(self.searches.hold(environ))
+        return held.enter_context(self.slots.hold(environ))
 
     def read_body(self, environ: Environ, held: ExitStack) -> None:
         """Read the body outside the slots. For a streamed body, take a place of `uploads` instead.
@@ -82,49 +79,24 @@ class RequestSlots:
         if rule.when is When.NEVER or (read_length(environ) or 0) > rule.limit:
             return
         if rule.when is When.STREAMED:
-            self.hold(self.uploads, held)
+            held.enter_context(self.uploads.hold(environ))
             environ["wsgi.input"] = BufferedReader(Reading(environ, self.uploads))
             return
-        with ExitStack() as reading:
-            share = self.callers if has_credentials(environ) else self.strangers
-            self.hold(share, reading)
+        share = self.callers if has_credentials(environ) else self.strangers
+        with share.hold(environ):
             read_ahead(environ, rule.limit, share)
         held.callback(environ["wsgi.input"].close)
 
-    def hold(self, share: Share, held: ExitStack) -> None:
-        """Take a place of `share` until `held` ends. Raises Overloaded if there is none."""
-        if not share.take():
-            self.refusals.raise_overloaded()
-        held.callback(share.release)
-
-    def take(self) -> Loan | None:
-        """A free slot; None if too many requests wait, or after WAIT_SECONDS."""
-        try:
-            return self.free.get_nowait()
-        except Empty:
-            pass
-        if not self.waiting.acquire(blocking=False):
-            return None
-        try:
-            return self.free.get(timeout=WAIT_SECONDS)
-        except Empty:
-            return None
-        finally:
-            self.waiting.release()
-
     def work(self, slot: Loan, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer within the slot. A stream is sent outside of it, and takes the slot's connections along."""
-        try:
-            with slot:
-                response: Any = self.application(environ, start_response)
-                if is_stream(response):
-                    return Stream(response, slot.give_away())
-                ACTIVITY.note()
-                if close := getattr(response, "close", None):
-                    close()  # Django ends the request here, and gives a pool's connections back
-                return response
-        finally:
-            self.free.put(slot)
+        with slot:
+            response: Any = self.application(environ, start_response)
+            if is_stream(response):
+                return Stream(response, slot.give_away())
+            ACTIVITY.note()
+            if close := getattr(response, "close", None):
+                close()  # Django ends the request here, and gives a pool's connections back
+            return response
 
 
 def is_stream(response: Any) -> bool:
@@ -161,10 +133,6 @@ class Refusals:
         self.lock = Lock()
         self.count = self.reported = 0
         self.reported_at = 0.0
-
-    def raise_overloaded(self) -> NoReturn:
-        self.report()
-        raise Overloaded
 
     def report(self) -> None:
         with self.lock:

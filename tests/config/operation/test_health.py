@@ -115,6 +115,16 @@ def test_a_database_that_hangs_is_answered_in_bounded_time(client: Client, monke
     assert get_ready(client)[0] == 200
 
 
+def test_a_flood_of_probes_shares_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the real thread
+    monkeypatch.setattr(health, "REUSE_SECONDS", 30)
+    looks: list[int] = []
+    probe = Probe(lambda: looks.append(1) or len(looks))
+    assert [probe.ask() for _ in range(5)] == [1] * 5
+    monkeypatch.setattr(health, "REUSE_SECONDS", 0)
+    assert probe.ask() == 2
+
+
 def test_to_be_told_to_stop_is_no_error(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,7 @@ from django.conf import settings as configured
 from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
+from config.api.problems.errors import Overloaded
 from config.process.connections import find_sockets
 from config.serving import readings, shares, slots
 from config.serving.bodies import MEMORY_BYTES, STRANGER_BYTES, When, find_rule
@@ -211,13 +212,13 @@ def test_a_body_past_its_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_body_has_time_for_its_bytes_and_less_while_others_are_refused() -> None:
-    share = Share(1)
+    share = Share(range(1))
     reading = Reading({"wsgi.input": BytesIO(b"x")}, share)
     assert not reading.is_late
     reading.began -= readings.HURRY_SECONDS + 0.1
     assert not reading.is_late
-    assert share.take()
-    assert not share.take()
+    with share.hold({}), pytest.raises(Overloaded), share.hold({}):
+        pass
     assert reading.is_late
     reading.size = readings.BYTES_A_SECOND
     assert not reading.is_late
@@ -232,7 +233,7 @@ def test_the_connection_of_a_reading_is_found_by_address_and_time() -> None:
         5: Times("192.0.2.1", sent=100.2, since=100.1),
     }
     suspects = Suspects(times)
-    reading = Reading({"wsgi.input": BytesIO(), "REMOTE_ADDR": "192.0.2.1"}, Share(1))
+    reading = Reading({"wsgi.input": BytesIO(), "REMOTE_ADDR": "192.0.2.1"}, Share(range(1)))
     reading.began = 100.3
     # Those that owe an answer first; none twice, none of another address or another time.
     assert [suspects.take(reading) for _ in range(4)] == [1, 5, 4, None]

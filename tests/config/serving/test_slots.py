@@ -90,7 +90,7 @@ def test_a_request_is_company_to_streams_and_a_stream_is_none(is_stream: bool) -
 def test_who_waits_for_too_long_is_refused_with_a_problem_document(
     callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 0.1)
     gate = Gate()
     application = RequestSlots(gate, 1)
     answer = callers.submit(ask, application)
@@ -110,7 +110,7 @@ def test_who_comes_after_too_many_is_refused_at_once(
     callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(slots, "MOST_WAITING", 3)
-    monkeypatch.setattr(slots, "WAIT_SECONDS", 30)
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 30)
     gate = Gate()
     application = RequestSlots(gate, 1)
     answers = [callers.submit(ask, application) for _ in range(14)]
@@ -148,6 +148,12 @@ def name_backend() -> int:
     return id(connection.connection)
 
 
+def taken(slotted: RequestSlots) -> Loan:
+    loan = slotted.slots.take("")
+    assert loan is not None
+    return loan
+
+
 def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecutor) -> None:
     used = []
 
@@ -167,7 +173,7 @@ def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecuto
     list(callers.map(call, range(8)))
     assert len(used) == 8
     assert len(set(used)) == 1
-    with slotted.free.get():
+    with taken(slotted):
         connection.close()
 
 
@@ -213,7 +219,7 @@ def test_a_stream_takes_its_connections_along_and_closes_them_at_its_end() -> No
     body.close()
     assert kept.connection is None
     assert connections["default"] is own
-    with slotted.free.get():
+    with taken(slotted):
         connection.close()
 
 
