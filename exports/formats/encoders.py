@@ -79,6 +79,7 @@ class Ndjson(Format):
     suffix = "ndjson"
     media_type = "application/x-ndjson"
     has_nested = True
+    parameters = ("trailer",)
     summary = "All {name} as NDJSON. The last line proves that the file is complete."
 
     @staticmethod

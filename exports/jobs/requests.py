@@ -6,6 +6,7 @@ these, and whoever fetches the file needs them.
 
 from typing import Any
 
+from django.conf import settings
 from django.http import QueryDict
 
 from config.api.problems.errors import ApiError, Fault, InvalidBody
@@ -47,7 +48,7 @@ def build_query(job: ExportJob, exporter: Any = None) -> Query:
     parameters = write_query(job)
     try:
         check_parameters(parameters, {*resource.filters.base_filters, *PARAMETERS, "raw"}, resource.open_parameters)
-        return make_query(job.resource, exporter, parameters, JOB_FORMATS[job.format].rows)
+        return make_query(job.resource, exporter, parameters, JOB_FORMATS[job.format].rows, settings.PUBLIC_URL)
     except ApiError as error:
         raise InvalidBody([point_into_body(fault) for fault in error.faults], error.hint) from error
 

@@ -73,6 +73,8 @@ class Query:
     format: type[Format]
     raw: bool = False
     origin: str = ""
+    # Whether an NDJSON stream ends with the line that proves it complete.
+    trailer: bool = True
     # The WAL position that a replica must have reached to be read.
     least: int = 0
 
@@ -115,7 +117,16 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     rows = narrow_rows(resource.filters, parameters, resource.select_rows(caller).using(DATABASE))
     resource.check_rows(rows, parameters)
     raw = read_choice(parameters, "raw", ("0", "1")) == "1"
-    return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin)
+    trailer = read_choice(parameters, "trailer", ("0", "1")) != "0"
+    selection = order_members(selection, parameters)
+    return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin, trailer)
+
+
+def order_members(selection: Selection, parameters: QueryDict) -> Selection:
+    """The members in the order of `fields`, which is that of the columns; what is only expanded comes last."""
+    asked = read_names(parameters, "fields")
+    place = {name: number for number, name in enumerate(reversed(asked))}
+    return replace(selection, names=tuple(sorted(selection.names, key=lambda name: -place.get(name, -1))))
 
 
 def flatten(selection: Selection, parameters: QueryDict, resource: Resource, kind: type[Format]) -> Selection:

@@ -35,6 +35,9 @@ AFTER = OpenApiParameter(
 # The parameter is known, so that its error can name the NDJSON export, but the document doesn't list it.
 NO_EXPAND = OpenApiParameter("expand", exclude=True)
 RAW = OpenApiParameter("raw", OpenApiTypes.STR, enum=("0", "1"), description="1 leaves formulas in cells unchanged.")
+TRAILER = OpenApiParameter(
+    "trailer", OpenApiTypes.STR, enum=("0", "1"), description="0 leaves out the last line, which isn't a row."
+)
 
 
 class Stream(ShapedViewSet):
@@ -116,6 +119,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
     parameters = [AFTER]
     parameters += [RAW] if "raw" in file_format.parameters else []
+    parameters += [TRAILER] if "trailer" in file_format.parameters else []
     parameters += [] if file_format.has_nested else [NO_EXPAND]
     answer = {(200, file_format.media_type.partition(";")[0]): OpenApiTypes.STR}
     described: type[Stream] = extend_schema(parameters=parameters, responses=answer)(stream)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, cast
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.http import QueryDict
 from rich.console import Console
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         parameters = QueryDict(mutable=True)
         parameters.update({name: options[name] for name in PARAMETERS} | {"raw": "1" if options["raw"] else "0"})
         try:
-            return make_query(options["resource"], OPERATOR, parameters, options["format"])
+            return make_query(options["resource"], OPERATOR, parameters, options["format"], settings.PUBLIC_URL)
         except ApiError as error:
             raise CommandError(f"{error.detail} {error.hint}") from None
 

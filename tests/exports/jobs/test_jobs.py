@@ -351,3 +351,11 @@ def test_a_file_that_fails_is_gone(files: Path) -> None:
     with pytest.raises(RuntimeError):
         write()
     assert list_files(files) == []
+
+
+def test_addresses_in_a_file_are_absolute(caller: APIClient, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://shop.example"
+    [product] = make_many(1)
+    job = ask_for(caller, resource="products", format="csv", fields="images_url,variants_url")
+    url = f"https://shop.example/api/v1/products/{product.pk}"
+    assert download(caller, job).decode().splitlines()[1] == f"{url}/images/,{url}/variants/"
