@@ -13,6 +13,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
+from django.middleware.security import SecurityMiddleware
 from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
@@ -207,6 +208,16 @@ def weaken_etag(response: HttpResponseBase) -> None:
         response.headers["ETag"] = f"W/{etag}"
 
 
+class Security(SecurityMiddleware):
+    """Django's. Its redirect to HTTPS is a 308 for writes: after a 301 clients send a GET, and the body is lost."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        response = super().process_request(request)
+        if response is not None and request.method not in ("GET", "HEAD"):
+            response.status_code = HTTPStatus.PERMANENT_REDIRECT
+        return response
+
+
 class ContentPolicy(ContentSecurityPolicyMiddleware):
     """Django's policy for pages. JSON gets a policy that forbids loading and framing anything."""
 
@@ -291,14 +302,18 @@ class Preconditions:
 
 
 class OptionalSlash:
-    """Serves `/api/v1/products` like `/api/v1/products/`, without a redirect, which would turn a POST into a GET."""
+    """Serves `/api/v1/products` like `/api/v1/products/`, without a redirect, which would turn a POST into a GET.
+
+    And the other way round: `/api/v1/exports/products.csv/` like the address without the slash.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         path = request.path_info
-        if not path.endswith("/") and not is_valid_path(path) and is_valid_path(f"{path}/"):
-            request.path_info += "/"
-            request.path += "/"
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        if not is_valid_path(path) and is_valid_path(other):
+            request.path = request.path.removesuffix(path) + other
+            request.path_info = other
         return self.get_response(request)

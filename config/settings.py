@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "knox",
     "config.api.apps.TasksConfig",  # django_tasks_db
+    "django_rq",
     "config.api",
     "catalog",
     "accounts",
@@ -102,7 +103,7 @@ MIDDLEWARE = [
     "config.middleware.BodyLimit",
     "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
-    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.Security",  # Django's, with 308 for writes
     "config.middleware.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.OptionalSlash",
@@ -331,8 +332,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 RQ_SERIALIZER = "rq.serializers.JSONSerializer"
 
 TASKS: dict[str, Any] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# Its app is installed without Redis too, so that the same migrations are there when Redis comes.
+RQ_QUEUES: dict[str, Any] = {}
 if REDIS_URL:
-    INSTALLED_APPS += ["django_rq"]
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
     # An hour, since the last task of a job reads all its parts. JSON, since unpickling can run code.
     RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SERIALIZER": RQ_SERIALIZER}}

@@ -65,6 +65,7 @@ class Heartbeat(threading.Thread):
             self.end_with_parent()
             self.done.wait(BEAT_SECONDS)
         self.write("sign off", self.sign_off)
+        connection.close()
 
     def run_chores(self) -> None:
         for chore in CHORES.values():
@@ -74,15 +75,16 @@ class Heartbeat(threading.Thread):
         """Call `change`. An error must not end the heartbeat: the database may be back at the next one."""
         with IN_DATABASE:
             try:
+                # One that the database has closed meanwhile is replaced; the others are kept from beat to beat.
+                connection.close_if_unusable_or_obsolete()
                 change()
             except Exception as error:
                 # Any error, also of a storage: the worker must still be found alive.
                 self.complain(what, error)
+                connection.close()
             else:
                 if self.failing.pop(what, None):
                     logger.info("The worker can %s again", what)
-            finally:
-                connection.close()
 
     def complain(self, what: str, error: Exception) -> None:
         """Log an error once, until it is gone or another one comes. Otherwise each heartbeat would log it."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
@@ -39,6 +39,7 @@ from config.api.problems.errors import InvalidParameter, suggest
 from config.api.reads.filtering import AGO_PATTERN, read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import check_parameters, read_names
+from config.api.rendering.renderers import JSONRenderer
 
 # Every cache knows of a change that is older than this.
 HEARD_AFTER = timedelta(seconds=10)
@@ -135,10 +136,11 @@ class ChangeFeed(LogView):
         described = [describe(change) for change in page]
         return self.get_paginated_response([{name: row[name] for name in names} for row in described])
 
-    def head(self, request: Request) -> Response:
+    def head(self, request: Request) -> StreamingHttpResponse:
+        """The newest cursor. A stream, so that it has no Content-Length of 0."""
         self.read_wanted()
         self.paginator.begin(request)
-        return Response(headers=self.paginator.headers)
+        return StreamingHttpResponse((), content_type=JSONRenderer.media_type, headers=self.paginator.headers)
 
     @cached_property
     def paginator(self) -> FeedPagination:

@@ -20,6 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from config.api.access.permissions import Caller
 from config.api.database.authorship import name_caller
+from config.api.database.replicas import refuse_unwritten
 from config.api.database.statements import Given, Statement
 from config.api.database.wal_positions import parse_position
 from config.api.reads import oracle, projection, selections
@@ -88,7 +89,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         if (EXPLAIN in text or "%" in text) and self.action in self.planned:
             self.begin_explanation(request)
         if (least := request.headers.get("X-Min-Version")) is not None:
-            parse_position(least)
+            refuse_unwritten(parse_position(least))
         name_caller(request)
         if self.action is None:
             return  # the view doesn't have this method: 405, whatever the parameters are
@@ -353,5 +354,7 @@ class WriteMixin[Row: Model](ShapedViewSet):
         return queryset.select_related(None).prefetch_related(None)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        is_write = self.action in ("create", "update", "partial_update")
+        # OPTIONS describes the bodies of POST and PUT; DRF asks once for each.
+        is_described = self.action == "metadata" and self.request.method in ("POST", "PUT")
+        is_write = self.action in ("create", "update", "partial_update") or is_described
         return self.write_serializer if is_write else self.read_serializer

@@ -276,3 +276,9 @@ def test_only_who_has_the_permission_writes(method: str, client: APIClient) -> N
     user.user_permissions.add(Permission.objects.get(codename=f"{name}_product"))
     client.force_authenticate(User.objects.get())
     assert getattr(client, method)(url, body).status_code in (200, 201, 204)
+
+
+def test_options_describes_the_bodies_of_writes(staff: APIClient) -> None:
+    post = staff.options(URL).json()["actions"]["POST"]
+    assert {name for name, member in post.items() if member["required"]} == {"sku", "title"}
+    assert not post["slug"]["read_only"]

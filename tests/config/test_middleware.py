@@ -177,3 +177,12 @@ def test_a_json_answer_may_load_nothing(
     answer = getattr(client, method)(path, {"sku": "A", "title": "Tea", "price": "1.00"} if method == "post" else None)
     assert answer.status_code == status
     assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("get", 301), ("head", 301), ("post", 308), ("patch", 308), ("put", 308)]
+)
+def test_a_write_keeps_its_method_and_body_on_its_way_to_https(method: str, status: int, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    answer = getattr(APIClient(), method)("/api/v1/products/")
+    assert (answer.status_code, answer["Location"]) == (status, "https://testserver/api/v1/products/")

@@ -9,11 +9,12 @@ from typing import Any
 import django_rq
 import pytest
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from rq import Queue, Worker
 
 from config.api.database.leases import STOP
 from config.worker import Heartbeat, JobWorker
+from tests.config.test_env import read_settings
 
 
 @pytest.mark.django_db
@@ -94,3 +95,26 @@ def test_a_pickled_job_is_not_run_and_ends_no_worker(meta: dict[str, str], tmp_p
             signal.signal(number, handler)
     assert not (tmp_path / "run").exists()
     assert queue.count == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_keeps_its_connection_until_something_fails() -> None:
+    heart, seen = Heartbeat(), list[Any]()
+
+    def beat() -> None:
+        heart.beat()
+        seen.append(connection.connection)
+
+    def fail() -> None:
+        raise OperationalError("gone")
+
+    for what in (beat, beat, fail, beat):
+        heart.write("beat", what)
+    assert seen[0] is seen[1]
+    assert seen[1] is not seen[2]
+
+
+def test_the_same_apps_are_installed_with_and_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = [read_settings(monkeypatch, REDIS_URL=url)["INSTALLED_APPS"] for url in ("", "redis://127.0.0.1:1/0")]
+    assert apps[0] == apps[1]
+    assert "django_rq" in apps[0]

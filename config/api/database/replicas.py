@@ -21,7 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connect
 from psycopg_pool import PoolTimeout
 
 from config.api.database.wal_positions import parse_position, read_position, read_written_position
-from config.api.problems.errors import find_limit
+from config.api.problems.errors import InvalidHeader, find_limit
 
 # A replica in the same network is some milliseconds behind; one that is further behind would make every read wait.
 WAIT_SECONDS, POLL_SECONDS = 0.05, 0.002
@@ -121,6 +121,13 @@ def can_connect() -> bool:
     except OperationalError as error:
         return not is_away(error)
     return True
+
+
+def refuse_unwritten(position: int) -> None:
+    """Raises InvalidHeader for a position that no write has had: nothing could be read at least as new."""
+    if choose_database(position) == DEFAULT_DB_ALIAS and position > (newest := read_written_position()):
+        detail = f"{position} is past the newest version, {newest}."
+        raise InvalidHeader("X-Min-Version", detail, "Send the X-Data-Version of a write as it came.")
 
 
 def choose_database(least: int = 0) -> str:

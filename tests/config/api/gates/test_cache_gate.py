@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -559,7 +560,17 @@ def test_a_least_version_is_a_hit_where_it_is_reached_and_counts_as_a_read_elsew
     for _ in range(10):
         status, headers, _ = ask(BRANDS, HTTP_X_MIN_VERSION="1")
         assert (status, headers["X-Cache"]) == (200, "hit")
-    assert [ask(BRANDS, HTTP_X_MIN_VERSION="9" * 18)[0] for _ in range(3)] == [200, 200, 429]
+    assert [ask(BRANDS, HTTP_X_MIN_VERSION="9" * 18)[0] for _ in range(3)] == [400, 400, 429]
+
+
+def test_a_version_that_no_write_has_had_is_refused(ask: Ask) -> None:
+    make_brand("Acme")
+    version = read_written_position()
+    for url in (BRANDS, f"{BRANDS}acme/"):
+        assert ask(url, HTTP_X_MIN_VERSION=str(version))[0] == 200
+        status, _, body = ask(url, HTTP_X_MIN_VERSION="999999999999999")
+        assert (status, json.loads(body)["code"]) == (400, "invalid_header")
+        assert "past the newest version" in json.loads(body)["detail"]
 
 
 # -- what a hit still does ----------------------------------------------------------------------------------------
