@@ -292,13 +292,19 @@ class Preconditions:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         kind, method = getattr(view, "cls", None), request.method
-        if kind is None or method in ("GET", "HEAD", "OPTIONS"):
-            return None
+        if kind is None or method in ("GET", "HEAD", "OPTIONS") or not has_method(view, str(method).lower()):
+            return None  # the last is a 405, whatever its headers
         checked = ("If-Match",) if method in getattr(kind, "conditional_methods", ()) else ()
         for name in ("If-Match", "If-None-Match"):
             if name in request.headers and name not in checked:
                 return respond_to(request, InvalidHeader(name, f"This {method} compares no {name}.", WITHOUT))
         return None
+
+
+def has_method(view: Any, name: str) -> bool:
+    """Whether a view of DRF's answers the method `name`, as in `post`; a viewset maps methods to actions."""
+    actions: dict[str, str] | None = getattr(view, "actions", None)
+    return name in actions if actions is not None else hasattr(view.cls, name)
 
 
 class OptionalSlash:

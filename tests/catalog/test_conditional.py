@@ -252,3 +252,10 @@ def test_no_write_of_a_row_takes_if_none_match(method: str, product: Product, st
 def test_a_row_without_a_version_is_not_written_upon_one() -> None:
     with pytest.raises(InvalidHeader):
         claim_version(Attribute.objects.create(name="color"), {1})
+
+
+@pytest.mark.parametrize("header", ["HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"])
+@pytest.mark.parametrize("path", ["/api/v1/brands/", "/api/v1/schema/"])
+def test_a_method_that_is_not_there_is_a_405_whatever_its_condition(header: str, path: str, staff: APIClient) -> None:
+    for method in ("POST", "DELETE", "TRACE"):
+        assert staff.generic(method, path, **{header: ""}).status_code == 405, method
