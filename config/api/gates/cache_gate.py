@@ -122,7 +122,7 @@ class Cache:
             return query
         query = read_cache_query(environ, who)
         if query is not None and "HTTP_HOST" in environ:
-            self.memory.keep_query(raw, query)
+            self.memory.queries.keep(raw, query)
         return query
 
     # -- current entries

@@ -22,6 +22,7 @@ from config.api.access.scopes import check_token
 from config.api.freshness.leases import FRESHNESS
 from config.api.gates.request import Action, Environ
 from config.api.viewsets import ShapedViewSet
+from config.process.bounded import BoundedMap
 
 # How many tokens are remembered. If more are in use, they are looked up more often.
 GREATEST_NUMBER = 4096
@@ -55,7 +56,7 @@ class Callers:
     """The users of tokens, by the tokens' digests; every thread may use it."""
 
     def __init__(self) -> None:
-        self.known: dict[bytes, Known] = {}
+        self.known: BoundedMap[bytes, Known] = BoundedMap(GREATEST_NUMBER)
 
     def name_class(self, environ: Environ, action: Action) -> str | None:
         """The caller's class, for the cache key. None if the answers are for this caller only, or if Django must answer
@@ -81,10 +82,8 @@ class Callers:
         known = self.known.get(digest)
         if known is None or not known.is_current:
             known = self.look_up(environ, view)
-            if len(self.known) >= GREATEST_NUMBER:
-                self.known.clear()
             if known:
-                self.known[digest] = known
+                self.known.keep(digest, known)
         return known
 
     def look_up(self, environ: Environ, view: type[ShapedViewSet]) -> Known | None:

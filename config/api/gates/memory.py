@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from config.api.gates.entries import Entry
+from config.process.bounded import BoundedMap
 
 # How many cache keys each of the two sets of a SecondAskFilter holds; 16,384 hashes are 1 MB.
 MOST_FIRST_ASKS = 8192
@@ -48,8 +49,8 @@ class Memory:
         self.lock = Lock()
         self.entries: dict[Hashable, Entry] = {}
         self.size = 0
-        # Which query the request with a raw key asks.
-        self.queries: dict[Hashable, Any] = {}
+        # The CacheQuery of a request, by its raw key.
+        self.queries: BoundedMap[Hashable, Any] = BoundedMap(MOST_RAW_KEYS)
 
     def find(self, key: Hashable) -> Entry | None:
         entry = self.entries.get(key)
@@ -80,8 +81,3 @@ class Memory:
     def drop(self, key: Hashable) -> None:
         if (entry := self.entries.pop(key, None)) is not None:
             self.size -= entry.size
-
-    def keep_query(self, raw_key: Hashable, query: Any) -> None:
-        if len(self.queries) >= MOST_RAW_KEYS:
-            self.queries.clear()
-        self.queries[raw_key] = query

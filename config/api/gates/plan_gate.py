@@ -21,9 +21,10 @@ from config.api.gates.entries import PER_ANSWER
 from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.gates.request import Environ, StartResponse, read_gate_request
 from config.api.problems.errors import ApiError, find_limit
-from config.api.reads.plans import PLANS, Plans, Question, Reply
+from config.api.reads.plans import GREATEST_NUMBER, PLANS, Question, Reply
 from config.api.rendering.encodings import choose_coding, compress
 from config.api.viewsets import OVER_LIMIT
+from config.process.bounded import BoundedMap
 
 # If a request has one of these headers, its answer depends on more than the address.
 PERSONAL = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_MIN_VERSION"})
@@ -47,7 +48,7 @@ class PlanGate:
     def __init__(self, application: Callable[[Environ, StartResponse], Any]) -> None:
         self.application = application
         # The headers of Django's 200 to a caller without a token, by the plan's key. The gate answers with the same.
-        self.headers: Plans[dict[str, str]] = Plans()
+        self.headers: BoundedMap[Question, dict[str, str]] = BoundedMap(GREATEST_NUMBER)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         read = read_request(environ)

@@ -6,12 +6,10 @@ as a category's subtree. And it is cached only if the view can name the callers 
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -19,6 +17,7 @@ from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 
 from config.api.database.observers import observe
+from config.process.bounded import BoundedMap
 
 # The most plans in the cache. One takes about 6 KB for its SQL, parameters and queryset.
 GREATEST_NUMBER = 1024
@@ -86,19 +85,8 @@ def parse_query(text: str) -> Query | None:
     return Query(tuple(sorted((name, value) for name, [value] in lists.items())), cursor)
 
 
-class Plans[Plan]:
-    """The `most` plans that were used last, by key; every thread may use it."""
-
-    def __init__(self, most: int = GREATEST_NUMBER) -> None:
-        self.most = most
-        self.kept: OrderedDict[Hashable, Plan] = OrderedDict()
-        self.lock = Lock()
-
-    def find(self, key: Hashable) -> Plan | None:
-        with self.lock:
-            if key in self.kept:
-                self.kept.move_to_end(key)
-            return self.kept.get(key)
+class Plans[Plan](BoundedMap[Hashable, Plan]):
+    """The plans that were used last, by key."""
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
         """The plan that `make` returns. It isn't cached if `make` ran a query, or if `key` is None."""
@@ -107,16 +95,6 @@ class Plans[Plan]:
         if key is not None and not queries:
             self.keep(key, plan)
         return plan
-
-    def keep(self, key: Hashable, plan: Plan) -> None:
-        with self.lock:
-            self.kept[key] = plan
-            while len(self.kept) > self.most:
-                self.kept.popitem(last=False)
-
-    def clear(self) -> None:
-        with self.lock:
-            self.kept.clear()
 
 
 @contextmanager
@@ -132,4 +110,4 @@ def count_queries() -> Iterator[list[str]]:
         yield queries
 
 
-PLANS: Plans[Any] = Plans()
+PLANS: Plans[Any] = Plans(GREATEST_NUMBER)

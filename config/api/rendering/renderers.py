@@ -21,15 +21,15 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 from config.api.rendering.pager import Pager
+from config.process.bounded import BoundedMap
 
 if TYPE_CHECKING:
     # APIView itself imports this module, by the settings.
     from rest_framework.views import APIView
 
 PROBLEM_TYPE = "application/problem+json"
-# The chosen renderer, by Accept header and renderers; the oldest entry goes when the map is full.
-KEPT_CHOICES: dict[Any, tuple[int, str]] = {}
-GREATEST_CHOICES = 256
+# The chosen renderer, as its index and media type, by Accept header and renderers.
+KEPT_CHOICES: BoundedMap[Any, tuple[int, str]] = BoundedMap(256)
 # Characters; a browser's Accept header has 150. The choice for a longer one isn't kept.
 LONGEST_CHOICE = 512
 
@@ -137,7 +137,7 @@ class Negotiation(DefaultContentNegotiation):
             renderer, media_type = super().select_renderer(request, wanted, format_suffix)
             found = (renderers.index(renderer), media_type)
             if len(key[0]) <= LONGEST_CHOICE:
-                keep_choice(key, found)
+                KEPT_CHOICES.keep(key, found)
         return renderers[found[0]], found[1]
 
     def get_accept_list(self, request: Request) -> list[str]:
@@ -162,12 +162,6 @@ def weigh(ranges: Sequence[str], media_type: str) -> tuple[float, int]:
     matching = [kind for kind in map(MediaType, ranges) if kind.match(media_type)]
     found = max(matching, key=lambda kind: kind.specificity, default=None)
     return (found.quality, found.specificity) if found else (0.0, 0)
-
-
-def keep_choice(key: Any, found: tuple[int, str]) -> None:
-    if len(KEPT_CHOICES) >= GREATEST_CHOICES:
-        KEPT_CHOICES.pop(next(iter(KEPT_CHOICES)), None)
-    KEPT_CHOICES[key] = found
 
 
 class AnyAccept(Negotiation):

@@ -213,7 +213,7 @@ def test_what_is_long_is_answered_and_not_remembered(
 def count_remembered() -> list[int]:
     """How many pieces of text each place holds that a client has sent."""
     cached = (match_path, read_tags, read_weights, parse_query)
-    kept = (CACHE.memory.queries, CACHE.memory.entries, PLANS.kept, KEPT_CHOICES)
+    kept = (CACHE.memory.queries, CACHE.memory.entries, PLANS, KEPT_CHOICES)
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
 

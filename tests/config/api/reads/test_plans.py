@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Category, Product
-from config.api.reads.plans import PLANS, Plans
+from config.api.reads.plans import PLANS
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_every_cursor_is_answered_by_one_statement(client: APIClient, compiled: 
         compilations.append(len(compiled))
     assert compilations[2:] == [0, 0, 0]
     # The first page's and the others': with a cursor a list may be refused.
-    assert len(PLANS.kept) == 2
+    assert len(PLANS) == 2
 
 
 def test_every_row_is_answered_by_one_statement(client: APIClient, compiled: list[str]) -> None:
@@ -125,12 +125,3 @@ def test_a_second_cursor_is_refused_with_a_plan_as_without(client: APIClient) ->
     for _ in range(2):
         answer = client.get(f"{URL}?page_size=1&cursor={cursor}&cursor={cursor}")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
-
-
-def test_plans_past_the_bound_are_forgotten_in_the_order_of_use() -> None:
-    plans: Plans[str] = Plans(most=2)
-    for key in ("a", "b"):
-        plans.keep(key, key)
-    plans.find("a")
-    plans.keep("c", "c")
-    assert [plans.find(key) for key in ("a", "b", "c")] == ["a", None, "c"]

@@ -1,0 +1,35 @@
+"""A map with a bounded number of items, for what a process remembers of requests, of which there may be any number.
+
+cachetools looks items up in Python: that would add 9 % to a cache hit without a lock, and a third with one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from threading import Lock
+
+
+class BoundedMap[K: Hashable, V](OrderedDict[K, V]):
+    """Holds at most `most` items; the item that was kept or found the longest time ago makes room for a new one.
+
+    Every thread may use it. `get` is the dictionary's own method: it takes no lock, and doesn't count as a find.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.lock = Lock()
+
+    def find(self, key: K) -> V | None:
+        """The value of `key`, which is now the last to go; None if the map doesn't hold it."""
+        with self.lock:
+            if key in self:
+                self.move_to_end(key)
+            return self.get(key)
+
+    def keep(self, key: K, value: V) -> None:
+        """Hold `value` under `key`, which is now the last to go."""
+        with self.lock:
+            self[key] = value
+            self.move_to_end(key)
+            while len(self) > self.most:
+                self.popitem(last=False)
