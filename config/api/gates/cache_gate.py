@@ -199,7 +199,9 @@ class Cache:
 
     def fill(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, flight: Flight) -> Answer | None:
         is_second = self.second_asks.is_second(query.key)
-        if is_second and (entry := self.find_or_claim(query, lease)):
+        # Another process may have it, although this one is asked for the first time.
+        look = self.find_or_claim if is_second else self.find_in_redis
+        if entry := look(query, lease):
             flight.entry = entry
             return self.hit(environ, entry, time.perf_counter())
         with ask_plainly(environ), read_at_least(lease.reached), note_reads() as reads:
