@@ -90,6 +90,7 @@ def examine_postgres() -> Findings:
     else:
         yield Finding("database", Level.OK, f"PostgreSQL {version}.")
     yield from examine_settings()
+    yield from find_pooler()
     yield from find_invalid_indexes()
     yield from find_silent_triggers()
     yield from find_dead_rows()
@@ -115,6 +116,16 @@ def examine_settings() -> Findings:
     if wanted > most:
         detail = f"max_connections is {most}, but this server alone may need {wanted}."
         yield Finding("database", Level.WARNING, detail, "Raise it, lower WEB_THREADS, or put PgBouncer in front.")
+
+
+def find_pooler() -> Findings:
+    """A pooler answers for PostgreSQL with a process number of its own."""
+    driver: Any = connection.connection
+    [(pid,)] = ask("SELECT pg_backend_pid()")
+    if settings.DATABASE_PREPARE and driver.info.backend_pid != pid:
+        detail = "A pooler stands between, and reads are prepared (DATABASE_PREPARE)."
+        remedy = "DATABASE_PREPARE=false for PgBouncer before 1.22; from then on max_prepared_statements=200 in it."
+        yield Finding("database", Level.WARNING, detail, remedy)
 
 
 def find_missing_indexes() -> Findings:

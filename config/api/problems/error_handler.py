@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
@@ -26,6 +26,7 @@ from config.api.problems.errors import (
     Conflict,
     Fault,
     InvalidBody,
+    PoolerLosesStatements,
     Unavailable,
     find_limit,
     write_pointer,
@@ -78,8 +79,20 @@ def refuse_for_database(exc: Exception) -> APIException:
     return (find_limit(exc) or Unavailable)()
 
 
+# PostgreSQL's codes for a prepared statement that isn't there, or is there already: the session is another one.
+LOST_STATEMENTS = ("26000", "42P05")
+
+
+def refuse_for_pooler(exc: Exception) -> APIException | None:
+    """None for any other mistake of ours in SQL."""
+    if getattr(exc.__cause__, "sqlstate", None) not in LOST_STATEMENTS:
+        return None
+    logger.error("The database's pooler loses prepared statements; set DATABASE_PREPARE=false: %s", exc)
+    return PoolerLosesStatements()
+
+
 # The first match wins, so ValidationError stands before its parent APIException.
-REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException]], ...] = (
+REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException | None]], ...] = (
     (ValidationError, lambda exc: InvalidBody(list(find_faults(exc.detail)))),
     (APIException, lambda exc: exc),
     (Http404, lambda exc: DRFNotFound("There is nothing here, or nothing that you may see.")),
@@ -91,6 +104,7 @@ REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException]], ...] = (
     (RequestDataTooBig, lambda exc: BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
     (OperationalError, refuse_for_database),
     (InterfaceError, refuse_for_database),
+    (ProgrammingError, refuse_for_pooler),
     (IntegrityError, lambda exc: Conflict("Another row already has this value, or still refers to the deleted one.")),
 )
 

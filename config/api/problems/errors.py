@@ -311,6 +311,14 @@ class Unavailable(ApiError):
         super().__init__(f"{what} can't answer at the moment.", f"Try again in {self.wait} seconds.")
 
 
+class PoolerLosesStatements(Unavailable):
+    """A pooler between server and database gives each transaction another session, and prepared reads get lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hint = "Its operator must set DATABASE_PREPARE=false: PgBouncer before 1.22 loses prepared statements."
+
+
 class Overloaded(ApiError):
     """All request slots are taken and too many requests wait already. This one was not started."""
 

@@ -208,3 +208,11 @@ def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) ->
     assert not find("settings", Level.WARNING)
     settings.HOST = "0.0.0.0"
     assert find("settings", Level.WARNING)[0].detail == "HTTPS is off, but others can reach this server."
+
+
+@on_postgres
+def test_a_pooler_between_prepared_reads_and_the_database_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answers(monkeypatch, "pg_backend_pid", [(0,)]):
+        details = [finding for finding in find("database", Level.WARNING) if "pooler" in finding.detail]
+    assert "DATABASE_PREPARE=false" in details[0].remedy
+    assert not [finding for finding in find("database", Level.WARNING) if "pooler" in finding.detail]

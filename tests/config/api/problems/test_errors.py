@@ -4,13 +4,15 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from django.db import ProgrammingError
 from django.test import Client, RequestFactory
 from rest_framework.exceptions import NotFound
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Product
-from config.api.problems.error_handler import respond_to
+from config.api.problems.error_handler import find_api_error, respond_to
+from config.api.problems.errors import Unavailable
 from config.wsgi import application
 from tests.factories import make_product
 
@@ -300,3 +302,19 @@ def test_a_database_that_fails_is_a_503_with_retry_after(monkeypatch: pytest.Mon
     answer = client.get(URL)
     assert_problem(answer, 503, "service_unavailable")
     assert answer["Retry-After"] == "2"
+
+
+# -- a pooler that loses statements --------------------------------------------------------------------------------
+
+
+class LostStatement(Exception):
+    sqlstate = "26000"
+
+
+def test_a_pooler_that_loses_prepared_statements_is_a_503_that_names_the_setting() -> None:
+    lost = ProgrammingError('prepared statement "_pg3_0" does not exist')
+    lost.__cause__ = LostStatement()
+    found = find_api_error(lost)
+    assert isinstance(found, Unavailable)
+    assert "DATABASE_PREPARE=false" in found.hint
+    assert find_api_error(ProgrammingError("syntax error")) is None
