@@ -27,7 +27,6 @@ from config.api.reads.counting import (
     Count,
     CountUpTo,
     compile_count,
-    count_at_most,
     estimate_rows,
     name_count,
     refuse_dear_count,
@@ -245,11 +244,14 @@ class NumberPlan(ListPlan):
         It takes at most two queries.
         """
         reach = BOUND // self.page_size * self.page_size
-        if self.keyset:
+        statement = compile_count(self.rows, BOUND)
+        rows = statement.fetch_number() if statement else 0
+        # Counted first: a search never has so many rows, and takes one look then.
+        if self.keyset and rows >= reach:
             bound = self.fetch("bound", lambda: cut_slice(self.reader.rows, self.rows, reach - 1, reach))
             if bound.last:
                 return self.address.at(cursor=self.write_cursor(bound.last))
-        return self.address.at(page=min(reach // self.page_size, self.count_pages(count_at_most(self.rows, BOUND))))
+        return self.address.at(page=min(reach // self.page_size, self.count_pages(rows)))
 
     def count_pages(self, rows: int) -> int:
         return max(1, -(-rows // self.page_size))
