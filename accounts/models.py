@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.contrib.auth.models import AbstractUser, Permission
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q, QuerySet, Value
@@ -19,6 +20,7 @@ from knox.models import AuthTokenManager as KnoxManager
 from accounts.events import Event
 from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, OrderQuerySet
 from catalog.models import Product, Variant, default_currency
+from catalog.writes.texts import compose, describe_unseen, find_unseen
 from config.api.access.permissions import Caller
 from config.api.access.scopes import SCOPES
 from config.api.models import Versioned
@@ -36,6 +38,14 @@ class Credentials(NamedTuple):
 
 class UserManager(DjangoUserManager["User"]):
     """Django's user manager, with the e-mail address instead of the user name."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The address as it is stored. Raises ValidationError if a character of it can't be seen."""
+        text = compose(super().normalize_email(email))
+        if (place := find_unseen(text)) is not None:
+            raise ValidationError(f"The address {describe_unseen(text, place)}; remove it.")
+        return text
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]  # no user name
         fields = {"is_staff": False, "is_superuser": False} | fields

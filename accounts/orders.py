@@ -14,6 +14,7 @@ from django.utils.crypto import get_random_string
 from accounts.errors import OutOfStock, WrongStep
 from accounts.models import Order, OrderLine, User
 from catalog.models import Product, Stock, Variant
+from catalog.writes.texts import index_composed, list_forms
 from config.api.problems.errors import Conflict, Fault, InvalidBody
 
 GREATEST_QUANTITY = 1_000_000
@@ -61,10 +62,10 @@ def make_number() -> str:
 
 def lock_variants(skus: Sequence[str]) -> dict[str, Variant]:
     """The variants on sale, by SKU. One query, which also locks their products."""
-    rows = Variant.objects.on_sale().filter(sku__in=skus).select_related("product")
+    rows = Variant.objects.on_sale().filter(sku__in=list_forms(skus)).select_related("product")
     rows = rows.only("sku", "price", "product__title", "product__currency")
     locked = rows.select_for_update(of=("product",), no_key=True).order_by("product_id", "pk")
-    return {variant.sku: variant for variant in locked}
+    return index_composed(locked, lambda variant: variant.sku)
 
 
 def refuse_repeated(wanted: Wanted) -> None:

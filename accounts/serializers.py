@@ -27,6 +27,7 @@ from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, 
 from accounts.orders import GREATEST_QUANTITY, move_order, place_order
 from accounts.tokens import GREATEST_LIFETIME
 from catalog.writes.fields import WholeField
+from catalog.writes.texts import LineField, compose
 from catalog.writes.values import Whole
 from config.api.access.scopes import SCOPES
 from config.api.writes.bodies import ChoiceField, StrictSerializer
@@ -110,7 +111,7 @@ class TokenWrite(StrictSerializer[AuthToken]):
     has `password`.
     """
 
-    name = CharField(max_length=100)
+    name = LineField(max_length=100)
     expires_at = DateTimeField(required=False)
     scopes = ListField(child=ChoiceField(SCOPES), required=False, allow_empty=False, max_length=GREATEST_LIST)
     allowed_ips = ListField(
@@ -128,9 +129,9 @@ class TokenWrite(StrictSerializer[AuthToken]):
 class LoginWrite(StrictSerializer[AuthToken]):
     """E-mail address and password. `name` is the new token's name in the list of tokens."""
 
-    email = CharField(max_length=254)
+    email = LineField(max_length=254)
     password = PasswordField()
-    name = CharField(max_length=100, default="login")
+    name = LineField(max_length=100, default="login")
 
 
 class PasswordWrite(StrictSerializer[User]):
@@ -201,11 +202,11 @@ class AddressRead(ModelSerializer[Address]):
 class AddressWrite(StrictSerializer[Address]):
     """An address. `country` is a code of two capital letters (ISO 3166)."""
 
-    name = CharField(max_length=200)
-    line1 = CharField(max_length=200)
-    line2 = CharField(max_length=200, allow_blank=True, default="")
-    city = CharField(max_length=100)
-    postcode = CharField(max_length=20, allow_blank=True, default="")
+    name = LineField(max_length=200)
+    line1 = LineField(max_length=200)
+    line2 = LineField(max_length=200, allow_blank=True, default="")
+    city = LineField(max_length=100)
+    postcode = LineField(max_length=20, allow_blank=True, default="")
     country = RegexField(r"\A[A-Z]{2}\Z", error_messages={"invalid": "Give two capital letters (ISO 3166), as in GB."})
 
     def create(self, validated_data: dict[str, Any]) -> Address:
@@ -226,8 +227,8 @@ class MeRead(ModelSerializer[User]):
 class MeWrite(StrictSerializer[User]):
     """What users can change of themselves. Only staff can change the e-mail address."""
 
-    first_name = CharField(required=False, max_length=150, allow_blank=True)
-    last_name = CharField(required=False, max_length=150, allow_blank=True)
+    first_name = LineField(required=False, max_length=150, allow_blank=True)
+    last_name = LineField(required=False, max_length=150, allow_blank=True)
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         return write_columns(instance, validated_data)
@@ -299,6 +300,9 @@ class OrderLineWrite(StrictSerializer[OrderLine]):
 
     sku = CharField(max_length=100)
     quantity = WholeField(Whole(least=1, most=GREATEST_QUANTITY))
+
+    def validate_sku(self, sku: str) -> str:
+        return compose(sku)
 
 
 class OrderWrite(StrictSerializer[Order]):

@@ -17,7 +17,7 @@ from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
-from catalog.staff.forms import CategoryForm, StockForm, VariantForm
+from catalog.staff.forms import CategoryForm, RuledForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
 from catalog.staff.slugged import RECORD, SluggedAdmin
@@ -32,6 +32,7 @@ admin.site.register(ImportJob, ImportJobAdmin)
 @admin.register(Brand)
 class BrandAdmin(SluggedAdmin):
     icon = "sell"
+    form = RuledForm
 
 
 @admin.register(Category)
@@ -49,6 +50,7 @@ class CategoryAdmin(SluggedAdmin):
 @admin.register(Attribute)
 class AttributeAdmin(BoundedAdmin):
     icon = "tune"
+    form = RuledForm
     list_display = ("name", "type")
     list_filter = ("type",)
     ordering = ("name",)
@@ -105,6 +107,7 @@ class StockAdmin(BoundedAdmin):
 @admin.register(Image)
 class ImageAdmin(BoundedAdmin):
     icon = "image"
+    form = RuledForm
     list_display = ("picture", "url", "product", "position")
     list_display_links = ("picture", "url")
     list_filter = (OfProductFilter,)
@@ -121,6 +124,7 @@ class ImageAdmin(BoundedAdmin):
 @admin.register(ProductText)
 class ProductTextAdmin(BoundedAdmin):
     icon = "description"
+    form = RuledForm
     list_display = ("product", "seo_title")
     list_filter = (OfProductFilter,)
     list_select_related = ("product",)

@@ -21,7 +21,7 @@ class CatalogConfig(AppConfig):
         from catalog.rights import EXPORT
         from catalog.serializers import ProductRead, VariantRead
         from catalog.writes.declared import find_mistyped
-        from catalog.writes.stored import find_capital_locations, find_odd_currencies
+        from catalog.writes.stored import find_capital_locations, find_odd_currencies, find_odd_skus
         from config.api.jobs.chores import register_chore
         from config.api.problems.stored import register_finder
         from config.api.reads.resources import Resource, register_resource
@@ -32,6 +32,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_backlog)
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
+        register_finder(find_odd_skus)
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")

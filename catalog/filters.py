@@ -13,6 +13,7 @@ from django_filters import CharFilter, ChoiceFilter, NumberFilter
 from catalog.models import Attribute, Product
 from catalog.querysets import ProductQuerySet
 from catalog.search import MOST_WORDS, find_words
+from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import NUMBER, PRICE, BadValue
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 from config.api.reads.filtering import FlagFilter, ListFilter, MomentFilter, SparseFilterSet, name_choices
@@ -95,10 +96,10 @@ class ProductFilters(SparseFilterSet):
         return self.keep_attributes(rows)
 
     def keep_brand(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
-        return rows.of_brand(slug)
+        return rows.of_brand(compose(slug))
 
     def keep_subtree(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
-        return rows.in_category(slug)
+        return rows.in_category(compose(slug))
 
     def keep_ids(self, rows: ProductQuerySet, name: str, ids: Sequence[int | None]) -> ProductQuerySet:
         check_list(name, ids)
@@ -106,7 +107,7 @@ class ProductFilters(SparseFilterSet):
 
     def keep_skus(self, rows: ProductQuerySet, name: str, skus: Sequence[str]) -> ProductQuerySet:
         check_list(name, skus)
-        return rows.filter(sku__in=skus)
+        return rows.filter(sku__in=sorted(list_forms(skus)))
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         if not (found := find_words(words)):

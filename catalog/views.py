@@ -28,6 +28,7 @@ from catalog.writes.serializers import (
     StockBulkRead,
     StockWrite,
 )
+from catalog.writes.texts import compose
 from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
@@ -184,7 +185,7 @@ class CategoryViewSet(SluggedViewSet):
     @action(detail=True)
     def tree(self, request: Request, slug: str) -> HttpResponse:
         """The category and all categories below it, nested: `{"slug", "name", "children": […]}`."""
-        tree = build_tree(get_object_or_404(Category, slug=slug))
+        tree = build_tree(get_object_or_404(Category, slug=compose(slug)))
         if not self.is_json:
             return Response(tree)
         body = write_json(tree)

@@ -23,6 +23,7 @@ from catalog.writes.values import (
     CURRENCY,
     DESCRIPTION,
     IMAGE,
+    NAME,
     NUMBER,
     OPTIONS,
     PRICE,
@@ -36,7 +37,6 @@ from catalog.writes.values import (
     BadValue,
     Choice,
     List,
-    Text,
     count_digits,
     read_text,
     refuse_odd_characters,
@@ -71,7 +71,6 @@ MOST_LEVELS = 10
 MOST_PARTS = 2_500
 
 # Files name brands and categories, where bodies have slugs. Only files have tags.
-NAME = Text(200)
 PUBLISHED = Choice(("true", "false"))
 PARTS = List(MOST_PARTS)
 

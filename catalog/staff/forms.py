@@ -4,10 +4,26 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.db.models import Model
 from django.utils.text import slugify
 
-from catalog.models import Category, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.writes.declared import find_type_faults, read_types
+from catalog.writes.values import (
+    ALT,
+    BARCODE,
+    DESCRIPTION,
+    IMAGE,
+    LOCATION,
+    NAME,
+    SEO_DESCRIPTION,
+    SEO_TITLE,
+    SKU,
+    SLUG,
+    TITLE,
+    BadValue,
+    Text,
+)
 from config.api.admin.forms import ChangedFormSet
 from config.api.writes.currencies import CURRENCIES
 
@@ -24,7 +40,33 @@ def check_object(value: Any, example: str) -> dict[str, Any]:
     return value
 
 
-class ProductForm(forms.ModelForm[Product]):
+RULES: dict[type[Model], dict[str, Text]] = {
+    Product: {"sku": SKU, "slug": SLUG, "title": TITLE},
+    ProductText: {"description": DESCRIPTION, "seo_title": SEO_TITLE, "seo_description": SEO_DESCRIPTION},
+    Variant: {"sku": SKU, "barcode": BARCODE},
+    Image: {"url": IMAGE, "alt": ALT},
+    Stock: {"location": LOCATION},
+    Brand: {"name": NAME, "slug": SLUG},
+    Category: {"name": NAME},
+    Attribute: {"name": SLUG},
+}
+
+
+class RuledForm[Row: Model](forms.ModelForm[Row]):
+    """A form whose texts follow the rules of bodies and files. A text that nobody changed may stay as it is."""
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, rule in RULES[self._meta.model].items():
+            if name in self.changed_data and values.get(name):
+                try:
+                    values[name] = rule.read(values[name])
+                except BadValue as error:
+                    self.add_error(name, f"{error.tell(values[name])}.")
+        return values
+
+
+class ProductForm(RuledForm[Product]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "attributes" in self.fields:  # not for users who may only view
@@ -50,7 +92,7 @@ class ProductForm(forms.ModelForm[Product]):
         return currency
 
 
-class VariantForm(forms.ModelForm[Variant]):
+class VariantForm(RuledForm[Variant]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "options" in self.fields:
@@ -60,14 +102,11 @@ class VariantForm(forms.ModelForm[Variant]):
         return check_object(self.cleaned_data["options"], '{"Size": "M"}')
 
 
-class StockForm(forms.ModelForm[Stock]):
-    def clean_location(self) -> str:
-        """In lower case, as the API writes it; one that an older release stored may stay."""
-        location: str = self.cleaned_data["location"]
-        return location if location == self.initial.get("location") else location.lower()
+class StockForm(RuledForm[Stock]):
+    """A location is in lower case, as the API writes it; one that an older release stored may stay."""
 
 
-class CategoryForm(forms.ModelForm[Category]):
+class CategoryForm(RuledForm[Category]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "slug" in self.fields:
@@ -84,7 +123,7 @@ class CategoryForm(forms.ModelForm[Category]):
         return parent
 
     def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
+        values = super().clean()
         if not values.get("slug") and "slug" not in self.errors:
             above = parent.slug if (parent := values.get("parent")) else ""
             values["slug"] = slugify(f"{above} {values.get('name', '')}", allow_unicode=True)[:500]

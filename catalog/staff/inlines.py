@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import StackedInline, TabularInline
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from catalog.staff.forms import StockForm, VariantForm, VariantFormSet
+from catalog.staff.forms import RuledForm, StockForm, VariantForm, VariantFormSet
 from config.api.admin.cells import show_picture
 from config.api.admin.forms import ChangedFormSet, RemembersShown
 
@@ -47,6 +47,7 @@ class VariantInline(RemembersShown, TabularInline):
 
 class ImageInline(RemembersShown, TabularInline):
     model = Image
+    form = RuledForm
     formset = ChangedFormSet
     fields = ("picture", "url", "alt", "position")
     readonly_fields = ("picture",)
@@ -62,6 +63,7 @@ class ImageInline(RemembersShown, TabularInline):
 
 class TextInline(RemembersShown, StackedInline):
     model = ProductText
+    form = RuledForm
     formset = ChangedFormSet
     fields = ("description", "seo_title", "seo_description")
     verbose_name = "texts"

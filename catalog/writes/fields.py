@@ -12,10 +12,10 @@ from rest_framework.settings import api_settings
 from catalog.models import Product
 from catalog.writes.values import (
     STATUS,
+    Address,
     BadMembers,
     BadValue,
     Currency,
-    FullAddress,
     List,
     Number,
     Slug,
@@ -77,8 +77,8 @@ class CurrencyField(RuleField, serializers.RegexField):
         super().__init__(rule.pattern, **options)
 
 
-class AddressField(RuleField, serializers.URLField):
-    def __init__(self, rule: FullAddress, **options: Any) -> None:
+class AddressField(RuleField, serializers.CharField):
+    def __init__(self, rule: Address, **options: Any) -> None:
         self.rule = rule
         super().__init__(max_length=rule.most, **options)
 

@@ -16,6 +16,7 @@ from catalog.writes.declared import read_types
 from catalog.writes.drafts import ProductDraft, VariantDraft
 from catalog.writes.plans import Manner
 from catalog.writes.taxonomy import Taxonomy
+from catalog.writes.texts import index_composed, list_forms
 
 type Found = Sequence[tuple[ProductDraft, Product]]
 
@@ -39,10 +40,10 @@ class KnownRows:
         ids = {draft.id for draft in drafts if draft.id is not None}
         skus = {draft.sku for draft in drafts if draft.sku}
         slugs = {draft.slug for draft in drafts if draft.slug}
-        named = is_among("pk", ids) | is_among("sku", skus) | is_among("slug", slugs)
+        named = is_among("pk", ids) | is_among("sku", list_forms(skus)) | is_among("slug", slugs)
         products = list(Product.objects.filter(named).order_by("pk").select_for_update(no_key=True))
         self.by_id = {product.pk: product for product in products}
-        self.by_sku = {product.sku: product for product in products}
+        self.by_sku = index_composed(products, lambda product: product.sku)
         self.by_slug = {product.slug: product for product in products}
 
     def find_product(self, draft: ProductDraft) -> Product | None:
@@ -54,13 +55,14 @@ class KnownRows:
         named = [(draft, variant) for draft in drafts for variant in list_variants(draft)]
         # The only variant of a new product has the product's SKU.
         skus = {sku for draft, variant in named if (sku := variant.sku or draft.sku)}
-        rows = Variant.objects.filter(is_among("product_id", products) | is_among("sku", skus))
-        self.variants = {row.sku: row for row in rows.order_by("position", "pk")}
+        found = Variant.objects.filter(is_among("product_id", products) | is_among("sku", list_forms(skus)))
+        rows = list(found.order_by("position", "pk"))
+        self.variants = index_composed(rows, lambda row: row.sku)
         self.variants_of: dict[int, list[Variant]] = defaultdict(list)
-        for row in self.variants.values():
+        for row in rows:
             self.variants_of[row.product_id].append(row)
         is_counted = any(variant.on_hand is not None for _, variant in named)
-        counted = [row.pk for row in self.variants.values()] if is_counted else []
+        counted = [row.pk for row in rows] if is_counted else []
         pieces = Stock.objects.filter(is_among("variant_id", counted), location=MAIN)
         self.stock = {stock.variant_id: stock for stock in pieces}
 

@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import make_batch, move_versions
 from catalog.writes.sentences import say_repeated, say_reserved, say_unknown
+from catalog.writes.texts import index_composed, list_forms
 from config.api.writes.bodies import Row
 
 
@@ -18,9 +19,10 @@ class StockWriter:
         self.rows = rows
         name_rows(rows, "sku", "location")
         good = list_good(rows)
-        named = Variant.objects.filter(sku__in=list_skus(good))
+        named = Variant.objects.filter(sku__in=list_forms(list_skus(good)))
         lock_products(named)
-        self.keys = dict(named.values_list("sku", "pk"))
+        found = index_composed(named.values_list("sku", "pk"), lambda pair: pair[0])
+        self.keys = {sku: key for sku, (_, key) in found.items()}
         refuse_unknown(good, self.keys)
         refuse_repeated(good, "sku", "location")
         self.stock = self.lock_stock(good)
@@ -61,9 +63,9 @@ class PricesWriter:
         self.rows = rows
         name_rows(rows, "sku")
         good = list_good(rows)
-        named = Variant.objects.filter(sku__in=list_skus(good))
+        named = Variant.objects.filter(sku__in=list_forms(list_skus(good)))
         self.versions = lock_products(named)
-        self.variants = {variant.sku: variant for variant in named}
+        self.variants = index_composed(named, lambda variant: variant.sku)
         refuse_unknown(good, self.variants)
         refuse_repeated(good, "sku")
 

@@ -1,6 +1,7 @@
 """Compares drafts with the stored rows: each plan gets the rows to write, or faults that forbid writing."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from catalog.models import Image, Product, Variant
@@ -19,6 +20,7 @@ from catalog.writes.sentences import (
     say_taken,
     say_unknown,
 )
+from catalog.writes.texts import compose, index_composed
 from catalog.writes.values import MOST_INTEGER
 
 # The most SKUs that an error names.
@@ -110,7 +112,8 @@ class Match:
         if not value or (product is not None and (name not in draft.fields or getattr(product, name) == value)):
             return
         self.claim((name, value), draft.place, name, value)
-        if (owner := owners.get(value)) is None:
+        owner = owners.get(value)
+        if owner is None or owner is product:  # its own, in decomposed form
             return
         if name == "slug" or product is not None:
             self.refuse(name, "taken", say_taken(value, "product", NOUNS[name]))
@@ -189,10 +192,11 @@ class Match:
         if part.row is not None and (product is None or part.row.product_id != product.pk):
             self.plan.refuse(draft.place, "sku", "taken", say_taken(part.row.sku, "variant", "SKU"))
         sku = draft.sku or self.draft.sku if part.is_new else part.fields.get("sku", draft.sku)
-        if sku is None or (part.row is not None and part.row.sku == sku):
+        owner = self.known.variants.get(sku or "")
+        if sku is None or (part.row is not None and compose(part.row.sku) == sku and owner in (None, part.row)):
             return
         self.claim(("variant", sku), draft.place, "sku", sku)
-        if sku in self.known.variants:
+        if owner:
             self.plan.refuse(draft.place, "sku", "taken", say_taken(sku, "variant", "SKU"))
 
     # -- images
@@ -249,7 +253,8 @@ class Match:
     def match_parts(self, kind: str, key: str, drafts: Sequence[Any], stored: Sequence[Any]) -> list[Part[Any, Any]]:
         """Pair each draft with the stored row of the same id or, without an id, of the same `key`."""
         # Ids are numbers and keys are texts, so one dict can hold both.
-        found = {getattr(row, name): row for row in stored for name in ("id", key)}
+        found: dict[Any, Any] = {row.id: row for row in stored}
+        found |= index_composed(stored, attrgetter(key))
         parts = []
         for draft in drafts:
             row = found.get(getattr(draft, key) if draft.id is None else draft.id)
@@ -261,7 +266,10 @@ class Match:
             if row is not None:
                 member = key if draft.id is None else "id"
                 self.claim((kind, row.pk), draft.place, member, getattr(draft, member))
-            parts.append(Part(draft, draft.fields, row, row is None))
+            own = draft.fields
+            if row is not None and draft.id is None and key in own:
+                own = {**own, key: getattr(row, key)}  # it may be stored in another form
+            parts.append(Part(draft, own, row, row is None))
         return parts
 
     def place_parts(self, parts: Sequence[Part[Any, Any]], stored: Sequence[Any]) -> None:

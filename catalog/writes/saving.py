@@ -74,6 +74,8 @@ def start_product(plan: Plan, slug: str) -> Values:
 def list_columns(plan: Plan, product: Product) -> Values:
     """The draft's columns, with the ids of brand and category, and the merged attributes."""
     columns = {**plan.draft.fields, **plan.links}
+    if plan.draft.id is None:
+        columns.pop("sku", None)  # by which it was found, maybe in another form
     if plan.draft.attributes:
         merged = product.attributes | plan.draft.attributes
         columns["attributes"] = {name: value for name, value in merged.items() if value is not None}

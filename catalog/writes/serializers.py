@@ -55,7 +55,7 @@ class ImageWrite(StrictSerializer[Image]):
     """An image in a product's body. A stored one is found by `id` or `url`; a new one needs `url`."""
 
     id = WholeField(values.ID, required=False)
-    url = AddressField(values.IMAGE_URL, required=False)
+    url = AddressField(values.IMAGE, required=False)
     alt = TextField(values.ALT, required=False)
     position = WholeField(values.COUNT, required=False)
 

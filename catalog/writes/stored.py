@@ -1,10 +1,12 @@
 """Stored rows that today's rules would refuse, each as a sentence and a remedy. They stay as they are."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from django.db.models.functions import Lower
 
-from catalog.models import Product, Stock
+from catalog.models import Product, Stock, Variant
+from catalog.writes.values import SKU, BadValue
 from config.api.writes.currencies import CURRENCIES
 
 NAMED_PRODUCTS = 5
@@ -18,6 +20,28 @@ def find_capital_locations() -> Iterator[tuple[str, str]]:
             f"Some stock lies at locations with capitals: {', '.join(found)}. No order takes from Main, only from main."
         )
         yield detail, "Give them names in lower case, or move their pieces to main."
+
+
+def find_odd_skus() -> Iterator[tuple[str, str]]:
+    """SKUs in decomposed form, or with characters that can't be seen. They are found, but may have a twin."""
+    # Only those with a character that isn't plain: the database finds them, for most catalogues none.
+    plain = {"sku__regex": r"^[ -~]*$"}
+    skus = chain.from_iterable(
+        model._default_manager.exclude(**plain).order_by("sku").values_list("sku", flat=True).iterator()
+        for model in (Product, Variant)
+    )
+    if found := list(islice(dict.fromkeys(filter(is_odd, skus)), NAMED_PRODUCTS)):
+        yield (
+            f"Some SKUs are decomposed, or hold what can't be seen: {', '.join(map(ascii, found))}.",
+            "Write them anew, by the id of their product or variant.",
+        )
+
+
+def is_odd(sku: str) -> bool:
+    try:
+        return SKU.read(sku) != sku
+    except BadValue:
+        return True
 
 
 def find_odd_currencies() -> Iterator[tuple[str, str]]:

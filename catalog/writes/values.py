@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from catalog.models import Product
+from catalog.writes.texts import compose, describe_unseen, find_unseen
 from config.api.writes.currencies import CURRENCIES
 
 # A value of JSON, or the text of a CSV's cell.
@@ -67,14 +68,14 @@ class Rule:
 
 
 def read_text(given: Given) -> str:
-    """The text without surrounding blanks. Raises BadValue for lists, objects, NUL and surrogate characters."""
+    """The text without surrounding blanks, composed. Raises BadValue for lists, objects, NUL and surrogates."""
     if given is None:
         raise BadValue("null", "is not a text", "give a text or a number")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise BadValue("invalid", f"is {name_type(given)}", "give a text or a number")
     text = given.strip() if isinstance(given, str) else repr(given)
     refuse_odd_characters(text)
-    return text
+    return compose(text)
 
 
 def name_type(given: Given) -> str:
@@ -110,14 +111,32 @@ class Text(Rule):
         return text
 
 
-class Location(Text):
+class Line(Text):
+    """A text of one line, in which every character can be seen."""
+
+    may_join = True
+
+    def read(self, given: Given) -> str:
+        text = super().read(given)
+        if (place := find_unseen(text, self.may_join)) is not None:
+            raise BadValue("unseen_characters_not_allowed", describe_unseen(text, place), "remove it")
+        return text
+
+
+class Key(Line):
+    """A text by which rows are found: two that look the same are the same."""
+
+    may_join = False
+
+
+class Location(Key):
     """The short code of a place, without case: `Main` is `main`."""
 
     def read(self, given: Given) -> str:
         return super().read(given).lower()
 
 
-class Slug(Text):
+class Slug(Key):
     def read(self, given: Given) -> str:
         slug = super().read(given)
         if not re.fullmatch(r"[-\w]+", slug):
@@ -139,14 +158,16 @@ class Currency(Rule):
 
 
 # Other schemes are errors: a link to javascript: would run foreign code on our pages.
-SCHEMES = ("http", "https", "ftp", "ftps")
+SCHEMES = ("http", "https")
+# A path of ours begins with one slash. Browsers take a backslash for a slash, and two begin another host's name.
+OWN_PATH = re.compile(r"/(?![/\\])")
 # PostgreSQL limits an index entry to 2,704 bytes, and images are unique by product and URL.
 MOST_URL_BYTES = 2_000
 is_url = URLValidator(schemes=SCHEMES)
 
 
-class Address(Text):
-    """The address of an image: a URL or a path, since files have both."""
+class Address(Key):
+    """The address of an image: a URL, or a path of this server."""
 
     def read(self, given: Given) -> str:
         url = super().read(given)
@@ -155,19 +176,18 @@ class Address(Text):
         scheme = re.match(r"([a-zA-Z][\w+.-]*):", url)
         if scheme and scheme[1].lower() not in SCHEMES:
             raise BadValue("invalid", f"begins with {scheme[1]}:", "give an address that begins with https://")
+        if not (OWN_PATH.match(url) or is_full(url)):
+            remedy = "give one that begins with https://, or a path of this server that begins with one /"
+            raise BadValue("invalid", "is not a full address", remedy)
         return url
 
 
-class FullAddress(Address):
-    """A full URL, for bodies: readers of the API couldn't know the host of a path."""
-
-    def read(self, given: Given) -> str:
-        url = super().read(given)
-        try:
-            is_url(url)
-        except ValidationError:
-            raise BadValue("invalid", "is not a full address", "give one that begins with https://") from None
-        return url
+def is_full(url: str) -> bool:
+    try:
+        is_url(url)
+    except ValidationError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -329,25 +349,25 @@ MOST_TEXT = 100_000
 
 ID = Whole(least=1, most=None)
 # The lengths of those columns.
-BRAND_SLUG = Text(220, needed="give a brand's slug, or null")
-CATEGORY_SLUG = Text(500, needed="give a category's slug, or null")
-SKU = Text(100, needed="give a SKU")
+BRAND_SLUG = Key(220, needed="give a brand's slug, or null")
+CATEGORY_SLUG = Key(500, needed="give a category's slug, or null")
+SKU = Key(100, needed="give a SKU")
 SLUG = Slug(255, needed="give a slug, or leave it out")
-TITLE = Text(500, needed="give a title")
+TITLE = Line(500, needed="give a title")
 STATUS = Choice(tuple(Product.Status.values))
 CURRENCY = Currency()
 PRICE = Number(12, DIGITS_ONLY)
 RATING = Number(3, "write digits and a dot, as in 4.5", most=5)
 ATTRIBUTES = Object()
 DESCRIPTION = Text(MOST_TEXT)
-SEO_TITLE = Text(500)
+SEO_TITLE = Line(500)
 SEO_DESCRIPTION = Text(MOST_TEXT)
-BARCODE = Text(50)
-OPTION = Text(255)
+NAME = Line(200)
+BARCODE = Key(50)
+OPTION = Line(255)
 OPTIONS = Texts(OPTION)
 # Grams, pieces, positions in a list.
 COUNT = Whole()
 IMAGE = Address(1000, needed="give the image's address")
-IMAGE_URL = FullAddress(1000, needed="give the image's address")
 ALT = Text(500)
 LOCATION = Location(32, needed="give a location")

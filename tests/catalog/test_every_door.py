@@ -22,6 +22,7 @@ from catalog.models import Attribute, Image, Product, ProductText, Stock, Varian
 from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
 from catalog.writes.stored import find_odd_currencies
+from catalog.writes.texts import find_unseen
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
 from config.operation.doctor import Level, examine_data
@@ -96,11 +97,17 @@ DOORS: dict[str, Callable[[APIClient, Iterable[Body]], None]] = {
     "csv": write_as_csv,
 }
 
+HTTPS = "give an address that begins with https://"
+LOST = "which can't be seen; remove it"
+UNSEEN = "unseen_characters_not_allowed"
+ADDRESS = "give one that begins with https://, or a path of this server that begins with one /"
+
 # -- what is sent --------------------------------------------------------------------------------------------------
 
 LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 HOSTILE = st.sampled_from(["=1+1", "'=1", 'a "b", c', "a\\b", '{"a"}', "NULL", "a\nb", "é", "漢字", "🧵", "\u2028"])
 TEXTS = (HOSTILE | st.text(LETTERS, min_size=1, max_size=20)).map(str.strip).filter(bool)
+LINES = TEXTS.filter(lambda text: find_unseen(text) is None)
 PRICES = st.decimals(0, 9_999, places=2).map(str)
 WHOLE = st.integers(0, 10_000)
 JSON = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, max_size=2)
@@ -108,13 +115,13 @@ JSON = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, ma
 VARIANTS = st.fixed_dictionaries(
     {"price": PRICES},
     optional={
-        "on_hand": WHOLE, "weight": WHOLE, "barcode": TEXTS | st.just(""),
-        "options": st.dictionaries(TEXTS, TEXTS, max_size=2),
+        "on_hand": WHOLE, "weight": WHOLE, "barcode": LINES | st.just(""),
+        "options": st.dictionaries(TEXTS, LINES, max_size=2),
     },
 )  # fmt: skip
 IMAGES = st.fixed_dictionaries({}, optional={"alt": TEXTS | st.just("")})
 MEMBERS: dict[str, st.SearchStrategy[Any]] = {
-    "title": TEXTS,
+    "title": LINES,
     "brand": st.sampled_from(["acme", None]),
     "category": st.sampled_from(["food-tea", None]),
     "status": st.sampled_from(["active", "draft", "archived"]),
@@ -122,11 +129,11 @@ MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "rating": st.decimals(0, 5, places=2).map(str),
     "attributes": st.dictionaries(TEXTS, JSON, max_size=3),
     "description": TEXTS | st.just(""),
-    "seo_title": TEXTS | st.just(""),
+    "seo_title": LINES | st.just(""),
     "seo_description": TEXTS | st.just(""),
 }
 PRODUCTS = st.fixed_dictionaries(
-    {"title": TEXTS},
+    {"title": LINES},
     optional={name: values for name, values in MEMBERS.items() if name != "title"}
     | {"variants": st.lists(VARIANTS, min_size=1, max_size=3), "images": st.lists(IMAGES, max_size=3)},
 )
@@ -342,6 +349,27 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("variants/0/options/Size", ["M"], "invalid", NOT_TEXT[0]),
     ("variants/0/options/Size", None, "null", "is not a text; give a text or a number"),
     ("images/0/url", "javascript:alert(1)", "invalid", "begins with javascript:; give an address that begins with https://"),
+    ("images/0/url", "JAVASCRIPT:alert(1)", "invalid", f"begins with JAVASCRIPT:; {HTTPS}"),
+    ("images/0/url", "java\tscript:alert(1)", UNSEEN, f"holds U+0009 as its character 5, {LOST}"),
+    ("images/0/url", "https://i.example/a\r\n.jpg", UNSEEN, f"holds U+000D as its character 20, {LOST}"),
+    ("images/0/url", "data:image/png;base64,AA", "invalid", f"begins with data:; {HTTPS}"),
+    ("images/0/url", "ftp://i.example/a.jpg", "invalid", f"begins with ftp:; {HTTPS}"),
+    ("images/0/url", "//i.example/a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
+    ("images/0/url", "/\\i.example/a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
+    ("images/0/url", "a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
+    ("images/0/url", "https:///a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
+    ("sku", "A\u200b1", UNSEEN, f"holds U+200B as its character 2, {LOST}"),
+    ("sku", "A\u202e1", UNSEEN, f"holds U+202E as its character 2, {LOST}"),
+    ("sku", "A\n1", UNSEEN, f"holds U+000A as its character 2, {LOST}"),
+    ("sku", "A\u2028 1", UNSEEN, f"holds U+2028 as its character 2, {LOST}"),
+    ("sku", "A\u31641", UNSEEN, f"holds U+3164 as its character 2, {LOST}"),
+    ("sku", "क्\u200dष", UNSEEN, f"holds U+200D as its character 3, {LOST}"),
+    ("title", "Lam\u200dp", UNSEEN, f"holds U+200D as its character 4, {LOST}"),
+    ("title", "Lamp\u2066", UNSEEN, f"holds U+2066 as its character 5, {LOST}"),
+    ("slug", "a\u00adb", UNSEEN, f"holds U+00AD as its character 2, {LOST}"),
+    ("variants/0/sku", "V\ufeff1", UNSEEN, f"holds U+FEFF as its character 2, {LOST}"),
+    ("variants/0/barcode", "4\t2", UNSEEN, f"holds U+0009 as its character 2, {LOST}"),
+    ("variants/0/options/Size", "M\u200b", UNSEEN, f"holds U+200B as its character 2, {LOST}"),
     ("images/0/url", "https://i.example/" + "x" * 983, "max_length", "has 1,001 characters; shorten it to 1,000"),
     ("images/0/url", "https://i.example/" + "€" * 700, "max_length", "has 2,118 bytes; shorten it to 2,000"),
     ("images/0/alt", "A" * 501, "max_length", "has 501 characters; shorten it to 500"),

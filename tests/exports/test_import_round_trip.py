@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from catalog.imports.tasks import advance_import
 from catalog.models import Brand, ImportJob, Product, ProductText, Variant
+from catalog.writes.texts import compose, find_unseen
 from tests.catalog.imports.test_files import snapshot
 from tests.exports.conftest import read_body
 from tests.factories import make_category, make_product
@@ -40,7 +41,7 @@ def odd_products(db: None) -> int:
     brand, category = Brand.objects.create(name='Weaver & "Sons"', slug="W_S"), make_category("Home", "Light, warm")
     type(category).objects.filter(pk=category.pk).update(slug="Light_1")
     make_product(sku="1", title="=SUM(A1)", brand=brand, category=category, images=3, stock=4)
-    make_product(sku="2", title="-1\n+2;=3|'=4", attributes={"color": "grün", "tags": ["a", "b, c"], "volts": 12.5})
+    make_product(sku="2", title="-1;=3|'=4", attributes={"color": "grün", "tags": ["a", "b, c"], "volts": 12.5})
     make_product(sku="3", title="Ünïcode 漢字 🧵", status="draft", rating="4.50", compare_at_price="99.00")
     # The cheapest variant isn't the one that bears the product's SKU, and the first picture isn't at position 1.
     several = make_product(sku="4", variants=3, images=2)
@@ -77,18 +78,18 @@ def test_what_an_export_took_away_comes_back(name: str, odd_products: int, staff
 
 
 LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
-FORMULAS = st.sampled_from(
-    ["=1+1", "'=1", "''-1", "'\tx", "'", "'quoted'", "x;=1", "x;'=1", "x\t'-1", 'x|"=1', "x\n'=1"]
-)
+FORMULAS = st.sampled_from(["=1+1", "'=1", "''-1", "'\tx", "'", "'quoted'", "x;=1", "x;'=1", 'x|"=1'])
 HOSTILE = st.sampled_from(['"', 'a "b", c', "a\nb", "a\r\nb", "\ufeffx", "\u2028", "🧵", "<b>", "{}", "null"])
 TEXTS = (FORMULAS | HOSTILE | st.text(LETTERS, min_size=1, max_size=60)).map(str.strip).filter(bool)
+# What the API stores as a title: composed, and without what can't be seen.
+TITLES = TEXTS.map(compose).filter(lambda text: find_unseen(text) is None)
 VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, max_size=2) | st.none()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "ndjson"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(titles=st.lists(TEXTS, min_size=1, max_size=4), attributes=st.dictionaries(TEXTS, VALUES, max_size=3))
+@given(titles=st.lists(TITLES, min_size=1, max_size=4), attributes=st.dictionaries(TEXTS, VALUES, max_size=3))
 def test_hostile_text_comes_back_as_it_was(
     name: str, titles: list[str], attributes: dict[str, Any], staff: APIClient
 ) -> None:

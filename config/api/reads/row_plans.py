@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db.models import Field
@@ -21,8 +22,12 @@ class RowPlan:
     key: Field[Any, Any]
     read: Callable[[Any], Sequence[Any]]
 
-    def reply(self, text: str) -> Reply | None:
-        """The row's JSON with its ETag; None if there is no such row. `text` is the key in the URL."""
+    def reply(self, key: Any) -> Reply | None:
+        """The row's JSON with its ETag; None if there is no such row. `key` is as in the URL, in either form."""
+        is_plain = not isinstance(key, str) or key.isascii()
+        return self.find(key) or (None if is_plain else self.find(normalize("NFC", key)))
+
+    def find(self, text: Any) -> Reply | None:
         try:
             shown, *version = self.read(self.key.to_python(text))
         except (ObjectDoesNotExist, ValidationError, OverflowError):

@@ -148,14 +148,14 @@ def test_a_quantity_below_zero_is_nothing_on_hand(tmp_path: Path) -> None:
 
 
 def test_a_plain_row_is_a_product_with_one_variant(tmp_path: Path) -> None:
-    report = run_import(tmp_path, "sku,title,price,stock,brand,image", "L-1,Lamp,12.5,3, Oléo ,lamp.jpg")
+    report = run_import(tmp_path, "sku,title,price,stock,brand,image", "L-1,Lamp,12.5,3, Oléo ,/lamp.jpg")
     assert report["format"] == "csv"
     product = Product.objects.get()
     variant = Variant.objects.get()
     assert (product.slug, product.currency, product.status) == ("lamp", settings.CURRENCY, "active")
     assert (product.price, product.rating, product.in_stock) == (Decimal("12.50"), 0, True)
     assert (variant.sku, variant.product_id, variant.price) == ("L-1", product.pk, Decimal("12.50"))
-    assert product.image_url == "lamp.jpg"
+    assert product.image_url == "/lamp.jpg"
     assert Brand.objects.get().name == "Oléo"
 
 
@@ -225,7 +225,7 @@ def test_ndjson_takes_numbers_lists_and_objects(tmp_path: Path) -> None:
         "category": ["Home", "Light"],
         "tags": ["a", "b"],
         "attributes": {"volts": 12.5, "dimmable": True},
-        "images": ["one.jpg", {"url": "two.jpg", "alt": "Two"}],
+        "images": ["/one.jpg", {"url": "/two.jpg", "alt": "Two"}],
         "variants": [{"sku": "7-S", "price": 9.99, "stock": 2, "options": {"Size": "S"}}, {"sku": "7-L", "price": 3}],
     }
     for expected in ("created", "unchanged"):
@@ -234,16 +234,16 @@ def test_ndjson_takes_numbers_lists_and_objects(tmp_path: Path) -> None:
     product = Product.objects.get()
     assert (product.sku, product.price, product.rating) == ("7", 3, Decimal("4.33"))
     assert product.attributes == {"volts": 12.5, "dimmable": True, "tags": ["a", "b"]}
-    assert list(Image.objects.values_list("url", "alt")) == [("one.jpg", ""), ("two.jpg", "Two")]
+    assert list(Image.objects.values_list("url", "alt")) == [("/one.jpg", ""), ("/two.jpg", "Two")]
 
 
 def test_images_of_the_file_come_before_those_it_does_not_name(tmp_path: Path) -> None:
-    run_import(tmp_path, "sku,title,price,image", "A,Lamp,1,old.jpg")
+    run_import(tmp_path, "sku,title,price,image", "A,Lamp,1,/old.jpg")
     for expected in ("updated", "unchanged"):
-        report = run_import(tmp_path, "sku,image", "A,new.jpg")
+        report = run_import(tmp_path, "sku,image", "A,/new.jpg")
         assert report["products"][expected] == 1
-    assert Product.objects.get().image_url == "new.jpg"
-    assert list(Image.objects.values_list("url", flat=True)) == ["new.jpg", "old.jpg"]
+    assert Product.objects.get().image_url == "/new.jpg"
+    assert list(Image.objects.values_list("url", flat=True)) == ["/new.jpg", "/old.jpg"]
 
 
 def test_an_import_moves_the_version_of_a_product_whose_variant_it_changes(tmp_path: Path) -> None:
@@ -297,6 +297,10 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("title", "a\0b", "title: 'a\\x00b' holds a NUL character; remove it"),
         ("slug", "a b", "is not a slug"),
         ("image", "javascript:alert(1)", "begins with javascript:"),
+        ("image", "java\tscript:alert(1)", "holds U+0009 as its character 5, which can't be seen; remove it"),
+        ("image", "//elsewhere.example/a.jpg", "is not a full address"),
+        ("image", "a.jpg", "or a path of this server that begins with one /"),
+        ("title", "La\u200bmp", "holds U+200B as its character 3, which can't be seen; remove it"),
         ("image", "€" * 900, "has 2,700 bytes; shorten it to 2,000"),
         ("category", ">".join("abcdefghijk"), "has 11 levels; give at most 10"),
         ("attributes", "[1]", "is not a JSON object"),
