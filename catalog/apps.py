@@ -22,8 +22,9 @@ class CatalogConfig(AppConfig):
         from catalog.serializers import ProductRead, VariantRead
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import find_capital_locations, find_odd_currencies, find_odd_skus
+        from catalog.writes.trial import try_write
         from config.api.jobs.chores import register_chore
-        from config.api.problems.stored import register_finder
+        from config.api.problems.stored import register_finder, register_trial
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
@@ -33,6 +34,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
         register_finder(find_odd_skus)
+        register_trial(try_write)
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")

@@ -22,6 +22,7 @@ from django.utils.text import compress_sequence, compress_string
 from config.api.access.devices import SIGNED_IN, remember_device
 from config.api.access.throttling import find_rate_headers
 from config.api.database.authorship import ACTOR, CALLER, ENVIRON, sign_writes
+from config.api.database.recent_writes import RECENT_WRITES
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge, has_committed
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
@@ -96,10 +97,12 @@ class AccessLog:
     def mark(self, request: HttpRequest, response: HttpResponseBase, record: RequestRecord) -> None:
         if SIGNED_IN in request.META:
             remember_device(request, response)
-        if request.method not in SAFE_METHODS and has_committed():
-            # The write is done even if this query fails.
-            with suppress(DatabaseError):
-                response["X-Data-Version"] = str(read_written_position())
+        if request.method not in SAFE_METHODS:
+            RECENT_WRITES.note_request(is_done := has_committed())
+            if is_done:
+                # The write is done even if this query fails.
+                with suppress(DatabaseError):
+                    response["X-Data-Version"] = str(read_written_position())
         if "Cache-Control" not in response and request.path.startswith("/api/"):
             response["Cache-Control"] = "private, no-cache"
             patch_vary_headers(response, ("Authorization", "Cookie"))

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 
-from config.api.problems.stored import find_amiss
+from config.api.problems.stored import TRIALS, find_amiss
 from config.operation.checks import read_eviction_policy
 from config.operation.dangers import find_open_redis, has_proxy, is_exposed, list_dangers
 from config.operation.health import OK, check_migrations, check_worker
@@ -71,6 +71,7 @@ def examine_database() -> Findings:
         return
     yield from find_missing_indexes()
     yield from find_failed_checks()
+    yield from find_failed_writes()
 
 
 def examine_sqlite() -> Findings:
@@ -143,6 +144,17 @@ def find_failed_checks() -> Findings:
     """Findings of the apps' own database checks, such as triggers that don't match their model."""
     for found in run_checks(tags=[Tags.database], databases=["default"]):
         yield Finding("database", Level.ERROR, found.msg, found.hint or "manage.py check --database default")
+
+
+def find_failed_writes() -> Findings:
+    """Try a write of each app, and take it back: a database may answer reads alone."""
+    for write in TRIALS:
+        try:
+            write()
+        except DatabaseError as error:
+            detail = f"It answers reads, but a write failed ({type(error).__name__})."
+            remedy = "Its log says why: a trigger, a full disk, a lost permission, default_transaction_read_only."
+            yield Finding("database", Level.ERROR, detail, remedy)
 
 
 def write_creation(model: Any, thing: Any) -> str:

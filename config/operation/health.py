@@ -1,7 +1,8 @@
 """Two views for probes, in JSON. `/livez`: does this process answer? `/readyz`: should it get requests?
 
 `{"status": "ok", "database": "ok", "migrations": "ok", "cache": "ok", "worker": "ok"}`. The other statuses:
-`degraded` (200): requests are answered, but slower, or background work waits.
+`degraded` (200): requests are answered, but slower, or background work waits, or the last writes of this process failed
+(then there is also `writes`).
 `unavailable` (503): requests can't be answered.
 `stopping` (503): after SIGTERM; the last requests are still answered.
 """
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_safe
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
+from config.api.database.recent_writes import RECENT_WRITES
 from config.api.models import STALE_SECONDS, Worker
 from config.process.draining import DRAIN
 
@@ -100,6 +102,8 @@ def look_around() -> Report:
     report = {"database": describe(check_database)}
     if report["database"] == OK:
         report["migrations"] = describe(check_migrations)
+    if failed := RECENT_WRITES.describe():
+        report["writes"] = failed
     report["cache"] = describe(check_cache)
     if report.get("migrations") == OK:
         report["worker"] = describe(check_worker)

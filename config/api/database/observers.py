@@ -10,6 +10,10 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+from django.db import DatabaseError
+
+from config.api.database.recent_writes import note_error
+
 # Like Django's wrappers: takes (execute, sql, params, many, context), returns `execute(sql, params, many, context)`.
 type Wrapper = Callable[..., Any]
 
@@ -48,9 +52,14 @@ def execute_observed(execute: Callable[..., Any], sql: Any, params: Any, many: b
     """An `execute_wrapper` of every connection: calls the thread's observers, and after a write its listeners."""
     for observer in OBSERVERS.get():
         execute = partial(observer, execute)
-    result = execute(sql, params, many, context)
     # Most statements are SELECTs, which the first letter tells.
-    if (text := str(sql)).lstrip()[:1] not in "Ss":
-        for listener in WRITE_LISTENERS:
-            listener(text, context["connection"])
+    if (text := str(sql)).lstrip()[:1] in "Ss":
+        return execute(sql, params, many, context)
+    try:
+        result = execute(sql, params, many, context)
+    except DatabaseError as error:
+        note_error(error)
+        raise
+    for listener in WRITE_LISTENERS:
+        listener(text, context["connection"])
     return result

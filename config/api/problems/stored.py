@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 type Finder = Callable[[], Iterable[tuple[str, str]]]
 
 FINDERS: list[Finder] = []
+# Writes that are taken back. Each raises a DatabaseError if the database reads but can't write.
+TRIALS: list[Callable[[], None]] = []
 
 
 def register_finder(find: Finder) -> None:
     FINDERS.append(find)
+
+
+def register_trial(write: Callable[[], None]) -> None:
+    TRIALS.append(write)
 
 
 def find_amiss() -> Iterator[tuple[str, str]]:
