@@ -49,17 +49,22 @@ HITS = {
         )""",
 }
 
-# The rank is below 0 for a product found by beginnings, above 0 for one found by parts. Values: beginnings, parts.
+# The rank is below 0 for a product found by beginnings, above 0 for one found by parts. A title that has the text as it
+# was written, signs too (`C++ Hand`), comes before all others. Values: beginnings, parts, and the text; on SQLite the
+# text comes before the parts.
 RANK = {
     "postgresql": """
-        SELECT CASE WHEN search @@ begun THEN -ts_rank(search, begun) ELSE 1 - word_similarity(parts, names) END
-        FROM to_tsquery('simple', %s) begun, (SELECT %s AS parts) asked, catalog_producttext
+        SELECT CASE WHEN search @@ begun
+            THEN -ts_rank(search, begun) - (position(whole IN lower(catalog_product.title)) > 0)::int
+            ELSE 1 - word_similarity(parts, names) END
+        FROM to_tsquery('simple', %s) begun, (SELECT %s AS parts, lower(%s) AS whole) asked, catalog_producttext
         WHERE product_id = catalog_product.id""",
     # The weights of bm25: title (with SKU), brand, description.
     "sqlite": """
         SELECT coalesce(
             (SELECT bm25(catalog_search, 8, 4, 1) FROM catalog_search
-             WHERE catalog_search MATCH %s AND rowid = catalog_product.id),
+             WHERE catalog_search MATCH %s AND rowid = catalog_product.id)
+                - 1000 * (instr(lower(catalog_product.title), lower(%s)) > 0),
             (SELECT -1 / bm25(catalog_names) FROM catalog_names
              WHERE catalog_names MATCH %s AND rowid = catalog_product.id))""",
 }
@@ -109,5 +114,6 @@ def search_hits(vendor: str, text: str) -> RawSQL:
 
 def search_rank(vendor: str, text: str) -> RawSQL:
     """An expression that is smaller for a better match. It is for rows that match."""
-    values = (write_beginnings(vendor, text), write_parts(vendor, text))
+    begun, parts, whole = write_beginnings(vendor, text), write_parts(vendor, text), text.strip()
+    values = (begun, whole, parts) if vendor == "sqlite" else (begun, parts, whole)
     return RawSQL(f"({RANK[vendor]})", values, FloatField())  # noqa: S611 (the same)

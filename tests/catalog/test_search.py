@@ -254,3 +254,12 @@ def test_a_database_without_the_extension_is_told_what_to_do() -> None:
         cursor.execute("SET LOCAL ROLE tenfold_guest")
     with pytest.raises(CommandError, match="CREATE EXTENSION pg_trgm"):
         MIGRATION.create_extension(apps, connection.schema_editor())
+
+
+def test_a_title_with_the_text_as_it_was_written_comes_first(client: APIClient) -> None:
+    for number in range(5):
+        make_product(title=f"C Handle, C Handbag, C Hand {number}", description="c hand c hand")
+    make_product(sku="BOOK", title="The C++ Handbook")
+    make_product(title="C Handbook")
+    assert find_skus(client, "c++ hand")[0] == "BOOK"
+    assert len(find_skus(client, "c++ hand")) == 7
