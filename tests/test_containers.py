@@ -15,6 +15,7 @@ from django.urls import resolve
 
 from config import env
 from config.api.models import STALE_SECONDS
+from config.process.capacity import count_threads
 from config.server import STOP_SECONDS
 from tests.launching import run_command
 
@@ -138,6 +139,46 @@ def test_nothing_but_the_server_is_open_and_that_to_this_machine_alone() -> None
     assert fill_in(port, {}) == f"127.0.0.1:8000:{read_instructions('EXPOSE')[0]}"
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_more_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    # What it may write beside its volumes is in memory, and nothing there is run.
+    assert service["tmpfs"][0].startswith("/tmp:")
+    assert all({"noexec", "nosuid", "nodev"} <= set(place.split(":")[1].split(",")) for place in service["tmpfs"])
+    assert service["mem_limit"]
+    assert service["pids_limit"] > 0
+    # Ours says so in the image.
+    assert name in OURS or service["user"] == name
+
+
+def test_a_web_process_has_room_for_its_threads() -> None:
+    workers = int(fill_in(COMPOSE["x-tenfold"]["environment"]["WEB_WORKERS"], {}))
+    assert SERVICES["web"]["pids_limit"] > 2 * workers * count_threads(settings.WEB_THREADS)
+
+
+def test_redis_refuses_what_it_has_no_room_for_before_it_is_killed() -> None:
+    words = SERVICES["redis"]["command"]
+    most = int(words[words.index("--maxmemory") + 1].removesuffix("mb"))
+    assert 2 * most < int(SERVICES["redis"]["mem_limit"].removesuffix("g")) * 1024
+
+
+def test_the_data_are_on_a_network_of_their_own() -> None:
+    assert COMPOSE["networks"]["inner"] == {"internal": True}
+    for name, service in SERVICES.items():
+        assert service["networks"] == (["inner", "default"] if name in OURS else ["inner"]), name
+
+
+def test_no_digest_is_named_that_nobody_has_looked_up() -> None:
+    """A digest comes from a registry. One in these files must be whole, or there is none."""
+    for digest in re.findall(r"@sha256:([^\s\"']*)", (ROOT / "compose.yaml").read_text() + DOCKERFILE):
+        assert re.fullmatch(r"[0-9a-f]{64}", digest)
+
+
 # -- Dockerfile ---------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +210,21 @@ def test_the_image_holds_the_program_and_nothing_else() -> None:
 
 
 def test_it_runs_as_nobody_who_matters() -> None:
-    assert read_instructions("USER") == ["tenfold"]
+    # By its number, which Kubernetes can tell from root's; the last word on it, before the command.
+    assert read_instructions("USER") == ["999"]
+    [made] = [line for line in read_instructions("RUN") if line.startswith("useradd")]
+    assert "--uid 999" in made
+    assert "--shell /usr/sbin/nologin" in made
+    # What it may write is the files of exports alone.
+    assert made.endswith("install -d -o tenfold exports_files")
+    assert not [line for line in read_instructions("COPY") if "--chown" in line or "--chmod" in line]
+
+
+def test_the_image_runs_no_shell() -> None:
+    for line in (*read_instructions("CMD"), *read_instructions("HEALTHCHECK")):
+        words = yaml.safe_load(line[line.index("[") :])
+        assert words[0] == "python"
+    assert not read_instructions("ENTRYPOINT") + read_instructions("SHELL") + read_instructions("ADD")
 
 
 def test_its_probe_asks_an_address_that_answers() -> None:

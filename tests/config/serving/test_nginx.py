@@ -25,9 +25,9 @@ def database(migrated: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
 
 
-def start(database: str, port: int) -> Launched:
+def start(database: str, port: int, rate: str = "off") -> Launched:
     variables = {"DATABASE_URL": database, "PORT": str(port), "DRAIN_SECONDS": "1", "TRUSTED_PROXIES": "1"}
-    launched = Launched("-m", "config.server", **variables, LOG_LEVEL="WARNING", RATE_LIMIT_ANON="off")
+    launched = Launched("-m", "config.server", **variables, LOG_LEVEL="WARNING", RATE_LIMIT_ANON=rate)
     launched.wait_for("serves on")
     return launched
 
@@ -54,6 +54,28 @@ def test_a_roll_from_one_server_to_the_other_fails_no_request(database: str) -> 
     assert sum(whole.statuses.values()) > 100
     # The client's own name for the server, not the proxy's for it.
     assert f"http://127.0.0.1:{port}/" in links
+
+
+@pytest.mark.parametrize("name", ["X_Forwarded_For", "X-Forwarded_For", "x_forwarded-for", "X-Forwarded-For"])
+def test_no_client_says_where_it_comes_from(name: str, database: str) -> None:
+    port = free_port()
+    launched = start(database, port, rate="2/hour")
+    try:
+        with run_nginx(port, free_port()) as proxy:
+            statuses = [ask_as(proxy, name, f"203.0.113.{number}") for number in range(3)]
+    finally:
+        launched.end()
+    assert statuses == [200, 200, 429]
+
+
+def ask_as(port: int, name: str, address: str) -> int:
+    """The status of a request that no cache answers, over a connection of its own."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        client.request("GET", f"/api/v1/products/?search={address.replace('.', 'x')}", headers={name: address})
+        return client.getresponse().status
+    finally:
+        client.close()
 
 
 def read_links(port: int) -> str:
