@@ -9,6 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -19,7 +20,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.events import Event
-from accounts.models import Address, AuthToken, Order, OrderLine, User
+from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
 from accounts.orders import RESERVING, STEPS, move_order
 from accounts.tokens import revoke
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
@@ -231,6 +232,29 @@ class AuthTokenAdmin(ReadOnlyAdmin):
 
 def list_digests(keys: Sequence[str]) -> list[str]:
     return list(AuthToken.objects.filter(token_key__in=keys).values_list("digest", flat=True))
+
+
+@admin.register(SessionOwner)
+class SessionAdmin(ReadOnlyAdmin):
+    """Who is signed in by a browser, and an action that ends their sessions."""
+
+    icon = "devices"
+    actions = ("end",)
+    list_display = ("user", "created_at", "address", "user_agent")
+    list_display_links = None
+    list_filter = (OfUserFilter,)
+    list_select_related = ("user",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("user__email__lower", "address__exact")
+    search_help_text = "The user's whole e-mail address, in lower case, or the network address"
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.delete_sessionowner")
+
+    @admin.action(permissions=("end",), description="End the selected sessions")
+    def end(self, request: HttpRequest, queryset: QuerySet[SessionOwner]) -> None:
+        number, _ = Session.objects.filter(owner__in=queryset).delete()
+        self.message_user(request, f"{number} {'session' if number == 1 else 'sessions'} ended.", messages.SUCCESS)
 
 
 @admin.register(Event)

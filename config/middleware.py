@@ -13,7 +13,6 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
-from django.middleware.security import SecurityMiddleware
 from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
@@ -211,12 +210,15 @@ def weaken_etag(response: HttpResponseBase) -> None:
         response.headers["ETag"] = f"W/{etag}"
 
 
-class Security(SecurityMiddleware):
-    """Django's. Its redirect to HTTPS is a 308 for writes: after a 301 clients send a GET, and the body is lost."""
+class RedirectWrites:
+    """Makes a redirect of a write a 308: after Django's 301 to HTTPS clients send a GET, and the body is lost."""
 
-    def process_request(self, request: HttpRequest) -> Any:
-        response = super().process_request(request)
-        if response is not None and request.method not in ("GET", "HEAD"):
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.status_code == HTTPStatus.MOVED_PERMANENTLY and request.method not in ("GET", "HEAD"):
             response.status_code = HTTPStatus.PERMANENT_REDIRECT
         return response
 

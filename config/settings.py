@@ -103,7 +103,8 @@ MIDDLEWARE = [
     "config.middleware.BodyLimit",
     "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
-    "config.middleware.Security",  # Django's, with 308 for writes
+    "config.middleware.RedirectWrites",
+    "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.OptionalSlash",

@@ -12,7 +12,6 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
 from django.conf import settings
-from django.core.handlers.wsgi import get_path_info
 from django.urls import Resolver404, ResolverMatch, resolve
 from rest_framework.permissions import AllowAny
 
@@ -66,8 +65,7 @@ def read_length(environ: Environ) -> int | None:
 
 def find_rule(environ: Environ) -> BodyRule:
     """The rule for a request's body. It depends on the route, and on whether the request has credentials."""
-    path: str = environ["PATH_INFO"]
-    match = match_path(path if path.isascii() else get_path_info(environ))
+    match = match_path(read_path(environ))
     view = getattr(match.func, "cls", None) if match else None
     if AllowAny in getattr(view, "permission_classes", ()) or (match and match.view_name in SIGN_IN):
         return BodyRule(STRANGER_BYTES)
@@ -77,6 +75,12 @@ def find_rule(environ: Environ) -> BodyRule:
     if find_limit and not is_form_in_chunks(environ):
         return BodyRule(find_limit(), When.STREAMED)
     return BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def read_path(environ: Environ) -> str:
+    """The path as text. A caller in this process may send characters that no server does, which match no route."""
+    path: str = environ["PATH_INFO"]
+    return path if path.isascii() else path.encode("latin-1", "replace").decode(errors="replace")
 
 
 @lru_cache(maxsize=1024)

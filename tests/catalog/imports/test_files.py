@@ -292,7 +292,7 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("stock", "1.5", "stock: '1.5' is not a whole number"),
         ("stock", "2147483648", "is above 2,147,483,647"),
         ("status", "gone", "status: 'gone' is not one of active, draft, archived; give one of these"),
-        ("currency", "XXX", "is not this server's"),
+        ("currency", "CHF", "is not this server's"),
         ("title", "T" * 501, "has 501 characters; shorten it to 500"),
         ("title", "a\0b", "title: 'a\\x00b' holds a NUL character; remove it"),
         ("slug", "a b", "is not a slug"),
