@@ -53,6 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if belongs_to_both(item)]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Packed bytes hold the time at which they were packed, and the processes of a run must agree on names."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def belongs_to_both(item: pytest.Item) -> bool:
     """Whether a test runs in both halves: it uses the database, needs a service, or has the mark `both`.
 

@@ -166,6 +166,11 @@ def missing_binaries() -> list[str]:
     return [name for name in ("initdb", "postgres", "redis-server") if not find_binary(name)]
 
 
+def only_hands_out() -> bool:
+    """This process runs no test itself: pytest-xdist's workers do, and each of them starts services of its own."""
+    return "-n" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ
+
+
 def choose_backend() -> None:
     os.environ["SECRET_KEY"] = "the tests' own, fifty characters long, never in use"
     os.environ["LOG_LEVEL"] = "WARNING"
@@ -176,15 +181,20 @@ def choose_backend() -> None:
     os.environ |= {"REDIS_URL": "", "DEBUG": "false", "DATABASE_POOL": "0"}
     # The suite is one very busy client. Tests of the rate limits turn them on.
     os.environ |= {"RATE_LIMIT_ANON": "off", "RATE_LIMIT_TOKEN": "off", "RATE_LIMIT_LOGIN": "off"}
+    # An absolute path outside the project. pytest-django derives its test database's name from it.
+    os.environ["DATABASE_URL"] = "sqlite:///" + str(Path(tempfile.gettempdir()) / f"tenfold-{os.getpid()}.sqlite3")
     if os.environ.get("TEST_BACKEND", "embedded") == "embedded":
-        # An absolute path outside the project. pytest-django derives its test database's name from it.
-        os.environ["DATABASE_URL"] = "sqlite:///" + str(Path(tempfile.gettempdir()) / f"tenfold-{os.getpid()}.sqlite3")
         return
     if missing := missing_binaries():
         sentence = f"PostgreSQL and Redis: not tested, missing {', '.join(missing)} (Debian: postgresql redis-server)"
         print(sentence, file=sys.stderr)
         # Not pytest.exit(): while a plugin loads, pytest would show it as an internal error with a traceback.
         sys.exit(1 if os.environ.get("CI") == "true" else 0)
+    if not only_hands_out():
+        start_services()
+
+
+def start_services() -> None:
     # Autovacuum's statistics don't count the rows of a test's open transaction. After it, every plan is a nested loop:
     # one import of 6,000 rows took 700 s of CPU time.
     postgres, redis = PostgresServer("-c", "autovacuum=off"), RedisServer()
