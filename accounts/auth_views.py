@@ -49,10 +49,10 @@ from config.api.viewsets import ReadViewSet
 
 
 class Login(SecretMixin, GenericAPIView[Any]):
-    """Sign in: e-mail address and password in, a token out. Its secret is shown only this once.
+    """Sign in with an e-mail address and a password. The answer has a new token; its secret is shown only once.
 
-    Send it as `Authorization: Token …`. It is valid for 90 days. If you already have 50 valid tokens, it replaces the
-    oldest one of the same name.
+    Send the secret as `Authorization: Token …`. The token is valid for 90 days. If you already have 50 valid tokens, it
+    replaces the oldest one with the same name.
     """
 
     queryset = AuthToken.objects.none()
@@ -117,7 +117,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
 
     @extend_schema(operation_id="auth_tokens_destroy_others", responses={204: None})
     def destroy_others(self, request: Request) -> Response:
-        """Revoke all tokens but the one of this request, and those that it descends from."""
+        """Revoke all tokens except the token of this request and the tokens that it descends from."""
         kept = request.auth.list_line() if isinstance(request.auth, AuthToken) else []
         revoke(AuthToken.objects.visible_to(request.user).exclude(pk__in=kept))
         return Response(status=HTTPStatus.NO_CONTENT)
@@ -176,7 +176,7 @@ def prove_password(request: Request, member: str, password: str) -> None:
 
 
 class SessionViewSet(PrivateMixin, ReadViewSet):
-    """The caller's sessions: where they are signed in with a browser. Deleting one signs that browser out."""
+    """The browsers in which the caller is signed in. Deleting a session signs out its browser."""
 
     compiled = False  # `current` depends on the request
     queryset = SessionOwner.objects.select_related("session")
@@ -205,7 +205,10 @@ class SessionViewSet(PrivateMixin, ReadViewSet):
 
 
 class EventViewSet(PrivateMixin, ReadViewSet):
-    """The caller's sign-in log, newest first: sign-ins, failed ones, tokens, passwords, groups; kept as changes are."""
+    """The caller's sign-in log, newest first: sign-ins, failed sign-ins, and changes of tokens, passwords and groups.
+
+    It is kept as long as the change log.
+    """
 
     queryset = Event.objects.all()
     permission_classes = (IsAuthenticated,)
@@ -223,10 +226,10 @@ class EventViewSet(PrivateMixin, ReadViewSet):
 
 
 class Password(PrivateMixin, GenericAPIView[Any]):
-    """Set a new password, by the old one.
+    """Set a new password. The body also needs the old one.
 
-    All tokens and sessions of the user end, that of this request too. `keep_this` keeps what the request was signed in
-    with, `keep_others` the others.
+    All tokens and sessions of the user end. `keep_this` keeps the token or session of this request, `keep_others` keeps
+    all others.
     """
 
     queryset = User.objects.none()
@@ -243,9 +246,9 @@ class Password(PrivateMixin, GenericAPIView[Any]):
 
 
 class PasswordReset(PrivateMixin, GenericAPIView[Any]):
-    """Forgotten your password? A mail brings a link, which is good for an hour.
+    """Ask for a mail with a link, if you have forgotten your password. The link is valid for an hour.
 
-    The answer is the same whether or not a user has the address.
+    The answer is the same for all addresses, also for one that no user has.
     """
 
     queryset = User.objects.none()
@@ -265,7 +268,7 @@ RESET_ANSWER = "If a user has this address, a mail with a link is on its way."
 
 
 class PasswordResetConfirm(PrivateMixin, GenericAPIView[Any]):
-    """Set a new password by the `token` of the link in a mail. All tokens and sessions of the user end."""
+    """Set a new password with the `token` of the link in a mail. All tokens and sessions of the user end."""
 
     queryset = User.objects.none()
     permission_classes = (AllowAny,)
@@ -281,7 +284,7 @@ class PasswordResetConfirm(PrivateMixin, GenericAPIView[Any]):
 
 
 def read_body(view: GenericAPIView[Any], request: Request) -> dict[str, Any]:
-    """The checked members; no parameter stands in the address."""
+    """The checked members of the body. The address may have no query parameters."""
     check_parameters(request.query_params, ())
     body = view.get_serializer(data=request.data)
     body.is_valid(raise_exception=True)

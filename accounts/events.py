@@ -1,7 +1,7 @@
-"""The sign-in log: who signed in, failed, or changed tokens, passwords and groups, and from where.
+"""The sign-in log: sign-ins, failed sign-ins, and changes of tokens, passwords and groups. It says who and from where.
 
-It is kept as long as the change log. It never holds a secret: of a failed sign-in it has the user if there is one, and
-not what was typed, which may be a password in the wrong field.
+It is kept as long as the change log. It never holds a secret. For a failed sign-in it names the user if there is one,
+but not the text that was typed: this may be a password in the wrong field.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ from django.utils import timezone
 from config.api.access.throttling import find_client
 from config.api.database.authorship import ACTOR, ENVIRON
 
-# Rows that a chore deletes at once.
+# The most rows that a periodic task deletes at once.
 PURGED_AT_ONCE = 1_000
 
 
 class EventManager(models.Manager["Event"]):
     def record(self, kind: str, user: Any = None, *details: str) -> None:
-        """An event of `user` for each of `details`, or one without. Where it came from is the request's."""
+        """Write one event of `user` for each of `details`, or one without detail. The request gives the address."""
         environ = ENVIRON.get() or {}
         about = {
             "user_id": user and user.pk,
@@ -44,7 +44,7 @@ class EventManager(models.Manager["Event"]):
 
 
 class Event(models.Model):
-    """What happened to the credentials of a user. `actor` is who did it, if it wasn't the user."""
+    """A change or use of a user's credentials. `actor` is the user who did it; null if it was the same user."""
 
     class Kind(models.TextChoices):
         SIGNED_IN = "signed_in"
@@ -85,7 +85,7 @@ class Event(models.Model):
 
 
 def find_actor(user: Any) -> int | None:
-    """The author of the request's writes, if it is another than `user`."""
+    """The id of the author of the request's writes; None if the author is `user`, or unknown."""
     kind, _, key = ACTOR.get().partition(":")
     return int(key) if kind == "user" and not (user and str(user.pk) == key) else None
 
@@ -103,7 +103,7 @@ def note_sign_out(user: Any, **_: Any) -> None:
 
 
 def note_failure(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """For a name that nobody has, it does the same work, so that the time tells nothing."""
+    """A receiver of user_login_failed. It does the same work for an unknown name, so the time reveals nothing."""
     users = get_user_model()._default_manager
     user = users.filter(email__lower=str(credentials.get("username", "")).lower()).first()
     Event.objects.record(Event.Kind.SIGN_IN_FAILED, user)
@@ -113,7 +113,7 @@ VERBS = {"post_add": "added", "post_remove": "removed", "pre_clear": "removed al
 
 
 def note_groups(instance: Any, action: str, reverse: bool, model: Any, pk_set: set[Any] | None, **_: Any) -> None:
-    """A receiver of m2m_changed: the groups of a user, or from the other side the users of a group."""
+    """A receiver of m2m_changed: for the groups of a user, or (`reverse`) the users of a group."""
     if action not in VERBS:
         return
     others = find_others(instance, "user_set" if reverse else "groups", model, pk_set)
@@ -123,7 +123,7 @@ def note_groups(instance: Any, action: str, reverse: bool, model: Any, pk_set: s
 
 
 def note_permissions(instance: Any, action: str, reverse: bool, model: Any, pk_set: Any, **_: Any) -> None:
-    """A receiver of m2m_changed: the permissions of a user or of a group."""
+    """A receiver of m2m_changed: for the permissions of a user or of a group."""
     if action not in VERBS or reverse:
         return
     name = "permissions" if isinstance(instance, Group) else "user_permissions"
@@ -137,6 +137,6 @@ def note_permissions(instance: Any, action: str, reverse: bool, model: Any, pk_s
 
 
 def find_others(instance: Any, relation: str, model: Any, keys: set[Any] | None) -> Iterable[Any]:
-    """The rows on the other side; all of them where a relation is cleared."""
+    """The related rows with these keys; all related rows if `keys` is None, as when a relation is cleared."""
     rows = getattr(instance, relation).all() if keys is None else model._default_manager.filter(pk__in=keys)
     return list(rows.select_related("content_type") if relation.endswith("permissions") else rows)

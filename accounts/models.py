@@ -30,7 +30,7 @@ MARK_LENGTH = 16
 
 
 class Credentials(NamedTuple):
-    """Digests of tokens, and keys of sessions."""
+    """Ways in which a user is signed in: the digests of tokens, and the keys of sessions."""
 
     tokens: Collection[str] = ()
     sessions: Collection[str] = ()
@@ -84,7 +84,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
     def __str__(self) -> str:
         return self.email
 
-    # Whether the next save() writes a new password, or none; and whether Django only compares one.
+    # `has_new_password`: the next save() writes a new password. `is_comparing`: Django is only checking a password.
     has_new_password = is_comparing = False
 
     def set_password(self, raw_password: str | None) -> None:
@@ -96,7 +96,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
         self.has_new_password = True
 
     def check_password(self, raw_password: Any) -> bool:
-        """Django's. It sets the same password again if its hash has fewer rounds than a new one would have."""
+        """Django's method. It hashes the same password again if the stored hash has fewer rounds than new ones have."""
         self.is_comparing = True
         try:
             return super().check_password(raw_password)
@@ -104,7 +104,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
             self.is_comparing = False
 
     def save(self, *args: Any, kept: Credentials | None = None, **kwargs: Any) -> None:
-        """Django's. A new password ends the user's tokens and sessions except `kept`, whoever set it."""
+        """Django's method. If there is a new password, the user's tokens and sessions end, except those in `kept`."""
         is_new = self.pk is not None and self.has_new_password
         with transaction.atomic():
             super().save(*args, **kwargs)
@@ -124,7 +124,7 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
         return frozenset(f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename"))
 
     def covers(self, other: "User") -> bool:
-        """Whether this user has all of the other's permissions, so may set the other's password and address."""
+        """Whether this user has all permissions of `other`, and so may set the other's password and e-mail address."""
         if self.is_superuser:
             return True
         return not other.is_superuser and self.is_staff >= other.is_staff and self.has_perms(other.powers)
@@ -163,7 +163,7 @@ class AuthToken(AbstractAuthToken):
         return self.digest[:MARK_LENGTH]
 
     def list_line(self) -> list[str]:
-        """The digests of the token and of those that it descends from."""
+        """The digests of the token and of the tokens that it descends from."""
         line, parent = [self.digest], self.parent_id
         while parent is not None:
             line.append(parent)
@@ -180,7 +180,10 @@ class AuthToken(AbstractAuthToken):
 
 
 class SessionOwner(models.Model):
-    """Whose a session is; Django's own table says so only within its data. It goes with the session."""
+    """The user of a session. Django's own table has the user only inside its encoded data.
+
+    The row is deleted with the session.
+    """
 
     session = models.OneToOneField(Session, models.DB_CASCADE, related_name="owner")
     user = models.ForeignKey(User, models.DB_CASCADE, related_name="sessions")

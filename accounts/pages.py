@@ -1,4 +1,4 @@
-"""The page that the link of a mail leads to: a new password in, the same done as by `auth/password/reset/confirm/`."""
+"""The page for the link in a mail. It asks for a new password and does the same as `auth/password/reset/confirm/`."""
 
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,7 @@ from config.api.problems.errors import InvalidBody
 @sensitive_post_parameters()
 @require_http_methods(("GET", "HEAD", "POST"))
 def show_reset(request: HttpRequest) -> HttpResponse:
-    """`?token=…`: the members of the body of `auth/password/reset/confirm/`; the page asks for the last one, `new`."""
+    """`?token=…` is the link's token. The form sends it with the new password, `new`."""
     count_stranger_sign_in(request)
     token = (request.POST if request.method == "POST" else request.GET).get("token", "")
     try:

@@ -1,4 +1,4 @@
-"""A new password in; the user's tokens and sessions end, but for those that the user keeps."""
+"""Sets a new password. The user's tokens and sessions end, except those that the user keeps."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from config.api.problems.errors import Fault, InvalidBody
 
 
 def check_password(user: User, password: str, member: str = "new") -> None:
-    """InvalidBody, which names `member`, with each rule (AUTH_PASSWORD_VALIDATORS) that the password breaks."""
+    """Raise InvalidBody if the password breaks a rule of AUTH_PASSWORD_VALIDATORS. It names `member` and each rule."""
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -23,7 +23,7 @@ def check_password(user: User, password: str, member: str = "new") -> None:
 
 
 def change_password(request: Request, password: str, keep_this: bool, keep_others: bool) -> None:
-    """Set the caller's password. What the request came with ends unless `keep_this`, the rest unless `keep_others`."""
+    """Set the caller's password. `keep_this` keeps the token or session of the request, `keep_others` all others."""
     user: Any = request.user
     check_password(user, password)
     at_hand = find_at_hand(request)
@@ -46,7 +46,7 @@ def choose(every: set[str], this: set[str], keep_this: bool, keep_others: bool) 
 
 
 def find_at_hand(request: Request) -> Credentials:
-    """What the request was signed in with: its token and those that it descends from, or its session."""
+    """The credentials of the request: its token and the tokens that it descends from, or its session."""
     if isinstance(request.auth, AuthToken):
         return Credentials(tokens=request.auth.list_line())
     session = getattr(request._request, "session", None)
@@ -54,11 +54,11 @@ def find_at_hand(request: Request) -> Credentials:
 
 
 def end_or_renew(request: Request, user: User, keep_this: bool) -> None:
-    """The session of the request is in its memory too, from where the middleware would write it back."""
+    """End or renew the session object of the request. Otherwise the middleware would write the old one back."""
     if isinstance(request.auth, AuthToken) or not hasattr(request._request, "session"):
         return
     if keep_this:
-        # With another key: whoever has copied the cookie of before is out.
+        # The session gets another key, so a copy of the former cookie is no longer valid.
         update_session_auth_hash(request._request, user)
     else:
         logout(request._request)

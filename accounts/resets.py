@@ -1,6 +1,6 @@
-"""A forgotten password: a signed link by mail, good for an hour and for one new password.
+"""Resets a forgotten password by a signed link in a mail. The link is valid for an hour and for one new password.
 
-The request does the same for an address that it knows as for another one: it queues a task, which looks and mails.
+The request does the same for all addresses: it queues a task. The task looks for the user and sends the mail.
 """
 
 from typing import Any
@@ -30,9 +30,9 @@ If it wasn't you, do nothing: your password stays as it is.
 
 
 class PlainMessage(EmailMessage):
-    """Plain text whose lines stay whole. Python breaks those of more than 76 characters, as the link may be.
+    """A mail of plain text whose lines aren't broken. Python would break lines of more than 76 characters.
 
-    Mail programs put them together again; whoever copies the link from the worker's output can't.
+    Mail programs join broken lines. But a person who copies the link from the worker's output would get half of it.
     """
 
     def message(self, **options: Any) -> Any:
@@ -45,7 +45,7 @@ class PlainMessage(EmailMessage):
 
 @task
 def mail_link(email: str, address: str) -> None:
-    """Send the link to the user with this address, if there is one who may sign in by password."""
+    """Send the link to the user with this e-mail address, if there is one who has a password and is active."""
     user = User.objects.filter(email__lower=email.lower(), is_active=True).first()
     if user is None or not user.has_usable_password():
         return
@@ -55,37 +55,37 @@ def mail_link(email: str, address: str) -> None:
 
 
 def queue_mail(email: str, address: str) -> None:
-    """`address` is the network's, from where somebody asked for it."""
+    """Queue the task `mail_link`. `address` is the IP address from which the request came."""
     mail_link.enqueue(email, address)
 
 
 def write_link(user: User) -> str:
-    """To our own page, whose query parameters are members of the body of `auth/password/reset/confirm/`."""
+    """The link in the mail. It leads to our own page (pages.py)."""
     return f"{settings.PUBLIC_URL}{reverse('password-reset')}?{urlencode({'token': make_token(user)})}"
 
 
 def make_token(user: User) -> str:
-    """Good until the password, the e-mail address or the last sign-in changes, an hour at the most."""
+    """A token that is valid for an hour, or until the password, the e-mail address or the last sign-in changes."""
     return f"{int_to_base36(user.pk)}.{default_token_generator.make_token(user)}"
 
 
 def find_user(token: str, users: QuerySet[User] | None = None) -> User:
-    """Whose the token is, among `users`; InvalidBody where it is damaged, used or too old."""
+    """The user of the token, looked for in `users`. Raises InvalidBody if the token is damaged, used or too old."""
     key, _, signature = token.partition(".")
     try:
         user = (User.objects.all() if users is None else users).filter(pk=base36_to_int(key), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
     if user is None or not default_token_generator.check_token(user, signature):
-        fault = Fault("/token", "invalid_token", "This link was used already, is too old, or is damaged.")
+        fault = Fault("/token", "invalid_token", "This link has been used already, is too old, or is damaged.")
         raise InvalidBody([fault], "Ask for a new one: POST auth/password/reset/.")
     return user
 
 
 def reset_password(token: str, password: str) -> None:
-    """Set the password of the token's user; all their tokens and sessions end."""
+    """Set the password of the token's user. All tokens and sessions of the user end."""
     with transaction.atomic():
-        # Of two requests with one link the second waits, and then finds it used.
+        # If two requests use the same link, the second one waits here, and then finds the link used.
         user = find_user(token, User.objects.select_for_update())
         check_password(user, password)
         user.set_password(password)

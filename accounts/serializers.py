@@ -135,7 +135,7 @@ class LoginWrite(StrictSerializer[AuthToken]):
 
 
 class PasswordWrite(StrictSerializer[User]):
-    """The old password and the new one; what stays signed in."""
+    """The old and the new password, and which tokens and sessions are kept."""
 
     old = PasswordField()
     new = PasswordField()
@@ -144,19 +144,19 @@ class PasswordWrite(StrictSerializer[User]):
 
 
 class ResetWrite(StrictSerializer[User]):
-    """The address of who has forgotten their password."""
+    """The e-mail address of a user who has forgotten the password."""
 
     email = EmailField(max_length=254)
 
 
 class ResetRead(Serializer[Any]):
-    """One sentence, the same for each address."""
+    """One sentence, the same for all e-mail addresses."""
 
     detail = CharField()
 
 
 class ResetConfirmWrite(StrictSerializer[User]):
-    """The `token` of a mail's link, and the new password."""
+    """The `token` in the link of the mail, and the new password."""
 
     token = CharField(max_length=100)
     new = PasswordField()
@@ -165,7 +165,7 @@ class ResetConfirmWrite(StrictSerializer[User]):
 class EventRead(ModelSerializer[Event]):
     """`{"id": 9, "at": …, "kind": "signed_in", "actor": null, "address": "192.0.2.7", "user_agent": …, "detail": ""}`
 
-    `actor` is the id of who did it, if it wasn't the user.
+    `actor` is the id of the user who did it; null if it was the same user.
     """
 
     class Meta:
@@ -177,7 +177,7 @@ class SessionRead(ModelSerializer[SessionOwner]):
     """`{"id": 7, "address": "192.0.2.7", "user_agent": "Mozilla/5.0 …", "current": true, "expires_at": …}`"""
 
     expires_at = DateTimeField(source="session.expire_date", read_only=True)
-    current = SerializerMethodField(help_text="Whether it is that of the request.")
+    current = SerializerMethodField(help_text="Whether this is the session of the request.")
 
     class Meta:
         model = SessionOwner

@@ -1,4 +1,7 @@
-"""Django's sessions in the database, and beside each one whose it is: so they are listed, and end with a password."""
+"""Django's sessions in the database, each with a row that names its user.
+
+So a user's sessions can be listed, and they end when the password changes.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ ADDRESS, AGENT = "address", "user_agent"
 
 
 class SessionStore(db.SessionStore):
-    """What SESSION_ENGINE names."""
+    """Django's session store, which also writes the SessionOwner. SESSION_ENGINE names this module."""
 
     def save(self, must_create: bool = False) -> None:
         super().save(must_create)
@@ -23,14 +26,14 @@ class SessionStore(db.SessionStore):
 
 
 def note_place(request: HttpRequest | None, **_: Any) -> None:
-    """A receiver of user_logged_in. In the session, since it moves to another key with it."""
+    """A receiver of user_logged_in. The session itself has address and browser, so they survive a change of its key."""
     if request is not None and hasattr(request, "session"):
         request.session[ADDRESS] = find_client(request.META)[:45]
         request.session[AGENT] = request.headers.get("User-Agent", "")[:200]
 
 
 def renew_sessions(user: User) -> None:
-    """Let the user's sessions go on after a new password, which Django takes for the end of those that it signed."""
+    """Keep the user's sessions valid after a new password. They hold a hash of it, by which Django would end them."""
     for owner in user.sessions.all():
         session = SessionStore(owner.session_id)
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()

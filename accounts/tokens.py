@@ -1,4 +1,4 @@
-"""A user in, a named token with an expiry out. The secret is returned once; only its digest is stored."""
+"""Issues and revokes named tokens with an expiry. The secret is returned once; only its digest is stored."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,14 +20,14 @@ from config.api.problems.errors import Fault, InvalidBody
 
 TOKEN_LIFETIME = timedelta(days=90)
 GREATEST_LIFETIME = timedelta(days=366)
-# The code of what a token asks for its child and hasn't got itself.
+# The code of the errors if a token asks for more than it has, for a token that it creates.
 WIDER = "wider_than_parent"
 
 
 def sign_in(user: User, name: str) -> tuple[AuthToken, str]:
     """A new token for a user who has just signed in. At the limit it replaces the oldest token of the same name.
 
-    Otherwise a user who signs in every day couldn't any more after 50 days.
+    Without this, a user who signs in every day would reach the limit after 50 days.
     """
     return issue_token(user, name, timezone.now() + TOKEN_LIFETIME, replace=True, created_by="login")
 
@@ -53,7 +53,7 @@ def issue_token(
 
 
 def revoke(tokens: QuerySet[AuthToken]) -> int:
-    """Delete tokens, with those that they created. Returns how many, without the latter."""
+    """Delete tokens, and the tokens that they created. Returns the number of the former."""
     with transaction.atomic():
         rows = list(tokens.order_by().select_related("user"))
         number: int = AuthToken.objects.filter(pk__in=[token.pk for token in rows]).delete()[0]
@@ -78,7 +78,7 @@ def make_room(user: User, name: str | None) -> None:
 
 
 def issue_child(parent: AuthToken, values: dict[str, Any]) -> tuple[AuthToken, str]:
-    """A token that another token creates. Its scopes, networks and expiry are at most the parent's; it ends with it."""
+    """A token that another token creates. It may do at most what its parent may, and ends at the latest with it."""
     ends_at = timezone.now() + TOKEN_LIFETIME
     if parent.expiry is not None:
         ends_at = min(ends_at, parent.expiry)

@@ -83,7 +83,7 @@ class StockQuerySet(QuerySet["Stock"]):
         return self._change(units, "reserved = reserved + wanted.column2", "on_hand - reserved >= wanted.column2")
 
     def release(self, units: Mapping[int, int]) -> set[int]:
-        """Make reserved pieces free again, but no more than are reserved."""
+        """Make reserved pieces free again, at most as many as are reserved."""
         left = "CASE WHEN reserved > wanted.column2 THEN reserved - wanted.column2 ELSE 0 END"
         return self._change(units, f"reserved = {left}", "reserved > 0")
 

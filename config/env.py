@@ -160,7 +160,7 @@ def read_origin(name: str, default: str) -> str:
 
 def read_email_url(name: str, default: str) -> dict[str, Any]:
     """Django's MAILERS entry for `smtp+tls://USER:PASSWORD@HOST:PORT`, `smtp+ssl://`, `smtp://` or `consolemail://`."""
-    # The password stays out of the sentence: it ends in logs.
+    # The error doesn't show the URL, since logs must not have its password.
     expected = f"{name}: expected smtp+tls://USER:PASSWORD@HOST:587, smtp+ssl://, smtp:// or consolemail://"
     try:
         parts: dict[str, Any] = environ.Env.email_url_config(read_text(name, default))
@@ -178,7 +178,7 @@ def read_email_url(name: str, default: str) -> dict[str, Any]:
         "password": parts["EMAIL_HOST_PASSWORD"] or "",
         "use_tls": bool(parts.get("EMAIL_USE_TLS")),
         "use_ssl": bool(parts.get("EMAIL_USE_SSL")),
-        # A mail server that hangs keeps a worker for so many seconds.
+        # Seconds. If the mail server hangs, the worker waits no longer than this.
         "timeout": 10,
     }
     return {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": options}

@@ -59,7 +59,7 @@ INSTALLED_APPS = [
 WSGI_APPLICATION = "config.wsgi.application"
 HOST = env.read_text("HOST", "127.0.0.1")
 PORT = env.read_count("PORT", 8000, most=65_535)
-# How the world reaches this server, for mails, which have no request.
+# The public URL of this server, for links in mails. (Other links use the request's host.)
 PUBLIC_URL = env.read_origin("PUBLIC_URL", f"http://{HOST}:{PORT}")
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
@@ -153,7 +153,7 @@ AUTHENTICATION_BACKENDS = [
     "config.api.access.logins.LoginLimit",  # first: it stops clients that try too often, and authenticates nobody
     "django.contrib.auth.backends.ModelBackend",
 ]
-# Of the link in a mail.
+# Seconds for which the link in a mail is valid.
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "rest_framework:login"
@@ -254,7 +254,7 @@ if REDIS_URL:
             # (in_redis.py), after three rates are no longer counted there (rate_store.py).
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,
-            # Bytes only: unpickling would run code for whoever can write to Redis.
+            # Bytes only: unpickling would run code for anybody who can write to Redis.
             "CLIENT_CLASS": "config.api.gates.in_redis.BytesClient",
             # Python's lock lets a process use no more connections at once: 400 threads take 0.1 s with 16, and 0.4 s
             # with 150. A thread waits for a free connection; an error would look as if Redis were away.

@@ -115,7 +115,7 @@ class JobWorker(RQWorker):
     """RQ's worker. Each job runs in a fork that ends with os._exit, so log and metrics are started and ended here."""
 
     def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
-        """RQ's, but a job that isn't JSON is dropped: RQ's worker would end at it, and so at each that waits."""
+        """RQ's method, but a job that isn't JSON is dropped. RQ's worker would end, and end again at its next start."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*arguments, **options)

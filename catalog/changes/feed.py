@@ -102,7 +102,7 @@ def select_changes(wanted: Wanted, *, sees_all: bool) -> QuerySet[Any]:
 def hide_products(rows: QuerySet[Change]) -> QuerySet[Change]:
     """Marks changes of products that aren't active now, or are deleted, with `is_hidden`.
 
-    Of what belongs to such a product (variants, images …), only deletes stay.
+    Changes of its variants, images … are left out, except deletes.
     """
     active = Product.objects.filter(pk=OuterRef("product_id"), status=ACTIVE)
     rows = rows.annotate(is_hidden=Q(product_id__isnull=False) & ~Exists(active))

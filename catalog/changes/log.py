@@ -61,7 +61,7 @@ def number_batch() -> bool:
 
 
 def number_all() -> None:
-    """Numbers all that is committed. Who has written many rows calls this at the end: until then nothing is cached."""
+    """Numbers all committed changes. Call it after writing many rows: nothing is cached before they are numbered."""
     while number_batch():
         pass
 

@@ -20,7 +20,7 @@ class Change(models.Model):
     position = models.BigAutoField(primary_key=True)
     # It has no `choices`: a later release may log more tables into the same database.
     entity = models.CharField(max_length=60)
-    # 0 where a whole table was truncated.
+    # 0 if a whole table was truncated.
     entity_id = models.BigIntegerField()
     op = models.CharField(max_length=10, choices=Op)
     # The row's version after the change; null if its table has no versions.

@@ -114,8 +114,8 @@ class ChangeFeed(LogView):
 
     Ask again with `after=next_cursor` as often as you like, and read a changed row at its own address. A page may have
     fewer changes than `page_size`, even none, and still have a `next`. HEAD gives only the newest cursor, in
-    `X-Changes-Cursor`: read it before a full export, and follow from it afterwards. For a caller who may see active
-    products only, a product that isn't active appears as a delete, which includes all that belongs to it.
+    `X-Changes-Cursor`: read it before a full export, and follow from it afterwards. If the caller may see only active
+    products, a product that isn't active appears as a delete. This delete includes all that belongs to the product.
     """
 
     # A caller who may export the whole table may also see what changes in it.

@@ -25,7 +25,7 @@ MOST_LINE = 4_194_304
 MOST_COLUMNS = 1_000
 # NDJSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
 FIRST_RECORDS = 100
-# How files of other kinds begin, as the decoder below shows their first bytes, and what they are.
+# The first characters of files of other kinds, as the decoder below shows them, and the names of these kinds.
 FOREIGN = (
     ("\udcff\udcfe", "UTF-16 text: save it as UTF-8"),
     ("\udcfe\udcff", "UTF-16 text: save it as UTF-8"),

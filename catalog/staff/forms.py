@@ -78,7 +78,7 @@ class ProductForm(RuledForm[Product]):
         return self.cleaned_data["rating"] or Decimal(0)
 
     def clean_attributes(self) -> dict[str, Any]:
-        """Of the declared types; what the product has already may stay."""
+        """Checks the types of declared attributes. Values that the product already has may stay."""
         attributes = check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
         stored = self.initial.get("attributes") or {}
         if faults := [detail for _, detail in find_type_faults(attributes, stored, read_types(attributes))]:
@@ -103,7 +103,7 @@ class VariantForm(RuledForm[Variant]):
 
 
 class StockForm(RuledForm[Stock]):
-    """A location is in lower case, as the API writes it; one that an older release stored may stay."""
+    """A location is written in lower case, as by the API. A stored one with capital letters may stay."""
 
 
 class CategoryForm(RuledForm[Category]):

@@ -71,7 +71,7 @@ class ProductDraft:
     links: Values = field(default_factory=dict)
     # Merged into the stored attributes; the value None removes an attribute.
     attributes: Values = field(default_factory=dict)
-    # The only variant, if the input has no list of variants but price or stock beside the product's title.
+    # The only variant, if the input has no list of variants, but has price or stock as members of the product.
     only: VariantDraft | None = None
     # None if the input has no such list.
     variants: tuple[VariantDraft, ...] | None = None
@@ -79,7 +79,7 @@ class ProductDraft:
 
     @property
     def named_attributes(self) -> Values:
-        """Those that it writes, be they all of the product's or merged into what is there."""
+        """The attributes that the draft writes, either in place of the product's attributes or merged into them."""
         return self.attributes or self.fields.get("attributes", {})
 
     @property

@@ -34,7 +34,7 @@ class StockWriter:
         places = {row.values["location"] for row in rows}
         found = Stock.objects.alias(place=Lower("location")).filter(variant_id__in=self.keys.values(), place__in=places)
         locked = list(found.order_by("pk").select_for_update(no_key=True))
-        # Last wins: of two that an older release told apart by case, the one that is written in lower case.
+        # An older release distinguished locations by case. If there are two, the lower-case one comes last and is used.
         locked.sort(key=lambda stock: stock.location.islower())
         return {(stock.variant_id, stock.location.lower()): stock for stock in locked}
 

@@ -121,7 +121,7 @@ class Match:
             self.refuse(name, "taken", say_moved(value, owner.slug))
 
     def check_attributes(self) -> None:
-        """Of the declared types; what the product has already may be written again."""
+        """Check the types of declared attributes. Values that the product already has may be written again."""
         stored = self.plan.product.attributes if self.plan.product else {}
         for name, detail in find_type_faults(self.draft.named_attributes, stored, self.known.types):
             self.refuse(f"attributes/{name}", "invalid", detail)
@@ -219,7 +219,7 @@ class Match:
             self.plan.dropped_images = list_dropped(self.plan.images, stored)
 
     def bring_forward(self, stored: Sequence[Image]) -> None:
-        """Put the draft's images first, in its order, and the other images after them. Does nothing if they are so."""
+        """Put the draft's images first, in its order, then the other images. Does nothing if they have this order."""
         parts = self.plan.images
         if not parts:
             return

@@ -1,4 +1,4 @@
-"""Stored rows that today's rules would refuse, each as a sentence and a remedy. They stay as they are."""
+"""Finds stored rows that today's rules would refuse. It yields a sentence and a remedy for each; no row is changed."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -13,13 +13,11 @@ NAMED_PRODUCTS = 5
 
 
 def find_capital_locations() -> Iterator[tuple[str, str]]:
-    """Orders and writes know a location in lower case; a stored one keeps its capitals."""
+    """Finds stock at locations with capital letters. Orders take only from `main`, in lower case."""
     rows = Stock.objects.exclude(location=Lower("location")).order_by("location").values_list("location", flat=True)
     if found := list(rows.distinct()[:NAMED_PRODUCTS]):
-        detail = (
-            f"Some stock lies at locations with capitals: {', '.join(found)}. No order takes from Main, only from main."
-        )
-        yield detail, "Give them names in lower case, or move their pieces to main."
+        detail = f"Some stock is at locations with capital letters: {', '.join(found)}. Orders take only from main."
+        yield detail, "Write these locations in lower case, or move the stock to main."
 
 
 def find_odd_skus() -> Iterator[tuple[str, str]]:
@@ -48,4 +46,4 @@ def find_odd_currencies() -> Iterator[tuple[str, str]]:
     rows = Product.objects.exclude(currency__in=CURRENCIES).order_by("pk").values_list("sku", "currency")
     if found := list(rows[:NAMED_PRODUCTS]):
         named = ", ".join(f"{currency} in {sku}" for sku, currency in found)
-        yield f"Some products have a currency that ISO 4217 doesn't: {named}.", "Give them a currency that exists."
+        yield f"Some products have a currency that isn't in ISO 4217: {named}.", "Give them a currency of ISO 4217."

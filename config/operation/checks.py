@@ -21,7 +21,7 @@ def check_https(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_dangers(**kwargs: Any) -> list[CheckMessage]:
-    """The settings with which a server that other machines can reach doesn't start."""
+    """Dangerous settings. With these the server doesn't start if other machines can reach it."""
     return [
         Error(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.E002") for danger in list_dangers()
     ]

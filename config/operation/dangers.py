@@ -30,7 +30,7 @@ def is_exposed() -> bool:
 
 
 def has_proxy() -> bool:
-    """Whether the settings say that a proxy may be in front. It may add no header that tells."""
+    """Whether the settings say that a proxy may be in front. Its requests may have no header that shows it."""
     return bool(settings.HTTPS or settings.TRUSTED_PROXIES or settings.PUBLIC_HOSTS)
 
 
@@ -52,7 +52,7 @@ def list_dangers() -> Iterator[Danger]:
 
 
 def find_open_redis() -> Danger | None:
-    """A Redis that others may reach without a password; whoever writes to it starts tasks and lifts limits."""
+    """A Redis that others may reach without a password. Anybody who can write to it can start tasks and lift limits."""
     if not settings.REDIS_URL:
         return None
     place: dict[str, object] = parse_url(settings.REDIS_URL)  # type: ignore[no-untyped-call]  # redis-py's

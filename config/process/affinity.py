@@ -21,7 +21,7 @@ CAN_CHOOSE = hasattr(os, "sched_setaffinity")
 
 
 def go_to(processors: set[int]) -> None:
-    """Move the present thread to `processors`; if the system refuses, it stays where it is."""
+    """Move the current thread to `processors`. If the system refuses, the thread stays where it is."""
     with suppress(OSError):
         os.sched_setaffinity(0, processors)
 
@@ -87,7 +87,7 @@ def go_anywhere() -> None:
 
 
 def count_processors() -> int:
-    """How many processors this process may use, counting those that a web worker uses for streams only."""
+    """The number of processors that this process may use, including those that a web worker uses only for streams."""
     if isinstance(PLACE, Place):
         return len(PLACE.all)
     return len(os.sched_getaffinity(0)) if CAN_CHOOSE else os.cpu_count() or 1

@@ -2,51 +2,52 @@
 
 import resource
 
-# How many requests may wait for a slot, and for how many seconds. A request past either limit is refused, which costs
-# a fraction of a page.
+# The most requests that wait for a slot, and the most seconds. A request past either limit gets 503, which costs a
+# fraction of a page.
 MOST_WAITING = 256
 WAIT_SECONDS = 2.0
 
-# How many requests may wait for a cache key that another one fills; the next asks the database itself. After a write
-# all clients of a page come at once, and none of them repeats the query.
+# The most requests that wait while another one fills their cache key. Further ones ask the database themselves. The
+# number is large, since after a write all clients of a page come at once, and should wait instead of all querying.
 MOST_AT_FLIGHTS = 512
 
-# How many bodies are read ahead at once of callers who bring credentials, and of others, whose bodies are small.
+# The most bodies that are read ahead at the same time: of callers with credentials, and of others (small bodies only).
 MOST_BODIES = 96
 MOST_BODIES_OF_STRANGERS = 256
 
-# How many requests may wait for the share of uploads, and for that of searches.
+# The most requests that wait for the share of uploads, and for the share of searches.
 MOST_UPLOADS_WAITING = 32
 MOST_SEARCHES_WAITING = 64
-# How many probes of each kind are answered at once, and how many more may wait.
+# The most probes of each kind that are answered at the same time, and the most that wait.
 MOST_PROBES, MOST_PROBES_WAITING = 2, 32
 
-# Threads for streams, and for probes and refusals, which must always find one.
+# Additional threads for streams, probes and 503s, so that probes and 503s always find a free thread.
 SPARE_THREADS = 64
 
 
-# Connections that a process accepts at once; the next one waits until another ends. So many clients may send half a
-# request each, and probes still get through. Each takes a file, and some kilobytes until its head is whole.
+# The most connections that a process accepts. Further ones wait until another ends. The number is large, so that probes
+# still get through while thousands of clients send only half a request. A connection takes a file, and a few kilobytes
+# until its head is complete.
 MOST_CONNECTIONS = 4096
-# Files beside those of connections.
+# The number of open files that aren't connections.
 OTHER_FILES = 1024
-# A request's head: how many milliseconds it may take, and how many bytes. A list of 200 SKUs takes 60 kB.
+# The limits of a request's head, in milliseconds and in bytes. A query string with 200 SKUs may have 60 kB.
 HEAD_MS = 10_000
 HEAD_BYTES = 128 * 1024
 
 
 def count_connections() -> int:
-    """How many connections a process can accept: up to MOST_CONNECTIONS, by the files that the machine lets it open."""
+    """The number of connections that a process can accept: MOST_CONNECTIONS, or less if it may open fewer files."""
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + OTHER_FILES
-    if 0 <= files < wanted:  # below zero means without end
+    if 0 <= files < wanted:  # a negative number means unlimited
         files = wanted if most < 0 else min(wanted, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     return MOST_CONNECTIONS if files < 0 else min(MOST_CONNECTIONS, max(files - OTHER_FILES, files // 2))
 
 
 def count_threads(slots: int) -> int:
-    """How many threads a worker needs, so that one is always free for a probe. A thread starts when it is needed.
+    """The number of threads of a worker, so that one is always free for a probe. A thread starts when it is needed.
 
     With four threads or nine hundred, an empty request of 16 clients costs the same (37 microseconds of CPU, granian
     2.8.7). A single thread would cost 26, since nobody else wants Python's lock, but it couldn't wait for anything.

@@ -1,7 +1,8 @@
-"""Places for work of one kind, such as the request slots; while none is free, addresses take turns.
+"""Places for work of one kind, such as the request slots; while none is free, client addresses take turns.
 
-In one queue a stranger with sixteen connections would be sixteen of seventeen who wait. Here each address has a queue
-of its own, a free place goes to the next address, and while there are others an address holds only half of the places.
+In a single queue, a client with sixteen connections would be sixteen of seventeen waiting requests. Here each address
+has its own queue, and a free place goes to the next address. While there are other addresses, an address may hold only
+half of the places.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from config.process.capacity import WAIT_SECONDS
 type Environ = dict[str, Any]
 
 
-# For so many seconds after a request of another address, an address gets only half of the places.
+# For this many seconds after a request of another address, an address may hold only half of the places.
 COMPANY_SECONDS = 1.0
 
 
 class Share[Place]:
-    """At most `waiting` requests wait, for WAIT_SECONDS; whoever comes then takes the turn of the longest queue."""
+    """Places, for which at most `waiting` requests wait, at most WAIT_SECONDS.
+
+    If more requests come, the last one of the longest queue is refused.
+    """
 
     def __init__(self, places: Iterable[Place], waiting: int = 0) -> None:
         self.free, self.most_waiting = list(places), waiting
@@ -35,9 +39,9 @@ class Share[Place]:
         self.held: Counter[str] = Counter()
         self.queues: OrderedDict[str, deque[Waiter[Place]]] = OrderedDict()
         self.waiting = 0
-        # Whose request came last, and when one came from another address; seconds of the monotonic clock, as below.
+        # The address of the last request, and the time when the address last changed. Times are monotonic seconds.
         self.last, self.company_at = "", float("-inf")
-        # When somebody was refused last.
+        # The time when a request was last refused.
         self.refused_at = float("-inf")
 
     @contextmanager
@@ -54,7 +58,7 @@ class Share[Place]:
             self.release(address, place)
 
     def take(self, address: str) -> Place | None:
-        """A place, which its taker gives back by `release`; None if there is none in time."""
+        """A place, which the caller must give back by `release`. None if no place is free in time."""
         with self.lock:
             if address != self.last:
                 self.last, self.company_at = address, time.monotonic()
@@ -76,11 +80,11 @@ class Share[Place]:
             self.hand_out()
 
     def may_have(self, address: str) -> bool:
-        """Whether the address may have one more place. By itself it may have all of them."""
+        """Whether the address may have one more place. If there are no other addresses, it may have all of them."""
         return self.held[address] < self.half or time.monotonic() - self.company_at > COMPANY_SECONDS
 
     def hand_out(self) -> None:
-        """Give free places to those who wait, to the addresses in turn."""
+        """Give free places to waiting requests, one address after the other."""
         while self.free and (address := next(filter(self.may_have, self.queues), None)) is not None:
             self.held[address] += 1
             queue = self.queues.pop(address)
@@ -90,7 +94,7 @@ class Share[Place]:
                 self.queues[address] = queue  # behind the other addresses
 
     def line_up(self, address: str) -> Waiter[Place] | None:
-        """A place in the address's queue; None if too many wait, and none of them longer than this one would."""
+        """Put a request into the queue of its address. None if too many wait and no queue is longer."""
         if self.waiting >= self.most_waiting and not self.push_out(len(self.queues.get(address, ())) + 1):
             return None
         waiter = Waiter[Place](address)
@@ -108,7 +112,7 @@ class Share[Place]:
         return True
 
     def leave(self, waiter: Waiter[Place]) -> Place | None:
-        """Leave the queue; a place that came in this very moment is taken."""
+        """Leave the queue. Returns the place if one came at this very moment, else None."""
         with self.lock:
             queue = self.queues.get(waiter.address)
             if queue is None or waiter not in queue:
@@ -121,7 +125,7 @@ class Share[Place]:
 
 
 class Waiter[Place]:
-    """A request in a queue, until it is answered with a place, or with None, which refuses it."""
+    """A waiting request. Its answer is a place, or None if it is refused."""
 
     def __init__(self, address: str) -> None:
         self.address = address

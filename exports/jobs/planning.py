@@ -1,4 +1,4 @@
-"""A queued job in, its parts out: ranges of ids up to the greatest id of now. The feed's cursor is read before it."""
+"""A queued job in, its parts out: ranges of ids up to the present greatest id. The feed's cursor is read before."""
 
 from collections.abc import Iterator
 

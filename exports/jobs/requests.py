@@ -1,7 +1,7 @@
 """The stored request of a job in, the query for its owner out.
 
 What a file has depends on its owner's permissions. They are noted when the job is planned. All its parts are read with
-these, and whoever fetches the file needs them.
+these permissions, and a download of the file needs them, too.
 """
 
 from typing import Any

@@ -123,7 +123,7 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
 
 
 def order_members(selection: Selection, parameters: QueryDict) -> Selection:
-    """The members in the order of `fields`, which is that of the columns; what is only expanded comes last."""
+    """The members in the order of `fields`, for the order of the columns. Expanded members without it come last."""
     asked = read_names(parameters, "fields")
     place = {name: number for number, name in enumerate(reversed(asked))}
     return replace(selection, names=tuple(sorted(selection.names, key=lambda name: -place.get(name, -1))))

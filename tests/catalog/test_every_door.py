@@ -516,4 +516,4 @@ def test_doctor_lists_a_stored_currency_that_does_not_exist() -> None:
     make_product(sku="OLD", currency="ZZZ")
     make_product(currency="EUR")
     [(detail, _)] = find_odd_currencies()
-    assert detail == "Some products have a currency that ISO 4217 doesn't: ZZZ in OLD."
+    assert detail == "Some products have a currency that isn't in ISO 4217: ZZZ in OLD."

@@ -1,6 +1,6 @@
 """A circuit breaker for Redis: after some failures in a row no request calls Redis, until a thread finds it is back.
 
-A hung Redis would cost each request its time-out. With a breaker it costs only the first few requests theirs, and no
+If Redis hangs, each request would wait for its time-out. With a breaker only the first few requests wait, and no
 request waits to find out that Redis is back.
 """
 

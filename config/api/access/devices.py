@@ -34,7 +34,7 @@ def note_sign_in(request: HttpRequest | None, user: AbstractBaseUser, **_: Any) 
 def remember_device(request: HttpRequest, response: HttpResponseBase) -> None:
     """Set the cookie of a client that has just signed in.
 
-    The cookie's path is that of the sign-in, so other requests don't have it: the cache answers none with a cookie.
+    Only the sign-in gets this cookie, by its path. The cache never answers a request with cookies.
     """
     account = request.META[SIGNED_IN]
     value = f"{account}.{find_device(request, account) or get_random_string(22)}"

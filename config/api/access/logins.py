@@ -18,7 +18,7 @@ from config.api.problems.errors import Unavailable
 # All unknown devices together may try an account CEILING times as often as RATE_LIMIT_LOGIN says: ten wrong passwords
 # must not lock the owner out.
 CEILING = 20
-# To one mailbox; whoever asks for more gets the same answer.
+# The most mails to one mailbox. Further requests get the same answer, but no mail is sent.
 MAILS = Rate(5, 3600, "hour")
 
 
@@ -44,7 +44,7 @@ class LoginLimit:
 
 
 def find_session(request: HttpRequest, account: str) -> str | None:
-    """The key for a user who is signed in to the account already, and confirms the password; else None."""
+    """The limit's key if the user is signed in to the account already and only confirms the password; else None."""
     users: list[Any] = [getattr(request, "user", None)]
     if hasattr(request, "session"):
         # On a view without authentication DRF has put AnonymousUser into `request.user`.
@@ -65,13 +65,16 @@ def refuse_login(standing: Standing | None, whose: str) -> None:
 
 
 def count_stranger_sign_in(request: HttpRequest) -> None:
-    """Count what a stranger may guess at, by the address; TooManyRequests past RATE_LIMIT_LOGIN."""
+    """Count a request that may be a guess at a secret, by its IP address. TooManyRequests above RATE_LIMIT_LOGIN."""
     if rate := read_rate(settings.RATE_LIMIT_LOGIN):
         refuse_login(take(rate, "login-address", find_address(request.META)), "from this address")
 
 
 def count_reset(request: HttpRequest, email: str) -> bool:
-    """Whether a mail may be sent: an address of the network asks at RATE_LIMIT_LOGIN, and a mailbox gets MAILS."""
+    """Count a request for a mail. Returns whether the mailbox may get one more mail (MAILS).
+
+    Raises TooManyRequests if the IP address has made more requests than RATE_LIMIT_LOGIN.
+    """
     count_stranger_sign_in(request)
     if not read_rate(settings.RATE_LIMIT_LOGIN):
         return True

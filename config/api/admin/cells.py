@@ -1,4 +1,4 @@
-"""A value in, what the admin's pages show of it out: texts on one line, times, pictures."""
+"""Shows values in the cells of the admin's lists: texts on one line, times, pictures."""
 
 from datetime import datetime
 

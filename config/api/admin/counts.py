@@ -1,4 +1,4 @@
-"""How many rows the admin says there are: no count reads more than 10,000 of them."""
+"""Counts rows for the admin. A count reads at most 10,000 rows."""
 
 from typing import Any
 

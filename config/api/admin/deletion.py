@@ -1,4 +1,4 @@
-"""Deletion in the admin: rows that go with others are counted, not read.
+"""Deletion in the admin. Rows that the database deletes together with others are counted, not read.
 
 Deleting a row that other rows refer to is an error with a sentence, before the database would raise one at COMMIT.
 """
@@ -24,7 +24,7 @@ NAMES_SHOWN = 100
 
 
 class CountedDeletion(ModelAdmin):
-    """An admin that deletes rows in the same time, however many others point at them."""
+    """An admin whose pages for deletion take the same time, however many other rows refer to the deleted ones."""
 
     actions: ClassVar[Sequence[str]] = ("delete_selected",)
     delete_confirmation_template = "admin/delete_or_refuse.html"
@@ -59,7 +59,7 @@ class CountedDeletion(ModelAdmin):
         try:
             response: HttpResponse = super().delete_view(request, object_id, extra_context)
         except IntegrityError:
-            # Another row began to refer to it after the check. The page, shown again, says which.
+            # A new row refers to it since the check. The page is shown again and names that row.
             self.refuse_used(request)
             return HttpResponseRedirect(request.get_full_path())
         return response

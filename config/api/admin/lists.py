@@ -20,7 +20,7 @@ from config.api.admin.counts import count_rows
 from config.api.admin.deletion import CountedDeletion
 from config.api.admin.forms import RemembersShown, save_changed
 
-# The icon of a table whose admin class names none.
+# The icon of a table whose admin class has no `icon`.
 NO_ICON = "table_rows"
 
 
@@ -34,7 +34,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes no bracket
 
 class ChangeList(UnfoldChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """A list that leaves nothing out offers no "Show all"."""
+        """Hides the link "Show all" if the list already shows all rows."""
         super().get_results(request)
         if not self.query and not self.has_active_filters:
             self.full_result_count = self.result_count

@@ -1,1 +1,1 @@
-"""Connections and the SQL that goes through them: what Tenfold adds to what Django does there."""
+"""Connections and the SQL that goes through them, where Tenfold adds something to Django."""

@@ -20,18 +20,18 @@ GREATEST_WIDTH = 2
 
 
 def call_ahead[Item](calls: Iterator[Callable[[], Item]], width: Callable[[], int]) -> Iterator[Item]:
-    """The calls' results, in their order; the next `width()` calls run in threads while one result is used."""
+    """The results of the calls, in order. The next `width()` calls run in threads while the caller uses a result."""
     with ThreadPoolExecutor(GREATEST_WIDTH, thread_name_prefix="ahead", initializer=go_anywhere) as threads:
         coming = deque(threads.submit(call) for call in islice(calls, 1))
         while coming:
             item = coming.popleft().result()
             coming.extend(threads.submit(call) for call in islice(calls, max(0, width() - len(coming))))
             yield item
-            del item  # or it would stay beside the next one
+            del item  # otherwise memory would hold it together with the next one
 
 
 def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
-    """The generator's items, one made ahead by a thread; what it raises is raised here.
+    """The generator's items. A thread makes the next item while the caller uses one. Its exceptions are raised here.
 
     The thread runs in the caller's context, which holds the request's record and the database that it reads.
     """
@@ -42,7 +42,7 @@ def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
             while (item := coming.result()) is not None:
                 coming = thread.submit(run, make)
                 yield item
-                del item  # or it would stay beside the next one
+                del item  # otherwise memory would hold it together with the next one
         finally:
             # Its own thread closes it: connections belong to the thread that opened them.
             thread.submit(run, items.close).result()

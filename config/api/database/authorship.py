@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
-# The environ of the request that writes; None outside of one, and for one that only reads.
+# The environ of a request that may write; None outside of a request, and for a request that only reads.
 ENVIRON: ContextVar[dict[str, Any] | None] = ContextVar("environ", default=None)
 # The key of a request's environ that holds the caller's id.
 CALLER = "tenfold.caller"

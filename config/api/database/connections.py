@@ -1,4 +1,4 @@
-"""A connection that was just made in, the same out as every statement here expects it."""
+"""Prepares each new connection for the statements of Tenfold."""
 
 from typing import Any
 

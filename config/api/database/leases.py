@@ -123,7 +123,7 @@ class ClaimedRow(models.Model):
                 setattr(self, name, value)
 
     def find_held(self, values: Mapping[str, Any]) -> QuerySet[Any]:
-        """The row, if the caller still holds it and may write `values`; else nothing."""
+        """A queryset of the row. It is empty if the caller doesn't hold the row any more, or may not write `values`."""
         return type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
 
 

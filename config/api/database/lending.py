@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from django.db import OperationalError, close_old_connections, connections
 
-# A loan lasts a millisecond, for one look-up. If none is free for so long, the database hangs.
+# Seconds. A loan lasts a millisecond, for one look-up. If none is free for this long, the database hangs.
 PATIENCE_SECONDS = 0.25
 
 type Connections = dict[str, Any]
@@ -34,7 +34,7 @@ class Loan:
         self.connections, self.own = exchange_connections(self.own), {}
 
     def give_away(self) -> Connections:
-        """Hand the connections over for good, to a stream that still reads from them; the loan makes new ones."""
+        """Leave the connections to a stream that still reads from them. The loan makes new ones."""
         return take_connections()
 
 
@@ -67,7 +67,7 @@ class Loans:
 
 
 def take_connections() -> Connections:
-    """Take this thread's connections away from it; any thread may use them next."""
+    """Take this thread's connections away from it, so that any thread may use them."""
     taken = {}
     for connection in connections.all(initialized_only=True):
         if not connection.allow_thread_sharing:
@@ -78,7 +78,7 @@ def take_connections() -> Connections:
 
 
 def exchange_connections(others: Connections) -> Connections:
-    """This thread's, in whose place it has `others` now."""
+    """Replace this thread's connections by `others`. Returns the former ones."""
     taken = take_connections()
     put_connections(others)
     return taken

@@ -34,7 +34,7 @@ def observe(observer: Wrapper) -> Iterator[None]:
 
 
 class QueryClock:
-    """Counts the queries of one request and their seconds; an observer of its statements."""
+    """An observer that counts the queries of one request and their seconds."""
 
     queries = 0
     seconds = 0.0

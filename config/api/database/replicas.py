@@ -93,7 +93,7 @@ def find_reader() -> str:
 
 
 def choose_again() -> None:
-    """Let the next read choose anew, after a write or a position read from the primary: it will include both."""
+    """Let the next read choose a database again, after a write or after a position was read from the primary."""
     if reading := READING.get():
         reading.database = ""
 
@@ -124,7 +124,7 @@ def can_connect() -> bool:
 
 
 def refuse_unwritten(position: int) -> None:
-    """Raises InvalidHeader for a position that no write has had: nothing could be read at least as new."""
+    """Raises InvalidHeader for a position that no write has reached yet: no database has such new rows."""
     if choose_database(position) == DEFAULT_DB_ALIAS and position > (newest := read_written_position()):
         detail = f"{position} is past the newest version, {newest}."
         raise InvalidHeader("X-Min-Version", detail, "Send the X-Data-Version of a write as it came.")

@@ -1,11 +1,11 @@
-"""Migrations of tables that have triggers: what Django alters, with the triggers out of its way and back again.
+"""Schema editors that alter tables with triggers: they drop the triggers before, and create them again after.
 
-SQLite alters most columns by making the table anew. That fails while a trigger of another table names it, and it loses
-the triggers of its own. PostgreSQL refuses another type to a column that a trigger's condition names. So the triggers
-are taken down, and made again as they were, within the same transaction.
+For most changes of a column, Django makes a new table on SQLite and copies the rows. This fails while a trigger of
+another table names the table, and the table's own triggers are lost. PostgreSQL doesn't change the type of a column
+that a trigger's condition names. So the triggers are dropped and created again within the same transaction.
 
-Triggers whose names begin with FOLLOWED are written by a migration operation that knows the columns; until it has
-written them anew they may name a column that isn't there any more.
+A migration operation (catalog/changes/operations.py) writes the triggers whose names begin with FOLLOWED, and it knows
+the columns. Until it has written them again, they may name a column that doesn't exist any more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,10 @@ from django.db.models import Field, Model
 
 FOLLOWED = "followed_"
 
-# In the order in which they were made: a view first, then what uses it.
+# In the order in which they were created: a view comes before the triggers and views that use it.
 LIST_SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY rowid"
 
-# Those whose condition or list of columns names the column.
+# The triggers whose condition or list of columns names the column.
 LIST_POSTGRESQL = """
 SELECT DISTINCT t.tgname, pg_get_triggerdef(t.oid)
 FROM pg_trigger t
@@ -37,7 +37,7 @@ type Lifted = list[tuple[str, str, str]]
 
 
 class SqliteEditor(sqlite.DatabaseSchemaEditor):
-    """Takes down all triggers and views: which of them lead to a table is for SQLite alone to say."""
+    """Drops all triggers and views: only SQLite itself knows which of them use a table."""
 
     def _remake_table(
         self,
@@ -55,7 +55,7 @@ class SqliteEditor(sqlite.DatabaseSchemaEditor):
             super().remove_field(model, field)
 
     def _alter_field(self, *args: Any, **kwargs: Any) -> None:
-        # A plain renaming: SQLite rewrites each trigger that names the column, and fails at one that it can't read.
+        # To rename a column, SQLite rewrites each trigger that names it, and fails if it can't parse one of them.
         with transaction.atomic(self.connection.alias):
             lifted = self.lift(FOLLOWED)
             super()._alter_field(*args, **kwargs)  # type: ignore[misc]  # the stubs don't know it
@@ -63,7 +63,10 @@ class SqliteEditor(sqlite.DatabaseSchemaEditor):
 
     @contextmanager
     def lift_all(self, model: type[Model], renamed: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
-        """`renamed` are columns, old and new, that the statements of the triggers name by their new name afterwards."""
+        """Drop all triggers and views during the block. `renamed` has `(old, new)` names of columns.
+
+        Afterwards the triggers name these columns by their new names.
+        """
         with transaction.atomic(self.connection.alias):
             followed = self.lift(FOLLOWED)
             for old, new in renamed:
@@ -97,7 +100,7 @@ class SqliteEditor(sqlite.DatabaseSchemaEditor):
 
 
 class PostgresqlEditor(postgresql.DatabaseSchemaEditor):
-    """Takes down the triggers that name a column while its type changes; a new name they learn by themselves."""
+    """Drops the triggers that name a column while its type changes. PostgreSQL itself adapts them to a new name."""
 
     def alter_field(
         self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any], strict: bool = False

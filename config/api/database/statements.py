@@ -1,4 +1,4 @@
-"""A queryset of tuples in, a compiled statement out that may be run again with other values.
+"""Compiles a queryset of tuples to a statement that can be run again with other values.
 
 A value that comes with each request is `Given` in the queryset, and a Placeholder among the statement's parameters.
 On PostgreSQL the statement is prepared, since planning takes a third of a page's time. Django prepares nothing (its
@@ -26,10 +26,10 @@ from config.api.database.replicas import find_reader, replace_failed
 from config.api.database.time_limits import TimeLimit, end_after
 from config.api.problems.errors import DEAR_MS, QueryTimeout, SearchTooDear, find_limit
 
-# A full-text search isn't prepared: only with the word can PostgreSQL plan for the number of rows that have it. Planned
-# for any word, a search for a common one read all rows (39 ms against 8, 300,000 products).
+# A full-text search isn't prepared. PostgreSQL must know the word to plan for the number of rows that have it: with a
+# plan for any word, a search for a common one read all rows (39 ms instead of 8, 300,000 products).
 FULL_TEXT = "to_tsquery("
-# What each database calls a search. It may take DEAR_MS: the commonest words are in every row.
+# The SQL of a search, by which it is recognized. A search may take DEAR_MS: the commonest words are in every row.
 SEARCHES = (FULL_TEXT, " MATCH %s")
 SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear)
 
@@ -179,7 +179,7 @@ def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> An
         # "cached plan must not change result type": a migration has changed a column since it was prepared.
         if connection.in_atomic_block or connection.vendor != "postgresql":
             raise
-        connection.connection.execute("DEALLOCATE ALL")  # psycopg notices, and prepares anew the next time
+        connection.connection.execute("DEALLOCATE ALL")  # psycopg notices, and prepares it again the next time
         # Without preparing: a PgBouncer may still have the old statement.
         return execute(connection.cursor(), sql, parameters)
 

@@ -1,4 +1,4 @@
-"""A connection and a time in; on PostgreSQL and SQLite statements within the block end once that time is over."""
+"""Limits the time of the statements in a block, on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.db import transaction
 
 from config.api.problems.errors import ApiError
 
-# SQLite asks whether to go on after so many steps of its machine, which are some 0.1 ms.
+# SQLite checks the time after this number of its virtual machine's instructions, which take about 0.1 ms.
 SQLITE_STEPS = 10_000
 
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """How many milliseconds a statement may take; `refuse` makes the error for one that takes longer."""
+    """The most milliseconds that a statement may take. `refuse` makes the error for a statement that takes longer."""
 
     milliseconds: int
     refuse: Callable[[], ApiError]
@@ -26,12 +26,12 @@ class TimeLimit:
 
 @contextmanager
 def end_after(connection: Any, milliseconds: int) -> Iterator[None]:
-    """Within a transaction nothing is limited: a statement that ends early would end the transaction."""
+    """End the statements of the block after this time. Does nothing in a transaction, which would fail as a whole."""
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "postgresql":
         with transaction.atomic(using=connection.alias):
-            # By the driver, since it is no statement of the request's. PgBouncer keeps a transaction on one connection.
+            # Sent by the driver, so that observers don't see it. PgBouncer keeps a transaction on one connection.
             connection.connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
             yield
     else:

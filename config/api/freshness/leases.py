@@ -42,10 +42,10 @@ AHEAD = 0.25
 GREATEST_GAP_SECONDS = 3600.0
 
 
-# While more changes wait for their position than one read numbers, no request reads the log for this long.
+# Seconds. If more changes wait for their position than one read can number, no request reads the log for this time.
 BEHIND_SECONDS = 0.25
 
-# A thread that numbers a backlog rests so many times as long as it worked: the requests beside it come first.
+# A thread that numbers a backlog rests this many times as long as it has worked, since requests come first.
 REST = 9.0
 
 
@@ -248,7 +248,7 @@ class RefreshAhead:
             self.asked.put(lease)
 
     def catch_up(self) -> None:
-        """Let the thread number what waits for its position, if it doesn't already. Doesn't wait."""
+        """Let the thread number the waiting changes, unless it is doing so. Doesn't wait for it."""
         if not self.is_behind:
             self.is_behind = True
             self.asked.put(None)
@@ -261,7 +261,7 @@ class RefreshAhead:
                 self.work_off()
 
     def work_off(self) -> None:
-        """Number batch by batch until nothing waits. No requests use leases meanwhile: there are none."""
+        """Number batch by batch until no change waits. Meanwhile there are no leases to renew."""
         try:
             while self.is_behind:
                 began = time.monotonic()
@@ -269,7 +269,7 @@ class RefreshAhead:
                     self.is_behind = self.freshness.catch_up()
                 time.sleep((time.monotonic() - began) * REST)
         except Exception as error:
-            # The next look that finds a backlog asks again.
+            # The next read that finds a backlog calls `catch_up` again.
             self.is_behind = False
             self.freshness.note_failure(error)
 

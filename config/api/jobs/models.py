@@ -50,7 +50,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     Status.CANCELED: UNFINISHED,
     Status.EXPIRED: (Status.READY,),
 }
-# The fields that a job's owner sees, beside its key and status.
+# The fields that a job's owner sees, in addition to its key and status.
 PROGRESS = (
     "rows_done", "rows_total", "bytes", "percent", "seconds_left", "error", "created_at", "started_at", "finished_at",
 )  # fmt: skip
@@ -136,7 +136,7 @@ class Job(ClaimedRow):
         self.write(**values)
 
     def finish(self, **values: Any) -> None:
-        """Make the holder's last write: the job is ready, and files that it needs no more are deleted."""
+        """Make the holder's last write: the job is ready, and files that it doesn't need any more are deleted."""
         now = timezone.now()
         self.release(
             status=Status.READY, percent=100, seconds_left=0, finished_at=now,
@@ -224,7 +224,7 @@ class Job(ClaimedRow):
         return 1
 
     def tidy(self) -> None:
-        """Delete the files that a job that is over needs no more; OSError if the storage is away."""
+        """Delete the files that a finished job doesn't need any more. Raises OSError if the storage is away."""
         if not (self.kept and self.status == Status.READY):
             self.delete_files()
             self.find_row().update(file="")

@@ -35,18 +35,18 @@ LONGEST_CHOICE = 512
 
 
 class JSONRenderer(ORJSONRenderer):
-    """drf-orjson-renderer's, with what it lacks: `Z` times, whole-number keys, durations, bytes, and no silent nulls.
+    """drf-orjson-renderer's, with `Z` times, whole-number keys, durations, bytes, and errors as problem+json.
 
-    It sends errors as problem+json.
+    The package writes null for values that it doesn't know. Here they raise TypeError.
     """
 
     options = ORJSONRenderer.options | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
     @staticmethod
     def default(obj: Any) -> Any:
-        """Convert what orjson doesn't know. An unknown object is our mistake and raises; the package writes null."""
+        """Convert a value that orjson doesn't know. Raises TypeError for an unknown object, since it is our mistake."""
         match obj:
-            case Decimal():  # first, since each price is one: a look for a Mapping takes as long as writing it
+            case Decimal():  # the first case, since all prices are decimals and the test for Mapping is slow
                 return str(obj)
             case timedelta():
                 return duration_iso_string(obj)
@@ -109,7 +109,7 @@ class HTMLRenderer(BrowsableAPIRenderer):
         return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S308  # DRF has escaped it
 
     def get_filter_form(self, data: Any, view: APIView, request: Request) -> Any:
-        """DRF's filter form, also beside a 400, where the person must correct a filter; DRF leaves it out there."""
+        """DRF's filter form. It is also shown with a 400, so that the user can correct a filter; DRF leaves it out."""
         status = self.renderer_context["response"].status_code  # type: ignore[attr-defined]  # DRF sets it in render()
         if status == HTTPStatus.BAD_REQUEST and request.method == "GET" and getattr(view, "is_list", False):
             data = {"results": []}
@@ -124,7 +124,7 @@ class HTMLRenderer(BrowsableAPIRenderer):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """Chooses by the Accept header alone, and by its weights, which DRF ignores; an empty header accepts anything.
+    """Chooses only by the Accept header, with its weights, which DRF ignores. An empty header accepts anything.
 
     Clients send few different headers, so the choices are kept.
     """
@@ -148,7 +148,7 @@ class Negotiation(DefaultContentNegotiation):
 
 
 def keep_weightiest(ranges: Sequence[str], renderers: Sequence[Any]) -> list[Any]:
-    """The renderers that the client weighs most; none that it weighs 0 (RFC 9110, 12.5.1)."""
+    """The renderers with the greatest weight, which must be more than 0 (RFC 9110, 12.5.1)."""
     weights = [weigh(ranges, renderer.media_type)[0] for renderer in renderers]
     best = max(weights, default=0.0)
     return [renderer for renderer, weight in zip(renderers, weights, strict=True) if weight == best and weight > 0]
@@ -165,7 +165,7 @@ def weigh(ranges: Sequence[str], media_type: str) -> tuple[float, int]:
 
 
 class AnyAccept(Negotiation):
-    """The path names the format, whatever `Accept` says; what is refused is refused in JSON."""
+    """Ignores `Accept`, since the path names the format. Errors are JSON."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         [renderer] = renderers

@@ -42,7 +42,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Handling:
-    """Whether good rows are written beside bad ones (`skip`), and whether the writes are rolled back (`dry_run`)."""
+    """Whether good rows are written although others are bad (`skip`), and whether all is rolled back (`dry_run`)."""
 
     on_error: str = "reject_all"
     dry_run: bool = False

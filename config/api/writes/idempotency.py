@@ -31,7 +31,7 @@ GREATEST_KEY = 255
 # Printable ASCII, without blanks at the ends: a header can't carry those.
 PATTERN = r"[!-~]([ -~]*[!-~])?"
 
-# The headers about the written row, stored beside the body.
+# The headers about the written row, which are stored with the body.
 KEPT_HEADERS = ("Location", "ETag", "Cache-Control")
 
 type HashBody = Callable[[Request], bytes]
