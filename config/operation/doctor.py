@@ -269,6 +269,11 @@ def examine_our_settings() -> Findings:
         detail = "Nobody may read /metrics: a proxy may be in front, and METRICS_TOKEN is not set."
         dangers.append(Finding("settings", Level.WARNING, detail, "Set METRICS_TOKEN, also in Prometheus."))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
+    if settings.TRUSTED_PROXIES or settings.HTTPS:
+        # The server makes one name of both before any code of ours runs, and only the proxy can prevent it.
+        detail = "A proxy is trusted, and X_Forwarded_For counts as its X-Forwarded-For."
+        remedy = "Let the proxy drop header names with an underscore, as config/nginx.conf does."
+        yield Finding("settings", Level.OK, detail, remedy)
 
 
 def examine_data() -> Findings:

@@ -204,6 +204,14 @@ def test_a_redis_that_others_may_write_to_is_a_warning(settings: Any) -> None:
     assert found.detail == "REDIS_URL names a Redis on another machine without a password."
 
 
+@pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "HTTPS"])
+def test_what_only_a_trusted_proxy_can_prevent_is_told(name: str, settings: Any) -> None:
+    assert not [found for found in find("settings", Level.OK) if "underscore" in found.remedy]
+    setattr(settings, name, 1)
+    [found] = [found for found in find("settings", Level.OK) if "underscore" in found.remedy]
+    assert "X_Forwarded_For" in found.detail
+
+
 def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:
     assert not find("settings", Level.WARNING)
     settings.HOST = "0.0.0.0"
