@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Change, Product
 from config.api.database import recent_writes
-from config.api.database.recent_writes import RECENT_WRITES
+from config.api.database.recent_writes import FAILED, RECENT_WRITES
 from config.api.models import Worker
 from config.operation.doctor import Finding, Level, examine_database
 from config.operation.health import Probe
@@ -43,6 +43,7 @@ def broken_writes() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     Worker.objects.create(name="box:1", host="box", pid=1)
+    FAILED.set(None)  # a statement of another test, outside a request
     RECENT_WRITES.note_request(has_committed=True)
     # On the test's own connection, which SQLite's tests need.
     monkeypatch.setattr(Probe, "ask", lambda self: self.look())
