@@ -21,7 +21,7 @@ from django.utils.text import compress_sequence, compress_string
 from config.api.access.devices import SIGNED_IN, remember_device
 from config.api.access.throttling import find_rate_headers
 from config.api.database.authorship import ACTOR, CALLER, ENVIRON, sign_writes
-from config.api.database.recent_writes import RECENT_WRITES
+from config.api.database.recent_writes import FAILED, RECENT_WRITES
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge, has_committed
 from config.api.gates.cache_gate import AT_THE_GATE, CACHE, Answer
@@ -80,6 +80,7 @@ class AccessLog:
             # A thread serves many requests, so each begins without an author.
             is_write = request.method not in SAFE_METHODS
             nobody, nowhere = ACTOR.set(""), ENVIRON.set(request.META if is_write else None)
+            FAILED.set(None)
             try:
                 with sign_writes() if is_write else nullcontext():
                     response = self.get_response(request)

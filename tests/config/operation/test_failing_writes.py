@@ -83,6 +83,14 @@ def test_failures_are_told_for_some_minutes(staff: APIClient, client: Client, mo
     assert "writes" not in get_ready(client)[1]
 
 
+def test_what_failed_outside_of_requests_is_not_theirs(staff: APIClient, client: Client) -> None:
+    product = make_product()
+    with broken_writes():
+        assert find_failed()  # in this thread, which then serves requests
+        assert [write(staff, product) >= 500 for _ in range(2)] == [True, True]
+        assert "writes" not in get_ready(client)[1]
+
+
 def test_what_a_request_does_wrong_is_no_failure_of_the_database(staff: APIClient, client: Client) -> None:
     make_product(sku="taken")
     for _ in range(5):
