@@ -130,7 +130,7 @@ def test_no_import_hides_in_a_function() -> None:
     assert not hidden
 
 
-def test_the_top_of_the_api_holds_four_files() -> None:
+def test_the_folder_of_the_api_has_four_files() -> None:
     assert len(list((ROOT / "config/api").glob("*.py"))) <= 4
 
 

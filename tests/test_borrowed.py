@@ -916,7 +916,7 @@ def test_a_row_names_what_its_users_use(row: Borrowed) -> None:
 PINNED = ("granian==", "django-unfold==", "limits==", "psycopg[binary,pool]==", "drf-spectacular==")
 
 
-def test_what_breaks_in_silence_is_pinned_to_the_locked_version() -> None:
+def test_what_would_break_silently_is_pinned_to_the_locked_version() -> None:
     required = (ROOT / "pyproject.toml").read_text()
     locked = (ROOT / "requirements.lock").read_text()
     for pin in PINNED:

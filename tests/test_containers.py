@@ -209,7 +209,7 @@ def test_the_image_holds_the_program_and_nothing_else() -> None:
     assert let_in == copied
 
 
-def test_it_runs_as_nobody_who_matters() -> None:
+def test_it_runs_as_an_unprivileged_user() -> None:
     # By its number, which Kubernetes can tell from root's; the last word on it, before the command.
     assert read_instructions("USER") == ["999"]
     [made] = [line for line in read_instructions("RUN") if line.startswith("useradd")]

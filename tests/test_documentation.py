@@ -105,7 +105,7 @@ def test_no_paragraph_is_long() -> None:
     assert [f"{guide}: {text[:60]}" for guide, text in paragraphs if len(text.split()) > 90] == []
 
 
-def test_each_guide_is_reached_from_the_face() -> None:
+def test_each_guide_is_linked_from_the_readme() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in list_links(FACE)}
     assert {*GUIDES[1:], *NOTES} <= linked
 

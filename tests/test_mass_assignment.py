@@ -278,7 +278,7 @@ def test_no_body_names_what_the_server_decides(write: Write) -> None:
     assert not write.members & SERVERS_OWN
 
 
-def test_every_kind_of_column_is_thrown() -> None:
+def test_the_words_have_every_kind_of_column() -> None:
     assert {"password", "reserved", "user__password", "variants__sku", "stock__on_hand", "order__total"} <= set(WORDS)
     hidden = {f.name for f in User._meta.get_fields() if isinstance(f, Field)}
     assert hidden <= set(WORDS)

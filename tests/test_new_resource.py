@@ -130,7 +130,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, database: str) -> Project:
     return made
 
 
-def test_it_is_cheap(project: Project) -> None:
+def test_it_takes_few_files_and_lines(project: Project) -> None:
     added = list_added(project.folder)
     lines = sum(len(new) for new in added.values())
     [migration] = [new for name, new in added.items() if "migrations" in name.parts]
@@ -234,7 +234,7 @@ def test_it_is_listed_by_page_and_by_cursor(seen: dict[str, Any]) -> None:
     assert seen["by cursor"] == [["coop", "brio"], ["acme"]]
 
 
-def test_one_is_shown(seen: dict[str, Any]) -> None:
+def test_a_row_is_shown(seen: dict[str, Any]) -> None:
     row = json.loads(seen["detail"]["body"])
     assert list(row) == ["id", "slug", "name", "country", "version", "created_at", "updated_at"]
     assert (row["slug"], row["country"], row["version"]) == ("brio", "SE", 1)
@@ -242,7 +242,7 @@ def test_one_is_shown(seen: dict[str, Any]) -> None:
     assert seen["missing"]["status"] == 404
 
 
-def test_it_is_filtered_and_a_slip_is_refused(seen: dict[str, Any]) -> None:
+def test_it_is_filtered_and_an_error_is_refused(seen: dict[str, Any]) -> None:
     assert read_rows(seen["filtered"]) == [{"slug": "acme"}, {"slug": "coop"}]
     problem = json.loads(seen["slip"]["body"])
     assert (seen["slip"]["status"], problem["code"]) == (400, "unknown_parameter")
@@ -264,7 +264,7 @@ def test_staff_find_it_in_the_admin(seen: dict[str, Any]) -> None:
     assert re.search(r"local_shipping\s*</span>", seen["admin"]["body"])
 
 
-def test_its_changes_are_told(seen: dict[str, Any]) -> None:
+def test_its_changes_are_in_the_feed(seen: dict[str, Any]) -> None:
     assert [row["op"] for row in read_rows(seen["feed"])] == ["create"] * 3
     last = read_rows(seen["changed"])[-1]
     assert (last["entity"], last["op"], last["version"]) == ("supplier", "update", 2)

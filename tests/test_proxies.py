@@ -57,7 +57,7 @@ def ask(line: socket.socket, text: bytes = b"hello") -> float:
     return time.monotonic() - began
 
 
-def test_without_a_fault_it_is_not_there(proxy: FaultProxy) -> None:
+def test_without_a_fault_the_proxy_changes_nothing(proxy: FaultProxy) -> None:
     with open_line(proxy) as line:
         assert ask(line, b"x" * 100_000) < 2
 
@@ -74,7 +74,7 @@ def test_refused_cuts_what_was_open_and_refuses_what_comes(proxy: FaultProxy) ->
         ask(line)
 
 
-def test_hung_takes_everything_and_gives_nothing(proxy: FaultProxy) -> None:
+def test_hung_accepts_everything_and_answers_nothing(proxy: FaultProxy) -> None:
     with open_line(proxy, patience=0.2) as line:
         ask(line)
         with proxy.failing(Fault.HUNG):

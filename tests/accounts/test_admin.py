@@ -70,7 +70,7 @@ def test_staff_sign_in_by_address_whatever_its_case(db: None) -> None:
 
 
 @pytest.mark.parametrize("password", ["wrong", "right"])
-def test_who_is_turned_away_is_told_so_once(password: str, db: None) -> None:
+def test_a_refused_sign_in_is_told_once(password: str, db: None) -> None:
     User.objects.create_user("mia@example.com", "right")
     page = Client().post("/admin/login/", {"username": "mia@example.com", "password": password}).content.decode()
     assert page.count("errornote") == 1
@@ -142,7 +142,7 @@ def test_a_user_with_orders_is_not_deleted(office: Client) -> None:
     assert not User.objects.filter(pk=mia.pk).exists()
 
 
-def test_only_a_superuser_makes_touches_or_deletes_one(clerk: Client, admin_user: User) -> None:
+def test_only_a_superuser_adds_changes_or_deletes_a_superuser(clerk: Client, admin_user: User) -> None:
     mia = User.objects.create_user("mia@example.com", "x")
     answer = clerk.post(
         f"{USERS}{mia.pk}/change/",
@@ -168,7 +168,7 @@ def editor(db: None) -> User:
 
 
 @pytest.mark.parametrize("change", [{}, {"is_active": False}, {"is_staff": True}])
-def test_nobody_takes_over_who_may_do_more(change: dict[str, bool], clerk: Client, editor: User) -> None:
+def test_nobody_changes_a_user_with_more_permissions(change: dict[str, bool], clerk: Client, editor: User) -> None:
     User.objects.filter(pk=editor.pk).update(**change)
     secret = "a longer sentence, 17 sheep"
     body = {"usable_password": "true", "password1": secret, "password2": secret}
@@ -180,7 +180,7 @@ def test_nobody_takes_over_who_may_do_more(change: dict[str, bool], clerk: Clien
     assert (kept.email, kept.password) == (editor.email, editor.password)
 
 
-def test_who_may_do_it_all_sets_a_password(clerk: Client) -> None:
+def test_a_user_with_all_permissions_of_another_may_set_the_password(clerk: Client) -> None:
     peer = User.objects.create_user("peer@example.com", "x", is_staff=True)
     peer.user_permissions.set(Permission.objects.filter(codename__in=("view_user", "view_order")))
     secret = "a longer sentence, 17 sheep"
@@ -189,13 +189,13 @@ def test_who_may_do_it_all_sets_a_password(clerk: Client) -> None:
     assert User.objects.get(pk=peer.pk).check_password(secret)
 
 
-def test_a_staff_user_is_covered_by_staff_alone(db: None) -> None:
+def test_only_staff_change_a_staff_user(db: None) -> None:
     staff, customer = (User.objects.create_user(f"u{n}@example.com", "x", is_staff=bool(n)) for n in (1, 0))
     assert staff.covers(customer)
     assert not customer.covers(staff)
 
 
-def test_nobody_gives_a_group_what_they_have_not_got(clerk: Client) -> None:
+def test_nobody_gives_a_group_a_permission_that_they_lack(clerk: Client) -> None:
     giver, group = User.objects.get(email="clerk@example.com"), Group.objects.create(name="Desk")
     giver.user_permissions.add(*Permission.objects.filter(content_type__app_label="auth"))
     theirs, wanted = (Permission.objects.get(codename=name) for name in ("view_order", "delete_product"))
@@ -244,7 +244,7 @@ def test_tokens_are_revoked_by_a_list(office: Client, admin_user: User) -> None:
     assert "2 auth tokens" not in office.get(TOKENS).content.decode()
 
 
-def test_tokens_are_told_by_user_and_by_expiry(office: Client, admin_user: User) -> None:
+def test_tokens_are_filtered_by_user_and_by_expiry(office: Client, admin_user: User) -> None:
     AuthToken.objects.create(user=admin_user, name="new", expiry=timedelta(days=1))
     AuthToken.objects.create(user=admin_user, name="old", expiry=timedelta(days=-1))
     AuthToken.objects.create(user=User.objects.create_user("mia@example.com", "x"), name="theirs")
@@ -293,7 +293,7 @@ def place(stock: int = 5, quantity: int = 2) -> Order:
     return place_order(make_user(), [{"sku": product.sku, "quantity": quantity}])
 
 
-def test_an_order_moves_along_its_steps_alone(office: Client) -> None:
+def test_an_order_changes_status_only_by_its_steps(office: Client) -> None:
     order = place()
     path, management = f"{ORDERS}{order.pk}/change/", {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
     assert "Select a valid choice" in office.post(path, management | {"status": "completed"}).content.decode()
@@ -303,7 +303,7 @@ def test_an_order_moves_along_its_steps_alone(office: Client) -> None:
     assert (stock.on_hand, stock.reserved) == (3, 0)
 
 
-def test_a_refused_step_is_said_on_the_page(office: Client) -> None:
+def test_a_refused_step_is_shown_on_the_page(office: Client) -> None:
     order = place()
     path, management = f"{ORDERS}{order.pk}/change/", {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
     move_order(order, "paid")
@@ -314,7 +314,7 @@ def test_a_refused_step_is_said_on_the_page(office: Client) -> None:
     assert order.status == "paid"
 
 
-def test_many_orders_are_moved_each_by_itself(office: Client) -> None:
+def test_each_of_many_orders_is_moved_by_itself(office: Client) -> None:
     first, second, shipped = place(), place(), place()
     for status in ("paid", "shipped"):
         move_order(shipped, status)

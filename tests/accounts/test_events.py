@@ -111,7 +111,7 @@ def end_session(caller: APIClient) -> Any:
         (lambda caller: resets.mail_link.call("mia@example.com", "192.0.2.7"), ["reset_mailed"]),
     ],
 )
-def test_each_act_is_an_event_of_its_user(
+def test_each_sign_in_and_change_is_an_event_of_its_user(
     act: Callable[[APIClient], Any], kinds: list[str], caller: APIClient, mia: User
 ) -> None:
     act(caller)
@@ -127,7 +127,7 @@ def test_each_act_is_an_event_of_its_user(
     assert all(token.digest not in texts for token in AuthToken.objects.all())
 
 
-def test_what_a_stranger_typed_is_not_kept(mia: User) -> None:
+def test_the_typed_name_of_a_failed_sign_in_is_not_stored(mia: User) -> None:
     typed = "my password, in the wrong field"
     Client().post("/admin/login/", {"username": typed, "password": "x"})
     [event] = Event.objects.all()
@@ -135,7 +135,7 @@ def test_what_a_stranger_typed_is_not_kept(mia: User) -> None:
     assert typed not in str(Event.objects.values())
 
 
-def test_what_staff_do_names_them(office: Client, admin_user: User, mia: User) -> None:
+def test_an_event_names_the_staff_user_who_did_it(office: Client, admin_user: User, mia: User) -> None:
     token, _ = issue_token(mia, "lost", timezone.now() + timedelta(days=1))
     group, right = Group.objects.create(name="Desk"), Permission.objects.get(codename="view_order")
     Event.objects.all().delete()

@@ -69,7 +69,7 @@ def list_signed_in(*clients: APIClient) -> list[bool]:
     ],
 )
 @pytest.mark.parametrize("way", ["token", "browser"])
-def test_a_new_password_ends_what_is_not_kept(
+def test_a_new_password_ends_tokens_and_sessions_that_are_not_kept(
     way: str, keeps: dict[str, bool], stay: list[bool], mia: User, request: pytest.FixtureRequest
 ) -> None:
     this, other_token, child = request.getfixturevalue(way), bear(mia), None
@@ -154,7 +154,7 @@ def test_whoever_sets_a_password_ends_tokens_and_sessions(
     assert not mia.sessions.exists()
 
 
-def test_who_sets_their_own_in_the_admin_stays_there(mia: User, token: APIClient) -> None:
+def test_a_user_who_sets_their_own_password_in_the_admin_stays_signed_in(mia: User, token: APIClient) -> None:
     User.objects.update(is_staff=True, is_superuser=True)
     office, other = Client(), APIClient()
     for client in (office, other):
@@ -165,7 +165,7 @@ def test_who_sets_their_own_in_the_admin_stays_there(mia: User, token: APIClient
     assert list_signed_in(token, other) == [False, False]
 
 
-def test_a_hash_made_anew_ends_nothing(
+def test_a_new_hash_of_the_same_password_ends_nothing(
     mia: User, token: APIClient, client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MD5PasswordHasher, "must_update", lambda self, encoded: True)
@@ -240,7 +240,7 @@ def test_the_link_stands_whole_in_the_mail_as_it_is_sent(mia: User, settings: An
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_link_dies_with_what_it_was_made_for(change: dict[str, Any], client: APIClient, mia: User) -> None:
+def test_a_link_ends_when_the_password_or_address_changes(change: dict[str, Any], client: APIClient, mia: User) -> None:
     link = make_token(mia)
     User.objects.update(**change)
     assert client.post(CONFIRM, {"token": link, "new": NEW}).status_code == 400
@@ -322,7 +322,7 @@ def test_sessions_are_listed_and_ended(mia: User, token: APIClient) -> None:
     assert list_signed_in(*browsers) == [True, False]
 
 
-def test_a_foreign_session_is_as_missing_as_none(token: APIClient) -> None:
+def test_a_foreign_session_is_404_like_a_missing_one(token: APIClient) -> None:
     other = APIClient()
     other.force_login(User.objects.create_user("max@example.com", "x"))
     foreign = SessionOwner.objects.get()

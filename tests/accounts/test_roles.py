@@ -67,7 +67,7 @@ def test_an_export_needs_the_right_to_export() -> None:
     assert sign_in(make_user("Export partner")).get(EXPORT).status_code == 200
 
 
-def test_staff_status_alone_opens_nothing_but_the_admin() -> None:
+def test_staff_status_by_itself_opens_only_the_admin() -> None:
     product = make_product(status="draft")
     clerk = sign_in(make_user(is_staff=True))
     assert clerk.get(f"/api/v1/products/{product.pk}/").status_code == 404

@@ -65,7 +65,7 @@ def test_a_refusal_names_the_scope(make: Make) -> None:
     assert problem["detail"] == "This token may not do that. It needs the scope orders:write."
 
 
-def test_a_token_of_before_has_every_scope(mia: User) -> None:
+def test_a_token_of_an_older_release_has_every_scope(mia: User) -> None:
     # As a server of the former release writes it: without the new columns.
     _, secret = issue_token(mia, "old", timezone.now() + timedelta(days=1))
     digest = AuthToken.objects.values_list("digest", flat=True).get()
@@ -81,7 +81,7 @@ def test_a_token_of_before_has_every_scope(mia: User) -> None:
     assert (row["scopes"], row["allowed_ips"], row["parent"]) == (list(SCOPES), [], None)
 
 
-def test_a_session_makes_a_token_of_less(mia: User, client: APIClient) -> None:
+def test_a_session_makes_a_token_with_fewer_scopes(mia: User, client: APIClient) -> None:
     client.force_login(mia)
     made = client.post(TOKENS, {"name": "shop", "scopes": ["catalogue:read"], "allowed_ips": ["10.0.0.0/8"]})
     token = made.json()
@@ -102,7 +102,7 @@ def test_a_session_makes_a_token_of_less(mia: User, client: APIClient) -> None:
         ({"password": "wrong"}, "/password"),
     ],
 )
-def test_what_no_token_can_have_is_named(body: dict[str, Any], pointer: str, make: Make) -> None:
+def test_impossible_scopes_and_networks_are_named(body: dict[str, Any], pointer: str, make: Make) -> None:
     answer = make().post(TOKENS, {"name": "x"} | body)
     assert answer.status_code == 400
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
@@ -162,7 +162,7 @@ def test_an_address_is_within_its_networks(address: str, is_in: bool) -> None:
 # -- children ----------------------------------------------------------------------------------------------------
 
 
-def test_a_child_can_do_no_more_from_nowhere_else_and_for_no_longer(make: Make) -> None:
+def test_a_child_has_at_most_the_scopes_networks_and_expiry_of_its_parent(make: Make) -> None:
     parent = make(days=1, scopes=["accounts", "orders:read"], allowed_ips=["127.0.0.0/8"])
     child = make_child(parent)
     assert child.token.scopes == ["accounts", "orders:read"]
@@ -177,7 +177,7 @@ def test_a_child_can_do_no_more_from_nowhere_else_and_for_no_longer(make: Make) 
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/scopes/1", "/allowed_ips/1", "/expires_at"]
 
 
-def test_a_token_of_everything_makes_children_of_less(make: Make) -> None:
+def test_a_token_with_all_scopes_makes_children_with_fewer(make: Make) -> None:
     child = make_child(make(), scopes=["accounts"], allowed_ips=["127.0.0.1"])
     assert child.get(ME).status_code == 200
     assert child.get(PRODUCTS).status_code == 403
@@ -202,7 +202,7 @@ def test_a_logout_ends_what_the_token_made(make: Make) -> None:
     assert child.get(ME).status_code == 401
 
 
-def test_with_the_password_a_token_makes_one_that_stands_alone(make: Make) -> None:
+def test_with_the_password_a_token_makes_an_independent_one(make: Make) -> None:
     maker = make(days=1, scopes=["accounts"])
     later = (timezone.now() + timedelta(days=20)).isoformat()
     other = make_child(maker, password=PASSWORD, expires_at=later, scopes=["exports", "accounts"])

@@ -146,7 +146,7 @@ def test_a_dead_token_does_not_keep_its_owner_from_signing_in(mia: User) -> None
     sign_in(bear("0" * 64))
 
 
-def test_secrets_are_kept_by_nobody_and_never_compressed(client: APIClient, mia: User) -> None:
+def test_answers_with_secrets_are_not_cached_and_not_compressed(client: APIClient, mia: User) -> None:
     # GZipMiddleware compresses from 200 bytes on.
     zipped = {"HTTP_ACCEPT_ENCODING": "gzip"}
     login = client.post(LOGIN, RIGHT, **zipped)
@@ -238,7 +238,7 @@ def test_a_running_worker_deletes_what_has_expired(mia: User) -> None:
     assert [session.pk for session in Session.objects.all()] == ["new"]
 
 
-def test_a_foreign_token_is_as_missing_as_none(caller: APIClient) -> None:
+def test_a_foreign_token_is_404_like_a_missing_one(caller: APIClient) -> None:
     other, secret = issue_token(User.objects.create_user("max@example.com", "x"), "theirs", later())
     for method in (caller.get, caller.delete):
         foreign, missing = method(f"{TOKENS}{other.mark}/"), method(f"{TOKENS}{'0' * 16}/")

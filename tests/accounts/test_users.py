@@ -43,7 +43,7 @@ def support(db: None) -> APIClient:
 # -- oneself -----------------------------------------------------------------------------------------------------
 
 
-def test_me_is_who_asks(caller: APIClient, mia: User) -> None:
+def test_me_is_the_caller(caller: APIClient, mia: User) -> None:
     answer = caller.get(ME)
     row = answer.json()
     assert row.pop("date_joined").endswith("Z")
@@ -60,7 +60,7 @@ def test_people_change_their_name(caller: APIClient, mia: User) -> None:
     assert mia.last_name == "Wu"
 
 
-def test_people_give_themselves_no_right_and_no_other_address(caller: APIClient, mia: User) -> None:
+def test_users_cannot_change_their_permissions_or_their_address(caller: APIClient, mia: User) -> None:
     for name in sorted({column.name for column in User._meta.get_fields()} - {"first_name", "last_name"}):
         answer = caller.patch(ME, {name: "1"})
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "unknown_member"), name
@@ -103,7 +103,7 @@ def test_a_bad_address_is_named(change: dict[str, Any], pointer: str, code: str,
 
 
 @pytest.mark.parametrize("role", [(), ("Support",), ("Catalogue editor",)])
-def test_a_foreign_address_is_as_missing_as_none(role: tuple[str, ...], mia: User) -> None:
+def test_a_foreign_address_is_404_like_a_missing_one(role: tuple[str, ...], mia: User) -> None:
     theirs = Address.objects.create(user=mia, **HOME)
     caller = sign_in(make_user(*role))
     assert caller.get(ADDRESSES).json()["results"] == []
@@ -114,7 +114,7 @@ def test_a_foreign_address_is_as_missing_as_none(role: tuple[str, ...], mia: Use
     assert Address.objects.get().city == "Bath"
 
 
-def test_there_are_so_many_addresses_and_no_more(caller: APIClient, mia: User) -> None:
+def test_the_number_of_addresses_is_limited(caller: APIClient, mia: User) -> None:
     Address.objects.bulk_create(Address(user=mia, **HOME) for _ in range(GREATEST_ADDRESSES - 1))
     Address.objects.create(user=make_user(), **HOME)
     answers = [caller.post(ADDRESSES, HOME) for _ in range(2)]

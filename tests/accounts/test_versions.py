@@ -53,7 +53,7 @@ def test_signing_in_changes_nobody(mia: User) -> None:
 
 
 @pytest.mark.parametrize(("path", "change"), [("me/", {"first_name": "Mia"}), ("me/addresses/", {"city": "York"})])
-def test_a_version_that_has_passed_is_not_written_upon(path: str, change: dict[str, str], caller: APIClient) -> None:
+def test_a_write_with_an_old_version_is_refused(path: str, change: dict[str, str], caller: APIClient) -> None:
     address = f"/api/v1/{path}"
     if path == "me/addresses/":
         address += f"{caller.post(address, ADDRESS).json()['id']}/"

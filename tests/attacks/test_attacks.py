@@ -86,7 +86,7 @@ def find_dear(port: int, method: str, address: str, *body: bytes | str) -> str:
     return f"{status} after {database} and {rest} ms: {method} {address[:200]}"
 
 
-def test_no_read_is_dear(port: int) -> None:
+def test_no_read_is_expensive(port: int) -> None:
     reads = sorted(set(list_reads()))
     assert len(reads) > 400
     assert [dear for address in reads if (dear := find_dear(port, "GET", address))] == []
@@ -102,7 +102,7 @@ BODIES: tuple[tuple[bytes, str], ...] = (
 )  # fmt: skip
 
 
-def test_no_body_is_dear(port: int) -> None:
+def test_no_body_is_expensive(port: int) -> None:
     paths = {
         re.sub(r"<[^>]+>|\(\?P<\w+>(?:[^()]|\([^()]*\))*\)", "1", route).replace("^", "") for route in list_routes()
     }

@@ -51,7 +51,7 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert figure.is_kept
 
 
-def test_a_promise_may_be_an_upper_limit() -> None:
+def test_a_promised_figure_may_be_an_upper_limit() -> None:
     assert MEMORY.keeps(1.1)
     assert not MEMORY.keeps(1.2)
 
@@ -88,7 +88,7 @@ def test_peers_read_a_million_rows_where_there_are_and_else_the_most(rows: str, 
     assert read_options(parser.parse_args(["--rows", rows])).peer_rows == peer_rows
 
 
-def test_what_the_disk_cannot_hold_is_said_first(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_reported_first(tmp_path: Path) -> None:
     assert describe_lack([10], tmp_path) is None
     lack = describe_lack([10**12], tmp_path)
     assert lack

@@ -45,7 +45,7 @@ def test_the_peak_is_what_a_process_had_at_most() -> None:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="the benchmark runs on PostgreSQL")
 @pytest.mark.django_db
-def test_psql_copies_the_select_that_the_stream_sends(staff: APIClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_psql_runs_the_copy_that_the_stream_sends(staff: APIClient, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(5):
         make_product(title=f'=A "{number}"\\', brand=make_brand("Acme"), attributes={"a": 'b"'})
     print_statements()

@@ -445,7 +445,7 @@ def test_a_product_of_two_hundred_variants_can_be_saved(office: Client) -> None:
     assert Variant.objects.count() == 200
 
 
-def test_who_may_only_look_sees_no_form(client: Any) -> None:
+def test_a_user_with_only_the_view_permission_sees_no_form(client: Any) -> None:
     clerk = User.objects.create_user("clerk@example.com", "x", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     browser = Client()

@@ -441,7 +441,7 @@ def test_a_body_of_levels_is_a_list(url: str, body: Any, staff: APIClient) -> No
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_body")
 
 
-def test_a_slip_in_the_query_string_writes_nothing(staff: APIClient) -> None:
+def test_an_error_in_the_query_string_writes_nothing(staff: APIClient) -> None:
     make_product(sku="A", stock=1)
     for query in ("onerror=skip", "on_error=all", "dry_run=1", "on_error=skip&on_error=skip"):
         assert staff.patch(f"{STOCK}?{query}", [{"sku": "A", "on_hand": 9}]).status_code == 400

@@ -91,7 +91,7 @@ def test_a_write_answers_with_the_etag_of_what_it_wrote(product: Product, staff:
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_a_write_upon_another_version_is_refused(method: str, product: Product, staff: APIClient) -> None:
+def test_a_write_with_another_version_is_refused(method: str, product: Product, staff: APIClient) -> None:
     stale = staff.get(url_of(product))["ETag"]
     present = staff.patch(url_of(product), {"title": "Theirs"}).json()["version"]
     body = {"sku": "A-1", "title": "Mine"}
@@ -102,7 +102,7 @@ def test_a_write_upon_another_version_is_refused(method: str, product: Product, 
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_a_write_upon_the_present_version_goes_through(method: str, product: Product, staff: APIClient) -> None:
+def test_a_write_with_the_present_version_succeeds(method: str, product: Product, staff: APIClient) -> None:
     tag = staff.get(url_of(product, "?fields=id"))["ETag"]
     answer = getattr(staff, method)(url_of(product), {"sku": "A-1", "title": "Mine"}, HTTP_IF_MATCH=tag)
     assert answer.status_code in (200, 204), answer.json()
@@ -161,7 +161,7 @@ def test_a_row_that_is_gone_is_404(product: Product, staff: APIClient) -> None:
         {"description": "Other."},
     ],
 )
-def test_what_belongs_to_a_product_moves_its_version(part: dict[str, Any], staff: APIClient) -> None:
+def test_a_change_of_a_variant_or_image_moves_the_products_version(part: dict[str, Any], staff: APIClient) -> None:
     product = make_product(sku="A-1", variants=2, images=2)
     stale = staff.get(url_of(product))["ETag"]
     assert staff.patch(url_of(product), part).status_code == 200
@@ -229,7 +229,7 @@ UNCHECKED = [
 
 @pytest.mark.parametrize("write", UNCHECKED)
 @pytest.mark.parametrize("header", [("If-Match", "*"), ("If-Match", '"zz"'), ("If-None-Match", "*")])
-def test_a_write_upon_a_condition_that_it_does_not_check_is_refused(
+def test_a_write_with_a_condition_that_it_does_not_check_is_refused(
     header: tuple[str, str], write: tuple[str, str, Any], product: Product, staff: APIClient
 ) -> None:
     before = Product.objects.values_list("title", "price", "in_stock", "version").get()
@@ -249,7 +249,7 @@ def test_no_write_of_a_row_takes_if_none_match(method: str, product: Product, st
     assert Product.objects.get().title == product.title
 
 
-def test_a_row_without_a_version_is_not_written_upon_one() -> None:
+def test_a_write_of_a_row_without_version_refuses_if_match() -> None:
     with pytest.raises(InvalidHeader):
         claim_version(Attribute.objects.create(name="color"), {1})
 

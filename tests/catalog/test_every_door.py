@@ -506,7 +506,7 @@ def test_a_stored_value_of_another_type_stays_and_doctor_lists_it(staff: APIClie
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("price", ["1.00000", "1", "0.1e1", "1.0"])
-def test_zeros_behind_the_cent_say_nothing(price: str, door: str, staff: APIClient) -> None:
+def test_zeros_after_the_cent_are_ignored(price: str, door: str, staff: APIClient) -> None:
     DOORS[door](staff, [{"sku": "A", "title": "T", "price": price, "compare_at_price": "0.0000"}])
     product = Product.objects.get()
     assert (product.price, product.compare_at_price) == (Decimal("1.00"), Decimal("0.00"))

@@ -80,7 +80,7 @@ def test_each_served_pair_is_read_in_the_order_of_its_index(
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_would_sort_too_much_is_refused_with_the_pairs_to_use(client: APIClient, staff: APIClient) -> None:
+def test_an_ordering_that_sorts_too_much_is_refused_with_the_alternatives(client: APIClient, staff: APIClient) -> None:
     assert client.get(URL, {"ordering": "title"}).status_code == 200
     # The index by title is of active products only.
     answer = staff.get(URL, {"ordering": "title"})
@@ -89,5 +89,5 @@ def test_what_would_sort_too_much_is_refused_with_the_pairs_to_use(client: APICl
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_is_little_may_be_sorted(staff: APIClient) -> None:
+def test_few_rows_may_be_sorted(staff: APIClient) -> None:
     assert staff.get(URL, {"ordering": "title", "price_max": "100"}).status_code == 200

@@ -149,7 +149,7 @@ def test_put_replaces_the_nested_lists(staff: APIClient) -> None:
     assert staff.put(f"{URL}{product.pk}/", body | {"variants": []}).status_code == 400
 
 
-def test_what_patch_adds_stands_behind_what_is_there(staff: APIClient) -> None:
+def test_images_that_patch_adds_come_after_the_stored_ones(staff: APIClient) -> None:
     product = make_product(variants=2, images=2)
     new = {"variants": [{"sku": "NEW", "price": "1.00"}], "images": [{"url": "https://images.example/new.jpg"}]}
     row = staff.patch(f"{URL}{product.pk}/?expand=variants,images", new).json()
@@ -190,7 +190,7 @@ def test_a_product_made_a_draft_is_still_shown_to_who_did_it(staff: APIClient) -
     assert staff.patch(f"{URL}{product.pk}/", {"status": "draft"}).json()["status"] == "draft"
 
 
-def test_a_slip_in_fields_writes_nothing(staff: APIClient) -> None:
+def test_an_error_in_fields_writes_nothing(staff: APIClient) -> None:
     assert staff.post(f"{URL}?fields=titel", {"sku": "A", "title": "T", "price": "1"}).status_code == 400
     assert not Product.objects.exists()
 

@@ -68,7 +68,7 @@ def test_two_last_pieces_sold_at_once_empty_the_stock() -> None:
     assert not product.in_stock
 
 
-def test_two_images_gone_at_once_leave_none() -> None:
+def test_two_images_deleted_at_once_leave_no_image_url() -> None:
     product = make_product(images=2)
     one, two = product.images.all()
     write = "DELETE FROM catalog_image WHERE id = {}"
@@ -77,7 +77,7 @@ def test_two_images_gone_at_once_leave_none() -> None:
     assert product.image_url == ""
 
 
-def test_a_category_born_while_its_parent_moves_moves_too() -> None:
+def test_a_category_created_while_its_parent_moves_moves_too() -> None:
     drinks, home = make_category("Food", "Drinks"), make_category("Home")
     move = f"UPDATE catalog_category SET parent_id = {home.pk} WHERE id = {drinks.parent_id}"
     columns = "parent_id, name, slug, path, version, created_at, updated_at"

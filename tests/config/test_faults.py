@@ -68,7 +68,7 @@ def list_workers(launched: Launched) -> list[int]:
 
 
 @needs_services
-def test_a_killed_web_worker_fails_only_what_it_was_at(shop: Shop) -> None:
+def test_a_killed_web_worker_fails_only_its_own_requests(shop: Shop) -> None:
     before, _ = shop.audit()
     with launch_server(**shop.environment, WEB_WORKERS="2", PORT=str(port := free_port())) as (_, launched):
         with writers(shop, port, 8) as told:
@@ -113,7 +113,7 @@ CROWD = 2 * MOST_WAITING + 100
 
 
 @needs_services
-def test_twice_the_load_leaves_the_good_put_where_it_was(shop: Shop, postgres: PostgresServer) -> None:
+def test_twice_the_load_does_not_lower_the_successful_throughput(shop: Shop, postgres: PostgresServer) -> None:
     with launch_server(**shop.environment, CACHE="off", PORT=str(port := free_port())) as (_, launched):
         roots = (launched.process.pid, postgres.process.pid)
         run_load(port, 5, roots, number=8)  # plans are made, connections opened
@@ -262,7 +262,7 @@ def wait_until_alive(port: int) -> None:
     raise AssertionError("it never answered")
 
 
-def test_a_log_that_takes_no_line_fails_no_request(embedded: Shop) -> None:
+def test_a_log_that_cannot_be_written_fails_no_request(embedded: Shop) -> None:
     """Standard output is a full disk."""
     with (
         open("/dev/full", "wb", buffering=0) as full,
@@ -301,7 +301,7 @@ def test_a_full_disk_refuses_writes_and_fails_no_read(embedded: Shop) -> None:
     assert wrong == 0
 
 
-def test_the_probe_of_this_file_sees_a_lost_order(embedded: Shop) -> None:
+def test_the_check_of_this_file_notices_a_lost_order(embedded: Shop) -> None:
     """An audit that can't fail would prove nothing."""
     embedded.run(
         "shell", "-v0", "-c", "from catalog.models import Stock; Stock.objects.filter(pk=1).update(reserved=3)"

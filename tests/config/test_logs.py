@@ -94,7 +94,7 @@ def test_a_full_queue_drops_no_warning_and_no_error(handler: CountingQueueHandle
     assert metrics.read_count(DROPPED) == 0
 
 
-def test_requests_are_dropped_past_the_bound_but_for_faults(
+def test_request_lines_past_the_bound_are_dropped_except_errors(
     handler: CountingQueueHandler, waiting: deque[PlainLine]
 ) -> None:
     for status in (200, 404, 200, 503, 500):
@@ -133,7 +133,7 @@ def test_a_line_for_people_is_one_line() -> None:
     assert re.fullmatch(r"\d\d:13:20 INFO    GET /a\\nERROR forged 200 in 4.2 ms\n", stream.getvalue())
 
 
-def test_a_line_for_people_has_what_a_job_came_to() -> None:
+def test_a_line_for_people_has_the_result_of_a_job() -> None:
     record = logging.makeLogRecord(
         {"name": "tenfold.imports", "levelname": "INFO", "msg": "import", "import": 7, "reason": "a\nERROR forged"}
     )
@@ -154,7 +154,7 @@ def test_a_listener_writes_requests_and_records_in_their_order(waiting: deque[Pl
     assert [json.loads(line)["request_id"] for line in stream.getvalue().splitlines()] == ["a-1", "a-2"]
 
 
-def test_what_was_dropped_is_told_once_a_minute(
+def test_dropped_lines_are_reported_once_a_minute(
     handler: CountingQueueHandler, waiting: deque[PlainLine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream, moments = io.StringIO(), iter([100.0, 130.0, 161.0])

@@ -51,13 +51,13 @@ def test_a_request_is_counted_with_its_time_and_its_queries() -> None:
     assert filled == {3: 2, 4: 1, 16: 1}
 
 
-def test_a_method_that_somebody_invents_makes_no_row_of_its_own() -> None:
+def test_an_invented_method_gets_no_metric_of_its_own() -> None:
     for number in range(5):
         count_request(f"FORGED{number}", "products/$", 405, "bypass", 0.1, 0, 0)
     assert [key[1] for key in read_everybody().counts] == ["OTHER"]
 
 
-def test_threads_lose_nothing_of_each_other_and_nothing_by_ending() -> None:
+def test_no_count_is_lost_between_threads_or_when_one_ends() -> None:
     def work() -> None:
         for _ in range(20_000):
             count("worked")
@@ -131,7 +131,7 @@ def test_a_new_process_takes_over_what_dead_ones_left(ledger: Ledger, tmp_path: 
         assert len(list(tmp_path.glob("*.json"))) == 1, "the dead one's file stays for ever"
 
 
-def test_an_exit_lays_down_the_last_figures(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_exit_writes_the_last_figures(ledger: Ledger, tmp_path: Path) -> None:
     with run_worker(tmp_path, 10) as first:
         first.communicate("", timeout=PATIENCE)
     assert read_events() == {"worked": 10}

@@ -43,12 +43,12 @@ SERIALIZER: Any = None
         (None, ""),
     ],
 )
-def test_a_value_is_written_so(value: Any, text: str) -> None:
+def test_each_kind_of_value_has_its_form_in_json(value: Any, text: str) -> None:
     assert JSONRenderer().render(value).decode() == text
     assert write_json(value).decode() == (text or "null")
 
 
-def test_an_unknown_object_is_our_mistake_and_no_null() -> None:
+def test_an_unknown_object_raises_and_is_not_written_as_null() -> None:
     with pytest.raises(TypeError):
         JSONRenderer().render({"a": object()})
 
@@ -155,7 +155,7 @@ BODY = b'{"sku": "A", "title": "Th\xc3\xa9", "price": "1"}'
 
 
 @pytest.mark.django_db
-def test_a_packed_body_is_unpacked(staff: APIClient) -> None:
+def test_a_compressed_body_is_decompressed(staff: APIClient) -> None:
     answer = send_packed(staff, gzip.compress(BODY))
     assert (answer.status_code, answer.json()["title"]) == (201, "Th\u00e9")
 
@@ -172,7 +172,7 @@ def test_a_packed_body_is_unpacked(staff: APIClient) -> None:
     ],
 )
 @pytest.mark.django_db
-def test_a_packed_body_that_can_not_be_unpacked_is_refused(
+def test_a_body_that_cannot_be_decompressed_is_refused(
     body: bytes, coding: str, status: int, code: str, staff: APIClient
 ) -> None:
     answer = send_packed(staff, body, coding)

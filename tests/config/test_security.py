@@ -85,7 +85,7 @@ def test_behind_tls_browsers_are_told_to_stay_there() -> None:
     ],
     ids=str,
 )
-def test_on_request_they_are_told_more(asked: dict[str, str], header: str) -> None:
+def test_hsts_options_are_sent_if_they_are_set(asked: dict[str, str], header: str) -> None:
     done = run_command("-c", TELL_HSTS, HTTPS="true", **asked)
     assert done.stdout.splitlines()[0] == header, done.stderr
 

@@ -49,7 +49,7 @@ def test_the_page_shows_a_bar_for_each_job(office: Client) -> None:
     assert office.get(f"{JOBS}add/").status_code == 403
 
 
-def test_whoever_exports_here_downloads_here(office: Client, admin_user: User) -> None:
+def test_a_job_that_is_started_in_the_admin_is_downloaded_in_the_admin(office: Client, admin_user: User) -> None:
     make_product(sku="A")
     act(office, "export_csv", Product.objects.get().pk, path=PRODUCTS)
     job = run_job(ExportJob.objects.get().pk)
@@ -95,7 +95,7 @@ def test_a_deleted_job_takes_its_file_with_it(office: Client, caller: Any, files
     assert list_files(files) == []
 
 
-def test_whoever_may_only_look_gets_no_action() -> None:
+def test_a_user_with_only_the_view_permission_gets_no_action() -> None:
     viewer = make_user(is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=("view_exportjob", "view_product")))
     browser = Client()

@@ -26,7 +26,7 @@ def make_brands(number: int) -> None:
     Brand.objects.bulk_create(Brand(name=f"B{n}", slug=f"b{n}") for n in range(number))
 
 
-def test_a_look_leaves_a_backlog_alone_and_numbers_what_is_little() -> None:
+def test_a_read_numbers_few_changes_and_leaves_a_backlog() -> None:
     make_brands(FOLLOWED_AT_ONCE + 1)
     assert follow_changes(0) is None
     assert count_waiting() == FOLLOWED_AT_ONCE + 1

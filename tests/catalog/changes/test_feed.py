@@ -181,7 +181,7 @@ def test_a_truncated_table_ends_what_can_be_followed(staff: APIClient) -> None:
         ("cursor=1", "unknown_parameter"),
     ],
 )
-def test_a_slip_is_refused_by_name(query: str, code: str, staff: APIClient) -> None:
+def test_a_wrong_parameter_is_named(query: str, code: str, staff: APIClient) -> None:
     answer = staff.get(f"{URL}?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.json()["errors"][0]["pointer"] == f"?{query.partition('=')[0]}"
@@ -197,7 +197,7 @@ def test_only_who_may_export_may_follow(client: APIClient, partner: APIClient) -
     assert partner.get(URL).status_code == 200
 
 
-def test_a_product_that_leaves_the_shop_is_a_tombstone_to_who_sees_active_ones(
+def test_a_product_that_becomes_inactive_is_a_delete_for_callers_who_see_only_active_ones(
     staff: APIClient, partner: APIClient
 ) -> None:
     product, draft = make_product(), make_product(status="draft")
@@ -285,7 +285,7 @@ def test_fields_names_the_members_of_a_change(partner: APIClient) -> None:
 
 
 @pytest.mark.parametrize(("since", "seen"), [("-7d", True), ("-1h", True), ("-30s", False)])
-def test_a_window_may_begin_so_long_ago(since: str, seen: bool, partner: APIClient) -> None:
+def test_since_may_be_a_duration_before_now(since: str, seen: bool, partner: APIClient) -> None:
     make_brand("Acme")
     if connection.vendor == "postgresql":
         number_changes()

@@ -51,7 +51,9 @@ def nothing_was_said() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_cache_takes_everything_for_changed_and_says_why_once(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_cache_assumes_that_everything_has_changed_and_logs_why_once(
+    ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
     make_brand("Acme")
     warm(ask, BRANDS)
     for _ in range(3):

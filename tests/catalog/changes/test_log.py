@@ -196,7 +196,7 @@ def test_an_import_is_logged_without_the_rows_before() -> None:
     assert {change.before for change in log} == {None}
 
 
-def test_a_key_is_for_life() -> None:
+def test_a_primary_key_cannot_change() -> None:
     make_product()
     for table, key in (("product", "id"), ("producttext", "product_id"), ("stock", "id"), ("image", "id")):
         with pytest.raises(IntegrityError, match="for life"), transaction.atomic(), connection.cursor() as cursor:
@@ -206,7 +206,7 @@ def test_a_key_is_for_life() -> None:
 # -- who ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_write_of_the_api_bears_the_caller_and_the_request(staff: APIClient, admin_user: User) -> None:
+def test_a_write_of_the_api_names_the_caller_and_the_request(staff: APIClient, admin_user: User) -> None:
     body = {"sku": "TEA-1", "title": "Tea", "price": "4.50", "images": [{"url": "https://i.example/1"}]}
     with read_log() as log:
         created = staff.post("/api/v1/products/", body, headers={"X-Request-ID": "first"})
@@ -221,7 +221,7 @@ def test_a_write_of_the_api_bears_the_caller_and_the_request(staff: APIClient, a
     assert {change.op for change in log if change.request_id == "third"} == {"delete"}
 
 
-def test_the_admin_bears_the_person(admin_client: Client, admin_user: User) -> None:
+def test_a_write_of_the_admin_names_its_user(admin_client: Client, admin_user: User) -> None:
     draft = make_product(status="draft")
     data = {"action": "publish", "_selected_action": [draft.pk]}
     with read_log() as log:
@@ -250,7 +250,7 @@ def test_each_transaction_of_a_request_is_signed_and_nothing_stays_on_the_connec
     assert {(change.actor.partition(":")[0], change.request_id) for change in log} <= {("role", ""), ("", "")}
 
 
-def test_a_reader_is_not_taken_for_the_next_writer(admin_client: Client, client: APIClient) -> None:
+def test_a_reader_is_not_named_as_the_next_writer(admin_client: Client, client: APIClient) -> None:
     brand = make_brand("Acme")
     admin_client.get(reverse("admin:catalog_brand_change", args=[brand.pk]))
     with read_log() as log:
@@ -283,7 +283,7 @@ def test_no_line_of_the_log_is_rewritten() -> None:
 
 
 @ON_POSTGRESQL
-def test_nobody_forges_a_line() -> None:
+def test_nobody_can_forge_a_log_entry() -> None:
     with pytest.raises(ProgrammingError, match="the change log is kept"), transaction.atomic():
         Change.objects.create(entity="brand", entity_id=1, op="delete", at=timezone.now(), numbered_at=timezone.now())
 

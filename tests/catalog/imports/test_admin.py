@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_used_is_refused_on_its_form(
     assert not list_files(files)
 
 
-def test_past_the_quota_it_is_said_and_nothing_kept(office: Client, files: Path, settings: Any) -> None:
+def test_past_the_quota_an_import_is_refused_and_its_file_deleted(office: Client, files: Path, settings: Any) -> None:
     settings.IMPORT_QUOTA_JOBS = 1
     send(office)
     assert "this is the limit" in send(office).content.decode()

@@ -156,7 +156,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_is_refused_in_a_second_and_in_little_memory(kind: str, tmp_path: Path, files: Path) -> None:
+def test_a_decompression_bomb_is_refused_in_a_second_and_in_little_memory(
+    kind: str, tmp_path: Path, files: Path
+) -> None:
     bomb = tmp_path / "bomb"
     bomb.write_bytes(BOMBS[kind]())
     environment = os.environ | {
@@ -175,7 +177,7 @@ def test_a_bomb_is_refused_in_a_second_and_in_little_memory(kind: str, tmp_path:
 
 
 @pytest.mark.django_db
-def test_a_bomb_is_refused_by_its_request(files: Path) -> None:
+def test_a_decompression_bomb_is_refused_by_its_request(files: Path) -> None:
     caller = make_caller("Catalogue editor")
     bomb = pack_one_frame(1)
     began = time.monotonic()

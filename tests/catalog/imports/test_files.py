@@ -254,7 +254,7 @@ def test_an_import_moves_the_version_of_a_product_whose_variant_it_changes(tmp_p
     assert Product.objects.get().version == product.version + 1
 
 
-def test_a_file_that_says_nothing_of_stock_makes_no_row_of_it(tmp_path: Path) -> None:
+def test_a_file_without_stock_makes_no_stock_rows(tmp_path: Path) -> None:
     run_import(tmp_path, "sku,title,price,stock", "A,Lamp,1,", "B,Lamp,1,0")
     assert list(Stock.objects.values_list("variant__sku", "on_hand")) == [("B", 0)]
 

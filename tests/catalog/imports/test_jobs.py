@@ -43,7 +43,7 @@ def test_a_file_is_sent_by_the_form_of_the_browsable_api(admin_user: User) -> No
     "kind", ["text/csv", "application/octet-stream", "application/gzip", "application/zstd", "form"]
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
-def test_a_file_becomes_products_packed_or_not_as_a_form_or_as_the_body(
+def test_a_file_becomes_products_compressed_or_not_as_a_form_or_as_the_body(
     pack: Any, kind: str, caller: APIClient, files: Path
 ) -> None:
     packed = pack(ROWS)
@@ -63,7 +63,7 @@ def test_a_file_becomes_products_packed_or_not_as_a_form_or_as_the_body(
     assert not list_files(files)
 
 
-def test_options_come_beside_the_file_or_in_the_address(caller: APIClient) -> None:
+def test_options_are_members_of_the_form_or_query_parameters(caller: APIClient) -> None:
     content = b"index,product,price\nA,Lamp,1\n"
     for answer in (
         send_form(caller, content, map="sku=index,title=product", format="csv", dry_run="true"),
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_used_is_refused_at_once_and_goes(
 
 
 @pytest.mark.parametrize("is_form", [True, False])
-def test_a_file_past_its_cap_is_refused(is_form: bool, caller: APIClient, files: Path, settings: Any) -> None:
+def test_a_file_past_its_limit_is_refused(is_form: bool, caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_MAX_BYTES = 2_000
     content = ROWS + b"C,Lamp,1,1\n" * 1_000
     answer = send_form(caller, content) if is_form else send_body(caller, content)
@@ -193,7 +193,7 @@ def test_a_storage_that_is_away_is_503_and_stops_no_cancel(
     assert list(ImportJob.objects.values_list("status", flat=True)) == ["canceled"]
 
 
-def test_a_file_that_unpacks_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
+def test_a_file_that_decompresses_to_too_much_is_refused(caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_MAX_UNPACKED_BYTES = 2_000
     answer = send_body(caller, gzip.compress(make_rows(100)))
     assert "decompresses to more than 2,000 bytes" in answer.json()["detail"]
@@ -221,7 +221,7 @@ def test_a_body_that_is_cut_off_is_no_file(caller: APIClient, files: Path) -> No
         (lambda caller: send_body(caller, b"a=b", kind="application/x-www-form-urlencoded"), 415, None),
     ],
 )
-def test_a_request_that_says_something_else_is_refused_by_name(
+def test_a_wrong_request_is_refused_with_the_name_of_its_error(
     answer: Any, status: int, pointer: str | None, caller: APIClient, files: Path
 ) -> None:
     found = answer(caller)
@@ -231,7 +231,7 @@ def test_a_request_that_says_something_else_is_refused_by_name(
     assert not ImportJob.objects.exists()
 
 
-def test_one_user_has_no_more_waiting_than_a_quota(caller: APIClient, files: Path, settings: Any) -> None:
+def test_a_user_has_at_most_a_quota_of_waiting_imports(caller: APIClient, files: Path, settings: Any) -> None:
     settings.IMPORT_QUOTA_JOBS = 1
     assert send_body(caller, ROWS).status_code == 201
     answer = send_body(caller, ROWS)
@@ -240,7 +240,7 @@ def test_one_user_has_no_more_waiting_than_a_quota(caller: APIClient, files: Pat
     assert len(list_files(files)) == 1
 
 
-def test_nothing_is_read_of_who_may_not_import(files: Path) -> None:
+def test_a_body_is_not_read_without_the_permission_to_import(files: Path) -> None:
     stranger = APIClient()
     assert send_body(stranger, ROWS).status_code == 401
     stranger.force_authenticate(make_user("Export partner"))

@@ -39,7 +39,7 @@ def stop_after(batches: int) -> Any:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_an_import_goes_on_behind_the_last_batch_that_is_in(caller: APIClient) -> None:
+def test_an_import_continues_after_the_last_committed_batch(caller: APIClient) -> None:
     content = make_rows(35).replace(b"S7,Lamp 7,1,", b"S7,Lamp 7,x,").replace(b"S30,", b"S3,")
     job_id = send_body(caller, content).json()["id"]
     with stop_after(2), pytest.raises(Stop):
@@ -114,9 +114,7 @@ def test_an_import_that_kills_every_worker_fails_with_a_reason(caller: APIClient
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_turn_that_takes_too_long_is_gone_on_with_by_another_task(
-    caller: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_too_long_a_turn_another_task_continues(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "STEP_SECONDS", -1.0)
     job_id = send_body(caller, make_rows(25)).json()["id"]
     with patch.object(running, "push_job") as pushed:
@@ -152,7 +150,7 @@ def test_a_database_that_is_away_fails_no_job(caller: APIClient) -> None:
     assert run_import(job_id).status == "ready"
 
 
-def test_what_nobody_works_on_is_put_back_and_what_is_over_goes(caller: APIClient, files: Path, settings: Any) -> None:
+def test_lost_imports_are_queued_again_and_old_ones_deleted(caller: APIClient, files: Path, settings: Any) -> None:
     settings.JOB_LEASE_SECONDS = 0
     job_id = send_body(caller, ROWS).json()["id"]
     with patch.object(running, "push_job") as pushed:

@@ -38,7 +38,7 @@ def test_a_server_that_others_reach_refuses_to_start(
     assert done.stderr.count("\n") == 1
 
 
-def test_on_the_loopback_address_they_are_ones_own_business() -> None:
+def test_on_the_loopback_address_dangerous_settings_are_allowed() -> None:
     done = start(SECRET_KEY="abc", DEBUG="true", ALLOWED_HOSTS="*")
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -68,7 +68,7 @@ def find_ours(**options: Any) -> list[CheckMessage]:
     return sorted(found, key=lambda message: message.id or "")
 
 
-def test_the_deploy_check_names_each_foot_gun(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deploy_check_names_each_dangerous_setting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS, settings.SECRET_KEY = True, ["*"], "abc"
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "debug_toolbar"]
     monkeypatch.setattr(checks, "read_eviction_policy", lambda: "allkeys-lru")
@@ -138,7 +138,7 @@ def test_the_eviction_policy_is_what_redis_says(settings: Any) -> None:
             client.config_set("maxmemory-policy", "noeviction")
 
 
-def test_our_own_settings_have_neither() -> None:
+def test_our_own_settings_pass_both_checks() -> None:
     assert checks.check_pools() == checks.check_server_side_cursors() == []
 
 

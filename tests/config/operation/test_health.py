@@ -115,7 +115,7 @@ def test_a_database_that_hangs_is_answered_in_bounded_time(client: Client, monke
     assert get_ready(client)[0] == 200
 
 
-def test_a_flood_of_probes_shares_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_probes_shares_one_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # the real thread
     monkeypatch.setattr(health, "REUSE_SECONDS", 30)
     looks: list[int] = []

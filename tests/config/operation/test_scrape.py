@@ -175,7 +175,7 @@ def test_every_event_has_its_family(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's triggers write the log itself")
-def test_a_change_without_a_place_in_the_feed_is_lag(client: Client) -> None:
+def test_a_change_without_a_position_counts_as_lag(client: Client) -> None:
     assert find(scrape_here(client), "tenfold_change_feed_lag_seconds") == 0
     make_product()
     assert 0 < find(scrape_here(client), "tenfold_change_feed_lag_seconds") < 60

@@ -50,7 +50,9 @@ PRODUCTS, IMPORTS, LOGIN = "/api/v1/products/", "/api/v1/imports/", "/api/v1/aut
         (IMPORTS, CALLER | {"CONTENT_TYPE": "multipart/form-data; boundary=a"}, MOST, When.AHEAD),
     ],
 )
-def test_a_route_says_how_much_it_takes_of_whom(path: str, who: dict[str, str], limit: int, when: When) -> None:
+def test_a_route_limits_bodies_with_and_without_credentials(
+    path: str, who: dict[str, str], limit: int, when: When
+) -> None:
     assert find_rule({"PATH_INFO": path} | who) == (limit, when)
 
 

@@ -58,7 +58,7 @@ def test_addresses_take_turns(callers: ThreadPoolExecutor) -> None:
     assert (share.waiting, len(share.free), share.queues) == (0, 1, {})
 
 
-def test_an_address_has_all_places_alone_and_half_of_them_in_company(
+def test_an_address_has_all_places_or_half_of_them_if_there_are_others(
     callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     share = Share(range(4), 40)
@@ -99,7 +99,7 @@ def test_whoever_comes_too_many_takes_the_turn_of_the_longest_queue(callers: Thr
     assert [future.result() for future in flood[:2]] == [True, True]
 
 
-def test_who_waited_in_vain_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_waiter_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "WAIT_SECONDS", 0.01)
     share = Share(range(1), 3)
     place = share.take("")

@@ -80,7 +80,7 @@ def test_no_more_requests_work_than_there_are_slots(callers: ThreadPoolExecutor)
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
-def test_a_request_is_company_to_streams_and_a_stream_is_none(is_stream: bool) -> None:
+def test_requests_slow_streams_down_and_streams_do_not(is_stream: bool) -> None:
     ACTIVITY.at = float("-inf")
     answer = StreamingHttpResponse([b"text"]) if is_stream else HttpResponse(b"text")
     ask(RequestSlots(lambda environ, start_response: answer, 1))
@@ -177,7 +177,7 @@ def test_many_threads_share_the_connections_of_a_slot(callers: ThreadPoolExecuto
         connection.close()
 
 
-def test_who_observes_the_borrower_observes_the_loan() -> None:
+def test_an_observer_of_a_thread_observes_its_loan_too() -> None:
     seen: list[str] = []
 
     def note(execute: Any, sql: str, *args: Any) -> Any:
@@ -256,7 +256,7 @@ def test_searches_hold_half_of_the_slots(
     assert ask(application, QUERY_STRING=query)[0] == "200 OK"
 
 
-def test_no_more_searches_wait_than_may(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_number_of_searches_waits(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would take the threads of probes."""
     monkeypatch.setattr(shares, "WAIT_SECONDS", 30)
     monkeypatch.setattr(slots, "MOST_SEARCHES_WAITING", 3)

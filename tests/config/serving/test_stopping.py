@@ -80,7 +80,7 @@ def test_ctrl_c_waits_for_nobody(database: str) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_that_has_begun_is_answered(database: str, how: signal.Signals) -> None:
+def test_a_started_request_is_answered(database: str, how: signal.Signals) -> None:
     port = free_port()
     with launch_server(DATABASE_URL=database, PORT=str(port)) as (_, launched), ThreadPoolExecutor(1) as caller:
         body = b'{"email": "nobody@example.com", "password": "wrong"}'
@@ -132,7 +132,7 @@ def test_a_rolling_restart_fails_no_request(database: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
-def test_a_socket_about_to_close_takes_nobody_whom_it_would_reset() -> None:
+def test_a_socket_that_will_close_accepts_no_new_connection() -> None:
     listener = listen("127.0.0.1", 0, backlog=64)
     address = listener.getsockname()
     waiting = [socket.create_connection(address) for _ in range(5)]

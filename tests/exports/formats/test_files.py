@@ -195,7 +195,7 @@ def test_a_text_that_no_cell_holds_ends_the_job_with_its_row(caller: APIClient) 
     assert "description in row 2 has more than 32767 characters" in job.error
 
 
-def test_lists_of_addresses_and_texts_are_flat(caller: APIClient) -> None:
+def test_lists_of_addresses_and_texts_are_one_cell(caller: APIClient) -> None:
     make_product(attributes={"colors": ["red", "green"]})
     job = ask_for(caller, format="xlsx", fields="id,attributes,images_url,variants_url")
     [row] = read_sheet(download(caller, job))

@@ -226,7 +226,7 @@ def leave_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("leave_connections")
-def test_as_many_as_there_are_slots_and_no_more(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_as_many_streams_run_as_there_are_slots(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(3)
     monkeypatch.setattr("exports.streaming.views.SLOTS", slots.StreamSlots(2))
     url = "/api/v1/exports/products.csv"
@@ -280,7 +280,7 @@ def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
 
 
 @pytest.mark.parametrize("accept", ["zstd", "gzip, br, zstd", "gzip;q=0.5, zstd;q=0.5", "br;q=0.1, ZSTD;q=0.2", "*"])
-def test_zstd_comes_where_it_is_taken_as_gladly(accept: str, caller: APIClient) -> None:
+def test_zstd_is_chosen_if_it_has_the_greatest_weight(accept: str, caller: APIClient) -> None:
     make_many(700)
     plain = read_body(caller.get("/api/v1/exports/products.csv"))
     answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
@@ -313,7 +313,7 @@ def test_brotli_comes_as_one_stream(accept: str, caller: APIClient) -> None:
 
 
 @pytest.mark.parametrize("accept", ["gzip, zstd;q=0", "gzip, zstd;q=0.5", "*;q=0.5, gzip", "gzip"])
-def test_gzip_comes_where_zstd_is_not_taken_as_gladly(accept: str, caller: APIClient) -> None:
+def test_gzip_is_chosen_if_zstd_has_a_lower_weight(accept: str, caller: APIClient) -> None:
     answer = caller.get("/api/v1/exports/products.csv", HTTP_ACCEPT_ENCODING=accept)
     assert answer["Content-Encoding"] == "gzip"
     read_body(answer)

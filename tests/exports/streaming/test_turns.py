@@ -46,18 +46,18 @@ def meet(streams: StreamSlots, seconds: float) -> bool:
         return all(threads.map(streams.take_turn, [read, read]))
 
 
-def test_streams_without_company_read_side_by_side(streams: StreamSlots) -> None:
+def test_streams_read_in_parallel_if_there_are_no_requests(streams: StreamSlots) -> None:
     ACTIVITY.at = float("-inf")
     assert meet(streams, 10)
 
 
 @pytest.mark.usefixtures("company")
-def test_beside_requests_one_reads_after_the_other(streams: StreamSlots) -> None:
+def test_streams_read_one_after_the_other_while_there_are_requests(streams: StreamSlots) -> None:
     assert not meet(streams, 0.3)
 
 
 @pytest.mark.usefixtures("company")
-def test_beside_requests_a_chunk_is_followed_by_a_pause(streams: StreamSlots) -> None:
+def test_streams_pause_after_a_chunk_while_there_are_requests(streams: StreamSlots) -> None:
     began = time.monotonic()
     streams.take_turn(lambda: time.sleep(0.2))  # stands for a chunk
     assert time.monotonic() - began >= 0.2 * 1.5
@@ -71,7 +71,7 @@ def test_a_chunk_that_fails_leaves_the_turn_to_the_next(streams: StreamSlots) ->
     assert streams.take_turn(lambda: "read") == "read"
 
 
-def test_company_leaves_after_a_while() -> None:
+def test_a_request_counts_only_for_a_while() -> None:
     ACTIVITY.note()
     assert ACTIVITY.is_recent
     Event().wait(RECENT_SECONDS)

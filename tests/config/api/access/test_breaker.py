@@ -39,7 +39,7 @@ def test_it_opens_at_the_last_of_so_many_in_a_row(redis: Mock) -> None:
     assert not breaker.is_open
 
 
-def test_one_failure_costs_answers_their_redis_and_rates_nothing() -> None:
+def test_one_failure_stops_the_answer_cache_and_not_the_rates() -> None:
     assert (in_redis.BREAKER.most, rate_store.BREAKER.most) == (1, 3)
 
 

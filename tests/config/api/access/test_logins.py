@@ -30,7 +30,7 @@ def sign_in(client: APIClient, email: str = "root@example.com", password: str = 
 
 
 @pytest.mark.django_db
-def test_an_address_may_try_so_many_accounts(client: APIClient, settings: Any) -> None:
+def test_an_address_may_try_a_limited_number_of_accounts(client: APIClient, settings: Any) -> None:
     settings.RATE_LIMIT_LOGIN = "2/hour"
     answers = [sign_in(client, f"user-{n}@example.com") for n in range(3)]
     assert list_statuses(answers) == [401, 401, 429]
@@ -54,7 +54,9 @@ def test_wrong_passwords_from_one_address_lock_nobody_out_elsewhere(client: APIC
 
 
 @pytest.mark.django_db
-def test_an_account_may_be_tried_so_often_from_anywhere(client: APIClient, admin_user: User, settings: Any) -> None:
+def test_an_account_may_be_tried_a_limited_number_of_times_from_anywhere(
+    client: APIClient, admin_user: User, settings: Any
+) -> None:
     settings.RATE_LIMIT_LOGIN = "1/hour"
     assert flood_account(client, CEILING + 1) == [401] * CEILING + [429]
     # Not even with the right password, or the limit would tell which one it is.

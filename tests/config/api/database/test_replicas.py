@@ -258,7 +258,7 @@ def test_a_replica_that_lagged_answers_all_the_same_once_the_primary_falls(clust
     wait_until_caught_up(cluster)
 
 
-def test_a_connection_that_was_lost_is_no_server_that_is_away(cluster: Cluster, server: str) -> None:
+def test_a_lost_connection_does_not_mean_that_the_server_is_away(cluster: Cluster, server: str) -> None:
     """Every connection to the primary breaks at once, and it is there again before anybody asks."""
     wait_until_caught_up(cluster)
     with replica_paused(cluster):

@@ -36,7 +36,7 @@ def occupy(work: Any) -> Iterator[None]:
         thread.join()
 
 
-def test_a_log_that_hangs_keeps_one_thread_and_no_other() -> None:
+def test_a_log_that_hangs_blocks_only_one_thread() -> None:
     """All of a server's threads would be many: then nobody answers /livez."""
     freshness = Freshness()
 
@@ -51,7 +51,7 @@ def test_a_log_that_hangs_keeps_one_thread_and_no_other() -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection to lose")
-def test_a_look_whose_connection_was_lost_is_done_again_at_once() -> None:
+def test_a_read_whose_connection_was_lost_is_repeated_at_once() -> None:
     assert follow_changes(0)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -66,7 +66,7 @@ def test_a_look_whose_connection_was_lost_is_done_again_at_once() -> None:
     assert follow_changes(0)
 
 
-def test_a_database_that_refuses_is_asked_once_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_refuses_is_asked_once_per_read(monkeypatch: pytest.MonkeyPatch) -> None:
     connects = []
 
     def refuse() -> None:
@@ -81,7 +81,7 @@ def test_a_database_that_refuses_is_asked_once_a_look(monkeypatch: pytest.Monkey
     assert connects == ["refused"]
 
 
-def test_connections_that_all_hang_are_an_error_and_no_wait() -> None:
+def test_an_error_comes_instead_of_a_wait_if_all_connections_hang() -> None:
     loans = Loans(1)
 
     def hold(busy: threading.Event, done: threading.Event) -> None:
@@ -95,7 +95,7 @@ def test_connections_that_all_hang_are_an_error_and_no_wait() -> None:
         pass
 
 
-def test_what_was_heard_before_a_commit_is_trusted_by_nobody_after_it(settings: Any) -> None:
+def test_a_state_read_before_a_commit_is_not_trusted_after_it(settings: Any) -> None:
     settings.CACHE_LEASE_MS = 1000
     freshness, positions = Freshness(), [1, 2]
 
@@ -146,9 +146,7 @@ def test_a_lease_is_renewed_ahead_and_no_reader_waits_for_it(settings: Any) -> N
 
 
 @pytest.mark.slow
-def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
-    settings: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failed_read_ahead_is_repeated_by_the_next_reader(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     settings.CACHE_LEASE_MS = 1000
     freshness, looks = Freshness(), list[str]()
     freshness.follow, freshness.refresh_ahead = follow_with(looks), RefreshAhead(freshness)
@@ -166,7 +164,7 @@ def test_a_look_ahead_that_fails_is_made_again_by_who_reads_next(
     assert "division by zero" in caplog.text
 
 
-def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
+def test_a_database_error_at_the_gate_is_answered_by_django(
     ask: Ask,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -180,7 +178,7 @@ def test_a_database_that_fails_at_the_gate_is_djangos_to_answer(
     assert warm(ask, f"{PRODUCTS}?fields=title", **caller)[0] == 200
 
 
-def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any) -> None:
+def test_after_an_hour_without_a_read_everything_counts_as_changed(settings: Any) -> None:
     """What changed meanwhile may be gone from the log by now."""
     settings.CACHE_LEASE_MS = 0
     freshness, state = Freshness(), LogState("here", 7, frozenset(), 0)
@@ -198,7 +196,7 @@ def test_who_hasnt_looked_for_an_hour_takes_everything_for_changed(settings: Any
     assert not lease.covers(lease.epoch, 7, ["catalog_brand"])
 
 
-def test_a_log_that_fails_is_passed_by_and_each_kind_of_failure_is_logged_once(
+def test_requests_continue_without_a_failing_log_and_each_kind_of_failure_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Answers come from the database as long as it gives any."""
@@ -219,7 +217,7 @@ def test_a_log_that_fails_is_passed_by_and_each_kind_of_failure_is_logged_once(
     assert caplog.text.count("gone") == 2, "the log had answered in between"
 
 
-def test_a_state_that_makes_no_sense_is_passed_by() -> None:
+def test_an_invalid_state_gives_no_lease() -> None:
     freshness = Freshness()
     freshness.follow = lambda after: LogState("epoch", None, frozenset(), 0)  # type: ignore[arg-type]  # that is the case
     assert freshness.read() is None

@@ -42,7 +42,7 @@ def ask(client: APIClient, path: str, states: list[str]) -> Told:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", GETS)
-def test_nobody_gets_what_another_has_warmed(path: str, shop: Shop, settings: Any) -> None:
+def test_no_caller_gets_an_answer_cached_for_another(path: str, shop: Shop, settings: Any) -> None:
     make_product(sku="DRAFT", title="Draft", status="draft")
     address = path.format(**shop.keys.get(path.partition("{")[0], {}))
     settings.CACHE = "off"

@@ -49,7 +49,7 @@ PRODUCTS = "/api/v1/products/"
 # -- hits ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_third_to_ask_is_answered_before_django(ask: Ask, django: Django) -> None:
+def test_the_third_request_is_answered_before_django(ask: Ask, django: Django) -> None:
     make_brand("Acme")
     states = [ask(BRANDS)[1]["X-Cache"] for _ in range(4)]
     assert states == ["miss", "miss", "hit", "hit"]
@@ -97,7 +97,7 @@ TAGS = [{"HTTP_IF_NONE_MATCH": "nonsense"}]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_gate_its_twin_and_django_answer_alike(question: str, ask: Ask, settings: Any) -> None:
+def test_the_gate_its_middleware_and_django_answer_alike(question: str, ask: Ask, settings: Any) -> None:
     category = make_category("Food")
     product = make_product(title="Tea", brand=make_brand("Acme"), category=category)
     make_product(title="Tea too", brand=product.brand)
@@ -131,7 +131,7 @@ def drop_moments(answer: Answer) -> Answer:
 @pytest.mark.parametrize(
     ("wish", "coding"), [("gzip", "gzip"), ("br", "br"), ("gzip, zstd", "zstd"), ("gzip;q=0", None)]
 )
-def test_each_coding_is_made_once_and_kept(wish: str, coding: str | None, ask: Ask, monkeypatch: Any) -> None:
+def test_each_coding_is_compressed_once_and_cached(wish: str, coding: str | None, ask: Ask, monkeypatch: Any) -> None:
     for number in range(60):
         make_brand(f"Brand {number:03}")
     plain = warm(ask, BRANDS)[2]
@@ -198,7 +198,7 @@ LONG = "x" * 5000
     ],
     ids=["host", "accept", "encoding", "tags", "path", "query"],
 )
-def test_what_is_long_is_answered_and_not_remembered(
+def test_a_long_request_is_answered_and_not_remembered(
     address: str, header: dict[str, str], expected: int, ask: Ask
 ) -> None:
     """A stranger's 20,000 requests of 400 kB would be all the memory that there is."""
@@ -217,7 +217,7 @@ def count_remembered() -> list[int]:
     return [function.cache_info().currsize for function in cached] + [len(place) for place in kept]
 
 
-def test_signs_that_came_unquoted_arent_taken_for_others(ask: Ask) -> None:
+def test_raw_bytes_in_a_query_are_not_confused_with_other_letters(ask: Ask) -> None:
     """`é` as two raw bytes, and the two letters that those bytes are in Latin-1."""
     make_product(brand=Brand.objects.create(name="É", slug="é"))
     raw, letters = "é".encode().decode("latin-1"), "%C3%83%C2%A9"
@@ -330,7 +330,7 @@ def test_only_what_was_read_from_a_changed_table_is_old(ask: Ask) -> None:
     assert ask(f"{PRODUCTS}?fields=id,title")[1]["X-Cache"] == "hit"
 
 
-def test_what_follows_from_a_search_or_a_tree_is_fresh_too(ask: Ask) -> None:
+def test_searches_and_trees_are_fresh_too(ask: Ask) -> None:
     tea = make_category("Food", "Tea")
     product = make_product(title="Green leaf", category=tea)
     questions = (f"{PRODUCTS}?search=green", f"{PRODUCTS}?category=food", "/api/v1/categories/food/tree/")
@@ -361,7 +361,7 @@ def test_a_reader_paused_between_query_and_fill_leaves_nothing_old(ask: Ask, dja
 
 
 @pytest.mark.slow
-def test_a_writer_waits_out_what_others_may_trust(
+def test_a_writer_waits_until_the_leases_of_others_end(
     client: APIClient, staff: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brand = make_brand("Acme")
@@ -406,7 +406,7 @@ def test_an_emptied_log_is_another_epoch(ask: Ask) -> None:
     assert not again.covers(lease.epoch, lease.position, ["catalog_brand"])
 
 
-def test_while_the_log_doesnt_answer_nothing_is_a_hit(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_hits_while_the_log_does_not_answer(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     make_brand("Acme")
     warm(ask, BRANDS)
     monkeypatch.setattr(FRESHNESS, "follow", lambda after: None)
@@ -444,7 +444,7 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
 
 
 @pytest.mark.slow
-def test_past_so_many_nobody_waits_for_a_fill(
+def test_a_limited_number_of_requests_waits_for_a_fill(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.api.gates.single_flight.WAIT_SECONDS", 20)
@@ -584,7 +584,7 @@ def test_a_hit_has_its_own_id_and_times(ask: Ask) -> None:
     assert 'cache;desc="hit"' in second["Server-Timing"]
 
 
-def test_the_line_of_a_hit_is_that_of_its_fill(ask: Ask, request_lines: list[RequestLine]) -> None:
+def test_the_log_line_of_a_hit_is_that_of_its_fill(ask: Ask, request_lines: list[RequestLine]) -> None:
     for name in ("Acme", "Zeta"):
         make_brand(name)
     etag = warm(ask, BRANDS)[1]["ETag"]

@@ -63,7 +63,7 @@ def test_a_fresh_process_finds_what_another_filled(ask: Ask, django: Django, req
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-def test_what_is_packed_is_packed_once_for_all(coding: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_compressed_once_for_all_processes(coding: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(40):
         make_brand(f"Brand {number:03}")
     plain = warm(ask, BRANDS)[2]
@@ -76,7 +76,7 @@ def test_what_is_packed_is_packed_once_for_all(coding: str, ask: Ask, monkeypatc
 
 
 @pytest.mark.parametrize("address", [BRANDS, f"{BRANDS}?prise=1"], ids=["kept", "refused"])
-def test_who_was_the_one_to_fill_leaves_no_claim(address: str, ask: Ask, redis: Any) -> None:
+def test_a_process_that_has_filled_leaves_no_claim(address: str, ask: Ask, redis: Any) -> None:
     """Else the next to fill, after a write, would wait for somebody who is done."""
     make_brand("Acme")
     warm(ask, address)
@@ -105,7 +105,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_what_isnt_an_entry_is_passed_over(garbage: bytes, ask: Ask, redis: Any) -> None:
+def test_bytes_that_are_no_entry_are_ignored(garbage: bytes, ask: Ask, redis: Any) -> None:
     make_brand("Acme")
     keys = share(ask, redis)
     epoch = orjson.loads(redis.get(keys[0]).partition(b"\n")[0])[0]
@@ -213,7 +213,7 @@ def test_who_finds_no_free_connection_waits_for_one() -> None:
     assert not in_redis.BREAKER.is_open
 
 
-def test_who_waits_takes_what_somebody_with_newer_news_has_filled(
+def test_a_waiting_request_takes_an_entry_filled_with_a_newer_lease(
     ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each write that comes between two processes' leases would cost the later one its whole wait."""

@@ -118,7 +118,7 @@ def test_the_gate_answers_as_django_does(question: str, gate: PlanGate, django: 
                 assert drop_moments(ask(gate, question, method, **caller)) == expected, (caller, method)
 
 
-def test_a_question_reaches_django_once(gate: PlanGate, django: Django) -> None:
+def test_a_repeated_request_reaches_django_once(gate: PlanGate, django: Django) -> None:
     product = make_product()
     for question in (f"{URL}?page_size=1", f"{URL}{product.pk}/"):
         asked = django.asked
@@ -162,7 +162,7 @@ def test_every_answer_is_of_the_rows_as_they_are(gate: PlanGate) -> None:
 @pytest.mark.parametrize(
     "headers", [{"HTTP_COOKIE": "sessionid=x"}, {"HTTP_AUTHORIZATION": "Token x"}, {"HTTP_IF_NONE_MATCH": '"x"'}]
 )
-def test_what_is_somebodys_own_goes_to_django(headers: dict[str, str], gate: PlanGate, django: Django) -> None:
+def test_a_personal_request_goes_to_django(headers: dict[str, str], gate: PlanGate, django: Django) -> None:
     make_product()
     ask(gate, URL)
     asked = django.asked
@@ -184,13 +184,13 @@ def test_what_django_refuses_a_stranger_the_gate_refuses_too(gate: PlanGate, adm
 
 
 @pytest.mark.parametrize("path", ["me/", "me/addresses/", "me/orders/", "orders/", "orders/X/", "users/", "users/1/"])
-def test_what_is_personal_is_no_business_of_the_gate(path: str, gate: PlanGate) -> None:
+def test_the_gate_never_answers_personal_views(path: str, gate: PlanGate) -> None:
     # `me/` names no row in its path: looked for, its key was a KeyError in front of Django.
     for _ in range(2):
         assert ask(gate, f"/api/v1/{path}")[0] == 401
 
 
-def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_django_answers_if_the_plan_fails(gate: PlanGate, django: Django, monkeypatch: pytest.MonkeyPatch) -> None:
     make_product()
     ask(gate, URL)
 
@@ -205,7 +205,7 @@ def test_what_fails_is_left_to_django(gate: PlanGate, django: Django, monkeypatc
 
 
 @pytest.mark.parametrize("limit", [QueryCanceled, LockNotAvailable])
-def test_what_took_too_long_is_answered_and_not_done_again(
+def test_a_read_past_its_time_limit_is_answered_and_not_repeated(
     limit: type[Exception],
     gate: PlanGate,
     django: Django,
@@ -238,7 +238,7 @@ def test_a_connection_past_its_age_is_closed_after_the_answer(gate: PlanGate, lo
     assert looks == ["gate"]
 
 
-def test_its_line_is_djangos(gate: PlanGate, request_lines: list[RequestLine]) -> None:
+def test_its_log_line_is_the_same_as_djangos(gate: PlanGate, request_lines: list[RequestLine]) -> None:
     make_product()
     for _ in range(2):
         ask(gate, f"{URL}?page_size=1")

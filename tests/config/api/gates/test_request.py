@@ -169,7 +169,7 @@ def test_a_cursor_stands_apart_however_it_is_spelled(query: str) -> None:
 @pytest.mark.parametrize(
     "query", ["a=1&a=2", "a=1&%61=2", "cursor=x&cursor=y", "cursor=x&%63ursor=y", f"a={'x' * LONGEST_QUERY}"]
 )
-def test_what_can_only_be_refused_or_is_too_long_is_djangos(query: str) -> None:
+def test_invalid_or_too_long_requests_go_to_django(query: str) -> None:
     assert read_query(query) is None
     assert ask_gate(query) is None
 
@@ -182,7 +182,7 @@ def test_as_many_parameters_as_django_reads_and_no_more(settings: Any) -> None:
     parse_query.cache_clear()
 
 
-def test_signs_that_came_unquoted_are_read_as_django_reads_them() -> None:
+def test_raw_bytes_in_a_query_are_read_as_django_reads_them() -> None:
     assert read_query(wire("brand=é")) == read_query("brand=%C3%A9") == ((("brand", "é"),), None)
     assert ask_gate(path=wire("/api/v1/brands/é/")).action.arguments == {"slug": "é"}
 
@@ -194,6 +194,6 @@ def test_signs_that_came_unquoted_are_read_as_django_reads_them() -> None:
         {"CONTENT_LENGTH": "3"}, {"HTTP_TRANSFER_ENCODING": "chunked"}, {"HTTP_ACCEPT": "text/html"},
     ],
 )  # fmt: skip
-def test_what_isnt_a_plain_read_is_djangos(environ: dict[str, str]) -> None:
+def test_requests_that_are_not_plain_reads_go_to_django(environ: dict[str, str]) -> None:
     assert ask_gate(**environ) is None
     assert ask_gate(CONTENT_LENGTH="0", HTTP_COOKIE="", HTTP_IF_MATCH="") == ask_gate()

@@ -441,7 +441,7 @@ def test_tasks_that_wait_in_queues_find_their_functions() -> None:
 # -- what a beat does -----------------------------------------------------------------------------------------------
 
 
-def test_what_nobody_works_on_is_pushed_by_one_sweep(kind: Kind) -> None:
+def test_a_job_that_nobody_works_on_is_pushed_by_one_sweep(kind: Kind) -> None:
     long_ago = timezone.now() - timedelta(hours=1)
     jobs = [kind.make(pushed_at=long_ago) for _ in range(2)]
     jobs[0].find_row().claim()

@@ -181,7 +181,7 @@ def test_what_the_framework_refuses_has_a_way_out_too(
         ("exports/", {"resource": "lost", "format": "csv"}, "changes, orders, products, stock, variants"),
     ],
 )
-def test_a_choice_that_is_none_is_told_the_choices(
+def test_an_unknown_choice_is_answered_with_the_choices(
     path: str, body: dict[str, Any], choices: str, staff: APIClient
 ) -> None:
     problem = staff.post(f"/api/v1/{path}", body).json()

@@ -83,7 +83,7 @@ def test_what_it_explains_is_read_as_the_caller_s_own(staff: APIClient, client: 
 
 
 @pytest.mark.parametrize("address", [f"{URL}?explain=yes", f"{URL}?explain=1&prise=3"])
-def test_slips_beside_it_are_refused_as_always(address: str, staff: APIClient) -> None:
+def test_other_errors_are_refused_as_always(address: str, staff: APIClient) -> None:
     answer = staff.get(address)
     assert (answer.status_code, answer.json()["status"]) == (400, 400)
 

@@ -39,7 +39,7 @@ def read_skus(caller: APIClient, query: str = "", **headers: Any) -> list[str]:
 @pytest.mark.parametrize(
     "path", [URL, f"{URL}?brand=acme&ordering=price", f"{URL}?page=1&page_size=1", f"{URL}?search=tea", f"{URL}%s/"]
 )
-def test_a_question_is_compiled_once(path: str, client: APIClient, compiled: list[str]) -> None:
+def test_a_list_is_compiled_once(path: str, client: APIClient, compiled: list[str]) -> None:
     first, _ = make_product(title="Tea", brand=make_brand("Acme")), make_product(title="Tea", brand=None)
     path = path.replace("%s", str(first.pk))
     expected = client.get(path)
@@ -81,7 +81,7 @@ def test_no_row_is_kept(client: APIClient) -> None:
     assert client.get(URL).json()["results"] == []
 
 
-def test_what_a_plan_asked_the_database_is_asked_again(client: APIClient) -> None:
+def test_a_plan_that_ran_a_query_is_not_cached(client: APIClient) -> None:
     home, tea = make_category("Home"), make_category("Food", "Tea")
     product = make_product(category=tea)
     assert read_skus(client, "category=home") == []

@@ -33,7 +33,7 @@ def read_fault(answer: Any) -> tuple[int, str, str, str]:
 
 @pytest.mark.parametrize("levels", [GREATEST_DEPTH + 1, 1000, 10_000, 400_000])
 @pytest.mark.parametrize("brackets", ['{"a":}', "[]"])
-def test_a_body_has_an_end_downwards(levels: int, brackets: str, staff: APIClient) -> None:
+def test_a_body_may_be_nested_only_so_deep(levels: int, brackets: str, staff: APIClient) -> None:
     body = nest(levels, brackets[:-1], brackets[-1])
     status, code, pointer, detail = read_fault(post(staff, body[: settings.DATA_UPLOAD_MAX_MEMORY_SIZE]))
     assert (status, code) == (400, "body_too_deep")
@@ -42,14 +42,14 @@ def test_a_body_has_an_end_downwards(levels: int, brackets: str, staff: APIClien
         assert pointer == ("/a" if "a" in brackets else "/0") * GREATEST_DEPTH
 
 
-def test_as_deep_as_allowed_is_taken(staff: APIClient) -> None:
+def test_the_greatest_allowed_depth_is_accepted(staff: APIClient) -> None:
     # The body itself is the first level.
     body = json.dumps(TEA)[:-1] + f', "attributes": {nest(GREATEST_DEPTH - 1)}}}'
     assert post(staff, body).status_code == 201
 
 
 @pytest.mark.parametrize("kind", ["list", "object"])
-def test_a_list_has_an_end(kind: str, staff: APIClient) -> None:
+def test_a_list_may_have_only_so_many_entries(kind: str, staff: APIClient) -> None:
     many = GREATEST_LENGTH + 1
     long = [1] * many if kind == "list" else {f"n{number}": 1 for number in range(many)}
     status, code, pointer, detail = read_fault(post(staff, json.dumps(TEA | {"attributes": {"a/b": long}})))
@@ -59,13 +59,13 @@ def test_a_list_has_an_end(kind: str, staff: APIClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["variants", "images"])
-def test_nested_rows_have_their_own_end(name: str, staff: APIClient) -> None:
+def test_nested_rows_have_their_own_limit(name: str, staff: APIClient) -> None:
     status, code, pointer, detail = read_fault(post(staff, json.dumps(TEA | {name: [{}] * 251})))
     assert (status, code, pointer) == (400, "invalid_body", f"/{name}")
     assert "250" in detail
 
 
-def test_bulk_lists_have_theirs(staff: APIClient) -> None:
+def test_bulk_lists_have_their_own_limit(staff: APIClient) -> None:
     body = {"mode": "create", "items": [{"sku": f"A-{number}"} for number in range(1001)]}
     status, code, pointer, detail = read_fault(post(staff, json.dumps(body), f"{URL}bulk/"))
     assert (status, code, pointer) == (400, "invalid_body", "/items")

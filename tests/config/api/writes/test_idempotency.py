@@ -49,7 +49,7 @@ def test_a_repetition_gets_the_first_answer_and_changes_nothing(staff: APIClient
     assert Product.objects.count() == 1
 
 
-def test_the_answer_with_a_key_is_that_without(staff: APIClient) -> None:
+def test_the_answer_with_a_key_is_the_same_as_without(staff: APIClient) -> None:
     with_key = post(staff, "k-1").json()
     Product.objects.all().delete()
     without = staff.post(URL, TEA).json()
@@ -92,7 +92,7 @@ def test_a_key_belongs_to_its_caller(staff: APIClient, db: None) -> None:
     assert "Idempotency-Replayed" not in answer
 
 
-def test_who_lost_the_right_gets_no_answer_of_before(db: None) -> None:
+def test_a_caller_who_lost_the_permission_gets_no_stored_answer(db: None) -> None:
     user = User.objects.create_user("mia@example.com", "mia")
     user.user_permissions.add(Permission.objects.get(codename="add_product"))
     client = APIClient()
@@ -193,7 +193,7 @@ def test_every_post_heeds_the_header(route: str, staff: APIClient, admin_user: U
     assert nameless.json()["code"] == "invalid_header"
 
 
-def test_there_are_posts() -> None:
+def test_the_posts_of_the_api_are_found() -> None:
     assert URL in list_posts()
 
 
@@ -289,7 +289,7 @@ def fill_keys(user: User, count: int, hours: int) -> None:
     )
 
 
-def test_those_of_yesterday_go_a_batch_at_a_time(
+def test_expired_keys_are_deleted_in_batches(
     admin_user: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     fill_keys(admin_user, PURGED_AT_ONCE + 1, hours=25)
@@ -301,7 +301,7 @@ def test_those_of_yesterday_go_a_batch_at_a_time(
     assert IdempotencyKey.objects.count() == 3
 
 
-def test_they_go_with_their_user(admin_user: User) -> None:
+def test_keys_are_deleted_with_their_user(admin_user: User) -> None:
     fill_keys(admin_user, 2, hours=1)
     admin_user.delete()
     assert not IdempotencyKey.objects.exists()
