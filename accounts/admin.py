@@ -236,7 +236,7 @@ def list_digests(keys: Sequence[str]) -> list[str]:
 
 @admin.register(SessionOwner)
 class SessionAdmin(ReadOnlyAdmin):
-    """Who is signed in by a browser, and an action that ends their sessions."""
+    """Sessions of browsers, and an action that ends them."""
 
     icon = "devices"
     actions = ("end",)

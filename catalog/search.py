@@ -49,9 +49,9 @@ HITS = {
         )""",
 }
 
-# The rank is below 0 for a product found by beginnings, above 0 for one found by parts. A title that has the text as it
-# was written, signs too (`C++ Hand`), comes before all others. Values: beginnings, parts, and the text; on SQLite the
-# text comes before the parts.
+# The rank is below 0 for a product found by beginnings, above 0 for one found by parts. A title that contains the whole
+# text as it was written, with its signs (`C++ Hand`), comes first. Values: beginnings, parts, the text; on SQLite
+# beginnings, the text, parts.
 RANK = {
     "postgresql": """
         SELECT CASE WHEN search @@ begun
@@ -70,7 +70,7 @@ RANK = {
 }
 
 
-# Each word is looked up by itself, and its products compared with those of the others.
+# The most words of a search. Each word is looked up by itself, and then the products of all words are compared.
 MOST_WORDS = 10
 
 

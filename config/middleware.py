@@ -212,7 +212,7 @@ def weaken_etag(response: HttpResponseBase) -> None:
 
 
 class RedirectWrites:
-    """Makes a redirect of a write a 308: after Django's 301 to HTTPS clients send a GET, and the body is lost."""
+    """Changes a write's redirect to a 308. After Django's 301 to HTTPS, clients would send a GET without the body."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -299,7 +299,7 @@ class Preconditions:
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         kind, method = getattr(view, "cls", None), request.method
         if kind is None or method in ("GET", "HEAD", "OPTIONS") or not has_method(view, str(method).lower()):
-            return None  # the last is a 405, whatever its headers
+            return None  # a method that the view doesn't have is a 405, whatever the headers are
         checked = ("If-Match",) if method in getattr(kind, "conditional_methods", ()) else ()
         for name in ("If-Match", "If-None-Match"):
             if name in request.headers and name not in checked:
@@ -308,7 +308,7 @@ class Preconditions:
 
 
 def has_method(view: Any, name: str) -> bool:
-    """Whether a view of DRF's answers the method `name`, as in `post`; a viewset maps methods to actions."""
+    """Whether a DRF view has the method `name`, such as `post`. A viewset maps methods to actions."""
     actions: dict[str, str] | None = getattr(view, "actions", None)
     return name in actions if actions is not None else hasattr(view.cls, name)
 

@@ -21,8 +21,8 @@ def find_capital_locations() -> Iterator[tuple[str, str]]:
 
 
 def find_odd_skus() -> Iterator[tuple[str, str]]:
-    """SKUs in decomposed form, or with characters that can't be seen. They are found, but may have a twin."""
-    # Only those with a character that isn't plain: the database finds them, for most catalogues none.
+    """Finds SKUs in decomposed form, or with unseen characters. Another SKU may look the same."""
+    # The database first finds the SKUs with characters other than ASCII. Most catalogues have none.
     plain = {"sku__regex": r"^[ -~]*$"}
     skus = chain.from_iterable(
         model._default_manager.exclude(**plain).order_by("sku").values_list("sku", flat=True).iterator()
@@ -30,8 +30,8 @@ def find_odd_skus() -> Iterator[tuple[str, str]]:
     )
     if found := list(islice(dict.fromkeys(filter(is_odd, skus)), NAMED_PRODUCTS)):
         yield (
-            f"Some SKUs are decomposed, or hold what can't be seen: {', '.join(map(ascii, found))}.",
-            "Write them anew, by the id of their product or variant.",
+            f"Some SKUs are decomposed, or have characters that can't be seen: {', '.join(map(ascii, found))}.",
+            "Write them again, by the id of their product or variant.",
         )
 
 

@@ -1,7 +1,7 @@
-"""A person's text in, the text to store out: composed (NFC). And the characters of a line that nobody can see.
+"""Texts that people write: they are stored in the composed form (NFC), without characters that nobody can see.
 
-`é` may be one character or two. Both look the same, so both must be the same key: the composed form is stored, and
-look-ups find rows by either form, since older releases stored what they got.
+`é` may be one character or two. Both look the same, so both must be the same key. The composed form is stored. Look-ups
+find rows by either form, since older releases stored texts as they came.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,14 +11,15 @@ from unicodedata import category, normalize
 from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import CharField
 
-# Controls (with line breaks and tabs), formats (zero width, directions), separators of lines and paragraphs.
+# Unicode's categories: controls (with line breaks and tabs), formats (zero width, directions), and separators of lines
+# and paragraphs.
 UNSEEN_KINDS = ("Cc", "Cf", "Zl", "Zp")
-# Letters and marks without a shape: joiners of graphemes, fillers of Hangul, vowels of Khmer, a blank of Braille.
+# Letters and marks that have no visible shape: a joiner of graphemes, fillers of Hangul, vowels of Khmer, and so on.
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0")
-# They shape the character before them: in Arabic and Indic scripts and in emoji.
+# Unseen characters that change the shape of the one before, in Arabic and Indic scripts and in emoji.
 JOINERS = ("\u200c", "\u200d")
 FIRST_VARIANT, LAST_VARIANT = "\ufe00", "\ufe0f"
-# The letters before this one are Latin, and nothing joins them.
+# Joiners have no effect on the characters before this one, which are Latin.
 FIRST_JOINED = "\u0300"
 KEYCAP = "\u20e3"
 
@@ -28,7 +29,7 @@ def compose(text: str) -> str:
 
 
 def list_forms(texts: Iterable[str]) -> set[str]:
-    """The texts as they are, composed and decomposed."""
+    """The texts as given, and their composed and decomposed forms."""
     return {form for text in texts for form in (text, *([] if text.isascii() else both_forms(text)))}
 
 
@@ -37,14 +38,14 @@ def both_forms(text: str) -> tuple[str, str]:
 
 
 def index_composed[Row](rows: Iterable[Row], read: Callable[[Row], str]) -> dict[str, Row]:
-    """The rows by their composed texts. Of two that look the same, the one that is stored composed."""
+    """The rows by their composed texts. If two texts look the same, the row with the composed text is used."""
     listed = [(read(row), row) for row in rows]
     found = {compose(text): row for text, row in listed}
     return found | {text: row for text, row in listed if text in found}
 
 
 def find_unseen(text: str, may_join: bool = False) -> int | None:
-    """The place of the first character that can't be seen. With `may_join`, joiners may stand where they shape."""
+    """The place of the first character that can't be seen. `may_join` allows joiners where they change a shape."""
     if text.isascii() and text.isprintable():
         return None
     for place, sign in enumerate(text):

@@ -1,4 +1,4 @@
-"""A write that is taken back: it runs the triggers of the catalogue, and leaves nothing."""
+"""A trial write for `doctor`. It runs the triggers of the catalogue and is rolled back, so it changes nothing."""
 
 from django.db import transaction
 from django.utils.crypto import get_random_string

@@ -120,12 +120,12 @@ def examine_settings() -> Findings:
 
 
 def find_pooler() -> Findings:
-    """A pooler answers for PostgreSQL with a process number of its own."""
+    """Finds a pooler in front of PostgreSQL, by the process number that it tells instead of PostgreSQL's."""
     driver: Any = connection.connection
     [(pid,)] = ask("SELECT pg_backend_pid()")
     if settings.DATABASE_PREPARE and driver.info.backend_pid != pid:
-        detail = "A pooler stands between, and reads are prepared (DATABASE_PREPARE)."
-        remedy = "DATABASE_PREPARE=false for PgBouncer before 1.22; from then on max_prepared_statements=200 in it."
+        detail = "There is a pooler in front of it, and reads are prepared (DATABASE_PREPARE)."
+        remedy = "For PgBouncer before 1.22 set DATABASE_PREPARE=false. In later ones set max_prepared_statements=200."
         yield Finding("database", Level.WARNING, detail, remedy)
 
 
@@ -147,7 +147,7 @@ def find_failed_checks() -> Findings:
 
 
 def find_failed_writes() -> Findings:
-    """Try a write of each app, and take it back: a database may answer reads alone."""
+    """Try a write of each app and roll it back. A database may answer reads but fail at writes."""
     for write in TRIALS:
         try:
             write()
@@ -270,16 +270,16 @@ def examine_our_settings() -> Findings:
         dangers.append(Finding("settings", Level.WARNING, detail, "Set METRICS_TOKEN, also in Prometheus."))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
     if settings.TRUSTED_PROXIES or settings.HTTPS:
-        # The server makes one name of both before any code of ours runs, and only the proxy can prevent it.
+        # The server turns both names into one before our code runs, so only the proxy can prevent this.
         detail = "A proxy is trusted, and X_Forwarded_For counts as its X-Forwarded-For."
         remedy = "Let the proxy drop header names with an underscore, as config/nginx.conf does."
         yield Finding("settings", Level.OK, detail, remedy)
 
 
 def examine_data() -> Findings:
-    """What is stored and would be refused today; nobody rewrites it in silence."""
+    """Stored rows that today's rules would refuse. Nothing rewrites them silently."""
     found = [Finding("data", Level.WARNING, detail, remedy) for detail, remedy in find_amiss()]
-    yield from found or [Finding("data", Level.OK, "All that is stored would be taken today.")]
+    yield from found or [Finding("data", Level.OK, "All stored rows follow today's rules.")]
 
 
 EXAMINATIONS: dict[str, Callable[[], Findings]] = {

@@ -78,7 +78,7 @@ def find_rule(environ: Environ) -> BodyRule:
 
 
 def read_path(environ: Environ) -> str:
-    """The path as text. A caller in this process may send characters that no server does, which match no route."""
+    """The path as text. Callers within this process may pass characters that no server does. They match no route."""
     path: str = environ["PATH_INFO"]
     return path if path.isascii() else path.encode("latin-1", "replace").decode(errors="replace")
 

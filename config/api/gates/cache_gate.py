@@ -199,7 +199,7 @@ class Cache:
 
     def fill(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, flight: Flight) -> Answer | None:
         is_second = self.second_asks.is_second(query.key)
-        # Another process may have it, although this one is asked for the first time.
+        # Another process may have filled it, even if this process gets the first request for it.
         look = self.find_or_claim if is_second else self.find_in_redis
         if entry := look(query, lease):
             flight.entry = entry

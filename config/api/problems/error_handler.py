@@ -79,12 +79,12 @@ def refuse_for_database(exc: Exception) -> APIException:
     return (find_limit(exc) or Unavailable)()
 
 
-# PostgreSQL's codes for a prepared statement that isn't there, or is there already: the session is another one.
+# PostgreSQL's SQLSTATEs for a prepared statement that doesn't exist, or exists already: the session is another one.
 LOST_STATEMENTS = ("26000", "42P05")
 
 
 def refuse_for_pooler(exc: Exception) -> APIException | None:
-    """None for any other mistake of ours in SQL."""
+    """The error if a pooler has lost prepared statements; None for any other error."""
     if getattr(exc.__cause__, "sqlstate", None) not in LOST_STATEMENTS:
         return None
     logger.error("The database's pooler loses prepared statements; set DATABASE_PREPARE=false: %s", exc)

@@ -312,7 +312,7 @@ class Unavailable(ApiError):
 
 
 class PoolerLosesStatements(Unavailable):
-    """A pooler between server and database gives each transaction another session, and prepared reads get lost."""
+    """The database's pooler gives each transaction another session, so prepared statements get lost."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 type Finder = Callable[[], Iterable[tuple[str, str]]]
 
 FINDERS: list[Finder] = []
-# Writes that are taken back. Each raises a DatabaseError if the database reads but can't write.
+# Trial writes, which are rolled back. Each raises a DatabaseError if the database can't write.
 TRIALS: list[Callable[[], None]] = []
 
 

@@ -246,7 +246,7 @@ class NumberPlan(ListPlan):
         reach = BOUND // self.page_size * self.page_size
         statement = compile_count(self.rows, BOUND)
         rows = statement.fetch_number() if statement else 0
-        # Counted first: a search never has so many rows, and takes one look then.
+        # Counted first: searches never have so many rows, so for them this is the only query.
         if self.keyset and rows >= reach:
             bound = self.fetch("bound", lambda: cut_slice(self.reader.rows, self.rows, reach - 1, reach))
             if bound.last:
