@@ -62,36 +62,36 @@ def answer(body: Report, status: int) -> JsonResponse:
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
-class Probe[Answer]:
+class Probe[Result]:
     """Calls `look` in its own thread, since a call to a hanging database can't be stopped.
 
     While one call hangs no second one is made, so that probes can't fill the process with threads and connections.
     """
 
-    def __init__(self, look: Callable[[], Answer]) -> None:
+    def __init__(self, look: Callable[[], Result]) -> None:
         self.look, self.busy = look, threading.Lock()
         # The last result, and when it was there, in seconds of the monotonic clock.
-        self.last: tuple[Answer, float] | None = None
+        self.last: tuple[Result, float] | None = None
 
-    def ask(self) -> Answer | None:
+    def ask(self) -> Result | None:
         """The result of `look`, at most REUSE_SECONDS old, or None after ANSWER_SECONDS."""
         if self.last and time.monotonic() - self.last[1] < REUSE_SECONDS:
             return self.last[0]
-        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         # If another probe is asking, wait for it: that isn't a fault of the database.
         if self.busy.acquire(timeout=ANSWER_SECONDS):
-            threading.Thread(target=self.answer, args=(answers,), daemon=True).start()
+            threading.Thread(target=self.run, args=(results,), daemon=True).start()
             try:
-                return answers.get(timeout=ANSWER_SECONDS)
+                return results.get(timeout=ANSWER_SECONDS)
             except queue.Empty:
                 pass
         return None
 
-    def answer(self, answers: queue.SimpleQueue[Answer]) -> None:
+    def run(self, results: queue.SimpleQueue[Result]) -> None:
         try:
             found = self.look()
             self.last = found, time.monotonic()
-            answers.put(found)
+            results.put(found)
         finally:
             connections.close_all()
             self.busy.release()
