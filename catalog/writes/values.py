@@ -161,13 +161,15 @@ class Currency(Rule):
 SCHEMES = ("http", "https")
 # A path of ours begins with one slash. Browsers take a backslash for a slash, and two begin another host's name.
 OWN_PATH = re.compile(r"/(?![/\\])")
+# Suppliers' files name pictures without a folder. Without a colon it has no scheme, without a backslash no host.
+FILE_NAME = re.compile(r"[^/\\:][^\\:]*\Z")
 # PostgreSQL limits an index entry to 2,704 bytes, and images are unique by product and URL.
 MOST_URL_BYTES = 2_000
 is_url = URLValidator(schemes=SCHEMES)
 
 
 class Address(Key):
-    """The address of an image: a URL, or a path of this server."""
+    """The address of an image: a URL, a path of this server, or a file's name."""
 
     def read(self, given: Given) -> str:
         url = super().read(given)
@@ -176,7 +178,7 @@ class Address(Key):
         scheme = re.match(r"([a-zA-Z][\w+.-]*):", url)
         if scheme and scheme[1].lower() not in SCHEMES:
             raise BadValue("invalid", f"begins with {scheme[1]}:", "give an address that begins with https://")
-        if not (OWN_PATH.match(url) or is_full(url)):
+        if not (OWN_PATH.match(url) or FILE_NAME.match(url) or is_full(url)):
             remedy = "give one that begins with https://, or a path of this server that begins with one /"
             raise BadValue("invalid", "is not a full address", remedy)
         return url

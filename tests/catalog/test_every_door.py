@@ -356,7 +356,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("images/0/url", "ftp://i.example/a.jpg", "invalid", f"begins with ftp:; {HTTPS}"),
     ("images/0/url", "//i.example/a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
     ("images/0/url", "/\\i.example/a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
-    ("images/0/url", "a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
+    ("images/0/url", "a.jpg\\\\i.example", "invalid", f"is not a full address; {ADDRESS}"),
     ("images/0/url", "https:///a.jpg", "invalid", f"is not a full address; {ADDRESS}"),
     ("sku", "A\u200b1", UNSEEN, f"holds U+200B as its character 2, {LOST}"),
     ("sku", "A\u202e1", UNSEEN, f"holds U+202E as its character 2, {LOST}"),

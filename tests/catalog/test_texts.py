@@ -129,11 +129,18 @@ def test_the_admin_has_the_same_rules(browser: Client) -> None:
     save(browser, "brand/add/", name=normalize("NFD", "Café"), slug="cafe")
     assert list(Brand.objects.values_list("name", flat=True)) == ["Café"]
     product = make_product(images=0)
-    for url in ("java\tscript:alert(1)", "javascript:alert(1)", "//elsewhere.example/a.jpg", "a.jpg"):
+    for url in (
+        "java\tscript:alert(1)",
+        "javascript:alert(1)",
+        "//elsewhere.example/a.jpg",
+        "\\\\elsewhere.example/a.jpg",
+    ):
         assert save(browser, "image/add/", product=product.pk, url=url, position=1).status_code == 200
     assert not Image.objects.exists()
-    assert save(browser, "image/add/", product=product.pk, url="/media/a.jpg", position=1).status_code == 302
-    assert Image.objects.get().url == "/media/a.jpg"
+    taken = ["/media/a.jpg", "b.jpg", "https://images.example/c.jpg"]
+    for position, url in enumerate(taken):
+        assert save(browser, "image/add/", product=product.pk, url=url, position=position).status_code == 302
+    assert [image.url for image in Image.objects.order_by("position")] == taken
 
 
 def test_a_stored_text_that_nobody_changes_stays(browser: Client) -> None:

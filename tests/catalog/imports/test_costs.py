@@ -41,6 +41,10 @@ def import_bytes(content: bytes, *, dry_run: bool = False) -> Report:
     return run.report
 
 
+# In production, an import that has changed something numbers its changes at its end.
+NUMBERING = int(connection.vendor == "postgresql")
+
+
 def list_queries(content: bytes) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         import_bytes(content)
@@ -57,7 +61,7 @@ def test_a_batch_of_new_products_costs_as_many_queries_as_one_product(size: int)
     # 10 to 12. categories: which are there, the new ones of each of two levels
     # 13. the slugs that are taken
     # 14 to 18. new products, texts, variants, stock and images
-    assert len(queries) == 18, "\n".join(queries)
+    assert len(queries) == 18 + NUMBERING, "\n".join(queries)
 
 
 @pytest.mark.slow
@@ -68,7 +72,7 @@ def test_a_second_import_costs_a_query_a_table_and_what_differs_two_more(price: 
     queries = list_queries(make_rows(size, price))
     # 1 to 4. as above  5 to 9. what is there  10, 11. brands and categories
     # 12, 13. variants whose price differs, and versions, which triggers have moved with it
-    assert len(queries) == (13 if price == 2 else 11), "\n".join(queries)
+    assert len(queries) == (13 if price == 2 else 11) + NUMBERING * (price == 2), "\n".join(queries)
 
 
 def test_only_rows_that_differ_are_written() -> None:

@@ -299,7 +299,7 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("image", "javascript:alert(1)", "begins with javascript:"),
         ("image", "java\tscript:alert(1)", "holds U+0009 as its character 5, which can't be seen; remove it"),
         ("image", "//elsewhere.example/a.jpg", "is not a full address"),
-        ("image", "a.jpg", "or a path of this server that begins with one /"),
+        ("image", "\\\\a.example\\a.jpg", "or a path of this server that begins with one /"),
         ("title", "La\u200bmp", "holds U+200B as its character 3, which can't be seen; remove it"),
         ("image", "€" * 900, "has 2,700 bytes; shorten it to 2,000"),
         ("category", ">".join("abcdefghijk"), "has 11 levels; give at most 10"),

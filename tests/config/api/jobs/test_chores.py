@@ -27,7 +27,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A heart closes its own after each write, and here it would be the test's, with the transaction."""
-    monkeypatch.setattr("config.worker.connection", SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(
+        "config.worker.connection", SimpleNamespace(close=lambda: None, close_if_unusable_or_obsolete=lambda: None)
+    )
 
 
 def note(ran: list[str], name: str) -> Callable[[], None]:
