@@ -162,7 +162,7 @@ SCHEMES = ("http", "https")
 # A path of ours begins with one slash. Browsers take a backslash for a slash, and two begin another host's name.
 OWN_PATH = re.compile(r"/(?![/\\])")
 # Suppliers' files name pictures without a folder. Without a colon it has no scheme, without a backslash no host.
-FILE_NAME = re.compile(r"[^/\\:][^\\:]*\Z")
+FILE_NAME = re.compile(r"[^/\\:\s][^\\:\s]*\Z")
 # PostgreSQL limits an index entry to 2,704 bytes, and images are unique by product and URL.
 MOST_URL_BYTES = 2_000
 is_url = URLValidator(schemes=SCHEMES)

@@ -42,7 +42,9 @@ class Breaker:
             time.sleep(PROBE_SECONDS)
             try:
                 get_redis_connection("default").ping()
-            except (RedisError, OSError):
+            except (RedisError, OSError, ValueError):
+                # The last one is redis-py's for a connection that another thread has closed meanwhile. If this thread
+                # ended by it, the breaker would stay open.
                 continue
             logger.warning("Redis answers again")
             self.failures, self.is_open = 0, False

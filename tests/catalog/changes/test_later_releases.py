@@ -4,6 +4,7 @@ While a release is rolled out both serve: the older one answers, feeds, shows an
 """
 
 import json
+import time
 from typing import Any
 from urllib.request import urlopen
 
@@ -119,6 +120,7 @@ def test_a_server_goes_on_serving() -> None:
         for _ in range(3):
             write_unknown()
             assert [ask(address)[0] for address in (BRANDS, "/", "/api/v1/products/", BRANDS)] == [200] * 4
-        assert [ask(BRANDS) for _ in range(3)][-1] == (200, "hit")
+        # An answer is kept once the look at the log behind it is as new as the last write.
+        assert any(ask(BRANDS) == (200, "hit") or time.sleep(0.1) for _ in range(50))
         launched.stop()
     assert sum(ENTITY in line for line in launched.lines) == 1
