@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Address, AuthToken, Order, OrderLine, User
+from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
 from accounts.orders import move_order, place_order
 from catalog.models import Stock
 from tests.factories import make_product, make_user
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 
 USERS = "/admin/accounts/user/"
 TOKENS = "/admin/accounts/authtoken/"
+SESSIONS = "/admin/accounts/sessionowner/"
 ORDERS = "/admin/accounts/order/"
 
 
@@ -265,6 +266,32 @@ def test_revoking_needs_the_right(db: None) -> None:
     token, _ = AuthToken.objects.create(user=viewer)
     run_action(browser, TOKENS, "revoke", [token.token_key])
     assert AuthToken.objects.exists()
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------
+
+
+def sign_in(user: User, *permissions: str) -> tuple[Client, SessionOwner]:
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Client()
+    browser.force_login(user)
+    return browser, SessionOwner.objects.get(user=user)
+
+
+def test_sessions_are_ended_by_a_list(office: Client) -> None:
+    browser, theirs = sign_in(User.objects.create_user("mia@example.com", "x", is_staff=True))
+    assert browser.get("/admin/").status_code == 200
+    assert "1 session ended." in run_action(office, SESSIONS, "end", [theirs.pk])
+    assert browser.get("/admin/").status_code == 302
+    assert office.get("/admin/").status_code == 200
+
+
+def test_ending_a_session_needs_the_right(db: None) -> None:
+    viewer = User.objects.create_user("viewer@example.com", "x", is_staff=True)
+    browser, own = sign_in(viewer, "view_sessionowner")
+    assert browser.get(SESSIONS).status_code == 200
+    run_action(browser, SESSIONS, "end", [own.pk])
+    assert SessionOwner.objects.filter(pk=own.pk).exists()
 
 
 # -- orders ------------------------------------------------------------------------------------------------------

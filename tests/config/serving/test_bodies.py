@@ -56,6 +56,11 @@ def test_a_route_limits_bodies_with_and_without_credentials(
     assert find_rule({"PATH_INFO": path} | who) == (limit, when)
 
 
+def test_a_path_that_no_server_sends_has_a_rule_too() -> None:
+    # PATH_INFO holds bytes as Latin-1 (PEP 3333); this character isn't one.
+    assert find_rule({"PATH_INFO": "/api/v1/products/\uaabf/"}) == (STRANGER_BYTES, When.AHEAD)
+
+
 class Unread(BytesIO):
     """A body that nobody may read."""
 

@@ -39,6 +39,15 @@ def test_it_opens_at_the_last_of_so_many_in_a_row(redis: Mock) -> None:
     assert not breaker.is_open
 
 
+@pytest.mark.parametrize("error", [HUNG, ConnectionResetError(), ValueError("I/O operation on closed file.")])
+def test_whatever_a_ping_raises_the_next_one_is_tried(error: Exception, redis: Mock) -> None:
+    redis.ping.side_effect = [error, error, None]
+    breaker = Breaker(1, "nothing is counted")
+    breaker.note_failure(HUNG)
+    wait_until_closed(breaker)
+    assert redis.ping.call_count == 3
+
+
 def test_one_failure_stops_the_answer_cache_and_not_the_rates() -> None:
     assert (in_redis.BREAKER.most, rate_store.BREAKER.most) == (1, 3)
 
