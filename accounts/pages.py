@@ -23,18 +23,18 @@ def show_reset(request: HttpRequest) -> HttpResponse:
     token = (request.POST if request.method == "POST" else request.GET).get("token", "")
     try:
         find_user(token)
-    except InvalidBody as refusal:
-        return show(request, refusal)
+    except InvalidBody as error:
+        return show(request, error)
     try:
         if request.method == "POST":
             reset_password(token, request.POST.get("new", ""))
             return show(request, is_done=True)
-    except InvalidBody as refusal:
-        return show(request, refusal, token=token)
+    except InvalidBody as error:
+        return show(request, error, token=token)
     return show(request, token=token)
 
 
-def show(request: HttpRequest, refusal: InvalidBody | None = None, **context: Any) -> HttpResponse:
-    errors = [fault.detail for fault in refusal.faults] if refusal else []
-    status = HTTPStatus.BAD_REQUEST if refusal else HTTPStatus.OK
+def show(request: HttpRequest, error: InvalidBody | None = None, **context: Any) -> HttpResponse:
+    errors = [fault.detail for fault in error.faults] if error else []
+    status = HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK
     return render(request, "accounts/new_password.html", {"errors": errors, **context}, status=status)
