@@ -16,12 +16,13 @@ PAGES = ("/", "/api/v1/docs/", "/api/v1/redoc/", "/api/v1/products/", "/api/v1/a
 # Prints the header of an answer over TLS.
 TELL_HSTS = """
 import os
+import sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 import django
 django.setup()
 from django.test import Client
 answer = Client().get("/livez", HTTP_HOST="localhost", HTTP_X_FORWARDED_PROTO="https")
-print(answer["Strict-Transport-Security"])
+print(answer["Strict-Transport-Security"], file=sys.stderr)  # the log writes to stdout from a thread of its own
 """
 
 
@@ -87,7 +88,7 @@ def test_behind_tls_browsers_are_told_to_stay_there() -> None:
 )
 def test_hsts_options_are_sent_if_they_are_set(asked: dict[str, str], header: str) -> None:
     done = run_command("-c", TELL_HSTS, HTTPS="true", **asked)
-    assert done.stdout.splitlines()[0] == header, done.stderr
+    assert header in done.stderr.splitlines(), done.stderr
 
 
 def test_a_preload_list_takes_no_host_without_its_subdomains() -> None:
