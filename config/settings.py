@@ -173,8 +173,12 @@ REST_KNOX: dict[str, Any] = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.read_count("MAX_BODY_BYTES", 2_621_440, most=1_073_741_824, least=1024)
 CURRENCY = env.read_currency("CURRENCY", "USD")
 
-# The number of proxies in front that append to X-Forwarded-For. Clients can forge the entries before those.
+# The number of proxies in front that append to PROXY_HEADER. Clients can forge the entries before those.
 TRUSTED_PROXIES = env.read_count("TRUSTED_PROXIES", 0, most=10, least=0)
+# Behind proxies that pass names with an underscore, only Forwarded is safe (config/serving/forwarded.py).
+PROXY_HEADER = env.read_choice("PROXY_HEADER", "X-Forwarded-For", ("X-Forwarded-For", "Forwarded"))
+if PROXY_HEADER == "Forwarded" and not TRUSTED_PROXIES:
+    raise ImproperlyConfigured("PROXY_HEADER=Forwarded needs TRUSTED_PROXIES: how many proxies append to it, as in 1")
 RATE_LIMIT_ANON = env.read_rate("RATE_LIMIT_ANON", "3000/minute")
 RATE_LIMIT_TOKEN = env.read_rate("RATE_LIMIT_TOKEN", "30000/minute")
 RATE_LIMIT_LOGIN = env.read_rate("RATE_LIMIT_LOGIN", "10/minute")

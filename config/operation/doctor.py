@@ -269,10 +269,10 @@ def examine_our_settings() -> Findings:
         detail = "Nobody may read /metrics: a proxy may be in front, and METRICS_TOKEN is not set."
         dangers.append(Finding("settings", Level.WARNING, detail, "Set METRICS_TOKEN, also in Prometheus."))
     yield from dangers or [Finding("settings", Level.OK, "Nothing dangerous.")]
-    if settings.TRUSTED_PROXIES or settings.HTTPS:
-        # The server turns both names into one before our code runs, so only the proxy can prevent this.
+    if (settings.TRUSTED_PROXIES or settings.HTTPS) and settings.PROXY_HEADER != "Forwarded":
+        # The server turns both names into one before our code runs.
         detail = "A proxy is trusted, and X_Forwarded_For counts as its X-Forwarded-For."
-        remedy = "Let the proxy drop header names with an underscore, as config/nginx.conf does."
+        remedy = "If the proxy can send Forwarded, set PROXY_HEADER=Forwarded; else let it drop names with underscores."
         yield Finding("settings", Level.OK, detail, remedy)
 
 

@@ -1,4 +1,4 @@
-"""WSGI in, WSGI out: answers probes, and requests without a Host header, before the gates and Django.
+"""WSGI in, WSGI out: finds the client, and answers probes and requests without a Host before the gates and Django.
 
 A probe calls a process by its IP address (`Host: 10.0.0.7:8000`), so any Host is allowed. Its body isn't read, and it
 waits for nothing that other requests may hold.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest
 
@@ -18,6 +19,7 @@ from config.api.problems.errors import Overloaded
 from config.operation.health import show_alive, show_ready
 from config.operation.scrape import show_metrics
 from config.process.capacity import MOST_PROBES, MOST_PROBES_WAITING
+from config.serving.forwarded import use_forwarded
 from config.serving.refusals import Environ, StartResponse, refuse
 from config.serving.shares import Share
 
@@ -39,6 +41,8 @@ class Front:
         self.shares = {path: Share(range(MOST_PROBES), MOST_PROBES_WAITING) for path in PROBES}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if settings.PROXY_HEADER == "Forwarded":
+            use_forwarded(environ, settings.TRUSTED_PROXIES)
         if probe := PROBES.get(environ["PATH_INFO"]):
             try:
                 with self.shares[environ["PATH_INFO"]].hold(environ):

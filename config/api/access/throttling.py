@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 # A request's WSGI environ, which is Django's META, too.
 type Environ = dict[str, Any]
+
+# An address that isn't bare: with a port, or of IPv4 as a socket for both kinds of addresses writes it.
+WRITTEN = re.compile(r"\[?(?:::ffff:)?([\d.]+)\]?(?::\d+)?|\[(.+)\](?::\d+)?", re.IGNORECASE)
 
 # The key of a request's environ that has its Standing: a request is counted once, and the answer's headers show it.
 STANDING = "tenfold.standing"
@@ -46,7 +50,14 @@ def find_client(environ: Environ) -> str:
     proxies = settings.TRUSTED_PROXIES
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if proxies else []
     # Each proxy appends its client's address. A client may have invented all earlier entries.
-    return hops[-proxies].strip() if 0 < proxies <= len(hops) else str(environ.get("REMOTE_ADDR", ""))
+    told = hops[-proxies].strip() if 0 < proxies <= len(hops) else ""
+    return strip_address(told or str(environ.get("REMOTE_ADDR", "")))
+
+
+def strip_address(text: str) -> str:
+    """The address alone: a port differs with each connection, and `::ffff:192.0.2.1` is `192.0.2.1`."""
+    found = WRITTEN.fullmatch(text) if ":" in text else None
+    return (found[1] or found[2]) if found else text
 
 
 def find_address(environ: Environ) -> str:

@@ -210,6 +210,8 @@ def test_what_only_a_trusted_proxy_can_prevent_is_told(name: str, settings: Any)
     setattr(settings, name, 1)
     [found] = [found for found in find("settings", Level.OK) if "underscore" in found.remedy]
     assert "X_Forwarded_For" in found.detail
+    settings.PROXY_HEADER = "Forwarded"
+    assert not [found for found in find("settings", Level.OK) if "underscore" in found.remedy]
 
 
 def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:

@@ -102,13 +102,20 @@ def test_who_waits_as_long_as_told_may_go_on(client: APIClient, settings: Any) -
         (2, "10.9.9.9, 198.51.100.7, 203.0.113.5", "198.51.100.7"),
         (2, "198.51.100.7", "192.0.2.1"),  # one proxy was passed by
         (1, "2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        # A port differs with each connection, and a socket for both kinds of addresses writes IPv4 in IPv6's form.
+        (1, "198.51.100.7:4711", "198.51.100.7"),
+        (1, "[2001:db8:1:2::1]:4711", "2001:db8:1:2::/64"),
+        (1, "::ffff:198.51.100.7", "198.51.100.7"),
+        (1, "[::FFFF:198.51.100.7]:4711", "198.51.100.7"),
+        (1, "", "192.0.2.1"),  # the server drops a value that isn't ASCII
+        (1, "10.9.9.9, ", "192.0.2.1"),
     ],
 )
 def test_only_trusted_proxies_say_where_it_comes_from(
     proxies: int, forwarded: str | None, address: str, settings: Any
 ) -> None:
     settings.TRUSTED_PROXIES = proxies
-    headers = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
+    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     assert find_address(RequestFactory().get("/", REMOTE_ADDR="192.0.2.1", **headers).META) == address
 
 
