@@ -40,14 +40,10 @@ class ChangeAdmin(ReadOnlyAdmin):
         rows: QuerySet[Change] = super().get_queryset(request)
         return rows
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         # A position has digits only, and a number of more than 18 digits doesn't fit its column.
-        term = search_term.strip()
-        if term and not (term.isascii() and term.isdigit() and len(term) <= 18):
-            return queryset.none(), False
-        return super().get_search_results(request, queryset, term)
+        position = term.isascii() and term.isdigit() and len(term) <= 18
+        return super().search_for(queryset, term) if position else queryset.none()
 
     @admin.display(description="at")
     def moment(self, change: Change) -> str:

@@ -98,18 +98,14 @@ class ProductAdmin(BoundedAdmin):
     def view_on_site(self, product: Product) -> str:
         return reverse("product-detail", args=(product.pk,))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Searches by the product's SKU, then by a variant's SKU, then by full text. Each one uses an index."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
         if (key := find_by_sku(term)) is not None:
-            return queryset.filter(pk=key), False
+            return queryset.filter(pk=key)
         products: Any = queryset
         words = " ".join(find_words(term)[:MOST_WORDS])
-        return (products.matching(words) if words else products.none()), False
+        found: QuerySet[Any] = products.matching(words) if words else products.none()
+        return found
 
     def save_related(
         self, request: HttpRequest, form: forms.ModelForm[Product], formsets: list[Any], change: bool

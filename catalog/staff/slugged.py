@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.text import slugify
 
 from config.api.admin.lists import BoundedAdmin
@@ -27,11 +26,7 @@ class SluggedAdmin(BoundedAdmin):
     search_fields = ("slug__contains",)
     search_help_text = "Part of the name"
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         # A slug has no capital letters and no punctuation, so both "émile co" and "Émile & Co" find "Émile & Co".
-        term = slugify(search_term, allow_unicode=True)
-        if search_term.strip() and not term:
-            return queryset.none(), False
-        return super().get_search_results(request, queryset, term)
+        slug = slugify(term, allow_unicode=True)
+        return super().search_for(queryset, slug) if slug else queryset.none()

@@ -78,12 +78,12 @@ class BoundedAdmin(RemembersShown, CountedDeletion):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows with the whole term in one of the search fields. Django would search for each word."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
-        conditions = [Q((field, term)) for field in self.get_search_fields(request)]
-        return queryset.filter(reduce(or_, conditions)), False
+        return (self.search_for(queryset, term) if term else queryset), False
+
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Rows with the whole term in one of the search fields. Django would search for each word."""
+        return queryset.filter(reduce(or_, [Q((field, term)) for field in self.search_fields]))
 
     def save_model(self, request: HttpRequest, obj: Model, form: ModelForm[Any], change: bool) -> None:
         if change:

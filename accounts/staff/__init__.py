@@ -1,0 +1,1 @@
+"""Parts of the accounts' admin pages: users, credentials, orders, and their filters."""
