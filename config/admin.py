@@ -1,18 +1,40 @@
 """Admin pages of tables from packages whose own pages are slow on large tables."""
 
+from typing import Any
+
+import redis
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django_tasks_db.models import DBTaskResult
 
 from config.api.admin.lists import ReadOnlyAdmin
+from config.operation.queue import read_queue
 
 admin.site.unregister(DBTaskResult)
+
+# The tables of the queue's page, in the order of QueueState, and what they say if they are empty.
+QUEUE_TABLES: tuple[dict[str, Any], ...] = (
+    {
+        "title": "Workers",
+        "heads": ("Worker", "State", "Last heartbeat"),
+        "none": "No worker runs: exports, imports and purges wait. Start one with make worker.",
+    },
+    {
+        "title": "Newest tasks",
+        "heads": ("Task", "State", "Enqueued", "Ended", "Error"),
+        "none": "No task waits, runs or has failed.",
+    },
+)
 
 
 @admin.register(DBTaskResult)
 class TaskAdmin(ReadOnlyAdmin):
-    """Tasks of the worker. The package's own page counts all rows, and lists the distinct queues of all rows."""
+    """Tasks of the worker, wherever they wait. The package's own page counts all rows, and lists the distinct queues of
+    all rows; django-rq's own pages let any staff drop tasks.
+    """
 
     icon = "task"
     list_display = ("task_path", "status", "enqueued_at", "started_at", "finished_at")
@@ -21,6 +43,17 @@ class TaskAdmin(ReadOnlyAdmin):
     search_fields = ("task_path__exact",)
     search_help_text = "The task's whole dotted path"
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # With Redis the tasks are in RQ, so this table is empty.
-        return not settings.REDIS_URL and bool(super().has_module_permission(request))
+        return self.show_queue(request) if settings.REDIS_URL else super().changelist_view(request, extra_context)
+
+    def show_queue(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            counts, *rows = read_queue()
+        except redis.RedisError:
+            counts, rows = {}, []
+        context = {**self.admin_site.each_context(request), "title": "Tasks", "counts": counts}
+        tables = [{**table, "rows": found} for table, found in zip(QUEUE_TABLES, rows, strict=False)]
+        return TemplateResponse(request, "admin/queue.html", context | {"tables": tables})

@@ -343,6 +343,8 @@ if REDIS_URL:
     TASKS["default"] = {"BACKEND": "django_tasks_rq.RQBackend"}
     # An hour, since the last task of a job reads all its parts. JSON, since unpickling can run code.
     RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SERIALIZER": RQ_SERIALIZER}}
+# config/admin.py shows the queue instead: django-rq's pages are open to any staff, and have no style.
+RQ_SHOW_ADMIN_LINK = False
 # Seconds without a renewal after which another worker may take over a job.
 JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 STORAGES: dict[str, Any] = {
