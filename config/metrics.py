@@ -156,13 +156,15 @@ ASKED: list[Callable[[], Gauges]] = []
 def register_process_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
     """Register gauges of a process, such as connections in use. /metrics shows the sum over all processes."""
     GAUGES.update(gauges)
-    WATCHED.append(read)
+    if read not in WATCHED:
+        WATCHED.append(read)
 
 
 def register_database_gauges(read: Callable[[], Gauges], gauges: Mapping[str, Family]) -> None:
     """Register gauges of the installation. `read` runs a short query at each scrape."""
     GAUGES.update(gauges)
-    ASKED.append(read)
+    if read not in ASKED:
+        ASKED.append(read)
 
 
 @dataclass

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 
 from config.api.admin.lists import NO_ICON
+from config.api.database.observers import WRITE_LISTENERS
+from config.api.problems.stored import FINDERS, TRIALS
 from config.logs import DROPPED
-from config.metrics import EVENTS
+from config.metrics import ASKED, EVENTS, WATCHED
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +159,15 @@ def test_a_resource_is_streamed_taken_by_jobs_and_described(seen: dict[str, Any]
     assert seen["csv"].splitlines() == ["id,name", "1,Acme"]
     assert (seen["job"]["resource"], seen["job"]["status"]) == ("suppliers", "queued")
     assert "/api/v1/exports/suppliers.ndjson" in seen["schema"]
+
+
+def test_an_app_that_is_ready_twice_registers_once() -> None:
+    lists: list[list[Any]] = [ASKED, WATCHED, FINDERS, TRIALS, WRITE_LISTENERS]
+    before = [list(registered) for registered in lists]
+    for name in ("config", "api", "catalog", "accounts", "exports"):
+        apps.get_app_config(name).ready()  # as Django does where a test adds an app to INSTALLED_APPS
+    assert lists == before
+    assert all(len(set(registered)) == len(registered) for registered in lists)
 
 
 def test_each_table_of_ours_in_the_admin_has_an_icon() -> None:

@@ -30,7 +30,8 @@ class ApiConfig(AppConfig):
         register_database_gauges(read_ages, {"job_age_seconds": age})
         install_editors()
         connection_created.connect(prepare_connection)
-        WRITE_LISTENERS.append(note_write)
+        if note_write not in WRITE_LISTENERS:
+            WRITE_LISTENERS.append(note_write)
 
 
 class AdminConfig(admin_apps.AdminConfig):

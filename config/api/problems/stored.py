@@ -1,6 +1,7 @@
 """Finds what is amiss with stored data, such as rows that today's rules would refuse. Apps register finders.
 
-`manage.py doctor` lists what they find.
+`manage.py doctor` lists what they find. Registering the same function again changes nothing: Django calls an app's
+ready() once more whenever INSTALLED_APPS changes.
 
 A stricter rule never rewrites stored rows. Their owner reads the list and decides.
 """
@@ -16,11 +17,13 @@ TRIALS: list[Callable[[], None]] = []
 
 
 def register_finder(find: Finder) -> None:
-    FINDERS.append(find)
+    if find not in FINDERS:
+        FINDERS.append(find)
 
 
 def register_trial(write: Callable[[], None]) -> None:
-    TRIALS.append(write)
+    if write not in TRIALS:
+        TRIALS.append(write)
 
 
 def find_amiss() -> Iterator[tuple[str, str]]:
