@@ -149,6 +149,11 @@ def read_storage_url(name: str, default: str) -> dict[str, Any]:
     return {"BACKEND": "config.api.jobs.s3.S3Bucket", "OPTIONS": options}
 
 
+def write_origin(host: str, port: int) -> str:
+    """`http://127.0.0.1:8000`, or `http://[::1]:8000` for IPv6."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def read_origin(name: str, default: str) -> str:
     """Scheme, host and port, as in `https://shop.example`."""
     text = read_text(name, default).rstrip("/")

@@ -28,6 +28,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from config.env import write_origin
 from config.logs import stop_listener
 from config.metrics import open_folder
 from config.operation.dangers import is_exposed, list_dangers
@@ -173,7 +174,7 @@ def hang_up(server: Supervisor) -> None:
 def find_address() -> str:
     """The server's URL for a browser on this machine. (0.0.0.0 and :: mean all addresses, so they can't be opened.)"""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (read, not bound)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    return write_origin(host, settings.PORT)
 
 
 def announce() -> None:

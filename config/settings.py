@@ -59,8 +59,9 @@ INSTALLED_APPS = [
 WSGI_APPLICATION = "config.wsgi.application"
 HOST = env.read_text("HOST", "127.0.0.1")
 PORT = env.read_count("PORT", 8000, most=65_535)
+LOCAL_URL = env.write_origin(HOST, PORT)
 # The public URL of this server, for links in mails. (Other links use the request's host.)
-PUBLIC_URL = env.read_origin("PUBLIC_URL", f"http://{HOST}:{PORT}")
+PUBLIC_URL = env.read_origin("PUBLIC_URL", LOCAL_URL)
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)

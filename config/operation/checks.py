@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from config.operation.dangers import find_open_redis, list_dangers
+from config.operation.dangers import find_open_redis, list_dangers, list_local_defaults
 
 
 @register(Tags.security, deploy=True)
@@ -73,6 +73,14 @@ def read_eviction_policy() -> str:
 def check_redis_password(**kwargs: Any) -> list[CheckMessage]:
     danger = find_open_redis()
     return [checks.Warning(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.W003")] if danger else []
+
+
+@register(Tags.security, deploy=True)
+def check_local_defaults(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        checks.Warning(f"{danger.name} {danger.detail}.", hint=danger.remedy, id="tenfold.W005")
+        for danger in list_local_defaults()
+    ]
 
 
 @register(Tags.database)

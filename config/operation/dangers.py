@@ -5,6 +5,7 @@ The server's start, `check --deploy` and `doctor` use it. The launcher imports i
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from redis.connection import parse_url
@@ -60,6 +61,21 @@ def find_open_redis() -> Danger | None:
         return None  # a socket has no host
     remedy = "Set requirepass in redis.conf, and REDIS_URL=redis://:PASSWORD@HOST:PORT/0."
     return Danger("REDIS_URL", "names a Redis on another machine without a password", remedy)
+
+
+def list_local_defaults() -> Iterator[Danger]:
+    """Settings that still have a default for one's own machine, although others use this server."""
+    if settings.DEBUG or not (is_exposed() or settings.PUBLIC_HOSTS):
+        return
+    host = str(urlsplit(settings.PUBLIC_URL).hostname)
+    if host.startswith(LOOPBACK) or settings.LOCAL_URL == settings.PUBLIC_URL:
+        detail = f"is {settings.PUBLIC_URL}, to which the links in mails and files lead"
+        yield Danger(
+            "PUBLIC_URL", detail, "Set the address that others use, as in PUBLIC_URL=https://shop.example.com."
+        )
+    if settings.MAILERS["default"]["BACKEND"].endswith("console.EmailBackend"):
+        detail = "is consolemail://: the worker prints mails, with their links to new passwords, and sends none"
+        yield Danger("EMAIL_URL", detail, "Set your mail server, as in EMAIL_URL=smtp+tls://USER:PASSWORD@HOST:587.")
 
 
 def write_secret_remedy() -> str:

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 
 from config.api.problems.stored import TRIALS, find_amiss
 from config.operation.checks import read_eviction_policy
-from config.operation.dangers import find_open_redis, has_proxy, is_exposed, list_dangers
+from config.operation.dangers import find_open_redis, has_proxy, is_exposed, list_dangers, list_local_defaults
 from config.operation.health import OK, check_migrations, check_worker
 
 LEAST_POSTGRES = 15
@@ -263,8 +263,10 @@ def examine_our_settings() -> Findings:
     if is_exposed() and not settings.HTTPS:
         remedy = "Put a proxy that ends TLS in front and set HTTPS=true."
         dangers.append(Finding("settings", Level.WARNING, "HTTPS is off, but others can reach this server.", remedy))
-    if danger := find_open_redis():
-        dangers.append(Finding("settings", Level.WARNING, f"{danger.name} {danger.detail}.", danger.remedy))
+    dangers += [
+        Finding("settings", Level.WARNING, f"{danger.name} {danger.detail}.", danger.remedy)
+        for danger in filter(None, (find_open_redis(), *list_local_defaults()))
+    ]
     if has_proxy() and not settings.METRICS_TOKEN:
         detail = "Nobody may read /metrics: a proxy may be in front, and METRICS_TOKEN is not set."
         dangers.append(Finding("settings", Level.WARNING, detail, "Set METRICS_TOKEN, also in Prometheus."))

@@ -7,8 +7,9 @@ import pytest
 import redis
 from django.core.checks import CheckMessage, Tags, run_checks
 
+from config.env import read_origin, write_origin
 from config.operation import checks
-from config.operation.dangers import find_open_redis
+from config.operation.dangers import find_open_redis, list_local_defaults
 from tests.launching import SECRET, run_command
 from tests.services import free_port
 
@@ -55,6 +56,7 @@ def test_the_deploy_check_has_nothing_against_safe_settings() -> None:
         "HTTPS": "true",
         "ALLOWED_HOSTS": "a.example",
         "EMAIL_URL": "smtp+tls://a:b@a.example",
+        "PUBLIC_URL": "https://a.example",
     }
     done = run_command("manage.py", "check", "--deploy", **safe)
     assert done.returncode == 0, done.stderr
@@ -100,6 +102,48 @@ def test_a_redis_on_another_machine_needs_a_password(url: str, is_open: bool, se
     assert (find_open_redis() is not None) == is_open
     warnings = [warning.id for warning in checks.check_redis_password()]
     assert warnings == (["tenfold.W003"] if is_open else [])
+
+
+@pytest.mark.parametrize(("host", "origin"), [("127.0.0.1", "http://127.0.0.1:80"), ("::", "http://[::]:80")])
+def test_the_default_of_the_public_address_is_one_for_each_host(
+    host: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    assert read_origin("PUBLIC_URL", write_origin(host, 80)) == origin
+
+
+@pytest.fixture
+def public(settings: Any) -> Any:
+    """Settings of a server that others use, with all defaults for one's own machine."""
+    settings.PUBLIC_HOSTS, settings.PUBLIC_URL = ["shop.example.com"], settings.LOCAL_URL
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+    return settings
+
+
+def list_names() -> list[str]:
+    assert [warning.id for warning in checks.check_local_defaults()] == ["tenfold.W005"] * len([*list_local_defaults()])
+    return [danger.name for danger in list_local_defaults()]
+
+
+def test_defaults_for_ones_own_machine_are_named_where_others_use_the_server(public: Any) -> None:
+    assert list_names() == ["PUBLIC_URL", "EMAIL_URL"]
+    public.PUBLIC_URL = "http://localhost:9000"
+    assert list_names() == ["PUBLIC_URL", "EMAIL_URL"]
+    public.PUBLIC_URL = "https://shop.example.com"
+    assert list_names() == ["EMAIL_URL"]
+    public.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend"}}
+    assert list_names() == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("HOST", "0.0.0.0"), ("HTTPS", True), ("HOST", "::")])
+def test_whoever_listens_for_others_is_asked_for_them_too(name: str, value: object, public: Any) -> None:
+    public.PUBLIC_HOSTS = []
+    assert list_names() == []
+    setattr(public, name, value)
+    public.PUBLIC_URL = public.LOCAL_URL = "http://10.0.0.7:8000"
+    assert list_names() == ["PUBLIC_URL", "EMAIL_URL"]
+    public.DEBUG = True
+    assert list_names() == []
 
 
 @pytest.mark.parametrize("policy", ["", "noeviction", "volatile-lru"])

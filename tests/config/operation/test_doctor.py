@@ -214,6 +214,12 @@ def test_what_only_a_trusted_proxy_can_prevent_is_told(name: str, settings: Any)
     assert not [found for found in find("settings", Level.OK) if "underscore" in found.remedy]
 
 
+def test_a_public_server_that_prints_its_mails_is_a_warning(settings: Any) -> None:
+    settings.PUBLIC_HOSTS, settings.METRICS_TOKEN = ["shop.example.com"], "of tests"
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+    assert [finding.detail.split()[0] for finding in find("settings", Level.WARNING)] == ["PUBLIC_URL", "EMAIL_URL"]
+
+
 def test_plain_http_is_a_warning_where_others_reach_the_server(settings: Any) -> None:
     assert not find("settings", Level.WARNING)
     settings.HOST = "0.0.0.0"
