@@ -74,11 +74,11 @@ class Login(SecretMixin, GenericAPIView[Any]):
             raise WrongCredentials
         token, secret = sign_in(user, name)
         user_logged_in.send(sender=type(user), request=request._request, user=user)
-        return Response(show_secret(token, secret))
+        return Response(show_secret(token, secret, request))
 
 
-def show_secret(token: AuthToken, secret: str) -> dict[str, Any]:
-    return {"token": secret} | TokenRead(token).data
+def show_secret(token: AuthToken, secret: str, request: Request) -> dict[str, Any]:
+    return {"token": secret} | TokenRead(token, context={"request": request}).data
 
 
 class Logout(PrivateMixin, APIView):
@@ -130,10 +130,11 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
 
     @extend_schema(responses=TokenList)
     def list(self, request: Request) -> Response:
-        return Response({"results": TokenRead(self.get_queryset(), many=True).data})
+        tokens = TokenRead(self.get_queryset(), many=True, context=self.get_serializer_context())
+        return Response({"results": tokens.data})
 
     def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002 (the address's own name for it)
-        return Response(TokenRead(self.get_object()).data)
+        return Response(TokenRead(self.get_object(), context=self.get_serializer_context()).data)
 
     @extend_schema(responses={201: TokenWithSecret})
     def create(self, request: Request) -> Response:
@@ -141,7 +142,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
         body.is_valid(raise_exception=True)
         token, secret = make_token(request, dict(body.validated_data))
         headers = {"Location": self.reverse_action("detail", kwargs={"id": token.mark})}
-        return Response(show_secret(token, secret), HTTPStatus.CREATED, headers=headers)
+        return Response(show_secret(token, secret, request), HTTPStatus.CREATED, headers=headers)
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 (the same)
         revoke(AuthToken.objects.filter(pk=self.get_object().pk))

@@ -30,6 +30,7 @@ from catalog.writes.fields import WholeField
 from catalog.writes.texts import LineField, compose
 from catalog.writes.values import Whole
 from config.api.access.scopes import SCOPES
+from config.api.reads.addresses import TextAddressField
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
 # The most scopes, and the most networks, of a token.
@@ -50,6 +51,7 @@ class TokenRead(ModelSerializer[AuthToken]):
     parent = CharField(  # type: ignore[assignment]  # DRF's own `parent` is set on instances; this is a declared field
         source="parent_mark", read_only=True, allow_null=True, help_text="The token that it ends with."
     )
+    url = HyperlinkedIdentityField(view_name="token-detail", lookup_field="mark", lookup_url_kwarg="id")
 
     class Meta:
         model = AuthToken
@@ -63,6 +65,7 @@ class TokenRead(ModelSerializer[AuthToken]):
             "allowed_ips",
             "created_by",
             "parent",
+            "url",
         )
 
 
@@ -168,9 +171,11 @@ class EventRead(ModelSerializer[Event]):
     `actor` is the id of the user who did it; null if it was the same user.
     """
 
+    url = HyperlinkedIdentityField(view_name="event-detail")
+
     class Meta:
         model = Event
-        fields = ("id", "at", "kind", "actor", "address", "user_agent", "detail")
+        fields = ("id", "at", "kind", "actor", "address", "user_agent", "detail", "url")
 
 
 class SessionRead(ModelSerializer[SessionOwner]):
@@ -178,10 +183,11 @@ class SessionRead(ModelSerializer[SessionOwner]):
 
     expires_at = DateTimeField(source="session.expire_date", read_only=True)
     current = SerializerMethodField(help_text="Whether this is the session of the request.")
+    url = HyperlinkedIdentityField(view_name="session-detail")
 
     class Meta:
         model = SessionOwner
-        fields = ("id", "created_at", "expires_at", "address", "user_agent", "current")
+        fields = ("id", "created_at", "expires_at", "address", "user_agent", "current", "url")
 
     def get_current(self, owner: SessionOwner) -> bool:
         session = getattr(self.context["request"]._request, "session", None)
@@ -192,11 +198,15 @@ class SessionRead(ModelSerializer[SessionOwner]):
 
 
 class AddressRead(ModelSerializer[Address]):
-    """`{"id": 3, "name": "Mia Wu", "line1": "1 High St", …, "country": "GB"}`"""
+    """`{"id": 3, "name": "Mia Wu", "line1": "1 High St", …, "country": "GB", "url": "https://…"}`"""
+
+    url = HyperlinkedIdentityField(view_name="address-detail")
 
     class Meta:
         model = Address
-        fields = ("id", "name", "line1", "line2", "city", "postcode", "country")
+        fields = ("id", "name", "line1", "line2", "city", "postcode", "country", "url")
+        # Within a user it would be a 404 to all others.
+        row_only: ClassVar = ("url",)
 
 
 class AddressWrite(StrictSerializer[Address]):
@@ -250,6 +260,7 @@ class UserRead(ModelSerializer[User]):
 
     addresses = AddressRead(many=True, read_only=True, max_length=GREATEST_ADDRESSES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
     orders_url = HyperlinkedIdentityField(view_name="user-orders", lookup_url_kwarg="user")
+    url = HyperlinkedIdentityField(view_name="user-detail")
 
     class Meta:
         model = User
@@ -263,6 +274,7 @@ class UserRead(ModelSerializer[User]):
             "date_joined",
             "addresses",
             "orders_url",
+            "url",
         )
         shown: ClassVar = ("addresses",)
 
@@ -288,10 +300,11 @@ class OrderRead(ModelSerializer[Order]):
     """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, as it was placed."""
 
     lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
+    url = TextAddressField(view_name="order-detail", lookup_field="number")
 
     class Meta:
         model = Order
-        fields = ("number", "user", "status", "currency", "subtotal", "total", "placed_at", "lines")
+        fields = ("number", "user", "status", "currency", "subtotal", "total", "placed_at", "lines", "url")
         shown: ClassVar = ("lines",)
 
 

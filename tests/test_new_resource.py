@@ -236,7 +236,7 @@ def test_it_is_listed_by_page_and_by_cursor(seen: dict[str, Any]) -> None:
 
 def test_a_row_is_shown(seen: dict[str, Any]) -> None:
     row = json.loads(seen["detail"]["body"])
-    assert list(row) == ["id", "slug", "name", "country", "version", "created_at", "updated_at"]
+    assert list(row) == ["id", "slug", "name", "country", "version", "created_at", "updated_at", "url"]
     assert (row["slug"], row["country"], row["version"]) == ("brio", "SE", 1)
     assert seen["detail"]["etag"].startswith("W/")
     assert seen["missing"]["status"] == 404

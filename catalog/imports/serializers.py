@@ -22,12 +22,13 @@ class ImportRead(ModelSerializer[ImportJob]):
         child=DictField(), read_only=True, help_text="Created, updated, unchanged, refused rows by table."
     )
     errors_url = HyperlinkedIdentityField(view_name="importjob-errors", help_text="The refused rows, as a CSV.")
+    url = HyperlinkedIdentityField(view_name="importjob-detail")
 
     class Meta:
         model = ImportJob
         fields = (
             "id", "status", "name", "format", "map", "dry_run", "size", *PROGRESS, "report", "errors_total",
-            "errors_url",
+            "errors_url", "url",
         )  # fmt: skip
 
 

@@ -31,12 +31,13 @@ class ExportRead(ModelSerializer[ExportJob]):
     filters = DictField(child=JSONField(), read_only=True)
     file_url = HyperlinkedIdentityField(view_name="exportjob-file", help_text="The file, once it is ready.")
     manifest_url = HyperlinkedIdentityField(view_name="exportjob-manifest")
+    url = HyperlinkedIdentityField(view_name="exportjob-detail")
 
     class Meta:
         model = ExportJob
         fields = (
             "id", "status", "resource", "format", "compression", "filters", "fields", "expand", "raw", *PROGRESS,
-            "expires_at", "file_url", "manifest_url",
+            "expires_at", "file_url", "manifest_url", "url",
         )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def test_an_order_copies_its_lines_and_adds_them_up(buyer: APIClient, mia: User)
     answer = buy(buyer, ("TEA", 2), ("CUP", 3))
     assert answer.status_code == 201, answer.content
     order = answer.json()
+    assert order.pop("url").endswith(f"/orders/{order['number']}/")
     assert len(order.pop("number")) == 12
     assert order.pop("placed_at").endswith("Z")
     lines = order.pop("lines")
@@ -222,7 +223,7 @@ def test_fields_may_be_chosen(buyer: APIClient, mia: User) -> None:
     for query, names in (
         ("fields=number,total", ["number", "total"]),
         ("fields=number,lines", ["number", "lines"]),
-        ("omit=lines,user,currency,subtotal,placed_at", ["number", "status", "total"]),
+        ("omit=lines,user,currency,subtotal,placed_at,url", ["number", "status", "total"]),
     ):
         assert list(buyer.get(f"{OWN}?{query}").json()["results"][0]) == names
 

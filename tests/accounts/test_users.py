@@ -75,7 +75,7 @@ def test_an_address_is_added_read_changed_and_deleted(caller: APIClient, mia: Us
     made = caller.post(ADDRESSES, HOME)
     assert made.status_code == 201
     row, url = made.json(), made["Location"]
-    assert row == {"id": row["id"], **HOME, "line2": "", "postcode": ""}
+    assert row == {"id": row["id"], **HOME, "line2": "", "postcode": "", "url": url}
     assert caller.get(url).json() == row
     assert Address.objects.get().user == mia
     assert caller.patch(url, {"postcode": "BA1"}).json() == row | {"postcode": "BA1"}
@@ -178,6 +178,7 @@ def test_a_user_shows_no_secret(may_view: APIClient, mia: User) -> None:
     row = may_view.get(f"{USERS}{mia.pk}/").json()
     assert list(row) == [
         "id", "email", "first_name", "last_name", "is_active", "is_staff", "date_joined", "addresses", "orders_url",
+        "url",
     ]  # fmt: skip
     assert row["addresses"][0]["city"] == "Bath"
     assert may_view.get(f"{USERS}{mia.pk}/?fields=id,addresses").json() == {

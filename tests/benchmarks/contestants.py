@@ -29,10 +29,10 @@ SECRET_KEY = "the benchmark's own, fifty characters long, never in use"
 THREADS = 4
 
 # The same members as the peers show; addresses are left out by all of them.
-PAGE = "/api/v1/products/?expand=brand,category,images&omit=images_url,variants_url&page_size=50"
+PAGE = "/api/v1/products/?expand=brand,category,images&omit=images_url,variants_url,url&page_size=50"
 DETAIL = (
     "/api/v1/products/7/?expand=brand,category,images"
-    "&omit=images_url,variants_url,description,seo_title,seo_description"
+    "&omit=images_url,variants_url,url,description,seo_title,seo_description"
 )
 BROWSABLE = "/api/v1/products/"
 ADMIN = "/admin/catalog/product/"

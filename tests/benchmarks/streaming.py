@@ -30,7 +30,7 @@ from tests.benchmarks.measure import Sample, Samples, make_sample
 from tests.benchmarks.processes import read_cpu, read_peak, wait_until_idle
 
 # Addresses are left out by all, as in the pages.
-QUERY = "omit=images_url,variants_url"
+QUERY = "omit=images_url,variants_url,url"
 CSV, NDJSON = (f"/api/v1/exports/products.{suffix}?{QUERY}" for suffix in ("csv", "ndjson"))
 PEER_ROWS = 50_000
 PEER, PEER_OBJECTS = (f"/{name}.csv?upto={PEER_ROWS}" for name in ("export", "objects"))

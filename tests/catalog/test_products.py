@@ -49,6 +49,7 @@ def test_a_list_shows_slugs_and_addresses(client: APIClient) -> None:
         "version": product.version,
         "created_at": moment,
         "updated_at": row["updated_at"],
+        "url": f"http://testserver/api/v1/products/{product.pk}/",
     }
     assert list(answer.json()) == ["results", "next", "previous", "next_cursor"]
     assert answer["Content-Type"] == "application/json"

@@ -106,6 +106,6 @@ def test_hostile_text_comes_back_as_it_was(
 
 def strip(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without what belongs to a row's being made, and the stock, which an export of products doesn't say."""
-    own = ("id", "created_at", "updated_at", "version", "in_stock", "variants_url", "images_url")
+    own = ("id", "created_at", "updated_at", "version", "in_stock", "variants_url", "images_url", "url")
     kept = [{name: value for name, value in row.items() if name not in own} for row in rows]
     return sorted(kept, key=lambda row: str(row["sku"]))

@@ -23,7 +23,12 @@ class Dialect(Protocol):
     def json(self, column: str) -> str: ...
     def uuid(self, column: str) -> str: ...
     def bare_uuid(self, column: str) -> str: ...
+    def quoted(self, column: str) -> str: ...
     def list_rows(self, rows: str) -> str: ...
+
+
+# The characters that are never percent-encoded, for the brackets of a regular expression.
+UNQUOTED = "A-Za-z0-9._~-"
 
 
 def write_flag(column: str) -> str:
@@ -76,6 +81,14 @@ class PostgreSQL:
     def bare_uuid(self, column: str) -> str:
         return f"{column}::text"
 
+    def quoted(self, column: str) -> str:
+        """The text percent-encoded, as urllib's quote() does with safe="". For most keys, the first test is all."""
+        letters = f"regexp_split_to_table({column}, '') WITH ORDINALITY AS letters(letter, place)"
+        octets = r"regexp_replace(upper(encode(convert_to(letter, 'UTF8'), 'hex')), '(..)', '%%\1', 'g')"
+        quoted = f"CASE WHEN letter ~ '[{UNQUOTED}]' THEN letter ELSE {octets} END"
+        joined = f"(SELECT string_agg({quoted}, '' ORDER BY place) FROM {letters})"
+        return f"CASE WHEN {column} !~ '[^{UNQUOTED}]' THEN {column} ELSE {joined} END"
+
     def list_rows(self, rows: str) -> str:
         """The column `json` of the subselect `rows` as one JSON array, in the subselect's order."""
         return f"(SELECT concat('[', string_agg(json, ','), ']') FROM ({rows}) listed)"
@@ -118,6 +131,10 @@ class SQLite:
         # Stored as 32 digits without hyphens.
         parts = (f"substr({column}, {start}, {size})" for start, size in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12)))
         return " || '-' || ".join(parts)
+
+    def quoted(self, column: str) -> str:
+        # A function that prepare_connection() registers.
+        return f"tenfold_quote({column})"
 
     def list_rows(self, rows: str) -> str:
         return f"(SELECT '[' || coalesce(group_concat(json, ','), '') || ']' FROM ({rows}) listed)"

@@ -20,10 +20,10 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import Expression, F, Model, QuerySet, TextField
-from django.urls import NoReverseMatch, reverse
 from rest_framework import serializers as drf
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 
+from config.api.reads.addresses import split_address
 from config.api.reads.columns import (
     NotCompilable,
     check_model,
@@ -44,9 +44,8 @@ from config.api.reads.selections import ReadSerializer, Selection, find_fields, 
 # The name of the compiled column among a row's values.
 COLUMN = "row_json"
 
-# Sample keys, by kind of column. With them an address is split into the parts before and after the key. The key can't
-# be a text: texts need percent-encoding, and the databases have no function for it.
-KEYS = {"number": "123456789012345678", "uuid": "01234567-89ab-4def-8123-456789abcdef"}
+# The dialects' method that writes a key in an address, by kind of column.
+KEY_FORMS = {"number": "number", "uuid": "bare_uuid", "text": "quoted"}
 
 
 class RowJson(Expression):
@@ -232,10 +231,9 @@ class Compiler:
     def write_address(self, model: type[Model], member: HyperlinkedIdentityField, table: str) -> str:
         """SQL that writes an absolute address. Its beginning is a parameter, since requests have different hosts."""
         column = find_column(model, member.lookup_field)
-        before, behind = split_address(member, find_kind(column))
+        before, behind = split_address(member, kind := find_kind(column))
         self.paths.append(before)
-        sql = f"{table}.{quote_name(column.column)}"
-        value = self.dialect.bare_uuid(sql) if find_kind(column) == "uuid" else self.dialect.number(sql)
+        value = self.write_form(KEY_FORMS[kind], f"{table}.{quote_name(column.column)}")
         return self.dialect.join([self.dialect.parameter, value, quote_text(self.end_text(behind))])
 
     def end_text(self, text: str) -> str:
@@ -278,18 +276,6 @@ class Compiler:
     def name_alias(self) -> str:
         self.aliases += 1
         return f"t{self.aliases}"
-
-
-def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
-    """The parts of a row's address before and after the key."""
-    if kind not in KEYS:
-        raise NotCompilable(f"{member.lookup_field} must be a number or a UUID to be in an address")
-    try:
-        path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEYS[kind]})
-    except NoReverseMatch as error:
-        raise NotCompilable(f"there is no route {member.view_name} with {member.lookup_url_kwarg}") from error
-    before, _, behind = path.partition(KEYS[kind])
-    return before, behind
 
 
 def write_order(model: type[Model], parent: Any, alias: str) -> Iterator[str]:

@@ -8,8 +8,8 @@ For example, on products:
 
 A read serializer is an ordinary serializer with all its fields. Each nested serializer in it may be expanded. Without
 `expand`, a nested object is shown as its slug (or another column, `Meta.slug_field` of its serializer), and a nested
-list is left out. `Meta.detail_only` names fields that lists leave out. `Meta.shown` names nested lists that are always
-shown.
+list is left out. `Meta.detail_only` names fields that lists leave out. `Meta.row_only` names fields that a row
+has by itself but not within another row. `Meta.shown` names nested lists that are always shown.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def build_selection(
             below = frozenset(path.partition(".")[2] for path in expand if path.startswith(f"{name}."))
             nested = find_nested(field)
             assert nested is not None  # only nested serializers are expandable
-            expanded.append((name, build_selection(nested, below)))
+            row_only = frozenset(getattr(nested.Meta, "row_only", ()))
+            expanded.append((name, build_selection(nested, below, omit=row_only)))
         elif isinstance(field, ListSerializer):
             continue
         names.append(name)

@@ -1,0 +1,41 @@
+"""Addresses of rows: where the key stands in them, and the field of those whose key is a text."""
+
+from typing import Any
+from urllib.parse import quote
+
+from django.urls import NoReverseMatch, reverse
+from rest_framework.relations import HyperlinkedIdentityField
+
+from config.api.reads.columns import NotCompilable
+
+# Sample keys, by kind of column. With them an address is split into the parts before and after the key.
+KEYS = {
+    "number": "123456789012345678",
+    "uuid": "01234567-89ab-4def-8123-456789abcdef",
+    "text": "123456789012345678",
+}
+
+
+class TextAddressField(HyperlinkedIdentityField):
+    """The address of a row whose key in it is a text, such as a slug.
+
+    Everything but ASCII letters, digits and `-._~` is percent-encoded. Django would leave the signs of which formulas
+    in a CSV are made, and a slash, behind which `..` would be another address.
+    """
+
+    def get_url(self, obj: Any, view_name: str, request: Any, format: str | None) -> str:  # noqa: A002 (DRF's name)
+        before, behind = split_address(self, "text")
+        key = quote(getattr(obj, self.lookup_field), safe="")
+        return f"{request.build_absolute_uri('/')[:-1]}{before}{key}{behind}"
+
+
+def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
+    """The parts of a row's address before and after the key, which is of this kind."""
+    if kind not in KEYS or (kind == "text" and not isinstance(member, TextAddressField)):
+        raise NotCompilable(f"{member.lookup_field} must be a number or a UUID, or the field a TextAddressField")
+    try:
+        path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEYS[kind]})
+    except NoReverseMatch as error:
+        raise NotCompilable(f"there is no route {member.view_name} with {member.lookup_url_kwarg}") from error
+    before, _, behind = path.partition(KEYS[kind])
+    return before, behind
