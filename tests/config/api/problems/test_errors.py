@@ -1,5 +1,6 @@
 """Every refusal is a problem document (RFC 9457) that names what is wrong and the way out."""
 
+from io import BytesIO
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
@@ -264,14 +265,39 @@ def test_every_answer_of_the_api_says_who_may_keep_it(path: str, method: str, ac
     assert {"Authorization", "Cookie"} <= set(answer["Vary"].split(", "))
 
 
-def test_a_content_type_that_cant_be_read_is_refused_as_none() -> None:
-    # Through the server's own door: Django raises while it builds the request, before any middleware.
+UNREADABLE = ("*=x''y", "=bz2_codec", "=idna", "=utf-16")
+
+
+def ask_server(content_type: str, path: str, **more: Any) -> tuple[str, bytes]:
+    """Through the server's own door: Django raises while it builds the request, before any middleware."""
     head: dict[str, str] = {}
-    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "CONTENT_TYPE": "application/json; charset*=x''y"}
+    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "CONTENT_TYPE": content_type, "PATH_INFO": path, **more}
     setup_testing_defaults(environ)
-    body = application(environ | {"PATH_INFO": "/api/v1/"}, lambda status, headers: head.update(status=status))
-    assert head["status"] == "200 OK"
-    assert b"products" in b"".join(body)
+    body = application(environ, lambda status, headers: head.update(status=status))
+    return head["status"], b"".join(body)
+
+
+@pytest.mark.parametrize("charset", UNREADABLE)
+def test_a_content_type_that_cant_be_read_is_refused_as_none(charset: str) -> None:
+    # The query string isn't decoded by the charset of a body that isn't there.
+    status, body = ask_server(f"application/json; charset{charset}", "/api/v1/", QUERY_STRING="caf%C3%A9=a")
+    assert (status, "café" in body.decode()) == ("400 Bad Request", True)
+    status, body = ask_server(f"application/json; charset{charset}", "/password/reset/", QUERY_STRING="token=a")
+    assert (status, b"<html" in body) == ("400 Bad Request", True)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/", "/password/reset/"])
+def test_a_query_string_that_cant_be_read_is_refused_whatever_the_charset(path: str) -> None:
+    query = "&".join(f"a{number}=1" for number in range(2_000))
+    status, body = ask_server("application/json; charset=utf-8", path, QUERY_STRING=query)
+    assert (status, b"bad_request" in body) == ("400 Bad Request", True)
+
+
+@pytest.mark.parametrize("charset", UNREADABLE)
+def test_a_body_of_another_charset_is_a_415(charset: str) -> None:
+    body = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "2", "wsgi.input": BytesIO(b"{}")}
+    status, _ = ask_server(f"application/json; charset{charset}", "/api/v1/auth/login/", **body)
+    assert status == "415 Unsupported Media Type"
 
 
 def test_a_forged_host_is_a_problem_too_and_no_error_of_the_log(
