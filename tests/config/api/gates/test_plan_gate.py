@@ -114,7 +114,7 @@ def test_the_gate_answers_as_django_does(question: str, gate: PlanGate, django: 
     for caller in [{"HTTP_X_REQUEST_ID": "abc-1"} | caller for caller in CALLERS + OTHERS]:
         for method in ("GET", "HEAD"):
             expected = drop_moments(ask(django, question, method, **caller))
-            for _ in range(3):
+            for _ in range(2):  # the second by the plan of the first
                 assert drop_moments(ask(gate, question, method, **caller)) == expected, (caller, method)
 
 
