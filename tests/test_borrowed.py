@@ -892,6 +892,7 @@ def list_shared(module: ModuleType, *, ours: bool) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.usefixtures("toolbar")
 def test_each_private_name_of_another_package_is_in_the_table() -> None:
     modules = list_modules()
@@ -907,6 +908,7 @@ def test_each_private_name_of_another_package_is_in_the_table() -> None:
     assert not unlisted, "borrowed without a canary; use something public, or add a row to tests/test_borrowed.py"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.package} {row.names[0]}")
 def test_a_row_names_what_its_users_use(row: Borrowed) -> None:
     sources = "".join((ROOT / f"{user.replace('.', '/')}.py").read_text() for user in row.users)
@@ -916,6 +918,7 @@ def test_a_row_names_what_its_users_use(row: Borrowed) -> None:
 PINNED = ("granian==", "django-unfold==", "limits==", "psycopg[binary,pool]==", "drf-spectacular==")
 
 
+@pytest.mark.once
 def test_what_would_break_silently_is_pinned_to_the_locked_version() -> None:
     required = (ROOT / "pyproject.toml").read_text()
     locked = (ROOT / "requirements.lock").read_text()

@@ -296,7 +296,8 @@ class History:
 @given(events=EVENTS)
 @example(events=TAKEN_OVER)
 @example(events=GIVEN_BACK_TWICE)
-@tuned(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Of each kind of job in each half of the suite.
+@tuned(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_order_of_events_leads_out_of_an_end_or_lets_a_late_holder_write(
     name: str, events: list[tuple[str, int]]
 ) -> None:
