@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -125,8 +126,10 @@ def test_dead_rows_clocks_and_an_old_version_are_found(monkeypatch: pytest.Monke
         remedies = [finding.remedy for finding in find("database", Level.WARNING)]
     assert "VACUUM (ANALYZE) catalog_stock;" in remedies
     assert "VACUUM (ANALYZE) catalog_brand;" not in remedies
-    with answers(monkeypatch, "clock_timestamp", [(datetime.now(UTC) + timedelta(seconds=30),)]):
-        assert "by 30 s" in find("clock", Level.WARNING)[0].detail
+    with answers(monkeypatch, "clock_timestamp", [(datetime.now(UTC) + timedelta(hours=1),)]):
+        told = re.search(r"by (\d+) s", find("clock", Level.WARNING)[0].detail)
+    assert told
+    assert 3500 < int(told[1]) <= 3600  # a busy machine reads its own clock seconds later
     monkeypatch.setattr(doctor, "LEAST_POSTGRES", 99)
     assert find("database", Level.ERROR)[0].remedy == "Upgrade to 99 or later."
 
