@@ -159,7 +159,9 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
             raise error
         origin, query = f"{request.scheme}://{request.get_host()}", read_query(request.META["QUERY_STRING"])
         question = self.pose_question(self.action, self.request.user, self.kwargs, origin, query)
-        plan: Plan | None = PLANS.find(question) if question else None
+        if "X-Min-Version" in self.request.headers:
+            question = None  # the version may be newer than what a plan was made from
+        plan: Plan | None = PLANS.find_current(question) if question else None
         if plan is None:
             self.check_parameters()
             plan = PLANS.make(question, make)

@@ -33,6 +33,19 @@ def observe(observer: Wrapper) -> Iterator[None]:
         OBSERVERS.reset(token)
 
 
+@contextmanager
+def note_statements() -> Iterator[list[str]]:
+    """A list to which the SQL of each statement is added that this thread runs within the block."""
+    statements: list[str] = []
+
+    def note(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
+        statements.append(str(sql))
+        return execute(sql, *args)
+
+    with observe(note):
+        yield statements
+
+
 class QueryClock:
     """An observer that counts the queries of one request and their seconds."""
 

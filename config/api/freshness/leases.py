@@ -136,6 +136,11 @@ class Freshness:
     def watch(self, tables: Iterable[str]) -> None:
         self.watched |= frozenset(tables)
 
+    def peek(self) -> LogLease | None:
+        """The lease if it is valid now; never asks the database."""
+        lease = self.lease
+        return lease if lease is not None and time.monotonic() < lease.until else None
+
     def read(self) -> LogLease | None:
         """A lease that is valid now; None if the database doesn't answer in time, or if CACHE is off."""
         lease, now = self.lease, time.monotonic()

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any
 
 from django.apps import apps
 
-from config.api.database.observers import observe
+from config.api.database.observers import note_statements
 from config.api.freshness.leases import FRESHNESS
 
 WORD = re.compile(r"\w+")
 
 
 class Reads:
-    """Observes statements, and collects the tables that they read."""
+    """Statements that were noted, and the tables that they read."""
 
-    def __init__(self) -> None:
-        self.tables: frozenset[str] = frozenset()
+    def __init__(self, statements: Sequence[str]) -> None:
+        self.statements = statements
 
-    def __call__(self, execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
-        self.tables |= find_tables(str(sql))
-        return execute(sql, *args)
+    @property
+    def tables(self) -> frozenset[str]:
+        return find_all_tables(self.statements)
 
     @property
     def are_followed(self) -> bool:
@@ -35,9 +34,12 @@ class Reads:
 @contextmanager
 def note_reads() -> Iterator[Reads]:
     """Collect the tables that this thread reads in the block."""
-    reads = Reads()
-    with observe(reads):
-        yield reads
+    with note_statements() as statements:
+        yield Reads(statements)
+
+
+def find_all_tables(statements: Iterable[str]) -> frozenset[str]:
+    return frozenset(table for sql in statements for table in find_tables(sql))
 
 
 @lru_cache(maxsize=1024)

@@ -54,7 +54,7 @@ class PlanGate:
         read = read_request(environ)
         if read is None:
             return self.application(environ, start_response)
-        plan = PLANS.find(read.key)
+        plan = PLANS.find_current(read.key)
         headers = self.headers.find(read.key) if plan else None
         answer = self.try_plan(environ, read, plan, headers) if plan and headers else None
         if answer is None:

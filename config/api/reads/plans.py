@@ -1,13 +1,13 @@
 """A cache of read plans, so that a repeated request needs no parsing and no ORM.
 
 A page of 50 took 0.8 ms of server CPU to plan, and 0.75 to read and send. A plan holds no rows: each answer reads them
-from the database. A plan is cached only if making it ran no query, so it never holds data that a write may change, such
-as a category's subtree. And it is cached only if the view can name the callers who see the same rows.
+from the database. If making it ran queries, it holds what they found, such as a category's subtree. Such a plan has a
+stamp, as cached answers have, and serves until a table changes that it was made from. A plan is cached only if the view
+can name the callers who see the same rows.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,7 +16,10 @@ from urllib.parse import unquote_plus
 from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 
-from config.api.database.observers import observe
+from config.api.database.observers import note_statements
+from config.api.database.replicas import read_at_least
+from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
+from config.api.freshness.tables import find_all_tables
 from config.process.bounded import BoundedMap
 
 # The most plans in the cache. One takes about 6 KB for its SQL, parameters and queryset.
@@ -85,29 +88,36 @@ def parse_query(text: str) -> Query | None:
     return Query(tuple(sorted((name, value) for name, [value] in lists.items())), cursor)
 
 
-class Plans[Plan](BoundedMap[Hashable, Plan]):
+class Made[Plan](NamedTuple):
+    """A plan, and the stamp of what it was made from; None if it was made without a query."""
+
+    plan: Plan
+    stamp: Stamp | None
+
+    @property
+    def is_current(self) -> bool:
+        return self.stamp is None or ((lease := FRESHNESS.peek()) is not None and self.stamp.is_current(lease))
+
+
+class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
     """The plans that were used last, by key."""
 
+    def find_current(self, key: Hashable) -> Plan | None:
+        made = self.find(key)
+        return made.plan if made and made.is_current else None
+
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
-        """The plan that `make` returns. It isn't cached if `make` ran a query, or if `key` is None."""
-        with count_queries() as queries:
+        """The plan that `make` returns.
+
+        It isn't cached if `key` is None, or if it comes from tables whose changes this process can't follow.
+        """
+        lease = FRESHNESS.lease or LogLease()  # what the process knew before the queries, however old
+        with read_at_least(lease.reached), note_statements() as statements:
             plan = make()
-        if key is not None and not queries:
-            self.keep(key, plan)
+        stamp = Stamp(lease.epoch, lease.position, find_all_tables(statements)) if statements else None
+        if key is not None and (stamp is None or stamp.tables <= FRESHNESS.tables):
+            self.keep(key, Made(plan, stamp))
         return plan
-
-
-@contextmanager
-def count_queries() -> Iterator[list[str]]:
-    """A list to which each statement is added that this thread runs within the block."""
-    queries: list[str] = []
-
-    def record(execute: Any, sql: str, *args: Any) -> Any:
-        queries.append(sql)
-        return execute(sql, *args)
-
-    with observe(record):
-        yield queries
 
 
 PLANS: Plans[Any] = Plans(GREATEST_NUMBER)

@@ -1,5 +1,7 @@
 """Plans of reads: the same question again is neither parsed nor compiled, and never answered with old rows."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ from django.db.models.sql.compiler import SQLCompiler
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.models import Category, Product
+from catalog.models import Attribute, Category, Product
+from config.api.freshness.leases import FRESHNESS, LogLease
 from config.api.reads.plans import PLANS
 from tests.factories import make_brand, make_category, make_product
 
@@ -32,14 +35,31 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
+@pytest.fixture
+def trust(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give this process a lease for an hour, at a position, with the newest change of each table."""
+
+    def take(position: int = 1, **changed: int) -> None:
+        end = time.monotonic() + 3600
+        monkeypatch.setattr(FRESHNESS, "lease", LogLease(end, end, "e", position, changed=changed))
+
+    return take
+
+
 def read_skus(caller: APIClient, query: str = "", **headers: Any) -> list[str]:
     return [row["sku"] for row in caller.get(f"{URL}?{query}", **headers).json()["results"]]
 
 
 @pytest.mark.parametrize(
-    "path", [URL, f"{URL}?brand=acme&ordering=price", f"{URL}?page=1&page_size=1", f"{URL}?search=tea", f"{URL}%s/"]
-)
-def test_a_list_is_compiled_once(path: str, client: APIClient, compiled: list[str]) -> None:
+    "path",
+    [
+        URL, f"{URL}?brand=acme&ordering=price", f"{URL}?category=food", f"{URL}?page=1&page_size=1",
+        f"{URL}?search=tea", f"{URL}%s/",
+    ],
+)  # fmt: skip
+def test_a_list_is_compiled_once(path: str, client: APIClient, compiled: list[str], trust: Callable[..., None]) -> None:
+    trust()
+    make_category("Food", "Tea")
     first, _ = make_product(title="Tea", brand=make_brand("Acme")), make_product(title="Tea", brand=None)
     path = path.replace("%s", str(first.pk))
     expected = client.get(path)
@@ -81,12 +101,40 @@ def test_no_row_is_kept(client: APIClient) -> None:
     assert client.get(URL).json()["results"] == []
 
 
-def test_a_plan_that_ran_a_query_is_not_cached(client: APIClient) -> None:
+def test_a_plan_serves_until_a_table_changes_that_it_was_made_from(
+    client: APIClient, compiled: list[str], trust: Callable[..., None]
+) -> None:
     home, tea = make_category("Home"), make_category("Food", "Tea")
     product = make_product(category=tea)
+    trust(position=5)
     assert read_skus(client, "category=home") == []
     Category.objects.filter(pk=tea.pk).update(parent=home)
+    compiled.clear()
+    trust(position=6, catalog_brand=6)  # the process hasn't heard of the move, so nobody has its acknowledgement
+    assert (read_skus(client, "category=home"), compiled) == ([], [])
+    trust(position=7, catalog_category=7)
     assert read_skus(client, "category=home") == [product.sku]
+
+
+@pytest.mark.parametrize("header", [{}, {"HTTP_X_MIN_VERSION": "0"}])
+def test_no_plan_serves_that_may_be_older_than_what_a_client_knows(
+    header: dict[str, str], client: APIClient, trust: Callable[..., None]
+) -> None:
+    home, tea = make_category("Home"), make_category("Food", "Tea")
+    product = make_product(category=tea)
+    if header:
+        trust()
+    assert read_skus(client, "category=home") == []
+    Category.objects.filter(pk=tea.pk).update(parent=home)
+    assert read_skus(client, "category=home", **header) == [product.sku]
+
+
+def test_a_plan_from_a_table_without_a_log_is_not_cached(client: APIClient, trust: Callable[..., None]) -> None:
+    trust()
+    Attribute.objects.create(name="color", type="text")
+    assert read_skus(client, "attr.color=red") == []
+    Attribute.objects.all().delete()
+    assert client.get(f"{URL}?attr.color=red").status_code == 400
 
 
 def test_callers_who_see_different_rows_share_no_plan(client: APIClient, staff: APIClient) -> None:
