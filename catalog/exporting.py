@@ -11,13 +11,12 @@ from rest_framework.serializers import CharField, ChoiceField, ModelSerializer
 from catalog.changes.feed import Bounds, hide_products
 from catalog.changes.models import Change
 from catalog.changes.views import check_entities
-from catalog.filters import TextInFilter
 from catalog.models import Product, Stock
 from catalog.search import SEARCH_HITS
 from config.api.access.permissions import Caller
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
-from config.api.reads.filtering import MomentFilter, SparseFilterSet
+from config.api.reads.filtering import MomentFilter, SparseFilterSet, TextsFilter
 
 # SQL: true for a change whose product a caller without the view permission can't see. catalog/changes/feed.py has
 # the same rule.
@@ -77,7 +76,7 @@ class ChangeFilters(SparseFilterSet):
 
     since = MomentFilter(field_name="at", lookup_expr="gte", label="Changes made at or after this time")
     until = MomentFilter(field_name="at", lookup_expr="lt", label="Changes made before this time")
-    entity = TextInFilter(method="keep_entities", label="Only changes of these entities, comma-separated")
+    entity = TextsFilter(method="keep_entities", label="Only changes of these entities, comma-separated")
 
     class Meta:
         model = Change

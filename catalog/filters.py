@@ -1,24 +1,32 @@
 """The filters of products, for the list and the export."""
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections
-from django.db.models.fields.json import KeyTransform
+from django.db.models import F, Q
 from django.forms import DecimalField, IntegerField
-from django_filters import CharFilter, ChoiceFilter, NumberFilter
+from django_filters import CharFilter, NumberFilter
 
-from catalog.models import Attribute, Product
+from catalog.attributes import narrow_by_attributes
+from catalog.models import Brand, Category, Product, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search import MOST_WORDS, find_words
 from catalog.writes.texts import compose, list_forms
-from catalog.writes.values import NUMBER, PRICE, BadValue
-from config.api.problems.errors import InvalidParameter, UnknownParameter
-from config.api.reads.filtering import FlagFilter, ListFilter, MomentFilter, SparseFilterSet, name_choices
+from catalog.writes.values import PRICE, BadValue
+from config.api.problems.errors import InvalidParameter, suggest
+from config.api.reads.filtering import (
+    ChoicesFilter,
+    FlagFilter,
+    ListFilter,
+    MomentFilter,
+    SparseFilterSet,
+    TextsFilter,
+)
+from config.api.writes.currencies import CURRENCIES
 
-GREATEST_LIST = 200
+# The most ids or SKUs of a request.
+MOST_KEYS = 200
 GREATEST_ID = 2**63 - 1
 
 
@@ -54,60 +62,81 @@ class IdField(IntegerField):
         return min(int(text.lstrip("0")[:20] or "0"), GREATEST_ID)
 
 
-class IdInFilter(ListFilter, NumberFilter):
+class IdsFilter(ListFilter, NumberFilter):
     """Ids, comma-separated: `1,2,3`."""
 
     field_class = IdField
 
 
-class TextInFilter(ListFilter, CharFilter):
-    """Texts, comma-separated: `a,b`."""
+CURRENCY_CHOICES = [(code, code) for code in sorted(CURRENCIES)]
 
 
 class ProductFilters(SparseFilterSet):
-    """Prices are in the row's own currency; times are RFC 3339."""
+    """Prices are in the row's own currency; times are RFC 3339. Rows match that have one value of each list."""
 
     prefixes = ("attr.",)
 
-    # A text, not a ModelChoiceFilter: that one's form lists the whole table, so browsers timed out where curl
+    # Texts, not a ModelChoiceFilter: that one's form lists the whole table, so browsers timed out where curl
     # took 0.4 s (RolnickLab/antenna#1391).
-    brand = CharFilter(method="keep_brand", label="Brand, by slug")
-    category = CharFilter(method="keep_subtree", label="Category, by slug, with all categories below it")
-    status = ChoiceFilter(
-        choices=Product.Status.choices,
-        label="Status; anonymous callers see active products only",
-        error_messages=name_choices(Product.Status.choices),
+    brand = TextsFilter(method="keep_brands", label="Brands, by slug")
+    brand_not = TextsFilter(method="drop_brands", label="Without these brands")
+    category = TextsFilter(method="keep_subtrees", label="Categories, by slug, with all categories below them")
+    category_not = TextsFilter(method="drop_subtrees", label="Without these categories and all below them")
+    status = ChoicesFilter(choices=Product.Status.choices, label="Status; anonymous callers see active products only")
+    status_not = ChoicesFilter(
+        field_name="status", exclude=True, choices=Product.Status.choices, label="Without products of this status"
     )
+    currency = ChoicesFilter(choices=CURRENCY_CHOICES, label="Currencies")
     price_min = PriceFilter(field_name="price", lookup_expr="gte", label="Minimum price, included")
     price_max = PriceFilter(field_name="price", lookup_expr="lte", label="Maximum price, included")
+    on_sale = FlagFilter(method="keep_on_sale", label="Whether compare_at_price is above the price")
+    rating_min = NumberFilter(
+        field_name="rating", lookup_expr="gte", min_value=0, max_value=5, label="Least rating, included"
+    )
     in_stock = FlagFilter(field_name="in_stock", label="Whether at least one variant can be bought now")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte", label="Created at or after this time")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before, not at, this time")
     updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
-    id = IdInFilter(method="keep_ids", label="Ids, comma-separated, at most 200")
-    sku = TextInFilter(method="keep_skus", label="SKUs of products, comma-separated, at most 200")
+    updated_before = MomentFilter(field_name="updated_at", lookup_expr="lt", label="Changed before, not at, this time")
+    id = IdsFilter(method="keep_ids", most=MOST_KEYS, label="Ids, comma-separated, at most 200")
+    sku = TextsFilter(method="keep_skus", most=MOST_KEYS, label="SKUs of products, comma-separated, at most 200")
+    slug = TextsFilter(method="keep_slugs", label="Slugs of products")
+    barcode = TextsFilter(method="keep_barcodes", label="Barcodes of variants")
     search = CharFilter(
         method="keep_hits",
         label="Beginnings of words in SKU, title, brand or description; if no word matches, parts of words",
     )
 
     def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
-        rows: ProductQuerySet = super().filter_queryset(queryset)
-        return self.keep_attributes(rows)
+        return narrow_by_attributes(super().filter_queryset(queryset), self.data)
 
-    def keep_brand(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
-        return rows.of_brand(compose(slug))
+    def keep_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
+        return rows.filter(brand__in=find_brands("brand", slugs))
 
-    def keep_subtree(self, rows: ProductQuerySet, name: str, slug: str) -> ProductQuerySet:
-        return rows.in_category(compose(slug))
+    def drop_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
+        return rows.exclude(brand__in=find_brands("brand.not", slugs))
 
-    def keep_ids(self, rows: ProductQuerySet, name: str, ids: Sequence[int | None]) -> ProductQuerySet:
-        check_list(name, ids)
-        return rows.filter(pk__in=[number for number in ids if number is not None])
+    def keep_subtrees(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
+        return rows.filter(category__in=find_subtrees("category", slugs))
+
+    def drop_subtrees(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
+        return rows.exclude(category__in=find_subtrees("category.not", slugs))
+
+    def keep_on_sale(self, rows: ProductQuerySet, name: str, is_on_sale: bool) -> ProductQuerySet:
+        reduced = Q(compare_at_price__gt=F("price"))
+        return rows.filter(reduced if is_on_sale else ~reduced)
+
+    def keep_ids(self, rows: ProductQuerySet, name: str, ids: Sequence[int]) -> ProductQuerySet:
+        return rows.filter(pk__in=ids)
 
     def keep_skus(self, rows: ProductQuerySet, name: str, skus: Sequence[str]) -> ProductQuerySet:
-        check_list(name, skus)
         return rows.filter(sku__in=sorted(list_forms(skus)))
+
+    def keep_slugs(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
+        return rows.filter(slug__in=sorted(list_forms(slugs)))
+
+    def keep_barcodes(self, rows: ProductQuerySet, name: str, barcodes: Sequence[str]) -> ProductQuerySet:
+        return rows.filter(pk__in=Variant.objects.with_barcodes(barcodes).values("product"))
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         if not (found := find_words(words)):
@@ -117,45 +146,41 @@ class ProductFilters(SparseFilterSet):
         # Best match first; the parameter `ordering` replaces this order.
         return rows.matching(words).by_rank(words)
 
-    def keep_attributes(self, rows: ProductQuerySet) -> ProductQuerySet:
-        """Applies `attr.NAME=value` for declared attributes. One query reads their types."""
-        asked = {name[5:]: text for name, text in self.data.items() if name.startswith("attr.") and text}
-        if not asked:
-            return rows
-        types = dict(Attribute.objects.values_list("name", "type"))
-        if unknown := asked.keys() - types.keys():
-            raise UnknownParameter([f"attr.{name}" for name in sorted(unknown)], [f"attr.{name}" for name in types])
-        wanted = {name: read_value(name, types[name], text) for name, text in asked.items()}
-        return keep_values(rows, wanted)
+
+def find_brands(parameter: str, slugs: Sequence[str]) -> list[int]:
+    """The ids of the brands. One query; raises InvalidParameter for a slug that no brand has."""
+    wanted = [compose(slug) for slug in slugs]
+    found = dict(Brand.objects.filter(slug__in=wanted).values_list("slug", "pk"))
+    require_slugs(parameter, Brand, wanted, found)
+    return sorted(found.values())
 
 
-def check_list(name: str, values: Sequence[Any]) -> None:
-    if len(values) > GREATEST_LIST:
-        raise InvalidParameter(name, f"It has {len(values)} values; at most {GREATEST_LIST} are allowed.")
+def find_subtrees(parameter: str, slugs: Sequence[str]) -> list[int]:
+    """The ids of the categories and of all below them. One query; raises InvalidParameter for an unknown slug.
+
+    Literal ids, not a subselect: the planner then knows how common each id is, and tests them while it scans the
+    index that orders the page (0.5 ms instead of 2.4 by created_at, 2.3 instead of 20.5 by price, 60,000 rows).
+    """
+    wanted = [compose(slug) for slug in slugs]
+    found = dict(Category.objects.subtrees(wanted).values_list("slug", "pk"))
+    require_slugs(parameter, Category, wanted, found)
+    return sorted(found.values())
 
 
-def read_value(name: str, type_: str, text: str) -> str | bool | int | float:
-    """Converts `text` to a JSON value of the attribute's declared type. Raises InvalidParameter."""
-    if type_ == Attribute.Type.TEXT:
-        return text
-    if type_ == Attribute.Type.BOOLEAN:
-        if text not in ("true", "false"):
-            raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not true or false.")
-        return text == "true"
-    if not NUMBER.fullmatch(text):
-        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number.")
-    number = Decimal(text)
-    if len(text) > 40 or abs(number) > 2**63:
-        raise InvalidParameter(f"attr.{name}", f"{text[:20]!r} is not a number of at most 64 bits.")
-    return int(number) if number == int(number) else float(number)
+# The most slugs that a wrong one is compared with.
+MOST_COMPARED = 200
 
 
-def keep_values(rows: ProductQuerySet, wanted: dict[str, Any]) -> ProductQuerySet:
-    if connections[rows.db].vendor == "postgresql":
-        # One containment test for all attributes; a GIN index serves it.
-        return rows.filter(attributes__contains=wanted)
-    for name, value in wanted.items():
-        # Not attributes__NAME: Django would read a name like `a__gt` as a lookup.
-        rows = rows.alias(**{f"attribute_{name}": KeyTransform(name, "attributes")})
-        rows = rows.filter(**{f"attribute_{name}": value})
-    return rows
+def require_slugs(parameter: str, model: type[Brand | Category], wanted: Sequence[str], found: Collection[str]) -> None:
+    """Raise InvalidParameter for the first slug that isn't found. The hint names the most similar ones."""
+    for slug in wanted:
+        if slug not in found:
+            text = f"There is no {model._meta.verbose_name} with the slug {slug[:100]!r}."
+            raise InvalidParameter(parameter, text, suggest_slug(model, slug))
+
+
+def suggest_slug(model: type[Brand | Category], slug: str) -> str:
+    # An index serves a beginning; nobody mistypes the first two letters often.
+    similar = model.objects.filter(slug__startswith=slug[:2]).order_by("slug").values_list("slug", flat=True)
+    near = suggest(slug, list(similar[:MOST_COMPARED]))
+    return near if near.startswith("Did") else f"{model._meta.verbose_name_plural}/ lists them all."

@@ -229,6 +229,8 @@ class Variant(Timestamped):
         indexes = (
             # products/{id}/variants/, ?expand=variants, and the foreign key.
             models.Index(fields=("product", "position", "id"), name="variant_by_product"),
+            # products/?barcode=
+            models.Index(fields=("barcode",), condition=Q(barcode__gt=""), name="variant_by_barcode"),
         )
 
     def __str__(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import TYPE_CHECKING, Self
 
 from django.db import connections
-from django.db.models import QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 from catalog.search import search_hits, search_rank
@@ -65,6 +67,10 @@ class VariantQuerySet(QuerySet["Variant"]):
     def on_sale(self) -> Self:
         return self.filter(product__status=ACTIVE)
 
+    def with_barcodes(self, barcodes: Sequence[str]) -> Self:
+        # The literal is the condition of the partial index.
+        return self.filter(barcode__in=barcodes, barcode__gt=RawSQL("''", ()))
+
 
 class StockQuerySet(QuerySet["Stock"]):
     """Pieces on hand, some of them reserved for orders.
@@ -109,4 +115,9 @@ class StockQuerySet(QuerySet["Stock"]):
 class CategoryQuerySet(QuerySet["Category"]):
     def subtree(self, slug: str) -> Self:
         """The category with this slug and all below it; empty for an unknown slug. Expects thousands of categories."""
-        return self.filter(path__startswith=Subquery(self.filter(slug=slug).values("path")[:1]))
+        return self.subtrees([slug])
+
+    def subtrees(self, slugs: Sequence[str]) -> Self:
+        """These categories and all below them; unknown slugs add nothing."""
+        paths = [Q(path__startswith=Subquery(self.filter(slug=slug).values("path")[:1])) for slug in slugs]
+        return self.filter(reduce(or_, paths))

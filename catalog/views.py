@@ -49,6 +49,8 @@ SERVED_FOR_STAFF: IndexServed = frozenset(
         ("created_after", "created_at"),
         ("created_before", "created_at"),
         ("updated_since", "updated_at"),
+        ("updated_before", "updated_at"),
+        (None, "id"),
     }
 )
 # Also served by partial indexes, which have active products only.
@@ -103,7 +105,7 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     filterset_class = ProductFilters
     open_parameters = ("attr.",)
     orderings = tuple(
-        sign + name for name in ("created_at", "updated_at", "price", "title", "rating") for sign in ("", "-")
+        sign + name for name in ("created_at", "updated_at", "price", "title", "rating", "id") for sign in ("", "-")
     )
     default_ordering = "-created_at"
     lookup_value_regex = "[0-9]{1,18}"

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import QueryDict
 
 from config.api.problems.errors import ApiError, Fault, InvalidBody
+from config.api.reads.filtering import join_values
 from config.api.reads.parameters import check_parameters
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import PARAMETERS
@@ -66,7 +67,7 @@ def write_value(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case list():
-            return ",".join(map(write_value, value))
+            return join_values(map(write_value, value))
     return str(value)
 
 

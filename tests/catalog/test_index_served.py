@@ -35,6 +35,7 @@ VALUES = {
     "created_after": "2020-01-01T00:00:00Z",
     "created_before": "2100-01-01T00:00:00Z",
     "updated_since": "2020-01-01T00:00:00Z",
+    "updated_before": "2100-01-01T00:00:00Z",
     "price_min": "1",
     "price_max": "4000",
 }

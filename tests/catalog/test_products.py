@@ -139,10 +139,8 @@ def test_the_slash_at_the_end_may_be_left_out(client: APIClient) -> None:
 
 FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ({"brand": "acme"}, {"tea"}),
-    ({"brand": "nobody"}, set()),
     ({"category": "food"}, {"tea", "bread"}),
     ({"category": "food-tea"}, {"tea"}),
-    ({"category": "nothing"}, set()),
     ({"price_min": "5.00"}, {"bread", "chair"}),
     ({"price_min": "5.01", "price_max": "100"}, {"chair"}),
     ({"in_stock": "true"}, {"tea", "chair"}),
@@ -183,10 +181,10 @@ def test_ids_are_a_filter(client: APIClient) -> None:
     assert [row["id"] for row in answer.json()["results"]] == [third.pk, first.pk]
 
 
-def test_an_empty_item_of_a_list_of_ids_is_none(client: APIClient) -> None:
+def test_a_blank_item_of_a_list_does_not_count(client: APIClient) -> None:
     first, second = make_product(), make_product()
-    for ids, found in ((f"{first.pk},,{second.pk},", [second.pk, first.pk]), (",", [])):
-        assert [row["id"] for row in client.get(URL, {"id": ids}).json()["results"]] == found
+    rows = client.get(URL, {"id": f"{first.pk},,{second.pk},"}).json()["results"]
+    assert [row["id"] for row in rows] == [second.pk, first.pk]
 
 
 @pytest.mark.parametrize("text", ["1e2", "1_0", "\u0661", "+1", "-1", "1.0", "abc"])
@@ -213,7 +211,7 @@ def walk_pages(client: APIClient, url: str | None) -> Iterator[dict[str, Any]]:
         url = page["next"]
 
 
-@pytest.mark.parametrize("name", ["created_at", "updated_at", "price", "title", "rating"])
+@pytest.mark.parametrize("name", ["created_at", "updated_at", "price", "title", "rating", "id"])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_each_ordering_is_walked_in_order(name: str, sign: str, client: APIClient) -> None:
     for number in range(7):

@@ -7,8 +7,17 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils import timezone
-from django_filters import BaseInFilter, Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
+from django_filters import (
+    BaseInFilter,
+    CharFilter,
+    ChoiceFilter,
+    Filter,
+    FilterSet,
+    IsoDateTimeFilter,
+    TypedChoiceFilter,
+)
 from django_filters.fields import BaseCSVField, IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from django_filters.widgets import BaseCSVWidget
@@ -96,22 +105,82 @@ def read_moment(query: Mapping[str, str], name: str) -> datetime | None:
         raise InvalidParameter(name, " ".join(error.messages)) from error
 
 
+# Separates two values. A comma behind a backslash belongs to its value.
+SEPARATOR = re.compile(r"(?<!\\),")
+# The most values of a list, unless its filter names another number.
+MOST_VALUES = 50
+
+
+def split_values(text: str) -> list[str]:
+    r"""`a,b\,c` → `["a", "b,c"]`. Blank values are left out."""
+    values = (value.strip().replace("\\,", ",") for value in SEPARATOR.split(text))
+    return [value for value in values if value]
+
+
+def read_list(query: QueryDict, name: str) -> list[str]:
+    """All values of a parameter, repeated or comma-separated."""
+    return [value for text in query.getlist(name) for value in split_values(text)]
+
+
+def join_values(values: Iterable[Any]) -> str:
+    """The text that `split_values` reads as these values."""
+    return ",".join(str(value).replace(",", "\\,") for value in values)
+
+
 class ListWidget(BaseCSVWidget):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         """The values of a repeated name as one list. `data` is a query string, or a mapping with one value per name."""
-        if name in data and hasattr(data, "getlist"):
-            data = {name: ",".join(data.getlist(name))}
-        return super().value_from_datadict(data, files, name)
+        if name not in data:
+            return None
+        texts = data.getlist(name) if hasattr(data, "getlist") else [data[name]]
+        given = [text for text in texts if text]
+        return [value for text in given for value in split_values(text) or [""]]
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
+        """A text field if there are several values: a selection shows one."""
+        if isinstance(value, list) and len(value) > 1:
+            return self.surrogate.render(name, join_values(value), attrs, renderer=renderer)
+        return super().render(name, value, attrs, renderer=renderer)
 
 
 class ListField(BaseCSVField):
+    """Raises ValidationError for more than `most` values, and for a text that has commas only."""
+
     base_widget_class = ListWidget
+
+    def __init__(self, *args: Any, most: int = MOST_VALUES, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.most = most
+
+    def clean(self, value: Any) -> Any:
+        if value and len(value) > self.most:
+            raise ValidationError(f"It has {len(value)} values; at most {self.most} are allowed.")
+        if value and "" in value:
+            raise ValidationError("It has commas, but no value.")
+        return super().clean(value)
 
 
 class ListFilter(BaseInFilter):
-    """Several values: `a,b`, or the name repeated. A subclass adds the filter of one value."""
+    """Several values: `a,b`, or the name repeated. A subclass adds the filter of one value.
+
+    `most` is the greatest number of values. Rows match that have one of them.
+    """
 
     base_field_class = ListField
+
+    def __init__(self, *args: Any, most: int = MOST_VALUES, **options: Any) -> None:
+        super().__init__(*args, most=most, **options)
+
+
+class TextsFilter(ListFilter, CharFilter):
+    """Several texts."""
+
+
+class ChoicesFilter(ListFilter, ChoiceFilter):
+    """Several of `choices`."""
+
+    def __init__(self, *args: Any, choices: Sequence[tuple[str, Any]], **options: Any) -> None:
+        super().__init__(*args, choices=choices, error_messages=name_choices(choices), **options)
 
 
 class SparseFilterSet(FilterSet):
@@ -130,6 +199,11 @@ class SparseFilterSet(FilterSet):
         super().__init__(*args, **kwargs)
 
     @classmethod
+    def get_filters(cls) -> dict[str, Filter]:
+        """The filters by their parameters: `brand_not` in the class is the parameter `brand.not`."""
+        return {re.sub("_not$", ".not", name): filter_ for name, filter_ in super().get_filters().items()}
+
+    @classmethod
     def list_lists(cls) -> list[str]:
         """The parameters that take several values."""
         return [name for name, filter_ in cls.base_filters.items() if isinstance(filter_, ListFilter)]
@@ -138,6 +212,13 @@ class SparseFilterSet(FilterSet):
     def find_names(cls, query: Mapping[str, str]) -> list[str]:
         """The parameters of `query` that filter."""
         return [name for name in query if name in cls.base_filters or name.startswith(cls.prefixes)]
+
+    @classmethod
+    def find_narrowing(cls, query: QueryDict) -> list[str]:
+        """The parameters of `query` that filter, one entry for each value: rows of two brands have no common order."""
+        lists = cls.list_lists()
+        counts = {name: len(read_list(query, name)) if name in lists else 1 for name in cls.find_names(query)}
+        return [name for name, count in counts.items() for _ in range(count)]
 
 
 class FilterBackend(DjangoFilterBackend):
@@ -176,9 +257,11 @@ class OrderingBackend(BaseFilterBackend):
         if asked is None and queryset.query.order_by:
             return queryset  # a search orders by its rank
         name = asked or view.default_ordering
-        rows = queryset.order_by(name, "-pk" if name.startswith("-") else "pk")
+        ties = () if name.lstrip("-") == queryset.model._meta.pk.name else ("-pk" if name.startswith("-") else "pk",)
+        rows = queryset.order_by(name, *ties)
         if view.filterset_class:
-            refuse_large_sort(rows, name, view.filterset_class.find_names(request.query_params), view.index_served)
+            narrow = view.filterset_class.find_narrowing(request.query_params)
+            refuse_large_sort(rows, name, narrow, view.index_served)
         return rows
 
 

@@ -26,13 +26,14 @@ def check_parameters(
 ) -> None:
     """Raise UnknownParameter or InvalidParameter unless the view knows all parameters and their values are well formed.
 
-    `prefixes` are the beginnings of names that aren't known in advance, such as `attr.`. A name in `lists` may be
-    repeated: its values are then one list, as if commas stood between them.
+    `prefixes` are the beginnings of names that aren't known in advance, such as `attr.`. These, and a name in `lists`,
+    may be repeated: their values are then one list, as if commas stood between them.
     """
-    if unknown := [name for name in query if name not in known and not name.startswith(tuple(prefixes))]:
+    families = tuple(prefixes)
+    if unknown := [name for name in query if name not in known and not name.startswith(families)]:
         raise UnknownParameter(unknown, known)
     for name, values in query.lists():
-        if len(values) > 1 and name not in lists:
+        if len(values) > 1 and name not in lists and not name.startswith(families):
             raise InvalidParameter(name, "It is given more than once.", "It takes one value: give it once.")
         for value in values:
             check_text(name, value)

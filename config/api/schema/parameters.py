@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.forms import IntegerField
-from django_filters import BaseCSVFilter, ChoiceFilter, Filter, NumberFilter
+from django_filters import ChoiceFilter, Filter, NumberFilter
 
 from config.api.models import ANSWER_HOURS
 from config.api.reads.envelopes import describe_page_parameters
-from config.api.reads.filtering import FlagFilter, MomentFilter
+from config.api.reads.filtering import FlagFilter, ListFilter, MomentFilter
 from config.api.reads.selections import find_fields, list_expandable
 from config.api.schema.components import TEXT
 from config.api.viewsets import ShapedViewSet
@@ -102,8 +102,9 @@ def describe_words(text: str, words: list[str]) -> dict[str, Any]:
 def describe_filter(filter_: Filter) -> dict[str, Any]:
     schema = find_filter_type(filter_)
     described: dict[str, Any] = {"description": f"{filter_.label}.", "schema": schema}
-    if isinstance(filter_, BaseCSVFilter):
-        described |= {"schema": {"type": "array", "items": schema}, "style": "form", "explode": False}
+    if isinstance(filter_, ListFilter):
+        several = {"type": "array", "items": schema, "maxItems": filter_.extra["most"]}
+        described |= {"schema": several, "style": "form", "explode": False}
     return described
 
 

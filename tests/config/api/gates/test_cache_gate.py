@@ -194,7 +194,7 @@ LONG = "x" * 5000
         (BRANDS, {"HTTP_ACCEPT_ENCODING": f"gzip, {LONG}"}, 200),
         (BRANDS, {"HTTP_IF_NONE_MATCH": f'"{LONG}"'}, 400),
         (f"{BRANDS}{LONG}/", {"HTTP_AUTHORIZATION": "Token x"}, 401),
-        (f"{PRODUCTS}?brand={LONG}", {}, 200),
+        (f"{PRODUCTS}?sku={LONG}", {}, 200),
     ],
     ids=["host", "accept", "encoding", "tags", "path", "query"],
 )

@@ -36,7 +36,7 @@ def explain(staff: APIClient, address: str) -> list[dict[str, Any]]:
     return statements
 
 
-@pytest.mark.parametrize("address", [f"{URL}?explain=1&brand=x", f"{URL}?page=1&count=exact&explain=1"])
+@pytest.mark.parametrize("address", [f"{URL}?explain=1&sku=x", f"{URL}?page=1&count=exact&explain=1"])
 def test_a_list_tells_its_statements_and_their_plans(address: str, staff: APIClient) -> None:
     make_product()
     page = [each for each in explain(staff, address) if "catalog_product" in each["sql"]][-1]
