@@ -27,9 +27,11 @@ def write_get(address: str, *headers: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def write_post(path: str, length: int, body: bytes = b"", content_type: str = "application/json") -> bytes:
+def write_post(
+    path: str, length: int, body: bytes = b"", content_type: str = "application/json", address: str = ""
+) -> bytes:
     head = (
-        f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"X-Forwarded-For: {ADDRESS}", "Cookie: csrftoken=x",
+        f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"X-Forwarded-For: {address or ADDRESS}", "Cookie: csrftoken=x",
         f"Content-Type: {content_type}", f"Content-Length: {length}", "", "",
     )  # fmt: skip
     return "\r\n".join(head).encode() + body
@@ -81,7 +83,8 @@ def read_answer(client: socket.socket) -> bool:
 class HalfSent:
     """So many connections that send the beginning of a request, and nothing more; who is cut off comes again."""
 
-    beginnings: tuple[bytes, ...]
+    # Each makes the bytes of the connection with this number.
+    beginnings: tuple[Callable[[int], bytes], ...]
     connections: int = 1900
     clients: dict[int, socket.socket] = field(default_factory=dict)
 
@@ -98,7 +101,7 @@ class HalfSent:
         client.settimeout(2)
         try:
             client.connect(("127.0.0.1", port))
-            client.sendall(self.beginnings[number % len(self.beginnings)])
+            client.sendall(self.beginnings[number % len(self.beginnings)](number))
             client.setblocking(False)
             self.clients[number] = client
         except OSError:
@@ -123,8 +126,12 @@ def ask(query: str, path: str = PRODUCTS, *headers: str) -> Callable[[], bytes]:
     return lambda: write_get(f"{path}{query}{sign}page_size={next(NUMBERS) % 100 + 100}", *headers)
 
 
+def begin_form(path: str, length: int, beginning: bytes) -> Callable[[int], bytes]:
+    return lambda number: write_post(path, length, beginning, FORM)
+
+
 PAGES = ("/livez", "/", "/admin/login/")
-UNKNOWN = b'{"a":1' + b"".join(b',"m%d":1' % number for number in range(1_200)) + b"}"
+UNKNOWN = b'{"a":1' + b"".join(b',"m%d":1' % number for number in range(1_700)) + b"}"
 FORM = "multipart/form-data; boundary=x"
 LETTERS = quote_plus(" ".join("abcdefghij"))
 
@@ -154,20 +161,16 @@ ATTACKS: dict[str, Flood | HalfSent] = {
         (lambda: write_get("/"), lambda: write_get("/admin/login/"), lambda: write_get("/api/v1/docs/"))
     ),
     "probes": Flood((lambda: write_get("/readyz"), lambda: write_get("/metrics"), lambda: write_get("/livez"))),
-    "sign-in bodies": Flood(
-        (
-            lambda: write_post(
-                "/api/v1/auth/login/", 12_000, b'{"a":1' + b"".join(b',"m%d":1' % n for n in range(1300))
-            ),
-            lambda: write_post("/api/v1/auth/login/", 160_000),
-        )
+    # Whole, and of a length that is refused before it is read.
+    "unknown members": Flood((lambda: write_post("/api/v1/auth/login/", len(UNKNOWN), UNKNOWN),)),
+    "long bodies": Flood((lambda: write_post("/api/v1/auth/login/", 160_000),)),
+    "half-sent forms": HalfSent(tuple(begin_form(path, 5000, b"--x") for path in PAGES)),
+    # From two hundred addresses, so that taking turns helps nobody.
+    "bodies of a byte": HalfSent(
+        (lambda number: write_post("/api/v1/auth/login/", 50, b"{", address=f"1.3.{number}.1"),), 200
     ),
-    "half-sent forms": HalfSent(
-        tuple(write_post(path, 5000, b"--x", FORM) for path in ("/livez", "/", "/admin/login/"))
-    ),
-    "bodies of a byte": HalfSent((write_post("/api/v1/auth/login/", 50, b"{"),), 200),
-    "half-sent heads": HalfSent((b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",)),
-    "huge forms": HalfSent(tuple(write_post(path, 1_200_000_000, b"x" * 50_000, FORM) for path in PAGES), 200),
+    "half-sent heads": HalfSent((lambda number: b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",)),
+    "huge forms": HalfSent(tuple(begin_form(path, 1_200_000_000, b"x" * 50_000) for path in PAGES), 200),
 }
 
 

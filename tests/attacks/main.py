@@ -1,5 +1,7 @@
 """`python -m tests.attacks [--only NAME …]`: what other clients feel while a stranger attacks, beside a calm moment.
 
+`--without` shows what each protection is good for: its attack on the server, and on one without the protection.
+
 A server with two web workers, on a PostgreSQL and a Redis of its own, is attacked in each of the ways of floods.py.
 Other clients ask meanwhile for pages, probes and sign-ins. It ends with 1 if one of them waits too long, or if a
 request of theirs gets no answer.
@@ -19,9 +21,10 @@ from itertools import count
 import psycopg
 
 from tests.attacks.floods import ATTACKS
+from tests.attacks.protections import PROTECTIONS
 from tests.clients import percentile
-from tests.launching import PATIENCE, ROOT, build_environment, launch_server
-from tests.services import PostgresServer, RedisServer
+from tests.launching import PATIENCE, ROOT, build_environment, launch
+from tests.services import PostgresServer, RedisServer, free_port
 
 # How many times its calm value the 95th percentile may be; and the least calm value that is told from noise.
 MOST_TIMES = 3.0
@@ -98,7 +101,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--products", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each calm and each attacked moment")
     parser.add_argument("--only", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    help_without = "show that these protections, or all, are missed when they are taken off"
+    parser.add_argument("--without", nargs="*", choices=PROTECTIONS, help=help_without)
     options = parser.parse_args(arguments)
+    if options.without is not None:
+        return show_protections(options.without or list(PROTECTIONS), options.products, options.seconds)
     with serve(options.products) as port:
         return show(run_attacks(port, options.only, options.seconds))
 
@@ -106,11 +113,38 @@ def main(arguments: list[str]) -> int:
 def show(outcomes: Iterator[Outcome]) -> int:
     """Print each outcome as it comes; 1 if one is bad."""
     print(HEAD, flush=True)
-    hurt = 0
+    return min(sum(print_outcomes(outcomes)), 1)
+
+
+def show_protections(names: list[str], products: int, seconds: float) -> int:
+    """1 if a protection isn't missed: nobody is hurt without it."""
+    print(HEAD, flush=True)
+    missed = miss_protections(names, products, seconds)
+    useless = [name for name, outcomes in missed if not any(print_outcomes(outcomes))]
+    print(f"Not missed: {', '.join(useless) or 'none'}.")
+    return min(len(useless), 1)
+
+
+def print_outcomes(outcomes: Iterator[Outcome]) -> list[bool]:
+    """Whether each is bad."""
+    bad = []
     for outcome in outcomes:
         print(outcome, flush=True)
-        hurt += outcome.is_hurt
-    return min(hurt, 1)
+        bad.append(outcome.is_hurt)
+    return bad
+
+
+def miss_protections(names: list[str], products: int, seconds: float) -> Iterator[tuple[str, Iterator[Outcome]]]:
+    """Each protection, and what its attack does to the others without it. With it, that is printed only."""
+    with keep_shop(products) as shop:
+        for name in names:
+            attacks = [PROTECTIONS[name].attack]
+            print(f"with {name}")
+            with serve_shop(shop) as port:
+                print_outcomes(run_attacks(port, attacks, seconds))
+            print(f"without {name}")
+            with serve_shop(shop, "tests.attacks.protections", name) as port:
+                yield name, run_attacks(port, attacks, seconds)
 
 
 def run_attacks(port: int, names: list[str], seconds: float) -> Iterator[Outcome]:
@@ -184,17 +218,32 @@ def send(port: int, method: str, address: str, body: bytes | None) -> int:
 @contextmanager
 def serve(products: int, **more: str) -> Iterator[int]:
     """The port of a server with so many products, and the rates that every installation has; `more` are settings."""
+    with keep_shop(products) as shop, serve_shop(shop, **more) as port:
+        yield port
+
+
+@contextmanager
+def keep_shop(products: int) -> Iterator[dict[str, str]]:
+    """A PostgreSQL with so many products, and a Redis: the environment of a server on them."""
     postgres, redis = PostgresServer(), RedisServer()
     try:
         environment = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "LOG_LEVEL": "ERROR"}
         fill(postgres.url, products, environment)
-        # Nothing comes from the cache, in which the dearest answers would be hits; a proxy tells addresses.
-        variables = environment | {"WEB_WORKERS": "2", "CACHE": "off", "TRUSTED_PROXIES": "1"} | DEFAULT_RATES | more
-        with launch_server(**variables) as (url, _):
-            yield int(url.rpartition(":")[2])
+        yield environment
     finally:
         postgres.remove()
         redis.stop()
+
+
+@contextmanager
+def serve_shop(shop: dict[str, str], *program: str, **more: str) -> Iterator[int]:
+    """The port of a server; `program` is the module that starts it, with its arguments."""
+    port = str(free_port())
+    # Nothing comes from the cache, in which the dearest answers would be hits; a proxy tells addresses.
+    variables = shop | {"WEB_WORKERS": "2", "CACHE": "off", "TRUSTED_PROXIES": "1"} | DEFAULT_RATES | more
+    with launch("-m", *(program or ("config.server",)), **variables, PORT=port) as launched:
+        launched.wait_for("serves on")
+        yield int(port)
 
 
 def fill(database: str, products: int, environment: dict[str, str]) -> None:

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.attacks.floods import ATTACKS, LETTERS, UNKNOWN
-from tests.attacks.main import run_attacks, serve
+from tests.attacks.main import miss_protections, run_attacks, serve
+from tests.attacks.protections import PROTECTIONS
 from tests.services import missing_binaries
 from tests.test_any_text import list_routes
 
@@ -115,3 +116,9 @@ def test_others_go_on_while_a_stranger_attacks() -> None:
     with serve(PRODUCTS) as port:
         outcomes = list(run_attacks(port, list(ATTACKS), seconds=4))
     assert [str(outcome) for outcome in outcomes if outcome.is_hurt] == []
+
+
+def test_each_protection_is_missed_when_it_is_taken_off() -> None:
+    missed = miss_protections(list(PROTECTIONS), PRODUCTS, seconds=4)
+    found = {name: [outcome.is_hurt for outcome in outcomes] for name, outcomes in missed}
+    assert [name for name, hurt in found.items() if not any(hurt)] == []
