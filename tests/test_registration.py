@@ -131,6 +131,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "PYTHONPATH": str(folder),
         "DATABASE_URL": f"sqlite:///{folder / 'more.sqlite3'}",
         "REDIS_URL": "",
+        "LOG_LEVEL": "CRITICAL",  # the log's thread would write its lines among the printed ones
     }
     command = [sys.executable, "-c", CODE]
     done = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | own, capture_output=True, text=True)

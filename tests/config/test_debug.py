@@ -44,9 +44,9 @@ for path in {PAGES!r}:
 for _ in range(40):
     read("/static/tenfold/icon.svg", "*/*")
 for _ in range(3):
-    read("/api/v1/products/?brand=acme&page=1", "application/json")
+    read("/api/v1/products/?sku=acme&page=1", "application/json")
 history = client.get("/__debug__/history_refresh/", {{"request_id": pages["/"]}}).json() if pages["/"] else {{}}
-asked = [request["id"] for request in history.get("requests", ()) if "brand=acme" in request["content"]]
+asked = [request["id"] for request in history.get("requests", ()) if "sku=acme" in request["content"]]
 print(json.dumps({{
     "shown": [path for path in pages if pages[path]],
     "statements": show(pages["/api/v1/products/"], "SQLPanel"),
@@ -57,7 +57,9 @@ print(json.dumps({{
 
 
 def run(debug: str) -> dict[str, Any]:
+    # The log's thread would write its lines among the printed ones.
     own = {"DEBUG": debug, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": find_database_url()}
+    own["LOG_LEVEL"] = "CRITICAL"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | own
     command = [sys.executable, "-c", CODE]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -99,9 +99,13 @@ def _rate(word: str, name: str) -> float:
     return 0.7 * whole + 0.3 * _likeness(word.partition("_")[0], name.partition("_")[0])
 
 
+# Parts of names that mean the same.
+MEANINGS = {"since": "after", "from": "after", "until": "before"}
+
+
 def _sort_parts(name: str) -> str:
-    """`min_price` and `price_min` have the same parts."""
-    return "_".join(sorted(name.split("_")))
+    """`min_price` and `price_min` have the same parts, and so have `updated_after` and `updated_since`."""
+    return "_".join(sorted(MEANINGS.get(part, part) for part in name.split("_")))
 
 
 def _has_half(word: str, name: str) -> bool:
