@@ -38,7 +38,7 @@ LENGTHS = {
     "config": 270,
     "config/api": 300,
     "catalog": 340,
-    "catalog/imports": 80,
+    "catalog/imports": 110,
     "accounts": 125,
     "exports": 125,
     "tests": 105,

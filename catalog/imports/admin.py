@@ -1,6 +1,6 @@
 """The admin's pages of imports: a form to send a file, and each job's progress, refused rows and a way to cancel it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -12,13 +12,21 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminFileFieldWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from catalog.imports.errors import BadFile
+from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
 from catalog.imports.models import ImportJob
+from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
+from catalog.models import Product
 from catalog.rights import IMPORT
 from config.api.admin.cells import show_unbroken
 from config.api.jobs.admin import JobAdmin
@@ -28,6 +36,30 @@ from config.api.problems.errors import ApiError
 
 # The errors on a job's page; the CSV has more.
 SHOWN_ERRORS = 20
+FORM_FIELDS = (
+    "upload", "format", "map", "dry_run", "encoding", "decimal", "category_separator", "weight_unit", "status",
+    "archive_missing", "update_only", "create_only",
+)  # fmt: skip
+
+
+def make_choice(choices: Iterable[tuple[str, str]], blank: str, help_text: str, label: str | None = None) -> Any:
+    return forms.ChoiceField(
+        choices=[("", blank), *choices],
+        required=False,
+        help_text=help_text,
+        label=label,
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
+def make_text(longest: int, help_text: str) -> Any:
+    return forms.CharField(
+        required=False, max_length=longest, strip=False, help_text=help_text, widget=UnfoldAdminTextInputWidget
+    )
+
+
+def make_flag(help_text: str) -> Any:
+    return forms.BooleanField(required=False, help_text=help_text, widget=UnfoldBooleanSwitchWidget)
 
 
 class ImportForm(forms.ModelForm[ImportJob]):
@@ -36,8 +68,17 @@ class ImportForm(forms.ModelForm[ImportJob]):
     upload = forms.FileField(
         label="File",
         widget=UnfoldAdminFileFieldWidget,
-        help_text="Shopify CSV, plain CSV or NDJSON, plain or compressed with gzip or zstd.",
+        help_text="CSV, Excel, JSON or a shop's export, plain or compressed with gzip, zstd or zip.",
     )
+    format = make_choice(FORMATS.items(), "guess from the file", "")
+    decimal = make_choice(zip(DECIMALS, ("dot: 1299.50", "comma: 1299,50"), strict=True), "dot", HELP["decimal"])
+    weight_unit = make_choice(((unit, unit) for unit in WEIGHT_UNITS), "as the column says", HELP["weight_unit"])
+    status = make_choice(Product.Status.choices, "as the file says", HELP["status"], label="status of new products")
+    encoding = make_text(40, HELP["encoding"])
+    category_separator = make_text(LONGEST_SEPARATOR, HELP["category_separator"])
+    archive_missing = make_flag("Archive products that the file doesn't name.")
+    update_only = make_flag(HELP["update_only"])
+    create_only = make_flag(HELP["create_only"])
 
     class Meta:
         model = ImportJob
@@ -55,10 +96,12 @@ class ImportForm(forms.ModelForm[ImportJob]):
     def store(self, values: dict[str, Any]) -> None:
         upload = store_upload(values["upload"], values["upload"].name)
         try:
-            values["format"] = find_format(upload, values["format"], values["map"])
+            options = Options.of(values | {"missing": MISSING[values["archive_missing"]]})
+            values["format"] = find_format(upload, options)
         except BadFile:
             remove_file(upload.file)
             raise
+        self.instance.options = options.as_given()
         self.instance.name, self.instance.file, self.instance.size = upload.name, upload.file, upload.size
 
 
@@ -70,8 +113,8 @@ class ImportJobAdmin(JobAdmin):
     search_fields = ("name__exact",)
     form = ImportForm
     shown: ClassVar[Sequence[str]] = (
-        "name", "owner", "state", "progress", "error", "format", "map", "trial", "size_shown", "rows", "outcome",
-        "refused_rows", "created_at", "started_at", "finished_at",
+        "name", "owner", "state", "progress", "error", "kind", "map", "chosen", "trial", "size_shown", "rows",
+        "outcome", "refused_rows", "unread", "guesses", "created_at", "started_at", "finished_at",
     )  # fmt: skip
 
     # -- permissions
@@ -97,7 +140,7 @@ class ImportJobAdmin(JobAdmin):
     # -- pages
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
-        return self.shown if obj else ("upload", "format", "map", "dry_run")
+        return self.shown if obj else FORM_FIELDS
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.shown if obj else ()
@@ -170,3 +213,21 @@ class ImportJobAdmin(JobAdmin):
             else "none"
         )
         return format_html("{}{}", lines, more)
+
+    @admin.display(description="format")
+    def kind(self, job: ImportJob) -> str:
+        return FORMATS.get(job.format, job.format)
+
+    @admin.display(description="options")
+    def chosen(self, job: ImportJob) -> str:
+        return ", ".join(f"{name}={value}" for name, value in job.options.items())
+
+    @admin.display(description="columns not read")
+    def unread(self, job: ImportJob) -> str:
+        near = ((one["column"], f" (did you mean {one['near']}?)" if one["near"] else "") for one in job.unread_columns)
+        return format_html_join(", ", "{}{}", near)
+
+    @admin.display(description="guessed")
+    def guesses(self, job: ImportJob) -> str:
+        lines = ((one["option"], one["used"], one["reason"]) for one in job.guessed)
+        return format_html_join("", "<div>{}={}: {}</div>", lines)

@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from catalog.imports.errors import Refusal
 from catalog.imports.models import ImportJob
-from catalog.imports.readers import Record, open_source
+from catalog.imports.options import Options
+from catalog.imports.readers import check_text, open_source
+from catalog.imports.records import Record
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload
@@ -33,11 +35,12 @@ MOST_KEPT_ERRORS = 100_000
 STEP_SECONDS = 3_000.0
 
 
-def find_format(upload: Upload, file_format: str, pairs: str) -> str:
-    """The stored file's format: `file_format` if given, else guessed. Raises BadFile if it can't be imported."""
+def find_format(upload: Upload, options: Options) -> str:
+    """The stored file's format: the one in `options`, else guessed. Raises BadFile if it can't be imported."""
     with open_range(upload.file, 0, upload.size) as stream:
-        source = open_source(stream, upload.name, file_format or None)
-        return ImportRun(source, pairs).source.format
+        check_text(stream, upload.name, options)
+    with open_range(upload.file, 0, upload.size) as stream:
+        return ImportRun(open_source(stream, upload.name, options), options).report.format
 
 
 def run_job(job: ImportJob) -> None:
@@ -70,12 +73,13 @@ class JobRun(ImportRun):
 
     def __init__(self, job: ImportJob, stream: Any) -> None:
         self.job = job
-        source = open_source(stream, job.name, job.format or None)
-        report = restore_report(job, Report(file=job.name, format=source.format, dry_run=job.dry_run))
-        super().__init__(source, job.map, report=report, checkpoint=self.keep)
+        options = Options(format=job.format, map=job.map, **job.options)
+        source = open_source(stream, job.name, options)
+        report = restore_report(job, Report(file=job.name, dry_run=job.dry_run))
+        super().__init__(source, options, report=report, checkpoint=self.keep)
 
-    def count_rows(self, records: Iterable[Record]) -> Iterator[Record]:
-        for record in super().count_rows(records):
+    def watch_rows(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in super().watch_rows(records):
             # For each row, not for each batch: a run that continues may read millions of rows before its first batch.
             STOP.check()
             yield record
@@ -123,7 +127,7 @@ def restore_report(job: ImportJob, report: Report) -> Report:
 
 def tell_progress(job: ImportJob, report: Report) -> dict[str, Any]:
     """The progress of a running job, as values for its row."""
-    return tell_counts(report) | job.measure_progress(report.bytes / job.size)
+    return tell_counts(report) | job.measure_progress(min(1.0, report.bytes / job.size))
 
 
 def tell_counts(report: Report) -> dict[str, Any]:
@@ -148,10 +152,15 @@ def write_aside(job: ImportJob, values: dict[str, Any]) -> None:
 
 def keep_errors(job: ImportJob, errors: Sequence[Refusal], before: int) -> None:
     room = max(0, MOST_KEPT_ERRORS - before)
-    rows = (job.errors.model(job=job, line=error.line, key=error.key, reason=error.reason) for error in errors[:room])
-    job.errors.bulk_create(rows)
+    job.errors.bulk_create(make_refusal(job, error) for error in errors[:room])
+
+
+def make_refusal(job: ImportJob, error: Refusal) -> Any:
+    parts = {name: getattr(error, name) for name in ("line", "key", "reason", "column", "value", "rule", "remedy")}
+    return job.errors.model(job=job, **parts)
 
 
 def finish_job(job: ImportJob, report: Report) -> None:
     values = tell_counts(report) | {"bytes": job.size, "rows_total": report.rows, "format": report.format}
+    values |= {"unread_columns": report.unread_columns, "guessed": report.guessed}
     job.finish(**values)

@@ -7,6 +7,9 @@ from catalog.errors import ImportsWaiting
 from catalog.rights import IMPORT
 from config.api.jobs.models import Job, JobQuerySet
 
+# The database's own defaults, with which processes of the former release write rows.
+NO_OPTIONS, NOTHING = models.Value({}, models.JSONField()), models.Value([], models.JSONField())
+
 
 class ImportJob(Job):
     """A job that reads a file of products into the catalogue. The file is deleted when the job ends."""
@@ -14,15 +17,14 @@ class ImportJob(Job):
     kind = "import"
     right = IMPORT
 
-    class Format(models.TextChoices):
-        SHOPIFY = "shopify", "Shopify CSV"
-        CSV = "csv", "CSV"
-        NDJSON = "ndjson", "NDJSON"
-
     name = models.CharField("file", max_length=255, help_text="As its sender called it.")
-    format = models.CharField(max_length=10, choices=Format, default="", blank=True)
+    # The names of formats are in imports/formats/all.py, which needs the models.
+    format = models.CharField(max_length=20, default="", blank=True)
     map = models.TextField(
         default="", blank=True, help_text="field=column,… for each column that has another name than our field."
+    )
+    options = models.JSONField(
+        default=dict, db_default=NO_OPTIONS, blank=True, help_text="The other options, if they aren't the defaults."
     )
     dry_run = models.BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file, packed as it came.")
@@ -30,6 +32,15 @@ class ImportJob(Job):
     line = models.PositiveBigIntegerField(default=0, editable=False)
     report = models.JSONField(default=dict, blank=True, help_text="What was created, updated, unchanged and refused.")
     errors_total = models.PositiveBigIntegerField(default=0)
+    unread_columns = models.JSONField(
+        default=list,
+        db_default=NOTHING,
+        blank=True,
+        help_text="Columns that weren't read, each with the field that it may mean.",
+    )
+    guessed = models.JSONField(
+        default=list, db_default=NOTHING, blank=True, help_text="Options that nobody gave, and what was used."
+    )
 
     class Meta:
         indexes = (
@@ -45,12 +56,19 @@ class ImportJob(Job):
 
 
 class ImportRefusal(models.Model):
-    """An error in a row of a file: the line where the row begins, its SKU or handle, and the reason."""
+    """An error in a row of a file: the line where the row begins, its SKU or handle, and the reason.
+
+    `reason` says in one sentence what column, value, rule and remedy say apart.
+    """
 
     job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="errors", db_index=False)
     line = models.PositiveBigIntegerField()
     key = models.TextField("SKU or handle", blank=True)
     reason = models.TextField()
+    column = models.TextField(blank=True, default="", db_default="")
+    value = models.TextField(blank=True, default="", db_default="")
+    rule = models.TextField(blank=True, default="", db_default="")
+    remedy = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         ordering = ("id",)

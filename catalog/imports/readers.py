@@ -1,204 +1,126 @@
-"""A stream of bytes in, compressed or not, records out: a line number and the cells by column. Memory holds one record.
+"""A stream of bytes in, compressed or not, a source of records out. Bytes and name tell the kind of the file.
 
-An error in one row becomes that record's fault, and reading continues. An error of the whole file raises BadFile before
-the first record. Bytes that aren't UTF-8 become surrogates here; reading their cell's value gives the error.
+What can't be read raises BadFile: it names what the file is, and what to do.
 """
 
-import csv
-import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import TextIOWrapper
-from itertools import chain, islice
 from pathlib import PurePath
 from typing import IO, Any
 
+from django.utils.module_loading import import_string
+
+from catalog.imports.encodings import check_encoding, find_encoding
 from catalog.imports.errors import BadFile
-from catalog.imports.unpacking import PackedSource, drop_packing, unpack
-from config.api.rendering.formulas import unguard_text
+from catalog.imports.formats.all import is_known_column
+from catalog.imports.lines import Lines
+from catalog.imports.options import Options
+from catalog.imports.records import Notes, Source
+from catalog.imports.tables import open_csv
+from catalog.imports.trees import is_document, open_json, read_document, read_ndjson
+from catalog.imports.unpacking import Unpacked, unpack
+from catalog.imports.xmls import is_xml, open_xml
 
-FORMATS = ("shopify", "csv", "ndjson")
-# The most characters of a line. Real lines are much shorter; a file without line ends must not fill the memory.
-MOST_LINE = 4_194_304
-# The most columns of a file. The widest files of shop systems have about 200.
-MOST_COLUMNS = 1_000
-# NDJSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
-FIRST_RECORDS = 100
-# The first characters of files of other kinds, as the decoder below shows them, and the names of these kinds.
+# By name, and loaded when a file needs them: openpyxl and pyarrow would take memory in each process of the server.
+OPENERS = {"xlsx": "catalog.imports.sheets.open_xlsx", "parquet": "catalog.imports.parquets.open_parquet"}
+AS_CSV = "save the table as CSV (UTF-8) or .xlsx"
+# The first bytes of files of other kinds, and the names of these kinds.
 FOREIGN = (
-    ("\udcff\udcfe", "UTF-16 text: save it as UTF-8"),
-    ("\udcfe\udcff", "UTF-16 text: save it as UTF-8"),
-    ("PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV (UTF-8)"),
-    ("\x1f\udc8b", "compressed twice: compress it once, with gzip or zstd"),
-    ("(\udcb5/\udcfd", "compressed twice: compress it once, with gzip or zstd"),
-    ("BZh", "compressed with bzip2: use gzip or zstd"),
-    ("\udcfd7zXZ", "compressed with xz: use gzip or zstd"),
-    ("[", "a JSON array: write one object a line, as `jq -c '.[]'` does"),
+    (b"\x1f\x8b", "compressed twice: compress it once, with gzip or zstd"),
+    (b"\x28\xb5\x2f\xfd", "compressed twice: compress it once, with gzip or zstd"),
+    (b"PK\x03\x04", "compressed twice: compress it once, with gzip, zstd or zip"),
+    (b"BZh", "compressed with bzip2: use gzip, zstd or zip"),
+    (b"\xfd7zXZ", "compressed with xz: use gzip, zstd or zip"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: use gzip, zstd or zip"),
+    (b"Rar!", "a RAR archive: use gzip, zstd or zip"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"an old Excel file (.xls), or another one of old Office: {AS_CSV}"),
+    (b"%PDF", f"a PDF, which has no columns: {AS_CSV}"),
+    (b"{\\rtf", f"a text document (RTF): {AS_CSV}"),
+    (b"SQLite format 3", "an SQLite database: export its table as CSV"),
+    (b"\x89PNG", "a picture: send a file of products that names it"),
+    (b"\xff\xd8\xff", "a picture: send a file of products that names it"),
+    (b"GIF8", "a picture: send a file of products that names it"),
 )
+PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<meta")
+# The place and the mark of a tar archive.
+TAR = (257, b"ustar")
+START = 8_192
 
 
-class LineTooLong(Exception):
-    """A line has more than MOST_LINE characters. The rest of the line was skipped."""
+def open_source(stream: IO[bytes], name: str, options: Options = Options()) -> Source:  # noqa: B008 (frozen)
+    """Open a file. Raises BadFile."""
+    options.check()
+    unpacked = unpack(stream, name)
+    notes = Notes()
+    if unpacked.kind == "xlsx":
+        columns, records = import_string(OPENERS["xlsx"])(unpacked.stream, name, make_known(options), notes)
+    elif unpacked.kind == "parquet":
+        columns, records = import_string(OPENERS["parquet"])(unpacked.stream, name)
+    else:
+        return open_text(unpacked, name, options, notes)
+    return Source(name, unpacked.kind, dict.fromkeys(columns), records, unpacked.packed, notes)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The cells of the row that begins on `line`. With a `fault`, only the cells that could be read."""
-
-    line: int
-    cells: dict[str, Any]
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An opened file: its format, columns and records. The records can be read once."""
-
-    name: str
-    format: str
-    columns: tuple[str, ...]
-    records: Iterator[Record]
-    lines: "Lines"
+def open_text(unpacked: Unpacked, name: str, options: Options, notes: Notes) -> Source:
+    start = read_start(unpacked.stream)
+    refuse_foreign(start, name)
+    encoding = find_encoding(start, options.encoding)
+    if is_xml(start, encoding):
+        return Source(name, "xml", *open_xml(unpacked.stream, name), unpacked.packed, notes)
+    if not encoding.startswith("utf-8") and not options.encoding:
+        notes.guess("encoding", encoding, "the file's first bytes are of this encoding")
+    lines = Lines(unpacked.stream, encoding)
+    kind = find_kind(unpacked.name, lines, name, options)
+    if kind == "csv":
+        header, records = open_csv(lines, name, make_known(options), notes)
+        return Source(name, kind, dict.fromkeys(header), records, unpacked.packed, notes)
+    read = read_ndjson if kind == "ndjson" else read_document
+    return Source(name, kind, *open_json(read(lines), name), unpacked.packed, notes)
 
 
-class Lines(Iterator[str]):
-    """The lines of a file and the number of the last one read."""
-
-    def __init__(self, stream: IO[bytes], packed: PackedSource) -> None:
-        self.packed = packed
-        self.file = TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-        self.number = 0
-        self.first = self.file.readline(MOST_LINE)
-        self._waiting = [self.first] if self.first else []
-
-    @property
-    def bytes_read(self) -> int:
-        """The bytes read from the file as it is stored, so compressed; buffers may be some way ahead of the rows."""
-        return self.packed.bytes_read
-
-    def __next__(self) -> str:
-        line = self._waiting.pop() if self._waiting else self.file.readline(MOST_LINE)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        if len(line) < MOST_LINE or line.endswith("\n"):
-            return line
-        while (rest := self.file.readline(MOST_LINE)) and not rest.endswith("\n"):
-            pass
-        raise LineTooLong(f"a line has more than {MOST_LINE:,} characters")
+def check_text(stream: IO[bytes], name: str, options: Options) -> None:
+    """Read the whole file once, before its first row is imported. Raises BadFile if its text has another encoding."""
+    options.check()
+    unpacked = unpack(stream, name)
+    if unpacked.kind == "text":
+        start = read_start(unpacked.stream)
+        refuse_foreign(start, name)
+        encoding = find_encoding(start, options.encoding)
+        if not is_xml(start, encoding):
+            check_encoding(unpacked.stream, name, encoding)
 
 
-def open_source(stream: IO[bytes], name: str, file_format: str | None = None) -> Source:
-    """Open a file. Without `file_format` the name and the header tell the format. Raises BadFile."""
-    lines = Lines(*unpack(stream, name))
-    refuse_foreign(lines.first, name)
-    if (file_format or guess_text_format(drop_packing(name), lines.first)) == "ndjson":
-        return open_ndjson(lines, name)
-    return open_csv(lines, name, file_format)
+def read_start(stream: Any) -> bytes:
+    """The first bytes, which stay to be read."""
+    start: bytes = stream.peek(START)[:START]
+    return start
 
 
-def refuse_foreign(first: str, name: str) -> None:
-    if not first.strip():
+def refuse_foreign(start: bytes, name: str) -> None:
+    if not start.strip():
         raise BadFile(f"{name} or its first line is empty: a CSV begins with its column names, NDJSON with a row")
-    for start, sentence in FOREIGN:
-        if first.startswith(start):
+    for mark, sentence in FOREIGN:
+        if start.startswith(mark):
             raise BadFile(f"{name} is {sentence}")
+    if start[TAR[0] :].startswith(TAR[1]):
+        raise BadFile(f"{name} is a tar archive: send the file inside, plain or compressed with gzip, zstd or zip")
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
+        raise BadFile(f"{name} is a web page (HTML), as some programs write for .xls: {AS_CSV}")
 
 
-def guess_text_format(name: str, first: str) -> str:
-    is_json = PurePath(name).suffix.lower() in (".ndjson", ".jsonl") or first.lstrip().startswith("{")
-    return "ndjson" if is_json else "csv"
+def find_kind(inner: str, lines: Lines, name: str, options: Options) -> str:
+    first = lines.peek()
+    if not "".join(first[:1]).strip():
+        raise BadFile(f"{name} or its first line is empty: a CSV begins with its column names, NDJSON with a row")
+    if options.format in ("csv", "ndjson", "json"):
+        return options.format
+    suffix = PurePath(inner).suffix.lower()
+    if suffix in (".ndjson", ".jsonl"):
+        return "ndjson"
+    if is_document(first):
+        return "json"
+    return "ndjson" if first[0].lstrip().startswith("{") else "csv"
 
 
-def open_csv(lines: Lines, name: str, file_format: str | None) -> Source:
-    # Spreadsheets in many countries write semicolons. The header shows which delimiter the file has.
-    delimiter = max(",;\t", key=lines.first.count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = read_header(reader, name)
-    is_shopify = "Handle" in header and {"Title", "Variant Price"} & set(header)
-    if file_format == "shopify" and not is_shopify:
-        raise BadFile(f"{name} has no columns Handle and Title, so it is not a Shopify product file: use format csv")
-    guessed = "shopify" if is_shopify else "csv"
-    return Source(name, file_format or guessed, header, read_csv(reader, lines, header), lines)
-
-
-def read_header(reader: Iterator[list[str]], name: str) -> tuple[str, ...]:
-    try:
-        header = tuple(cell.strip() for cell in next(reader))
-        "".join(header).encode()
-    except (csv.Error, LineTooLong) as error:
-        raise BadFile(f"{name}: its first line can't be read as column names ({error}): is it a CSV file?") from None
-    except UnicodeEncodeError:
-        raise BadFile(f"{name}: its column names aren't UTF-8: save the file as UTF-8") from None
-    refuse_wide(header, name)
-    if twice := sorted(column for column, number in Counter(header).items() if column and number > 1):
-        raise BadFile(f"{name} has two columns {twice[0]!r}: rename one of them")
-    return header
-
-
-def refuse_wide(columns: tuple[str, ...], name: str) -> None:
-    if len(columns) > MOST_COLUMNS:
-        raise BadFile(f"{name} has {len(columns):,} columns, but at most {MOST_COLUMNS:,} are allowed: leave some out")
-
-
-def read_csv(reader: Iterator[list[str]], lines: Lines, header: tuple[str, ...]) -> Iterator[Record]:
-    """All rows except blank ones. After a row with a fault the reader continues with the next line."""
-    while True:
-        line = lines.number + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except (csv.Error, LineTooLong) as error:
-            yield Record(line, {}, describe_csv_error(error, line, lines.number))
-            continue
-        if any(cell.strip() for cell in row):
-            yield make_record(line, header, row)
-
-
-def describe_csv_error(error: Exception, first: int, last: int) -> str:
-    where = f", read up to line {last}" if last > first else ""
-    return f"is not a CSV row ({error}{where}); close every quote, and double a quote inside a quoted cell"
-
-
-def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
-    # Our own exports put an apostrophe before cells that look like formulas; it is removed here.
-    cells = {column: unguard_text(cell) for column, cell in zip(header, row, strict=False) if column}
-    if len(row) == len(header):
-        return Record(line, cells)
-    fault = f"has {len(row)} cells, but the header has {len(header)} columns; quote cells that contain the separator"
-    return Record(line, cells, fault)
-
-
-def open_ndjson(lines: Lines, name: str) -> Source:
-    records = read_ndjson(lines)
-    first = list(islice(records, FIRST_RECORDS))
-    columns = tuple(dict.fromkeys(column for record in first for column in record.cells))
-    refuse_wide(columns, name)
-    return Source(name, "ndjson", columns, chain(first, records), lines)
-
-
-def read_ndjson(lines: Lines) -> Iterator[Record]:
-    while True:
-        try:
-            text = next(lines)
-        except StopIteration:
-            return
-        except LineTooLong as error:
-            yield Record(lines.number, {}, f"can't be read ({error}); write one object a line")
-            continue
-        # The last line of our own NDJSON exports marks a complete file; it isn't a product.
-        if text.strip() and not text.startswith('{"_end":'):
-            yield parse_line(lines.number, text)
-
-
-def parse_line(line: int, text: str) -> Record:
-    try:
-        cells = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "too deep or a number too long")
-        return Record(line, {}, f"is not JSON ({reason}); write one object a line")
-    if not isinstance(cells, dict):
-        return Record(line, {}, 'is JSON, but not an object; write {"sku": …, "title": …, "price": …}')
-    return Record(line, cells)
+def make_known(options: Options) -> Any:
+    """Whether a cell of a first row may be a column's name: some format knows it, or `map` names it."""
+    mapped = {part.strip() for pair in options.map.split(",") for part in pair.partition("=")[2].split("/")}
+    return lambda cell: cell.strip() in mapped or is_known_column(cell)

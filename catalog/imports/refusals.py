@@ -12,6 +12,7 @@ from config.api.rendering.formulas import guard_text
 
 # The rows that one query reads and one chunk has.
 ERRORS_AT_ONCE = 2_000
+PARTS = ("reason", "column", "value", "rule", "remedy")
 
 
 def send_errors(job: ImportJob, *, is_head: bool = False) -> StreamingHttpResponse:
@@ -25,12 +26,12 @@ def send_errors(job: ImportJob, *, is_head: bool = False) -> StreamingHttpRespon
 
 def write_errors(job: ImportJob) -> Iterator[str]:
     """Chunks of CSV, one short query for each, so a slow client keeps no query open."""
-    yield write_csv([("line", "sku", "reason")])
+    yield write_csv([("line", "sku", *PARTS)])
     last = 0
-    rows = job.errors.order_by("pk").values_list("pk", "line", "key", "reason")
+    rows = job.errors.order_by("pk").values_list("pk", "line", "key", *PARTS)
     while found := list(rows.filter(pk__gt=last)[:ERRORS_AT_ONCE]):
         last = found[-1][0]
-        yield write_csv([(line, guard_text(key), guard_text(reason)) for _, line, key, reason in found])
+        yield write_csv([(line, *map(guard_text, texts)) for _, line, *texts in found])
 
 
 def write_csv(rows: Iterable[tuple[Any, ...]]) -> str:

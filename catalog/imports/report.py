@@ -7,6 +7,8 @@ from catalog.imports.errors import Refusal
 
 # The most errors that a report keeps: a file of ten million bad rows must not fill the memory.
 MOST_ERRORS = 1_000
+# Counts of products that a report has only if they aren't zero.
+RARE = ("skipped", "archived", "deleted")
 
 
 @dataclass(slots=True)
@@ -39,6 +41,10 @@ class Outcome:
     brands_created: int = 0
     categories_created: int = 0
     refused: int = 0
+    # Products that an option or a command in the file left as they are, archived or deleted.
+    skipped: int = 0
+    archived: int = 0
+    deleted: int = 0
     errors: list[Refusal] = field(default_factory=list)
 
     def add(self, other: "Outcome") -> None:
@@ -48,11 +54,14 @@ class Outcome:
         self.brands_created += other.brands_created
         self.categories_created += other.categories_created
         self.refused += other.refused
+        for name in RARE:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.errors += other.errors
 
     @property
     def has_changes(self) -> bool:
-        return any(tally.created or tally.updated for tally in (self.products, self.variants, self.images))
+        tallies = (self.products, self.variants, self.images)
+        return bool(self.archived or self.deleted) or any(tally.created or tally.updated for tally in tallies)
 
 
 @dataclass(slots=True)
@@ -68,6 +77,11 @@ class Report(Outcome):
     line: int = 0
     errors_total: int = 0
     seconds: float = 0.0
+    # The name of a product's key in errors: its SKU or its handle.
+    key_name: str = "sku"
+    # The columns that weren't read, each with the field that it may mean; and the options that were guessed.
+    unread_columns: list[dict[str, str]] = field(default_factory=list)
+    guessed: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         self.errors_total += len(other.errors)
@@ -77,31 +91,41 @@ class Report(Outcome):
     def count_all(self) -> dict[str, dict[str, int]]:
         """The numbers of created, updated, unchanged and refused rows, by table."""
         return {
-            "products": asdict(self.products) | {"refused": self.refused},
+            "products": asdict(self.products) | {"refused": self.refused} | self.count_rare(),
             "variants": asdict(self.variants),
             "images": asdict(self.images),
             "brands": {"created": self.brands_created},
             "categories": {"created": self.categories_created},
         }
 
+    def count_rare(self) -> dict[str, int]:
+        return {name: number for name in RARE if (number := getattr(self, name))}
+
     def take_over(self, counts: dict[str, dict[str, int]]) -> None:
         """Restore the counts that `count_all` returned."""
         products = dict(counts["products"])
         self.refused = products.pop("refused")
+        for name in RARE:
+            setattr(self, name, products.pop(name, 0))
         self.products = Tally(**products)
         self.variants, self.images = Tally(**counts["variants"]), Tally(**counts["images"])
         self.brands_created = counts["brands"]["created"]
         self.categories_created = counts["categories"]["created"]
 
     def as_json(self) -> dict[str, Any]:
-        name = "handle" if self.format == "shopify" else "sku"
         return {
             "file": self.file,
             "format": self.format,
             "dry_run": self.dry_run,
             "rows": self.rows,
             **self.count_all(),
-            "errors": [{"line": error.line, name: error.key, "reason": error.reason} for error in self.errors],
+            "unread_columns": self.unread_columns,
+            "guessed": self.guessed,
+            "errors": [self.show_error(error) for error in self.errors],
             "errors_total": self.errors_total,
             "seconds": round(self.seconds, 3),
         }
+
+    def show_error(self, error: Refusal) -> dict[str, Any]:
+        members = {name: getattr(error, name) for name in ("column", "value", "rule", "remedy")}
+        return {"line": error.line, self.key_name: error.key, "reason": error.reason, **members}

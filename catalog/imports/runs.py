@@ -7,7 +7,7 @@ transaction that is rolled back: later batches see the earlier ones, so its coun
 import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -15,13 +15,15 @@ from typing import Any
 from django.db import connection, transaction
 
 from catalog.changes.log import number_all
-from catalog.imports import plain, shopify
-from catalog.imports.errors import BadFile, BadRow
-from catalog.imports.mapping import Columns, map_columns
-from catalog.imports.readers import Record, Source
+from catalog.imports.errors import BadRow
+from catalog.imports.formats.all import choose_format, name_format
+from catalog.imports.groups import group_rows
+from catalog.imports.missing import archive_missing
+from catalog.imports.options import Options
+from catalog.imports.records import Record, Source
 from catalog.imports.report import Outcome, Report
-from catalog.imports.seen import refuse_repeats
-from catalog.imports.upsert import import_batch
+from catalog.imports.seen import Seen
+from catalog.imports.upsert import import_batch, make_manner
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
 from config.api.database.ahead import read_ahead
@@ -51,7 +53,7 @@ class Step:
 
 
 class ImportRun:
-    """One import of one source. Raises BadFile at once if the mapping doesn't fit the file.
+    """One import of one source. Raises BadFile at once if the options don't fit the file.
 
     With the `report` of a stopped run it continues after that run's last batch. It reads the earlier rows again, since
     a later row may repeat their SKUs, but doesn't write them.
@@ -60,25 +62,33 @@ class ImportRun:
     def __init__(
         self,
         source: Source,
-        pairs: str = "",
+        options: Options = Options(),  # noqa: B008 (frozen)
         *,
         dry_run: bool = False,
         report: Report | None = None,
         checkpoint: Checkpoint = lambda outcome, report: None,
     ) -> None:
         self.source = source
-        self.columns = choose_columns(source, pairs)
-        self.report = report or Report(file=source.name, format=source.format, dry_run=dry_run)
+        self.options = options
+        self.format = choose_format(source, options)
+        self.manner = make_manner(options)
+        self.report = report or Report(file=source.name, dry_run=dry_run)
+        self.report.format, self.report.key_name = name_format(source, self.format), self.format.key_name
         self.checkpoint = checkpoint
-        self.rows_read = 0
+        # The rows that came out of the file, and those that were drafted: all rows may be read before the first draft.
+        self.rows_seen = self.rows_read = 0
         self._start = time.monotonic() - self.report.seconds
 
     def take_steps(self) -> Iterator[Report]:
         """Import batch by batch. Yields the report, always the same object, after each batch."""
-        with roll_back() if self.report.dry_run else as_it_goes():
-            for step in read_ahead(self.read_steps()):
+        with closing(Seen()) as seen, roll_back() if self.report.dry_run else as_it_goes():
+            for step in read_ahead(self.read_steps(seen)):
                 with pause_collector(), transaction.atomic():
                     self.take_step(step)
+                yield self.report
+            self.finish_report()
+            if self.options.missing == "archive":
+                archive_missing(seen, self.report)
                 yield self.report
         if self.report.has_changes and not self.report.dry_run:
             refresh_statistics()
@@ -88,39 +98,42 @@ class ImportRun:
     def take_step(self, step: Step) -> None:
         outcome = refuse_bad([row for row in step.batch if isinstance(row, BadRow)])
         if drafts := [row for row in step.batch if not isinstance(row, BadRow)]:
-            outcome.add(import_batch(drafts))
+            outcome.add(import_batch(drafts, self.manner))
         outcome.errors.sort(key=attrgetter("line"))  # different stages found them
         self.report.add(outcome)
         self.report.rows, self.report.bytes, self.report.line = step.rows, step.bytes, step.line
         self.report.seconds = time.monotonic() - self._start
         self.checkpoint(outcome, self.report)
 
-    def read_steps(self) -> Generator[Step]:
-        for batch in cut_batches(self.skip_done(self.read_drafts())):
-            yield Step(batch, self.rows_read, self.source.lines.bytes_read)
+    def finish_report(self) -> None:
+        self.report.rows = self.rows_read
+        self.report.unread_columns = self.format.list_unread()
+        self.report.guessed = self.source.notes.as_json()
+
+    def read_steps(self, seen: Seen) -> Generator[Step]:
+        for batch in cut_batches(self.skip_done(seen.refuse_repeats(self.read_drafts()))):
+            yield Step(batch, self.rows_read, self.source.bytes_read * self.rows_read // self.rows_seen)
 
     def read_drafts(self) -> Iterator[Row]:
-        records = self.count_rows(self.source.records)
-        is_shopify = self.source.format == "shopify"
-        drafts = shopify.draft_products(records) if is_shopify else plain.draft_products(records, self.columns)
-        return refuse_repeats(drafts)
+        records = self.watch_rows(self.source.records)
+        for rows in group_rows(records, self.format) if self.format.is_grouped else ([record] for record in records):
+            self.rows_read += len(rows)
+            try:
+                draft = self.format.draft(rows)
+            except BadRow as error:
+                yield BadRow(error.refusals, rows[0].line)
+            else:
+                if draft:
+                    yield draft
 
-    def count_rows(self, records: Iterable[Record]) -> Iterator[Record]:
+    def watch_rows(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
-            self.rows_read += 1
+            self.rows_seen += 1
             yield record
 
     def skip_done(self, rows: Iterator[Row]) -> Iterator[Row]:
         done = self.report.line
         return (row for row in rows if find_line(row) > done)
-
-
-def choose_columns(source: Source, pairs: str) -> Columns:
-    if source.format != "shopify":
-        return map_columns(source, pairs)
-    if pairs:
-        raise BadFile(f"map: Shopify's columns are fixed, and {source.name} is a Shopify file: use format csv")
-    return {}
 
 
 def cut_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -138,7 +151,7 @@ def cut_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def find_line(row: Row) -> int:
     if isinstance(row, BadRow):
-        return row.refusals[0].line
+        return row.line
     place: Any = row.place  # a Line: these drafts are of a file
     return int(place.number)
 

@@ -1,12 +1,11 @@
 """Drafts in, the same drafts out; a draft whose SKU or handle an earlier line has becomes a BadRow.
 
-The SKUs seen so far are in a temporary SQLite file, which is deleted with its connection. Ten million SKUs in a Python
-set would take about a gigabyte.
+Afterwards `Seen` tells which products the file names. The SKUs are in a temporary SQLite file, which is deleted with
+its connection: ten million SKUs in a Python set would take about a gigabyte.
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from typing import Any
 
 from catalog.imports.errors import BadRow, Line
@@ -23,22 +22,37 @@ BEGIN;
 """
 
 
-def refuse_repeats(drafts: Iterable[ProductDraft | BadRow]) -> Iterator[ProductDraft | BadRow]:
-    """The first draft with a key passes. A later one becomes a BadRow that names the first one's line."""
-    with closing(sqlite3.connect("", isolation_level=None)) as seen:
-        seen.executescript(SET_UP)
+class Seen:
+    """The SKUs and slugs of a file, and the lines where they are."""
+
+    def __init__(self) -> None:
+        # The run reads in one thread and asks in another, never at the same time.
+        self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self.database.executescript(SET_UP)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def refuse_repeats(self, drafts: Iterable[ProductDraft | BadRow]) -> Iterator[ProductDraft | BadRow]:
+        """The first draft with a key passes. A later one becomes a BadRow that names the first one's line."""
         for draft in drafts:
-            yield draft if isinstance(draft, BadRow) else refuse_repeat(seen, draft)
+            yield draft if isinstance(draft, BadRow) else self.refuse_repeat(draft)
 
+    def refuse_repeat(self, draft: ProductDraft) -> ProductDraft | BadRow:
+        for kind, place, member, value in list_names(draft):
+            key = f"{kind}\0{value}"
+            if self.database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place.number)).rowcount == 0:
+                (first,) = self.database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
+                sentence = describe_repeat(draft, member, value, Line(first))
+                found: Any = draft.place
+                refusal = describe_fault(draft.key, DraftFault(place, member, "repeated", sentence))
+                return BadRow([refusal], found.number)
+        return draft
 
-def refuse_repeat(seen: sqlite3.Connection, draft: ProductDraft) -> ProductDraft | BadRow:
-    for kind, place, member, value in list_names(draft):
-        key = f"{kind}\0{value}"
-        if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place.number)).rowcount == 0:
-            (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
-            sentence = describe_repeat(draft, member, value, Line(first))
-            return BadRow([describe_fault(draft.key, DraftFault(place, member, "repeated", sentence))])
-    return draft
+    def has(self, kind: str, value: str) -> bool:
+        """Whether the file names a `product` (by its SKU) or a `slug`."""
+        found = self.database.execute("SELECT 1 FROM seen WHERE key = ?", (f"{kind}\0{value}",))
+        return found.fetchone() is not None
 
 
 def list_names(draft: ProductDraft) -> Iterator[tuple[str, Any, str, str]]:

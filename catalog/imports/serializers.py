@@ -7,9 +7,12 @@ from rest_framework.serializers import BooleanField, CharField, DictField, FileF
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
+from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
 from catalog.imports.models import ImportJob
+from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.uploads import Upload
+from catalog.models import Product
 from config.api.jobs.models import PROGRESS
 from config.api.jobs.running import submit_job
 from config.api.writes.bodies import ChoiceField, StrictSerializer
@@ -27,16 +30,16 @@ class ImportRead(ModelSerializer[ImportJob]):
     class Meta:
         model = ImportJob
         fields = (
-            "id", "status", "name", "format", "map", "dry_run", "size", *PROGRESS, "report", "errors_total",
-            "errors_url", "url",
+            "id", "status", "name", "format", "map", "options", "dry_run", "size", *PROGRESS, "report",
+            "unread_columns", "guessed", "errors_total", "errors_url", "url",
         )  # fmt: skip
 
 
 class ImportWrite(StrictSerializer[ImportJob]):
     """A form with `file`; if the body is the file itself, the other members are query parameters."""
 
-    file = FileField(required=False, help_text="CSV or NDJSON, plain or compressed with gzip or zstd.")
-    format = ChoiceField(choices=ImportJob.Format.choices, default="", allow_blank=True)
+    file = FileField(required=False, help_text="CSV, Excel or JSON, plain or compressed with gzip, zstd or zip.")
+    format = ChoiceField(choices=list(FORMATS.items()), default="", allow_blank=True)
     map = CharField(
         default="",
         allow_blank=True,
@@ -44,22 +47,40 @@ class ImportWrite(StrictSerializer[ImportJob]):
         help_text="Field=column, comma-separated: title=product,price=mrp",
     )
     dry_run = BooleanField(default=False, help_text="Report what an import would do, and write nothing.")
+    encoding = CharField(default="", allow_blank=True, max_length=40, help_text=HELP["encoding"])
+    decimal = ChoiceField(choices=DECIMALS, default="", allow_blank=True, help_text=HELP["decimal"])
+    category_separator = CharField(
+        default="",
+        allow_blank=True,
+        max_length=LONGEST_SEPARATOR,
+        trim_whitespace=False,
+        help_text=HELP["category_separator"],
+    )
+    weight_unit = ChoiceField(choices=WEIGHT_UNITS, default="", allow_blank=True, help_text=HELP["weight_unit"])
+    status = ChoiceField(choices=Product.Status.choices, default="", allow_blank=True, help_text=HELP["status"])
+    missing = ChoiceField(choices=MISSING, default="keep", help_text=HELP["missing"])
+    update_only = BooleanField(default=False, help_text=HELP["update_only"])
+    create_only = BooleanField(default=False, help_text=HELP["create_only"])
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Opens the stored file, so that an unusable file is an error now and not in the job."""
         try:
-            return values | {"format": find_format(self.context["upload"], values["format"], values["map"])}
+            return values | {"format": find_format(self.context["upload"], Options.of(values))}
         except BadFile as error:
             raise FileRefused(str(error)) from None
 
     def create(self, validated_data: dict[str, Any]) -> ImportJob:
         upload: Upload = self.context["upload"]
+        options = Options.of(validated_data)
         return submit_job(
             ImportJob(
                 owner=self.context["request"].user,
                 name=upload.name,
                 file=upload.file,
                 size=upload.size,
-                **validated_data,
+                format=options.format,
+                map=options.map,
+                options=options.as_given(),
+                dry_run=validated_data["dry_run"],
             )
         )

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import UnreadablePostError
 
 from catalog.imports.errors import BadFile
-from catalog.imports.unpacking import PIECE, unpack
+from catalog.imports.unpacking import PIECE, is_archive, unpack
 from config.api.jobs.files import write_file
 from config.api.problems.errors import BodyTooLarge
 
@@ -67,7 +67,9 @@ def store_upload(stream: Any, name: str, length: int | None = None) -> Upload:
     file = f"{FOLDER}/{token_hex(16)}/upload"
     with write_file(file) as aside:
         copy = Copying(stream, aside)
-        plain, _ = unpack(BufferedReader(copy, PIECE), name)
+        head = BufferedReader(copy, PIECE)
+        # An archive is unpacked from its end, so only once it is stored: by the check of its format.
+        plain = head if is_archive(head.peek(4)[:4]) else unpack(head, name).stream
         while plain.read(PIECE):
             pass
         if length is not None and copy.size < length:

@@ -1,11 +1,13 @@
 """A batch of drafts in, rows in the database and an Outcome that counts them out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 
 from catalog.imports.errors import Refusal
+from catalog.imports.options import Options
 from catalog.imports.report import Outcome
 from catalog.writes.drafts import DraftFault, ProductDraft
 from catalog.writes.plans import Manner, Plan
@@ -13,39 +15,61 @@ from catalog.writes.upserts import Upsert
 from config.api.database.authorship import sign_writes
 
 FILES = Manner(refuses_repeats=False, makes_taxonomy=True, shows_images_first=True)
+# Errors of the database that a second attempt survives: a deadlock, and a transaction that would not be serializable.
+PASSING = ("40P01", "40001")
+ATTEMPTS = 5
 
 # Members of a draft that have another name in files.
 COLUMNS = {"on_hand": "stock"}
 
 
-def import_batch(drafts: Sequence[ProductDraft]) -> Outcome:
-    """Write the batch. If the database rejects it, try halves until only the bad row is left out."""
+def make_manner(options: Options) -> Manner:
+    asked = {True: options.update_only, False: options.create_only}
+    skips = frozenset(is_new for is_new, is_asked in asked.items() if is_asked)
+    return replace(FILES, new_status=options.status, skips=skips)
+
+
+def import_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES, attempts: int = ATTEMPTS) -> Outcome:
+    """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out."""
     try:
         with sign_writes(keep_before=False), transaction.atomic():
-            return write_batch(drafts)
+            return write_batch(drafts, manner)
+    except OperationalError as error:
+        if attempts > 1 and is_passing(error):
+            return import_batch(drafts, manner, attempts - 1)
+        raise
     except (IntegrityError, DataError) as error:
         # All rules were checked before, so this is a conflict with another writer. The next attempt reads what that
         # one wrote.
+        if attempts == ATTEMPTS:
+            return import_batch(drafts, manner, attempts - 1)
         if len(drafts) > 1:
-            outcome = import_batch(drafts[: len(drafts) // 2])
-            outcome.add(import_batch(drafts[len(drafts) // 2 :]))
+            outcome = import_batch(drafts[: len(drafts) // 2], manner, attempts)
+            outcome.add(import_batch(drafts[len(drafts) // 2 :], manner, attempts))
             return outcome
         return refuse_draft(drafts[0], error)
 
 
+def is_passing(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in PASSING
+
+
 def refuse_draft(draft: Any, error: Exception) -> Outcome:
-    reason = f"the database rejected the row ({str(error).splitlines()[0]}); import it again"
-    return Outcome(refused=1, errors=[Refusal(draft.place.number, draft.key, reason)])
+    rule = f"the database rejected the row ({str(error).splitlines()[0]})"
+    return Outcome(refused=1, errors=[Refusal(draft.place.number, draft.key, "", "", rule, "import it again")])
 
 
-def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
-    upsert = Upsert(drafts, FILES)
+def write_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES) -> Outcome:
+    upsert = Upsert(drafts, manner)
     upsert.save()
     outcome = Outcome(
         brands_created=upsert.taxonomy.brands_created, categories_created=upsert.taxonomy.categories_created
     )
     for plan in upsert.plans:
-        if plan.faults:
+        if plan.is_skipped:
+            outcome.deleted += plan.is_dropped
+            outcome.skipped += not plan.is_dropped
+        elif plan.faults:
             outcome.refused += 1
             outcome.errors += [describe_fault(plan.draft.key, fault) for fault in plan.faults]
         else:
@@ -56,7 +80,8 @@ def write_batch(drafts: Sequence[ProductDraft]) -> Outcome:
 def describe_fault(key: str, fault: DraftFault) -> Refusal:
     place: Any = fault.place  # a Line: these drafts are of a file
     member = COLUMNS.get(fault.member, fault.member).replace("/", ".")
-    return Refusal(place.number, key, f"{place.prefix}{member}: {fault.detail.removesuffix('.')}")
+    rule, _, remedy = fault.detail.removesuffix(".").partition("; ")
+    return Refusal(place.number, key, f"{place.prefix}{member}", "", rule, remedy)
 
 
 def count_plan(outcome: Outcome, plan: Plan) -> None:

@@ -1,11 +1,13 @@
 """A cell in, the value of a field out, by the rules of catalog/writes/values.py. A bad value raises BadValue.
 
-A cell is text (CSV) or any JSON value (NDJSON). This module has what only files need: the meaning of a blank cell, and
-repairs of what spreadsheets do to numbers and letters. The rule is applied after them.
+A cell is text (CSV) or any JSON value (NDJSON, workbooks). This module has what only files need: the meaning of a blank
+cell, the file's own way to write numbers and paths, and repairs of what spreadsheets do to numbers and letters. The
+rule is applied after them.
 """
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -14,6 +16,8 @@ from typing import Any
 
 from django.conf import settings
 
+from catalog.imports.options import Options
+from catalog.imports.records import Notes
 from catalog.writes.values import (
     ALT,
     ATTRIBUTES,
@@ -23,6 +27,7 @@ from catalog.writes.values import (
     CURRENCY,
     DESCRIPTION,
     IMAGE,
+    LOCATION,
     NAME,
     NUMBER,
     OPTIONS,
@@ -40,6 +45,7 @@ from catalog.writes.values import (
     count_digits,
     read_text,
     refuse_odd_characters,
+    show_value,
 )
 
 type Cell = Any
@@ -79,9 +85,57 @@ def is_blank(cell: Cell) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def read_rating(cell: Cell) -> Decimal:
-    """Rounds to two decimal places: a mean of many ratings has more."""
-    return RATING.check(round_half_up(RATING.parse(cell)))
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+# A dot before three digits is a decimal point, or parts thousands as Germans write them. `0.500` and `1234.500` can't
+# be thousands.
+AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
+# Groups of three digits, parted by blanks or the sign that isn't the decimal one.
+GROUPED = {
+    ".": re.compile(r"([+-]?\d{1,3}(?:[,' \u00a0\u202f\u2019]\d{3})+)(\.\d+)?", re.ASCII),
+    ",": re.compile(r"([+-]?\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(,\d+)?", re.ASCII),
+}
+WITH_COMMA = re.compile(r"[+-]?\d*(,\d+)?", re.ASCII)
+# A spreadsheet shows 1230000000000 so, and saves what it shows.
+CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE | re.ASCII)
+GRAMS = {
+    "g": Decimal(1),
+    "kg": Decimal(1000),
+    "mg": Decimal("0.001"),
+    "lb": Decimal("453.59237"),
+    "oz": Decimal("28.349523125"),
+}
+UNIT_WORDS = {
+    **dict.fromkeys(("g", "gr", "gram", "grams", "gramm", "grammes"), "g"),
+    **dict.fromkeys(("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramm"), "kg"),
+    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), "lb"),
+    **dict.fromkeys(("oz", "ounce", "ounces"), "oz"),
+    "mg": "mg",
+}
+WEIGHED = re.compile(r"(.*?\d)\s*([a-z]+)\.?", re.IGNORECASE | re.DOTALL)
+
+
+def write_number(cell: Cell, decimal: str) -> Cell:
+    """A text in the file's way to write numbers, with a dot as the only sign. Numbers of JSON stay as they are."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    if not decimal:
+        refuse_ambiguous(text)
+        return text
+    if grouped := GROUPED[decimal].fullmatch(text):
+        return re.sub(r"[^\d+-]", "", grouped[1]) + (grouped[2] or "").replace(",", ".")
+    if decimal == ",":
+        if not WITH_COMMA.fullmatch(text):
+            raise BadValue("invalid", "is not a number whose decimal sign is a comma", "write it as in 1.299,50")
+        return text.replace(",", ".")
+    return text
+
+
+def refuse_ambiguous(text: str) -> None:
+    if AMBIGUOUS.fullmatch(text):
+        rule = "may be a whole number with a dot between thousands, or have three decimal places"
+        raise BadValue("ambiguous", rule, "name the decimal sign by the option decimal, as . or ,")
 
 
 def round_half_up(number: Decimal, place: Decimal = CENT) -> Decimal:
@@ -90,15 +144,66 @@ def round_half_up(number: Decimal, place: Decimal = CENT) -> Decimal:
     return number if is_short or abs(number) >= MOST_ROUNDED else number.quantize(place, ROUND_HALF_UP)
 
 
-def read_grams(cell: Cell) -> int:
-    """Rounds to a whole gram: Shopify converts pounds and ounces to fractions of a gram."""
-    return COUNT.check(round_half_up(COUNT.parse(cell), Decimal(1)))
-
-
 def read_oversold(cell: Cell) -> int:
-    """A quantity of Shopify. It is below zero if more was sold than was there; that becomes 0 pieces on hand."""
+    """A shop's quantity. It is below zero if more was sold than was there; that becomes 0 pieces on hand."""
     text = read_text(cell)
     return COUNT.read(0 if text.startswith("-") and NUMBER.fullmatch(text) else text)
+
+
+def refuse_cut(cell: Cell) -> Cell:
+    """Refuses a code that a spreadsheet has rounded: 1.23E+12."""
+    if isinstance(cell, str) and CUT.fullmatch(cell.strip()):
+        rule = "is a code that a spreadsheet has rounded"
+        raise BadValue("invalid", rule, "format the column as text, enter the code again, and save")
+    if isinstance(cell, float):
+        raise BadValue("invalid", "is a number with a dot", "give the code as a text")
+    return cell
+
+
+def find_unit(column: str) -> str:
+    """The unit that a column's name has at its end or in brackets: `Weight (kg)`, `weight_lbs`, `Grams`."""
+    words = re.findall(r"[a-z]+", column.lower())
+    return UNIT_WORDS.get(words[-1], "") if words else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Reads weights, to grams. A unit beside the number comes first, then the column's, then the option's.
+
+    A unit is asked for if a weight without one has decimal places: it may be grams or kilograms. `must_ask` always
+    asks: such files have the unit of their shop.
+    """
+
+    decimal: str
+    unit: str
+    notes: Notes
+    must_ask: bool = False
+
+    def read(self, cell: Cell) -> int:
+        number, unit = self.part(cell)
+        if not unit:
+            return self.guess_grams(number)
+        return COUNT.check(round_half_up(number * GRAMS[unit], Decimal(1)))
+
+    def part(self, cell: Cell) -> tuple[Decimal, str]:
+        """The number and its unit, or the column's or the option's."""
+        found = WEIGHED.fullmatch(cell.strip()) if isinstance(cell, str) else None
+        if found and not CUT.fullmatch(cell.strip()):
+            if found[2].lower() not in UNIT_WORDS:
+                raise BadValue("invalid", f"has the unknown unit {found[2][:20]!r}", "give it in g, kg, lb or oz")
+            return COUNT.parse(write_number(found[1], self.decimal)), UNIT_WORDS[found[2].lower()]
+        return COUNT.parse(write_number(cell, self.decimal)), self.unit
+
+    def guess_grams(self, number: Decimal) -> int:
+        if number and (self.must_ask or number != number.to_integral_value()):
+            rule = "has no unit" if self.must_ask else "has no unit and isn't a whole number of grams"
+            raise BadValue("invalid", rule, "name the unit by the option weight_unit, as g, kg, lb or oz")
+        if number:
+            self.notes.guess("weight_unit", "g", "neither the option nor the column's name has a unit")
+        return COUNT.check(number)
+
+
+# -- choices -------------------------------------------------------------------------------------------------------
 
 
 def read_status(cell: Cell) -> str:
@@ -122,19 +227,61 @@ def read_currency(cell: Cell) -> str:
     return currency
 
 
-def read_category(cell: Cell) -> tuple[str, ...]:
-    """The names from the top-level category down. The cell is a list, or one text like `Food > Tea`."""
-    cells = cell if isinstance(cell, list) else read_text(cell).split(">")
-    names = tuple(NAME.read(name) for name in cells if not is_blank(name))
-    if len(names) > MOST_LEVELS:
-        raise BadValue("max_length", f"has {len(names)} levels", f"give at most {MOST_LEVELS}")
-    return names
+# Signs that part a path in other shops' files.
+OTHER_SEPARATORS = re.compile(r"&gt;|/|\||»|\u203a|::|;|\\|→")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Reads a category's path: the names from the top-level one down."""
+
+    separator: str
+    notes: Notes
+
+    def read(self, cell: Cell) -> tuple[str, ...]:
+        """The cell is a list, or one text like `Food > Tea`."""
+        cells = cell if isinstance(cell, list) else self.split(read_text(cell))
+        names = tuple(NAME.read(name) for name in cells if not is_blank(name))
+        if len(names) > MOST_LEVELS:
+            raise BadValue("max_length", f"has {len(names)} levels", f"give at most {MOST_LEVELS}")
+        return names
+
+    def split(self, text: str) -> list[str]:
+        if self.separator:
+            return text.split(self.separator)
+        names = text.split(">")
+        if "&gt;" in text:
+            names = [text]  # an escaped sign, not the end of a name
+        if len(names) == 1 and (other := OTHER_SEPARATORS.search(text)):
+            reason = f"{show_value(text)} may be a path: then give category_separator={other[0]}"
+            self.notes.guess("category_separator", ">", reason)
+        return names
 
 
 def read_tags(cell: Cell) -> list[str] | None:
     """Each tag once. The cell is a list, or a comma-separated text."""
     tags = cell if isinstance(cell, list) else read_text(cell).split(",")
     return list(dict.fromkeys(NAME.read(tag) for tag in tags if not is_blank(tag))) or None
+
+
+# Several addresses in one cell. A comma may also stand inside an address, so it parts them only before another one.
+BETWEEN_URLS = re.compile(r"\s*[,;|]\s*(?=https?://|/)|\s+(?=https?://)")
+BETWEEN_NAMES = re.compile(r"\s*[,;|\n]\s*(?=[^,;|\s]+\.(?:jpe?g|png|gif|webp|avif|svg)\b)", re.IGNORECASE)
+
+
+def split_addresses(text: str) -> list[str]:
+    between = BETWEEN_URLS if "://" in text else BETWEEN_NAMES
+    return [part for part in between.split(text.strip()) if part.strip()]
+
+
+def read_addresses(cell: Cell) -> list[str]:
+    return [IMAGE.read(part) for part in split_addresses(cell)] if isinstance(cell, str) else [IMAGE.read(cell)]
+
+
+def read_images(cell: Cell) -> list[Any]:
+    """A JSON list, or addresses with commas, semicolons, | or blanks between them."""
+    value = parse_json(cell)
+    return PARTS.read(split_addresses(value) if isinstance(value, str) else value)
 
 
 def read_parts(cell: Cell) -> list[Any]:
@@ -185,29 +332,48 @@ def walk_json(value: Any) -> list[Any]:
     return found
 
 
-FIELDS = {
-    "sku": Field(SKU.read),
-    "slug": Field(SLUG.read),
-    "title": Field(TITLE.read),
-    "brand": Field(NAME.read, blank=None),
-    "category": Field(read_category, blank=()),
-    "status": Field(read_status),
-    "currency": Field(read_currency),
-    "price": Field(PRICE.read),
-    "compare_at_price": Field(PRICE.read, blank=None),
-    "rating": Field(read_rating),
-    "description": Field(DESCRIPTION.read, blank=""),
-    "seo_title": Field(SEO_TITLE.read, blank=""),
-    "seo_description": Field(SEO_DESCRIPTION.read, blank=""),
-    "tags": Field(read_tags, blank=None),
-    "attributes": Field(read_attributes),
-    "image": Field(IMAGE.read),
-    "images": Field(read_parts),
-    "barcode": Field(BARCODE.read, blank=""),
-    "weight": Field(read_grams),
-    "options": Field(read_options),
-    "stock": Field(COUNT.read),
-    "variants": Field(read_parts),
-}
-ALT_FIELD = Field(ALT.read, blank="")
-POSITION_FIELD = Field(COUNT.read)
+def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit: str = "") -> dict[str, Field]:
+    """How each field's cells are read in one file.
+
+    `has_dots`: a shop's files have decimal points, so weights of three places are clear. `unit`: of its weights.
+    """
+    decimal = options.decimal
+    weights = Weights(decimal or ("." if has_dots else ""), options.weight_unit or unit, notes)
+    price = Field(lambda cell: PRICE.read(write_number(cell, decimal)))
+    return {
+        "sku": Field(lambda cell: SKU.read(refuse_cut(cell))),
+        "slug": Field(SLUG.read),
+        "title": Field(TITLE.read),
+        "brand": Field(NAME.read, blank=None),
+        "category": Field(Paths(options.category_separator, notes).read, blank=()),
+        "status": Field(read_status),
+        "currency": Field(read_currency),
+        "price": price,
+        "compare_at_price": Field(price.read, blank=None),
+        # Rounds to two decimal places: a mean of many ratings has more. It is at most 5, so its dot is clear.
+        "rating": Field(lambda cell: RATING.check(round_half_up(RATING.parse(write_number(cell, decimal or "."))))),
+        "description": Field(DESCRIPTION.read, blank=""),
+        "seo_title": Field(SEO_TITLE.read, blank=""),
+        "seo_description": Field(SEO_DESCRIPTION.read, blank=""),
+        "tags": Field(read_tags, blank=None),
+        "attributes": Field(read_attributes),
+        "image": Field(read_addresses),
+        "image_url": Field(IMAGE.read),
+        "images": Field(read_images),
+        "barcode": Field(lambda cell: BARCODE.read(refuse_cut(cell)), blank=""),
+        "weight": Field(weights.read),
+        "options": Field(read_options),
+        "stock": Field(lambda cell: COUNT.read(write_number(cell, decimal))),
+        "location": Field(LOCATION.read),
+        "variants": Field(read_parts),
+        "alt": Field(ALT.read, blank=""),
+        "position": Field(COUNT.read),
+    }
+
+
+# The names of fields that a file of ours may have as columns.
+FIELDS = (
+    "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price", "rating",
+    "description", "seo_title", "seo_description", "tags", "attributes", "image", "images", "barcode", "weight",
+    "options", "stock", "location", "variants",
+)  # fmt: skip

@@ -17,10 +17,13 @@ from rest_framework.response import Response
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
+from catalog.imports.formats.all import FORMATS
 from catalog.imports.models import ImportJob
+from catalog.imports.options import DECIMALS, DEFAULTS, HELP, MISSING, WEIGHT_UNITS
 from catalog.imports.refusals import send_errors
 from catalog.imports.serializers import ImportRead, ImportWrite
 from catalog.imports.uploads import Upload, store_upload
+from catalog.models import Product
 from config.api.access.permissions import write_refusal
 from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file
@@ -28,13 +31,34 @@ from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.problems.errors import Fault, InvalidBody, InvalidParameter
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 
-OPTIONS = ("format", "map", "dry_run")
-FILE_TYPES = ("text/csv", "application/x-ndjson", "application/gzip", "application/zstd", "application/octet-stream")
+OPTIONS = (*DEFAULTS, "dry_run")
+# The first ones are named in documents; the others are what browsers and Windows call the same files.
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILE_TYPES = (
+    "text/csv", "application/x-ndjson", "application/json", XLSX, "application/xml", "application/gzip",
+    "application/zstd", "application/zip", "application/octet-stream",
+)  # fmt: skip
+OTHER_NAMES = (
+    "application/csv", "text/x-csv", "application/x-csv", "text/comma-separated-values",
+    "text/x-comma-separated-values", "text/tab-separated-values", "text/plain", "application/vnd.ms-excel",
+    "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/jsonlines", "text/json",
+    "text/xml", "application/rss+xml", "application/atom+xml", "application/x-gzip", "application/x-zip-compressed",
+    "application/x-zip", "application/x-zstd", "application/vnd.apache.parquet", "binary/octet-stream",
+    "application/x-download",
+)  # fmt: skip
 PARAMETERS = [
     OpenApiParameter("name", str, description="The file's name; the suffix `.ndjson` also sets the format."),
-    OpenApiParameter("format", str, enum=ImportJob.Format.values, description="Default: guessed from the file."),
+    OpenApiParameter("format", str, enum=list(FORMATS), description="Default: guessed from the file."),
     OpenApiParameter("map", str, description="Our field = your column, comma-separated: `title=product,sku=index`."),
     OpenApiParameter("dry_run", bool, description="Report what an import would do, and write nothing."),
+    OpenApiParameter("encoding", str, description=HELP["encoding"]),
+    OpenApiParameter("decimal", str, enum=DECIMALS, description=HELP["decimal"]),
+    OpenApiParameter("category_separator", str, description=HELP["category_separator"]),
+    OpenApiParameter("weight_unit", str, enum=WEIGHT_UNITS, description=HELP["weight_unit"]),
+    OpenApiParameter("status", str, enum=Product.Status.values, description=HELP["status"]),
+    OpenApiParameter("missing", str, enum=MISSING, description=HELP["missing"]),
+    OpenApiParameter("update_only", bool, description=HELP["update_only"]),
+    OpenApiParameter("create_only", bool, description=HELP["create_only"]),
 ]
 TYPES = ", ".join(FILE_TYPES)
 BODIES = {"multipart/form-data": ImportWrite} | dict.fromkeys(FILE_TYPES, OpenApiTypes.BINARY)
@@ -137,7 +161,7 @@ def find_stream(request: Request) -> tuple[Any, str, int | None]:
     if is_form(request):
         file = find_file(request)
         return file, file.name or "upload", None
-    if request.content_type.partition(";")[0].strip().lower() not in FILE_TYPES:
+    if request.content_type.partition(";")[0].strip().lower() not in (*FILE_TYPES, *OTHER_NAMES):
         raise UnsupportedMediaType(request.content_type, f"Send a form with `file`, or {TYPES}.")
     return request._request, name_body(request), read_length(request)
 
@@ -152,7 +176,7 @@ def find_file(request: Request) -> UploadedFile[bytes]:
 
 def name_body(request: Request) -> str:
     """The parameter `name`, else a name whose suffix tells the format of the body's type."""
-    is_ndjson = "ndjson" in request.content_type
+    is_ndjson = any(word in request.content_type for word in ("ndjson", "jsonl"))
     name = request.query_params.get("name") or ("upload.ndjson" if is_ndjson else "upload")
     if len(name) > LONGEST_NAME:
         raise InvalidParameter("name", f"It has {len(name)} characters; at most {LONGEST_NAME} are allowed.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from catalog.models import Product
+from catalog.querysets import MAIN
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.upserts import Upsert
@@ -74,7 +75,8 @@ def draft_variants(place: Pointer, values: Values) -> tuple[VariantDraft, ...] |
 
 def draft_variant(place: Pointer, body: Values) -> VariantDraft:
     fields = {name: value for name, value in body.items() if name not in ("id", "on_hand")}
-    return VariantDraft(place, fields, body.get("id"), body.get("sku"), body.get("on_hand"))
+    pieces = {MAIN: body["on_hand"]} if "on_hand" in body else {}
+    return VariantDraft(place, fields, body.get("id"), body.get("sku"), pieces)
 
 
 def draft_images(place: Pointer, values: Values) -> tuple[ImageDraft, ...] | None:

@@ -6,9 +6,19 @@ since creating a frozen one takes 2 microseconds longer.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 type Values = dict[str, Any]
+
+
+class Command(StrEnum):
+    """What a row says to do with its product, if it isn't "create it or update it"."""
+
+    NONE = ""
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
 
 
 class Place(Protocol):
@@ -37,8 +47,8 @@ class VariantDraft:
     fields: Values = field(default_factory=dict)
     id: int | None = None
     sku: str | None = None
-    # The pieces at the location `main`; None changes nothing.
-    on_hand: int | None = None
+    # The pieces on hand by location. A location that isn't named keeps its pieces.
+    pieces: dict[str, int] = field(default_factory=dict)
     # The input has no SKU, so one was made. A stored variant with the same options keeps its SKU.
     has_made_sku: bool = False
 
@@ -56,7 +66,10 @@ class ImageDraft:
 
 @dataclass(slots=True)
 class ProductDraft:
-    """A product. A stored one is found by `id`, else by `slug` if `is_found_by_slug`, else by `sku`."""
+    """A product. A stored one is found by `id`, else by `slug` if `is_found_by_slug`, else by `sku`.
+
+    A draft with none of these is found by the SKU of its first variant, and never makes a new product.
+    """
 
     place: Place
     id: int | None = None
@@ -76,6 +89,8 @@ class ProductDraft:
     # None if the input has no such list.
     variants: tuple[VariantDraft, ...] | None = None
     images: tuple[ImageDraft, ...] | None = None
+    # What the input says to do. "" means: create it or update it.
+    command: Command = Command.NONE
 
     @property
     def named_attributes(self) -> Values:
@@ -83,6 +98,14 @@ class ProductDraft:
         return self.attributes or self.fields.get("attributes", {})
 
     @property
+    def is_found_by_variant(self) -> bool:
+        return self.id is None and self.sku is None and not self.is_found_by_slug and bool(self.variants)
+
+    @property
     def key(self) -> str:
         """The name by which a person finds the product in the input: slug, SKU or id."""
-        return self.slug if self.is_found_by_slug else self.sku or str(self.id)
+        if self.is_found_by_slug:
+            return self.slug
+        if self.is_found_by_variant and self.variants:
+            return self.variants[0].sku or ""
+        return self.sku or str(self.id)

@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import Model
 
 from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.querysets import MAIN
 from catalog.writes.among import is_among
 from catalog.writes.declared import read_types
 from catalog.writes.drafts import ProductDraft, VariantDraft
@@ -37,7 +36,8 @@ class KnownRows:
         self.types = read_types(names) if names else {}
 
     def load_products(self, drafts: Sequence[ProductDraft]) -> None:
-        ids = {draft.id for draft in drafts if draft.id is not None}
+        self.load_owners({draft.key for draft in drafts if draft.is_found_by_variant})
+        ids = {draft.id for draft in drafts if draft.id is not None} | set(self.owners.values())
         skus = {draft.sku for draft in drafts if draft.sku}
         slugs = {draft.slug for draft in drafts if draft.slug}
         named = is_among("pk", ids) | is_among("sku", list_forms(skus)) | is_among("slug", slugs)
@@ -46,9 +46,19 @@ class KnownRows:
         self.by_sku = index_composed(products, lambda product: product.sku)
         self.by_slug = {product.slug: product for product in products}
 
+    def load_owners(self, skus: set[str]) -> None:
+        """The products' ids by the SKUs of their variants."""
+        self.owners: dict[str, int] = {}
+        if skus:
+            rows = Variant.objects.filter(is_among("sku", list_forms(skus))).values_list("sku", "product_id")
+            found = index_composed(rows, lambda row: row[0])
+            self.owners = {sku: key for sku, (_, key) in found.items()}
+
     def find_product(self, draft: ProductDraft) -> Product | None:
         if draft.id is not None:
             return self.by_id.get(draft.id)
+        if draft.is_found_by_variant:
+            return self.by_id.get(self.owners.get(draft.key, 0))
         return self.by_slug.get(draft.slug) if draft.is_found_by_slug else self.by_sku.get(draft.sku or "")
 
     def load_variants(self, drafts: Sequence[ProductDraft], products: list[int]) -> None:
@@ -61,10 +71,10 @@ class KnownRows:
         self.variants_of: dict[int, list[Variant]] = defaultdict(list)
         for row in rows:
             self.variants_of[row.product_id].append(row)
-        is_counted = any(variant.on_hand is not None for _, variant in named)
-        counted = [row.pk for row in rows] if is_counted else []
-        pieces = Stock.objects.filter(is_among("variant_id", counted), location=MAIN)
-        self.stock = {stock.variant_id: stock for stock in pieces}
+        locations = {location for _, variant in named for location in variant.pieces}
+        counted = [row.pk for row in rows] if locations else []
+        pieces = Stock.objects.filter(is_among("variant_id", counted), location__in=locations)
+        self.stock = {(stock.variant_id, stock.location): stock for stock in pieces}
 
     def load_images(self, products: list[int]) -> None:
         self.images_of: dict[int, list[Image]] = defaultdict(list)

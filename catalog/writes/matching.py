@@ -7,7 +7,7 @@ from typing import Any
 from catalog.models import Image, Product, Variant
 from catalog.writes.batches import is_same
 from catalog.writes.declared import find_type_faults
-from catalog.writes.drafts import ImageDraft, Place, VariantDraft
+from catalog.writes.drafts import Command, ImageDraft, Place, VariantDraft
 from catalog.writes.known import KnownRows
 from catalog.writes.plans import Manner, Mode, Part, Plan
 from catalog.writes.sentences import (
@@ -57,6 +57,9 @@ class Match:
         plan = self.plan
         plan.product = self.known.find_product(self.draft)
         plan.is_new = plan.product is None
+        plan.is_skipped = self.is_skipped()
+        if plan.is_skipped:
+            return
         self.check_identity()
         if plan.is_new and not plan.faults:
             self.check_newcomer()
@@ -76,18 +79,29 @@ class Match:
         if self.once and (where := self.once.claim(name, place, member)):
             self.plan.refuse(place, member, "repeated", say_repeated(given, where, NOUNS.get(member, "")))
 
+    def is_skipped(self) -> bool:
+        """Whether a file's options or the row's command leave the product as it is."""
+        command, is_new = self.draft.command, self.plan.is_new
+        if command is Command.DELETE:
+            self.plan.is_dropped = not is_new
+            return True
+        return is_new in self.manner.skips or (command is Command.UPDATE and is_new)
+
     # -- the product itself
 
     def check_identity(self) -> None:
         draft, mode, is_new = self.draft, self.manner.mode, self.plan.is_new
-        if mode is Mode.CREATE and draft.id is not None:
+        if draft.is_found_by_variant:
+            if is_new:
+                self.refuse("sku", "not_found", say_unknown("variant", "SKU", draft.key))
+        elif mode is Mode.CREATE and draft.id is not None:
             self.refuse("id", "unexpected", "A new product gets its id from the server; leave it out.")
         elif draft.id is None and draft.sku is None:
             self.refuse("sku", "required", "A product is found by its id or its SKU.")
         elif is_new and (draft.id is not None or mode is Mode.UPDATE):
             name, value = ("id", draft.id) if draft.id is not None else ("sku", draft.sku)
             self.refuse(name, "not_found", say_unknown("product", name, value))
-        elif not is_new and mode is Mode.CREATE:
+        elif not is_new and Command.CREATE in (mode, draft.command):
             self.refuse("sku", "taken", say_taken(draft.sku or "", "product", "SKU"))
 
     def check_newcomer(self) -> None:
@@ -157,7 +171,7 @@ class Match:
             # The price is the product's, which is the lowest of its variants, so nothing changes. If it was written to
             # one variant, a more expensive one could become as cheap.
             fields = {name: value for name, value in fields.items() if name != "price"}
-        if not fields and draft.on_hand is None:
+        if not fields and not draft.pieces:
             return
         row = self.known.variants.get(draft.sku) if draft.sku else None
         if row is None and len(stored) == 1:
@@ -180,11 +194,13 @@ class Match:
 
     def check_variant(self, part: Part[VariantDraft, Variant]) -> None:
         self.claim_sku(part)
-        on_hand = part.draft.on_hand
         if part.row is None:
             self.require(part, "variant", sku=part.draft.sku or self.draft.sku, price=part.fields.get("price"))
-        elif on_hand is not None and (stock := self.known.stock.get(part.row.pk)) and on_hand < stock.reserved:
-            self.plan.refuse(part.draft.place, "on_hand", "reserved", say_reserved(on_hand, stock.reserved))
+            return
+        for location, on_hand in part.draft.pieces.items():
+            stock = self.known.stock.get((part.row.pk, location))
+            if stock and on_hand < stock.reserved:
+                self.plan.refuse(part.draft.place, "on_hand", "reserved", say_reserved(on_hand, stock.reserved))
 
     def claim_sku(self, part: Part[VariantDraft, Variant]) -> None:
         """Check that no other variant, of any product, has the variant's new SKU."""

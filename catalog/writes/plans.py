@@ -28,6 +28,10 @@ class Manner:
     makes_taxonomy: bool = False
     # Files: the draft's images come before the product's other images.
     shows_images_first: bool = False
+    # Files: the status of new products, whatever their drafts say; "" means the drafts' own.
+    new_status: str = ""
+    # Files: which products are left as they are, new ones (True) or stored ones (False).
+    skips: frozenset[bool] = frozenset()
 
 
 @dataclass(slots=True)
@@ -53,6 +57,9 @@ class Plan:
     product: Product | None = None
     is_new: bool = False
     is_changed: bool = False
+    # Left as it is, or deleted, because of an option or a command in the file.
+    is_skipped: bool = False
+    is_dropped: bool = False
     # A stored product whose variants or images change.
     is_moved: bool = False
     # Tuples, since empty ones cost nothing: there are thousands of plans, and the garbage collector walks each list.

@@ -11,13 +11,12 @@ from django.db import connection
 from django.db.models import Model
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from catalog.querysets import MAIN
 from catalog.writes.among import is_among
 from catalog.writes.arrays import ArrayBatch
 from catalog.writes.batches import Batch
 from catalog.writes.drafts import Values
 from catalog.writes.known import KnownRows
-from catalog.writes.plans import Plan
+from catalog.writes.plans import Manner, Plan
 from catalog.writes.slugs import Newcomer, choose_slugs
 
 
@@ -26,9 +25,9 @@ def make_batch(model: type[Model], order: str) -> Batch:
     return (ArrayBatch if connection.vendor == "postgresql" else Batch)(model, order)
 
 
-def save_plans(plans: Sequence[Plan], known: KnownRows) -> None:
+def save_plans(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
     """Save the plans, parents first. Sets each plan's `product`, and `is_changed` of it and its parts."""
-    save_products(plans)
+    save_products(plans, manner)
     save_texts(plans, known)
     drop_parts(plans)
     save_variants(plans, known)
@@ -48,13 +47,16 @@ def move_versions(before: Mapping[int, int]) -> None:
     Product.objects.filter(is_among("pk", still)).update(version=0)
 
 
-def save_products(plans: Sequence[Plan]) -> None:
+def save_products(plans: Sequence[Plan], manner: Manner) -> None:
     new = [plan.draft for plan in plans if plan.is_new]
     slugs = choose_slugs([Newcomer(draft.sku or "", draft.fields["title"], draft.slug) for draft in new])
     batch = make_batch(Product, "sku")
     for plan in plans:
         product = plan.product or batch.start_row(**start_product(plan, slugs[plan.draft.sku or ""]))
-        plan.is_changed |= batch.put(product, list_columns(plan, product), is_new=plan.is_new)
+        columns = list_columns(plan, product)
+        if plan.is_new and manner.new_status:
+            columns["status"] = manner.new_status
+        plan.is_changed |= batch.put(product, columns, is_new=plan.is_new)
         plan.product = product
     batch.save()
 
@@ -66,7 +68,7 @@ def start_product(plan: Plan, slug: str) -> Values:
         "sku": plan.draft.sku,
         "slug": slug,
         "price": min(part.fields["price"] for part in plan.variants),
-        "in_stock": any(part.draft.on_hand for part in plan.variants),
+        "in_stock": any(any(part.draft.pieces.values()) for part in plan.variants),
         "image_url": images[0].draft.url if images else "",
     }
 
@@ -113,15 +115,18 @@ def save_variants(plans: Sequence[Plan], known: KnownRows) -> None:
     batch.save()
     # After `save` new variants have keys, which their stock needs.
     for plan, part in list_parts(plans, "variants"):
-        if part.draft.on_hand is not None and put_stock(pieces, part, known):
-            plan.is_changed = part.is_changed = True
+        for location, on_hand in part.draft.pieces.items():
+            if put_stock(pieces, part, location, on_hand, known):
+                plan.is_changed = part.is_changed = True
     pieces.save()
 
 
-def put_stock(pieces: Batch, part: Any, known: KnownRows) -> bool:
-    stock = known.stock.get(part.row.pk)
-    row = stock or pieces.start_row(variant_id=part.row.pk, location=MAIN)
-    return pieces.put(row, {"on_hand": part.draft.on_hand}, is_new=stock is None)
+def put_stock(pieces: Batch, part: Any, location: str, on_hand: int, known: KnownRows) -> bool:
+    stock = known.stock.get((part.row.pk, location))
+    row = stock or pieces.start_row(variant_id=part.row.pk, location=location)
+    # A file may name a variant twice, with another location each time, and a batch may have both.
+    known.stock[part.row.pk, location] = row
+    return pieces.put(row, {"on_hand": on_hand}, is_new=stock is None)
 
 
 def save_images(plans: Sequence[Plan]) -> None:

@@ -6,7 +6,7 @@ below its parent by name, else by slug. Its slug is made from the whole path, si
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.db.models import Q
 
@@ -16,6 +16,17 @@ from catalog.writes.slugs import fingerprint, make_slug
 type Path = tuple[str, ...]
 
 SLUG_MOST = {"brand": 220, "category": 500}
+
+
+class BrandName(str):
+    """A brand's name with the slug that it has elsewhere, which finds it before the slug of its name."""
+
+    slug: str
+
+    def __new__(cls, name: str, slug: str) -> Self:
+        self = super().__new__(cls, name)
+        self.slug = slug
+        return self
 
 
 @dataclass(slots=True)
@@ -43,7 +54,7 @@ def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxon
 
 
 def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
-    slugs = {name: make_slug(name, SLUG_MOST["brand"]) for name in names}
+    slugs = {name: getattr(name, "slug", "") or make_slug(name, SLUG_MOST["brand"]) for name in names}
     # A name that is a stored slug means that brand: our own exports write slugs. Staff may choose slugs with capitals.
     ids = find_brands({*slugs, *slugs.values()})
     slugs = {name: name if name in ids else slug for name, slug in slugs.items()}

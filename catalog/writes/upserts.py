@@ -5,6 +5,8 @@ Runs in the caller's transaction, which holds the locks until its end.
 
 from collections.abc import Sequence
 
+from catalog.models import Product
+from catalog.writes.among import is_among
 from catalog.writes.drafts import ProductDraft
 from catalog.writes.known import KnownRows
 from catalog.writes.matching import match_plans
@@ -24,10 +26,12 @@ class Upsert:
         match_plans(self.plans, self.known, manner)
 
     def save(self) -> None:
-        if good := [plan for plan in self.plans if not plan.faults]:
+        if dropped := [plan.product.pk for plan in self.plans if plan.is_dropped and plan.product]:
+            Product.objects.filter(is_among("pk", dropped)).delete()
+        if good := [plan for plan in self.plans if not (plan.faults or plan.is_skipped)]:
             if self.manner.makes_taxonomy:
                 self.make_taxonomy(good)
-            save_plans(good, self.known)
+            save_plans(good, self.known, self.manner)
 
     def make_taxonomy(self, plans: Sequence[Plan]) -> None:
         """Create brands and categories. Only called by `save`, so none is created for a draft with faults."""

@@ -29,6 +29,7 @@ class BadValue(Exception):
     def __init__(self, code: str, rule: str, remedy: str) -> None:
         super().__init__(f"{rule}; {remedy}")
         self.code = code
+        self.rule, self.remedy = rule, remedy
 
     def tell(self, given: Given) -> str:
         """The sentence, without a full stop: `'-1' is below 0; give 0 or more`."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from catalog.imports import seen, upsert
+from catalog.imports.formats.rows import RowReader
 from catalog.imports.readers import open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
@@ -321,7 +322,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("price", "9" * 1001, "max_string_length", f"has more than 1,000 characters; {DIGITS}"),
     ("price", -1, "min_value", "is below 0; give 0 or more"),
     ("price", "-0.01", "min_value", "is below 0; give 0 or more"),
-    ("price", "1.005", "max_decimal_places", "has more than two decimal places; round it, as in 12.50"),
+    ("price", "0.005", "max_decimal_places", "has more than two decimal places; round it, as in 12.50"),
     ("price", "10000000000", "max_whole_digits", f"has more than 10 digits {POINT}; give at most 9999999999.99"),
     ("price", "1e999", "max_digits", "has more than 12 digits; give at most 9999999999.99"),
     ("compare_at_price", "$3", "invalid", f"is not a number; {DIGITS}"),
@@ -423,11 +424,11 @@ def test_a_bad_value_has_one_code_and_one_wording(
 def collect_refusals(text: str, name: str) -> tuple[list[str], list[str]]:
     codes = []
 
-    def tell(error: BadValue, given: Any, real: Any = BadValue.tell) -> str:
+    def refuse(row: RowReader, column: str, cell: Any, error: BadValue, real: Any = RowReader.refuse_value) -> None:
         codes.append(error.code)
-        return str(real(error, given))
+        real(row, column, cell, error)
 
-    with patch.object(BadValue, "tell", tell):
+    with patch.object(RowReader, "refuse_value", refuse):
         errors = import_lines(text, name).errors
     return codes, [error.reason for error in errors]
 

@@ -3,6 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, cast
@@ -14,16 +15,27 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from catalog.imports.errors import BadFile
-from catalog.imports.readers import FORMATS, open_source
-from catalog.imports.report import Report
+from catalog.imports.formats.all import FORMATS
+from catalog.imports.options import DECIMALS, HELP, MISSING, WEIGHT_UNITS, Options
+from catalog.imports.readers import check_text, open_source
+from catalog.imports.report import RARE, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.values import FIELDS
+from catalog.models import Product
 
 # The errors that are printed; --json has the first 1,000.
 SHOWN_ERRORS = 20
 # Seconds between two lines of progress if the output isn't a terminal.
 LINE_SECONDS = 5.0
 BAD_FILE, BAD_ROWS = 2, 1
+# The choices of each option; None means any text.
+CHOICES = {
+    "encoding": None,
+    "decimal": DECIMALS,
+    "category_separator": None,
+    "weight_unit": WEIGHT_UNITS,
+    "status": Product.Status.values,
+}
 
 RULES = f"""\
 fields:
@@ -43,7 +55,7 @@ exit code:
 
 
 class Command(BaseCommand):
-    help = "Import products from a Shopify CSV, a plain CSV or an NDJSON file."
+    help = "Import products from a CSV, Excel or JSON file, or from the export of a shop."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(
@@ -61,6 +73,11 @@ class Command(BaseCommand):
             " --map title=product,sku=index,category=category/sub_category/type."
             " A column with the name of a field needs no entry.",
         )
+        for name, choices in CHOICES.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", default="", choices=choices, help=HELP[name])
+        parser.add_argument("--missing", default="keep", choices=MISSING, help=HELP["missing"])
+        for name in ("update_only", "create_only"):
+            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=HELP[name])
         parser.add_argument("--dry-run", action="store_true", help="report what a real run would do, write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
 
@@ -88,10 +105,11 @@ class Command(BaseCommand):
             raise CommandError(describe_refused(report), returncode=BAD_ROWS)
 
     def import_file(self, path: Path, options: dict[str, Any]) -> Report:
+        chosen = Options.of({name: value for name, value in options.items() if value is not None})
         with path.open("rb") as stream:
-            run = ImportRun(
-                open_source(stream, path.name, options["format"]), options["map"], dry_run=options["dry_run"]
-            )
+            check_text(stream, path.name, chosen)
+        with path.open("rb") as stream:
+            run = ImportRun(open_source(stream, path.name, chosen), chosen, dry_run=options["dry_run"])
             with closing(Watch(Console(file=cast(IO[str], self.stderr._out)), path.stat().st_size)) as watch:
                 for report in run.take_steps():
                     watch.show(report)
@@ -106,6 +124,8 @@ class Command(BaseCommand):
             console.print(f"line {error.line}, {error.key or 'no SKU'}: {error.reason}", markup=False, highlight=False)
         if (rest := report.errors_total - SHOWN_ERRORS) > 0:
             console.print(f"… and {rest:,} more; --json lists the first 1,000.")
+        for line in list_notes(report):
+            console.print(line, markup=False, highlight=False)
         console.print(describe_run(report), markup=False, highlight=False)
 
 
@@ -128,7 +148,7 @@ class Watch:
 
     def show(self, report: Report) -> None:
         """The bar counts bytes: the number of rows is known only at the end of the file."""
-        speed = report.rows / report.seconds
+        speed = report.rows / max(report.seconds, 0.001)
         self.progress.update(self.task, completed=report.bytes, rows=report.rows, speed=speed)
         if not self.console.is_terminal and time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_SECONDS
@@ -149,6 +169,18 @@ def make_table(report: Report) -> Table:
     table.add_row("brands", f"{report.brands_created:,}")
     table.add_row("categories", f"{report.categories_created:,}")
     return table
+
+
+def list_notes(report: Report) -> Iterator[str]:
+    """The columns that weren't read, and the options that were guessed."""
+    if report.unread_columns:
+        names = (f"{one['column']} ({one['near']}?)" if one["near"] else one["column"] for one in report.unread_columns)
+        yield f"Columns that weren't read: {', '.join(names)}."
+    for guess in report.guessed:
+        yield f"Guessed {guess['option']}={guess['used']}: {guess['reason']}."
+    for name in RARE:
+        if number := getattr(report, name):
+            yield f"{number:,} products {name}."
 
 
 def describe_run(report: Report) -> str:

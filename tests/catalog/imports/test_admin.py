@@ -66,7 +66,9 @@ def test_a_file_is_sent_and_its_page_shows_what_became_of_it(office: Client) -> 
         assert text in listed, text
     assert read_refused(listed) == ["1"]
     assert "bg-orange" in listed
-    assert b"".join(office.get(f"{JOBS}{job.pk}/errors/")).startswith(b"line,sku,reason\r\n3,B,")
+    assert b"".join(office.get(f"{JOBS}{job.pk}/errors/")).startswith(
+        b"line,sku,reason,column,value,rule,remedy\r\n3,B,"
+    )
 
 
 def test_a_dry_run_writes_nothing(office: Client) -> None:

@@ -16,6 +16,7 @@ from catalog.imports.report import MOST_ERRORS, Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Category, Product, Variant
 from catalog.writes.drafts import ProductDraft
+from catalog.writes.plans import Manner
 from config.api.freshness.leases import FRESHNESS
 from tests.factories import make_product
 
@@ -100,7 +101,7 @@ def measure_peak(count: int) -> int:
     """The peak in bytes of reading and checking `count` rows; writing is left out, since a test keeps its queries."""
     run = ImportRun(open_source(BytesIO(make_rows(count)), "file.csv"))
     tracemalloc.start()
-    with patch.object(runs, "import_batch", lambda drafts: Outcome()):
+    with patch.object(runs, "import_batch", lambda drafts, manner: Outcome()):
         for _ in run.take_steps():
             pass
     peak = tracemalloc.get_traced_memory()[1]
@@ -132,7 +133,7 @@ def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> Non
 
 def test_python_collects_garbage_between_batches_only(small_batches: None) -> None:
     during = []
-    with patch.object(runs, "import_batch", lambda drafts: during.append(gc.isenabled()) or Outcome()):
+    with patch.object(runs, "import_batch", lambda drafts, manner: during.append(gc.isenabled()) or Outcome()):
         steps = ImportRun(open_source(BytesIO(make_rows(2_000)), "file.csv")).take_steps()
         between = [gc.isenabled() for _ in steps]
     assert (during, between) == ([False] * 2, [True] * 2)
@@ -156,8 +157,8 @@ def test_a_batch_of_long_texts_is_shorter(small_batches: None) -> None:
 def test_a_row_that_the_database_refuses_does_not_lose_its_batch() -> None:
     real = upsert.write_batch
 
-    def write_batch(drafts: list[ProductDraft]) -> Outcome:
-        outcome = real(drafts)
+    def write_batch(drafts: list[ProductDraft], manner: Manner) -> Outcome:
+        outcome = real(drafts, manner)
         if any(draft.sku == "S3" for draft in drafts):
             raise IntegrityError("another writer was first\nDETAIL: …")
         return outcome

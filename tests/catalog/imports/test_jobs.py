@@ -97,7 +97,7 @@ def test_refused_rows_come_as_a_file_of_their_lines(caller: APIClient) -> None:
     answer = caller.get(f"{URL}{job.pk}/errors/")
     assert answer["Content-Disposition"] == f'attachment; filename="import-{job.pk}-errors.csv"'
     lines = b"".join(answer.streaming_content).decode().splitlines()
-    assert lines[0] == "line,sku,reason"
+    assert lines[0] == "line,sku,reason,column,value,rule,remedy"
     assert lines[1].startswith("2,A,\"price: 'x' is not a number")
     # A spreadsheet would run it.
     assert lines[2].startswith("4,'=1+1,")
@@ -127,14 +127,14 @@ def test_a_repetition_with_its_key_makes_no_second_job(caller: APIClient, files:
     [
         (b"", "", "upload is empty"),
         (b"name,price\nA,1\n", "", "upload has no column sku"),
-        (b"PK\x03\x04", "", "an Excel workbook"),
+        (b"PK\x03\x04", "", "an Excel workbook, but damaged"),
         (gzip.compress(gzip.compress(ROWS, mtime=0), mtime=0), "", "upload is compressed twice"),
         (zstandard.compress(gzip.compress(ROWS, mtime=0)), "", "upload is compressed twice"),
         (gzip.compress(ROWS, mtime=0)[:-9], "", "can't be decompressed"),
         (gzip.compress(ROWS, mtime=0) + b"more", "", "can't be decompressed"),
         (zstandard.compress(ROWS)[:-3], "", "can't be decompressed"),
         (b"sku,title\n", "map=titel=title", "did you mean title?"),
-        (b"sku,title\n", "format=shopify", "not a Shopify product file"),
+        (b"sku,title\n", "format=shopify", "hasn't the columns of"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_at_once_and_goes(
@@ -214,10 +214,10 @@ def test_a_body_that_is_cut_off_is_no_file(caller: APIClient, files: Path) -> No
     [
         (lambda caller: caller.post(URL, {"map": ""}, format="multipart"), 400, "/file"),
         (lambda caller: caller.post(URL, {"file": "text"}, format="multipart"), 400, "/file"),
-        (lambda caller: send_form(caller, ROWS, format="xlsx"), 400, "/format"),
+        (lambda caller: send_form(caller, ROWS, format="excel"), 400, "/format"),
         (lambda caller: send_form(caller, ROWS, mapp="a=b"), 400, "/mapp"),
         (lambda caller: send_body(caller, ROWS, "dryrun=true"), 400, "?dryrun"),
-        (lambda caller: send_body(caller, b"{}", kind="application/json"), 415, None),
+        (lambda caller: send_body(caller, b"{}", kind="application/pdf"), 415, None),
         (lambda caller: send_body(caller, b"a=b", kind="application/x-www-form-urlencoded"), 415, None),
     ],
 )

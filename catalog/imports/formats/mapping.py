@@ -8,24 +8,53 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from catalog.imports.errors import BadFile
-from catalog.imports.readers import Source
-from catalog.imports.values import FIELDS
+from catalog.imports.records import Notes, Source
+from catalog.imports.values import FIELDS, find_unit
 
 type Columns = dict[str, tuple[str, ...]]
 
 # Column names of our own exports that differ from the field names.
 ALIASES = {"image_url": "image", "on_hand": "stock"}
+# Names that suppliers use. They are only taken if the field has no column of its own name, and the report says so.
+SYNONYMS = {
+    "name": "title",
+    "product_name": "title",
+    "qty": "stock",
+    "quantity": "stock",
+    "ean": "barcode",
+    "gtin": "barcode",
+    "upc": "barcode",
+    "vendor": "brand",
+    "manufacturer": "brand",
+}
+# A longer name is no misspelling of ours. Comparing takes time by the square of the length.
+LONGEST_NAME = 60
+# Of a column that isn't read a slip is named, and nothing vague: `Stok` is like stock, `Token` isn't.
+SLIP = 0.75
+
+
+def normalise(column: str) -> str:
+    """`Compare at price` is `compare_at_price`, and `Weight (kg)` is `weight`."""
+    name = re.sub(r"[\s_-]+", "_", column.strip().lower())
+    if name.startswith("weight") and find_unit(name):
+        return "weight"
+    return ALIASES.get(name, name)
+
+
+def drop_brackets(column: str) -> str:
+    """The name without what stands behind it in brackets: `Weigth (kg)` is a slip of weight."""
+    return normalise(column.partition("(")[0])
 
 
 def map_columns(source: Source, pairs: str) -> Columns:
     """The columns of each mapped field: one, or several for category. `pairs` is `field=column,…` or empty."""
     chosen = parse_pairs(pairs, source)
-    columns = map_own_names(source.columns) | chosen
+    columns = map_own_names(source.columns, source.notes) | chosen
     # A column that `map` uses, as in `image=url`, no longer maps by its own name.
     used = {column for path in chosen.values() for column in path}
     columns = {field: path for field, path in columns.items() if field in chosen or not used & set(path)}
     if "sku" not in columns:
-        near = suggest("sku", source.columns) or source.columns[0] if source.columns else "COLUMN"
+        near = suggest("sku", source.columns) or next(iter(source.columns), "COLUMN")
         raise BadFile(
             f"{source.name} has no column sku, and products are found by it: name your column, as in map sku={near}."
             f" {list_columns(source)}"
@@ -33,13 +62,17 @@ def map_columns(source: Source, pairs: str) -> Columns:
     return columns
 
 
-def map_own_names(columns: Iterable[str]) -> Columns:
+def map_own_names(columns: Iterable[str], notes: Notes) -> Columns:
     own: Columns = {}
-    for column in columns:
-        name = column.strip().lower().replace(" ", "_")
-        name = ALIASES.get(name, name)
+    names = {column: normalise(column) for column in columns}
+    for column, name in names.items():
         if name in FIELDS:
             own.setdefault(name, (column,))
+    for column, name in names.items():
+        field = SYNONYMS.get(name)
+        if field and field not in own:
+            own[field] = (column,)
+            notes.guess("map", f"{field}={column}", f"the column {column!r} has another name than our field", column)
     return own
 
 
@@ -77,9 +110,12 @@ def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
     return path
 
 
-def suggest(name: str, known: Iterable[str]) -> str | None:
-    by_letters = {word.lower(): word for word in known}
-    near = get_close_matches(name.lower(), by_letters, n=1)
+def suggest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The most similar known name, without regard to case; None if none is at least so like it."""
+    if len(name) > LONGEST_NAME:
+        return None
+    by_letters = {word.lower(): word for word in known if len(word) <= LONGEST_NAME}
+    near = get_close_matches(name.lower(), by_letters, n=1, cutoff=likeness)
     return by_letters[near[0]] if near else None
 
 

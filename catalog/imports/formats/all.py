@@ -1,0 +1,62 @@
+"""All formats, in the order in which they are asked whether a file is theirs; the plain one takes what is left."""
+
+from catalog.imports.errors import BadFile
+from catalog.imports.formats.base import Format
+from catalog.imports.formats.bigcommerce import BigCommerce
+from catalog.imports.formats.etsy import Etsy
+from catalog.imports.formats.google import Google
+from catalog.imports.formats.magento import Magento
+from catalog.imports.formats.mapping import SYNONYMS, normalise
+from catalog.imports.formats.matrixify import Matrixify
+from catalog.imports.formats.medusa import Medusa
+from catalog.imports.formats.plain import Plain
+from catalog.imports.formats.prestashop import PrestaShop
+from catalog.imports.formats.shopify import Shopify
+from catalog.imports.formats.shopify_json import ShopifyJson
+from catalog.imports.formats.spree import Spree
+from catalog.imports.formats.square import Square
+from catalog.imports.formats.stock import OwnStock, ShopifyInventory
+from catalog.imports.formats.variants import OwnVariants
+from catalog.imports.formats.woocommerce import WooCommerce
+from catalog.imports.options import Options
+from catalog.imports.records import Source
+from catalog.imports.values import FIELDS
+
+SHOPS: tuple[type[Format], ...] = (
+    ShopifyInventory, Matrixify, Shopify, ShopifyJson, WooCommerce, Square, BigCommerce, Etsy, Medusa, PrestaShop,
+    Spree, Magento, Google,
+)  # fmt: skip
+OWN: tuple[type[Format], ...] = (OwnStock, OwnVariants, Plain)
+# Kinds of files with our own columns. (A workbook or a list may also be of a shop.)
+KINDS = {"csv": "CSV", "ndjson": "NDJSON", "json": "JSON", "xlsx": "Excel workbook", "parquet": "Parquet"}
+# The names that the option `format` takes, with labels for people.
+FORMATS = {"shopify": Shopify.label} | {shop.name: shop.label for shop in SHOPS if shop.name != "shopify"} | KINDS
+KNOWN = frozenset(name.lower() for shop in (*SHOPS, *OWN) for name in shop.known)
+
+
+def is_known_column(cell: str) -> bool:
+    """Whether some format has a column of this name."""
+    name = cell.strip()
+    return name.lower() in KNOWN or normalise(name) in FIELDS or normalise(name) in SYNONYMS
+
+
+def choose_format(source: Source, options: Options) -> Format:
+    """The format of the file: the one that `options` names, else the first that recognises the columns."""
+    columns = frozenset(source.columns)
+    wanted = options.format
+    if wanted in KINDS and wanted != source.kind:
+        raise BadFile(f"{source.name} is {KINDS.get(source.kind, source.kind)}, not {KINDS[wanted]}: leave format out")
+    candidates = OWN if wanted in KINDS else [shop for shop in (*SHOPS, *OWN) if wanted in ("", shop.name)]
+    found = next((shop for shop in candidates if shop.recognises(columns, source.kind)), None)
+    if found is None:
+        labels = " or ".join(shop.label for shop in candidates)
+        raise BadFile(f"{source.name} hasn't the columns of {labels}: leave format out, or use format {source.kind}")
+    chosen = found(source, options)
+    if options.missing == "archive" and not chosen.names_products:
+        raise BadFile(f"missing=archive: {source.name} is {found.label}, which doesn't name all products: leave it out")
+    return chosen
+
+
+def name_format(source: Source, chosen: Format) -> str:
+    """The format's name in reports: of the shop, else the kind of the file."""
+    return source.kind if isinstance(chosen, OWN) and not isinstance(chosen, SHOPS) else chosen.name

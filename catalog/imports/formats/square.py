@@ -1,0 +1,106 @@
+"""Square's library of items. Rows with one Reference Handle, else with one Item Name, are variations of one product."""
+
+import re
+from collections.abc import Sequence
+
+from catalog.imports.formats.rows import RowReader
+from catalog.imports.formats.shop import ProductRows, ShopFormat, find_cell, read_texts
+from catalog.imports.options import Options
+from catalog.imports.records import Record, Source
+from catalog.imports.values import Blank, find_unit, is_blank
+from catalog.querysets import MAIN
+from catalog.writes.drafts import ProductDraft
+
+PRODUCT = {
+    "Item Name": "title",
+    "Description": "description",
+    "SEO Title": "seo_title",
+    "SEO Description": "seo_description",
+}
+VARIANT = {"SKU": "sku", "GTIN": "barcode", "Price": "price"}
+CATEGORIES = ("Categories", "Reporting Category", "Category")
+OPTION = re.compile(r"Option Name (\d+)")
+# A filled `New Quantity` comes before what is there now.
+QUANTITIES = (re.compile(r"New Quantity (.+)"), re.compile(r"Current Quantity (.+)"))
+# Square's name for the variation of an item that has no others.
+ONLY = "Regular"
+# Behind a category's name Square writes its token.
+TOKEN = re.compile(r"\s*\(#[^)]*\)")
+
+
+class Square(ShopFormat):
+    name = "square"
+    label = "Square's library of items"
+    key_name = "handle"
+    is_grouped = True
+    known = frozenset({*PRODUCT, *VARIANT, *CATEGORIES, "Reference Handle", "Variation Name", "Archived"})
+
+    def __init__(self, source: Source, options: Options) -> None:
+        super().__init__(source, options)
+        self.weight = next((column for column in source.columns if column.startswith("Weight")), "")
+        self.fields |= self.make_weight(find_unit(self.weight))
+        self.options_of = [
+            (column, f"Option Value {found[1]}") for column in source.columns if (found := OPTION.fullmatch(column))
+        ]
+        self.quantities = [
+            (column, found[1])
+            for pattern in QUANTITIES
+            for column in source.columns
+            if (found := pattern.fullmatch(column))
+        ]
+
+    @classmethod
+    def recognises(cls, columns: frozenset[str], kind: str) -> bool:
+        return columns >= {"Item Name", "Variation Name"} and bool(columns & {"Token", "Reference Handle", "SKU"})
+
+    def list_read(self) -> Sequence[str]:
+        options = [column for pair in self.options_of for column in pair]
+        return (*self.known, self.weight, *options, *(column for column, _ in self.quantities))
+
+    def group(self, record: Record) -> str:
+        return read_texts(record, ("Reference Handle", "Item Name")).removeprefix("#")
+
+    def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
+        if not product.name:
+            product.open_row(records[0]).refuse("Item Name", "is blank", "give each row the name of its item")
+            product.finish()
+        for record in records:
+            row = product.open_row(record)
+            product.read_product(row, record, PRODUCT)
+            self.read_category(product, row, record)
+            if read_texts(record, ("Archived",)).upper() in ("Y", "YES", "TRUE"):
+                product.values["status"] = "archived"
+            columns = VARIANT | ({self.weight: "weight"} if self.weight else {})
+            values = product.read(row, record, columns)
+            product.add_variant(row, values, self.read_options(product, row, record), self.read_pieces(row, record))
+        return product.draft(handle=product.name)
+
+    def read_category(self, product: ProductRows, row: RowReader, record: Record) -> None:
+        cell = find_cell(record, *CATEGORIES)
+        if cell is None or "category" in product.values:
+            return
+        paths = [path.strip() for path in TOKEN.sub("", str(cell)).split(",")]
+        product.values["category"] = row.read_cell(CATEGORIES[0], self.fields["category"], paths[0])
+        if len(paths) > 1:
+            self.source.notes.guess("category", paths[0], "a product has one category here, so the first is taken")
+
+    def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
+        options = {}
+        for name_column, value_column in self.options_of:
+            name = product.read_option(row, name_column, record.cells.get(name_column))
+            if value := product.read_option(row, value_column, record.cells.get(value_column)):
+                options[name or name_column] = value
+        name = product.read_option(row, "Variation Name", record.cells.get("Variation Name"))
+        return options or ({"Variation": name} if name and name != ONLY else {})
+
+    def read_pieces(self, row: RowReader, record: Record) -> dict[str, int]:
+        """By location. With a single one, its pieces are at `main`, from which orders take."""
+        pieces: dict[str, int] = {}
+        places = {name for _, name in self.quantities}
+        for column, name in self.quantities:
+            location = MAIN if len(places) == 1 else row.read_cell(column, self.fields["location"], name)
+            if not is_blank(record.cells.get(column)) and location not in pieces:
+                count = row.read_cell(column, self.fields["stock"], record.cells[column])
+                if Blank.KEEPS not in (count, location):
+                    pieces[location] = count
+        return pieces

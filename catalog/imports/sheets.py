@@ -1,0 +1,126 @@
+"""A workbook (.xlsx) in, records out. Memory holds one row of a sheet, and the workbook's texts.
+
+A workbook stores each text once, in a list that its cells refer to, and a reader holds this list. So its size has a
+limit.
+"""
+
+import datetime
+import warnings
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import IO, Any
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile, ZipFile
+
+import openpyxl
+from defusedxml.common import DefusedXmlException
+from django.conf import settings
+from openpyxl.utils.exceptions import InvalidFileException
+
+from catalog.imports.errors import BadFile
+from catalog.imports.records import Notes, Record
+from catalog.imports.tables import FIRST_ROWS, IsKnown, check_header, find_header_row
+from config.api.rendering.formulas import unguard_text
+
+SHARED_TEXTS = "xl/sharedStrings.xml"
+MOST_SHARED_BYTES = 100 * 1024 * 1024
+# What else a reader holds in memory whole: names of sheets, styles.
+MOST_OTHER_BYTES = 16 * 1024 * 1024
+DAMAGED = (BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, ParseError, EOFError, OSError)
+# Excel holds 15 digits of a number.
+MOST_EXACT = 10**15
+
+
+def open_xlsx(
+    stream: IO[bytes], name: str, is_known: IsKnown, notes: Notes
+) -> tuple[tuple[str, ...], Iterator[Record]]:
+    check_sizes(stream, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+        sheet, rows = find_sheet(book)
+        first = list(islice(rows, FIRST_ROWS))
+    except (*DAMAGED, DefusedXmlException, InvalidFileException) as error:
+        raise BadFile(f"{name} is an Excel workbook that can't be read ({error}): save it again, or as CSV") from None
+    if len(book.sheetnames) > 1:
+        notes.guess("sheet", sheet, f"the workbook has {len(book.sheetnames)} sheets; only the first with rows is read")
+    if not first:
+        raise BadFile(f"{name} has no rows: give a row of column names, and the rows below it")
+    _, above = find_header_row(([show_cell(cell.value) for cell in row] for row in first), is_known)
+    if above:
+        notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
+    header = trim(tuple(str(show_cell(cell.value) or "").strip() for cell in first[above]))
+    check_header(header, name, is_known)
+    return header, read_rows(chain(first[above + 1 :], rows), header, above + 2)
+
+
+def check_sizes(stream: IO[bytes], name: str) -> None:
+    """Unpacked sizes are limited before anything is unpacked; zipfile unpacks no more of a member than it announces."""
+    total = 0
+    for member in ZipFile(stream).infolist():
+        total += member.file_size
+        if member.filename == SHARED_TEXTS and member.file_size > MOST_SHARED_BYTES:
+            raise BadFile(
+                f"{name} has {member.file_size:,} bytes of different texts, more than a workbook may have"
+                f" ({MOST_SHARED_BYTES:,}): save the sheet as CSV (UTF-8), which is read row by row"
+            )
+        is_sheet = member.filename.startswith(("xl/worksheets/", "xl/media/", SHARED_TEXTS))
+        if not is_sheet and member.file_size > MOST_OTHER_BYTES:
+            raise BadFile(f"{name}: its part {member.filename[:60]} is too large: save the sheet as CSV (UTF-8)")
+    if total > (most := settings.IMPORT_MAX_UNPACKED_BYTES):
+        raise BadFile(f"{name} unpacks to more than {most:,} bytes: send it in several files")
+    stream.seek(0)
+
+
+def find_sheet(book: Any) -> tuple[str, Iterator[Any]]:
+    """The first visible sheet with a filled cell, and its rows."""
+    sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
+    for sheet in sheets:
+        sheet.reset_dimensions()  # a wrong size in the file would cut its rows
+        rows = sheet.iter_rows()
+        first = list(islice(rows, FIRST_ROWS))
+        if any(cell.value is not None for row in first for cell in row):
+            return sheet.title, chain(first, rows)
+    return "", iter(())
+
+
+def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iterator[Record]:
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except (*DAMAGED, DefusedXmlException) as error:
+            yield Record(number, {}, f"can't be read ({error}), nor any after it; save the workbook again, or as CSV")
+            return
+        if any(cell.value is not None for cell in row):
+            yield make_record(number, header, row)
+        number += 1
+
+
+def make_record(number: int, header: tuple[str, ...], row: Any) -> Record:
+    if wrong := next((cell for cell in row if cell.data_type == "e"), None):
+        return Record(number, {}, f"has the error {wrong.value} in cell {wrong.coordinate}; correct its formula")
+    cells = {column: show_cell(cell.value) for column, cell in zip(header, row, strict=False) if column}
+    if any(cell.value is not None for cell in row[len(header) :]):
+        return Record(number, cells, f"has cells beyond the header's {len(header)} columns; name their columns")
+    return Record(number, dict.fromkeys(filter(None, header)) | cells)
+
+
+def show_cell(value: Any) -> Any:
+    """A cell as the JSON value that a person sees: whole numbers without a dot, times as texts."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
+        return int(value)
+    if isinstance(value, float):
+        return round(value, 10)  # 12.1 + 0.2 is 12.299999999999999 in a workbook
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, str):
+        return unguard_text(value)
+    return value if isinstance(value, int | bool) or value is None else str(value)
+
+
+def trim(header: tuple[str, ...]) -> tuple[str, ...]:
+    last = max((number for number, column in enumerate(header, 1) if column), default=0)
+    return header[:last]

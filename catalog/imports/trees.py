@@ -1,0 +1,153 @@
+"""JSON in, records out: one object a line (NDJSON), a list of objects, or one object. Memory holds one object."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any
+
+from catalog.imports.lines import MOST_LINE, Lines, LineTooLong
+from catalog.imports.records import Record
+from catalog.imports.tables import MOST_COLUMNS, refuse_wide
+
+# JSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
+FIRST_RECORDS = 100
+# Members of an object around a list, as APIs send it.
+WRAPPED = re.compile(r'\s*\{\s*"(?:products|items|data|results)"\s*:\s*(?=\[)')
+BLANK = re.compile(r"\s*")
+PIECE = 64 * 1024
+# So many characters tell whether an object around a list begins.
+BEGINNING = 1_000
+
+
+def open_json(records: Iterator[Record], name: str) -> tuple[dict[str, None], Iterator[Record]]:
+    """The columns, to which later records add theirs, and the records."""
+    first = list(islice(records, FIRST_RECORDS))
+    columns = dict.fromkeys(column for record in first for column in record.cells)
+    refuse_wide(tuple(columns), name)
+    return columns, note_columns(chain(first, records), columns)
+
+
+def note_columns(records: Iterator[Record], columns: dict[str, None]) -> Iterator[Record]:
+    for record in records:
+        if not record.cells.keys() <= columns.keys() and len(columns) < MOST_COLUMNS:
+            columns.update(dict.fromkeys(record.cells))
+        yield record
+
+
+def read_ndjson(lines: Lines) -> Iterator[Record]:
+    while True:
+        try:
+            text = next(lines)
+        except StopIteration:
+            return
+        except LineTooLong as error:
+            yield Record(lines.number, {}, f"can't be read ({error}); write one object a line")
+            continue
+        # The last line of our own NDJSON exports marks a complete file; it isn't a product.
+        if text.strip() and not text.startswith('{"_end":'):
+            yield parse_line(lines.number, text)
+
+
+def parse_line(line: int, text: str) -> Record:
+    try:
+        cells = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "too deep or a number too long")
+        return Record(line, {}, f"is not JSON ({reason}); write one object a line")
+    return make_record(line, cells)
+
+
+def make_record(line: int, cells: Any) -> Record:
+    if not isinstance(cells, dict):
+        return Record(line, {}, 'is JSON, but not an object; write {"sku": …, "title": …, "price": …}')
+    return Record(line, cells)
+
+
+def is_document(first: list[str]) -> bool:
+    """Whether the text is one JSON document, and not an object a line."""
+    text = "".join(first).lstrip()
+    if text.startswith("[") or WRAPPED.match(text):
+        return True
+    try:
+        json.loads(first[0])
+    except (ValueError, RecursionError):
+        # An object that goes on in the next line. A line that is wrong but closed is one bad row of NDJSON.
+        return text.startswith("{") and not first[0].rstrip().endswith("}") and len(first) > 1
+    return False
+
+
+def read_document(lines: Lines) -> Iterator[Record]:
+    """The objects of a list, or the one object, numbered from 1."""
+    text = Text(lines)
+    text.skip(WRAPPED)
+    if not text.take("["):
+        yield text.read_value(1)
+        return
+    number = 0
+    while not text.has_failed and not text.take("]"):
+        number += 1
+        if not text.skip(BLANK):
+            yield Record(number, {}, "doesn't end: the file was cut off, so send it whole")
+            return
+        yield text.read_value(number)
+        text.take(",")
+
+
+class Text:
+    """A JSON text that is read piece by piece."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.decoder = json.JSONDecoder()
+        self.text = ""
+        self.place = 0
+        self.has_failed = False
+        while len(self.text) < BEGINNING and self.read_more(PIECE):
+            pass
+
+    def read_more(self, size: int) -> bool:
+        piece = self.lines.read(size)
+        self.text = self.text[self.place :] + piece
+        self.place = 0
+        return bool(piece)
+
+    def skip(self, pattern: re.Pattern[str]) -> bool:
+        """Skip what matches; whether something follows."""
+        found = pattern.match(self.text, self.place)
+        self.place = found.end() if found else self.place
+        while self.place == len(self.text):
+            if not self.read_more(PIECE):
+                return False
+            found = BLANK.match(self.text)
+            self.place = found.end() if found else 0
+        return True
+
+    def take(self, sign: str) -> bool:
+        """Skip blanks and the sign, if it comes next."""
+        if not self.skip(BLANK) or self.text[self.place] != sign:
+            return False
+        self.place += 1
+        return True
+
+    def read_value(self, number: int) -> Record:
+        self.skip(BLANK)
+        while True:
+            try:
+                value, self.place = self.decoder.raw_decode(self.text, self.place)
+            except (ValueError, RecursionError) as error:
+                left = len(self.text) - self.place
+                # As much again as there is: a long object is then read in few attempts.
+                if left < MOST_LINE and self.read_enough(left):
+                    continue
+                self.has_failed = True
+                reason = getattr(error, "msg", "too deep or a number too long")
+                fault = f"is not JSON ({reason}), or longer than {MOST_LINE:,} characters; nothing after it was read"
+                return Record(number, {}, fault)
+            return make_record(number, value)
+
+    def read_enough(self, size: int) -> bool:
+        before = len(self.text) - self.place
+        while len(self.text) - self.place < before + max(size, PIECE) and self.read_more(PIECE):
+            pass
+        return len(self.text) - self.place > before

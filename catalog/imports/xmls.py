@@ -1,0 +1,87 @@
+"""An XML feed (RSS 2.0 or Atom, as Google's) in, records out: one for each item, by its number. Memory holds one item.
+
+Entities and external documents are refused: they expand to gigabytes, or fetch what the sender chooses.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from catalog.imports.errors import BadFile
+from catalog.imports.records import Record
+from catalog.imports.trees import open_json
+
+ITEMS = ("item", "entry")
+# The most bytes of an item, since one is held in memory.
+MOST_ITEM = 4_194_304
+
+
+def is_xml(start: bytes, encoding: str) -> bool:
+    text = start.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n")
+    return text.startswith(("<?xml", "<rss", "<feed", "<channel"))
+
+
+def open_xml(stream: IO[bytes], name: str) -> tuple[dict[str, None], Iterator[Record]]:
+    columns, records = open_json(read_items(stream), name)
+    if not columns:
+        first = next(records, None)
+        reason = first.fault if first else "has no items"
+        raise BadFile(f"{name} is XML that {reason}: send a feed of RSS 2.0 or Atom with its items, or a CSV")
+    return columns, records
+
+
+def read_items(stream: IO[bytes]) -> Iterator[Record]:
+    number = 0
+    pieces = Pieces(stream)
+    try:
+        path: list[Element] = []
+        for event, element in iterparse(pieces, events=("start", "end")):
+            if event == "start":
+                path.append(element)
+                continue
+            path.pop()
+            if drop_namespace(element.tag) in ITEMS:
+                number += 1
+                pieces.size = 0
+                yield Record(number, read_item(element))
+                # The parent would keep each item that was read.
+                for parent in path:
+                    parent.clear()
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        reason = "declares entities, which are refused" if isinstance(error, DefusedXmlException) else str(error)
+        yield Record(number + 1, {}, f"can't be read ({reason}), nor any after it; correct the file")
+
+
+class Pieces:
+    """Passes bytes on. Raises ValueError if an item doesn't end within MOST_ITEM of them."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        piece = self.stream.read(size)
+        self.size += len(piece)
+        if self.size > MOST_ITEM:
+            raise ValueError(f"an item has more than {MOST_ITEM:,} bytes")
+        return piece
+
+
+def read_item(item: Element) -> dict[str, Any]:
+    """The texts by name, without namespaces; several of one name are a list."""
+    cells: dict[str, Any] = {}
+    for child in item:
+        name = drop_namespace(child.tag)
+        text = "".join(child.itertext()).strip() or child.get("href", "")
+        if name in cells:
+            cells[name] = [*(cells[name] if isinstance(cells[name], list) else [cells[name]]), text]
+        else:
+            cells[name] = text
+    return cells
+
+
+def drop_namespace(tag: str) -> str:
+    return tag.rpartition("}")[2]
