@@ -18,6 +18,7 @@ router.register("categories", views.CategoryViewSet)
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
 IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
+IMPORT_PREVIEW: dict[str, Any] = {"post": "preview"}
 
 urlpatterns = [
     re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
@@ -26,6 +27,7 @@ urlpatterns = [
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
     re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
+    path("imports/preview/", import_views.ImportViewSet.as_view(IMPORT_PREVIEW), name="importjob-preview"),
     *route_jobs("imports/", import_views.ImportViewSet),
     re_path(rf"^imports/{JOB}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),

@@ -11,7 +11,7 @@ seen.py       an error for a SKU or Handle that the file has twice
 runs.py       drafts -> batches; a dry run is the same run, rolled back
 upsert.py     batch of drafts -> rows, through the pipeline of catalog/writes
 missing.py    archives what the file doesn't name, if that is asked for
-report.py     counts of what happened
+report.py     counts of what happened; previews.py what would happen, by the first rows
 
 uploads.py    a request's body or a form's file -> a file in the storage, of limited size
 jobs.py       the same run as the step of a job (config/api/jobs/), with a checkpoint for each batch; tasks.py  its task

@@ -17,6 +17,7 @@ from django.utils import timezone
 from catalog.imports.errors import Refusal
 from catalog.imports.models import ImportJob
 from catalog.imports.options import Options
+from catalog.imports.previews import Preview
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.records import Record
 from catalog.imports.report import Outcome, Report
@@ -41,6 +42,12 @@ def find_format(upload: Upload, options: Options) -> str:
         check_text(stream, upload.name, options)
     with open_range(upload.file, 0, upload.size) as stream:
         return ImportRun(open_source(stream, upload.name, options), options).report.format
+
+
+def preview_upload(upload: Upload, options: Options) -> dict[str, Any]:
+    """What an import of the stored file would do. It has passed `find_format`."""
+    with open_range(upload.file, 0, upload.size) as stream:
+        return Preview(open_source(stream, upload.name, options), options).look()
 
 
 def run_job(job: ImportJob) -> None:

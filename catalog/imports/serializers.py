@@ -3,7 +3,16 @@
 from typing import Any
 
 from rest_framework.relations import HyperlinkedIdentityField
-from rest_framework.serializers import BooleanField, CharField, DictField, FileField, ModelSerializer
+from rest_framework.serializers import (
+    BooleanField,
+    CharField,
+    DictField,
+    FileField,
+    IntegerField,
+    ListField,
+    ModelSerializer,
+    Serializer,
+)
 
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
@@ -33,6 +42,24 @@ class ImportRead(ModelSerializer[ImportJob]):
             "id", "status", "name", "format", "map", "options", "dry_run", "size", *PROGRESS, "report",
             "unread_columns", "guessed", "errors_total", "errors_url", "url",
         )  # fmt: skip
+
+
+class PreviewRead(Serializer[ImportJob]):
+    """`{"format": "shopify", "columns": [{"column": "Vendor", "field": "brand"}, …], "products": […], …}`"""
+
+    file = CharField()
+    format = CharField()
+    rows = IntegerField(help_text="The rows that were read, at most 1,000.")
+    columns = ListField(child=DictField(), help_text="The columns, each with its field; empty if it isn't read.")
+    unread_columns = ListField(
+        child=DictField(), help_text="Columns that aren't read, and the field that they may mean."
+    )
+    guessed = ListField(child=DictField(), help_text="Options that nobody gave, and what was used.")
+    counts = DictField(child=DictField(), help_text="Created, updated, unchanged, refused rows by table.")
+    products = ListField(child=DictField(), help_text="The first 20 products as they would be.")
+    # Not DRF's own property: this serializer only describes an answer.
+    errors = ListField(child=DictField(), help_text="What is refused.")  # type: ignore[assignment]
+    errors_total = IntegerField()
 
 
 class ImportWrite(StrictSerializer[ImportJob]):

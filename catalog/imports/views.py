@@ -18,10 +18,11 @@ from rest_framework.response import Response
 from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
+from catalog.imports.jobs import preview_upload
 from catalog.imports.models import ImportJob
-from catalog.imports.options import DECIMALS, DEFAULTS, HELP, MISSING, WEIGHT_UNITS
+from catalog.imports.options import DECIMALS, DEFAULTS, HELP, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
-from catalog.imports.serializers import ImportRead, ImportWrite
+from catalog.imports.serializers import ImportRead, ImportWrite, PreviewRead
 from catalog.imports.uploads import Upload, store_upload
 from catalog.models import Product
 from config.api.access.permissions import write_refusal
@@ -108,12 +109,16 @@ class ImportViewSet(JobViewSet, OwnImports):
         super().perform_authentication(request)
 
     @property
+    def is_upload(self) -> bool:
+        return self.action in ("create", "preview")
+
+    @property
     def known_parameters(self) -> frozenset[str]:
-        return super().known_parameters | ({"name", *OPTIONS} if self.action == "create" else set())
+        return super().known_parameters | ({"name", *OPTIONS} if self.is_upload else set())
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.action == "create":
+        if self.is_upload:
             self.read_selection(detail=True)  # an error in `fields` comes before the file is stored
             # Before any transaction: it would stay open for as long as the client sends.
             self.upload = self.receive(request)
@@ -132,10 +137,18 @@ class ImportViewSet(JobViewSet, OwnImports):
 
     @extend_schema(parameters=PARAMETERS, request=BODIES)
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        options = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
-        if is_form(request):
-            options |= {name: value for name, value in read_form(request).items() if name not in NO_OPTIONS}
-        return self.write(self.get_serializer(data=options), HTTPStatus.CREATED)
+        return self.write(self.get_serializer(data=read_options(request)), HTTPStatus.CREATED)
+
+    @extend_schema(parameters=PARAMETERS, request=BODIES, responses=PreviewRead)
+    def preview(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """What an import of this file would do, by its first 1,000 rows. Nothing is written, not even the file."""
+        serializer = self.get_serializer(data=read_options(request))
+        serializer.is_valid(raise_exception=True)
+        assert self.upload is not None  # stored before
+        return Response(preview_upload(self.upload, Options.of(serializer.validated_data)))
+
+    def get_serializer_class(self) -> Any:
+        return self.write_serializer if self.action == "preview" else super().get_serializer_class()
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "upload": self.upload}
@@ -146,6 +159,13 @@ class ImportViewSet(JobViewSet, OwnImports):
             if self.upload and not ImportJob.objects.filter(file=self.upload.file).exists():
                 remove_file(self.upload.file)
         return super().finalize_response(request, response, *args, **kwargs)
+
+
+def read_options(request: Request) -> dict[str, Any]:
+    options = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
+    if is_form(request):
+        options |= {name: value for name, value in read_form(request).items() if name not in NO_OPTIONS}
+    return options
 
 
 def is_form(request: Request) -> bool:

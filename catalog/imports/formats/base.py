@@ -4,7 +4,7 @@ A format that has several rows a product says by `group` which rows belong toget
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from catalog.imports.errors import BadFile
@@ -12,6 +12,13 @@ from catalog.imports.formats.mapping import SLIP, suggest
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.writes.drafts import ProductDraft
+
+# Fields of columns that are read together with others, by a word in their names.
+WORDS = (
+    ("image", "images"), ("option", "options"), ("attribute", "options"), ("variation", "options"), ("price", "price"),
+    ("categor", "category"), ("tag", "tags"), ("quantity", "stock"), ("inventory", "stock"), ("weight", "weight"),
+    ("location", "location"), ("sku", "sku"), ("handle", "slug"), ("publish", "status"), ("status", "status"),
+)  # fmt: skip
 
 
 class Format(ABC):
@@ -23,6 +30,8 @@ class Format(ABC):
     known: ClassVar[frozenset[str]]
     # Whether a product may have several rows.
     is_grouped: ClassVar[bool] = False
+    # Fields by column, as far as a column is one field's.
+    fields_of: ClassVar[Mapping[str, str]] = {}
     # The name of a product's key in errors.
     key_name: ClassVar[str] = "sku"
     # Whether products that the file doesn't name may be archived. Not by a file of stock.
@@ -52,6 +61,24 @@ class Format(ABC):
     def list_read(self) -> Iterable[str]:
         """The file's columns that are read."""
         return self.known
+
+    def list_columns(self) -> list[dict[str, str]]:
+        """The file's columns, each with the field that it is read as; empty if it isn't read."""
+        read = set(self.list_read())
+        return [
+            {"column": column, "field": self.find_field(column) if column in read else ""}
+            for column in self.source.columns
+            if column
+        ]
+
+    def find_field(self, column: str) -> str:
+        """The field of a column that is read."""
+        name = self.find_name(column)
+        return self.fields_of.get(name) or next((field for word, field in WORDS if word in name.lower()), "product")
+
+    def find_name(self, column: str) -> str:
+        """The column's name as the format writes it."""
+        return column
 
     def list_unread(self) -> list[dict[str, str]]:
         """The file's columns that aren't read, each with the most similar name that could be."""

@@ -54,6 +54,7 @@ COLOUR = re.compile(r"\[?#[0-9A-Fa-f]{3,8}\]?$")
 class BigCommerce(ShopFormat):
     name = "bigcommerce"
     label = "BigCommerce CSV"
+    fields_of = PRODUCT | VARIANT
     is_grouped = True
     known = frozenset(
         {*KINDS, *PRODUCT, *VARIANT, *CATEGORIES, *VISIBLE, *IMAGES, "Options", "Image Description", "ID", "Product ID"}

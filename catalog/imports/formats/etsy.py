@@ -22,6 +22,7 @@ VARIATIONS = tuple(
 class Etsy(ShopFormat):
     name = "etsy"
     label = "Etsy's listings"
+    fields_of = PRODUCT | VARIANT
     known = frozenset(
         {*PRODUCT, *VARIANT, *IMAGES, "CURRENCY_CODE", "QUANTITY", "TAGS", "MATERIALS", "SKU"}
         | {column for columns in VARIATIONS for column in columns}

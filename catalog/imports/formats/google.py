@@ -41,6 +41,7 @@ SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
 class Google(ShopFormat):
     name = "google"
     label = "Google Merchant Center feed"
+    fields_of = PRODUCT | VARIANT
     is_grouped = True
     known = frozenset({*PRODUCT, *VARIANT, *CATEGORIES, *OPTIONS, *OTHERS})
 
@@ -57,6 +58,9 @@ class Google(ShopFormat):
 
     def list_read(self) -> Sequence[str]:
         return [column for column in self.source.columns if normalise(column) in self.known]
+
+    def find_name(self, column: str) -> str:
+        return normalise(column)
 
     def group(self, record: Record) -> str:
         names = {normalise(column): column for column in record.cells}

@@ -45,6 +45,7 @@ PAIR = re.compile(r"\s*([^=,|]+)=([^,|]*)")
 class Magento(ShopFormat):
     name = "magento"
     label = "Magento's export of products"
+    fields_of = PRODUCT | VARIANT
     is_grouped = True
     known = frozenset({*PRODUCT, *VARIANT, *IMAGES, *OTHERS, "base_image_label", "attribute_set_code"})
 

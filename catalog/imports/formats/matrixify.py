@@ -28,6 +28,7 @@ INVENTORY = re.compile(r"Inventory Available: (.+)")
 class Matrixify(Shopify):
     name = "matrixify"
     label = "Matrixify's sheet of products"
+    fields_of = OWN_PRODUCT | VARIANT
     known = Shopify.known | {*OWN_PRODUCT, WEIGHT, UNIT, "Command", "Variant Command", "Image Command", "ID"}
     product_columns = OWN_PRODUCT
 

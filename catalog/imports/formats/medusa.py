@@ -38,6 +38,7 @@ PRICE = re.compile(r"(?:variant )?price (?:([a-z]{3})|.*\[([a-z]{3})\])")
 class Medusa(ShopFormat):
     name = "medusa"
     label = "Medusa's export of products"
+    fields_of = PRODUCT | VARIANT
     key_name = "handle"
     is_grouped = True
     unit = "g"
@@ -63,6 +64,9 @@ class Medusa(ShopFormat):
         own = {*PRODUCT, *VARIANT, *self.prices, "product handle"}
         patterns = (IMAGE, CATEGORY, TAG, OPTION, re.compile(r"(?:variant )?option \d+ value"))
         return [c for c, name in self.names.items() if name in own or any(one.fullmatch(name) for one in patterns)]
+
+    def find_name(self, column: str) -> str:
+        return normalise(column)
 
     def group(self, record: Record) -> str:
         return next(

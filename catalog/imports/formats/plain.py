@@ -47,6 +47,9 @@ class Plain(Format):
     def list_read(self) -> Iterable[str]:
         return [column for path in self.columns.values() for column in path]
 
+    def find_field(self, column: str) -> str:
+        return next(field for field, path in self.columns.items() if column in path)
+
     def list_unread(self) -> list[dict[str, str]]:
         free = set(FIELDS) - self.columns.keys()
         read = set(self.list_read())

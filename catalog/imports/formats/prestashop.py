@@ -46,6 +46,7 @@ FORM = re.compile(r"\((?:x,y|name:|value:)[^)]*\)")
 class PrestaShop(ShopFormat):
     name = "prestashop"
     label = "PrestaShop's products"
+    fields_of = PRODUCT | VARIANT
     known = frozenset({
         "Product ID", "Active (0/1)", "Name *", "Categories (x,y,z...)", "Price tax excluded", "Price tax included",
         "Price (tax excl.)", "Price (tax incl.)", "Reference #", "Reference", "Manufacturer", "EAN13", "UPC", "Weight",
@@ -72,6 +73,9 @@ class PrestaShop(ShopFormat):
     def list_read(self) -> Iterable[str]:
         read = {*PRODUCT, *VARIANT, *IDS, *REFERENCES, *CATEGORIES, *ACTIVE, *IMAGES, SLUG}
         return [column for column, name in self.names.items() if name in read]
+
+    def find_name(self, column: str) -> str:
+        return normalise(column)
 
     def group(self, record: Record) -> str:
         cells = self.rename(record).cells

@@ -61,6 +61,7 @@ SIGNS = ("Option1 Value", "Option1 value", "Variant SKU", "SKU", "Variant Price"
 class Shopify(ShopFormat):
     name = "shopify"
     label = "Shopify CSV"
+    fields_of = PRODUCT | VARIANT
     key_name = "handle"
     is_grouped = True
     unit = "g"

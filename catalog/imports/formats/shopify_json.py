@@ -31,6 +31,7 @@ LISTS = ("variants", "images", "options")
 class ShopifyJson(ShopFormat):
     name = "shopify"
     label = "Shopify's products.json"
+    fields_of = PRODUCT | VARIANT
     key_name = "handle"
     unit = "g"
     known = frozenset({*PRODUCT, *LISTS, "handle", "published_at"})

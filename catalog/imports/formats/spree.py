@@ -39,6 +39,7 @@ TAXONOMY = "Categories"
 class Spree(ShopFormat):
     name = "spree"
     label = "Spree's CSV of products"
+    fields_of = PRODUCT | VARIANT
     key_name = "handle"
     is_grouped = True
     known = frozenset({*PRODUCT, *VARIANT, *OTHERS, "option1_name", "option1_value", "image1_src", "category1"})

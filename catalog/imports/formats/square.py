@@ -31,6 +31,7 @@ TOKEN = re.compile(r"\s*\(#[^)]*\)")
 class Square(ShopFormat):
     name = "square"
     label = "Square's library of items"
+    fields_of = PRODUCT | VARIANT
     key_name = "handle"
     is_grouped = True
     known = frozenset({*PRODUCT, *VARIANT, *CATEGORIES, "Reference Handle", "Variation Name", "Archived"})

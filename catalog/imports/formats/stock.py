@@ -17,6 +17,7 @@ class OwnStock(ShopFormat):
     label = "our own export of stock"
     is_grouped = True
     names_products = False
+    fields_of = {"on_hand": "stock", "On hand (new)": "stock", "On hand (current)": "stock", "Available": "stock"}
     known = frozenset({"sku", "location", "on_hand", "variant", "reserved"})
     counts: tuple[str, ...] = ("on_hand",)
     skus: tuple[str, ...] = ("sku",)

@@ -23,6 +23,9 @@ class OwnVariants(Plain):
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
         return columns >= {"product", "sku", "options", "position"} and "title" not in columns
 
+    def find_field(self, column: str) -> str:
+        return column
+
     def list_read(self) -> Sequence[str]:
         return ("sku", "stock", "position", *VARIANT_FIELDS)
 

@@ -39,6 +39,7 @@ COMMA = re.compile(r"(?<!\\),")
 class WooCommerce(ShopFormat):
     name = "woocommerce"
     label = "WooCommerce CSV"
+    fields_of = PRODUCT | VARIANT
     is_grouped = True
     known = frozenset(
         {*PRODUCT, *VARIANT, *SALE_DATES, "ID", "Type", "Published", "In stock?", "Categories", "Images", "Parent"}

@@ -17,6 +17,7 @@ from rich.table import Table
 from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.options import DECIMALS, HELP, MISSING, WEIGHT_UNITS, Options
+from catalog.imports.previews import Preview
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.report import RARE, Report
 from catalog.imports.runs import ImportRun
@@ -79,12 +80,18 @@ class Command(BaseCommand):
         for name in ("update_only", "create_only"):
             parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=HELP[name])
         parser.add_argument("--dry-run", action="store_true", help="report what a real run would do, write nothing")
+        parser.add_argument(
+            "--preview", action="store_true", help="show what the first 1,000 rows would be as JSON, write nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError: exit code 2 for an unusable file, 1 (after the summary) for refused rows."""
         path: Path = options["file"]
         try:
+            if options["preview"]:
+                self.show_preview(path, options)
+                return
             report = self.import_file(path, options)
         except BadFile as error:
             raise CommandError(str(error), returncode=BAD_FILE) from None
@@ -104,8 +111,16 @@ class Command(BaseCommand):
         if report.refused:
             raise CommandError(describe_refused(report), returncode=BAD_ROWS)
 
+    def show_preview(self, path: Path, options: dict[str, Any]) -> None:
+        chosen = choose_options(options)
+        with path.open("rb") as stream:
+            check_text(stream, path.name, chosen)
+        with path.open("rb") as stream:
+            preview = Preview(open_source(stream, path.name, chosen), chosen).look()
+        self.stdout.write(json.dumps(preview, indent=2, default=str, ensure_ascii=False))
+
     def import_file(self, path: Path, options: dict[str, Any]) -> Report:
-        chosen = Options.of({name: value for name, value in options.items() if value is not None})
+        chosen = choose_options(options)
         with path.open("rb") as stream:
             check_text(stream, path.name, chosen)
         with path.open("rb") as stream:
@@ -127,6 +142,10 @@ class Command(BaseCommand):
         for line in list_notes(report):
             console.print(line, markup=False, highlight=False)
         console.print(describe_run(report), markup=False, highlight=False)
+
+
+def choose_options(options: dict[str, Any]) -> Options:
+    return Options.of({name: value for name, value in options.items() if value is not None})
 
 
 class Watch:

@@ -1,21 +1,24 @@
 """The options of an import that say what to write, and what our own exports bring back."""
 
 import json
-from io import BytesIO
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from catalog.imports import upsert
 from catalog.imports.options import Options
+from catalog.imports.previews import Preview
 from catalog.imports.readers import open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
-from catalog.models import Brand, Image, Product, Stock, Variant
-from tests.catalog.conftest import import_file, send_body, send_form
+from catalog.models import Brand, Image, ImportJob, Product, Stock, Variant
+from tests.catalog.conftest import import_file, list_files, send_body, send_form
 from tests.factories import make_brand, make_caller, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +184,53 @@ def read_all() -> list[Any]:
         list(Stock.objects.order_by("variant__sku", "location").values_list("variant__sku", "location", "on_hand")),
         list(Image.objects.order_by("position").values_list("url", "alt", "position")),
     ]
+
+
+# -- previews ------------------------------------------------------------------------------------------------------
+
+SHOP = (
+    "Handle,Title,Vendor,Option1 Name,Option1 Value,Variant Price,Colour\n"
+    "shirt,Shirt,Acme,Size,S,20,x\nhat,Hat,Acme,Size,S,cheap,x\nshirt,,,,M,22,x\n"
+)
+
+
+def test_a_preview_shows_what_an_import_would_do_and_writes_nothing(caller: APIClient, files: Path) -> None:
+    answer = caller.generic("POST", "/api/v1/imports/preview/?name=shop.csv", SHOP.encode(), "text/csv")
+    assert answer.status_code == 200, answer.json()
+    body = answer.json()
+    assert (body["format"], body["rows"], body["errors_total"]) == ("shopify", 3, 1)
+    assert body["columns"][2:4] == [
+        {"column": "Vendor", "field": "brand"},
+        {"column": "Option1 Name", "field": "options"},
+    ]
+    assert body["unread_columns"] == [{"column": "Colour", "near": ""}]
+    assert (body["errors"][0]["column"], body["errors"][0]["value"]) == ("Variant Price", "'cheap'")
+    (shirt,) = body["products"]
+    assert (shirt["slug"], shirt["brand"], len(shirt["variants"])) == ("shirt", "Acme", 2)
+    assert body["counts"]["products"] == {"created": 1, "updated": 0, "unchanged": 0, "refused": 1}
+    assert not Product.objects.exists()
+    assert not ImportJob.objects.exists()
+    assert not list_files(files)
+
+
+def test_a_preview_of_a_file_that_cannot_be_used_says_so(caller: APIClient, files: Path) -> None:
+    answer = caller.generic("POST", "/api/v1/imports/preview/", b"%PDF-1.7", "text/csv")
+    assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
+    assert not list_files(files)
+
+
+def test_a_preview_reads_a_thousand_rows_and_shows_twenty_products() -> None:
+    rows = "".join(f"S{number},Lamp,1\n" for number in range(3_000))
+    chosen = Options()
+    body = Preview(open_source(BytesIO(b"sku,title,price\n" + rows.encode()), "file.csv"), chosen).look()
+    assert (body["rows"], len(body["products"]), body["counts"]["products"]["created"]) == (1_000, 20, 1_000)
+    assert not Product.objects.exists()
+
+
+def test_the_command_shows_a_preview(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text(ROWS)
+    out = StringIO()
+    call_command("import_products", str(file), preview=True, stdout=out)
+    assert [product["title"] for product in json.loads(out.getvalue())["products"]] == ["Lamp", "Torch"]
+    assert not Product.objects.exists()
