@@ -21,7 +21,12 @@ class CatalogConfig(AppConfig):
         from catalog.rights import EXPORT
         from catalog.serializers import ProductRead, VariantRead
         from catalog.writes.declared import find_mistyped
-        from catalog.writes.stored import find_capital_locations, find_odd_currencies, find_odd_skus
+        from catalog.writes.stored import (
+            find_capital_locations,
+            find_odd_currencies,
+            find_odd_skus,
+            find_wrong_title_keys,
+        )
         from catalog.writes.trial import try_write
         from config.api.jobs.chores import register_chore
         from config.api.problems.stored import register_finder, register_trial
@@ -34,6 +39,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
         register_finder(find_odd_skus)
+        register_finder(find_wrong_title_keys)
         register_trial(try_write)
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")

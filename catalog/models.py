@@ -120,6 +120,8 @@ class Product(Timestamped):
     sku = models.CharField("SKU", max_length=100, unique=True)
     slug = models.SlugField(max_length=255, unique=True, allow_unicode=True)
     title = models.CharField(max_length=500)
+    # What lists by title are ordered by, in code point order on both databases (title_keys.py). A trigger writes it.
+    title_key = models.TextField(default="", db_default="", editable=False)
     brand = models.ForeignKey(Brand, models.DO_NOTHING, null=True, blank=True, related_name="products", db_index=False)
     category = models.ForeignKey(
         Category, models.DO_NOTHING, null=True, blank=True, related_name="products", db_index=False
@@ -145,7 +147,7 @@ class Product(Timestamped):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
-        logged = Logged("product", sku="sku", product="pk")
+        logged = Logged("product", sku="sku", product="pk", derived=("title_key",))
         # Everybody may read products page by page; only partners may export the whole table. An import also writes
         # brands, categories, variants, stock and images, so it has its own permission.
         permissions = (("export_product", "Can export products"), ("import_product", "Can import products"))
@@ -180,7 +182,7 @@ class Product(Timestamped):
             # ?ordering=±price, price_min, price_max
             models.Index(fields=("price", "id"), name="product_by_price", condition=Q(status="active")),
             # ?ordering=±title
-            models.Index(fields=("title", "id"), name="product_by_title", condition=Q(status="active")),
+            models.Index(fields=("title_key", "id"), name="product_by_title_key", condition=Q(status="active")),
             # ?ordering=±rating
             models.Index(fields=("rating", "id"), name="product_by_rating", condition=Q(status="active")),
         )

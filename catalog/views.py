@@ -1,6 +1,6 @@
 """The catalogue's endpoints. Each view names its rows, filters and orderings; config/api/viewsets.py does the rest."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -107,6 +107,7 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     orderings = tuple(
         sign + name for name in ("created_at", "updated_at", "price", "title", "rating", "id") for sign in ("", "-")
     )
+    order_columns: ClassVar = {"title": "title_key"}
     default_ordering = "-created_at"
     lookup_value_regex = "[0-9]{1,18}"
 

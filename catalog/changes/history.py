@@ -11,10 +11,11 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DateTimeField, DecimalField, Field, OuterRef, QuerySet, Subquery
+from django.db.models import DateTimeField, DecimalField, Field, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from catalog.changes.entities import list_entities
+from catalog.changes.logged import find_logged
 from catalog.changes.models import Change
 
 type Row = dict[str, Any]
@@ -82,8 +83,15 @@ def show_row(entity: str, row: Row | None) -> Row | None:
     model = list_entities().get(entity)
     if row is None or model is None:
         return row
-    columns = model._meta.concrete_fields
+    derived = find_derived(model)
+    columns = [field for field in model._meta.concrete_fields if field.name not in derived]
     return {field.attname: show_value(field, row[field.column]) for field in columns if field.column in row}
+
+
+def find_derived(model: type[Model]) -> tuple[str, ...]:
+    """Fields whose change is no change of the row, such as the key of a title."""
+    logged = find_logged(model)
+    return logged.derived if logged else ()
 
 
 def show_value(field: Field[Any, Any], value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from django.contrib.auth.models import AnonymousUser
@@ -73,6 +73,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     filter_backends: Sequence[type[BaseFilterBackend]] = (FilterBackend, OrderingBackend)
     filterset_class: type[SparseFilterSet] | None = None
     orderings: tuple[str, ...] = ()
+    # The column that orders, for names in `orderings` that show another one.
+    order_columns: ClassVar[Mapping[str, str]] = {}
     default_ordering = "pk"
     # Prefixes of parameters whose names aren't known in advance, such as `attr.`.
     open_parameters: tuple[str, ...] = ()

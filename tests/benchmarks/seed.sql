@@ -1,5 +1,5 @@
 -- :rows products, the same for everyone: each value follows from its number. Run with session_replication_role =
--- replica, so that no trigger runs; what triggers derive (price, in_stock, image_url, path, search) is set right here.
+-- replica, so that no trigger runs; what triggers derive (price, in_stock, image_url, title_key, path, search) is set right here.
 -- Order of creation is a permutation of the ids, so that a page's rows lie scattered over the table.
 
 CREATE TEMP VIEW bench_row AS
@@ -28,9 +28,9 @@ SELECT n, parent, 'Category ' || n, concat_ws('-', 'category', parent, n),
        concat(lpad(parent::text, 10, '0'), lpad(n::text, 10, '0')), 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
 FROM (SELECT n, CASE WHEN n > 30 THEN 1 + n % 30 END AS parent FROM generate_series(1, 330) n) node;
 
-INSERT INTO catalog_product (id, sku, slug, title, brand_id, category_id, status, currency, price, compare_at_price,
+INSERT INTO catalog_product (id, sku, slug, title, title_key, brand_id, category_id, status, currency, price, compare_at_price,
                              in_stock, rating, image_url, attributes, version, created_at, updated_at)
-SELECT n, sku, 'product-' || n, title, brand_id, category_id, status, 'USD', price,
+SELECT n, sku, 'product-' || n, title, tenfold_fold(title), brand_id, category_id, status, 'USD', price,
        CASE WHEN n % 4 = 0 THEN price + 20 END, in_stock, rating,
        CASE WHEN images > 0 THEN 'https://images.example/' || sku || '-1.jpg' ELSE '' END,
        jsonb_build_object('color', (ARRAY['Olive', 'Ivory', 'Rust', 'Navy'])[1 + n % 4], 'material', split_part(title, ' ', 2),

@@ -21,9 +21,10 @@ URL = "/api/v1/products/"
 ROWS = 20_000
 
 FILL = """
-INSERT INTO catalog_product (sku, slug, title, brand_id, status, currency, price, in_stock, rating, image_url,
-                             attributes, version, created_at, updated_at)
-SELECT 'S' || n, 's' || n, 'Title ' || (n * 7919) %% 1000, %s, CASE WHEN n %% 20 = 0 THEN 'draft' ELSE 'active' END,
+INSERT INTO catalog_product (sku, slug, title, title_key, brand_id, status, currency, price, in_stock, rating,
+                             image_url, attributes, version, created_at, updated_at)
+SELECT 'S' || n, 's' || n, 'Title ' || (n * 7919) %% 1000, 'title ' || (n * 7919) %% 1000, %s,
+       CASE WHEN n %% 20 = 0 THEN 'draft' ELSE 'active' END,
        'USD', (n * 31) %% 5000, true, (n %% 500) / 100.0, '',
        '{}', 1, now() - n * interval '1 minute', now() - n * interval '2 minutes'
 FROM generate_series(1, %s) n

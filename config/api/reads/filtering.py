@@ -257,8 +257,9 @@ class OrderingBackend(BaseFilterBackend):
         if asked is None and queryset.query.order_by:
             return queryset  # a search orders by its rank
         name = asked or view.default_ordering
-        ties = () if name.lstrip("-") == queryset.model._meta.pk.name else ("-pk" if name.startswith("-") else "pk",)
-        rows = queryset.order_by(name, *ties)
+        sign, column = ("-", name[1:]) if name.startswith("-") else ("", name)
+        ties = () if column == queryset.model._meta.pk.name else (f"{sign}pk",)
+        rows = queryset.order_by(f"{sign}{view.order_columns.get(column, column)}", *ties)
         if view.filterset_class:
             narrow = view.filterset_class.find_narrowing(request.query_params)
             refuse_large_sort(rows, name, narrow, view.index_served)

@@ -85,7 +85,7 @@ def test_a_migration_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 @on_postgres
 def test_an_invalid_index_is_an_error() -> None:
-    spoil = "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = 'product_by_title'::regclass"
+    spoil = "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = 'product_by_title_key'::regclass"
     name = connection.settings_dict["NAME"]
     with psycopg.connect(os.environ["SUPERUSER_URL"], dbname=name, autocommit=True) as root:
         root.execute(spoil, [False])
@@ -93,7 +93,7 @@ def test_an_invalid_index_is_an_error() -> None:
             [finding] = find("database", Level.ERROR)
         finally:
             root.execute(spoil, [True])
-    assert finding.remedy == "REINDEX INDEX CONCURRENTLY product_by_title;"
+    assert finding.remedy == "REINDEX INDEX CONCURRENTLY product_by_title_key;"
 
 
 @on_postgres
