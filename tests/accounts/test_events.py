@@ -183,7 +183,7 @@ def test_everybody_reads_their_own(caller: APIClient, mia: User) -> None:
     for user in (mia, other, None):
         Event.objects.record(Event.Kind.SIGN_IN_FAILED, user)
     [row] = caller.get(EVENTS).json()["results"]
-    assert list(row) == ["id", "at", "kind", "actor", "address", "user_agent", "detail"]
+    assert list(row) == ["id", "at", "kind", "actor", "address", "user_agent", "detail", "url"]
     assert caller.get(f"{EVENTS}{row['id']}/").json() == row
     foreign = Event.objects.get(user=other)
     assert caller.get(f"{EVENTS}{foreign.pk}/").status_code == 404

@@ -269,7 +269,7 @@ def test_each_mode_needs_its_rights(rights: tuple[str, ...], allowed: tuple[str,
 def test_a_rival_at_the_same_moment_costs_a_second_attempt(staff: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rival's row is there only when ours is written: the first attempt fails, the second finds it."""
     save = saving.save_products
-    monkeypatch.setattr(saving, "save_products", lambda plans: (write_as_a_rival(), save(plans)))
+    monkeypatch.setattr(saving, "save_products", lambda *given: (write_as_a_rival(), save(*given)))
 
     def write_as_a_rival() -> None:
         monkeypatch.setattr(saving, "save_products", save)

@@ -18,7 +18,7 @@ from django.http import QueryDict
 
 from config.api.database.observers import note_statements
 from config.api.database.replicas import read_at_least
-from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
+from config.api.freshness.leases import FRESHNESS, LogLease
 from config.api.freshness.tables import find_all_tables
 from config.process.bounded import BoundedMap
 
@@ -89,14 +89,21 @@ def parse_query(text: str) -> Query | None:
 
 
 class Made[Plan](NamedTuple):
-    """A plan, and the stamp of what it was made from; None if it was made without a query."""
+    """A plan, the statements that it was made from, and the log's lease from before them."""
 
     plan: Plan
-    stamp: Stamp | None
+    statements: tuple[str, ...]
+    lease: LogLease
 
     @property
     def is_current(self) -> bool:
-        return self.stamp is None or ((lease := FRESHNESS.peek()) is not None and self.stamp.is_current(lease))
+        """Whether the log follows all tables that were read, and none has changed since."""
+        if not self.statements:
+            return True
+        tables, now = find_all_tables(self.statements), FRESHNESS.peek()
+        return (
+            now is not None and tables <= FRESHNESS.tables and now.covers(self.lease.epoch, self.lease.position, tables)
+        )
 
 
 class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
@@ -107,16 +114,12 @@ class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
         return made.plan if made and made.is_current else None
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
-        """The plan that `make` returns.
-
-        It isn't cached if `key` is None, or if it comes from tables whose changes this process can't follow.
-        """
+        """The plan that `make` returns. It isn't cached if `key` is None."""
         lease = FRESHNESS.lease or LogLease()  # what the process knew before the queries, however old
         with read_at_least(lease.reached), note_statements() as statements:
             plan = make()
-        stamp = Stamp(lease.epoch, lease.position, find_all_tables(statements)) if statements else None
-        if key is not None and (stamp is None or stamp.tables <= FRESHNESS.tables):
-            self.keep(key, Made(plan, stamp))
+        if key is not None:
+            self.keep(key, Made(plan, tuple(statements), lease))
         return plan
 
 
