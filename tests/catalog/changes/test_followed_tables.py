@@ -180,7 +180,7 @@ def test_a_trigger_written_by_hand_learns_the_new_name_of_a_foreign_key(product:
 
 
 def test_a_field_is_removed_and_another_renamed_at_once(product: Product) -> None:
-    gone = {"brand": "created_at", "product": "currency", "text": "seo_title", "variant": "barcode", "image": "alt"}
+    gone = {"brand": "created_at", "product": "currency", "text": "seo_title", "variant": "options", "image": "alt"}
     stays = {"brand": "slug", "product": "slug", "text": "seo_description", "variant": "weight", "image": "url"}
     operations = [RemoveField(NAMES[entity], name) for entity, name in gone.items()]
     renamed = [RenameField(NAMES[entity], name, "renamed") for entity, name in stays.items() if entity != "image"]
