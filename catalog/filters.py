@@ -14,7 +14,8 @@ from catalog.querysets import ProductQuerySet
 from catalog.search import MOST_WORDS, find_words
 from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import PRICE, BadValue
-from config.api.problems.errors import InvalidParameter, suggest
+from config.api.problems.errors import InvalidParameter
+from config.api.problems.near import suggest_near
 from config.api.reads.filtering import (
     ChoicesFilter,
     FlagFilter,
@@ -182,5 +183,5 @@ def require_slugs(parameter: str, model: type[Brand | Category], wanted: Sequenc
 def suggest_slug(model: type[Brand | Category], slug: str) -> str:
     # An index serves a beginning; nobody mistypes the first two letters often.
     similar = model.objects.filter(slug__startswith=slug[:2]).order_by("slug").values_list("slug", flat=True)
-    near = suggest(slug, list(similar[:MOST_COMPARED]))
-    return near if near.startswith("Did") else f"{model._meta.verbose_name_plural}/ lists them all."
+    near = suggest_near(slug, list(similar[:MOST_COMPARED]))
+    return near or f"{model._meta.verbose_name_plural}/ lists them all."

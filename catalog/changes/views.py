@@ -35,7 +35,8 @@ from config.api.access.privacy import PrivateMixin
 from config.api.access.scopes import CHANGES
 from config.api.database.authorship import name_caller
 from config.api.freshness.leases import FRESHNESS
-from config.api.problems.errors import InvalidParameter, suggest
+from config.api.problems.errors import InvalidParameter
+from config.api.problems.near import suggest
 from config.api.reads.filtering import AGO_PATTERN, read_moment
 from config.api.reads.pagination import GREATEST_PAGE_SIZE, PAGE_SIZE
 from config.api.reads.parameters import check_parameters, read_names

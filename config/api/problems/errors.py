@@ -24,13 +24,13 @@ while it is half loaded itself, and the settings load this module.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from difflib import SequenceMatcher
-from functools import lru_cache
 from http import HTTPStatus
 from sqlite3 import SQLITE_INTERRUPT
 from typing import Any
 
 from rest_framework.exceptions import APIException
+
+from config.api.problems.near import suggest
 
 
 @dataclass(frozen=True)
@@ -64,58 +64,6 @@ class ApiError(APIException):
 
 # The most unknown names that one error lists, of a query string or of a list in it.
 MOST_NAMED = 20
-# The most letters of a name that is compared: the time grows with the product of both lengths, and no typo is longer.
-LONGEST_NAME = 64
-# The most names that a hint offers.
-MOST_NEAR = 3
-
-
-def suggest(word: str, known: Collection[str]) -> str:
-    """A hint with the most similar known name, or with all known names if none is similar."""
-    names = tuple(sorted(known))
-    if near := _find_near(word, names) if len(word) <= LONGEST_NAME else ():
-        return f"Did you mean {' or '.join(near)}?"
-    return f"Known here: {', '.join(names)}." if names else "None is known here."
-
-
-# Cached, since the rows of a body often have the same typo.
-@lru_cache(maxsize=256)
-def _find_near(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that are most similar to `word`: several if they are as similar, none if no name is similar."""
-    scores = {name: _rate(word, name) for name in names}
-    best = max(scores.values(), default=0.0)
-    near = tuple(name for name in names if scores[name] > best - 0.03)
-    return near if best >= 0.7 and len(near) <= MOST_NEAR else ()
-
-
-def _rate(word: str, name: str) -> float:
-    """0 to 1. The first part of a name counts most: `updated_after` means `updated_since`, not `created_after`."""
-    # Each name's beginning is compared too: as a whole, `price_min` is too long to be similar to `prise`.
-    pairs = ((word, name), (word, name[: len(word)]), (_sort_parts(word), _sort_parts(name)))
-    # Most names have few letters of the word, which is seen in a fifth of the time.
-    whole = max((_likeness(*pair) for pair in pairs if _has_half(*pair)), default=0.0)
-    if not whole:
-        return 0.0  # the first part alone makes no near match
-    return 0.7 * whole + 0.3 * _likeness(word.partition("_")[0], name.partition("_")[0])
-
-
-# Parts of names that mean the same.
-MEANINGS = {"since": "after", "from": "after", "until": "before"}
-
-
-def _sort_parts(name: str) -> str:
-    """`min_price` and `price_min` have the same parts, and so have `updated_after` and `updated_since`."""
-    return "_".join(sorted(MEANINGS.get(part, part) for part in name.split("_")))
-
-
-def _has_half(word: str, name: str) -> bool:
-    """Whether the words may be half alike: fewer common letters make no near match, in whatever order."""
-    shared = sum(min(word.count(letter), name.count(letter)) for letter in set(word))
-    return shared * 4 >= len(word) + len(name)
-
-
-def _likeness(word: str, name: str) -> float:
-    return SequenceMatcher(None, word, name).ratio()
 
 
 class UnknownParameter(ApiError):

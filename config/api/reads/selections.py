@@ -23,7 +23,8 @@ from django.db.models import Model
 from django.http import QueryDict
 from rest_framework.serializers import Field, ListSerializer, ModelSerializer
 
-from config.api.problems.errors import MOST_NAMED, InvalidParameter, suggest
+from config.api.problems.errors import MOST_NAMED, InvalidParameter
+from config.api.problems.near import suggest
 from config.api.reads.parameters import WORD_LISTS, read_names
 
 PARAMETERS = WORD_LISTS

@@ -10,7 +10,8 @@ from rest_framework.serializers import ListSerializer, Serializer
 from rest_framework.settings import api_settings
 
 from config.api.problems.error_handler import find_faults
-from config.api.problems.errors import MOST_NAMED, Conflict, Fault, InvalidBody, suggest
+from config.api.problems.errors import MOST_NAMED, Conflict, Fault, InvalidBody
+from config.api.problems.near import suggest
 
 type Values = dict[str, Any]
 

@@ -14,7 +14,8 @@ from accounts.models import User
 from catalog.models import Product
 from config.api.problems import errors
 from config.api.problems.error_handler import find_api_error, respond_to
-from config.api.problems.errors import Unavailable, suggest
+from config.api.problems.errors import Unavailable
+from config.api.problems.near import suggest
 from config.wsgi import application
 from tests.factories import make_product
 
