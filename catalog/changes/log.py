@@ -22,7 +22,7 @@ from catalog.changes.entities import list_tables
 from catalog.changes.models import Change
 from config.api.database.lost_connections import read_again
 from config.api.database.replicas import choose_again
-from config.api.database.statements import execute_prepared
+from config.api.database.statements import fetch_row
 from config.api.freshness.leases import LogState
 from config.metrics import Gauges
 
@@ -80,14 +80,10 @@ def follow_changes(after: int) -> LogState | None:
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             return follow_file(cursor, after)
-    newest, changed, reached, epoch = read_again(connection, partial(fetch_state, after))
-    return None if newest is None else LogState(epoch, newest, name_tables(changed), reached)
-
-
-def fetch_state(after: int) -> Any:
     # Prepared, and without a test of the connection first: it runs fifty times a second, and this halves its time.
-    with execute_prepared(connection, FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE]) as cursor:
-        return cursor.fetchone()
+    fetch = partial(fetch_row, connection, FOLLOW_POSTGRESQL, [after, FOLLOWED_AT_ONCE])
+    newest, changed, reached, epoch = read_again(connection, fetch)
+    return None if newest is None else LogState(epoch, newest, name_tables(changed), reached)
 
 
 def follow_file(cursor: Any, after: int) -> LogState:

@@ -184,6 +184,12 @@ def execute_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> An
         return execute(connection.cursor(), sql, parameters)
 
 
+def fetch_row(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:
+    """The first row of a prepared SELECT; None if there is none."""
+    with execute_prepared(connection, sql, parameters) as cursor:
+        return cursor.fetchone()
+
+
 def execute(cursor: Any, sql: str, parameters: Sequence[Any]) -> Any:
     try:
         cursor.execute(sql, parameters)

@@ -18,7 +18,7 @@ from django.http import QueryDict
 
 from config.api.database.observers import note_statements
 from config.api.database.replicas import read_at_least
-from config.api.freshness.leases import FRESHNESS, LogLease
+from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
 from config.api.freshness.tables import find_all_tables
 from config.process.bounded import BoundedMap
 
@@ -89,21 +89,18 @@ def parse_query(text: str) -> Query | None:
 
 
 class Made[Plan](NamedTuple):
-    """A plan, the statements that it was made from, and the log's lease from before them."""
+    """A plan, and the stamp of the tables that it was made from; None if it was made without a query."""
 
     plan: Plan
-    statements: tuple[str, ...]
-    lease: LogLease
+    stamp: Stamp | None
 
     @property
     def is_current(self) -> bool:
-        """Whether the log follows all tables that were read, and none has changed since."""
-        if not self.statements:
+        """Whether none of the tables has changed, as far as this process may know."""
+        if self.stamp is None:
             return True
-        tables, now = find_all_tables(self.statements), FRESHNESS.peek()
-        return (
-            now is not None and tables <= FRESHNESS.tables and now.covers(self.lease.epoch, self.lease.position, tables)
-        )
+        lease = FRESHNESS.peek()
+        return lease is not None and self.stamp.is_current(lease)
 
 
 class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
@@ -114,12 +111,13 @@ class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
         return made.plan if made and made.is_current else None
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
-        """The plan that `make` returns. It isn't cached if `key` is None."""
+        """The plan that `make` returns. It isn't cached if `key` is None, or if a table was read that has no log."""
         lease = FRESHNESS.lease or LogLease()  # what the process knew before the queries, however old
         with read_at_least(lease.reached), note_statements() as statements:
             plan = make()
-        if key is not None:
-            self.keep(key, Made(plan, tuple(statements), lease))
+        tables = find_all_tables(statements)
+        if key is not None and tables <= FRESHNESS.tables:
+            self.keep(key, Made(plan, Stamp(lease.epoch, lease.position, tables) if statements else None))
         return plan
 
 
