@@ -46,7 +46,7 @@ class AuthTokenAdmin(ReadOnlyAdmin):
         places = f" from {', '.join(token.allowed_ips)}" if token.allowed_ips else ""
         return f"{', '.join(token.scopes) or 'everything'}{places}"
 
-    @display(description="state", label={"valid": "success", "expired": "danger"})  # type: ignore[untyped-decorator]  # the same
+    @display(description="state", label={"valid": "success", "expired": "danger"})  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, token: AuthToken) -> str:
         return "expired" if token.expiry and token.expiry < timezone.now() else "valid"
 

@@ -56,8 +56,10 @@ def build_step(status: Order.Status) -> Callable[..., None]:
 
     @admin.action(permissions=("change",), description=f"Mark the selected orders as {status}")
     def move(model_admin: "OrderAdmin", request: HttpRequest, queryset: QuerySet[Order]) -> None:
-        refusals = list(filter(None, [try_move(order, status) for order in queryset[:MOVED_MOST]]))
-        moved = min(queryset.count(), MOVED_MOST) - len(refusals)
+        # Once, before the moves: the list may be filtered by the status that they change.
+        orders = list(queryset[:MOVED_MOST])
+        refusals = list(filter(None, [try_move(order, status) for order in orders]))
+        moved = len(orders) - len(refusals)
         model_admin.message_user(request, f"{moved} {'order' if moved == 1 else 'orders'} marked as {status}.")
         for refusal in refusals[:REFUSALS_SHOWN]:
             model_admin.message_user(request, refusal, messages.ERROR)
@@ -102,7 +104,7 @@ class OrderAdmin(BoundedAdmin):
     @display(
         description="status",
         label={"Paid": "info", "Shipped": "info", "Completed": "success", "Canceled": "danger"},
-    )  # type: ignore[untyped-decorator]  # the same
+    )  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, order: Order) -> str:
         return order.get_status_display()
 

@@ -110,7 +110,7 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # unfol
     form = GroupForm
     ordering = ("name",)
     search_fields = ("name__contains",)
-    list_display = ("name",)  # type: ignore[misc]  # the same
+    list_display = ("name",)  # type: ignore[misc]  # the stubs take it for an instance variable
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, *args, **kwargs)

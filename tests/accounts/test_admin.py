@@ -351,6 +351,12 @@ def test_each_of_many_orders_is_moved_by_itself(office: Client) -> None:
     assert not Stock.objects.filter(reserved__gt=0).exists()
 
 
+def test_moved_orders_are_counted_though_they_leave_the_filter(office: Client) -> None:
+    first, second = place(), place()
+    page = run_action(office, f"{ORDERS}?status__exact=placed", "mark_paid", [first.pk, second.pk])
+    assert "2 orders marked as paid." in page
+
+
 def test_an_order_that_holds_pieces_is_not_deleted(office: Client) -> None:
     order = place()
     assert "cancel it first" in office.post(f"{ORDERS}{order.pk}/delete/", {"post": "yes"}).content.decode()
