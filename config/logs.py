@@ -221,7 +221,7 @@ class Output(logging.StreamHandler[Any]):
             try:
                 self.stream.write(text)
                 self.flush()
-            except OSError:
+            except (OSError, ValueError):  # ValueError: the stream is closed, or its encoding lacks a character
                 count(DROPPED, amount=len(lines))
 
 
