@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 from threading import Barrier
 
 import pytest
 from django.conf import settings
 
-from config.api.access.rate_store import Rate, Window, find_wait, take
+from config.api.access.rate_store import Rate, Standing, Window, find_wait, take
 from tests.launching import launch
 
 pytestmark = [pytest.mark.both, pytest.mark.usefixtures("fresh_counts")]
@@ -25,13 +26,15 @@ def test_the_wait_is_until_one_more_may_pass(window: Window) -> None:
 def test_16_threads_get_exactly_as_many_as_there_are() -> None:
     rate, start = Rate(1000, 3600, "hour"), Barrier(16)
 
-    def hit(_: int) -> int:
+    def hit(_: int) -> list[Standing | None]:
         start.wait()
-        standings = [take(rate, "address", "192.0.2.1") for _ in range(100)]
-        return sum(standing is not None and standing.is_allowed for standing in standings)
+        return [take(rate, "address", "192.0.2.1") for _ in range(100)]
 
     with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(hit, range(16))) == 1000
+        standings = list(chain.from_iterable(pool.map(hit, range(16))))
+    allowed = sum(standing is not None and standing.is_allowed for standing in standings)
+    # On a busy machine Redis' answer may come too late: the request passes, whether or not Redis has counted it.
+    assert allowed <= 1000 <= allowed + standings.count(None)
 
 
 @pytest.mark.skipif(not settings.REDIS_URL, reason="there is no Redis: one process counts for itself")
