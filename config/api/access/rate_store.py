@@ -98,9 +98,10 @@ class InRedis(RedisStorage):
         try:
             taken, window = self.run_scripts(keys, limit, seconds)
         except NoScriptError:
-            # Redis is new or was restarted, and has no scripts.
-            self.storage.script_load(self.SCRIPT_ACQUIRE_SLIDING_WINDOW)
+            # Redis is new or was restarted, and has no scripts. The script that counts comes last: another thread
+            # that finds it, but not the other one, would try again and count its request twice.
             self.storage.script_load(self.SCRIPT_SLIDING_WINDOW)
+            self.storage.script_load(self.SCRIPT_ACQUIRE_SLIDING_WINDOW)
             taken, window = self.run_scripts(keys, limit, seconds)
         before, before_ms, now, now_ms = (max(0, int(number or 0)) for number in window)
         return bool(taken), (before, before_ms / 1000, now, now_ms / 1000)

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 from django.conf import settings
 
-from config.api.access.rate_store import Rate, Standing, Window, find_wait, take
+from config.api.access.rate_store import InRedis, Rate, Standing, Window, find_wait, open_storage, take
 from tests.launching import launch
 
 pytestmark = [pytest.mark.both, pytest.mark.usefixtures("fresh_counts")]
@@ -35,6 +35,24 @@ def test_16_threads_get_exactly_as_many_as_there_are() -> None:
     allowed = sum(standing is not None and standing.is_allowed for standing in standings)
     # On a busy machine Redis' answer may come too late: the request passes, whether or not Redis has counted it.
     assert allowed <= 1000 <= allowed + standings.count(None)
+
+
+@pytest.mark.skipif(not settings.REDIS_URL, reason="there are no scripts without Redis")
+def test_a_request_is_counted_once_while_another_loads_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rate, storage = Rate(10, 3600, "hour"), open_storage()
+    assert isinstance(storage, InRedis)
+    load, others = storage.storage.script_load, iter(["192.0.2.2", "192.0.2.3"])
+    standings: list[Standing | None] = []
+
+    def load_and_ask(script: str) -> None:
+        load(script)
+        if (other := next(others, None)) is not None:
+            standings.append(take(rate, "address", other))
+
+    storage.storage.script_flush()
+    monkeypatch.setattr(storage.storage, "script_load", load_and_ask)
+    standings.append(take(rate, "address", "192.0.2.1"))
+    assert [standing and standing.remaining for standing in standings] == [9, 9, 9]
 
 
 @pytest.mark.skipif(not settings.REDIS_URL, reason="there is no Redis: one process counts for itself")
