@@ -12,10 +12,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Product
-from config.api.problems import errors
 from config.api.problems.error_handler import find_api_error, respond_to
 from config.api.problems.errors import Unavailable
-from config.api.problems.near import suggest
 from config.wsgi import application
 from tests.factories import make_product
 
@@ -265,17 +263,6 @@ def test_every_answer_of_the_api_says_who_may_keep_it(path: str, method: str, ac
     answer = getattr(client, method)(path, headers={"Accept": accept})
     assert answer["Cache-Control"] in ("public, no-cache", "private, no-cache", "no-store")
     assert {"Authorization", "Cookie"} <= set(answer["Vary"].split(", "))
-
-
-def test_a_name_without_half_of_the_letters_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Comparing takes ten times as long as counting letters, and a body may have twenty unknown names.
-    compared = []
-    likeness = errors._likeness
-    monkeypatch.setattr(errors, "_likeness", lambda *pair: compared.append(pair) or likeness(*pair))
-    assert suggest("m4711", ("email", "password")) == "Known here: email, password."
-    assert compared == []
-    assert suggest("emial", ("email", "password")) == "Did you mean email?"
-    assert {name for _, name in compared} <= {"email"}
 
 
 UNREADABLE = ("*=x''y", "=bz2_codec", "=idna", "=utf-16")
