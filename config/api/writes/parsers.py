@@ -87,14 +87,15 @@ def unpack(body: bytes, coding: str) -> bytes:
 
 def check_value(value: Any, way: Way = ()) -> None:
     """Raise ParseError, BodyTooDeep or InvalidBody for values that can't be stored exactly, or are too large."""
-    if isinstance(value, dict | list):
+    kind = type(value)
+    if kind is dict or kind is list:
         check_size(value, way)
-        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+        for name, below in value.items() if kind is dict else enumerate(value):
             check_value(below, (*way, name))
-    elif isinstance(value, str):
+    elif kind is str:
         check_text(value)
     # orjson reads an integer of more than 64 bits as a float and loses digits.
-    elif isinstance(value, float) and value.is_integer() and int(value) not in WHOLE_NUMBERS:
+    elif kind is float and value.is_integer() and int(value) not in WHOLE_NUMBERS:
         raise ParseError("The body has a number of more than 64 bits: send it as a string.")
 
 
@@ -121,9 +122,13 @@ def refuse_doubled(body: bytes, data: Any) -> None:
         json.loads(body, object_pairs_hook=build_object)
 
 
+# The types of values that have others below them; orjson makes no subclasses.
+NESTED = frozenset({dict, list})
+
+
 def count_names(value: dict[str, Any] | list[Any]) -> int:
     names, below = (len(value), value.values()) if isinstance(value, dict) else (0, value)
-    return names + sum([count_names(part) for part in below if isinstance(part, dict | list)])
+    return names + sum([count_names(part) for part in below if type(part) in NESTED])
 
 
 def build_object(members: list[tuple[str, Any]]) -> dict[str, Any]:
