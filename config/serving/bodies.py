@@ -23,8 +23,8 @@ type Environ = dict[str, Any]
 
 # The bytes of a body that stay in memory. A larger body goes into a temporary file.
 MEMORY_BYTES = 256 * 1024
-# The most bytes of a body without credentials, which is enough to sign in.
-STRANGER_BYTES = 16 * 1024
+# The most bytes of a body without credentials, which is enough to sign in. A body of 16 KB took 7 ms of CPU to refuse.
+STRANGER_BYTES = 8 * 1024
 # The routes of the HTML pages where people sign in.
 SIGN_IN = frozenset({"admin:login", "rest_framework:login"})
 
