@@ -15,7 +15,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_tables
         from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
-        from catalog.filters import ProductFilters
+        from catalog.filters import ProductFilters, VariantFilters
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
         from catalog.rights import EXPORT
@@ -48,6 +48,7 @@ class CatalogConfig(AppConfig):
         register_lists(
             {
                 "products": "product-list",
+                "variants": "variant-list",
                 "brands": "brand-list",
                 "categories": "category-list",
                 "changes": "changes",
@@ -71,7 +72,7 @@ class CatalogConfig(AppConfig):
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,
             ),
-            followed("variants", shape=VariantRead),
+            followed("variants", shape=VariantRead, filters=VariantFilters),
             followed("stock", shape=exporting.StockRow),
             followed(
                 "changes",

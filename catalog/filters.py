@@ -1,19 +1,22 @@
-"""The filters of products, for the list and the export."""
+"""The filters of products, variants, brands and categories, for lists and exports."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Length
 from django.forms import DecimalField, IntegerField
 from django_filters import CharFilter, NumberFilter
 
 from catalog.attributes import narrow_by_attributes
-from catalog.models import Brand, Category, Product, Variant
-from catalog.querysets import ProductQuerySet
+from catalog.models import Brand, Category, Product, Stock, Variant
+from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, VariantQuerySet
 from catalog.search import MOST_WORDS, find_words
+from catalog.title_keys import Fold
 from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import PRICE, BadValue
+from config.api.database.folding import fold
 from config.api.problems.errors import InvalidParameter
 from config.api.problems.near import suggest_near
 from config.api.reads.filtering import (
@@ -112,10 +115,10 @@ class ProductFilters(SparseFilterSet):
         return narrow_by_attributes(super().filter_queryset(queryset), self.data)
 
     def keep_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
-        return rows.filter(brand__in=find_brands("brand", slugs))
+        return rows.filter(brand__in=find_ids("brand", Brand, slugs))
 
     def drop_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
-        return rows.exclude(brand__in=find_brands("brand.not", slugs))
+        return rows.exclude(brand__in=find_ids("brand.not", Brand, slugs))
 
     def keep_subtrees(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
         return rows.filter(category__in=find_subtrees("category", slugs))
@@ -140,19 +143,89 @@ class ProductFilters(SparseFilterSet):
         return rows.filter(pk__in=Variant.objects.with_barcodes(barcodes).values("product"))
 
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
-        if not (found := find_words(words)):
-            raise InvalidParameter(name, "It must have a letter or a digit.")
-        if len(found) > MOST_WORDS:
-            raise InvalidParameter(name, f"It has {len(found)} words; {MOST_WORDS} is the most.", "Leave out some.")
+        read_words(name, words)
         # Best match first; the parameter `ordering` replaces this order.
         return rows.matching(words).by_rank(words)
 
 
-def find_brands(parameter: str, slugs: Sequence[str]) -> list[int]:
-    """The ids of the brands. One query; raises InvalidParameter for a slug that no brand has."""
+class VariantFilters(SparseFilterSet):
+    """Rows match that have one value of each list."""
+
+    sku = TextsFilter(method="keep_skus", most=MOST_KEYS, label="SKUs of variants, comma-separated, at most 200")
+    barcode = TextsFilter(method="keep_barcodes", label="Barcodes")
+    product = IdsFilter(method="keep_products", most=MOST_KEYS, label="Ids of products, at most 200")
+    price_min = PriceFilter(field_name="price", lookup_expr="gte", label="Minimum price, included")
+    price_max = PriceFilter(field_name="price", lookup_expr="lte", label="Maximum price, included")
+    in_stock = FlagFilter(method="keep_in_stock", label="Whether a piece can be bought now")
+    updated_since = MomentFilter(field_name="updated_at", lookup_expr="gte", label="Changed at or after this time")
+
+    def keep_skus(self, rows: VariantQuerySet, name: str, skus: Sequence[str]) -> VariantQuerySet:
+        return rows.filter(sku__in=sorted(list_forms(skus)))
+
+    def keep_barcodes(self, rows: VariantQuerySet, name: str, barcodes: Sequence[str]) -> VariantQuerySet:
+        return rows.with_barcodes(barcodes)
+
+    def keep_products(self, rows: VariantQuerySet, name: str, ids: Sequence[int]) -> VariantQuerySet:
+        return rows.filter(product__in=ids)
+
+    def keep_in_stock(self, rows: VariantQuerySet, name: str, is_in_stock: bool) -> VariantQuerySet:
+        # As for Product.in_stock: orders take from the location MAIN alone.
+        free = Exists(Stock.objects.filter(variant=OuterRef("pk"), location=MAIN, on_hand__gt=F("reserved")))
+        return rows.filter(free if is_in_stock else ~free)
+
+
+class NameFilters(SparseFilterSet):
+    """Finds the rows of a small list by their names. It reads all names: 2 microseconds each."""
+
+    search = CharFilter(method="keep_named", label="Words of the name or parts of them, in any case, without accents")
+
+    def keep_named(self, rows: QuerySet[Any], name: str, text: str) -> QuerySet[Any]:
+        words = read_words(name, fold(text))
+        rows = rows.alias(folded_name=Fold(F("name")))
+        return rows.filter(*(Q(folded_name__contains=word) for word in words))
+
+
+class BrandFilters(NameFilters):
+    """Brands by name."""
+
+
+# The digits of an id in Category.path, and the most ids that a path can hold.
+PATH_DIGITS = 10
+GREATEST_DEPTH = 20
+
+
+class CategoryFilters(NameFilters):
+    """Categories by name and by their place in the tree."""
+
+    parent = TextsFilter(method="keep_children", label="Categories, by slug: only what is directly below them")
+    depth = ChoicesFilter(
+        method="keep_depths",
+        choices=[(str(depth), str(depth)) for depth in range(1, GREATEST_DEPTH + 1)],
+        label="Levels of the tree; 1 is the top",
+    )
+
+    def keep_children(self, rows: CategoryQuerySet, name: str, slugs: Sequence[str]) -> CategoryQuerySet:
+        return rows.filter(parent__in=find_ids(name, Category, slugs))
+
+    def keep_depths(self, rows: CategoryQuerySet, name: str, depths: Sequence[str]) -> CategoryQuerySet:
+        lengths = [PATH_DIGITS * int(depth) for depth in depths]
+        return rows.alias(path_length=Length("path")).filter(path_length__in=lengths)
+
+
+def read_words(parameter: str, text: str) -> list[str]:
+    """The words of a search. Raises InvalidParameter if there are none, or more than MOST_WORDS."""
+    if not (found := find_words(text)):
+        raise InvalidParameter(parameter, "It must have a letter or a digit.")
+    if len(found) > MOST_WORDS:
+        raise InvalidParameter(parameter, f"It has {len(found)} words; {MOST_WORDS} is the most.", "Leave out some.")
+    return found
+
+
+def find_ids(parameter: str, model: type[Brand | Category], slugs: Sequence[str]) -> list[int]:
+    """The ids of the rows. One query; raises InvalidParameter for a slug that no row has."""
     wanted = [compose(slug) for slug in slugs]
-    found = dict(Brand.objects.filter(slug__in=wanted).values_list("slug", "pk"))
-    require_slugs(parameter, Brand, wanted, found)
+    found = dict(model.objects.filter(slug__in=wanted).values_list("slug", "pk"))
+    require_slugs(parameter, model, wanted, found)
     return sorted(found.values())
 
 

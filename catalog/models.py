@@ -233,6 +233,8 @@ class Variant(Timestamped):
             models.Index(fields=("product", "position", "id"), name="variant_by_product"),
             # products/?barcode=
             models.Index(fields=("barcode",), condition=Q(barcode__gt=""), name="variant_by_barcode"),
+            # variants/?updated_since=T and ?ordering=±updated_at
+            models.Index(fields=("updated_at", "id"), name="variant_by_updated"),
         )
 
     def __str__(self) -> str:

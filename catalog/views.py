@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.filters import ProductFilters
+from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, VariantRead
@@ -83,6 +83,7 @@ class SluggedViewSet(ReadViewSet):
     pagination_class = PageNumberPagination
     orderings = ("slug", "-slug")
     default_ordering = "slug"
+    index_served: IndexServed = frozenset({(None, "slug")})
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
 
@@ -127,6 +128,17 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
         delete_product(instance)
 
 
+class ProductBySlug(RetrieveMixin, SeenByRight):
+    """One product by slug: the same answer as by id."""
+
+    queryset = ProductViewSet.queryset
+    read_serializer = ProductRead
+    lookup_field = "slug"
+
+    def get_queryset(self) -> ProductQuerySet:
+        return super().get_queryset().visible_to(self.request.user)
+
+
 class OfProduct(ListMixin, SeenByRight):
     """Rows below `products/{product}/`. The list is 404 if the caller can't see the product."""
 
@@ -152,11 +164,15 @@ class ProductImages(OfProduct):
     read_serializer = ImageRead
 
 
-class VariantViewSet(RetrieveMixin, SeenByRight):
-    """One variant by SKU, `GET /api/v1/variants/{sku}/`: one query, or 404."""
+class VariantViewSet(SeenByRight, ReadViewSet):
+    """Variants of all products, and one by its SKU."""
 
     queryset = Variant.objects.prefetch_related("stock")
     read_serializer = VariantRead
+    filterset_class = VariantFilters
+    orderings = ("id", "-id", "updated_at", "-updated_at")
+    default_ordering = "id"
+    index_served: IndexServed = frozenset({(None, "id"), (None, "updated_at"), ("updated_since", "updated_at")})
     lookup_field = "sku"
     # DRF's own pattern stops at a dot or a slash, so a SKU like "A.12/B" would be 404.
     lookup_value_regex = ".+"
@@ -170,6 +186,7 @@ class BrandViewSet(SluggedViewSet):
 
     queryset = Brand.objects.all()
     read_serializer = BrandRead
+    filterset_class = BrandFilters
 
 
 class CategoryViewSet(SluggedViewSet):
@@ -177,6 +194,7 @@ class CategoryViewSet(SluggedViewSet):
 
     queryset = Category.objects.select_related("parent")
     read_serializer = CategoryRead
+    filterset_class = CategoryFilters
     gated = (*SluggedViewSet.gated, "tree")
 
     @property

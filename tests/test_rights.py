@@ -97,6 +97,7 @@ ROWS: dict[str, str] = {
     "GET orders/": "401 200 200 200 200 200 200 401",
     "GET orders/{number}/": "401 200 404 404 404 200 200 401",
     "GET products/": "200 200 200 200 200 200 200 401",
+    "GET products/by-slug/{slug}/": "200 200 200 200 200 200 200 401",
     "GET products/{id}/": "200 200 200 200 200 200 200 401",
     "GET products/{product}/history/": "401 403 403 200 403 403 200 401",
     "GET products/{product}/images/": "200 200 200 200 200 200 200 401",
@@ -105,6 +106,7 @@ ROWS: dict[str, str] = {
     "GET users/": "401 403 403 403 403 200 200 401",
     "GET users/{id}/": "401 403 403 403 403 200 200 401",
     "GET users/{user}/orders/": "401 403 403 403 403 200 200 401",
+    "GET variants/": "200 200 200 200 200 200 200 401",
     "GET variants/{sku}/": "200 200 200 200 200 200 200 401",
     "PATCH me/": "401 200 200 200 200 200 200 401",
     "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
@@ -237,6 +239,7 @@ def filled(kept: None) -> Shop:
     callers = {name: bear(user) for name, user in people.items()}
     keys: dict[str, dict[str, Any]] = {
         "products/": {"id": tea.pk, "product": tea.pk},
+        "products/by-slug/": {"slug": tea.slug},
         "variants/": {"sku": tea.sku},
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},

@@ -1,4 +1,4 @@
-"""An editor, and imports as a client sends them."""
+"""An editor, imports as a client sends them, and the gate."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from rest_framework.test import APIClient
 from catalog.imports import runs
 from catalog.imports.tasks import advance_import
 from catalog.models import ImportJob
+from tests.config.conftest import ask, django, lasting
 from tests.factories import make_caller
+
+__all__ = ("ask", "django", "lasting")
 
 URL = "/api/v1/imports/"
 ROWS = b"sku,title,price,stock\nA,Lamp,1.50,3\nB,Torch,2,0\n"
