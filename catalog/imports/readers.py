@@ -51,12 +51,23 @@ def open_source(stream: IO[bytes], name: str, options: Options = Options()) -> S
     unpacked = unpack(stream, name)
     notes = Notes()
     if unpacked.kind == "xlsx":
-        columns, records = import_string(OPENERS["xlsx"])(unpacked.stream, name, make_known(options), notes)
+        columns, records = load_opener("xlsx", name)(unpacked.stream, name, make_known(options), notes)
     elif unpacked.kind == "parquet":
-        columns, records = import_string(OPENERS["parquet"])(unpacked.stream, name)
+        columns, records = load_opener("parquet", name)(unpacked.stream, name)
     else:
         return open_text(unpacked, name, options, notes)
     return Source(name, unpacked.kind, dict.fromkeys(columns), records, unpacked.packed, notes)
+
+
+def load_opener(kind: str, name: str) -> Any:
+    try:
+        return import_string(OPENERS[kind])
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        raise BadFile(
+            f"{name} is a file of the type {kind}, for which this server lacks the package {package}: run"
+            f" .venv/bin/python -m pip install {package} there and restart it, or send the table as CSV"
+        ) from error
 
 
 def open_text(unpacked: Unpacked, name: str, options: Options, notes: Notes) -> Source:

@@ -1,4 +1,4 @@
-"""Rows as JSON in, a Parquet file with typed columns out. Needs the extra `parquet`."""
+"""Rows as JSON in, a Parquet file with typed columns out."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows as JSON in, a workbook with one sheet out, in constant memory. Needs the extra `xlsx`.
+"""Rows as JSON in, a workbook with one sheet out, in constant memory.
 
 Texts are written as text cells, so a spreadsheet never runs them as formulas.
 """

@@ -3,12 +3,15 @@
 import gzip
 import io
 import json
+import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 from django.test import override_settings
@@ -229,6 +232,35 @@ def test_a_workbook_with_too_many_texts_is_refused_with_what_to_do(monkeypatch: 
     monkeypatch.setattr(sheets, "MOST_SHARED_BYTES", 100)
     with pytest.raises(BadFile, match=r"different texts, more than a workbook may have .* save the sheet as CSV"):
         open_bytes(packed.getvalue(), "list.xlsx")
+
+
+def write_parquet(**columns: list[Any]) -> bytes:
+    packed = io.BytesIO()
+    pq.write_table(pa.table(columns), packed)
+    return packed.getvalue()
+
+
+def test_a_parquet_file_is_read() -> None:
+    content = write_parquet(sku=["A", "B"], title=["Lamp", "Torch"], price=[1.5, 2.0])
+    run, drafts = read(content, "list.parquet")
+    assert (run.report.format, [one.sku for one in drafts]) == ("parquet", ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "content"),
+    [
+        ("catalog.imports.parquets", "pyarrow", write_parquet(sku=["A"])),
+        ("catalog.imports.sheets", "openpyxl", write_xlsx(["sku"], ["A"])),
+    ],
+)
+def test_a_file_whose_package_is_missing_is_refused_by_its_name(
+    module: str, package: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.delitem(sys.modules, "catalog.imports.parquets", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(BadFile, match=rf"list\.\w+ is .* lacks the package {package}: run .* or send the table as CSV"):
+        open_bytes(content, f"list.{module.rpartition('.')[2]}")
 
 
 def test_an_archive_with_one_file_is_read() -> None:
