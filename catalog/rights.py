@@ -2,3 +2,5 @@
 
 EXPORT = "catalog.export_product"
 IMPORT = "catalog.import_product"
+# Django's own. An import needs it for rows that delete their product.
+DELETE = "catalog.delete_product"

@@ -44,10 +44,10 @@ def find_format(upload: Upload, options: Options) -> str:
         return ImportRun(open_source(stream, upload.name, options), options).report.format
 
 
-def preview_upload(upload: Upload, options: Options) -> dict[str, Any]:
-    """What an import of the stored file would do. It has passed `find_format`."""
+def preview_upload(upload: Upload, options: Options, user: Any) -> dict[str, Any]:
+    """What an import of the stored file by this user would do. It has passed `find_format`."""
     with open_range(upload.file, 0, upload.size) as stream:
-        return Preview(open_source(stream, upload.name, options), options).look()
+        return Preview(open_source(stream, upload.name, options), options).act_for(user).look()
 
 
 def run_job(job: ImportJob) -> None:
@@ -56,7 +56,7 @@ def run_job(job: ImportJob) -> None:
     with write_as_owner(job):
         job.begin()
         with open_range(job.file, 0, job.size) as stream:
-            run = (DryJobRun if job.dry_run else JobRun)(job, stream)
+            run = (DryJobRun if job.dry_run else JobRun)(job, stream).act_for(job.owner)
             for _ in run.take_steps():
                 if time.monotonic() > end and not job.dry_run:
                     return

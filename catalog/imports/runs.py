@@ -8,9 +8,9 @@ import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, Self
 
 from django.db import connection, transaction
 
@@ -24,6 +24,7 @@ from catalog.imports.records import Record, Source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import Seen
 from catalog.imports.upsert import import_batch, make_manner
+from catalog.rights import DELETE
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
 from config.api.database.ahead import read_ahead
@@ -78,6 +79,11 @@ class ImportRun:
         # The rows that came out of the file, and those that were drafted: all rows may be read before the first draft.
         self.rows_seen = self.rows_read = 0
         self._start = time.monotonic() - self.report.seconds
+
+    def act_for(self, user: Any) -> Self:
+        """Do only what this user may. Without a user, as on the command line, a run may do everything."""
+        self.manner = replace(self.manner, may_delete=user.has_perm(DELETE))
+        return self
 
     def take_steps(self) -> Iterator[Report]:
         """Import batch by batch. Yields the report, always the same object, after each batch."""

@@ -20,7 +20,7 @@ PASSING = ("40P01", "40001")
 ATTEMPTS = 5
 
 # Members of a draft that have another name in files.
-COLUMNS = {"on_hand": "stock"}
+COLUMNS = {"on_hand": "stock", "command": "Command"}
 
 
 def make_manner(options: Options) -> Manner:

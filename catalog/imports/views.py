@@ -145,7 +145,7 @@ class ImportViewSet(JobViewSet, OwnImports):
         serializer = self.get_serializer(data=read_options(request))
         serializer.is_valid(raise_exception=True)
         assert self.upload is not None  # stored before
-        return Response(preview_upload(self.upload, Options.of(serializer.validated_data)))
+        return Response(preview_upload(self.upload, Options.of(serializer.validated_data), request.user))
 
     def get_serializer_class(self) -> Any:
         return self.write_serializer if self.action == "preview" else super().get_serializer_class()

@@ -18,6 +18,7 @@ from catalog.writes.sentences import (
     say_repeated,
     say_reserved,
     say_taken,
+    say_undeletable,
     say_unknown,
 )
 from catalog.writes.texts import compose, index_composed
@@ -58,7 +59,7 @@ class Match:
         plan.product = self.known.find_product(self.draft)
         plan.is_new = plan.product is None
         plan.is_skipped = self.is_skipped()
-        if plan.is_skipped:
+        if plan.is_skipped or plan.faults:
             return
         self.check_identity()
         if plan.is_new and not plan.faults:
@@ -83,6 +84,9 @@ class Match:
         """Whether a file's options or the row's command leave the product as it is."""
         command, is_new = self.draft.command, self.plan.is_new
         if command is Command.DELETE:
+            if not self.manner.may_delete:
+                self.refuse("command", "permission_denied", say_undeletable())
+                return False
             self.plan.is_dropped = not is_new
             return True
         return is_new in self.manner.skips or (command is Command.UPDATE and is_new)

@@ -32,6 +32,8 @@ class Manner:
     new_status: str = ""
     # Files: which products are left as they are, new ones (True) or stored ones (False).
     skips: frozenset[bool] = frozenset()
+    # Files: whether a row may delete its product.
+    may_delete: bool = True
 
 
 @dataclass(slots=True)

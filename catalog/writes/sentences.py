@@ -40,5 +40,9 @@ def say_reserved(on_hand: int, reserved: int) -> str:
     return f"{on_hand} is below the {reserved} reserved pieces; give that many or more."
 
 
+def say_undeletable() -> str:
+    return "Deletes a product, which needs the permission catalog.delete_product; ask for it, or remove the row."
+
+
 def say_derived(sku: str, variants: Iterable[str]) -> str:
     return f"{sku!r} has variants of its own ({', '.join(variants)}); list them in variants, each by its SKU."

@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import OperationalError
 from rest_framework.test import APIClient
@@ -19,7 +20,7 @@ from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.models import Brand, Image, ImportJob, Product, Stock, Variant
 from tests.catalog.conftest import import_file, list_files, send_body, send_form
-from tests.factories import make_brand, make_caller, make_category, make_product
+from tests.factories import make_brand, make_caller, make_category, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,24 @@ def test_a_deleted_product_of_matrixify_is_deleted() -> None:
     make_product(sku="A", slug="a")
     report = run("Handle,Command,Title,Variant Price\na,DELETE,A,1\nb,DELETE,B,1\n")
     assert (report.deleted, report.skipped, Product.objects.count()) == (1, 1, 0)
+
+
+def test_a_row_that_deletes_needs_the_permission_of_the_jobs_owner(files: Path) -> None:
+    make_product(sku="A", slug="a")
+    content = b"Handle,Command,Title,Variant Price\na,DELETE,A,1\nb,DELETE,B,1\nc,NEW,C,1\n"
+    importer = APIClient()
+    importer.force_authenticate(user := make_user())
+    user.user_permissions.add(Permission.objects.get(codename="import_product"))
+    answer = importer.generic("POST", "/api/v1/imports/preview/", content, "text/csv")
+    assert (answer.status_code, answer.json()["errors_total"]) == (200, 2), answer.json()
+    job = import_file(importer, content)
+    rule = "Deletes a product, which needs the permission catalog.delete_product"
+    assert list(job.errors.values_list("line", "key", "column", "rule", "remedy")) == [
+        (line, key, "Command", rule, "ask for it, or remove the row") for line, key in ((2, "a"), (3, "b"))
+    ]
+    assert list_states() == {"A": "active", "c": "active"}
+    assert import_file(make_caller("Catalogue editor"), content).report["products"]["deleted"] == 1
+    assert list_states() == {"c": "active"}
 
 
 def test_two_options_that_exclude_each_other_are_refused(db: None) -> None:
