@@ -68,5 +68,7 @@ def list_names(draft: ProductDraft) -> Iterator[tuple[str, Any, str, str]]:
 
 def describe_repeat(draft: ProductDraft, member: str, value: str, first: Line) -> str:
     if member == "Handle":
-        return f"{value!r} already has rows from line {first.number} on; the rows of one product must be together."
+        # Rows of one Handle are together by now, so these are two spellings: Mug and mug.
+        remedy = "spell it alike in all rows of one product, or give this product another one"
+        return f"{value!r} is already the Handle {first.locate(member)}; {remedy}."
     return say_repeated(value, first.locate(member), NOUNS[member])

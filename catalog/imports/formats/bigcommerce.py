@@ -115,10 +115,8 @@ class BigCommerce(ShopFormat):
 
     def read_category(self, row: RowReader, cell: str) -> Any:
         """The first of several paths, with / between names."""
-        paths = [path for path in re.split(r"[;|]", cell) if path.strip()]
-        if len(paths) > 1:
-            self.source.notes.guess("category", paths[0], "a product has one category here, so the first is taken")
-        names = [name.replace("\\/", "/") for name in re.split(r"(?<!\\)/", paths[0])] if paths else []
+        path = self.take_first([path for path in re.split(r"[;|]", cell) if path.strip()])
+        names = [name.replace("\\/", "/") for name in re.split(r"(?<!\\)/", path)]
         return row.read_cell(CATEGORIES[0], self.fields["category"], [name for name in names if name.strip()])
 
     def read_values(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, Any]:

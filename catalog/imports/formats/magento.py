@@ -83,16 +83,15 @@ class Magento(ShopFormat):
             return None
         main = next((record for record in own if self.list_variations(record)), own[0])
         variations = self.list_variations(main)
+        product.require_key(main, "sku", "give each product its sku")
         row = product.open_row(main)
-        if not (sku := self.group(main)):
-            row.refuse("sku", "is blank", "give each product its sku")
         self.read_own(product, row, main)
         if not variations:
             product.add_variant(row, self.read_values(product, row, main), {})
         for record in own:
             if record is not main:
                 self.read_variation(product, record, variations)
-        return product.draft(sku=sku, slug=self.read_slug(row, main))
+        return product.draft(sku=self.group(main), slug=self.read_slug(row, main))
 
     def read_slug(self, row: RowReader, record: Record) -> str:
         slug = row.read_cell("url_key", self.fields["slug"], record.cells.get("url_key"))
@@ -101,11 +100,9 @@ class Magento(ShopFormat):
     def read_own(self, product: ProductRows, row: RowReader, record: Record) -> None:
         product.read_product(row, record, PRODUCT)
         if paths := [path for path in read_texts(record, ("categories",)).split(",") if path.strip()]:
-            names = paths[0].strip().split("/")
+            names = self.take_first(paths).strip().split("/")
             names = names[1:] if names[0] == ROOT and len(names) > 1 else names
             product.values["category"] = row.read_cell("categories", self.fields["category"], names)
-            if len(paths) > 1:
-                self.source.notes.guess("category", paths[0], "a product has one category here, so the first is taken")
         if online := read_texts(record, ("product_online",)):
             product.values["status"] = "active" if online == "1" else "draft"
         self.read_images(product, row, record)

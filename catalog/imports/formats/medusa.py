@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 
-from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -74,9 +73,7 @@ class Medusa(ShopFormat):
         )
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
-        if not product.name:
-            product.open_row(records[0]).refuse("Product Handle", "is blank", "give each row its product's handle")
-            product.finish()
+        product.require_key(records[0], "Product Handle", "give each row its product's handle")
         for record in records:
             cells = {self.names.get(column, column): cell for column, cell in record.cells.items()}
             self.read_row(product, Record(record.line, cells, record.fault))
@@ -99,16 +96,9 @@ class Medusa(ShopFormat):
             if IMAGE.fullmatch(name):
                 product.add_images(row, name, cell)
         values = product.read(row, record, VARIANT | dict.fromkeys(self.prices, "price"))
-        product.add_variant(row, values, self.read_options(product, row, record))
-
-    def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
-        options = {}
-        for name, cell in record.cells.items():
-            if found := OPTION.fullmatch(name):
-                value = product.read_option(row, name, record.cells.get(f"{found[1]} value"))
-                if value:
-                    options[product.read_option(row, name, cell) or f"Option{found[2]}"] = value
-        return options
+        found = filter(None, map(OPTION.fullmatch, record.cells))
+        options = [(one[0], f"{one[1]} value", f"Option{one[2]}") for one in found]
+        product.add_variant(row, values, product.read_options(row, record, options))
 
 
 def normalise(column: str) -> str:

@@ -93,10 +93,8 @@ class PrestaShop(ShopFormat):
             row.refuse("Reference", "is blank, and so is the product's id", "give each product one of them")
         product.read_product(row, record, PRODUCT)
         if categories := split_list(read_texts(record, CATEGORIES)):
-            product.values["category"] = row.read_cell("Categories", self.fields["category"], categories[0])
-            if len(categories) > 1:
-                reason = "a product has one category here, so the first is taken"
-                self.source.notes.guess("category", categories[0], reason)
+            first = self.take_first(categories)
+            product.values["category"] = row.read_cell("Categories", self.fields["category"], first)
         if active := read_texts(record, ACTIVE).lower():
             product.values["status"] = "active" if active in ("1", "yes", "true", "enabled", "on") else "draft"
         for column in IMAGES:

@@ -70,6 +70,13 @@ class ShopFormat(Format):
         decimal, wanted = self.options.decimal or ".", unit or self.options.weight_unit
         return {"weight": Field(Weights(decimal, wanted, self.source.notes, must_ask=not wanted).read)}
 
+    def take_first(self, categories: Sequence[str]) -> str:
+        """The first of several categories, since a product has one here. Empty if there is none."""
+        if len(categories) > 1:
+            reason = "a product has one category here, so the first is taken"
+            self.source.notes.guess("category", categories[0], reason)
+        return categories[0] if categories else ""
+
     def draft(self, records: Sequence[Record]) -> ProductDraft | None:
         product = ProductRows(self.fields, self.name_product(records[0]))
         if len(records) > MOST_PARTS:
@@ -107,6 +114,12 @@ class ProductRows:
         self.rows.append(row)
         return row
 
+    def require_key(self, record: Record, column: str, remedy: str) -> None:
+        """Raises BadRow if the product has no key: nobody can say whose such a row is."""
+        if not self.name:
+            self.open_row(record).refuse(column, "is blank", remedy)
+            self.finish()
+
     def read(self, row: RowReader, record: Record, columns: ColumnMap) -> dict[str, Any]:
         """The values of the columns that the file has, by field."""
         values: dict[str, Any] = {}
@@ -134,6 +147,14 @@ class ProductRows:
     def read_option(self, row: RowReader, column: str, cell: Any) -> str:
         value = row.read_cell(column, self.fields["option"], cell)
         return "" if value is Blank.KEEPS else value
+
+    def read_options(self, row: RowReader, record: Record, columns: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+        """A variant's options. `columns` are those of a name and of its value, and the name if that cell is blank."""
+        options = {}
+        for name, value, default in columns:
+            if text := self.read_option(row, value, record.cells.get(value)):
+                options[self.read_option(row, name, record.cells.get(name)) or default] = text
+        return options
 
     def add_images(self, row: RowReader, column: str, cell: Any, **members: Any) -> None:
         """Add the addresses in the cell, as a text or a list. `members` are alt and position of the first."""

@@ -80,9 +80,7 @@ class Shopify(ShopFormat):
         return next((str(record.cells[name]).strip() for name in HANDLES if not is_blank(record.cells.get(name))), "")
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft | None:
-        if not product.name:
-            product.open_row(records[0]).refuse("Handle", "is blank", "give each row the Handle of its product")
-            product.finish()
+        product.require_key(records[0], "Handle", "give each row the Handle of its product")
         for record in records:
             self.read_row(product, record, is_first=record is records[0])
         return product.draft(handle=product.name)

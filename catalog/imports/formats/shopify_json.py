@@ -49,9 +49,8 @@ class ShopifyJson(ShopFormat):
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
         (record,) = records
+        product.require_key(record, "handle", "give each product its handle")
         row = product.open_row(record)
-        if not product.name:
-            row.refuse("handle", "is blank", "give each product its handle")
         product.read_product(row, record, PRODUCT)
         if "status" not in product.values and "published_at" in record.cells:
             product.values["status"] = "draft" if is_blank(record.cells["published_at"]) else "active"

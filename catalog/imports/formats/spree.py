@@ -47,6 +47,8 @@ class Spree(ShopFormat):
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
         self.fields |= self.make_weight("")
+        found = filter(None, map(OPTION.fullmatch, source.columns))
+        self.options_of = [(one[0], f"option{one[1]}_value", f"Option{one[1]}") for one in found]
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
@@ -62,11 +64,9 @@ class Spree(ShopFormat):
         return read_texts(record, ("slug",))
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
-        if not product.name:
-            product.open_row(records[0]).refuse("slug", "is blank", "give each row the slug of its product")
-            product.finish()
+        product.require_key(records[0], "slug", "give each row the slug of its product")
         rows = [product.open_row(record) for record in records]
-        options = [self.read_options(product, row, one) for row, one in zip(rows, records, strict=True)]
+        options = [product.read_options(row, one, self.options_of) for row, one in zip(rows, records, strict=True)]
         for row, record, chosen in zip(rows, records, options, strict=True):
             self.read_own(product, row, record)
             # Beside variants with options, the row without is the master variant, which isn't sold.
@@ -92,12 +92,3 @@ class Spree(ShopFormat):
             beside = Record(record.line, {"weight": f"{weight} {read_texts(record, ('weight_unit',))}".strip()})
             values |= product.read(row, beside, {"weight": "weight"})
         product.add_variant(row, values, options)
-
-    def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
-        options = {}
-        for column, cell in record.cells.items():
-            if found := OPTION.fullmatch(column):
-                value = product.read_option(row, column, record.cells.get(f"option{found[1]}_value"))
-                if value:
-                    options[product.read_option(row, column, cell) or f"Option{found[1]}"] = value
-        return options

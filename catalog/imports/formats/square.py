@@ -41,7 +41,7 @@ class Square(ShopFormat):
         self.weight = next((column for column in source.columns if column.startswith("Weight")), "")
         self.fields |= self.make_weight(find_unit(self.weight))
         self.options_of = [
-            (column, f"Option Value {found[1]}") for column in source.columns if (found := OPTION.fullmatch(column))
+            (one[0], f"Option Value {one[1]}", one[0]) for one in filter(None, map(OPTION.fullmatch, source.columns))
         ]
         self.quantities = [
             (column, found[1])
@@ -55,16 +55,14 @@ class Square(ShopFormat):
         return columns >= {"Item Name", "Variation Name"} and bool(columns & {"Token", "Reference Handle", "SKU"})
 
     def list_read(self) -> Sequence[str]:
-        options = [column for pair in self.options_of for column in pair]
+        options = [column for name, value, _ in self.options_of for column in (name, value)]
         return (*self.known, self.weight, *options, *(column for column, _ in self.quantities))
 
     def group(self, record: Record) -> str:
         return read_texts(record, ("Reference Handle", "Item Name")).removeprefix("#")
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
-        if not product.name:
-            product.open_row(records[0]).refuse("Item Name", "is blank", "give each row the name of its item")
-            product.finish()
+        product.require_key(records[0], "Item Name", "give each row the name of its item")
         for record in records:
             row = product.open_row(record)
             product.read_product(row, record, PRODUCT)
@@ -81,16 +79,10 @@ class Square(ShopFormat):
         if cell is None or "category" in product.values:
             return
         paths = [path.strip() for path in TOKEN.sub("", str(cell)).split(",")]
-        product.values["category"] = row.read_cell(CATEGORIES[0], self.fields["category"], paths[0])
-        if len(paths) > 1:
-            self.source.notes.guess("category", paths[0], "a product has one category here, so the first is taken")
+        product.values["category"] = row.read_cell(CATEGORIES[0], self.fields["category"], self.take_first(paths))
 
     def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
-        options = {}
-        for name_column, value_column in self.options_of:
-            name = product.read_option(row, name_column, record.cells.get(name_column))
-            if value := product.read_option(row, value_column, record.cells.get(value_column)):
-                options[name or name_column] = value
+        options = product.read_options(row, record, self.options_of)
         name = product.read_option(row, "Variation Name", record.cells.get("Variation Name"))
         return options or ({"Variation": name} if name and name != ONLY else {})
 

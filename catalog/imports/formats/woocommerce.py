@@ -110,11 +110,8 @@ class WooCommerce(ShopFormat):
     def read_category(self, product: ProductRows, row: RowReader, record: Record) -> None:
         """The first of several paths: a product has one category here."""
         if "Categories" in record.cells:
-            paths = split_list(record.cells["Categories"])
-            value = row.read_cell("Categories", self.fields["category"], paths[0] if paths else "")
-            product.values["category"] = value
-            if len(paths) > 1:
-                self.source.notes.guess("category", paths[0], "a product has one category here, so the first is taken")
+            path = self.take_first(split_list(record.cells["Categories"]))
+            product.values["category"] = row.read_cell("Categories", self.fields["category"], path)
 
     def read_variation(self, product: ProductRows, record: Record, own: Record) -> None:
         row = product.open_row(record)
