@@ -6,7 +6,8 @@ readers.py    bytes -> records (records.py: line, cells), by the kind of the fil
               xmls.py, sheets.py (workbooks), parquets.py; an error for a file of another kind
 formats/      records -> drafts, a module a format: all.py chooses it by the columns, base.py is the interface
 groups.py     the rows of one product, which may stand apart -> together
-values.py     cell -> value of a field, by the options of the file (options.py); an error names the rule and the remedy
+values.py     cell -> value of a field, by the options of the file (options.py); an error names the rule and the remedy;
+              numbers.py has the numbers
 seen.py       an error for a SKU or Handle that the file has twice
 runs.py       drafts -> batches; a dry run is the same run, rolled back
 upsert.py     batch of drafts -> rows, through the pipeline of catalog/writes

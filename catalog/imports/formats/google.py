@@ -12,9 +12,10 @@ from django.conf import settings
 
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
+from catalog.imports.numbers import write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import Blank, Field, is_blank, write_number
+from catalog.imports.values import Blank, Field, is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
 from catalog.writes.values import PRICE, BadValue

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from catalog.imports.errors import BadFile
+from catalog.imports.numbers import find_unit
 from catalog.imports.records import Notes, Source
-from catalog.imports.values import FIELDS, find_unit
+from catalog.imports.values import FIELDS
 
 type Columns = dict[str, tuple[str, ...]]
 

@@ -11,9 +11,10 @@ from catalog.imports.errors import Line
 from catalog.imports.formats.base import Format
 from catalog.imports.formats.mapping import SLIP, drop_brackets, map_columns, suggest
 from catalog.imports.formats.rows import RowReader, draft_image, keep_first, name_key, pick
+from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import FIELDS, Blank, find_unit, is_blank, make_fields, parse_json
+from catalog.imports.values import FIELDS, Blank, is_blank, make_fields, parse_json
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
 from catalog.writes.taxonomy import BrandName

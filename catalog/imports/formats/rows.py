@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from catalog.imports.errors import BadRow, Line, Refusal
+from catalog.imports.numbers import Cell
 from catalog.imports.records import Record
-from catalog.imports.values import Blank, Cell, Field, is_blank
+from catalog.imports.values import Blank, Field, is_blank
 from catalog.writes.drafts import ImageDraft, Values
 from catalog.writes.values import BadMembers, BadValue, show_value
 

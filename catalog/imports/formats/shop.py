@@ -11,19 +11,17 @@ from typing import Any, ClassVar
 from catalog.imports.errors import BadRow, Line
 from catalog.imports.formats.base import Format
 from catalog.imports.formats.rows import RowReader, draft_image, keep_first, name_key, pick
+from catalog.imports.numbers import Weights, read_oversold, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.values import (
     MOST_PARTS,
     Blank,
     Field,
-    Weights,
     is_blank,
     make_fields,
-    read_oversold,
     read_published,
     split_addresses,
-    write_number,
 )
 from catalog.querysets import MAIN
 from catalog.writes.drafts import Command, ImageDraft, ProductDraft, VariantDraft

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, find_cell, read_texts
+from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import Blank, find_unit, is_blank
+from catalog.imports.values import Blank, is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
 

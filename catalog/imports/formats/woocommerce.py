@@ -10,9 +10,10 @@ from typing import Any
 
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
+from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import find_unit, is_blank
+from catalog.imports.values import is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
 
