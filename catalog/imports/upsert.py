@@ -40,8 +40,8 @@ def import_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES, attempt
         raise
     except (IntegrityError, DataError) as error:
         # All rules were checked before, so this is a conflict with another writer. The next attempt reads what that
-        # one wrote.
-        if attempts == ATTEMPTS:
+        # one wrote. An import of the same rows may be in the way several times, so a single row is tried more often.
+        if attempts == ATTEMPTS or (attempts > 1 and len(drafts) == 1):
             return import_batch(drafts, manner, attempts - 1)
         if len(drafts) > 1:
             outcome = import_batch(drafts[: len(drafts) // 2], manner, attempts)
@@ -60,7 +60,7 @@ def refuse_draft(draft: Any, error: Exception) -> Outcome:
 
 
 def write_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES) -> Outcome:
-    upsert = Upsert(drafts, manner)
+    upsert = make_upsert(drafts, manner)
     upsert.save()
     outcome = Outcome(
         brands_created=upsert.taxonomy.brands_created, categories_created=upsert.taxonomy.categories_created
@@ -75,6 +75,23 @@ def write_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES) -> Outco
         else:
             count_plan(outcome, plan)
     return outcome
+
+
+def make_upsert(drafts: Sequence[ProductDraft], manner: Manner) -> Upsert:
+    """The plans of the batch. They are made again where a new product's SKU is taken.
+
+    Another import of the same products may have committed between the query for products and the one for variants.
+    """
+    known: set[str] = set()
+    while (taken := list_taken(upsert := Upsert(drafts, manner))) - known:
+        known |= taken
+    return upsert
+
+
+def list_taken(upsert: Upsert) -> set[str]:
+    """The new products one of whose SKUs or slugs belongs to another row."""
+    new = (plan for plan in upsert.plans if plan.is_new)
+    return {plan.draft.key for plan in new if any(fault.code == "taken" for fault in plan.faults)}
 
 
 def describe_fault(key: str, fault: DraftFault) -> Refusal:
