@@ -12,7 +12,7 @@ from catalog.changes.feed import Bounds, hide_products
 from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.models import Product, Stock
-from catalog.search import SEARCH_HITS
+from catalog.search.queries import SEARCH_HITS
 from config.api.access.permissions import Caller
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most

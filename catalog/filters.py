@@ -12,7 +12,7 @@ from django_filters import CharFilter, NumberFilter
 from catalog.attributes import narrow_by_attributes
 from catalog.models import Brand, Category, Product, Stock, Variant
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, VariantQuerySet
-from catalog.search import MOST_WORDS, find_words
+from catalog.search.words import MOST_WORDS, find_words
 from catalog.title_keys import Fold
 from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import PRICE, BadValue
@@ -145,7 +145,8 @@ class ProductFilters(SparseFilterSet):
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         read_words(name, words)
         # Best match first; the parameter `ordering` replaces this order.
-        return rows.matching(words).by_rank(words)
+        search = rows.read_search(words)
+        return rows.matching(search).by_rank(search)
 
 
 class VariantFilters(SparseFilterSet):

@@ -194,7 +194,7 @@ class Product(Timestamped):
 class ProductText(models.Model):
     """The long texts of one product (1:1).
 
-    Searches read two more columns of this table on PostgreSQL (`search` and `names`), and two FTS5 tables on SQLite.
+    Searches read two more columns of this table on PostgreSQL (`document` and `parts`), and two FTS5 tables on SQLite.
     """
 
     product = models.OneToOneField(Product, models.DB_CASCADE, primary_key=True, related_name="text")
@@ -231,8 +231,13 @@ class Variant(Timestamped):
         indexes = (
             # products/{id}/variants/, ?expand=variants, and the foreign key.
             models.Index(fields=("product", "position", "id"), name="variant_by_product"),
-            # products/?barcode=
-            models.Index(fields=("barcode",), condition=Q(barcode__gt=""), name="variant_by_barcode"),
+            # products/?barcode= and ?search=, which looks for beginnings: with this operator class LIKE can use it.
+            models.Index(
+                fields=("barcode",),
+                condition=Q(barcode__gt=""),
+                name="variant_by_barcode_begun",
+                opclasses=("varchar_pattern_ops",),
+            ),
             # variants/?updated_since=T and ?ordering=±updated_at
             models.Index(fields=("updated_at", "id"), name="variant_by_updated"),
         )

@@ -173,6 +173,8 @@ REST_KNOX: dict[str, Any] = {
 # The largest body that is read into memory. Uploaded files are streamed.
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.read_count("MAX_BODY_BYTES", 2_621_440, most=1_073_741_824, least=1024)
 CURRENCY = env.read_currency("CURRENCY", "USD")
+# Whether searches also look for singulars and plurals (catalog/search/plurals.py).
+SEARCH_LANGUAGE = env.read_choice("SEARCH_LANGUAGE", "english", ("english", "simple"))
 
 # The number of proxies in front that append to PROXY_HEADER. Clients can forge the entries before those.
 TRUSTED_PROXIES = env.read_count("TRUSTED_PROXIES", 0, most=10, least=0)

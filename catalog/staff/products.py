@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from catalog.models import Product, ProductText, Variant
 from catalog.querysets import ProductQuerySet
-from catalog.search import MOST_WORDS, find_words
+from catalog.search.words import MOST_WORDS, find_words
 from catalog.staff.filters import BrandFilter, CategoryFilter, OfProductIdFilter
 from catalog.staff.forms import ProductForm
 from catalog.staff.inlines import ImageInline, TextInline, VariantInline

@@ -38,12 +38,9 @@ SELECT n, sku, 'product-' || n, title, tenfold_fold(title), brand_id, category_i
        1, created_at, created_at + interval '1 hour' * (n % 1000)
 FROM bench_row;
 
-INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, search, names)
-SELECT n, text, title, text,
-       setweight(catalog_words(sku || ' ' || title), 'A')
-           || setweight(catalog_words(coalesce('Brand & Söhne ' || brand_id, '')), 'B')
-           || setweight(catalog_words(text), 'C'),
-       lower(concat_ws(' ', sku, title, 'Brand & Söhne ' || brand_id))
+INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, document, parts)
+SELECT n, text, title, text, catalog_make_document(tenfold_fold(sku || ' ' || title), text, brand_id),
+       tenfold_fold(sku || ' ' || title)
 FROM bench_row, LATERAL (SELECT title || ', made to be used every day and to be mended rather than replaced.' AS text) written;
 
 INSERT INTO catalog_variant (id, product_id, sku, barcode, options, price, weight, position, version, created_at, updated_at)

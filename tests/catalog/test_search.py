@@ -1,7 +1,11 @@
-"""`?search=`: words by their beginnings, parts of words where no active product has any; the same on both databases."""
+"""`?search=`: words by their beginnings and other forms, parts of words where no active product has any.
+
+Both databases give the same.
+"""
 
 import json
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -11,10 +15,16 @@ from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from catalog.models import Brand, Product, ProductText
-from catalog.search import SEARCH_HITS, find_words
+from catalog.changes.log import number_changes
+from catalog.models import Brand, Change, Product, ProductText
+from catalog.search import documents
+from catalog.search.documents import fill_documents
+from catalog.search.plurals import list_forms
+from catalog.search.queries import SEARCH_HITS
+from catalog.search.words import find_words
 from config.api.database.statements import Statement
 from config.api.database.time_limits import TimeLimit
+from config.api.database.words import list_compounds
 from config.api.problems.errors import DEAR_MS, SearchTooDear
 from config.api.reads.counting import compile_count, walk_plan
 from config.api.reads.plans import PLANS
@@ -55,7 +65,6 @@ def shelf(db: None) -> None:
         ("conut lmüh", []),
         ("ashes", []),  # the description isn't looked into
         ("il", []),
-        ("½½½", []),
         ("%onut", ["OIL-77001", "SOAP-1"]),  # signs part words
         ("_onut", ["OIL-77001", "SOAP-1"]),
         ("n%t", []),
@@ -116,8 +125,9 @@ def test_a_price_writes_no_text() -> None:
 def test_a_page_of_parts_is_one_statement_and_its_plan_is_kept(client: APIClient) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert find_skus(client, "conut", count="none") == ["OIL-77001", "SOAP-1"]
-    # The page: both ways stand in it.
-    assert len(queries) == 1, [query["sql"] for query in queries]
+    # 1. the brands that have such words in their names
+    # 2. the page: both ways stand in it
+    assert len(queries) == 2, [query["sql"] for query in queries]
     assert len(PLANS) == 1
 
 
@@ -133,7 +143,10 @@ def test_many_words_are_one_search(client: APIClient) -> None:
         ("tea Tea TEA", ["tea"]),
         ("tea teapot", ["teapot"]),
         ("teapot t te TEA pot", ["teapot", "pot"]),
-        ("straße STRASSE stra", ["straße"]),
+        ("straße STRASSE stra", ["strasse"]),
+        ("Café CAFE\u0301", ["cafe"]),
+        ("हिन्दी", ["हिन्दी"]),
+        ("½ cup, 5m²", ["cup", "5m"]),
         ("a b a c b", ["a", "b", "c"]),
         (" ".join(f"{'x' * length}" for length in range(1, 200)), ["x" * 199]),
     ],
@@ -168,6 +181,184 @@ def test_a_search_has_a_time_limit() -> None:
     assert plain.time_limit is None
 
 
+# -- accents, other forms, joined words, codes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [
+        ("Café Łódź", "cafe lodz"), ("Cafe Lodz", "CAFÉ ŁÓDŹ"), ("Cafe\u0301", "caf\u00e9"), ("Straße", "strasse"),
+        ("Strasse", "STRASSE straße"), ("Ærø", "aero"), ("ΣΊΣΥΦΟΣ", "σισυφος"), ("Ёлка", "елка"), ("हिन्दी", "हिन्"),
+        ("Chair", "chairs"), ("Chairs", "chair"), ("Box", "boxes"), ("Battery", "batteries"), ("Batteries", "battery"),
+        ("Bookshelf", "bookshelves"), ("Knives", "knife"), ("Women", "woman"), ("Hoodie", "hoodies"), ("Tie", "ties"),
+        ("T-Shirt", "tshirt"), ("T-Shirts", "tshirt"), ("Tshirt", "t-shirt"), ("T Shirt", "t-shirts"),
+        ("Tshirts", "T shirt"), ("Tshirt", "t shirts"), ("Coffee Table", "coffeetable"), ("E-Bike", "ebikes"),
+        ("Coffeetable", "coffee table"), ("Red Tshirt Large", "large t shirt"), ("C++ Primer", "c++"),
+        ("C# Primer", "primer C#"), ("Wi-Fi 6", "wifi"), ("Women\u2019s “Tee”", "womens tee"), ("5m² Rug", "5m rug"),
+    ],
+)  # fmt: skip
+def test_a_title_is_found_by(title: str, asked: str) -> None:
+    wanted = make_product(sku="WANTED-1", title=title)
+    make_product(sku="OTHER-2", title="Lamp")
+    assert list(Product.objects.matching(asked)) == [wanted]
+    assert list(Product.objects.matching(asked).by_rank(asked)) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [("Car Tire", "cart"), ("New", "news"), ("Car Park", "carpa")],
+)
+def test_other_words_are_not_taken_for_a_form(title: str, asked: str) -> None:
+    make_product(sku="A", title=title)
+    assert not Product.objects.matching(asked).exists()
+
+
+def test_forms_of_words_depend_on_the_language(settings: Any) -> None:
+    make_product(title="Chair")
+    assert Product.objects.matching("chairs").exists()
+    settings.SEARCH_LANGUAGE = "simple"
+    assert not Product.objects.matching("chairs").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "forms"),
+    [
+        ("chairs", {"chair"}),
+        ("glass", {"glasses"}),
+        ("bus", {"buses"}),
+        ("64gb", set()),
+        ("стул", set()),
+        ("tv", set()),
+    ],
+)  # fmt: skip
+def test_forms_of_a_word(word: str, forms: set[str]) -> None:
+    assert list_forms(word) == forms
+
+
+def test_a_word_with_signs_is_not_lost_among_words_that_begin_so(client: APIClient) -> None:
+    for number in range(20):
+        make_product(title=f"C {number}", images=0)
+    make_product(sku="BOOK", title="Primer of C++", images=0)
+    hits = "catalog.search.queries.SEARCH_HITS"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hits, 5)
+        assert find_skus(client, "c++")[0] == "BOOK"
+        assert find_skus(client, "c++ of")[0] == "BOOK"
+
+
+@pytest.mark.parametrize("code", ["4006381333931", "40063813", "TS-RED.9/L", "ts-red.9", "TS-"])
+def test_a_variant_is_found_by_its_codes(code: str, client: APIClient) -> None:
+    wanted = make_product(sku="WANTED")
+    wanted.variants.update(sku="TS-RED.9/L", barcode="4006381333931")
+    make_product(sku="OTHER").variants.update(sku="XS%RED", barcode="5006381333931")
+    assert find_skus(client, code) == ["WANTED"]
+
+
+def test_signs_of_patterns_are_taken_as_they_are(client: APIClient) -> None:
+    make_product(sku="A").variants.update(sku="X-A%B_C*[D]?E")
+    assert find_skus(client, "X-A%B_C*[D]?E") == ["A"]
+    assert find_skus(client, "X-%B") == []
+    assert find_skus(client, "X-A?B") == []
+
+
+# -- brands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", ["acme chair", "chairs acme", "acm oak", "acme", "tools chair"])
+def test_words_may_be_of_the_brand_and_of_the_title(asked: str) -> None:
+    wanted = make_product(sku="W", title="Oak Chair", brand=make_brand("Acme Tools"))
+    make_product(sku="O", title="Table", brand=make_brand("Other"))
+    assert list(Product.objects.matching(asked)) == [wanted]
+
+
+def test_a_brand_is_renamed_without_a_write_to_its_products(client: APIClient) -> None:
+    product = make_product(title="Chair", brand=make_brand("Acme"))
+    number_changes()
+    logged = Change.objects.count()
+    assert find_skus(client, "acme chair") == [product.sku]
+    Brand.objects.update(name="Ferro")
+    assert find_skus(client, "acme chair") == []
+    assert find_skus(client, "ferro chair") == [product.sku]
+    number_changes()
+    assert [change.entity for change in Change.objects.order_by("pk")[logged:]] == ["brand"]
+
+
+def test_many_brands_with_a_word_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.search.words.MOST_BRANDS", 2)
+    for number in range(4):
+        make_product(title="Lamp", brand=make_brand(f"Acme {number}"))
+    assert Product.objects.matching("acme").count() == 2
+
+
+# -- documents of rows that were there before ----------------------------------------------------------------------
+
+UNFILLED = {
+    "postgresql": ("UPDATE catalog_producttext SET document = NULL, parts = NULL",),
+    "sqlite": ("DELETE FROM catalog_document", "DELETE FROM catalog_parts"),
+}
+
+
+def empty_documents() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL session_replication_role = replica")
+        for statement in UNFILLED[connection.vendor]:
+            cursor.execute(statement)
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+def test_a_fill_of_documents_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    products = [make_product(title=f"Café {number}", description="Über", images=0) for number in range(7)]
+    empty_documents()
+    number_changes()
+    logged, versions = Change.objects.count(), list(Product.objects.order_by("pk").values("version", "updated_at"))
+    find_next, calls = documents.find_next, []
+
+    def find_twice(*args: Any) -> list[int]:
+        calls.append(args)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return find_next(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "find_next", find_twice)
+        with pytest.raises(KeyboardInterrupt):
+            fill_documents(connection, batch=2)
+    assert Product.objects.matching("cafe").count() == 4
+    products[6].delete()
+    Product.objects.filter(pk=products[5].pk).update(title="Tea")
+    fill_documents(connection, batch=2)
+    assert set(Product.objects.matching("cafe uber")) == set(products[:5])
+    assert set(Product.objects.matching("tea uber")) == {products[5]}
+    assert fill_documents(connection) == 0
+    number_changes()
+    assert not Change.objects.filter(entity="text", op="update").exists()
+    assert list(Product.objects.exclude(title="Tea").order_by("pk").values("version", "updated_at")) == versions[:5]
+    assert Change.objects.count() > logged
+
+
+@postgresql
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lmp-1 t-shirt",
+        "a",
+        "",
+        "c++ and c#!",
+        "women\u2019s “tee” (½ m²)",
+        "cafe: l'eau & co.",
+        "a+b",
+        "x" * 300 + " y",
+        "हिन्दी चाय",
+    ],
+)  # fmt: skip
+def test_postgresql_joins_words_as_python_does(text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT catalog_compounds(tenfold_fold(%s))", [text])
+        assert cursor.fetchone()[0] == [f"={compound}" for compound in list_compounds(text)]
+
+
 # -- at size ------------------------------------------------------------------------------------------------------
 
 ROWS = 20_000
@@ -181,8 +372,9 @@ FROM generate_series(1, %s) n
 """
 
 FILL_TEXTS = """
-INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, search, names)
-SELECT id, repeat(md5(sku), 20), '', '', catalog_words(sku || ' ' || title), lower(sku || ' ' || title)
+INSERT INTO catalog_producttext (product_id, description, seo_title, seo_description, document, parts)
+SELECT id, repeat(md5(sku), 20), '', '', catalog_make_document(lower(sku || ' ' || title), '', NULL),
+    lower(sku || ' ' || title)
 FROM catalog_product
 """
 
@@ -196,20 +388,20 @@ def filled(db: None) -> None:
         cursor.execute("SET LOCAL session_replication_role = DEFAULT")
         # What the table's autovacuum does: until then an index's new entries are a list to be read from end to end.
         cursor.execute(
-            "SELECT gin_clean_pending_list('producttext_search'), gin_clean_pending_list('producttext_names')"
+            "SELECT gin_clean_pending_list('producttext_document'), gin_clean_pending_list('producttext_parts')"
         )
         cursor.execute("ANALYZE catalog_product, catalog_producttext")
 
 
 def list_scans(words: str) -> set[str]:
-    """Each index or table that a search by rank did read, as `Bitmap Index Scan producttext_names`."""
+    """Each index or table that a search by rank did read, as `Bitmap Index Scan producttext_parts`."""
     rows = Product.objects.only_active().matching(words).by_rank(words)
     [plan] = json.loads(rows.explain(format="json", analyze=True))
     nodes = [node for node in walk_plan(plan["Plan"]) if node["Actual Loops"] > 0]
     return {f"{node['Node Type']} {node.get('Index Name') or node.get('Relation Name', '')}" for node in nodes}
 
 
-BEGINNINGS, PARTS = "Bitmap Index Scan producttext_search", "Bitmap Index Scan producttext_names"
+BEGINNINGS, PARTS = "Bitmap Index Scan producttext_document", "Bitmap Index Scan producttext_parts"
 
 
 READ = {
@@ -217,7 +409,6 @@ READ = {
     "itle77": {BEGINNINGS, PARTS},
     "itle77 xab": {BEGINNINGS, PARTS},
     "nothing": {BEGINNINGS, PARTS},
-    "½½½": {BEGINNINGS},  # no trigram: the whole index
     "a½½": {BEGINNINGS},
     "zz": {BEGINNINGS},
 }

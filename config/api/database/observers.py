@@ -4,7 +4,7 @@ Django's `execute_wrapper` belongs to one connection, which must exist already.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -21,6 +21,8 @@ type Wrapper = Callable[..., Any]
 WRITE_LISTENERS: list[Callable[[str, Any], None]] = []
 
 OBSERVERS: ContextVar[tuple[Wrapper, ...]] = ContextVar("observers", default=())
+# The lists of the blocks of `note_statements` that the thread is in.
+NOTES: ContextVar[tuple[list[str], ...]] = ContextVar("notes", default=())
 
 
 @contextmanager
@@ -42,8 +44,18 @@ def note_statements() -> Iterator[list[str]]:
         statements.append(str(sql))
         return execute(sql, *args)
 
-    with observe(note):
-        yield statements
+    token = NOTES.set((*NOTES.get(), statements))
+    try:
+        with observe(note):
+            yield statements
+    finally:
+        NOTES.reset(token)
+
+
+def note_again(tables: Iterable[str]) -> None:
+    """Add tables that were read before to the lists: an answer needs what was found there, so it depends on them."""
+    for noted in NOTES.get():
+        noted.extend(tables)
 
 
 class QueryClock:

@@ -28,7 +28,7 @@ from config.api.problems.errors import DEAR_MS, QueryTimeout, SearchTooDear, fin
 
 # A full-text search isn't prepared. PostgreSQL must know the word to plan for the number of rows that have it: with a
 # plan for any word, a search for a common one read all rows (39 ms instead of 8, 300,000 products).
-FULL_TEXT = "to_tsquery("
+FULL_TEXT = "::tsquery"
 # The SQL of a search, by which it is recognized. A search may take DEAR_MS: the commonest words are in every row.
 SEARCHES = (FULL_TEXT, " MATCH %s")
 SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear)

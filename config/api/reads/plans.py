@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 
-from config.api.database.observers import note_statements
+from config.api.database.observers import note_again, note_statements
 from config.api.database.replicas import read_at_least
 from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
 from config.api.freshness.tables import find_all_tables
@@ -108,7 +108,11 @@ class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
 
     def find_current(self, key: Hashable) -> Plan | None:
         made = self.find(key)
-        return made.plan if made and made.is_current else None
+        if made is None or not made.is_current:
+            return None
+        # A cached answer is current until a table changes that it or its plan was made from.
+        note_again(made.stamp.tables if made.stamp else ())
+        return made.plan
 
     def make(self, key: Hashable | None, make: Callable[[], Plan]) -> Plan:
         """The plan that `make` returns. It isn't cached if `key` is None, or if a table was read that has no log."""

@@ -48,7 +48,7 @@ def test_a_search_is_planned_for_its_words(client: APIClient) -> None:
     product = make_product(title="Tea")
     for _ in range(2):
         assert client.get("/api/v1/products/?search=tea").json()["results"][0]["id"] == product.pk
-    assert not [statement for statement in read_prepared() if "to_tsquery" in statement]
+    assert not [statement for statement in read_prepared() if "::tsquery" in statement]
 
 
 def test_a_connection_that_broke_is_replaced(client: APIClient) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Attribute, Category, Product
 from config.api.freshness.leases import FRESHNESS, LogLease
+from config.api.freshness.tables import note_reads
 from config.api.reads.plans import PLANS
 from tests.factories import make_brand, make_category, make_product
 
@@ -68,6 +69,15 @@ def test_a_list_is_compiled_once(path: str, client: APIClient, compiled: list[st
     again = client.get(path)
     assert (again.status_code, again.content, compiled) == (200, expected.content, [])
     assert again.headers.keys() == expected.headers.keys()
+
+
+def test_an_answer_depends_on_what_its_kept_plan_read(client: APIClient, trust: Callable[..., None]) -> None:
+    trust()
+    make_product(brand=make_brand("Acme"))
+    for _ in range(2):
+        with note_reads() as reads:
+            client.get(f"{URL}?brand=acme&fields=id")
+        assert "catalog_brand" in reads.tables
 
 
 def test_every_cursor_is_answered_by_one_statement(client: APIClient, compiled: list[str]) -> None:

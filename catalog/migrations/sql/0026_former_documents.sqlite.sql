@@ -1,0 +1,12 @@
+DROP TRIGGER search_product_insert;
+DROP TRIGGER search_product_update;
+DROP TRIGGER search_product_delete;
+DROP TRIGGER search_text_insert;
+DROP TRIGGER search_text_update;
+DROP TRIGGER search_brand;
+DROP TRIGGER names_product_insert;
+DROP TRIGGER names_product_update;
+DROP TRIGGER names_product_delete;
+DROP TRIGGER names_brand;
+DROP TABLE catalog_search;
+DROP TABLE catalog_names;
