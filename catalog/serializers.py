@@ -45,6 +45,7 @@ class BrandRead(ModelSerializer[Brand]):
 
     class Meta:
         model = Brand
+        stored = True
         fields = ("id", "slug", "name", "version", "created_at", "updated_at", "url")
         row_only: ClassVar = ROW_ONLY
 
@@ -57,6 +58,7 @@ class CategoryRead(ModelSerializer[Category]):
 
     class Meta:
         model = Category
+        stored = True
         fields = ("id", "slug", "name", "parent", "version", "created_at", "updated_at", "url")
         row_only: ClassVar = ROW_ONLY
 
@@ -169,5 +171,7 @@ class ProductRead(ModelSerializer[Product]):
             # The last one, so that the columns of exported files keep their places.
             "url",
         )
+        stored = True
+        stored_lists: ClassVar = {"images": ("image_url",)}
         # These take kilobytes each, in another table. A list shows them only if `fields` names them.
         detail_only: ClassVar = ("description", "seo_title", "seo_description")

@@ -10,12 +10,12 @@ from django.apps import apps
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import BigIntegerField, IntegerField
 
 from catalog.changes.models import Change
 from catalog.changes.operations import WRITERS
 from catalog.changes.tables import LoggedTable, list_tables
+from config.api.database.migrations_left import has_migrations_left
 
 REMEDY = "Write a migration with FollowTable({!r}), as makemigrations does when it finds the change itself."
 
@@ -61,8 +61,7 @@ def check_triggers(
 
 def find_wrong(connection: Any) -> list[LoggedTable]:
     """The logged tables with wrong triggers. Empty while migrations are pending, since those may write the triggers."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if has_migrations_left(connection):
         return []
     tables = list_tables(apps.get_models(), connection.ops.quote_name)
     return [table for table in tables if not WRITERS[connection.vendor].are_current(connection, table)]

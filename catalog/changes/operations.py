@@ -43,7 +43,9 @@ class FollowTable(Operation):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         for table in find_affected(model, to_state.apps.get_models(), schema_editor.quote_name):
-            write_triggers(schema_editor, table)
+            # To drop a trigger, PostgreSQL locks the table against readers, too.
+            if not WRITERS[schema_editor.connection.vendor].are_current(schema_editor.connection, table):
+                write_triggers(schema_editor, table)
         if LoggedTable.find(model, schema_editor.quote_name) is None:
             drop_triggers(schema_editor, model)
 

@@ -19,10 +19,13 @@ class ApiConfig(AppConfig):
         from config.api.jobs.ages import read_ages
         from config.api.jobs.chores import register_chore
         from config.api.models import IdempotencyKey
+        from config.api.problems.stored import register_finder
+        from config.api.reads.stored_rows import find_unstored
         from config.api.schema import checks  # noqa: F401 (registers them)
 
         # One batch at each heartbeat: enough for 17 million a day, and never late for the next heartbeat.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
+        register_finder(find_unstored)
         register_events(
             {"cache_invalidations": Family("Reads of the change log that found the table changed.", ("table",))}
         )

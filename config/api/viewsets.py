@@ -21,9 +21,9 @@ from rest_framework.viewsets import GenericViewSet
 from config.api.access.permissions import Caller
 from config.api.database.authorship import name_caller
 from config.api.database.replicas import refuse_unwritten
-from config.api.database.statements import Given, Statement
+from config.api.database.statements import Given, Statement, choose_compiled
 from config.api.database.wal_positions import parse_position
-from config.api.reads import oracle, projection, selections
+from config.api.reads import oracle, selections, stored
 from config.api.reads.conditional import (
     claim_version,
     list_version_columns,
@@ -198,9 +198,9 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         return selections.read_selection(self.request.query_params, self.read_serializer, detail)
 
     def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
-        """Tuples of each row's JSON and the columns named in `beside`."""
+        """Tuples of each row's JSON, or null for a row that isn't stored, and the columns named in `beside`."""
         origin = self.request.build_absolute_uri("/")[:-1]
-        return projection.select_json(rows, self.read_serializer, selection, origin, beside)
+        return stored.select_json(rows, self.read_serializer, selection, origin, beside)
 
     def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
         """Each row's JSON, written by DRF's serializer."""
@@ -218,7 +218,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         """The JSON of the only row in `rows`, and its version if it has one. ObjectDoesNotExist if there is no row."""
         beside = list_version_columns(rows.model)
         if self.compiled:
-            shown: Sequence[Any] = self.select(rows, selection, beside).get()
+            shown: Sequence[Any] = choose_compiled(self.select(rows, selection, beside)).get()
             return shown
         row = oracle.select_rows(rows, self.read_serializer, selection, beside).get()
         return [*self.shape([row], selection), *(getattr(row, name) for name in beside)]

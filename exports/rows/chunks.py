@@ -34,8 +34,9 @@ from django.http import QueryDict
 from config.api.access.permissions import Caller
 from config.api.database.ahead import call_ahead
 from config.api.database.replicas import choose_database, replace_failed
+from config.api.database.statements import choose_compiled, read_stored
 from config.api.problems.errors import InvalidParameter
-from config.api.reads import projection
+from config.api.reads import stored
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.parameters import read_choice, read_names
 from config.api.reads.projection import COLUMN
@@ -286,17 +287,27 @@ def read_copy(copy: Any) -> Generator[Any, Any, bytes]:
 
 def aggregate_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
     """A chunk as NDJSON, joined by PostgreSQL. Returns the bytes and the number of rows."""
-    sql, parameters = compile_sql(select_json(query, rows))
-    lines = f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY row_key) || E'\\n', count(*) FROM ({sql}) chunk"  # noqa: S608 (SQL that Django compiled)
+    selected = select_json(query, rows)
+    found = read_stored(partial(join_lines, selected))
+    return found or join_lines(choose_compiled(selected)) or (b"", 0)
+
+
+def join_lines(rows: QuerySet[Any]) -> tuple[bytes, int] | None:
+    """None if a row's JSON is null, since the row isn't stored."""
+    sql, parameters = compile_sql(rows)
+    lines = (
+        f"SELECT string_agg({COLUMN}, E'\\n' ORDER BY row_key) || E'\\n', count(*), count({COLUMN})"  # noqa: S608 (SQL that Django compiled)
+        f" FROM ({sql}) chunk"
+    )
     with connections[rows.db].cursor() as cursor:
         cursor.execute(lines, parameters)
         # The raw bytes: fetchone() would decode them.
-        data, number = (cursor.pgresult.get_value(0, column) for column in (0, 1))
-        return data or b"", int(number)
+        data, number, given = (cursor.pgresult.get_value(0, column) for column in range(3))
+        return (data or b"", int(number)) if number == given else None
 
 
 def join_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
-    lines = [line for line, _ in select_json(query, rows.order_by("pk"))]
+    lines = [line for line, _ in choose_compiled(select_json(query, rows.order_by("pk")))]
     return "".join(f"{line}\n" for line in lines).encode(), len(lines)
 
 
@@ -319,9 +330,9 @@ def select_cells(query: Query, rows: QuerySet[Any], dialect: Cells) -> QuerySet[
 
 
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Tuples of each row's JSON and its primary key."""
+    """Tuples of each row's JSON, or null for a row that isn't stored, and its primary key."""
     keyed = rows.annotate(row_key=F("pk"))
-    return projection.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
+    return stored.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
 
 
 def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:

@@ -1,5 +1,6 @@
 -- :rows products, the same for everyone: each value follows from its number. Run with session_replication_role =
--- replica, so that no trigger runs; what triggers derive (price, in_stock, image_url, title_key, path, search) is set right here.
+-- replica, so that only the triggers that store rows run; what others derive (price, in_stock, image_url, title_key, path,
+-- search) is set right here.
 -- Order of creation is a permutation of the ids, so that a page's rows lie scattered over the table.
 
 CREATE TEMP VIEW bench_row AS
@@ -28,6 +29,10 @@ SELECT n, parent, 'Category ' || n, concat_ws('-', 'category', parent, n),
        concat(lpad(parent::text, 10, '0'), lpad(n::text, 10, '0')), 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
 FROM (SELECT n, CASE WHEN n > 30 THEN 1 + n % 30 END AS parent FROM generate_series(1, 330) n) node;
 
+INSERT INTO catalog_image (id, product_id, url, alt, position)
+SELECT n * 4 + place, n, 'https://images.example/' || sku || '-' || place || '.jpg', title || ', view ' || place, place
+FROM bench_row, generate_series(1, images) place;
+
 INSERT INTO catalog_product (id, sku, slug, title, title_key, brand_id, category_id, status, currency, price, compare_at_price,
                              in_stock, rating, image_url, attributes, version, created_at, updated_at)
 SELECT n, sku, 'product-' || n, title, tenfold_fold(title), brand_id, category_id, status, 'USD', price,
@@ -48,9 +53,5 @@ SELECT n, n, sku || '-1', '', '{}', price, 50 + n % 4000, 1, 1, created_at, crea
 
 INSERT INTO catalog_stock (id, variant_id, location, on_hand, reserved)
 SELECT n, n, 'main', CASE WHEN in_stock THEN 3 + n % 90 ELSE 0 END, 0 FROM bench_row;
-
-INSERT INTO catalog_image (id, product_id, url, alt, position)
-SELECT n * 4 + place, n, 'https://images.example/' || sku || '-' || place || '.jpg', title || ', view ' || place, place
-FROM bench_row, generate_series(1, images) place;
 
 DROP VIEW bench_row;

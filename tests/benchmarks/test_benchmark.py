@@ -13,6 +13,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from catalog.models import Product
+from config.api.reads.stored_rows import find_unstored
 from tests.benchmarks.agreement import Disagreement, check_admin, check_rows, read_rows
 from tests.benchmarks.chart import draw_chart
 from tests.benchmarks.contestants import ADMIN, CONTESTANTS, PAGE, PGBENCH, SERVERS
@@ -152,6 +153,12 @@ def test_seeding_again_gives_the_same_rows() -> None:
     fill_tables(connection.connection, ROWS)
     assert sum_up() == first
     assert None not in first
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_the_seed_stores_the_json_of_its_rows() -> None:
+    assert list(find_unstored()) == []
 
 
 DERIVED = {

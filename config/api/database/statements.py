@@ -11,15 +11,17 @@ rows; only those of a page's first and last row become Python values, for the cu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, ProgrammingError, connections
 from django.db.models import Expression, Field, QuerySet
 
 from config.api.database.replicas import find_reader, replace_failed
@@ -69,6 +71,50 @@ class Page:
     last: Values = ()
 
 
+# For so many seconds after a row that isn't stored, a statement reads compiled rows at once.
+PAUSE = 1.0
+UNDEFINED_COLUMN = "42703"
+
+
+@dataclass
+class Stored:
+    """The statement that reads stored rows, and the time until which it isn't tried (config/api/reads/stored.py)."""
+
+    statement: Statement
+    paused_until: float = 0.0
+
+    def fetch_page(self, size: int, values: Sequence[Any]) -> Page | None:
+        """The page; None if one of its rows isn't stored in this release's form."""
+        if monotonic() < self.paused_until:
+            return None
+        page = read_stored(partial(self.statement.fetch_page, size, values))
+        if page is None or None in page.rows:
+            self.paused_until = monotonic() + PAUSE
+            return None
+        return page
+
+
+def read_stored[Found](read: Callable[[], Found]) -> Found | None:
+    """What `read` gives; None if the table has no stored texts: before the migration, or on a replica behind it."""
+    try:
+        return read()
+    except ProgrammingError as error:
+        if getattr(error.__cause__, "sqlstate", None) != UNDEFINED_COLUMN:
+            raise
+        return None
+
+
+def choose_compiled(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The same rows, but none of them by its stored text; `rows` themselves if they don't read stored texts."""
+    annotations = rows.query.annotations
+    compiled = {name: shown.compiled for name, shown in annotations.items() if hasattr(shown, "compiled")}
+    if not compiled:
+        return rows
+    chosen = rows.all()
+    chosen.query.annotations = annotations | compiled
+    return chosen
+
+
 @dataclass(frozen=True)
 class Statement:
     """Compiled SQL; `converters` are Django's converters of this database's columns, by column number."""
@@ -78,10 +124,21 @@ class Statement:
     parameters: tuple[Any, ...]
     converters: Mapping[int, Any]
     time_limit: TimeLimit | None = None
+    # Is tried first.
+    stored: Stored | None = None
 
     @classmethod
     def compile(cls, rows: QuerySet[Any]) -> Statement | None:
         """The statement of `rows`; None if Django knows without a query that no row can match."""
+        compiled = choose_compiled(rows)
+        statement = cls.compile_rows(compiled)
+        if statement is None or compiled is rows:
+            return statement
+        first = cls.compile_rows(rows)
+        return replace(statement, stored=Stored(first) if first else None)
+
+    @classmethod
+    def compile_rows(cls, rows: QuerySet[Any]) -> Statement | None:
         compiler = rows.query.get_compiler(rows.db)
         try:
             sql, parameters = compiler.as_sql()
@@ -97,6 +154,8 @@ class Statement:
 
     def fetch_page(self, size: int, values: Sequence[Any] = ()) -> Page:
         """A page of at most `size` rows. If the statement gives one row more, the page has `has_more`."""
+        if self.stored and (page := self.stored.fetch_page(size, values)) is not None:
+            return page
         with self.run(values) as cursor:
             prepared = getattr(cursor, "pgresult", None)
             return self.read_prepared(cursor, prepared, size) if prepared else self.read_rows(cursor.fetchall(), size)

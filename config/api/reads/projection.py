@@ -142,10 +142,18 @@ class Compiler:
         if is_overridden(serializer, "to_representation", drf.ModelSerializer):
             raise NotCompilable(f"{serializer.__name__}.to_representation() computes in Python")
         parts, opening = [], "{"
-        for name in selection.names:
-            parts += [quote_text(f'{opening}"{name}":'), self.write_member(serializer, selection, name, table)]
+        for key, value in self.write_members(serializer, selection, table):
+            parts += [quote_text(f"{opening}{key}"), value]
             opening = ","
-        return self.dialect.join([*parts, quote_text("}")]) if parts else quote_text("{}")
+        return self.join_parts([*parts, quote_text("}")], table) if parts else quote_text("{}")
+
+    def join_parts(self, parts: Sequence[str], table: str) -> str:
+        return self.dialect.join(parts)
+
+    def write_members(self, serializer: ReadSerializer, selection: Selection, table: str) -> Iterator[tuple[str, str]]:
+        """The key of each member, such as `"title":`, and the SQL that writes its value."""
+        for name in selection.names:
+            yield f'"{name}":', self.write_member(serializer, selection, name, table)
 
     def write_member(self, serializer: ReadSerializer, selection: Selection, name: str, table: str) -> str:
         member, model = find_fields(serializer)[name], find_model(serializer)

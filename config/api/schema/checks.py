@@ -7,6 +7,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldError
 from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.serializers import ListSerializer
 
 from config.api.access.scopes import Scope
 from config.api.reads.columns import NotCompilable, find_kind
@@ -25,6 +26,7 @@ from config.api.reads.selections import (
     find_slug_field,
     list_expandable,
 )
+from config.api.reads.stored import find_form, list_stored
 from config.api.viewsets import ShapedViewSet
 
 REMEDY = (
@@ -93,6 +95,29 @@ def find_unexportable(resource: Resource) -> Iterator[str]:
     key = find_model(resource.shape)._meta.pk
     if find_kind(key) != "number":
         yield f"{resource.shape.__name__}: {key} is not a number, and exports need a numeric key"
+
+
+@register(Tags.urls)
+def check_stored(**kwargs: Any) -> list[CheckMessage]:
+    """An error for each serializer whose rows can't be stored."""
+    hint = "See config/api/reads/stored.py for what `stored` and `stored_lists` in Meta mean."
+    return [Error(f"{reason}.", hint=hint, id="tenfold.E008") for reason in sorted(set(find_unstorable()))]
+
+
+def find_unstorable() -> Iterator[str]:
+    stored = list_stored()
+    for serializer in stored:
+        model, members = find_model(serializer), find_fields(serializer)
+        if len([other for other in stored if find_model(other)._meta.db_table == model._meta.db_table]) > 1:
+            yield f"{serializer.__name__}.Meta.stored: another serializer stores rows of {model.__name__}, too"
+        for name in getattr(serializer.Meta, "stored_lists", ()):
+            if not isinstance(members.get(name), ListSerializer):
+                yield f"{serializer.__name__}.Meta.stored_lists: {name} is not a nested list"
+                return
+        try:
+            find_form(serializer)
+        except NotCompilable as reason:
+            yield f"{serializer.__name__}.Meta.stored: {reason}"
 
 
 # -- orders ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations import AddConstraint, AddField, AlterField, CreateModel, RemoveField, RenameField, RunSQL
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
+from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.state import ProjectState
 
 from catalog.changes.autodetector import FollowingAutodetector
@@ -22,6 +23,8 @@ from catalog.changes.log import number_changes
 from catalog.changes.logged import Logged
 from catalog.changes.operations import FollowTable
 from catalog.models import Change, Product, Stock, Variant
+from config.api.database.storing import OPTION as STORED
+from config.api.database.storing import StoreRows
 from config.operation.doctor import Level, examine_database
 from tests.factories import make_brand, make_category, make_product
 
@@ -64,6 +67,10 @@ def product() -> Product:
 def migrated(*operations: Any) -> Iterator[None]:
     """The database with these operations, as `makemigrations` surrounds them, and without them afterwards."""
     before, triggers = MigrationLoader(connection).project_state(), read_triggers()
+    if any(isinstance(operation, FieldOperation) for operation in operations):
+        # The serializers, and so the triggers of stored rows, don't know the changed columns.
+        stored = [StoreRows(name) for (_, name), model in before.models.items() if STORED in model.options]
+        operations = (*stored, *operations)
     after = before.clone()
     for operation in operations:
         operation.state_forwards("catalog", after)

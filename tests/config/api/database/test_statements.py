@@ -30,7 +30,7 @@ def test_a_page_is_planned_once_whatever_its_values(client: APIClient) -> None:
     for price in ("1", "2", "3"):
         assert len(client.get(f"/api/v1/products/?expand=images&price_min={price}").json()["results"]) == 1
     assert len(set(read_prepared()) - before) <= 1
-    assert any("string_agg" in statement for statement in read_prepared())
+    assert any("stored_form" in statement for statement in read_prepared())
 
 
 def test_preparing_can_be_turned_off(client: APIClient, settings: Any) -> None:
