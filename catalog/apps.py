@@ -19,6 +19,7 @@ class CatalogConfig(AppConfig):
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
         from catalog.rights import EXPORT
+        from catalog.search.vocabulary import WORDS_EVERY, count_words
         from catalog.serializers import ProductRead, VariantRead
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
@@ -35,6 +36,7 @@ class CatalogConfig(AppConfig):
 
         FRESHNESS.follow_log(follow_changes, list_tables().values(), number_batch)
         register_chore("keep the change log", keep_log)
+        register_chore("count the words of searches", count_words, every=WORDS_EVERY)
         register_finder(find_backlog)
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)

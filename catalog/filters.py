@@ -149,6 +149,14 @@ class ProductFilters(SparseFilterSet):
         return rows.matching(search).by_rank(search)
 
 
+class ForgivingFilters(ProductFilters):
+    """The filters of the list: a search that finds nothing is corrected. An export holds what was asked for."""
+
+    def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
+        read_words(name, words)
+        return rows.forgiving(words)
+
+
 class VariantFilters(SparseFilterSet):
     """Rows match that have one value of each list."""
 

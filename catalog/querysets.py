@@ -6,18 +6,24 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from operator import or_
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
 from django.db.models import Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
+from catalog.search.corrections import correct
 from catalog.search.queries import search_hits, search_rank
 from catalog.search.words import Search
+from config.api.database.statements import Statement
 
 if TYPE_CHECKING:
     from catalog.models import Category, Product, Stock, Variant
     from config.api.access.permissions import Caller
+
+# The hits that tell whether a search finds anything. Drafts are among them.
+PROBED_HITS = 100
 
 # The default stock location: orders take from it, and a body or file without a location writes to it.
 MAIN = "main"
@@ -29,6 +35,14 @@ ACTIVE = RawSQL("'active'", ())
 
 
 class ProductQuerySet(QuerySet["Product"]):
+    # Members that a list of these rows has beside them.
+    beside: Mapping[str, Any] = MappingProxyType({})
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]  # the stubs don't know it
+        clone.beside = self.beside
+        return clone
+
     def visible_to(self, caller: Caller) -> Self:
         """All products for a caller with the permission `catalog.view_product`, else the active ones."""
         if caller.has_perm("catalog.view_product"):
@@ -57,6 +71,30 @@ class ProductQuerySet(QuerySet["Product"]):
     def by_rank(self, search: str | Search) -> Self:
         rank = search_rank(connections[self.db].vendor, self.read_search(search))
         return self.alias(rank=rank).order_by("rank", "pk")
+
+    def forgiving(self, text: str) -> Self:
+        """Products that match, by rank. If no active product does, those of the nearest text that some match.
+
+        A list then has the member `search: {"asked", "used"}`.
+        """
+        search = self.read_search(text)
+        corrected = None if self.finds(search) else self.correct(search)
+        rows = self.matching(corrected or search).by_rank(corrected or search)
+        rows.beside = {"search": {"asked": search.text, "used": corrected.text}} if corrected else {}
+        return rows
+
+    def correct(self, search: Search) -> Search | None:
+        with connections[self.db].cursor() as cursor:
+            return correct(search, cursor, self.read_search, self.finds)
+
+    def finds(self, search: Search) -> bool:
+        """Whether an active product matches. The other filters don't count: it tells words that exist from slips."""
+        hits = search_hits(connections[self.db].vendor, search, PROBED_HITS)
+        rows: Any = self.model._default_manager.using(self.db)
+        statement = Statement.compile(rows.only_active().filter(pk__in=hits).values_list("pk")[:1])
+        assert statement is not None
+        with statement.run() as cursor:
+            return cursor.fetchone() is not None
 
     def read_search(self, search: str | Search) -> Search:
         if isinstance(search, Search):

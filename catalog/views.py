@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters
+from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, VariantRead
@@ -33,7 +33,7 @@ from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import IndexServed
-from config.api.reads.pagination import ListPagination, PageNumberPagination
+from config.api.reads.pagination import KeysetPagination, ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
 from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
@@ -92,6 +92,28 @@ class SluggedViewSet(ReadViewSet):
         return "anybody"
 
 
+# What a list of products may have beside the rows.
+CORRECTED: dict[str, Any] = {
+    "type": "object",
+    "description": "Only if the search found no active product: the text that was searched for instead.",
+    "required": ["asked", "used"],
+    "properties": {"asked": {"type": "string"}, "used": {"type": "string"}},
+    "additionalProperties": False,
+}
+
+
+class ProductPagination(KeysetPagination):
+    """Pages of products, with `search` beside the rows if its words were corrected."""
+
+    beside: ClassVar = {"search": CORRECTED}
+
+
+class NumberedProducts(PageNumberPagination):
+    """The same by page number."""
+
+    beside: ClassVar = ProductPagination.beside
+
+
 class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
@@ -103,7 +125,8 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     )
     read_serializer = ProductRead
     write_serializer = ProductWrite
-    filterset_class = ProductFilters
+    filterset_class = ForgivingFilters
+    pagination_class = ProductPagination
     open_parameters = ("attr.",)
     orderings = tuple(
         sign + name for name in ("created_at", "updated_at", "price", "title", "rating", "id") for sign in ("", "-")
@@ -122,7 +145,7 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     def choose_default_pagination(self) -> type[ListPagination]:
         # An order by rank has no cursor, so a search without an ordering uses page numbers.
         query = self.request.query_params
-        return PageNumberPagination if query.get("search") and not query.get("ordering") else self.pagination_class
+        return NumberedProducts if query.get("search") and not query.get("ordering") else self.pagination_class
 
     def perform_destroy(self, instance: Product) -> None:
         delete_product(instance)

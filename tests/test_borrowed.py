@@ -488,6 +488,19 @@ def test_gzip_is_padded_at_random() -> None:
 
 @borrows(
     "Django",
+    "QuerySet._clone",
+    users="catalog.querysets",
+    remedy="carry ProductQuerySet.beside from a queryset to the next by other means: lists show it",
+)
+def test_each_queryset_is_a_clone_of_the_one_before() -> None:
+    rows = Product.objects.all()
+    rows.beside = {"search": {}}
+    assert rows.filter(pk=1).order_by("pk").values("pk")[:3].beside == {"search": {}}
+    assert Product.objects.all().beside == {}
+
+
+@borrows(
+    "Django",
     "deletion.get_candidate_relations_to_delete",
     users="config.api.admin.deletion",
     remedy="The admin asks it which tables point at a row, before it deletes one.",

@@ -68,7 +68,8 @@ SPELLED = {
 CODE_SIGNS = {"postgresql": ("\\%_", "\\{}", "%"), "sqlite": ("[*?", "[{}]", "*")}
 
 # The rank is below 0 for a product found by beginnings, above 0 for one found otherwise. A title that contains the
-# whole text as it was written, with its signs (`C++ Hand`), comes first, and whatever has the words with their signs.
+# whole text as it was written, with its signs (`C++ Hand`), comes first, and so does what has the words with signs; a
+# title that is the text comes before them.
 # Values: beginnings, words alone, words with signs, parts, the text; on SQLite beginnings, the text, parts. The rank
 # counts no brands: PostgreSQL compares each two words of the query, and a query may name 200 brands.
 RANK = {
@@ -76,6 +77,7 @@ RANK = {
         SELECT CASE WHEN document @@ begun
             THEN -ts_rank(document, ranked)
                 - (position(whole IN catalog_product.title_key) > 0 OR document @@ signed)::int
+                - (whole = catalog_product.title_key)::int
             ELSE 1 - word_similarity(asked.parts, catalog_producttext.parts) END
         FROM (
             SELECT %s::tsquery AS begun, %s::tsquery AS ranked, %s::tsquery AS signed, %s AS parts, %s AS whole
@@ -88,8 +90,9 @@ RANK = {
             (WITH begun AS MATERIALIZED (
                 SELECT rowid AS id, bm25(catalog_document, 8, 2, 4, 1) AS rank FROM catalog_document
                 WHERE catalog_document MATCH %s
-            ) SELECT rank FROM begun WHERE begun.id = catalog_product.id)
-                - 1000 * (instr(catalog_product.title_key, %s) > 0),
+            )
+            SELECT rank - 1000 * ((instr(catalog_product.title_key, whole) > 0) + (catalog_product.title_key = whole))
+            FROM begun, (SELECT %s AS whole) WHERE begun.id = catalog_product.id),
             (WITH contained AS MATERIALIZED (
                 SELECT rowid AS id, bm25(catalog_parts) AS rank FROM catalog_parts WHERE catalog_parts MATCH %s
             ) SELECT -1 / rank FROM contained WHERE contained.id = catalog_product.id),
@@ -100,28 +103,29 @@ RANK = {
 NOTHING = "'='"
 
 
-def search_hits(vendor: str, search: Search) -> RawSQL:
-    """A subselect of the matching products' ids. If it has SEARCH_HITS ids or more, some may be missing."""
-    ways = list(list_begun(vendor, search))
+def search_hits(vendor: str, search: Search, most: int | None = None) -> RawSQL:
+    """A subselect of the matching products' ids. If it has `most` (SEARCH_HITS) ids or more, some may be missing."""
+    most = most or SEARCH_HITS
+    ways = list(list_begun(vendor, search, most))
     parts = list(list_parts(vendor, search))
     sql = HITS[vendor].replace("{begun}", " UNION ".join(way for way, _ in ways))
     sql = sql.replace("{contain}", " ".join(part for part, _ in parts))
     values = [value for _, values in (*ways, *parts) for value in values]
     place = sum(len(values) for _, values in ways)
-    values = [*values[:place], write_parts(vendor, search), *values[place:], SEARCH_HITS]
+    values = [*values[:place], write_parts(vendor, search), *values[place:], most]
     return RawSQL(sql, values)  # noqa: S611 (no text of a caller is in the SQL)
 
 
-def list_begun(vendor: str, search: Search) -> Iterator[tuple[str, Sequence[object]]]:
+def list_begun(vendor: str, search: Search, most: int) -> Iterator[tuple[str, Sequence[object]]]:
     """The selects of the first way, and their values."""
     if signed := write_signed(vendor, search):
         # By themselves: `C++` would be lost among a million words that begin with `c`.
-        yield BEGUN[vendor], (signed, SEARCH_HITS)
-    yield BEGUN[vendor], (write_beginnings(vendor, search), SEARCH_HITS)
+        yield BEGUN[vendor], (signed, most)
+    yield BEGUN[vendor], (write_beginnings(vendor, search), most)
     if search.codes:
         spelled = " OR ".join([SPELLED[vendor]] * len(search.codes))
         beginnings = [write_code(vendor, code) for code in search.codes for _ in ("sku", "barcode")]
-        yield CODES[vendor].replace("{spelled}", spelled), (*beginnings, SEARCH_HITS)
+        yield CODES[vendor].replace("{spelled}", spelled), (*beginnings, most)
 
 
 def list_parts(vendor: str, search: Search) -> Iterator[tuple[str, Sequence[object]]]:

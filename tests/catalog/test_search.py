@@ -126,8 +126,9 @@ def test_a_page_of_parts_is_one_statement_and_its_plan_is_kept(client: APIClient
     with CaptureQueriesContext(connection) as queries:
         assert find_skus(client, "conut", count="none") == ["OIL-77001", "SOAP-1"]
     # 1. the brands that have such words in their names
-    # 2. the page: both ways stand in it
-    assert len(queries) == 2, [query["sql"] for query in queries]
+    # 2. whether an active product matches, else the text would be corrected
+    # 3. the page: both ways stand in it
+    assert len(queries) == 3, [query["sql"] for query in queries]
     assert len(PLANS) == 1
 
 
@@ -452,3 +453,5 @@ def test_a_title_with_the_text_as_it_was_written_comes_first(client: APIClient) 
     make_product(title="C Handbook")
     assert find_skus(client, "c++ hand")[0] == "BOOK"
     assert len(find_skus(client, "c++ hand")) == 7
+    make_product(sku="HAND", title="C++ Hand", images=0)
+    assert find_skus(client, "c++ hand")[:2] == ["HAND", "BOOK"]

@@ -26,15 +26,15 @@ LINKS: Schema = {
 }
 
 
-def describe_pages(rows: Schema, max_page_size: int) -> Schema:
-    """The schema of a page of `rows`: an envelope by cursor, or one by page number."""
+def describe_pages(rows: Schema, max_page_size: int, beside: Schema) -> Schema:
+    """The schema of a page of `rows`: an envelope by cursor, or one by page number; both may have `beside`."""
     numbers = {
         "page": {"type": "integer", "minimum": 1},
         "page_size": {"type": "integer", "minimum": 1, "maximum": max_page_size},
         "pages": {"type": ["integer", "null"], "minimum": 1},
     }
-    by_cursor = build_envelope("By cursor", {"results": rows} | LINKS, COUNTS)
-    by_number = build_envelope("By page number", {"results": rows} | numbers | COUNTS | LINKS, {})
+    by_cursor = build_envelope("By cursor", {"results": rows} | LINKS, COUNTS | beside)
+    by_number = build_envelope("By page number", {"results": rows} | numbers | COUNTS | LINKS, beside)
     return {"oneOf": [by_cursor, by_number]}
 
 

@@ -61,15 +61,16 @@ class Address:
 
 @dataclass(frozen=True)
 class Envelope:
-    """A page, and the other members of its answer: `links` has the URLs, counts and page numbers."""
+    """A page, and the other members of its answer: `links` has the URLs, counts and page numbers, `beside` the rest."""
 
     page: Page
     links: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def members(self) -> dict[str, Any]:
         """All members of the JSON answer, for a page of JSON texts."""
-        return {"results": join_texts(self.page.rows), **self.links}
+        return {"results": join_texts(self.page.rows), **self.links, **self.beside}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -84,6 +85,7 @@ class ListPlan:
 
     `rows` are all rows of the list without their JSON, for counts. `mark` binds cursors to the list (cursors.py).
     `page_size` is a number of rows. `count_way` is one of counting.WAYS. `counters` holds the statement that counts.
+    `beside` are further members of each page.
     """
 
     rows: QuerySet[Any]
@@ -94,6 +96,7 @@ class ListPlan:
     page_size: int
     count_way: str
     counters: dict[str, Statement | None] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, cursor: str | None) -> Envelope:
         """One page. Raises InvalidCursor if `cursor` is damaged or belongs to another list."""
@@ -151,7 +154,7 @@ class KeysetPlan(ListPlan):
         }
         if count := self.count(page):
             links |= {"count": count[0], "count_relation": count[1]}
-        return Envelope(page, links)
+        return Envelope(page, links, self.beside)
 
     @cached_property
     def fields(self) -> Sequence[Field[Any, Any]]:
@@ -213,6 +216,7 @@ class NumberPlan(ListPlan):
                 "previous": self.find_previous(page, known),
                 "next_cursor": after,
             },
+            self.beside,
         )
 
     def count_from(self, start: int, page: Page) -> Count | None:

@@ -14,7 +14,7 @@ and errors are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
@@ -50,6 +50,9 @@ class ListPagination(BasePagination):
     parameters = ("page", "page_size", "cursor", "count")
     is_numbered: bool
 
+    # Schemas of members that a page may have beside the rows: `QuerySet.beside` gives them.
+    beside: ClassVar[Mapping[str, Any]] = {}
+
     pager: Pager | None = None
 
     def plan(self, rows: QuerySet[Any], reader: Reader, request: Request) -> ListPlan:
@@ -67,22 +70,25 @@ class ListPagination(BasePagination):
         except NotByColumns as order:
             detail = f"Results ordered by {order} have only page numbers."
             raise InvalidParameter("cursor", detail, "Use page, or an ordering.") from None
-        return KeysetPlan(rows, reader, keyset, **self.read_parts(request, keyset, "none"))
+        return KeysetPlan(rows, reader, keyset, **self.read_parts(request, rows, keyset, "none"))
 
     def plan_numbers(self, rows: QuerySet[Any], reader: Reader, request: Request) -> NumberPlan:
         number = read_number(request.query_params, "page", 1, 1, 10**9)
         keyset = find_keyset(rows)
-        plan = NumberPlan(rows, reader, keyset, **self.read_parts(request, keyset, "bounded"), number=number)
+        plan = NumberPlan(rows, reader, keyset, **self.read_parts(request, rows, keyset, "bounded"), number=number)
         plan.check_depth()
         return plan
 
-    def read_parts(self, request: Request, keyset: Keyset | None, default_count: str) -> dict[str, Any]:
+    def read_parts(
+        self, request: Request, rows: QuerySet[Any], keyset: Keyset | None, default_count: str
+    ) -> dict[str, Any]:
         query = request.query_params
         return {
             "address": Address.of(request),
             "mark": find_list_mark(request, keyset) if keyset else "",
             "page_size": read_number(query, "page_size", self.page_size, 1, self.max_page_size),
             "count_way": read_choice(query, "count", WAYS) or default_count,
+            "beside": getattr(rows, "beside", {}),
         }
 
     # -- DRF's own interface, for views that show instances
@@ -95,7 +101,8 @@ class ListPagination(BasePagination):
         return list(self.envelope.page.rows)
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"results": data, **self.envelope.links}, headers=self.envelope.headers)
+        members = {"results": data, **self.envelope.links, **self.envelope.beside}
+        return Response(members, headers=self.envelope.headers)
 
     def get_results(self, data: Mapping[str, Any]) -> Any:
         return data["results"]
@@ -108,7 +115,7 @@ class ListPagination(BasePagination):
         return self.pager.to_html() if self.pager else ""
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        return describe_pages(schema, self.max_page_size)
+        return describe_pages(schema, self.max_page_size, dict(self.beside))
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         described = describe_page_parameters(self.page_size, self.max_page_size)
