@@ -11,7 +11,7 @@ class CatalogConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        from catalog import exporting, models
+        from catalog import backup, exporting, models
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_tables
         from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
@@ -84,6 +84,14 @@ class CatalogConfig(AppConfig):
                 full_right="catalog.view_product",
                 filters=exporting.ChangeFilters,
                 check_after=exporting.check_after,
+            ),
+            followed(
+                "catalogue",
+                shape=backup.ProductLine,
+                formats=("ndjson",),
+                noun="of the catalogue",
+                read_head=backup.read_head,
+                finish_line=backup.finish_product,
             ),
         ):
             register_resource(resource)

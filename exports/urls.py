@@ -19,6 +19,7 @@ urlpatterns = [
         )
         for resource in RESOURCES.values()
         for suffix, file_format in FORMATS.items()
+        if suffix in resource.formats
     ),
     *route_jobs("", job_views.ExportJobViewSet),
     re_path(rf"^{JOB}file/$", job_views.ExportFile.as_view({"get": "fetch"}), name="exportjob-file"),

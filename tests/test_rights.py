@@ -73,6 +73,7 @@ ROWS: dict[str, str] = {
     "GET categories/{slug}/": "200 200 200 200 200 200 200 401",
     "GET categories/{slug}/tree/": "200 200 200 200 200 200 200 401",
     "GET changes/": "401 403 403 403 200 403 200 401",
+    "GET exports/catalogue.ndjson": "401 403 403 403 200 403 200 401",
     "GET exports/changes.csv": "401 403 403 403 200 403 200 401",
     "GET exports/changes.ndjson": "401 403 403 403 200 403 200 401",
     "GET exports/orders.csv": "401 403 403 403 403 200 200 401",

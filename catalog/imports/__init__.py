@@ -11,6 +11,7 @@ values.py     cell -> value of a field, by the options of the file (options.py);
 seen.py       an error for a SKU or Handle that the file has twice
 runs.py       drafts -> batches; a dry run is the same run, rolled back
 upsert.py     batch of drafts -> rows, through the pipeline of catalog/writes
+terms.py      brands, categories, attributes that have rows of their own -> rows
 missing.py    archives what the file doesn't name, if that is asked for
 report.py     counts of what happened; previews.py what would happen, by the first rows
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from catalog.imports.errors import BadRow
 from catalog.imports.options import Options
 from catalog.imports.records import Source
 from catalog.imports.report import Report
@@ -39,7 +38,7 @@ class Preview(ImportRun):
             yield self.keep(waiting)
 
     def keep(self, row: Row) -> Row:
-        if not isinstance(row, BadRow) and len(self.drafts) < MOST_SHOWN:
+        if isinstance(row, ProductDraft) and len(self.drafts) < MOST_SHOWN:
             self.drafts.append(row)
         return row
 

@@ -61,7 +61,8 @@ class Outcome:
     @property
     def has_changes(self) -> bool:
         tallies = (self.products, self.variants, self.images)
-        return bool(self.archived or self.deleted) or any(tally.created or tally.updated for tally in tallies)
+        others = (self.archived, self.deleted, self.brands_created, self.categories_created)
+        return any(others) or any(tally.created or tally.updated for tally in tallies)
 
 
 @dataclass(slots=True)

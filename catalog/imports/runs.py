@@ -23,13 +23,14 @@ from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import Seen
+from catalog.imports.terms import TermDraft
 from catalog.imports.upsert import import_batch, make_manner
 from catalog.rights import DELETE
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
 from config.api.database.ahead import read_ahead
 
-type Row = ProductDraft | BadRow
+type Row = ProductDraft | TermDraft | BadRow
 # Called in each batch's transaction, with the result of the batch and of the file so far.
 type Checkpoint = Callable[[Outcome, Report], None]
 
@@ -72,7 +73,7 @@ class ImportRun:
         self.source = source
         self.options = options
         self.format = choose_format(source, options)
-        self.manner = make_manner(options)
+        self.manner = make_manner(options, is_exact=self.format.is_exact)
         self.report = report or Report(file=source.name, dry_run=dry_run)
         self.report.format, self.report.key_name = name_format(source, self.format), self.format.key_name
         self.checkpoint = checkpoint
@@ -163,7 +164,7 @@ def find_line(row: Row) -> int:
 
 
 def weigh_row(row: Row) -> int:
-    if isinstance(row, BadRow):
+    if not isinstance(row, ProductDraft):
         return 1
     parts = max(1, len(row.variants or ()), len(row.images or ()))
     return parts + sum(map(len, row.text.values())) // TEXT_WEIGHT

@@ -9,12 +9,14 @@ from django.db import DataError, IntegrityError, OperationalError, transaction
 from catalog.imports.errors import Refusal
 from catalog.imports.options import Options
 from catalog.imports.report import Outcome
+from catalog.imports.terms import TermDraft, write_terms
 from catalog.writes.drafts import DraftFault, ProductDraft
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.upserts import Upsert
 from config.api.database.authorship import sign_writes
 
 FILES = Manner(refuses_repeats=False, makes_taxonomy=True, shows_images_first=True)
+EXACT = Manner(refuses_repeats=False, keeps_order=True)
 # Errors of the database that a second attempt survives: a deadlock, and a transaction that would not be serializable.
 PASSING = ("40P01", "40001")
 ATTEMPTS = 5
@@ -23,13 +25,17 @@ ATTEMPTS = 5
 COLUMNS = {"on_hand": "stock", "command": "Command"}
 
 
-def make_manner(options: Options) -> Manner:
+def make_manner(options: Options, *, is_exact: bool = False) -> Manner:
+    """`is_exact`: the file has rows as they were stored (formats/base.py)."""
+    files = EXACT if is_exact else FILES
     asked = {True: options.update_only, False: options.create_only}
     skips = frozenset(is_new for is_new, is_asked in asked.items() if is_asked)
-    return replace(FILES, new_status=options.status, skips=skips)
+    return replace(files, new_status=options.status, skips=skips)
 
 
-def import_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES, attempts: int = ATTEMPTS) -> Outcome:
+def import_batch(
+    drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FILES, attempts: int = ATTEMPTS
+) -> Outcome:
     """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out."""
     try:
         with sign_writes(keep_before=False), transaction.atomic():
@@ -59,7 +65,15 @@ def refuse_draft(draft: Any, error: Exception) -> Outcome:
     return Outcome(refused=1, errors=[Refusal(draft.place.number, draft.key, "", "", rule, "import it again")])
 
 
-def write_batch(drafts: Sequence[ProductDraft], manner: Manner = FILES) -> Outcome:
+def write_batch(drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FILES) -> Outcome:
+    terms = [draft for draft in drafts if isinstance(draft, TermDraft)]
+    outcome = write_terms(terms) if terms else Outcome()
+    if len(terms) < len(drafts):
+        outcome.add(write_products([draft for draft in drafts if not isinstance(draft, TermDraft)], manner))
+    return outcome
+
+
+def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
     upsert = make_upsert(drafts, manner)
     upsert.save()
     outcome = Outcome(

@@ -32,7 +32,7 @@ def has_same_booleans(one: Any, other: Any) -> bool:
 
 
 class Batch:
-    """Rows of one model to write. New rows are inserted in the order of the column `order`.
+    """Rows of one model to write. New rows are inserted in the order of the column `order`, or as they came without.
 
     The order prevents deadlocks between two writers that insert the same new SKUs.
     """
@@ -72,7 +72,8 @@ class Batch:
 
     def save(self) -> None:
         if self.new:
-            self.new.sort(key=attrgetter(self.order))
+            if self.order:
+                self.new.sort(key=attrgetter(self.order))
             self.insert()
         if self.old:
             self.update()

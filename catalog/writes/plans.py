@@ -28,6 +28,8 @@ class Manner:
     makes_taxonomy: bool = False
     # Files: the draft's images come before the product's other images.
     shows_images_first: bool = False
+    # Files: new rows are inserted in the order of the drafts; else by SKU, so that two imports don't deadlock.
+    keeps_order: bool = False
     # Files: the status of new products, whatever their drafts say; "" means the drafts' own.
     new_status: str = ""
     # Files: which products are left as they are, new ones (True) or stored ones (False).

@@ -30,7 +30,7 @@ def save_plans(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
     save_products(plans, manner)
     save_texts(plans, known)
     drop_parts(plans)
-    save_variants(plans, known)
+    save_variants(plans, known, manner)
     save_images(plans)
     move_versions({plan.product.pk: plan.product.version for plan in plans if plan.product and plan.is_moved})
 
@@ -50,7 +50,7 @@ def move_versions(before: Mapping[int, int]) -> None:
 def save_products(plans: Sequence[Plan], manner: Manner) -> None:
     new = [plan.draft for plan in plans if plan.is_new]
     slugs = choose_slugs([Newcomer(draft.sku or "", draft.fields["title"], draft.slug) for draft in new])
-    batch = make_batch(Product, "sku")
+    batch = make_batch(Product, "" if manner.keeps_order else "sku")
     for plan in plans:
         product = plan.product or batch.start_row(**start_product(plan, slugs[plan.draft.sku or ""]))
         columns = list_columns(plan, product)
@@ -106,8 +106,9 @@ def drop_parts(plans: Sequence[Plan]) -> None:
             plan.is_changed = plan.is_moved = True
 
 
-def save_variants(plans: Sequence[Plan], known: KnownRows) -> None:
-    batch, pieces = make_batch(Variant, "sku"), make_batch(Stock, "variant_id")
+def save_variants(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
+    batch = make_batch(Variant, "" if manner.keeps_order else "sku")
+    pieces = make_batch(Stock, "variant_id")
     for plan, part in list_parts(plans, "variants"):
         sku = part.draft.sku or plan.draft.sku
         part.row = part.row or batch.start_row(product_id=plan.product.pk, sku=sku)

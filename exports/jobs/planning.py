@@ -25,10 +25,12 @@ def plan_job(job: ExportJob) -> None:
     exporter = find_exporter(job)
     query = build_query(job, exporter)
     first_id, last_id = find_ends(query)
+    # What is before the rows belongs to the part that begins at 0.
+    first_id = 1 if query.resource.read_head else max(1, first_id)
     total = read_anywhere(query, lambda query: query.rows.filter(pk__lte=last_id).count())
     refuse_too_many(job, total)
     with transaction.atomic():
-        ExportPart.objects.bulk_create(cut_parts(job, max(1, first_id), last_id, total))
+        ExportPart.objects.bulk_create(cut_parts(job, first_id, last_id, total))
         job.begin(last_id=last_id, changes_cursor=cursor, rows_total=total, rights=sorted(exporter.rights))
 
 

@@ -43,6 +43,7 @@ from config.api.reads.projection import COLUMN
 from config.api.reads.resources import RESOURCES, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
 from config.api.rendering.formulas import may_hide_formula
+from config.api.rendering.renderers import write_json
 from config.metrics import count_all
 from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
 from exports.rows.cells import CarefulCells, Cells, RawCells, compile_cells
@@ -83,6 +84,11 @@ class Query:
     def columns(self) -> list[Column]:
         """The columns, in the order of a CSV row's cells."""
         return list_columns(self.serializer, self.selection)
+
+    def finish(self, lines: bytes) -> bytes:
+        """The lines of a chunk, as the file has them."""
+        finish = self.resource.finish_line
+        return b"".join(finish(line) + b"\n" for line in lines.splitlines()) if finish else lines
 
     @property
     def vendor(self) -> str:
@@ -206,6 +212,8 @@ def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Cal
     """A function for each chunk. The replica is chosen here, in the request's thread: only that one has the request's
     minimum WAL position.
     """
+    if query.resource.read_head and not after:
+        yield partial(read_of, choose_database(query.least), query, read_head)
     while after < upto:
         replica = choose_database(query.least)
         last = read_of(replica, query, find_upper, after, min(upto, after + GREATEST_SPAN), pace.rows)
@@ -225,6 +233,14 @@ class Pace:
         return chunk
 
 
+def read_head(query: Query) -> Chunk:
+    """The lines before the first row, as a chunk that begins at the id 0."""
+    assert query.resource.read_head is not None
+    with borrow_connection(query):
+        head = list(query.resource.read_head(query.rows.db))
+    return Chunk(b"".join(write_json(line) + b"\n" for line in head), len(head), 0)
+
+
 def read_chunk(query: Query, after: int, last: int) -> Chunk:
     read = READERS.get((query.vendor, query.format), join_json)
     with borrow_connection(query):
@@ -233,7 +249,7 @@ def read_chunk(query: Query, after: int, last: int) -> Chunk:
         except EmptyResultSet:
             # Django knows without a query that no row can match, as in an unknown category.
             data, rows = b"", 0
-    return Chunk(data, rows, last)
+    return Chunk(query.finish(data), rows, last)
 
 
 def find_upper(query: Query, after: int, upto: int, size: int) -> int:

@@ -105,7 +105,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
     """A view class for each resource and format, since drf-spectacular describes classes."""
     suffix = file_format.suffix
     members = {
-        "__doc__": file_format.summary.format(name=resource.name),
+        "__doc__": file_format.summary.format(name=resource.noun or resource.name),
         "resource": resource,
         "right": resource.right,
         "file_format": file_format,

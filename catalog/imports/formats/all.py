@@ -16,22 +16,25 @@ from catalog.imports.formats.shopify_json import ShopifyJson
 from catalog.imports.formats.spree import Spree
 from catalog.imports.formats.square import Square
 from catalog.imports.formats.stock import OwnStock, ShopifyInventory
+from catalog.imports.formats.tenfold import Tenfold
 from catalog.imports.formats.variants import OwnVariants
 from catalog.imports.formats.woocommerce import WooCommerce
 from catalog.imports.options import Options
 from catalog.imports.records import Source
 from catalog.imports.values import FIELDS
 
+# Formats whose columns are fixed: of shops, and of our own export of the catalogue.
 SHOPS: tuple[type[Format], ...] = (
     ShopifyInventory, Matrixify, Shopify, ShopifyJson, WooCommerce, Square, BigCommerce, Etsy, Medusa, PrestaShop,
-    Spree, Magento, Google,
+    Spree, Magento, Google, Tenfold,
 )  # fmt: skip
 OWN: tuple[type[Format], ...] = (OwnStock, OwnVariants, Plain)
 # Kinds of files with our own columns. (A workbook or a list may also be of a shop.)
 KINDS = {"csv": "CSV", "ndjson": "NDJSON", "json": "JSON", "xlsx": "Excel workbook", "parquet": "Parquet"}
 # The names that the option `format` takes, with labels for people.
 FORMATS = {"shopify": Shopify.label} | {shop.name: shop.label for shop in SHOPS if shop.name != "shopify"} | KINDS
-KNOWN = frozenset(name.lower() for shop in (*SHOPS, *OWN) for name in shop.known)
+# Of tables: an exact file is never one.
+KNOWN = frozenset(name.lower() for shop in (*SHOPS, *OWN) if not shop.is_exact for name in shop.known)
 
 
 def is_known_column(cell: str) -> bool:

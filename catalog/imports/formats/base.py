@@ -11,6 +11,7 @@ from catalog.imports.errors import BadFile
 from catalog.imports.formats.mapping import SLIP, suggest
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
+from catalog.imports.terms import TermDraft
 from catalog.writes.drafts import ProductDraft
 
 # Fields of columns that are read together with others, by a word in their names.
@@ -36,6 +37,8 @@ class Format(ABC):
     key_name: ClassVar[str] = "sku"
     # Whether products that the file doesn't name may be archived. Not by a file of stock.
     names_products: ClassVar[bool] = True
+    # Whether the file has rows as they were stored: brands and categories by slug, in an order that is kept.
+    is_exact: ClassVar[bool] = False
 
     def __init__(self, source: Source, options: Options) -> None:
         self.source = source
@@ -47,7 +50,7 @@ class Format(ABC):
         """Whether a file of this kind with these columns is of this format."""
 
     @abstractmethod
-    def draft(self, records: Sequence[Record]) -> ProductDraft | None:
+    def draft(self, records: Sequence[Record]) -> ProductDraft | TermDraft | None:
         """The draft of one product; None for rows that say to do nothing. Raises BadRow with all errors of the rows."""
 
     def group(self, record: Record) -> str:

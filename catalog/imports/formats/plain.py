@@ -5,7 +5,7 @@ Our own exports of products are such files, also with `expand`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from catalog.imports.errors import Line
 from catalog.imports.formats.base import Format
@@ -14,6 +14,7 @@ from catalog.imports.formats.rows import RowReader, draft_image, keep_first, nam
 from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
+from catalog.imports.terms import TermDraft
 from catalog.imports.values import FIELDS, Blank, is_blank, make_fields, parse_json
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
@@ -32,6 +33,8 @@ class Plain(Format):
     name = "csv"
     label = "plain file"
     known = frozenset(FIELDS)
+    # What is written to the product's own columns.
+    product_fields: ClassVar[tuple[str, ...]] = PRODUCT_FIELDS
 
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
@@ -60,7 +63,7 @@ class Plain(Format):
             if column and column not in read
         ]
 
-    def draft(self, records: Sequence[Record]) -> ProductDraft:
+    def draft(self, records: Sequence[Record]) -> ProductDraft | TermDraft:
         (record,) = records
         sku_cell = record.cells.get(self.columns["sku"][0])
         row = RowReader(record, name_key(sku_cell))
@@ -74,14 +77,19 @@ class Plain(Format):
             row.place,
             sku=values["sku"],
             slug=values.get("slug", ""),
-            fields=pick(values, PRODUCT_FIELDS),
+            fields=pick(values, self.product_fields),
             text=pick(values, TEXT_FIELDS),
             links=pick(values, LINK_FIELDS),
-            attributes=values.get("attributes", {}) | pick(values, ("tags",)),
+            attributes=self.merge_attributes(values),
             only=None if "variants" in values else draft_only(row.place, values),
             variants=variants,
             images=images,
         )
+
+    def merge_attributes(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes to merge into those of the product."""
+        own: dict[str, Any] = values.get("attributes", {})
+        return own | pick(values, ("tags",))
 
     def read_values(self, row: RowReader, record: Record) -> dict[str, Any]:
         """The value of each mapped field. Errors name the file's column."""

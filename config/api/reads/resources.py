@@ -1,6 +1,6 @@
 """Tables that can be exported, by stream or job. Apps register each with its rows, shape, filters and permission."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from config.api.reads.selections import ReadSerializer, find_model
 
 def accept(rows: QuerySet[Any], parameters: QueryDict) -> None:
     """Allow any rows; the default of `Resource.check_rows`."""
+
+
+# The formats of exports that every table has.
+TABLE_FORMATS = ("csv", "ndjson", "parquet", "xlsx")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Resource:
     open_parameters: tuple[str, ...] = ()
     # Raises an ApiError if the rows can't be exported whole.
     check_rows: Callable[[QuerySet[Any], QueryDict], None] = accept
+    # The formats of its exports.
+    formats: tuple[str, ...] = TABLE_FORMATS
+    # What descriptions call it, if that isn't its name: "All {noun} as NDJSON".
+    noun: str = ""
+    # Given a database's alias, the objects that NDJSON has before the rows.
+    read_head: Callable[[str], Iterable[dict[str, Any]]] | None = None
+    # A line of NDJSON as the database writes it in, as the file has it out.
+    finish_line: Callable[[bytes], bytes] | None = None
     # Whether the change feed has the changes of its rows.
     is_followed: bool = False
     # Raises an error with status 410 if rows after `after` were purged. None means that rows are never purged.

@@ -52,6 +52,11 @@ class Command(BaseCommand):
         self.write(self.prepare(options), options)
 
     def prepare(self, options: dict[str, Any]) -> Query:
+        formats = RESOURCES[options["resource"]].formats
+        if options["format"] not in formats:
+            raise CommandError(
+                f"{options['resource']} has no export as {options['format']}: use {' or '.join(formats)}"
+            )
         parameters = QueryDict(mutable=True)
         parameters.update({name: options[name] for name in PARAMETERS} | {"raw": "1" if options["raw"] else "0"})
         try:

@@ -118,8 +118,9 @@ def test_the_cursor_is_taken_before_the_first_row(caller: APIClient) -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet", "xlsx"])
-@pytest.mark.parametrize("resource", sorted(RESOURCES))
+@pytest.mark.parametrize(
+    ("resource", "format_"), [(name, one) for name in sorted(RESOURCES) for one in RESOURCES[name].formats]
+)
 def test_each_table_is_a_job_in_each_format(resource: str, format_: str, staff: APIClient) -> None:
     for _ in range(5):
         product = make_product()
