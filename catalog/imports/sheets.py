@@ -47,10 +47,10 @@ def open_xlsx(
         notes.guess("sheet", sheet, f"the workbook has {len(book.sheetnames)} sheets; only the first with rows is read")
     if not first:
         raise BadFile(f"{name} has no rows: give a row of column names, and the rows below it")
-    _, above = find_header_row(([show_cell(cell.value) for cell in row] for row in first), is_known)
+    _, above = find_header_row(([read_cell(cell.value) for cell in row] for row in first), is_known)
     if above:
         notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
-    header = trim(tuple(str(show_cell(cell.value) or "").strip() for cell in first[above]))
+    header = trim(tuple(str(read_cell(cell.value) or "").strip() for cell in first[above]))
     check_header(header, name, is_known)
     return header, read_rows(chain(first[above + 1 :], rows), header, above + 2)
 
@@ -102,23 +102,25 @@ def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iter
 def make_record(number: int, header: tuple[str, ...], row: Any) -> Record:
     if wrong := next((cell for cell in row if cell.data_type == "e"), None):
         return Record(number, {}, f"has the error {wrong.value} in cell {wrong.coordinate}; correct its formula")
-    cells = {column: show_cell(cell.value) for column, cell in zip(header, row, strict=False) if column}
+    cells = {column: read_cell(cell.value) for column, cell in zip(header, row, strict=False) if column}
     if any(cell.value is not None for cell in row[len(header) :]):
         return Record(number, cells, f"has cells beyond the header's {len(header)} columns; name their columns")
     return Record(number, dict.fromkeys(filter(None, header)) | cells)
 
 
+def read_cell(value: Any) -> Any:
+    return unguard_text(value) if isinstance(value, str) else show_cell(value)
+
+
 def show_cell(value: Any) -> Any:
-    """A cell as the JSON value that a person sees: whole numbers without a dot, times as texts."""
+    """A cell as the JSON value that a person sees: whole numbers without a dot, times and all else as texts."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
         return int(value)
     if isinstance(value, float):
         return round(value, 10)  # 12.1 + 0.2 is 12.299999999999999 in a workbook
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, str):
-        return unguard_text(value)
-    return value if isinstance(value, int | bool) or value is None else str(value)
+    return value if isinstance(value, int | bool | str) or value is None else str(value)
 
 
 def trim(header: tuple[str, ...]) -> tuple[str, ...]:

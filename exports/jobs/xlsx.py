@@ -13,6 +13,7 @@ import orjson
 import xlsxwriter
 
 from config.api.jobs.models import JobFailure
+from config.api.rendering.formulas import guard_json, guard_text, unguard_text
 from config.api.rendering.renderers import write_json
 from exports.jobs.formats import XLSX_LETTERS
 from exports.jobs.publishing import HashedFile
@@ -59,7 +60,16 @@ def write_cell(sheet: Any, number: int, column: int, name: str, value: Any) -> N
         case int() | Decimal() if len(Decimal(value).as_tuple().digits) <= EXACT_DIGITS:
             sheet.write_number(number, column, value)
         case _:
-            text = write_json(value).decode() if isinstance(value, dict | list) else str(value)
+            text = write_text(value)
             # Negative if the text doesn't fit.
             if sheet.write_string(number, column, text) < 0:
                 raise CellTooLong(name, number)
+
+
+def write_text(value: Any) -> str:
+    """A text cell. It is guarded only if an import, which takes guards away, would change it."""
+    is_json = isinstance(value, dict | list)
+    text = write_json(value).decode() if is_json else str(value)
+    if unguard_text(text) == text:
+        return text
+    return guard_json(text) if is_json else guard_text(text)

@@ -10,15 +10,20 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from catalog.imports.tasks import advance_import
-from catalog.models import Brand, ImportJob, Product, ProductText, Variant
+from catalog.models import Brand, ImportJob, Product, ProductText, Stock, Variant
 from catalog.writes.texts import compose, find_unseen
 from tests.catalog.imports.test_files import snapshot
-from tests.exports.conftest import read_body
+from tests.exports.conftest import ask_for, download, read_body
 from tests.factories import make_category, make_product
 
 pytestmark = pytest.mark.django_db
 
-TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+TYPES = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/octet-stream",
+    "xlsx": "application/octet-stream",
+}
 
 
 def export(staff: APIClient, name: str, query: str = "") -> bytes:
@@ -75,6 +80,39 @@ def test_what_an_export_took_away_comes_back(name: str, odd_products: int, staff
     assert job.report["products"]["created"] == 3
     again = [json.loads(line) for line in export(staff, "ndjson").splitlines()[:-1]]
     assert strip(again) == strip(rows)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("table", ["products", "variants", "stock"])
+def test_the_file_of_a_job_is_imported_again_and_changes_nothing(
+    table: str, name: str, odd_products: int, staff: APIClient
+) -> None:
+    make_product(sku="6", title="'=1", attributes={"a": "x;'=1", "b": "'=1"}, description="'-1\n'=2")
+    Stock.objects.create(variant=Variant.objects.get(sku="6"), location="outlet", on_hand=7)
+    before, texts = snapshot(), list(ProductText.objects.order_by("pk").values())
+    content = download(staff, ask_for(staff, resource=table, format=name))
+    job = bring_back(staff, content, name)
+    counts = job.report["products"] | {"unchanged": 0}
+    assert counts == {"created": 0, "updated": 0, "unchanged": 0, "refused": 0}
+    assert snapshot() == before
+    assert list(ProductText.objects.order_by("pk").values()) == texts
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_the_stock_and_prices_of_a_file_come_back(name: str, odd_products: int, staff: APIClient) -> None:
+    before = snapshot_parts()
+    tables = ("variants", "stock")
+    contents = [download(staff, ask_for(staff, resource=table, format=name)) for table in tables]
+    Variant.objects.update(price="1.00", weight=1, options={}, barcode="x")
+    Stock.objects.update(on_hand=99)
+    for content in contents:
+        bring_back(staff, content, name)
+    assert snapshot_parts() == before
+
+
+def snapshot_parts() -> list[list[Any]]:
+    variants = Variant.objects.order_by("pk").values_list("sku", "price", "weight", "options", "barcode", "position")
+    return [list(variants), list(Stock.objects.order_by("pk").values_list("variant", "location", "on_hand"))]
 
 
 LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
