@@ -31,7 +31,7 @@ class CatalogConfig(AppConfig):
         from catalog.writes.trial import try_write
         from config.api.jobs.chores import register_chore
         from config.api.problems.stored import register_finder, register_trial
-        from config.api.reads.resources import Resource, register_resource
+        from config.api.reads.resources import TABLE_FORMATS, Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
         FRESHNESS.follow_log(follow_changes, list_tables().values(), number_batch)
@@ -70,6 +70,7 @@ class CatalogConfig(AppConfig):
             followed(
                 "products",
                 shape=ProductRead,
+                formats=(*TABLE_FORMATS, "google", "google_tsv"),
                 filters=ProductFilters,
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,

@@ -25,7 +25,7 @@ NAMES = (
     "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES", "EXPORT_STREAMS",
     "IMPORT_QUOTA_JOBS", "IMPORT_MAX_BYTES", "IMPORT_MAX_UNPACKED_BYTES", "IMPORT_MAX_RATIO",
     "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "HSTS_SUBDOMAINS", "HSTS_PRELOAD", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
-    "SEARCH_LANGUAGE",
+    "SEARCH_LANGUAGE", "PRODUCT_URL_TEMPLATE",
 )  # fmt: skip
 
 
@@ -161,6 +161,19 @@ def read_origin(name: str, default: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text:
         raise ImproperlyConfigured(f"{name}={text!r}: expected scheme and host, as in {name}=https://shop.example.com")
+    return text
+
+
+def read_template(name: str, words: Sequence[str]) -> str:
+    """A URL with at least one of the words in braces, or "" for none."""
+    text = read_text(name, "")
+    found = re.findall(r"\{(.*?)\}", text)
+    is_known = bool(found) and set(found) <= set(words) and "{" not in re.sub(r"\{.*?\}", "", text)
+    if text and not (is_known and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
+        known = ", ".join(f"{{{word}}}" for word in words)
+        raise ImproperlyConfigured(
+            f"{name}={text!r}: expected a URL with one of {known}, as in {name}=https://shop.example.com/p/{{{words[0]}}}"
+        )
     return text
 
 

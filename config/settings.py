@@ -62,6 +62,8 @@ PORT = env.read_count("PORT", 8000, most=65_535)
 LOCAL_URL = env.write_origin(HOST, PORT)
 # The public URL of this server, for links in mails. (Other links use the request's host.)
 PUBLIC_URL = env.read_origin("PUBLIC_URL", LOCAL_URL)
+# The address of a product in the shop, for feeds.
+PRODUCT_URL_TEMPLATE = env.read_template("PRODUCT_URL_TEMPLATE", ("slug", "id", "sku"))
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)

@@ -4,7 +4,7 @@ ApiError
 ├── NotReady                              409  the job has no file yet, or never will
 ├── FileGone                              410  the file has expired
 ├── RangeNotSatisfiable                   416
-├── TooManyRows                           422
+├── TooManyRows, SettingMissing           422
 └── QuotaReached                          429
 """
 
@@ -55,6 +55,17 @@ class TooManyRows(ApiError):
         detail = f"A {name} file can have at most {most} rows, and these are more."
         hint = "Use the format csv, ndjson or parquet, or filters that leave fewer rows."
         super().__init__(detail, hint, [Fault("/format", "too_many_rows", detail)])
+
+
+class SettingMissing(ApiError):
+    """The format needs a setting that this server doesn't have."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "setting_missing"
+
+    def __init__(self, name: str, what: str, example: str) -> None:
+        detail = f"{name} isn't set on this server, and {what}."
+        super().__init__(detail, f"Set it, as in {name}={example}.", [Fault("/format", "setting_missing", detail)])
 
 
 class QuotaReached(ApiError):

@@ -43,6 +43,8 @@ class ExportJob(Job):
         NDJSON = "ndjson", "NDJSON"
         PARQUET = "parquet", "Parquet"
         XLSX = "xlsx", "XLSX"
+        GOOGLE = "google", "Google Merchant Center (RSS)"
+        GOOGLE_TSV = "google_tsv", "Google Merchant Center (TSV)"
 
     class Compression(models.TextChoices):
         NONE = "none"

@@ -4,7 +4,7 @@ from django.urls import path, re_path
 
 from config.api.jobs.views import JOB, route_jobs
 from config.api.reads.resources import RESOURCES
-from exports.formats.encoders import FORMATS
+from exports.formats.formats import FORMATS
 from exports.jobs import views as job_views
 from exports.streaming.views import make_stream
 

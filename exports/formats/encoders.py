@@ -54,10 +54,18 @@ def find_kind(field: Any) -> str:
 class Format:
     """A file format of a stream."""
 
+    # Its name, and the end of its addresses.
     suffix: ClassVar[str]
     media_type: ClassVar[str]
+    # The end of its files' names, if it is another one.
+    file_suffix: ClassVar[str] = ""
     # Whether a row may have objects and lists, as with `expand`.
     has_nested: ClassVar[bool] = False
+    # The shape of its rows, if it has one of its own. Then `fields` and `expand` don't choose what rows have, and
+    # `write_rows` makes the bytes.
+    shape: ClassVar[ReadSerializer | None] = None
+    # Filters that hold unless the request has others of the same name.
+    filters: ClassVar[Mapping[str, str]] = {}
     # Query parameters that only this format has.
     parameters: ClassVar[tuple[str, ...]] = ()
     # The stream's description in the OpenAPI document; `{name}` is replaced by the resource.
@@ -67,9 +75,26 @@ class Format:
     def begin_file(columns: Sequence[Column]) -> bytes:
         return b""
 
+    @classmethod
+    def check_settings(cls) -> None:
+        """Raises ApiError if the server lacks a setting that the format needs."""
+
+    @classmethod
+    def read_context(cls, alias: str) -> Any:
+        """What `write_rows` needs of the database beside the rows."""
+
+    @classmethod
+    def write_rows(cls, rows: Sequence[Mapping[str, Any]], context: Any) -> bytes:
+        raise NotImplementedError
+
+    @staticmethod
+    def end_file() -> bytes:
+        """The bytes after the last row. They are written only if the export is complete."""
+        return b""
+
     @staticmethod
     def finish_file(tally: Tally, changes_cursor: int | None) -> bytes:
-        """The bytes after the last row. They are written only if the export is complete."""
+        """What proves a stream complete, after all else. (A job has a manifest.)"""
         return b""
 
 
@@ -106,8 +131,6 @@ class Csv(Format):
     def begin_file(columns: Sequence[Column]) -> bytes:
         return write_line([column.name for column in columns])
 
-
-FORMATS: dict[str, type[Format]] = {format_.suffix: format_ for format_ in (Csv, Ndjson)}
 
 # -- CSV for SQLite ----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from config.api.problems.errors import MissingExtra
-from exports.formats.encoders import FORMATS
+from exports.formats.formats import FORMATS
 
 # Excel's limits. The first row is the header.
 XLSX_ROWS = 1_048_576 - 1
@@ -19,6 +19,10 @@ class JobFormat:
     rows: str
     extra: tuple[str, str] | None = None
     has_nested: bool = False
+    # Whether `fields` chooses what rows have.
+    has_members: bool = True
+    # The end of the file's name, if it isn't the format's name.
+    suffix: str = ""
     most_rows: int | None = None
     # The function that builds the file from the rows' JSON. Such a format is compressed by itself.
     builder: str | None = None
@@ -26,9 +30,17 @@ class JobFormat:
 
 JOB_FORMATS = {
     # All formats of streams.
-    **{name: JobFormat(kind.media_type, name, has_nested=kind.has_nested) for name, kind in FORMATS.items()},
+    **{
+        name: JobFormat(
+            kind.media_type, name, has_nested=kind.has_nested, has_members=not kind.shape, suffix=kind.file_suffix
+        )
+        for name, kind in FORMATS.items()
+    },
     "parquet": JobFormat(
-        "application/vnd.apache.parquet", "ndjson", ("parquet", "pyarrow"), builder="exports.jobs.parquet.write_parquet"
+        "application/vnd.apache.parquet",
+        "ndjson",
+        ("parquet", "pyarrow"),
+        builder="exports.jobs.parquet.write_parquet",
     ),
     "xlsx": JobFormat(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

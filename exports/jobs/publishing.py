@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from config.api.database.leases import STOP
 from config.api.jobs.files import discard_if_lost, read_file, write_file
-from exports.formats.packers import PACKERS, Piece
+from exports.formats.packers import PACKERS, Packer, Piece
 from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.requests import build_query
 from exports.models import ExportJob, ExportPart
@@ -37,7 +37,7 @@ def publish_job(job: ExportJob) -> None:
 
 
 def find_suffix(job: ExportJob) -> str:
-    return f"{job.format}{PACKERS[job.compression].suffix}"
+    return f"{JOB_FORMATS[job.format].suffix or job.format}{PACKERS[job.compression].suffix}"
 
 
 class HashedFile(RawIOBase):
@@ -60,20 +60,21 @@ class HashedFile(RawIOBase):
 
 
 def join_parts(job: ExportJob, parts: list[ExportPart], file: HashedFile) -> None:
-    packer, begin, head = PACKERS[job.compression], Piece(), write_head(job)
-    begin.add(head)
-    first = packer()
-    file.write(packer.begin + first.pack(head) + first.flush())
+    packer, query = PACKERS[job.compression], build_query(job)
+    begin, first = pack_piece(packer, query.format.begin_file(query.columns))
+    end, last = pack_piece(packer, query.format.end_file())
+    file.write(packer.begin + first)
     for part in parts:
         for chunk in read_file(part.file, 0, part.bytes):
             file.write(chunk)
-    file.write(packer.end([begin, *(Piece(part.plain_bytes, part.crc32) for part in parts)]))
+    file.write(last + packer.end([begin, *(Piece(part.plain_bytes, part.crc32) for part in parts), end]))
 
 
-def write_head(job: ExportJob) -> bytes:
-    """The bytes before the first row."""
-    query = build_query(job)
-    return query.format.begin_file(query.columns)
+def pack_piece(packer: type[Packer], data: bytes) -> tuple[Piece, bytes]:
+    """What is before the first row or after the last one, as a piece of its own; no bytes if it is empty."""
+    piece, packed = Piece(), packer()
+    piece.add(data)
+    return piece, packed.pack(data) + packed.flush() if data else b""
 
 
 def read_lines(parts: list[ExportPart]) -> Iterator[list[bytes]]:

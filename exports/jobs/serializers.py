@@ -69,6 +69,7 @@ class ExportWrite(StrictSerializer[ExportJob]):
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         kind = JOB_FORMATS[values["format"]]
         refusals = {
+            "fields": values["fields"] and not kind.has_members and "The format's rows are fixed.",
             "expand": values["expand"] and not kind.has_nested and "The format's rows are flat; use ndjson.",
             "raw": values["raw"] and values["format"] != "csv" and "It is for csv; no other format changes cells.",
             "compression": values["compression"] != "none" and kind.builder and "The format is compressed by itself.",

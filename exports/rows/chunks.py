@@ -45,7 +45,8 @@ from config.api.reads.selections import ReadSerializer, Selection, read_selectio
 from config.api.rendering.formulas import may_hide_formula
 from config.api.rendering.renderers import write_json
 from config.metrics import count_all
-from exports.formats.encoders import FORMATS, Column, Csv, Format, list_columns, write_csv
+from exports.formats.encoders import Column, Csv, Format, Ndjson, list_columns, write_csv
+from exports.formats.formats import FORMATS
 from exports.rows.cells import CarefulCells, Cells, RawCells, compile_cells
 
 # The rows of the first chunk. They are few, so that the first byte comes at once.
@@ -81,12 +82,18 @@ class Query:
     least: int = 0
 
     @cached_property
+    def context(self) -> Any:
+        return self.format.read_context(self.rows.db)
+
+    @cached_property
     def columns(self) -> list[Column]:
         """The columns, in the order of a CSV row's cells."""
         return list_columns(self.serializer, self.selection)
 
     def finish(self, lines: bytes) -> bytes:
         """The lines of a chunk, as the file has them."""
+        if self.format.shape:
+            return self.format.write_rows(parse_rows(lines), self.context)
         finish = self.resource.finish_line
         return b"".join(finish(line) + b"\n" for line in lines.splitlines()) if finish else lines
 
@@ -117,9 +124,11 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     checked before. Filters by category, attribute and search run a query each.
     """
     resource, kind = RESOURCES[name], FORMATS[format_]
-    serializer = resource.choose_shape(caller)
+    kind.check_settings()
+    parameters = add_filters(parameters, kind)
+    serializer = kind.shape or resource.choose_shape(caller)
     selection = read_selection(parameters, serializer, detail=False)
-    if not kind.has_nested:
+    if not kind.has_nested and not kind.shape:
         selection = flatten(selection, parameters, resource, kind)
     rows = narrow_rows(resource.filters, parameters, resource.select_rows(caller).using(DATABASE))
     resource.check_rows(rows, parameters)
@@ -127,6 +136,14 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     trailer = read_choice(parameters, "trailer", ("0", "1")) != "0"
     selection = order_members(selection, parameters)
     return Query(resource, rows.order_by(), serializer, selection, kind, raw, origin, trailer)
+
+
+def add_filters(parameters: QueryDict, kind: type[Format]) -> QueryDict:
+    """The parameters with the format's own filters. `status.not` stands for `status`, too."""
+    named = {name.partition(".")[0] for name in parameters}
+    parameters = parameters.copy()
+    parameters.update({name: value for name, value in kind.filters.items() if name not in named})
+    return parameters
 
 
 def order_members(selection: Selection, parameters: QueryDict) -> Selection:
@@ -246,10 +263,11 @@ def read_chunk(query: Query, after: int, last: int) -> Chunk:
     with borrow_connection(query):
         try:
             data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
+            data = query.finish(data)  # may ask the database for more
         except EmptyResultSet:
             # Django knows without a query that no row can match, as in an unknown category.
             data, rows = b"", 0
-    return Chunk(query.finish(data), rows, last)
+    return Chunk(data, rows, last)
 
 
 def find_upper(query: Query, after: int, upto: int, size: int) -> int:
@@ -334,7 +352,7 @@ def write_csv_of_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
 
 READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tuple[bytes, int]]] = {
     ("postgresql", Csv): copy_csv,
-    ("postgresql", FORMATS["ndjson"]): aggregate_json,
+    ("postgresql", Ndjson): aggregate_json,
     ("sqlite", Csv): write_csv_of_json,
 }
 

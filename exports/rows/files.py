@@ -23,6 +23,8 @@ def encode_file(query: Query, after: int, tally: Tally, width: Callable[[], int]
     yield begin
     # With map(), since a loop's variable would keep each chunk in memory while the next one is read.
     yield from map(partial(add_chunk, tally), read_chunks(query, after, end, width, turn))
+    tally.add(last := query.format.end_file())
+    yield last
     if query.trailer:
         yield query.format.finish_file(tally, cursor)
 

@@ -1,6 +1,6 @@
 """Streamed exports: a request in, a file out. Errors of the request come before the file begins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -56,7 +56,8 @@ class Stream(ShapedViewSet):
     @property
     def known_parameters(self) -> frozenset[str]:
         filters = self.resource.filters.base_filters
-        return frozenset({*selections.PARAMETERS, *filters, "after", *self.file_format.parameters})
+        members = () if self.file_format.shape else selections.PARAMETERS
+        return frozenset({*members, *filters, "after", *self.file_format.parameters})
 
     def stream(self, request: Request) -> StreamingHttpResponse:
         tally = Tally()
@@ -83,7 +84,7 @@ class Stream(ShapedViewSet):
         return after
 
     def find_name(self) -> str:
-        return f"{self.resource.name}.{self.file_format.suffix}"
+        return f"{self.resource.name}.{self.file_format.file_suffix or self.file_format.suffix}"
 
     def choose_coding(self) -> str:
         return choose_coding(self.request.headers.get("Accept-Encoding", ""))
@@ -101,6 +102,13 @@ class Stream(ShapedViewSet):
         return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 
 
+def list_refusals(resource: Resource, file_format: type[Format]) -> Iterator[HTTPStatus]:
+    if resource.check_after:
+        yield HTTPStatus.GONE  # an `after` that the change log doesn't reach back to
+    if file_format.shape:
+        yield HTTPStatus.UNPROCESSABLE_ENTITY  # a setting that the format needs
+
+
 def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
     """A view class for each resource and format, since drf-spectacular describes classes."""
     suffix = file_format.suffix
@@ -113,14 +121,13 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "read_serializer": resource.shape,
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
-        # For an `after` that the change log doesn't reach back to.
-        "refusals": (HTTPStatus.GONE,) if resource.check_after else (),
+        "refusals": tuple(list_refusals(resource, file_format)),
     }
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
     parameters = [AFTER]
     parameters += [RAW] if "raw" in file_format.parameters else []
     parameters += [TRAILER] if "trailer" in file_format.parameters else []
-    parameters += [] if file_format.has_nested else [NO_EXPAND]
+    parameters += [] if file_format.has_nested or file_format.shape else [NO_EXPAND]
     answer = {(200, file_format.media_type.partition(";")[0]): OpenApiTypes.STR}
     described: type[Stream] = extend_schema(parameters=parameters, responses=answer)(stream)
     return described

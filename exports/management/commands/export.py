@@ -21,7 +21,7 @@ from config.api.database.ahead import GREATEST_WIDTH
 from config.api.problems.errors import ApiError
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import PARAMETERS
-from exports.formats.encoders import FORMATS
+from exports.formats.formats import FORMATS
 from exports.formats.tallies import Tally
 from exports.rows.chunks import Query, find_ends, make_query
 from exports.streaming.streams import stream_rows
@@ -52,7 +52,9 @@ class Command(BaseCommand):
         self.write(self.prepare(options), options)
 
     def prepare(self, options: dict[str, Any]) -> Query:
-        formats = RESOURCES[options["resource"]].formats
+        formats, suffix = RESOURCES[options["resource"]].formats, Path(options["output"]).suffix
+        # Google's feed is XML or a table: the file's name decides.
+        options["format"] += "_tsv" if (options["format"], suffix) == ("google", ".tsv") else ""
         if options["format"] not in formats:
             raise CommandError(
                 f"{options['resource']} has no export as {options['format']}: use {' or '.join(formats)}"

@@ -24,7 +24,7 @@ from config.api.reads.projection import compile_projection
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import ReadSerializer, build_selection, list_expandable
 from config.api.schema import documents
-from exports.formats.encoders import FORMATS
+from exports.formats.formats import FORMATS
 from exports.rows.cells import Cells, compile_cells
 from exports.streaming import slots
 from exports.streaming.hangups import ClientConnection

@@ -14,7 +14,7 @@ from config.api.reads.resources import Resource
 from config.api.reads.selections import build_selection, find_fields, list_expandable
 from config.api.schema.checks import check_orders, check_projections, find_reasons, find_unexportable, find_unordered
 from config.urls import urlpatterns as real_patterns
-from exports.formats.encoders import FORMATS
+from exports.formats.formats import FORMATS
 from exports.rows.chunks import Query, find_ends, read_chunks
 from tests.config import foreign
 from tests.config.foreign import VIEWS, Box, Crate, Item, ItemRead, Maker, Tag

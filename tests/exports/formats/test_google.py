@@ -1,0 +1,173 @@
+"""Feeds for Google Merchant Center, as a stream, a job and a file; and what our own import makes of them."""
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from catalog.models import Product, Stock, Variant
+from tests.catalog.imports.test_files import import_file
+from tests.exports.conftest import ask_for, download, post, read_body
+from tests.exports.formats.test_packers import UNPACK
+from tests.factories import make_brand, make_category, make_product
+
+pytestmark = pytest.mark.django_db
+
+RSS, TSV = "/api/v1/exports/products.google", "/api/v1/exports/products.google_tsv"
+G = "{http://base.google.com/ns/1.0}"
+
+
+@pytest.fixture(autouse=True)
+def template(settings: Any) -> None:
+    settings.PRODUCT_URL_TEMPLATE = "https://shop.example/p/{slug}?id={id}&sku={sku}"
+    settings.PUBLIC_URL = "https://api.example"
+
+
+@pytest.fixture
+def shirt() -> Product:
+    """Two variants, the first on sale and with free pieces."""
+    shirt = make_product(
+        sku="S/1", slug="hemd-ü", title='Shirt <b> & "Co"', brand=make_brand("Weavers"), images=3,
+        category=make_category("Clothes", "Shirts"), compare_at_price="25.00", variants=2, description="Soft\tlinen\n",
+        price="19.90",
+    )  # fmt: skip
+    small, large = shirt.variants.order_by("pk")
+    options = {"Colour": "Red", "Size": "S", "Fit": "Slim"}
+    Variant.objects.filter(pk=small.pk).update(options=options, barcode="4006381333931")
+    Variant.objects.filter(pk=large.pk).update(options=options | {"Size": "L"}, price="21.00", barcode="X-1")
+    Stock.objects.filter(variant=large).update(reserved=1)
+    shirt.images.filter(position=2).update(url="/media/a,b.jpg")
+    return shirt
+
+
+def fetch(staff: APIClient, url: str, **query: Any) -> bytes:
+    return read_body(staff.get(url, query, HTTP_ACCEPT_ENCODING="identity"))
+
+
+def read_rss(content: bytes) -> list[list[tuple[str, str]]]:
+    channel = ET.fromstring(content)[0]
+    assert [channel.findtext(name) for name in ("title", "link")] == ["Products", "https://shop.example/"]
+    return [[(part.tag.removeprefix(G), part.text or "") for part in item] for item in channel.iter("item")]
+
+
+def read_tsv(content: bytes) -> list[dict[str, str]]:
+    rows = csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter="\t")
+    return [{name: value for name, value in row.items() if value} for row in rows]
+
+
+def test_a_variant_is_an_item_with_what_google_asks_for(shirt: Product, staff: APIClient) -> None:
+    first, second = read_rss(fetch(staff, RSS))
+    pictures = list(shirt.images.order_by("position").values_list("url", flat=True))
+    link = f"https://shop.example/p/hemd-%C3%BC?id={shirt.pk}&sku="
+    assert first == [
+        ("id", "S/1"),
+        ("item_group_id", "S/1"),
+        ("title", 'Shirt <b> & "Co", Slim'),
+        ("description", "Soft\tlinen"),
+        ("link", f"{link}S%2F1"),
+        ("image_link", pictures[0]),
+        ("additional_image_link", "https://api.example/media/a,b.jpg"),
+        ("additional_image_link", pictures[2]),
+        ("availability", "in_stock"),
+        ("price", "25.00 USD"),
+        ("sale_price", "19.90 USD"),
+        ("brand", "Weavers"),
+        ("gtin", "4006381333931"),
+        ("product_type", "Clothes > Shirts"),
+        ("color", "Red"),
+        ("size", "S"),
+    ]
+    assert dict(second) | {"id": "S/1-2", "link": f"{link}S%2F1-2", "availability": "out_of_stock"} == dict(second)
+    # The price before is that of the cheapest variant, and another code than a GTIN is none.
+    assert ("price", "21.00 USD") in second
+    assert {"sale_price", "gtin"} & dict(second).keys() == set()
+    assert ("identifier_exists", "no") in second
+
+
+def test_the_table_says_the_same(shirt: Product, staff: APIClient) -> None:
+    tables, feeds = read_tsv(fetch(staff, TSV)), [dict(item) for item in read_rss(fetch(staff, RSS))]
+    for row, item in zip(tables, feeds, strict=True):
+        pictures = row.pop("additional_image_link").split(",")
+        assert pictures[0] == "https://api.example/media/a%2Cb.jpg"
+        item.pop("additional_image_link")
+        assert row == item | {"description": "Soft linen"}
+
+
+def test_a_product_of_one_variant_is_no_group(staff: APIClient) -> None:
+    make_product(sku="A" * 60, title="T" * 200, images=0, stock=0)
+    (item,) = map(dict, read_rss(fetch(staff, RSS)))
+    assert "item_group_id" not in item
+    assert "image_link" not in item
+    assert (len(item["id"]), len(item["title"]), item["description"]) == (50, 150, "T" * 200)
+
+
+def test_only_active_products_are_shown_unless_the_status_is_named(staff: APIClient) -> None:
+    make_product(sku="on")
+    make_product(sku="off", status="draft")
+    for query, skus in (({}, ["on"]), ({"status": "draft"}, ["off"]), ({"status": "active,draft"}, ["on", "off"])):
+        assert [row["id"] for row in read_tsv(fetch(staff, TSV, **query))] == skus
+    assert [row["id"] for row in read_tsv(fetch(staff, TSV, sku="on,off"))] == ["on"]
+
+
+def test_letters_that_xml_has_not_become_blanks(staff: APIClient) -> None:
+    make_product(description="a\x0bb\x1fc\ufffe]]>")
+    (item,) = map(dict, read_rss(fetch(staff, RSS)))
+    assert item["description"] == "a b c ]]>"
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize(("name", "suffix"), [("google", "xml"), ("google_tsv", "tsv")])
+def test_a_job_and_the_command_write_what_is_streamed(
+    name: str, suffix: str, compression: str, staff: APIClient, tmp_path: Path
+) -> None:
+    for _ in range(7):
+        make_product(variants=2)
+    streamed = fetch(staff, f"/api/v1/exports/products.{name}")
+    job = ask_for(staff, format=name, compression=compression)
+    assert UNPACK[compression](download(staff, job)) == streamed
+    assert f".{suffix}" in staff.get(f"/api/v1/exports/{job.pk}/manifest/").json()["file"]
+    file = tmp_path / f"feed.{suffix}"
+    call_command("export", "products", format="google", output=str(file), json=True)
+    assert file.read_bytes() == streamed
+
+
+def test_an_empty_feed_is_a_feed(staff: APIClient) -> None:
+    assert read_rss(fetch(staff, RSS)) == []
+    assert download(staff, ask_for(staff, format="google")) == fetch(staff, RSS)
+
+
+def test_without_the_template_the_setting_is_named(staff: APIClient, settings: Any) -> None:
+    settings.PRODUCT_URL_TEMPLATE = ""
+    for answer in (staff.get(RSS), staff.get(TSV), post(staff, format="google")):
+        assert (answer.status_code, answer.json()["code"]) == (422, "setting_missing")
+        assert "PRODUCT_URL_TEMPLATE isn't set on this server" in answer.json()["detail"]
+        assert answer.json()["hint"] == "Set it, as in PRODUCT_URL_TEMPLATE=https://shop.example.com/p/{slug}."
+
+
+def test_what_a_feed_has_cannot_be_chosen(staff: APIClient) -> None:
+    assert staff.get(RSS, {"fields": "id"}).json()["code"] == "unknown_parameter"
+    assert post(staff, format="google", fields="id").json()["errors"][0]["pointer"] == "/fields"
+    assert post(staff, resource="stock", format="google").json()["errors"][0]["pointer"] == "/format"
+    assert staff.get("/api/v1/exports/stock.google").status_code == 404
+
+
+@pytest.mark.parametrize(("url", "suffix"), [(RSS, "xml"), (TSV, "tsv")])
+def test_our_own_import_reads_a_feed(url: str, suffix: str, shirt: Product, staff: APIClient, tmp_path: Path) -> None:
+    file = tmp_path / f"feed.{suffix}"
+    file.write_bytes(fetch(staff, url))
+    Product.objects.all().delete()
+    report = import_file(file)
+    assert (report["format"], report["errors"]) == ("google", [])
+    product = Product.objects.get()
+    assert (product.sku, product.price, product.compare_at_price) == ("S/1", shirt.price, shirt.compare_at_price)
+    found = Variant.objects.order_by("sku").values_list("sku", "price", "barcode", "options")
+    assert list(found) == [
+        ("S/1", shirt.price, "4006381333931", {"color": "Red", "size": "S"}),
+        ("S/1-2", 21, "", {"color": "Red", "size": "L"}),
+    ]
