@@ -77,6 +77,30 @@ class CategoryNode(Serializer[Category]):
     children = NodesField()
 
 
+class Suggested(Serializer[Any]):
+    """`{"slug": "acme", "name": "Acme"}`: a brand or category that fits a beginning."""
+
+    slug = CharField()
+    name = CharField()
+
+
+class SuggestedProduct(Serializer[Any]):
+    """`{"id": 7, "slug": "oak-chair", "title": "Oak Chair"}`"""
+
+    id = IntegerField()
+    slug = CharField()
+    title = CharField()
+
+
+class Suggestions(Serializer[Any]):
+    """At most ten of each kind, the best first. A phrase is the text with its last word whole, or corrected."""
+
+    products = SuggestedProduct(many=True)
+    brands = Suggested(many=True)
+    categories = Suggested(many=True)
+    phrases = ListField(child=CharField())
+
+
 class ImageRead(ModelSerializer[Image]):
     """`{"id": 9, "url": "https://…", "alt": "Front", "position": 1}`"""
 

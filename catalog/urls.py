@@ -18,6 +18,7 @@ router.register("categories", views.CategoryViewSet)
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
 BY_SLUG: dict[str, Any] = {"get": "retrieve"}
+SUGGEST: dict[str, Any] = {"get": "suggest"}
 IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
 IMPORT_PREVIEW: dict[str, Any] = {"post": "preview"}
 
@@ -25,6 +26,7 @@ urlpatterns = [
     re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
     re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view({"get": "list"}), name="product-images"),
     path("products/by-slug/<slug>/", views.ProductBySlug.as_view(BY_SLUG), name="product-by-slug"),
+    path("products/suggest/", views.ProductSuggestions.as_view(SUGGEST), name="product-suggest"),
     path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),

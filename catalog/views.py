@@ -10,10 +10,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters
+from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters, read_words
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
-from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, VariantRead
+from catalog.search.suggestions import suggest
+from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, Suggestions, VariantRead
 from catalog.trees import build_tree
 from catalog.writes.bodies import ProductsWriter
 from catalog.writes.levels import PricesWriter, StockWriter
@@ -92,6 +93,13 @@ class SluggedViewSet(ReadViewSet):
         return "anybody"
 
 
+BEGINNING = OpenApiParameter(
+    "q",
+    str,
+    required=True,
+    description="What somebody has typed: 10 words at most, the last of them may be a beginning.",
+)
+
 # What a list of products may have beside the rows.
 CORRECTED: dict[str, Any] = {
     "type": "object",
@@ -160,6 +168,29 @@ class ProductBySlug(RetrieveMixin, SeenByRight):
 
     def get_queryset(self) -> ProductQuerySet:
         return super().get_queryset().visible_to(self.request.user)
+
+
+class ProductSuggestions(SeenByRight):
+    """What a text may become while somebody types it: products, brands, categories and whole phrases."""
+
+    queryset = ProductViewSet.queryset
+    read_serializer = ProductRead
+    gated = ("suggest",)
+    planned = ()
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset({"q"})
+
+    @extend_schema(responses=Suggestions, parameters=[BEGINNING])
+    def suggest(self, request: Request) -> HttpResponse:
+        text = request.query_params.get("q", "")
+        read_words("q", text)
+        found = suggest(text, self.get_queryset().visible_to(request.user))
+        if not self.is_json:
+            return Response(found)
+        body = write_json(found)
+        return spare_known(request, self.send(Reply(body, {"ETag": make_etag(body)})))
 
 
 class OfProduct(ListMixin, SeenByRight):

@@ -77,6 +77,7 @@ QUESTIONS = [
     BRANDS,
     f"{BRANDS}acme/",
     "/api/v1/categories/food/tree/",
+    "/api/v1/products/suggest/?q=gre",
     f"{PRODUCTS}?page_size=1",
     f"{PRODUCTS}?page_size=1&page=1",
     "/api/v1/products?fields=id,title",
@@ -333,11 +334,23 @@ def test_only_what_was_read_from_a_changed_table_is_old(ask: Ask) -> None:
 def test_searches_and_trees_are_fresh_too(ask: Ask) -> None:
     tea = make_category("Food", "Tea")
     product = make_product(title="Green leaf", category=tea)
-    questions = (f"{PRODUCTS}?search=green", f"{PRODUCTS}?category=food", "/api/v1/categories/food/tree/")
+    searches = (f"{PRODUCTS}?search=green", f"{PRODUCTS}suggest/?q=gree")
+    questions = (*searches, f"{PRODUCTS}?category=food", "/api/v1/categories/food/tree/")
     before = [warm(ask, question)[2] for question in questions]
     Product.objects.filter(pk=product.pk).update(title="Red leaf")
     Category.objects.filter(pk=tea.pk).update(parent=None, name="Tee")
     assert all(ask(question)[2] != old for question, old in zip(questions, before, strict=True))
+
+
+def test_a_search_by_a_brand_follows_its_name(ask: Ask) -> None:
+    make_product(title="Chair", brand=make_brand("Acme"))
+    question = f"{PRODUCTS}?search=acme+chair&fields=title"
+    found = warm(ask, question)[2]
+    CACHE.clear()  # the plan stays
+    assert warm(ask, question)[2] == found
+    assert ask(question)[1]["X-Cache"] == "hit"
+    Brand.objects.update(name="Ferro")
+    assert ask(question)[2] != found
 
 
 def test_a_write_that_is_rolled_back_moves_nothing(ask: Ask) -> None:

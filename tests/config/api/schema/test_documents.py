@@ -197,6 +197,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_retrieve_200", "As it is", f"GET {PRODUCTS}{{id}}/", None),
     ("products_retrieve_200", "Expanded", f"GET {PRODUCTS}{{id}}/?expand=brand,category,images,variants.stock", None),
     ("products_retrieve_200", "A few members", f"GET {PRODUCTS}{{id}}/?fields=id,title,price", None),
+    ("products_suggest_retrieve_200", "A beginning", f"GET {PRODUCTS}suggest/?q=gre", None),
     ("products_by_slug_retrieve_200", "A few members", f"GET {PRODUCTS}by-slug/green-tea/?fields=id,slug,title", None),
     ("products_create_201", "A product with a variant and an image", f"POST {PRODUCTS}", TEA),
     ("products_partial_update_200", "A new price", f"PATCH {PRODUCTS}{{id}}/?fields=id,price", {"price": "5.25"}),
