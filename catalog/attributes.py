@@ -107,7 +107,8 @@ def narrow(rows: ProductQuerySet, asked: Asked) -> ProductQuerySet:
         wanted = reduce(or_, [Q(attributes__contains={asked.name: value}) for value in asked.values])
         return rows.exclude(wanted) if asked.ending else rows.filter(wanted)
     rows, name = name_value(rows, asked.name)
-    wanted = Q(**{f"{name}__in": asked.values})
+    # The type, too: Django reads the text "true" like the value true.
+    wanted = Q(is_of_type(rows.db, asked.name, asked.type), **{f"{name}__in": asked.values})
     return rows.filter(~wanted | Q(**{f"{name}__isnull": True})) if asked.ending else rows.filter(wanted)
 
 
@@ -121,12 +122,17 @@ def keep_range(rows: ProductQuerySet, asked: Asked) -> ProductQuerySet:
     """Only numbers: each database sorts other types of JSON among them."""
     rows, alias = name_value(rows, asked.name)
     [bound] = asked.values
-    return rows.filter(is_number(rows.db, asked.name), **{f"{alias}__{LOOKUPS[asked.ending]}": bound})
+    return rows.filter(is_of_type(rows.db, asked.name, asked.type), **{f"{alias}__{LOOKUPS[asked.ending]}": bound})
 
 
-def is_number(database: str, name: str) -> Exact | In:
+# What `json_type` of SQLite and `jsonb_typeof` of PostgreSQL say of values of each declared type.
+SQLITE_TYPES = {"text": ["text"], "number": ["integer", "real"], "boolean": ["true", "false"]}
+POSTGRESQL_TYPES = {"text": "string", "number": "number", "boolean": "boolean"}
+
+
+def is_of_type(database: str, name: str, type_: str) -> Exact | In:
     if connections[database].vendor == "postgresql":
         kind = Func(KeyTransform(name, "attributes"), function="jsonb_typeof", output_field=CharField())
-        return Exact(kind, "number")
+        return Exact(kind, POSTGRESQL_TYPES[type_])
     path = Value(connections[database].ops.compile_json_path([name]))
-    return In(Func("attributes", path, function="json_type", output_field=CharField()), ["integer", "real"])
+    return In(Func("attributes", path, function="json_type", output_field=CharField()), SQLITE_TYPES[type_])

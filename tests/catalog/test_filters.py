@@ -21,7 +21,8 @@ URL = "/api/v1/products/"
 ATTRIBUTES: tuple[dict[str, Any], ...] = (
     {"color": "Olive", "weight": 450, "organic": True},
     {"color": "Black, matt", "weight": 1.5},
-    {"color": "Black", "weight": "900"},  # a text, of before the attribute was declared a number
+    # Texts, of before the attributes were declared.
+    {"color": "Black", "weight": "900", "organic": "true"},
     {},
 )
 
@@ -76,6 +77,7 @@ FOUND = {
     "attr.weight.max=450": "AB",
     "attr.weight.min=1.5&attr.weight.max=449": "B",
     "attr.weight=450,1.50": "AB",
+    "attr.organic=true": "A",
     "attr.organic.not=true": "BCD",
     "attr.size.min=S": "A",
     "attr.color=": "ABCD",
