@@ -17,6 +17,7 @@ router.register("categories", views.CategoryViewSet)
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
+FACETS: dict[str, Any] = {"get": "facets"}
 BY_SLUG: dict[str, Any] = {"get": "retrieve"}
 SUGGEST: dict[str, Any] = {"get": "suggest"}
 IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
@@ -25,6 +26,7 @@ IMPORT_PREVIEW: dict[str, Any] = {"post": "preview"}
 urlpatterns = [
     re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
     re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view({"get": "list"}), name="product-images"),
+    path("products/facets/", views.ProductFacets.as_view(FACETS), name="product-facets"),
     path("products/by-slug/<slug>/", views.ProductBySlug.as_view(BY_SLUG), name="product-by-slug"),
     path("products/suggest/", views.ProductSuggestions.as_view(SUGGEST), name="product-suggest"),
     path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),

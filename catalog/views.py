@@ -5,11 +5,14 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.facets import asked
+from catalog.facets.descriptions import FACET_PARAMETERS, FACETS
+from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
 from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters, read_words
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
@@ -34,8 +37,10 @@ from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import IndexServed
+from config.api.reads.list_plans import PagePlan
 from config.api.reads.pagination import KeysetPagination, ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
+from config.api.reads.selections import PARAMETERS
 from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
@@ -111,9 +116,12 @@ CORRECTED: dict[str, Any] = {
 
 
 class ProductPagination(KeysetPagination):
-    """Pages of products, with `search` beside the rows if its words were corrected."""
+    """Pages of products, with `search` beside the rows if its words were corrected, and with `facets` if asked for."""
 
-    beside: ClassVar = {"search": CORRECTED}
+    beside: ClassVar = {"search": CORRECTED, "facets": FACETS}
+
+
+FACETS_ANSWER: dict[str, Any] = {"type": "object", "required": ["facets"], "properties": ProductPagination.beside}
 
 
 class NumberedProducts(PageNumberPagination):
@@ -122,10 +130,11 @@ class NumberedProducts(PageNumberPagination):
     beside: ClassVar = ProductPagination.beside
 
 
+@extend_schema_view(list=extend_schema(parameters=FACET_PARAMETERS))
 class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     """Products. Anybody reads the active ones; writes need the model permission.
 
-    A page is one SQL statement, whatever is expanded.
+    A page is one SQL statement, whatever is expanded. With `facets` it is two.
     """
 
     queryset = Product.objects.select_related("brand", "category__parent", "text").prefetch_related(
@@ -136,6 +145,8 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     filterset_class = ForgivingFilters
     pagination_class = ProductPagination
     open_parameters = ("attr.",)
+    added_parameters = asked.PARAMETERS
+    word_lists = (*PARAMETERS, "facets")
     orderings = tuple(
         sign + name for name in ("created_at", "updated_at", "price", "title", "rating", "id") for sign in ("", "-")
     )
@@ -155,8 +166,44 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
         query = self.request.query_params
         return NumberedProducts if query.get("search") and not query.get("ordering") else self.pagination_class
 
+    def extend_plan(self, plan: PagePlan) -> PagePlan:
+        facets = plan_facets(self.request.query_params, self.get_queryset())
+        return FacetedPlan(plan, facets) if facets else plan
+
     def perform_destroy(self, instance: Product) -> None:
         delete_product(instance)
+
+
+class ProductFacets(SeenByRight):
+    """For each value of a filter, how many products the list would have with it: `{"facets": {"brand": …}}`.
+
+    The other filters are those of the list. Each facet is counted without its own filter.
+    """
+
+    queryset = Product.objects.all()
+    read_serializer = ProductRead
+    filterset_class = ForgivingFilters
+    open_parameters = ("attr.",)
+    word_lists = ("facets",)
+    planned = ("facets",)
+    gated = planned
+    is_list = True  # it takes the list's filters
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset((*ForgivingFilters.base_filters, *asked.PARAMETERS))
+
+    @extend_schema(parameters=FACET_PARAMETERS, responses={200: FACETS_ANSWER})
+    def facets(self, request: Request) -> HttpResponse:
+        plan: FacetPlan = self.find_plan(self.plan_facets)
+        if not self.is_json:
+            return Response({"facets": plan.read(), **plan.beside})
+        return spare_known(request, self.send(plan.reply()))
+
+    def plan_facets(self) -> FacetPlan:
+        plan = plan_facets(self.request.query_params, Product.objects.visible_to(self.request.user), are_all=True)
+        assert plan is not None
+        return plan
 
 
 class ProductBySlug(RetrieveMixin, SeenByRight):

@@ -38,6 +38,7 @@ LENGTHS = {
     "config": 270,
     "config/api": 300,
     "catalog": 340,
+    "catalog/facets": 60,
     "catalog/imports": 110,
     "accounts": 125,
     "exports": 125,

@@ -102,6 +102,7 @@ ROWS: dict[str, str] = {
     "GET products/": "200 200 200 200 200 200 200 401",
     "GET products/by-slug/{slug}/": "200 200 200 200 200 200 200 401",
     "GET products/suggest/": "400 400 400 400 400 400 400 401",
+    "GET products/facets/": "200 200 200 200 200 200 200 401",
     "GET products/{id}/": "200 200 200 200 200 200 200 401",
     "GET products/{product}/history/": "401 403 403 200 403 403 200 401",
     "GET products/{product}/images/": "200 200 200 200 200 200 200 401",

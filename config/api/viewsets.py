@@ -34,7 +34,7 @@ from config.api.reads.conditional import (
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
 from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend, SparseFilterSet
-from config.api.reads.list_plans import ListPlan
+from config.api.reads.list_plans import PagePlan
 from config.api.reads.orderings import find_keyset, order_totally
 from config.api.reads.pagination import KeysetPagination, ListPagination
 from config.api.reads.parameters import check_parameters
@@ -78,6 +78,10 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
     default_ordering = "pk"
     # Prefixes of parameters whose names aren't known in advance, such as `attr.`.
     open_parameters: tuple[str, ...] = ()
+    # Parameters of a list beside its filters, order, pages and selection. With one of them, `extend_plan` is called.
+    added_parameters: tuple[str, ...] = ()
+    # Parameters whose values are lists of names. They may be repeated.
+    word_lists: tuple[str, ...] = selections.PARAMETERS
 
     @property
     def index_served(self) -> IndexServed:
@@ -103,7 +107,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         open_ones = self.open_parameters if self.is_list else ()
         # `explain` isn't in `known_parameters`, which the API's document lists: its answer has another shape.
         explained = {EXPLAIN} if self.explanation else set()
-        lists = (*selections.PARAMETERS, *(self.filterset_class.list_lists() if self.filterset_class else ()))
+        lists = (*self.word_lists, *(self.filterset_class.list_lists() if self.filterset_class else ()))
         check_parameters(self.request.query_params, self.known_parameters | explained, open_ones, lists)
 
     @property
@@ -118,6 +122,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
             names |= set(self.pagination_class.parameters)
             names |= set(self.filterset_class.base_filters) if self.filterset_class else set()
             names |= {"ordering"} if self.orderings else set()
+            names |= set(self.added_parameters)
         return frozenset(names)
 
     # -- plans: how a read is done, cached for the next read like it
@@ -248,10 +253,14 @@ class ListMixin(ShapedViewSet):
         text = self.request.META["QUERY_STRING"]
         return self.request.query_params.get("cursor") if "cursor" in text or "%" in text else None
 
-    def plan_list(self) -> ListPlan:
+    def plan_list(self) -> PagePlan:
         selection = self.read_selection(detail=False)
         rows = order_totally(self.filter_queryset(self.get_queryset()))
-        plan: ListPlan = self.paginator.plan(rows, self.plan_reader(rows, selection), self.request)
+        plan: PagePlan = self.paginator.plan(rows, self.plan_reader(rows, selection), self.request)
+        return plan if self.request.query_params.keys().isdisjoint(self.added_parameters) else self.extend_plan(plan)
+
+    def extend_plan(self, plan: PagePlan) -> PagePlan:
+        """The plan with what `added_parameters` ask for."""
         return plan
 
 

@@ -108,5 +108,5 @@ def read_request(environ: Environ) -> PlainRead | None:
         return None
     found = read.action
     key = found.view.pose_question(found.action, AnonymousUser(), found.arguments, read.origin, read.query)
-    value = read.query.cursor if found.action == "list" else found.arguments[found.view.lookup_field]
+    value = read.query.cursor if found.action == "list" else found.arguments.get(found.view.lookup_field)
     return PlainRead(key, value, found.path, found.route) if key else None

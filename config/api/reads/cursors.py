@@ -37,7 +37,7 @@ from config.api.reads.orderings import Keyset
 SALT = "config.api.pagination"
 
 # A cursor isn't bound to these parameters: a client may change them from page to page.
-UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "expand"})
+UNBOUND = frozenset({"cursor", "page", "page_size", "count", "fields", "omit", "expand", "facets", "facet_size"})
 
 
 @dataclass(frozen=True)

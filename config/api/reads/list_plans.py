@@ -79,8 +79,23 @@ class Envelope:
         return {"Link": links} if links else {}
 
 
+class PagePlan:
+    """Reads the pages of a list as envelopes, and writes them as JSON."""
+
+    def read(self, cursor: str | None) -> Envelope:
+        """One page. Raises InvalidCursor if `cursor` is damaged or belongs to another list."""
+        raise NotImplementedError
+
+    def reply(self, cursor: str | None) -> Reply:
+        """The page as JSON, for a plan whose rows are JSON texts."""
+        envelope, began = self.read(cursor), perf_counter()
+        body = write_json(envelope.members)
+        headers = {**envelope.headers, "ETag": make_etag(body)}
+        return Reply(body, headers, perf_counter() - began, len(envelope.page.rows))
+
+
 @dataclass(frozen=True)
-class ListPlan:
+class ListPlan(PagePlan):
     """Reads the pages of a list with given parameters, at any cursor. A plan may be cached and used again.
 
     `rows` are all rows of the list without their JSON, for counts. `mark` binds cursors to the list (cursors.py).
@@ -97,17 +112,6 @@ class ListPlan:
     count_way: str
     counters: dict[str, Statement | None] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
-
-    def read(self, cursor: str | None) -> Envelope:
-        """One page. Raises InvalidCursor if `cursor` is damaged or belongs to another list."""
-        raise NotImplementedError
-
-    def reply(self, cursor: str | None) -> Reply:
-        """The page as JSON, for a plan whose rows are JSON texts."""
-        envelope, began = self.read(cursor), perf_counter()
-        body = write_json(envelope.members)
-        headers = {**envelope.headers, "ETag": make_etag(body)}
-        return Reply(body, headers, perf_counter() - began, len(envelope.page.rows))
 
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
         return self.reader.fetch(name, rows, self.page_size, self.keyset, values)

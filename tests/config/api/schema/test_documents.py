@@ -194,6 +194,8 @@ AMOUNTS = [{"sku": "TEA-1", "price": "5.50"}, {"sku": "TEA-0", "price": "9.50"}]
 REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_list_200", "By cursor", f"GET {PRODUCTS}?page_size=1", None),
     ("products_list_200", "By page number, expanded", f"GET {PRODUCTS}?page=1&page_size=1&expand=brand,images", None),
+    ("products_list_200", "With facets", f"GET {PRODUCTS}?page_size=1&fields=id&facets=brand", None),
+    ("products_facets_retrieve_200", "All facets", f"GET {PRODUCTS}facets/?category=food", None),
     ("products_retrieve_200", "As it is", f"GET {PRODUCTS}{{id}}/", None),
     ("products_retrieve_200", "Expanded", f"GET {PRODUCTS}{{id}}/?expand=brand,category,images,variants.stock", None),
     ("products_retrieve_200", "A few members", f"GET {PRODUCTS}{{id}}/?fields=id,title,price", None),

@@ -1,0 +1,221 @@
+"""The kinds of facets. Each says which parameters are its own, how SQL counts its values, and how they are shown.
+
+The count beside a value is the number of rows that the list would have with this value as the facet's only choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+from catalog.facets.counts import Read, RowSet
+from catalog.facets.dialects import Dialect
+from catalog.filters import GREATEST_DEPTH, PATH_DIGITS
+from catalog.models import Attribute
+
+type Member = dict[str, Any]
+
+# Each gives value, label, rank, first, drawn; `order` sorts by code points.
+GROUPS = """
+SELECT {key}, sum(first) AS first, sum(drawn) AS drawn FROM {rows} WHERE {key} IS NOT NULL GROUP BY {key}"""
+BRANDS = """
+SELECT b.slug AS value, b.name AS label, b.slug{order} AS rank, o.first, o.drawn
+FROM ({groups}) o JOIN catalog_brand b ON b.id = o.brand_id"""
+# The ids of the categories above stand in the path.
+CATEGORIES = """
+SELECT c.slug AS value, c.name AS label, c.slug{order} AS rank, a.first, a.drawn FROM (
+    SELECT CAST(substr(c.path, d.depth * {digits} - {digits} + 1, {digits}) AS bigint) AS id,
+           sum(o.first) AS first, sum(o.drawn) AS drawn
+    FROM ({groups}) o JOIN catalog_category c ON c.id = o.category_id
+    JOIN (SELECT column1 AS depth FROM (VALUES {depths}) AS numbered) d ON d.depth <= length(c.path) / {digits}
+    GROUP BY 1
+) a JOIN catalog_category c ON c.id = a.id"""
+# Of an expression over the row's columns.
+EXPRESSIONS = """
+SELECT CAST(key AS text) AS value, '' AS label, key{order} AS rank, first, drawn FROM ({groups}) o"""
+ROWS = "(SELECT {expression} AS key, first, drawn FROM {rows}) r"
+
+
+class Value(NamedTuple):
+    """A value, how many rows have it, and how many values its facet has in all."""
+
+    value: str
+    label: str
+    read: Read
+    values: int
+
+
+@dataclass(frozen=True)
+class Facet:
+    """`chosen` are the values that the request filters by, with their labels; they are always shown."""
+
+    name: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    # The columns of Product that `count_values` reads.
+    columns: ClassVar[tuple[str, ...]] = ()
+    # The column of `count_values` by which a chosen value is found.
+    key: ClassVar[str] = "value"
+    # How many values are read at least, however few are shown.
+    least_size: ClassVar[int] = 0
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The parameters that choose values of this facet. The facet is counted without them."""
+        return (self.name,)
+
+    @property
+    def keys(self) -> Sequence[Any]:
+        """The chosen values, as they are in the column `key`."""
+        return list(self.chosen)
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        """SQL: value, label, rank (among values that are equally frequent), first, drawn; a row for each value."""
+        raise NotImplementedError
+
+    def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
+        """`{"values": [{"value", "label", "count", "count_relation"}, …], "more": 12}`"""
+        shown = [self.show_value(value.value, value.label, value.read, rows) for value in values]
+        known = {member["value"] for member in shown}
+        missing = [(value, label) for value, label in self.chosen.items() if value not in known]
+        shown.sort(key=lambda member: -member["count"])
+        zeros = [self.show_value(value, label, Read(), rows) for value, label in missing]
+        return {"values": shown + zeros, "more": max((value.values for value in values), default=0) - len(shown)}
+
+    def show_value(self, value: str, label: str, read: Read, rows: RowSet) -> Member:
+        count, relation = rows.count(read)
+        return {"value": value, "label": label or value, "count": count, "count_relation": relation}
+
+
+class BrandFacet(Facet):
+    columns = ("brand_id",)
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        return BRANDS.format(groups=GROUPS.format(key="brand_id", rows=rows), order=dialect.order)
+
+
+class CategoryFacet(Facet):
+    """A product counts for its category and for all above it."""
+
+    columns = ("category_id",)
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        groups = GROUPS.format(key="category_id", rows=rows)
+        depths = ", ".join(f"({depth})" for depth in range(1, GREATEST_DEPTH + 1))
+        return CATEGORIES.format(groups=groups, order=dialect.order, digits=PATH_DIGITS, depths=depths)
+
+
+class StockFacet(Facet):
+    columns = ("in_stock",)
+    LABELS: ClassVar = {"true": "In stock", "false": "Sold out"}
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        return count_expression("CASE WHEN in_stock THEN 'true' ELSE 'false' END", rows)
+
+    def show_value(self, value: str, label: str, read: Read, rows: RowSet) -> Member:
+        return super().show_value(value, self.LABELS[value], read, rows)
+
+
+@dataclass(frozen=True)
+class AttributeFacet(Facet):
+    """Values of the attribute's declared type, as its filter finds them."""
+
+    type: str = Attribute.Type.TEXT
+    bounds: tuple[str, ...] = ()
+    columns: ClassVar = ("attributes",)
+
+    @property
+    def attribute(self) -> str:
+        return self.name.removeprefix("attr.")
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return (self.name, *self.bounds)
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        value = dialect.write_value(self.attribute, self.type)
+        return count_expression(value, rows, "" if self.type == Attribute.Type.NUMBER else dialect.order)
+
+
+class NumberFacet(AttributeFacet):
+    key = "rank"
+
+    @property
+    def keys(self) -> Sequence[Any]:
+        numbers = map(Decimal, self.chosen)
+        return [int(number) if number == int(number) else float(number) for number in numbers]
+
+    def show_value(self, value: str, label: str, read: Read, rows: RowSet) -> Member:
+        # SQLite writes 450.0.
+        return super().show_value(write_number(Decimal(value)), "", read, rows)
+
+
+class RatingFacet(Facet):
+    """Least ratings: `4` counts the products with 4 and more. All ratings are read, since there are at most 501."""
+
+    columns = ("rating",)
+    own = ("rating_min",)
+    least_size = 501
+    keys = ()
+    STARS: ClassVar = ("1", "2", "3", "4")
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        return count_expression("rating", rows)
+
+    def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
+        least = {text: sum_from(Decimal(text), values) for text in dict.fromkeys((*self.STARS, *self.chosen))}
+        found = [text for text in least if any(least[text])]
+        found.sort(key=lambda text: (-rows.count(least[text])[0], Decimal(text)))
+        kept = [text for place, text in enumerate(found) if place < size or text in self.chosen]
+        kept += [text for text in self.chosen if text not in kept]
+        shown = [self.show_value(text, f"{text} and up", least[text], rows) for text in kept]
+        return {"values": shown, "more": len([text for text in found if text not in kept])}
+
+
+def sum_from(least: Decimal, values: Iterable[Value]) -> Read:
+    return sum((value.read for value in values if Decimal(value.value) >= least), Read())
+
+
+# The bounds of price ranges: 0, 1, 2.50, 5, 10, 25, … as far as a price can be.
+BOUNDS = [Decimal(0), *(Decimal(step).scaleb(zeros - 1) for zeros in range(10) for step in (10, 25, 50))]
+CENT = Decimal("0.01")
+
+
+class PriceFacet(Facet):
+    """Ranges from 0.00 to 0.99, 1.00 to 2.49, 2.50 to 4.99, 5.00 to 9.99, 10.00 to 24.99 and so on.
+
+    Both ends are included, so they are what `price_min` and `price_max` take.
+    """
+
+    columns = ("price",)
+    own = ("price_min", "price_max")
+    keys = ()
+
+    def count_values(self, rows: str, dialect: Dialect) -> str:
+        cases = " ".join(f"WHEN price < {bound:f} THEN {place}" for place, bound in enumerate(BOUNDS[1:]))
+        return count_expression(f"CASE {cases} ELSE {len(BOUNDS) - 1} END", rows)
+
+    def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
+        ranges = sorted(values, key=lambda value: int(value.value))
+        more = max((value.values for value in values), default=0) - len(ranges)
+        return {"ranges": [self.show_range(int(each.value), each.read, rows) for each in ranges], "more": more}
+
+    def show_range(self, place: int, read: Read, rows: RowSet) -> Member:
+        count, relation = rows.count(read)
+        low, high = LIMITS[place]
+        return {"from": low, "to": high, "count": count, "count_relation": relation}
+
+
+# The ends of each range, as texts with two places.
+LIMITS = [(f"{low:.2f}", f"{high - CENT:.2f}") for low, high in pairwise((*BOUNDS, Decimal(10) ** 10))]
+
+
+def count_expression(expression: str, rows: str, order: str = "") -> str:
+    groups = GROUPS.format(key="key", rows=ROWS.format(expression=expression, rows=rows))
+    return EXPRESSIONS.format(groups=groups, order=order)
+
+
+def write_number(number: Decimal) -> str:
+    return f"{number.normalize():f}"

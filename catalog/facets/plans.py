@@ -1,0 +1,94 @@
+"""A request's parameters in, a plan out that counts the values of its facets in one statement.
+
+Each facet is counted without its own filter, so that a client can show the other values that may be chosen beside it.
+Facets whose own filters aren't used are counted among the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from time import perf_counter
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+
+from catalog.facets.asked import read_facet_size, read_facets
+from catalog.facets.kinds import Facet, PriceFacet
+from catalog.facets.statements import FacetStatement, Found, Source
+from catalog.filters import ForgivingFilters
+from config.api.reads.conditional import make_etag
+from config.api.reads.filtering import narrow_rows
+from config.api.reads.list_plans import Envelope, PagePlan
+from config.api.reads.plans import Reply
+from config.api.rendering.renderers import write_json
+
+type Facets = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FacetPlan:
+    """`facets` are in the order in which they are shown; `size` is the most values of each.
+
+    `beside` are the further members of an answer: what a search was corrected to.
+    """
+
+    facets: list[Facet]
+    size: int
+    statement: FacetStatement
+    beside: Mapping[str, Any]
+
+    def read(self) -> Facets:
+        """`{"brand": {"values": […], "more": 0}, "price": {"min": "2.90", …}, …}`"""
+        found = self.statement.fetch()
+        return {facet.name: self.show(facet, found) for facet in self.facets}
+
+    def show(self, facet: Facet, found: Found) -> dict[str, Any]:
+        shown = facet.show(found.values[facet.name], found.sets[facet.name], self.size)
+        if not isinstance(facet, PriceFacet):
+            return shown
+        low, high = (None if end is None else f"{Decimal(end):.2f}" for end in found.ends)
+        return {"min": low, "max": high, **shown}
+
+    def reply(self, value: object = None) -> Reply:
+        facets, began = self.read(), perf_counter()
+        body = write_json({"facets": facets, **self.beside})
+        return Reply(body, {"ETag": make_etag(body)}, perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class FacetedPlan(PagePlan):
+    """A page of a list, with the member `facets` beside `results`. It takes one statement more than the page."""
+
+    page: PagePlan
+    facets: FacetPlan
+
+    def read(self, cursor: str | None) -> Envelope:
+        envelope = self.page.read(cursor)
+        return replace(envelope, beside={**envelope.beside, "facets": self.facets.read()})
+
+
+def plan_facets(query: QueryDict, rows: QuerySet[Any], are_all: bool = False) -> FacetPlan | None:
+    """The plan for the facets that the request asks for; None if it asks for none. `rows` are those it may see."""
+    size = read_facet_size(query)
+    # All filters are checked, also those that no facet uses.
+    everything = narrow_rows(ForgivingFilters, query, rows)
+    facets = read_facets(query, are_all)
+    if not facets:
+        return None
+    sets = dict[frozenset[str], Source]()
+    for facet in facets:
+        own = frozenset(name for name in facet.own if query.get(name))
+        narrowed = narrow_rows(ForgivingFilters, leave_out(query, own), rows) if own else everything
+        source = sets.setdefault(own, Source(narrowed, []))
+        source.facets.append(facet)
+    return FacetPlan(facets, size, FacetStatement.compile(list(sets.values()), size), getattr(everything, "beside", {}))
+
+
+def leave_out(query: QueryDict, names: frozenset[str]) -> QueryDict:
+    rest = query.copy()
+    for name in names:
+        del rest[name]
+    return rest
