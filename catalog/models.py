@@ -100,6 +100,7 @@ class Attribute(models.Model):
     type = models.CharField(max_length=10, choices=Type, default=Type.TEXT)
 
     class Meta:
+        logged = Logged("attribute")
         ordering = ("name",)
         constraints = (
             models.CheckConstraint(condition=Q(type__in=("text", "number", "boolean")), name="attribute_type_known"),

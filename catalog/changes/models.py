@@ -44,7 +44,7 @@ class Change(models.Model):
             models.Index(
                 fields=("product_id", "position"), name="change_by_product", condition=Q(product_id__isnull=False)
             ),
-            # The changes of a brand or a category. Each change is in this index or in the one above.
+            # The changes of a brand, a category or an attribute. Each change is in this index or in the one above.
             models.Index(
                 fields=("entity", "entity_id", "position"),
                 name="change_without_product",

@@ -22,7 +22,7 @@ from catalog.changes.entities import list_entities
 from catalog.changes.log import number_changes
 from catalog.changes.logged import Logged
 from catalog.changes.operations import FollowTable
-from catalog.models import Change, Product, Stock, Variant
+from catalog.models import Attribute, Change, Product, Stock, Variant
 from config.api.database.storing import OPTION as STORED
 from config.api.database.storing import StoreRows
 from config.operation.doctor import Level, examine_database
@@ -58,6 +58,7 @@ def ask(sql: str, *values: Any) -> Any:
 @pytest.fixture
 def product() -> Product:
     """With a row in each logged table."""
+    Attribute.objects.create(name="color")
     return make_product(
         sku="TEA-1", title="Tea", brand=make_brand("Acme"), category=make_category("Food"), price="9.00", stock=2
     )
@@ -92,7 +93,7 @@ def check_change(entity: str, column: str, value: Any, was: Any) -> None:
     key = {"text": "product_id"}.get(entity, "id")
     row = ask(f"SELECT max({key}) FROM {table}")
     counts = "SELECT version FROM {} WHERE id = %s"
-    counted = {"text": "catalog_product", "stock": "", "image": ""}.get(entity, table)
+    counted = {"text": "catalog_product", "stock": "", "image": "", "attribute": ""}.get(entity, table)
     version = ask(counts.format(counted), row) if counted else None
     number_changes()
     newest = Change.objects.values_list("position", flat=True)[0]
@@ -140,7 +141,7 @@ def test_a_nullable_field_is_added_and_logged(product: Product) -> None:
 # A column of text of each, some of which triggers name in their conditions.
 WIDENED = {
     "brand": "name", "category": "name", "product": "title", "text": "seo_title", "variant": "sku", "stock": "location",
-    "image": "url",
+    "image": "url", "attribute": "name",
 }  # fmt: skip
 
 
@@ -160,7 +161,7 @@ def test_a_field_gets_another_type(product: Product) -> None:
 # Columns that no other trigger names; of stock one names each.
 RENAMED = {
     "brand": "slug", "category": "slug", "product": "currency", "text": "seo_title", "variant": "barcode",
-    "image": "alt",
+    "image": "alt", "attribute": "name",
 }  # fmt: skip
 
 
@@ -264,14 +265,14 @@ def test_makemigrations_follows_the_tables_by_itself() -> None:
         state.add_field("catalog", "stock", "shelf", models.CharField(max_length=9, default=""), preserve_default=True)
 
     def declare(state: ProjectState) -> None:
-        state.models["catalog", "attribute"].options["logged"] = Logged("attribute")
+        state.models["catalog", "importrefusal"].options["logged"] = Logged("refusal")
 
     def forget(state: ProjectState) -> None:
         del state.models["catalog", "image"].options["logged"]
 
     assert detect(add) == ["stock", AddField, "stock"]
     assert [part if isinstance(part, str) else part.__name__ for part in detect(declare)] == [
-        "attribute", "AlterModelOptions", "attribute",
+        "importrefusal", "AlterModelOptions", "importrefusal",
     ]  # fmt: skip
     assert [part for part in detect(forget) if isinstance(part, str)] == ["image", "image"]
     assert detect(lambda state: COURIER.state_forwards("catalog", state)) == [CreateModel, "courier"]

@@ -245,11 +245,24 @@ def test_hosts_dont_share_answers(ask: Ask, settings: Any) -> None:
         assert f'"next":"http://{host}/'.encode() in ask(BRANDS, HTTP_HOST=host)[2]
 
 
-def test_an_answer_read_from_a_table_that_the_log_doesnt_cover_isnt_kept(ask: Ask) -> None:
+def test_an_answer_read_from_a_table_that_the_log_doesnt_cover_isnt_kept(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tables", "watched"):
+        monkeypatch.setattr(FRESHNESS, name, getattr(FRESHNESS, name) - {"catalog_attribute"})
     Attribute.objects.create(name="color", type="text")
     make_product(attributes={"color": "red"})
     for _ in range(3):
         assert ask(f"{PRODUCTS}?attr.color=red")[1]["X-Cache"] == "miss"
+    Attribute.objects.all().delete()
+    assert ask(f"{PRODUCTS}?attr.color=red")[0] == 400
+
+
+def test_an_answer_by_an_attribute_is_kept_as_long_as_it_is_declared(ask: Ask) -> None:
+    Attribute.objects.create(name="color", type="text")
+    make_product(attributes={"color": "red"})
+    warm(ask, f"{PRODUCTS}?attr.color=red")
+    assert ask(f"{PRODUCTS}?attr.color=red")[1]["X-Cache"] == "hit"
     Attribute.objects.all().delete()
     assert ask(f"{PRODUCTS}?attr.color=red")[0] == 400
 

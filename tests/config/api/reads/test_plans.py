@@ -139,7 +139,11 @@ def test_no_plan_serves_that_may_be_older_than_what_a_client_knows(
     assert read_skus(client, "category=home", **header) == [product.sku]
 
 
-def test_a_plan_from_a_table_without_a_log_is_not_cached(client: APIClient, trust: Callable[..., None]) -> None:
+def test_a_plan_from_a_table_without_a_log_is_not_cached(
+    client: APIClient, trust: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tables", "watched"):
+        monkeypatch.setattr(FRESHNESS, name, getattr(FRESHNESS, name) - {"catalog_attribute"})
     trust()
     Attribute.objects.create(name="color", type="text")
     assert read_skus(client, "attr.color=red") == []
