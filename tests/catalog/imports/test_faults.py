@@ -1,6 +1,7 @@
 """Workers that die in the middle of an import, and files that are bombs: real processes, killed and measured."""
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -89,6 +91,41 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     if connection.vendor == "sqlite":  # on PostgreSQL a worker numbers them in its own time
         created = Change.objects.filter(entity="product", op="create")
         assert created.count() == created.values("entity_id").distinct().count() == ROWS - 2
+
+
+def make_shop() -> bytes:
+    """Products of two rows, the second ones all behind the first ones."""
+    first = "".join(f"h{number},Lamp {number},Size,S,1\n" for number in range(ROWS // 2))
+    rest = "".join(f"h{number},,,L,2\n" for number in range(ROWS // 2))
+    return f"Handle,Title,Option1 Name,Option1 Value,Variant Price\n{first}{rest}".encode()
+
+
+def make_catalogue() -> bytes:
+    lines: list[dict[str, Any]] = [{"_type": "brand", "slug": "acme", "name": "Acme"}]
+    for number in range(ROWS):
+        variants = [{"sku": f"S{number}", "price": "1.00", "stock": [{"location": "main", "on_hand": 1}]}]
+        lines.append({"_type": "product", "sku": f"S{number}", "title": "Lamp", "brand": "acme", "variants": variants})
+    return "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("kind", "products"), [("shopify", ROWS // 2), ("tenfold", ROWS)])
+def test_a_worker_killed_in_a_file_of_another_format_loses_no_row(
+    kind: str, products: int, start_worker: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    content = make_shop() if kind == "shopify" else make_catalogue()
+    answer = make_caller("Catalogue editor").generic("POST", URL, content, "application/octet-stream")
+    assert answer.json()["format"] == kind
+    first = start_worker()
+    wait_until(Product.objects.exists)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert 0 < Product.objects.count() < products
+    start_worker()
+    wait_until(lambda: ImportJob.objects.get(pk=answer.json()["id"]).status == "ready")
+    job = ImportJob.objects.get()
+    assert job.report["products"] == {"created": products, "updated": 0, "unchanged": 0, "refused": 0}
+    assert [Product.objects.count(), Variant.objects.count()] == [products, ROWS]
 
 
 @pytest.mark.django_db(transaction=True)
