@@ -27,9 +27,9 @@ a busy machine, medians of 60 rounds in turn; compiled column by column is 1):
 | a table 1:1 beside the row, written by statement triggers | 0.47 | 1.10 | 1.15 |
 
 On a quieter machine the first row's page takes 0.33, a page without `expand` 0.57, an NDJSON export 0.43 (0.23 with
-`expand`). Through the API of a busy machine, writers have 0.90 times the rows a second where products are new, 1.0 where
-they change, and 0.89 of prices. Images come after their product, so a new product with images is written twice. Of the
-0.14 ms of CPU that the second time takes, 0.08 go to the 16 indexes, and 0.04 to the list.
+`expand`). Through the API of a busy machine, writers have 0.90 times the rows a second where products are new, 1.0
+where they change, and 0.89 of prices. Images come after their product, so a new product with images is written twice.
+Of the 0.14 ms of CPU that the second time takes, 0.08 go to the 16 indexes, and 0.04 to the list.
 
 The columns make a product of 300 bytes one of 1,000, and all tables of the catalogue 1.28 times as big (1.38 with the
 table beside). A change of a price moves `updated_at`, which is indexed, so it never was a HOT update. SQLite has no
