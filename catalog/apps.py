@@ -1,3 +1,4 @@
+from datetime import timedelta
 from functools import partial
 
 from django.apps import AppConfig
@@ -21,6 +22,7 @@ class CatalogConfig(AppConfig):
         from catalog.rights import EXPORT
         from catalog.search.vocabulary import WORDS_EVERY, count_words
         from catalog.serializers import ProductRead, VariantRead
+        from catalog.tallies import fold_tallies, recount
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
             find_capital_locations,
@@ -35,8 +37,12 @@ class CatalogConfig(AppConfig):
         from config.api.reads.root_lists import register_lists
 
         FRESHNESS.follow_log(follow_changes, list_tables().values(), number_batch)
+        # What is read from tallies follows the products that they count: the SQL names both.
+        FRESHNESS.watch((models.Tally._meta.db_table,))
         register_chore("keep the change log", keep_log)
         register_chore("count the words of searches", count_words, every=WORDS_EVERY)
+        register_chore("fold the tallies of products", fold_tallies, every=timedelta(minutes=1))
+        register_chore("recount products", recount, every=timedelta(days=1))
         register_finder(find_backlog)
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)

@@ -192,6 +192,27 @@ class Product(Timestamped):
         return self.title
 
 
+class Tally(models.Model):
+    """A number of active products that a brand or a category has more or less; see catalog/tallies.py."""
+
+    # `brand` or `category`, and its id.
+    kind = models.CharField(max_length=10)
+    key = models.BigIntegerField()
+    number = models.IntegerField()
+
+    class Meta:
+        # Only triggers write it.
+        default_permissions = ()
+        verbose_name_plural = "tallies"
+        indexes = (
+            # The sum of one brand or category.
+            models.Index(fields=("kind", "key", "number"), name="tally_by_key"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number:+} of {self.kind} {self.key}"
+
+
 class ProductText(models.Model):
     """The long texts of one product (1:1).
 

@@ -167,7 +167,7 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
         return NumberedProducts if query.get("search") and not query.get("ordering") else self.pagination_class
 
     def extend_plan(self, plan: PagePlan) -> PagePlan:
-        facets = plan_facets(self.request.query_params, self.get_queryset())
+        facets = plan_facets(self.request.query_params, self.get_queryset(), self.find_audience(self.request.user))
         return FacetedPlan(plan, facets) if facets else plan
 
     def perform_destroy(self, instance: Product) -> None:
@@ -201,7 +201,9 @@ class ProductFacets(SeenByRight):
         return spare_known(request, self.send(plan.reply()))
 
     def plan_facets(self) -> FacetPlan:
-        plan = plan_facets(self.request.query_params, Product.objects.visible_to(self.request.user), are_all=True)
+        caller = self.request.user
+        rows, sees_all = Product.objects.visible_to(caller), self.find_audience(caller)
+        plan = plan_facets(self.request.query_params, rows, sees_all, are_all=True)
         assert plan is not None
         return plan
 

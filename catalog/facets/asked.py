@@ -77,10 +77,10 @@ def make_facet(name: str, query: QueryDict, types: Mapping[str, str]) -> Facet:
 def make_attribute(name: str, chosen: Sequence[str], types: Mapping[str, str]) -> AttributeFacet:
     type_ = types[name.removeprefix(PREFIX)]
     if type_ != Attribute.Type.NUMBER:
-        return AttributeFacet(name, dict.fromkeys(chosen, ""), type_)
+        return AttributeFacet(name, dict.fromkeys(chosen, ""), type=type_)
     # An attribute whose own name ends in .min is another one.
     bounds = [f"{name}{ending}" for ending in LOOKUPS if f"{name}{ending}".removeprefix(PREFIX) not in types]
-    return NumberFacet(name, label_numbers(chosen), type_, tuple(bounds))
+    return NumberFacet(name, label_numbers(chosen), type=type_, bounds=tuple(bounds))
 
 
 def read_labels(model: type[Brand | Category], slugs: Sequence[str]) -> Mapping[str, str]:

@@ -21,6 +21,10 @@ type Member = dict[str, Any]
 # Each gives value, label, rank, first, drawn; `order` sorts by code points.
 GROUPS = """
 SELECT {key}, sum(first) AS first, sum(drawn) AS drawn FROM {rows} WHERE {key} IS NOT NULL GROUP BY {key}"""
+# Of all active products, whatever their number.
+TALLIES = """
+SELECT key AS {kind}_id, sum(number) AS first, 0 AS drawn FROM catalog_tally /* catalog_product */
+WHERE kind = '{kind}' GROUP BY key HAVING sum(number) > 0"""
 BRANDS = """
 SELECT b.slug AS value, b.name AS label, b.slug{order} AS rank, o.first, o.drawn
 FROM ({groups}) o JOIN catalog_brand b ON b.id = o.brand_id"""
@@ -54,6 +58,8 @@ class Facet:
 
     name: str
     chosen: Mapping[str, str] = field(default_factory=dict)
+    # Whether the rows are all active products, which tallies count.
+    is_tallied: bool = False
     # The columns of Product that `count_values` reads.
     columns: ClassVar[tuple[str, ...]] = ()
     # The column of `count_values` by which a chosen value is found.
@@ -89,20 +95,27 @@ class Facet:
         return {"value": value, "label": label or value, "count": count, "count_relation": relation}
 
 
-class BrandFacet(Facet):
+class LinkFacet(Facet):
+    """A foreign key of products."""
+
+    def count_links(self, rows: str) -> str:
+        return TALLIES.format(kind=self.name) if self.is_tallied else GROUPS.format(key=f"{self.name}_id", rows=rows)
+
+
+class BrandFacet(LinkFacet):
     columns = ("brand_id",)
 
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        return BRANDS.format(groups=GROUPS.format(key="brand_id", rows=rows), order=dialect.order)
+        return BRANDS.format(groups=self.count_links(rows), order=dialect.order)
 
 
-class CategoryFacet(Facet):
+class CategoryFacet(LinkFacet):
     """A product counts for its category and for all above it."""
 
     columns = ("category_id",)
 
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        groups = GROUPS.format(key="category_id", rows=rows)
+        groups = self.count_links(rows)
         depths = ", ".join(f"({depth})" for depth in range(1, GREATEST_DEPTH + 1))
         return CATEGORIES.format(groups=groups, order=dialect.order, digits=PATH_DIGITS, depths=depths)
 

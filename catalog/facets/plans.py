@@ -12,13 +12,14 @@ from decimal import Decimal
 from time import perf_counter
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import QueryDict
 
 from catalog.facets.asked import read_facet_size, read_facets
-from catalog.facets.kinds import Facet, PriceFacet
+from catalog.facets.counts import RowSet
+from catalog.facets.kinds import Facet, LinkFacet, PriceFacet
 from catalog.facets.statements import FacetStatement, Found, Source
 from catalog.filters import ForgivingFilters
+from catalog.querysets import ProductQuerySet
 from config.api.reads.conditional import make_etag
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.list_plans import Envelope, PagePlan
@@ -46,7 +47,8 @@ class FacetPlan:
         return {facet.name: self.show(facet, found) for facet in self.facets}
 
     def show(self, facet: Facet, found: Found) -> dict[str, Any]:
-        shown = facet.show(found.values[facet.name], found.sets[facet.name], self.size)
+        rows = RowSet() if facet.is_tallied else found.sets[facet.name]
+        shown = facet.show(found.values[facet.name], rows, self.size)
         if not isinstance(facet, PriceFacet):
             return shown
         low, high = (None if end is None else f"{Decimal(end):.2f}" for end in found.ends)
@@ -70,20 +72,26 @@ class FacetedPlan(PagePlan):
         return replace(envelope, beside={**envelope.beside, "facets": self.facets.read()})
 
 
-def plan_facets(query: QueryDict, rows: QuerySet[Any], are_all: bool = False) -> FacetPlan | None:
-    """The plan for the facets that the request asks for; None if it asks for none. `rows` are those it may see."""
+def plan_facets(query: QueryDict, rows: ProductQuerySet, sees_all: bool, are_all: bool = False) -> FacetPlan | None:
+    """The plan for the facets that the request asks for; None if it asks for none.
+
+    `rows` are those that the caller sees, not only active ones if `sees_all`. `are_all`: if it names none, all facets.
+    """
     size = read_facet_size(query)
     # All filters are checked, also those that no facet uses.
     everything = narrow_rows(ForgivingFilters, query, rows)
-    facets = read_facets(query, are_all)
-    if not facets:
+    asked = read_facets(query, are_all)
+    if not asked:
         return None
+    filters = {name for name in ForgivingFilters.find_names(query) if query.get(name)}
     sets = dict[frozenset[str], Source]()
-    for facet in facets:
-        own = frozenset(name for name in facet.own if query.get(name))
+    facets = []
+    for facet in asked:
+        own = frozenset(filters & set(facet.own))
         narrowed = narrow_rows(ForgivingFilters, leave_out(query, own), rows) if own else everything
-        source = sets.setdefault(own, Source(narrowed, []))
-        source.facets.append(facet)
+        is_tallied = isinstance(facet, LinkFacet) and not (sees_all or filters - own)
+        facets.append(replace(facet, is_tallied=is_tallied))
+        sets.setdefault(own, Source(narrowed, [])).facets.append(facets[-1])
     return FacetPlan(facets, size, FacetStatement.compile(list(sets.values()), size), getattr(everything, "beside", {}))
 
 

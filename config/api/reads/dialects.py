@@ -13,6 +13,9 @@ class Dialect(Protocol):
 
     # The placeholder for a text that is a parameter of the statement.
     parameter: str
+    # `<` and `>=` of texts by code points, as an index for the beginnings of texts has them (varchar_pattern_ops).
+    before: str
+    not_before: str
 
     def join(self, parts: Sequence[str]) -> str: ...
     def text(self, column: str) -> str: ...
@@ -40,6 +43,7 @@ class PostgreSQL:
 
     # The cast is needed in a prepared statement: concat() takes any type, so PostgreSQL couldn't infer this one.
     parameter = "%s::text"
+    before, not_before = "~<~", "~>=~"
     # The quotation mark around a time, in to_char()'s own quotes.
     quote = '"\\""'
     # A function takes at most 100 arguments.
@@ -100,6 +104,7 @@ class SQLite:
     """
 
     parameter = "%s"
+    before, not_before = "<", ">="
 
     def join(self, parts: Sequence[str]) -> str:
         return f"({' || '.join(parts)})"
@@ -141,3 +146,8 @@ class SQLite:
 
 
 DIALECTS: dict[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
+
+
+def fill_expression(expression: str, column: str, table: str, dialect: Dialect) -> str:
+    """A field's `database_expression` as SQL. `{before}` and `{not_before}` compare by code points."""
+    return expression.format(column=column, table=table, before=dialect.before, not_before=dialect.not_before)

@@ -37,7 +37,7 @@ from config.api.reads.columns import (
     find_slug_column,
     is_overridden,
 )
-from config.api.reads.dialects import DIALECTS, Dialect
+from config.api.reads.dialects import DIALECTS, Dialect, fill_expression
 from config.api.reads.orderings import NotByColumns, SortColumn, find_sort_column, order_nested
 from config.api.reads.selections import ReadSerializer, Selection, find_fields, find_model, find_nested, find_slug_field
 
@@ -268,10 +268,12 @@ class Compiler:
         column = find_column(model, name)
         sql = f"{table}.{quote_name(column.column)}"
         if expression := getattr(member, "database_expression", None):
-            sql = expression.format(column=sql, table=table)
+            sql = fill_expression(expression, sql, table, self.dialect)
         form = find_form(member, column)
         value = self.dialect.decimal(sql, member.decimal_places) if form == "decimal" else self.write_form(form, sql)
-        return self.write_given(column.null or bool(expression), sql, value)
+        # An expression may give null for any value, unless the field says that it never does.
+        may_be_null = not getattr(member, "is_never_null", False) if expression else column.null
+        return self.write_given(may_be_null, sql, value)
 
     def write_form(self, form: str, sql: str) -> str:
         written: str = getattr(self.dialect, form)(sql)

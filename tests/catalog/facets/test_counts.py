@@ -17,6 +17,7 @@ from catalog.facets.kinds import LIMITS
 from catalog.facets.plans import plan_facets
 from catalog.filters import ProductFilters
 from catalog.models import Attribute, Brand, Category, Product
+from catalog.querysets import ProductQuerySet
 from config.api.reads.filtering import join_values, narrow_rows
 from tests.factories import make_brand, make_category
 
@@ -104,13 +105,13 @@ def build_query(places: Mapping[str, set[int]], **more: str) -> QueryDict:
     return query
 
 
-def count_plainly(query: QueryDict, facet: str, choice: Mapping[str, str]) -> int:
+def count_plainly(rows: ProductQuerySet, query: QueryDict, facet: str, choice: Mapping[str, str]) -> int:
     """The rows of the list with this choice in place of the facet's own filter."""
     plain = query.copy()
     for name in FACETS[facet]:
         plain.pop(name, None)
     plain.update(choice)
-    return int(narrow_rows(ProductFilters, plain, Product.objects.all()).order_by().count())
+    return int(narrow_rows(ProductFilters, plain, rows).order_by().count())
 
 
 def list_choices(facet: str, query: QueryDict) -> dict[str, dict[str, str]]:
@@ -134,12 +135,17 @@ def list_shown(facet: str, member: Any) -> dict[str, tuple[int, str]]:
     return {each[key]: (each["count"], each["count_relation"]) for each in values}
 
 
-def check(query: QueryDict, relations: set[str]) -> None:
-    plan = plan_facets(query, Product.objects.all())
+def check(query: QueryDict, sees_all: bool, relations: set[str]) -> set[str]:
+    """The relations that were said."""
+    rows = Product.objects.all() if sees_all else Product.objects.only_active()
+    plan, said = plan_facets(query, rows, sees_all), set[str]()
     assert plan is not None
     for facet, member in plan.read().items():
         shown = list_shown(facet, member)
-        true = {value: count_plainly(query, facet, choice) for value, choice in list_choices(facet, query).items()}
+        said |= {relation for _, relation in shown.values()}
+        true = {
+            value: count_plainly(rows, query, facet, choice) for value, choice in list_choices(facet, query).items()
+        }
         assert member["more"] == 0
         for value, (count, relation) in shown.items():
             assert relation in relations
@@ -150,6 +156,7 @@ def check(query: QueryDict, relations: set[str]) -> None:
             zeros = {value for value in shown if not true[value]}
             chosen = join_values(text for name in FACETS[facet] for text in query.getlist(name))
             assert all(value in chosen for value in zeros), (query, facet)
+    return said
 
 
 # How many rows are read first, how many ids are drawn, below which number any estimate will do; and what is said then.
@@ -170,16 +177,13 @@ def test_any_facet_of_any_list_is_what_the_list_counts(
     monkeypatch.setattr(counts, "MOST_READ", first)
     monkeypatch.setattr(counts, "DRAWS", draws)
     monkeypatch.setattr(counts, "FEW", few)
-    said = set()
+    said = set[str]()
 
     @settings(deadline=None, max_examples=40)  # the database's time
-    @given(QUERIES, st.sets(st.sampled_from(sorted(FACETS)), min_size=1))
-    def compare(places: dict[str, set[int]], facets: set[str]) -> None:
+    @given(QUERIES, st.sets(st.sampled_from(sorted(FACETS)), min_size=1), st.booleans())
+    def compare(places: dict[str, set[int]], facets: set[str], sees_all: bool) -> None:
         query = build_query(places, facets=",".join(sorted(facets)), facet_size="200")
-        check(query, relations)
-        plan = plan_facets(query, Product.objects.all())
-        assert plan is not None
-        said.update(way for name, member in plan.read().items() for _, way in list_shown(name, member).values())
+        said.update(check(query, sees_all, relations))
 
     compare()
     assert said == relations
@@ -223,7 +227,7 @@ def test_counts_of_many_rows_are_drawn_and_say_so() -> None:
         cursor.execute(FILL, [make_brand("Acme").pk, make_brand("Rare").pk, MANY])
         cursor.execute("ANALYZE catalog_product")
     query = QueryDict("facets=brand,price,rating,in_stock,attr.color&facet_size=200&price_min=0")
-    plan = plan_facets(query, Product.objects.all())
+    plan = plan_facets(query, Product.objects.all(), sees_all=True)
     assert plan is not None
     facets = plan.read()
     shown = {name: list_shown(name, member) for name, member in facets.items()}
