@@ -11,6 +11,7 @@ its brand, so a brand gets another name without a write to its products.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from django.db.models import FloatField
 from django.db.models.expressions import RawSQL
@@ -70,17 +71,18 @@ CODE_SIGNS = {"postgresql": ("\\%_", "\\{}", "%"), "sqlite": ("[*?", "[{}]", "*"
 # The rank is below 0 for a product found by beginnings, above 0 for one found otherwise. A title that contains the
 # whole text as it was written, with its signs (`C++ Hand`), comes first, and so does what has the words with signs; a
 # title that is the text comes before them.
-# Values: beginnings, words alone, words with signs, parts, the text; on SQLite beginnings, the text, parts. The rank
-# counts no brands: PostgreSQL compares each two words of the query, and a query may name 200 brands.
+# Values: beginnings without brands, words alone, words with signs, brands, parts, the text; on SQLite beginnings, the
+# text, parts. The rank counts no brands: PostgreSQL compares each two words of the query.
 RANK = {
     "postgresql": """
-        SELECT CASE WHEN document @@ begun
+        SELECT CASE WHEN document @@ begun OR catalog_product.brand_id = ANY (brands)
             THEN -ts_rank(document, ranked)
                 - (position(whole IN catalog_product.title_key) > 0 OR document @@ signed)::int
                 - (whole = catalog_product.title_key)::int
             ELSE 1 - word_similarity(asked.parts, catalog_producttext.parts) END
         FROM (
-            SELECT %s::tsquery AS begun, %s::tsquery AS ranked, %s::tsquery AS signed, %s AS parts, %s AS whole
+            SELECT %s::tsquery AS begun, %s::tsquery AS ranked, %s::tsquery AS signed, %s::bigint[] AS brands,
+                %s AS parts, %s AS whole
         ) asked, catalog_producttext
         WHERE product_id = catalog_product.id""",
     # The weights of bm25: title (with SKU), compounds, brand, description. SQLite computes the ranks of all hits once,
@@ -200,9 +202,11 @@ def write_part(part: str, brands: Sequence[int]) -> str:
 
 def search_rank(vendor: str, search: Search) -> RawSQL:
     """An expression that is smaller for a better match. It is for rows that match."""
-    begun, parts, whole = write_beginnings(vendor, search), write_parts(vendor, search), search.folded
+    parts, whole = write_parts(vendor, search), search.folded
     if vendor == "sqlite":
-        values: tuple[str, ...] = (begun, whole, parts)
+        values: tuple[object, ...] = (write_beginnings(vendor, search), whole, parts)
     else:
-        values = (begun, write_ranked(search), write_signed(vendor, search) or NOTHING, parts, whole)
+        alone = write_beginnings(vendor, replace(search, begun={}))
+        signed = write_signed(vendor, search) or NOTHING
+        values = (alone, write_ranked(search), signed, search.brands, parts, whole)
     return RawSQL(f"({RANK[vendor]})", values, FloatField())  # noqa: S611 (no text of a caller is in the SQL)

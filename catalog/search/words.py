@@ -10,7 +10,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 
 from catalog.search.plurals import list_forms
 from catalog.title_keys import Fold
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 MOST_WORDS = 10
 # A trigram index can't find shorter parts.
 PART_LETTERS = 3
-# The most brands of a search. Their products are found by the brands' ids, each a word of the query.
-MOST_BRANDS = 200
+# The most brands of a search. Their products are found by the brands' ids, each a word of the query; with 200 of them a
+# search of 10,000 products took 390 ms.
+MOST_BRANDS = 50
 # SKUs and barcodes are looked up by their beginnings of at least this many characters, at most as long as a SKU is.
 CODE_LENGTHS = range(3, 101)
 
@@ -94,6 +95,11 @@ class Search:
         return cls(text.strip(), words, begun, inside)
 
     @property
+    def brands(self) -> list[int]:
+        """The brands that one of the words names."""
+        return sorted({key for keys in self.begun.values() for key in keys})
+
+    @property
     def parts(self) -> list[str]:
         return [word.text for word in self.words if len(word.text) >= PART_LETTERS]
 
@@ -110,11 +116,13 @@ class Search:
 
 
 def find_brands(brands: QuerySet[Brand], words: Sequence[Word]) -> Sequence[tuple[int, Any]]:
-    """Ids and folded names of the first MOST_BRANDS brands whose name has one of the words, or their letters."""
+    """Ids and folded names of the MOST_BRANDS brands whose names have most of the words, or of their letters."""
     if not words:
         return []
-    named = brands.annotate(folded=Fold("name")).filter(reduce(or_, map(match_name, words)))
-    return list(named.order_by("pk").values_list("pk", "folded")[:MOST_BRANDS])
+    conditions = [match_name(word) for word in words]
+    number = sum((Case(When(condition, then=1), default=0) for condition in conditions), Value(0))
+    named = brands.annotate(folded=Fold("name")).filter(reduce(or_, conditions))
+    return list(named.order_by(number.desc(), "pk").values_list("pk", "folded")[:MOST_BRANDS])
 
 
 def match_name(word: Word) -> Q:

@@ -289,6 +289,8 @@ def test_many_brands_with_a_word_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(4):
         make_product(title="Lamp", brand=make_brand(f"Acme {number}"))
     assert Product.objects.matching("acme").count() == 2
+    # Those that have most of the words come first.
+    assert Product.objects.matching("acme 3").get().brand == make_brand("Acme 3")
 
 
 # -- documents of rows that were there before ----------------------------------------------------------------------
