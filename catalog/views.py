@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from catalog.facets import asked
 from catalog.facets.descriptions import FACET_PARAMETERS, FACETS
+from catalog.facets.links import link_facets
 from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
 from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters, read_words
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
@@ -170,6 +171,9 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
         facets = plan_facets(self.request.query_params, self.get_queryset(), self.find_audience(self.request.user))
         return FacetedPlan(plan, facets) if facets else plan
 
+    def add_to_page(self, data: Any) -> dict[str, Any]:
+        return link_facets(data, self.request.query_params) if self.is_list else {}
+
     def perform_destroy(self, instance: Product) -> None:
         delete_product(instance)
 
@@ -199,6 +203,9 @@ class ProductFacets(SeenByRight):
         if not self.is_json:
             return Response({"facets": plan.read(), **plan.beside})
         return spare_known(request, self.send(plan.reply()))
+
+    def add_to_page(self, data: Any) -> dict[str, Any]:
+        return link_facets(data, self.request.query_params)
 
     def plan_facets(self) -> FacetPlan:
         caller = self.request.user

@@ -101,7 +101,10 @@ class HTMLRenderer(BrowsableAPIRenderer):
         if renderer_context["response"].exception:
             # DRF shows the JSON renderer's usual type, also for an error.
             context["response_headers"]["Content-Type"] = PROBLEM_TYPE
-        return context | {"paginator": Pager.of(data, renderer_context["view"], renderer_context["request"])}
+        view, request = renderer_context["view"], renderer_context["request"]
+        # What a view adds to the page of its answer.
+        added = view.add_to_page(data) if hasattr(view, "add_to_page") else {}
+        return context | {"paginator": Pager.of(data, view, request)} | added
 
     def get_description(self, view: APIView, status_code: int) -> str:
         """DRF's description, with `code` as HTML; DRF reads no Markdown without another package."""
