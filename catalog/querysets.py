@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from operator import or_
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
@@ -17,6 +16,7 @@ from catalog.search.corrections import correct
 from catalog.search.queries import search_hits, search_rank
 from catalog.search.words import Search
 from config.api.database.statements import Statement
+from config.api.reads.beside import show_beside
 
 if TYPE_CHECKING:
     from catalog.models import Category, Product, Stock, Variant
@@ -35,14 +35,6 @@ ACTIVE = RawSQL("'active'", ())
 
 
 class ProductQuerySet(QuerySet["Product"]):
-    # Members that a list of these rows has beside them.
-    beside: Mapping[str, Any] = MappingProxyType({})
-
-    def _clone(self) -> Self:
-        clone: Self = super()._clone()  # type: ignore[misc]  # the stubs don't know it
-        clone.beside = self.beside
-        return clone
-
     def visible_to(self, caller: Caller) -> Self:
         """All products for a caller with the permission `catalog.view_product`, else the active ones."""
         if caller.has_perm("catalog.view_product"):
@@ -80,7 +72,8 @@ class ProductQuerySet(QuerySet["Product"]):
         search = self.read_search(text)
         corrected = None if self.finds(search) else self.correct(search)
         rows = self.matching(corrected or search).by_rank(corrected or search)
-        rows.beside = {"search": {"asked": search.text, "used": corrected.text}} if corrected else {}
+        if corrected:
+            show_beside(rows, {"search": {"asked": search.text, "used": corrected.text}})
         return rows
 
     def correct(self, search: Search) -> Search | None:

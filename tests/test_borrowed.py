@@ -72,6 +72,7 @@ from config.api.database.leases import STOP
 from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.database.statements import Given
+from config.api.reads.beside import find_beside, show_beside
 from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
 from exports.streaming.hangups import count_written
@@ -488,15 +489,15 @@ def test_gzip_is_padded_at_random() -> None:
 
 @borrows(
     "Django",
-    "QuerySet._clone",
-    users="catalog.querysets",
-    remedy="carry ProductQuerySet.beside from a queryset to the next by other means: lists show it",
+    "Query.__dict__",
+    users="config.api.reads.beside",
+    remedy="carry what `show_beside` says from a queryset to the next by other means: lists show it",
 )
-def test_each_queryset_is_a_clone_of_the_one_before() -> None:
+def test_each_query_has_the_attributes_of_the_one_before() -> None:
     rows = Product.objects.all()
-    rows.beside = {"search": {}}
-    assert rows.filter(pk=1).order_by("pk").values("pk")[:3].beside == {"search": {}}
-    assert Product.objects.all().beside == {}
+    show_beside(rows, {"search": {}})
+    assert find_beside(rows.filter(pk=1).order_by("pk").values("pk")[:3]) == {"search": {}}
+    assert find_beside(Product.objects.all()) == {}
 
 
 @borrows(

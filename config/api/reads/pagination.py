@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.api.problems.errors import InvalidParameter
+from config.api.reads.beside import find_beside
 from config.api.reads.counting import WAYS
 from config.api.reads.cursors import find_list_mark
 from config.api.reads.envelopes import describe_page_parameters, describe_pages
@@ -50,7 +51,7 @@ class ListPagination(BasePagination):
     parameters = ("page", "page_size", "cursor", "count")
     is_numbered: bool
 
-    # Schemas of members that a page may have beside the rows: `QuerySet.beside` gives them.
+    # Schemas of members that a page may have beside the rows: `show_beside` gives them.
     beside: ClassVar[Mapping[str, Any]] = {}
 
     pager: Pager | None = None
@@ -88,7 +89,7 @@ class ListPagination(BasePagination):
             "mark": find_list_mark(request, keyset) if keyset else "",
             "page_size": read_number(query, "page_size", self.page_size, 1, self.max_page_size),
             "count_way": read_choice(query, "count", WAYS) or default_count,
-            "beside": getattr(rows, "beside", {}),
+            "beside": find_beside(rows),
         }
 
     # -- DRF's own interface, for views that show instances
