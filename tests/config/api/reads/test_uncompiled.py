@@ -77,8 +77,8 @@ def fill() -> Product:
 def list_addresses(full: Product) -> Iterator[str]:
     yield PRODUCTS
     yield from (f"{PRODUCTS}{key}/" for key in Product.objects.values_list("pk", flat=True))
-    yield from (f"{PRODUCTS}{full.pk}/variants/", f"{PRODUCTS}{full.pk}/images/")
-    yield from ("/api/v1/variants/A-1/", "/api/v1/brands/", "/api/v1/brands/zeta/")
+    yield from (f"{PRODUCTS}by-slug/{full.slug}/", f"{PRODUCTS}{full.pk}/variants/", f"{PRODUCTS}{full.pk}/images/")
+    yield from ("/api/v1/variants/", "/api/v1/variants/A-1/", "/api/v1/brands/", "/api/v1/brands/zeta/")
     yield from ("/api/v1/categories/", "/api/v1/categories/food/", "/api/v1/categories/food-tea/")
 
 
@@ -146,7 +146,9 @@ def compare(compiled: Any, shaped: Any, url: str) -> None:
 def test_each_view_of_the_catalogue_was_asked(client: APIClient) -> None:
     asked = {resolve(address).func.cls for address in list_addresses(fill())}  # type: ignore[attr-defined]  # a viewset's
     read_ones = {view for view in list_views(ShapedViewSet) if view.__module__ == views.__name__}
-    assert asked == {view for view in read_ones if hasattr(view, "read_serializer")}
+    # Facets and suggestions show no rows.
+    of_rows = {view for view in read_ones if hasattr(view, "list") or hasattr(view, "retrieve")}
+    assert asked == {view for view in of_rows if hasattr(view, "read_serializer")}
 
 
 def test_what_is_refused_is_refused_alike(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
