@@ -13,12 +13,20 @@ from catalog.facets import counts
 from catalog.facets.counts import Read, RowSet
 from catalog.facets.dialects import DIALECTS, SCATTER, Dialect
 from catalog.facets.kinds import Facet, PriceFacet, Value
-from config.api.database.statements import Statement, find_time_limit
+from config.api.database.statements import Statement
+from config.api.database.time_limits import TimeLimit
+from config.api.problems.errors import DEAR_MS, FacetsTooDear
 
 # The ids of the whole table, and how many of them one drawn id stands for.
 SPAN = """
 WITH RECURSIVE span AS MATERIALIZED (
     SELECT min(id) AS low, max(id) AS high, (max(id) - min(id)) / {draws} + 1 AS step FROM catalog_product
+),{drawing}"""
+
+# No id is drawn: as if each stood for more rows than there are.
+NO_SPAN = """
+WITH RECURSIVE span AS MATERIALIZED (
+    SELECT 1 AS low, 0 AS high, 4611686018427387904 AS step
 ),{drawing}"""
 
 # `first` and `drawn` are 1 or 0. Nothing is drawn unless there are more rows than are read first.
@@ -68,22 +76,40 @@ class Found:
     ends: tuple[str | None, str | None] = (None, None)
 
 
+# Drawing has a part of the time that an answer may take. If it isn't enough, the rows are read without drawing.
+DRAWING_LIMIT = TimeLimit(100, FacetsTooDear)
+READING_LIMIT = TimeLimit(DEAR_MS - DRAWING_LIMIT.milliseconds, FacetsTooDear)
+
+
 @dataclass(frozen=True)
 class FacetStatement:
+    """`reading` is `drawing` without drawn rows, so that more of its counts are lower bounds."""
+
     sources: Sequence[Source]
-    statement: Statement
+    drawing: Statement
+    reading: Statement
 
     @classmethod
     def compile(cls, sources: Sequence[Source], size: int) -> FacetStatement:
         """`size` is the most values of each facet, beside those that are chosen."""
-        writer = Writer(DIALECTS[connections[sources[0].rows.db].vendor], size)
-        sql, parameters = writer.write(sources)
-        statement = Statement(sources[0].rows.db, sql, tuple(parameters), {}, find_time_limit(sql))
-        return cls(sources, statement)
+        database = sources[0].rows.db
+        writer = Writer(DIALECTS[connections[database].vendor], size)
+        statements = [
+            Statement(database, sql, tuple(parameters), {}, limit)
+            for span, limit in ((SPAN, DRAWING_LIMIT), (NO_SPAN, READING_LIMIT))
+            for sql, parameters in [writer.write(sources, span)]
+        ]
+        return cls(sources, *statements)
 
     def fetch(self) -> Found:
-        """One round trip."""
-        with self.statement.run() as cursor:
+        """One round trip, or two if drawing takes too long. Raises FacetsTooDear if reading does, too."""
+        try:
+            return self.read(self.drawing)
+        except FacetsTooDear:
+            return self.read(self.reading)
+
+    def read(self, statement: Statement) -> Found:
+        with statement.run() as cursor:
             lines = sorted(cursor.fetchall(), key=lambda line: (line[0], line[-1]))
         values = {
             facet.name: [read_value(line) for line in lines if line[0] == place]
@@ -109,9 +135,9 @@ class Writer:
     dialect: Dialect
     size: int
 
-    def write(self, sources: Sequence[Source]) -> tuple[str, list[Any]]:
+    def write(self, sources: Sequence[Source], span: str) -> tuple[str, list[Any]]:
         drawing = self.dialect.draws.format(scatter=SCATTER)
-        tables, parameters = [SPAN.format(draws=counts.DRAWS, drawing=drawing)], list[Any]()
+        tables, parameters = [span.format(draws=counts.DRAWS, drawing=drawing)], list[Any]()
         selects = [HEAD.format(number=number) for number in range(len(sources))]
         for number, source in enumerate(sources):
             sql, values = compile_rows(source)

@@ -66,7 +66,7 @@ class RequestSlots:
         """Read the body, take a place in a share if needed, then a slot. Raises an ApiError if one of them fails."""
         if has_body(environ):
             self.read_body(environ, held)
-        if is_search(environ.get("QUERY_STRING", "")):
+        if is_search(environ):
             held.enter_context(self.searches.hold(environ))
         return held.enter_context(self.slots.hold(environ))
 
@@ -144,13 +144,18 @@ class Refusals:
         logger.warning("Overloaded: %d requests got 503 since the last such line", new)
 
 
-# Parameters that make a read expensive: searches of the API and of the admin, and counts of a whole list.
-SEARCHES = frozenset({"search", "q"})
+# Parameters that make a read expensive: searches of the API and of the admin, facets, and counts of a whole list.
+SEARCHES = frozenset({"search", "q", "facets"})
 DEAR_COUNTS = frozenset({"exact", "estimated"})
+# The ends of paths that are expensive without a parameter.
+DEAR_PATHS = ("/facets/", "/facets")
 
 
-def is_search(query: str) -> bool:
-    """Whether the query string has a parameter that may keep the database busy for long."""
+def is_search(environ: Environ) -> bool:
+    """Whether the request may keep the database busy for long."""
+    if environ["PATH_INFO"].endswith(DEAR_PATHS):
+        return True
+    query = environ.get("QUERY_STRING", "")
     if not query:
         return False
     parts = [unquote_plus(part).partition("=") for part in query.split("&")]

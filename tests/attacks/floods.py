@@ -126,6 +126,10 @@ def ask(query: str, path: str = PRODUCTS, *headers: str) -> Callable[[], bytes]:
     return lambda: write_get(f"{path}{query}{sign}page_size={next(NUMBERS) % 100 + 100}", *headers)
 
 
+def ask_facets(filters: str) -> Callable[[], bytes]:
+    return lambda: write_get(f"{PRODUCTS}facets/?facet_size={next(NUMBERS) % 100 + 100}{filters}")
+
+
 def begin_form(path: str, length: int, beginning: bytes) -> Callable[[int], bytes]:
     return lambda number: write_post(path, length, beginning, FORM)
 
@@ -147,6 +151,13 @@ ATTACKS: dict[str, Flood | HalfSent] = {
         )
     ),
     "counts": Flood((ask("count=exact&price_min=0.01"), ask("count=exact&in_stock=true"), ask("count=exact"))),
+    "facets": Flood(
+        (
+            ask_facets(""),
+            ask_facets("&price_max=100000&in_stock=true&rating_min=1"),
+            ask("facets=brand,category,price,rating,in_stock&created_after=2000-01-01"),
+        )
+    ),
     "pages": Flood((ask(f"page=50&ordering=title&{EXPAND}"), ask("page=99"), ask(f"ordering=-price&{EXPAND}"))),
     "filters": Flood(
         (

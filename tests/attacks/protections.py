@@ -63,7 +63,7 @@ def search_for_any_time() -> None:
 
     filters.MOST_WORDS = 1000
     statements.find_time_limit = lambda sql: None
-    slots.is_search = lambda query: False
+    slots.is_search = lambda environ: False
 
 
 def count_for_any_time() -> None:
@@ -75,7 +75,7 @@ def count_for_any_time() -> None:
 
     counting.GREATEST_COST = 2**62
     counting.EXACT_LIMIT = TimeLimit(3_600_000, CountTooDear)
-    slots.is_search = lambda query: False
+    slots.is_search = lambda environ: False
 
 
 @dataclass(frozen=True)

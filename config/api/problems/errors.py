@@ -4,7 +4,8 @@ ApiError
 ├── UnknownParameter, InvalidParameter    400  the query string
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
-├── CountTooDear, SearchTooDear           400  more of the database's time than one answer may have
+├── CountTooDear, SearchTooDear,
+│   FacetsTooDear                         400  more of the database's time than one answer may have
 ├── InvalidHeader                         400  a header that can't be read
 ├── BodyTooDeep, BodyTooSlow              400
 ├── TooManyAffected                       400  a bulk write past `Prefer: max-affected`
@@ -124,7 +125,7 @@ class SortTooLarge(ApiError):
         super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
 
 
-# Milliseconds of the database that a search or an exact count may take.
+# Milliseconds of the database that a search, an exact count or facets may take.
 DEAR_MS = 250
 
 
@@ -148,6 +149,17 @@ class SearchTooDear(ApiError):
         detail = f"This search takes the database more than {DEAR_MS} ms."
         hint = "Send longer words, or fewer of them."
         super().__init__(detail, hint, [Fault("?search", "search_too_dear", detail)])
+
+
+class FacetsTooDear(ApiError):
+    """Facets took too long and were stopped: no index serves the filters."""
+
+    default_code = "facets_too_dear"
+
+    def __init__(self) -> None:
+        detail = f"With these filters the facets take the database more than {DEAR_MS} ms."
+        hint = "Ask for fewer facets, or narrow the list by brand or category."
+        super().__init__(detail, hint, [Fault("?facets", "facets_too_dear", detail)])
 
 
 class InvalidHeader(ApiError):

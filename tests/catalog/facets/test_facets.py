@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from catalog.facets.statements import DRAWING_LIMIT, READING_LIMIT
 from catalog.models import Attribute, Brand, Product
+from config.api.database.statements import Statement
+from config.api.problems.errors import DEAR_MS, FacetsTooDear
 from tests.factories import make_brand, make_category, make_product
 from tests.gates import Ask, warm
 
@@ -213,3 +216,41 @@ def test_a_page_for_people_shows_them(client: APIClient) -> None:
         answer = client.get(path, HTTP_ACCEPT="text/html")
         assert answer.status_code == 200
         assert "count_relation" in answer.content.decode()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Statements with one of these limits take too long."""
+    run = Statement.run
+
+    def stop(self: Statement, *args: Any) -> Any:
+        if self.time_limit in request.param:
+            raise FacetsTooDear
+        return run(self, *args)
+
+    monkeypatch.setattr(Statement, "run", stop)
+
+
+@pytest.mark.usefixtures("shop", "slow")
+@pytest.mark.parametrize("slow", [[DRAWING_LIMIT]], indirect=True)
+@pytest.mark.parametrize(("most", "relation"), [(10_000, "eq"), (1, "gte")])
+def test_what_takes_too_long_to_draw_is_counted_at_least(
+    most: int, relation: str, client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.facets.counts.MOST_READ", most)
+    values = client.get(f"{URL}?facets=in_stock").json()["facets"]["in_stock"]["values"]
+    assert {value["count_relation"] for value in values} == {relation}
+    assert all(0 < value["count"] <= {"true": 3, "false": 1}[value["value"]] for value in values)
+
+
+@pytest.mark.usefixtures("shop", "slow")
+@pytest.mark.parametrize("slow", [[DRAWING_LIMIT, READING_LIMIT]], indirect=True)
+@pytest.mark.parametrize("address", [URL, f"{LIST}?facets=brand"])
+def test_facets_that_take_too_long_are_refused(address: str, client: APIClient) -> None:
+    problem = client.get(address).json()
+    assert (problem["status"], problem["code"]) == (400, "facets_too_dear")
+    assert problem["errors"][0]["pointer"] == "?facets"
+
+
+def test_drawing_and_reading_share_the_time_of_an_answer() -> None:
+    assert DRAWING_LIMIT.milliseconds + READING_LIMIT.milliseconds == DEAR_MS

@@ -236,7 +236,15 @@ def test_a_file_leaves_whole_where_the_server_has_a_way_to_send_files() -> None:
 
 # -- searches ----------------------------------------------------------------------------------------------------
 
-SEARCHES = ["search=tea", "page=1&search=tea", "%73earch=tea", "q=tea", "count=exact", "brand=a&count=estimated"]
+SEARCHES = [
+    "search=tea",
+    "facets=brand",
+    "page=1&search=tea",
+    "%73earch=tea",
+    "q=tea",
+    "count=exact",
+    "brand=a&count=estimated",
+]
 
 
 @pytest.mark.parametrize("query", SEARCHES)
