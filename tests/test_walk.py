@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.launching import ROOT, find_database_url, run_command
 
@@ -22,6 +23,10 @@ def find_long(walks: dict[str, tuple[int, int, int]]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    connection.vendor != "sqlite",
+    reason="the guide counts on SQLite; PostgreSQL compiles a list with and without stored rows: two returns more",
+)
 @pytest.mark.django_db(transaction=True)
 def test_no_request_jumps_often_between_packages(settings: Any) -> None:
     done = run_command("-m", "tests.walk", DATABASE_URL=find_database_url(), REDIS_URL=settings.REDIS_URL or "")

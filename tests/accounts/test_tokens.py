@@ -130,7 +130,7 @@ def test_a_bad_body_is_named(body: Any, pointer: str, code: str, client: APIClie
 
 def test_unknown_members_are_named_up_to_twenty(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
-    monkeypatch.setattr("config.api.problems.errors._likeness", lambda word, name: compared.append(word) or 0.0)
+    monkeypatch.setattr("config.api.problems.near._likeness", lambda word, name: compared.append(word) or 0.0)
     body = RIGHT | {f"pasword{number}": 1 for number in range(300)} | {"x" * 1_000: 1}
     problem = client.post(LOGIN, body).json()
     pointers = [fault["pointer"] for fault in problem["errors"]]

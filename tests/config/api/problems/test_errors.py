@@ -179,7 +179,7 @@ def test_what_the_framework_refuses_has_a_way_out_too(
     [
         ("products/", {"sku": "A", "title": "Tea", "status": "lost"}, "active, draft, archived"),
         ("products/bulk/", {"mode": "lost", "items": []}, "create, update, upsert"),
-        ("exports/", {"resource": "lost", "format": "csv"}, "changes, orders, products, stock, variants"),
+        ("exports/", {"resource": "lost", "format": "csv"}, "catalogue, changes, orders, products, stock, variants"),
     ],
 )
 def test_an_unknown_choice_is_answered_with_the_choices(
