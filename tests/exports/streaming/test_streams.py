@@ -45,7 +45,9 @@ def build_query(name: str = "ndjson", text: str = "") -> Query:
 
 
 def read_all(query: Query) -> Iterator[Chunk]:
-    return read_chunks(query, 0, find_ends(query)[1])
+    # From the first id on: earlier tests on PostgreSQL have used up to some 100,000.
+    low, high = find_ends(query)
+    return read_chunks(query, max(0, low - 1), high)
 
 
 def stream_ndjson() -> Iterator[bytes]:
