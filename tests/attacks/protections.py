@@ -40,44 +40,6 @@ def accept_few_connections() -> None:
     server.count_connections = lambda: 128
 
 
-def read_slow_bodies() -> None:
-    """A body may take an hour."""
-    from config.serving import readings
-
-    readings.BODY_SECONDS = readings.HURRY_SECONDS = 3600
-
-
-def read_long_bodies() -> None:
-    """A body of any length is read, whoever sends it to whatever address."""
-    from config.serving import slots
-    from config.serving.bodies import BodyRule
-
-    slots.find_rule = lambda environ: BodyRule(2**31)
-
-
-def search_for_any_time() -> None:
-    """A search has any number of words, takes any time, and as many slots as there are."""
-    from catalog import filters
-    from config.api.database import statements
-    from config.serving import slots
-
-    filters.MOST_WORDS = 1000
-    statements.find_time_limit = lambda sql: None
-    slots.is_search = lambda environ: False
-
-
-def count_for_any_time() -> None:
-    """An exact count takes any time, and as many slots as there are."""
-    from config.api.database.time_limits import TimeLimit
-    from config.api.problems.errors import CountTooDear
-    from config.api.reads import counting
-    from config.serving import slots
-
-    counting.GREATEST_COST = 2**62
-    counting.EXACT_LIMIT = TimeLimit(3_600_000, CountTooDear)
-    slots.is_search = lambda environ: False
-
-
 @dataclass(frozen=True)
 class Protection:
     """What takes it off, in the launcher if it `forks`; the attack that then hurts others."""
@@ -90,10 +52,6 @@ class Protection:
 PROTECTIONS = {
     "turns by address": Protection("pages", forget_addresses),
     "bodies before slots": Protection("bodies of a byte", read_bodies_in_slots),
-    "deadlines of bodies": Protection("bodies of a byte", read_slow_bodies),
-    "lengths before bodies": Protection("huge forms", read_long_bodies),
-    "limits of searches": Protection("searches", search_for_any_time),
-    "limits of counts": Protection("counts", count_for_any_time),
     "many connections": Protection("half-sent heads", accept_few_connections, forks=True),
 }
 
