@@ -66,7 +66,9 @@ def list_named(rows: QuerySet[Any, Any], search: Search) -> list[dict[str, str]]
 
 def list_phrases(text: str, titles: Sequence[str], is_corrected: bool) -> list[str]:
     """The text with its last word as titles have it, the most frequent first. A corrected text is the first phrase."""
-    [*_, last] = WORD.finditer(text)
+    if not (written := list(WORD.finditer(text))):
+        return []  # signs of vowels alone, which a search takes for words
+    last = written[-1]
     begun = fold(last[0])
     words = Counter(word for title in titles for word in {*WORD.findall(title.lower())} if fold(word).startswith(begun))
     whole = [text[: last.start()] + word for word, _ in words.most_common() if fold(word) != begun]

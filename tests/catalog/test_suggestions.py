@@ -93,3 +93,9 @@ def test_an_answer_has_a_tag_and_is_cached_like_a_list(client: APIClient) -> Non
     assert answer["Cache-Control"] == "public, no-cache"
     Brand.objects.update(name="Ferro")
     assert suggest(client, "arm")["brands"] == []
+
+
+@pytest.mark.parametrize("text", ["\u093e", "tea \u093e", "\u0301a", "\u0e31", "C++", "+1", "a_b", "_a"])
+def test_any_text_with_a_word_is_answered(text: str, client: APIClient) -> None:
+    """A vowel sign by itself is part of a word in Hindi or Thai, and no letter."""
+    assert set(suggest(client, text)) == {"products", "brands", "categories", "phrases"}
