@@ -20,6 +20,7 @@ from catalog.facets.kinds import Facet, LinkFacet, PriceFacet
 from catalog.facets.statements import FacetStatement, Found, Source
 from catalog.filters import ForgivingFilters
 from catalog.querysets import ProductQuerySet
+from config.api.reads.beside import find_beside
 from config.api.reads.conditional import make_etag
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.list_plans import Envelope, PagePlan
@@ -92,7 +93,7 @@ def plan_facets(query: QueryDict, rows: ProductQuerySet, sees_all: bool, are_all
         is_tallied = isinstance(facet, LinkFacet) and not (sees_all or filters - own)
         facets.append(replace(facet, is_tallied=is_tallied))
         sets.setdefault(own, Source(narrowed, [])).facets.append(facets[-1])
-    return FacetPlan(facets, size, FacetStatement.compile(list(sets.values()), size), getattr(everything, "beside", {}))
+    return FacetPlan(facets, size, FacetStatement.compile(list(sets.values()), size), find_beside(everything))
 
 
 def leave_out(query: QueryDict, names: frozenset[str]) -> QueryDict:

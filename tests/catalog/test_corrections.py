@@ -69,6 +69,13 @@ def test_slips_are_corrected(asked: str, used: str | None, found: list[str], cli
 
 
 @pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize("path", ["products/facets/?", "products/?facets=brand&", "products/?"])
+def test_each_answer_tells_what_was_corrected(path: str, client: APIClient) -> None:
+    answer = client.get(f"/api/v1/{path}search=armchiar").json()
+    assert answer["search"] == {"asked": "armchiar", "used": "armchair"}
+
+
+@pytest.mark.usefixtures("shelf")
 def test_known_words_that_no_product_has_together_are_corrected(client: APIClient) -> None:
     make_product(sku="SHORT", title="Linen Short")
     count_words()
