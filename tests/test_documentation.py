@@ -26,6 +26,7 @@ from config.api.reads.selections import PARAMETERS, list_expandable
 from config.api.schema.components import HEADERS
 from config.metrics import Figures
 from config.operation.scrape import Families
+from config.serving.bodies import STRANGER_BYTES
 from config.urls import urlpatterns as real_patterns
 from tests import figures
 from tests.factories import make_brand, make_product
@@ -191,6 +192,11 @@ def test_each_parameter_is_explained() -> None:
 def test_each_error_code_is_explained() -> None:
     table = set(re.findall(r"^\| `([a-z_]+)` \| [45]\d\d \|", TEXT, re.MULTILINE))
     assert table == find_codes()
+
+
+def test_the_guides_say_how_much_a_stranger_may_send() -> None:
+    said = re.findall(r"(\d+) KiB to sign in|without credentials that is (\d+) KiB", TEXT)
+    assert {int(first or second) * 1024 for first, second in said} == {STRANGER_BYTES}
 
 
 def test_each_metric_is_explained() -> None:

@@ -264,6 +264,12 @@ def test_searches_hold_half_of_the_slots(
     assert ask(application, QUERY_STRING=query)[0] == "200 OK"
 
 
+@pytest.mark.parametrize("path", ["/api/v1/products/facets/", "/api/v1/products/facets"])
+def test_facets_are_searches_without_a_parameter_too(path: str) -> None:
+    assert slots.is_search({"PATH_INFO": path})
+    assert not slots.is_search({"PATH_INFO": "/api/v1/products/"})
+
+
 def test_a_limited_number_of_searches_waits(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would take the threads of probes."""
     monkeypatch.setattr(shares, "WAIT_SECONDS", 30)
