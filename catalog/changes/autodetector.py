@@ -47,10 +47,10 @@ class FollowingAutodetector(MigrationAutodetector):
                 migrations = added.setdefault(app_label, [])
                 migrations.append(make_migration(app_label, len(migrations) + 1, [operation]))
             elif form:
-                changes[app_label][-1].operations = [*changes[app_label][-1].operations, operation]  # type: ignore[misc]  # the same
+                changes[app_label][-1].operations = [*changes[app_label][-1].operations, operation]  # type: ignore[misc]  # as above: an instance has its own
             else:
                 # First, since the model may be renamed or deleted.
-                changes[app_label][0].operations = [operation, *changes[app_label][0].operations]  # type: ignore[misc]  # the same
+                changes[app_label][0].operations = [operation, *changes[app_label][0].operations]  # type: ignore[misc]  # as above: an instance has its own
         return added
 
     def list_forms(self) -> Iterator[tuple[str, str, StoredForm | None]]:

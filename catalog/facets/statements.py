@@ -166,7 +166,7 @@ def list_facets(sources: Sequence[Source]) -> Iterator[tuple[str, Facet]]:
 
 def compile_rows(source: Source) -> tuple[str, tuple[Any, ...]]:
     rows = source.rows.order_by()
-    # No product has an id below 0. Django compiles no statement for rows of which it knows that none matches.
+    # If Django knows that no row matches, it compiles nothing. No product has an id below 0.
     none = rows.model._default_manager.filter(pk__lt=0)
     statement = Statement.compile(rows.values(*source.columns)) or Statement.compile(none.values(*source.columns))
     assert statement is not None

@@ -18,7 +18,7 @@ MOST_ROUNDED = 10**12
 # A dot before three digits is a decimal point, or parts thousands as Germans write them. `0.500` and `1234.500` can't
 # be thousands.
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
-# Groups of three digits, parted by blanks or the sign that isn't the decimal one.
+# Groups of three digits. A blank, or the sign that isn't the decimal one, separates two groups.
 GROUPED = {
     ".": re.compile(r"([+-]?\d{1,3}(?:[,' \u00a0\u202f\u2019]\d{3})+)(\.\d+)?", re.ASCII),
     ",": re.compile(r"([+-]?\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(,\d+)?", re.ASCII),

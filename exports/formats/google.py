@@ -18,6 +18,7 @@ from django.conf import settings
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import ModelSerializer
 
+from catalog.filters import PATH_DIGITS
 from catalog.models import Category, Image, Product, Stock, Variant
 from catalog.serializers import TextOfProduct
 from catalog.writes.slugs import fingerprint
@@ -41,8 +42,6 @@ NAMES = (
 GTIN = re.compile(r"\d{8}|\d{12,14}", re.ASCII)
 # XML 1.0 has no such characters, not even escaped.
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-# An id in Category.path.
-DIGITS = 10
 
 # The texts of an item by attribute; several for additional_image_link.
 type Item = dict[str, str | list[str]]
@@ -149,8 +148,9 @@ def shorten(sku: str) -> str:
 def read_categories(alias: str) -> dict[str, str]:
     """`Food > Tea` by the path of ids."""
     rows = list(Category.objects.using(alias).order_by().values_list("path", "name"))
-    names = {path[-DIGITS:]: name for path, name in rows}
-    return {path: " > ".join(names[path[at : at + DIGITS]] for at in range(0, len(path), DIGITS)) for path, _ in rows}
+    names = {path[-PATH_DIGITS:]: name for path, name in rows}
+    steps = {path: range(0, len(path), PATH_DIGITS) for path, _ in rows}
+    return {path: " > ".join(names[path[at : at + PATH_DIGITS]] for at in places) for path, places in steps.items()}
 
 
 class Google(Format):
@@ -175,6 +175,7 @@ class Google(Format):
 
     @classmethod
     def write_items(cls, items: Iterable[Item]) -> bytes:
+        """The lines of these items in the file's own form; each of the two formats has one."""
         raise NotImplementedError
 
 
@@ -211,7 +212,7 @@ def write_element(name: str, value: str | list[str]) -> str:
 
 
 class GoogleTsv(Google):
-    """A table in UTF-8 whose cells are parted by tabs. Tabs and line ends within a text become blanks."""
+    """A table in UTF-8. A tab separates two cells; a tab or line end within a text becomes a blank."""
 
     suffix = "google_tsv"
     file_suffix = "tsv"

@@ -102,7 +102,7 @@ class Stream(ShapedViewSet):
         return StreamingHttpResponse(blocks, content_type=self.file_format.media_type, headers=headers)
 
 
-def list_refusals(resource: Resource, file_format: type[Format]) -> Iterator[HTTPStatus]:
+def list_error_statuses(resource: Resource, file_format: type[Format]) -> Iterator[HTTPStatus]:
     if resource.check_after:
         yield HTTPStatus.GONE  # an `after` that the change log doesn't reach back to
     if file_format.shape:
@@ -121,7 +121,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "read_serializer": resource.shape,
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
-        "refusals": tuple(list_refusals(resource, file_format)),
+        "refusals": tuple(list_error_statuses(resource, file_format)),
     }
     stream = type(f"{resource.name.title()}{suffix.title()}", (Stream,), members)
     parameters = [AFTER]
