@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import django
+from django.apps import apps
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
@@ -33,7 +34,9 @@ class Handler(WSGIHandler):
     request_class = Request
 
 
-django.setup(set_prefix=False)
+# Django sets logging up once more at each call: the lines would wait in a new queue that nobody reads.
+if not apps.ready:
+    django.setup(set_prefix=False)
 
 from config.api.freshness.leases import FRESHNESS, RefreshAhead  # noqa: E402 (they need the apps)
 from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)

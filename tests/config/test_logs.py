@@ -272,6 +272,12 @@ for i in range(1000): log_request((0.0, str(i), "GET", f"/{i}", None, 200, 0.0, 
 
 
 @pytest.mark.slow
+def test_the_application_loaded_by_a_command_leaves_its_log_alone() -> None:
+    # As `manage.py runserver` does.
+    assert run_script("import config.wsgi\nlogger.info('later')") == ["later"]
+
+
+@pytest.mark.slow
 def test_a_fork_writes_its_own_lines_once_and_not_its_parents() -> None:
     messages = run_script(
         """
