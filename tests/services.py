@@ -45,6 +45,18 @@ def wait_for_port(port: int, seconds: float = 60) -> None:
     raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
 
 
+def wait_for_postgres(url: str, seconds: float = 60) -> None:
+    """Return when it takes connections. It listens before, while it recovers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.05)  # polls, since nothing tells
+
+
 def stop_process(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.send_signal(how)
     process.wait(timeout=60)
@@ -77,6 +89,7 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*command, *self.options], user=self.user, cwd="/", stdout=log, stderr=log)
         wait_for_port(self.port)
+        wait_for_postgres(f"postgres://tenfold@127.0.0.1:{self.port}/postgres")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self.process.poll() is None:
