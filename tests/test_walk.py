@@ -25,7 +25,7 @@ def find_long(walks: dict[str, tuple[int, int, int]]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(
     connection.vendor != "sqlite",
-    reason="the guide counts on SQLite; PostgreSQL compiles a list with and without stored rows: two returns more",
+    reason="the guide counts on SQLite; on PostgreSQL a cold list comes back once more, to the stored rows",
 )
 @pytest.mark.django_db(transaction=True)
 def test_no_request_jumps_often_between_packages(settings: Any) -> None:

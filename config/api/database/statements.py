@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from time import monotonic
 from typing import Any
 
@@ -77,17 +77,28 @@ UNDEFINED_COLUMN = "42703"
 
 
 @dataclass
-class Stored:
-    """The statement that reads stored rows, and the time until which it isn't tried (config/api/reads/stored.py)."""
+class Unstored:
+    """The rows of a statement that reads stored texts, for its pages with a row that isn't stored in this form.
 
-    statement: Statement
+    They are compiled only when such a page comes (config/api/reads/stored.py).
+    """
+
+    rows: QuerySet[Any]
+    # The stored texts aren't tried until then.
     paused_until: float = 0.0
 
-    def fetch_page(self, size: int, values: Sequence[Any]) -> Page | None:
-        """The page; None if one of its rows isn't stored in this release's form."""
+    @cached_property
+    def statement(self) -> Statement | None:
+        return Statement.compile_rows(choose_compiled(self.rows))
+
+    def fetch_page(self, size: int, values: Sequence[Any]) -> Page:
+        return self.statement.fetch_page(size, values) if self.statement else Page()
+
+    def try_first(self, stored: Statement, size: int, values: Sequence[Any]) -> Page | None:
+        """The page by its stored texts; None if one of its rows has none in this release's form."""
         if monotonic() < self.paused_until:
             return None
-        page = read_stored(partial(self.statement.fetch_page, size, values))
+        page = read_stored(partial(stored.read_page, size, values))
         if page is None or None in page.rows:
             self.paused_until = monotonic() + PAUSE
             return None
@@ -124,18 +135,14 @@ class Statement:
     parameters: tuple[Any, ...]
     converters: Mapping[int, Any]
     time_limit: TimeLimit | None = None
-    # Is tried first.
-    stored: Stored | None = None
+    unstored: Unstored | None = None
 
     @classmethod
     def compile(cls, rows: QuerySet[Any]) -> Statement | None:
         """The statement of `rows`; None if Django knows without a query that no row can match."""
-        compiled = choose_compiled(rows)
-        statement = cls.compile_rows(compiled)
-        if statement is None or compiled is rows:
-            return statement
-        first = cls.compile_rows(rows)
-        return replace(statement, stored=Stored(first) if first else None)
+        statement = cls.compile_rows(rows)
+        reads_stored = any(hasattr(shown, "compiled") for shown in rows.query.annotations.values())
+        return replace(statement, unstored=Unstored(rows)) if statement and reads_stored else statement
 
     @classmethod
     def compile_rows(cls, rows: QuerySet[Any]) -> Statement | None:
@@ -154,8 +161,12 @@ class Statement:
 
     def fetch_page(self, size: int, values: Sequence[Any] = ()) -> Page:
         """A page of at most `size` rows. If the statement gives one row more, the page has `has_more`."""
-        if self.stored and (page := self.stored.fetch_page(size, values)) is not None:
-            return page
+        if self.unstored is None:
+            return self.read_page(size, values)
+        page = self.unstored.try_first(self, size, values)
+        return self.unstored.fetch_page(size, values) if page is None else page
+
+    def read_page(self, size: int, values: Sequence[Any]) -> Page:
         with self.run(values) as cursor:
             prepared = getattr(cursor, "pgresult", None)
             return self.read_prepared(cursor, prepared, size) if prepared else self.read_rows(cursor.fetchall(), size)
