@@ -56,7 +56,7 @@ ON CONFLICT (variant_id, location) DO UPDATE SET on_hand = excluded.on_hand;
 """
 
 
-def write_file(file: Path, rows: int) -> None:
+def write_file(file: Path, rows: int, prefix: str = "SKU") -> None:
     """The same rows each time; a text of thirty words out of five thousand."""
     dice = random.Random(1)  # no secret
     words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(3, 9))) for _ in range(5_000)]
@@ -66,7 +66,7 @@ def write_file(file: Path, rows: int) -> None:
         for number in range(rows):
             title, text = (" ".join(dice.choices(words, k=size)) for size in (5, 30))
             price = f"{dice.randint(100, 99_999) / 100:.2f}"
-            writer.writerow((f"SKU-{number:07}", title, text, f"Brand {number % 500}", price, dice.randint(0, 50)))
+            writer.writerow((f"{prefix}-{number:07}", title, text, f"Brand {number % 500}", price, dice.randint(0, 50)))
 
 
 class Bench:

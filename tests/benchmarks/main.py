@@ -35,7 +35,7 @@ from tests.benchmarks.contestants import (
     Server,
     build_environment,
 )
-from tests.benchmarks.figures import compare_all
+from tests.benchmarks.figures import DISK, GROWTH, MEMORY, Promise, compare_all
 from tests.benchmarks.load import list_missing
 from tests.benchmarks.measure import CONNECTIONS, Plan, Samples, Target, measure_memory, run_rounds
 from tests.benchmarks.report import (
@@ -49,6 +49,7 @@ from tests.benchmarks.report import (
     write_document,
 )
 from tests.benchmarks.seed import describe_lack, find_deep_row, make_database
+from tests.benchmarks.storing import WITH, WITHOUT, Side, drop_stored, list_pages, measure_storing
 from tests.benchmarks.streaming import (
     Reader,
     check_exports,
@@ -66,7 +67,10 @@ from tests.services import PostgresServer, RedisServer
 POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "autovacuum=off")
 
 
-GROUPS = ("reads", "hits", "watching", "memory", "exports", "writes")
+GROUPS = ("reads", "stored", "hits", "watching", "memory", "exports", "writes")
+
+
+type Sizes = dict[Promise, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,13 @@ class Stage:
     databases: dict[int, str] = field(default_factory=dict)
 
     def start(self, name: str, rows: int, log: IO[bytes] | None = None, **variables: str) -> Server:
+        return self.start_on(self.databases[rows], name, self.folder / "statement.json", log, **variables)
+
+    def start_on(
+        self, database: str, name: str, statement: Path, log: IO[bytes] | None = None, **variables: str
+    ) -> Server:
         log = log or self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
-        statement = self.folder / "statement.json"
-        server = Server(name, self.databases[rows], self.redis.url, statement, log, **variables)
+        server = Server(name, database, self.redis.url, statement, log, **variables)
         self.stack.callback(server.stop)
         return server
 
@@ -188,22 +196,24 @@ def measure(options: Options, stage: Stage, console: Console) -> int:
         for rows in options.rows:
             stage.databases[rows] = make_database(stage.postgres.url, rows, say)
         # Before the servers, of which the bare one reads the statement.
-        found = {rows: probe(stage, rows) for rows in {options.rows[0], options.rows[-1]}}
+        statement = stage.folder / "statement.json"
+        ends = {options.rows[0], options.rows[-1]}
+        found = {rows: probe(stage.databases[rows], rows, statement) for rows in ends}
         keys = {"fewest": found[options.rows[0]], "most": found[options.rows[-1]]}
         servers = start_servers(options, stage)
         say("checking that all give the same rows")
         check_agreement(options, servers, keys)
-        samples, memory, peaks = run_chosen(options, stage, servers, keys, say)
+        samples, sizes = run_chosen(options, stage, servers, keys, say)
     if options.keep:
         input("".join(f"{name}: {server.url('/')}\n" for name, server in servers.items()) + "Enter ends it")
-    return report(options, console, samples, memory, peaks)
+    return report(options, console, samples, sizes)
 
 
 def run_chosen(
     options: Options, stage: Stage, servers: dict[str, Server], keys: dict[str, "Keys"], say: Callable[[str], None]
-) -> tuple[Samples, tuple[int, int] | None, tuple[int, int] | None]:
+) -> tuple[Samples, Sizes]:
     samples: Samples = {}
-    memory = peaks = None
+    sizes: Sizes = {}
     token = make_token(stage.databases[options.peer_rows])
     if "reads" in options.groups:
         samples |= run_groups(options, stage, servers, keys, say)
@@ -213,15 +223,20 @@ def run_chosen(
         samples |= measure_watching(options, stage, say)
     if "memory" in options.groups:
         new = stage.start("tenfold", options.rows[-1])
-        memory = measure_memory(new, PAGE, (100, options.requests), say)
+        before, after = measure_memory(new, PAGE, (100, options.requests), say)
+        sizes[MEMORY] = after, before
     if "exports" in options.groups:
         samples |= export(options, stage, servers, Reader(servers["tenfold"], token), say)
-        peaks = measure_peaks(options, stage, token, say)
-    if "writes" in options.groups:  # last, since these add rows
+        sizes[GROWTH] = measure_peaks(options, stage, token, say)
+    # Last, since these add rows.
+    if "stored" in options.groups:
+        found, sizes[DISK] = run_stored(options, stage, servers["tenfold"], token, say)
+        samples |= found
+    if "writes" in options.groups:
         writer = Writer(servers["tenfold"].port, token)
         roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
         samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
-    return samples, memory, peaks
+    return samples, sizes
 
 
 @dataclass(frozen=True)
@@ -236,13 +251,13 @@ class Keys:
         return {"Accept": "text/html", "Cookie": self.session}
 
 
-def probe(stage: Stage, rows: int) -> Keys:
+def probe(database: str, rows: int, statement: Path) -> Keys:
     """Writes the statement of a page for the bare app, too."""
-    place = find_deep_row(stage.databases[rows], rows * 9 // 10)
+    place = find_deep_row(database, rows * 9 // 10)
     command = [sys.executable, "-m", "tests.benchmarks.probe", PAGE, *map(str, place)]
-    environment = os.environ | build_environment(stage.databases[rows])
+    environment = os.environ | build_environment(database)
     found = json.loads(subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE).stdout)
-    (stage.folder / "statement.json").write_text(json.dumps(found["statement"]))
+    statement.write_text(json.dumps(found["statement"]))
     return Keys(found["cursor"], found["session"])
 
 
@@ -308,6 +323,22 @@ def run_groups(
     return samples
 
 
+def run_stored(
+    options: Options, stage: Stage, ours: Server, token: str, say: Callable[[str], None]
+) -> tuple[Samples, tuple[int, int]]:
+    """Rates and rows a second, and the bytes of the tables: with stored rows, and without."""
+    rows, statement = options.peer_rows, stage.folder / "compiled.json"
+    database = make_database(stage.postgres.url, rows, say, "_compiled", drop_stored)
+    probe(database, rows, statement)
+    compiled, bare = (stage.start_on(database, name, statement) for name in ("tenfold", "bare"))
+    plain = Side(WITHOUT, database, compiled, Writer(compiled.port, make_token(database)))
+    sides = [Side(WITH, stage.databases[rows], ours, Writer(ours.port, token)), plain]
+    disk = sides[0].read_disk(), sides[1].read_disk()
+    plan, postgres = Plan(options.rounds, options.seconds, CONNECTIONS), stage.postgres.process.pid
+    samples = run_rounds(list_pages(ours, compiled, bare), plan, postgres, say)
+    return samples | measure_storing(sides, WritePlan(options.rounds, 0), postgres, say), disk
+
+
 def measure_watching(options: Options, stage: Stage, say: Callable[[str], None]) -> Samples:
     """Ours as it is beside itself without log lines and metrics; and with a disk that is slow to take the lines."""
     rows, lines = options.peer_rows, {"LOG_LEVEL": "INFO"}
@@ -352,27 +383,25 @@ def export(
 
 
 def measure_peaks(options: Options, stage: Stage, token: str, say: Callable[[str], None]) -> tuple[int, int]:
-    """Bytes of a new server each, at fewest and at most rows."""
+    """Bytes of a new server each, at most and at fewest rows."""
     found = []
-    for rows in (options.rows[0], options.rows[-1]):
+    for rows in (options.rows[-1], options.rows[0]):
         say(f"memory of exports of {rows:,} rows")
         mine = token if rows == options.peer_rows else make_token(stage.databases[rows])
         found.append(measure_peak(Reader(stage.start("tenfold", rows), mine)))
     return found[0], found[1]
 
 
-def report(
-    options: Options, console: Console, samples: Samples, memory: tuple[int, int] | None, peaks: tuple[int, int] | None
-) -> int:
-    figures = compare_all(samples, memory, peaks)
+def report(options: Options, console: Console, samples: Samples, sizes: Sizes) -> int:
+    figures = compare_all(samples, sizes)
     names = [one.name for one in options.contestants]
     title = f"A page of 50 with brand, category and images, {options.peer_rows:,} products"
     if "reads" in options.groups:
         heading = f"{title}: median (min-max) of {options.rounds} rounds"
         print_contestants(console, options.contestants, samples, heading)
     print_others(console, [name for name in samples if name not in names], samples)
-    if memory:
-        print_memory(console, memory, options.requests)
+    if MEMORY in sizes:
+        print_memory(console, sizes[MEMORY], options.requests)
     print_figures(console, figures, options.rows, options.peer_rows)
     if options.json:
         write_document(options.json, build_document(options.rows, options.peer_rows, samples, figures))

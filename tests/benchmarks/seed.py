@@ -46,14 +46,24 @@ def describe_lack(sizes: Sequence[int], folder: Path) -> str | None:
     )
 
 
-def make_database(server: str, rows: int, say: Callable[[str], None]) -> str:
-    """The address of a new database with `rows` products; `server` is the address of any other database there."""
-    name = f"bench_{rows}"
+def make_database(
+    server: str,
+    rows: int,
+    say: Callable[[str], None],
+    suffix: str = "",
+    change: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
+) -> str:
+    """The address of a new database with `rows` products; `server` is the address of any other database there.
+
+    `change` changes its tables before they are filled.
+    """
+    name = f"bench_{rows}{suffix}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     url = f"{server.rpartition('/')[0]}/{name}"
     migrate(url)
     with psycopg.connect(url, autocommit=True) as connection:
+        change(connection)
         connection.execute("SET maintenance_work_mem = '512MB'")
         with connection.transaction():
             fill_tables(connection, rows, lambda text: say(f"seeding {rows:,} products: {text}"))

@@ -239,13 +239,14 @@ def write_statements(database: str) -> dict[str, str]:
 
 
 def print_statements() -> None:
-    """The SELECT of each format, over the whole table in one go."""
+    """The SELECT of each format, over the whole table in one go, compiled column by column."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     import psycopg
     from django.db import connection
     from django.http import QueryDict
 
+    from config.api.database.statements import choose_compiled
     from exports.management.commands.export import OPERATOR
     from exports.rows.cells import Cells
     from exports.rows.chunks import compile_sql, make_query, select_cells, select_json
@@ -258,7 +259,7 @@ def print_statements() -> None:
         plain = query.rows.using("default").order_by("pk")
         is_csv = name == "csv"
         rows = select_cells(query, plain, Cells()) if is_csv else select_json(query, plain).values_list("row_json")
-        found[name] = cursor.mogrify(*compile_sql(rows))
+        found[name] = cursor.mogrify(*compile_sql(choose_compiled(rows)))
     json.dump(found, sys.stdout)
 
 

@@ -33,7 +33,7 @@ def test_a_difference_is_no_ratio() -> None:
 
 
 def test_the_growth_of_memory_is_in_mebibytes() -> None:
-    [figure] = compare_all({}, None, (100 * 2**20, 140 * 2**20))
+    [figure] = compare_all({}, {GROWTH: (140 * 2**20, 100 * 2**20)})
     assert (figure.promise, figure.value.median, figure.is_kept) == (GROWTH, 40, False)
 
 

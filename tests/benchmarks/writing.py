@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from itertools import count
 from typing import Any
@@ -23,6 +24,7 @@ from tests.benchmarks.measure import Sample, Samples, make_sample
 from tests.benchmarks.processes import read_cpu, wait_until_idle
 
 ONE, MANY = "POST of one product", "bulk upsert of 1,000 products"
+PRICES = "1,000 prices of variants"
 
 BULK = 1_000
 
@@ -43,6 +45,13 @@ def make_products(number: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def make_prices(number: int) -> Iterator[dict[str, Any]]:
+    """Of the products that were made last, each another price than it has."""
+    last = next(NUMBERS)
+    for place in range(1, number + 1):
+        yield {"sku": f"WRITTEN-{last - place}-S", "price": f"{last + place}.75"}
+
+
 @dataclass(frozen=True)
 class WritePlan:
     rounds: int
@@ -55,14 +64,15 @@ def measure_writes(client: "Writer", plan: WritePlan, roots: tuple[int, int], sa
     for number in range(plan.rounds + 1):
         say(f"writing, round {number} of {plan.rounds}")
         for name, send, rows in ((MANY, client.send_many, BULK), (ONE, client.send_one_by_one, plan.singles)):
-            sample = run_round(send, rows, roots)
+            sample = run_round(partial(send, rows), rows, roots)
             samples[name] += [sample] if number else []
     return samples
 
 
-def run_round(send: Callable[[int], None], rows: int, roots: tuple[int, int]) -> Sample:
+def run_round(write: Callable[[], None], rows: int, roots: tuple[int, int]) -> Sample:
+    """A write of so many rows; `roots` are the processes of the server and of PostgreSQL."""
     before, began = [read_cpu(root) for root in roots], time.perf_counter()
-    send(rows)
+    write()
     seconds = time.perf_counter() - began
     server, database = (read_cpu(root) - was for root, was in zip(roots, before, strict=True))
     wait_until_idle(*roots)
@@ -83,8 +93,14 @@ class Writer:
         for product in make_products(number):
             self.post("/api/v1/products/", product, 201)
 
-    def post(self, path: str, body: dict[str, Any], status: int) -> None:
-        self.connection.request("POST", path, json.dumps(body), self.headers)
+    def send_prices(self, number: int) -> None:
+        self.send("PATCH", "/api/v1/prices/bulk/", list(make_prices(number)), 200)
+
+    def post(self, path: str, body: Any, status: int) -> None:
+        self.send("POST", path, body, status)
+
+    def send(self, method: str, path: str, body: Any, status: int) -> None:
+        self.connection.request(method, path, json.dumps(body), self.headers)
         answer = self.connection.getresponse()
         text = answer.read()
         assert answer.status == status, text
