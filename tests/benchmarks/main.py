@@ -336,7 +336,7 @@ def run_stored(
     disk = sides[0].read_disk(), sides[1].read_disk()
     plan, postgres = Plan(options.rounds, options.seconds, CONNECTIONS), stage.postgres.process.pid
     samples = run_rounds(list_pages(ours, compiled, bare), plan, postgres, say)
-    return samples | measure_storing(sides, WritePlan(options.rounds, 0), postgres, say), disk
+    return samples | measure_storing(sides, options.rounds, postgres, say), disk
 
 
 def measure_watching(options: Options, stage: Stage, say: Callable[[str], None]) -> Samples:

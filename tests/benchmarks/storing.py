@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import psycopg
 from tests.benchmarks.contestants import PAGE, ROOT, Server, build_environment
 from tests.benchmarks.importing import write_file
 from tests.benchmarks.measure import Samples, Target
-from tests.benchmarks.writing import BULK, MANY, PRICES, WritePlan, Writer, run_round
+from tests.benchmarks.writing import BULK, MANY, PRICES, Writer, run_round
 
 STORED, COMPILED = "stored rows", "compiled rows"
 FIELDS_STORED, FIELDS_COMPILED = "fields=id,title, stored rows", "fields=id,title, compiled rows"
@@ -67,30 +68,38 @@ class Side:
         assert row
         return int(row[0])
 
-    def list_writes(self, file: Path) -> Iterator[tuple[str, Callable[[], None], int]]:
+    def list_writes(self) -> Iterator[tuple[str, Callable[[], None], int]]:
         yield f"{MANY}, {self.name}", partial(self.writer.send_many, BULK), BULK
         yield f"{PRICES}, {self.name}", partial(self.writer.send_prices, BULK), BULK
+
+    def list_imports(self, file: Path) -> Iterator[tuple[str, Callable[[], None], int]]:
         yield f"{IMPORT}, {self.name}", partial(self.import_products, file), IMPORTED
 
     def import_products(self, file: Path) -> None:
         command = [sys.executable, "manage.py", "import_products", str(file), "--json"]
         environment = os.environ | build_environment(self.database)
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
 
 
-def measure_storing(sides: Sequence[Side], plan: WritePlan, postgres: int, say: Callable[[str], None]) -> Samples:
+def measure_storing(sides: Sequence[Side], rounds: int, postgres: int, say: Callable[[str], None]) -> Samples:
     """Rows a second of new products, of new prices and of an import. Each round writes on both sides.
 
-    A first round warms up and counts for nothing.
+    The first round warms up and counts for nothing.
     """
     samples: Samples = {}
+
+    def take_round(number: int, side: Side, writes: Iterable[tuple[str, Callable[[], None], int]]) -> None:
+        for name, write, rows in writes:
+            say(f"round {number} of {rounds}: {name}")
+            sample = run_round(write, rows, (side.server.process.pid, postgres))
+            samples.setdefault(name, []).extend([sample] if number else [])
+
+    for number, side in product(range(rounds + 1), sides):
+        take_round(number, side, side.list_writes())
+    # After the API's rounds: its kept connection wouldn't live so long.
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "products.csv"
-        for number in range(plan.rounds + 1):
-            say(f"writing with stored rows and without, round {number} of {plan.rounds}")
+        for number, side in product(range(rounds + 1), sides):
+            file = Path(folder) / f"{number}.csv"
             write_file(file, IMPORTED, f"ROUND-{number}")
-            for side in sides:
-                for name, write, rows in side.list_writes(file):
-                    sample = run_round(write, rows, (side.server.process.pid, postgres))
-                    samples.setdefault(name, []).extend([sample] if number else [])
+            take_round(number, side, side.list_imports(file))
     return samples
