@@ -33,7 +33,7 @@ worker: .venv/run.stamp  ## a background worker, as the environment says
 
 # Its halves run side by side, each in two processes, since a third of the time is spent waiting: one is seen running,
 # the other's log comes after it, and both verdicts come last.
-SHARED := -n 2 --dist loadfile
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/dev.stamp  ## the whole suite: on SQLite, and on PostgreSQL and Redis
 	@logs=$$(mktemp -d); export COLUMNS=120; \
 	TEST_BACKEND=embedded $(BIN)/python -m pytest $(SHARED) >"$$logs/embedded" 2>&1 & embedded=$$!; \

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -48,7 +49,12 @@ settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test that uses neither SQL nor Redis runs in one half only, on SQLite."""
+    """A test that uses neither SQL nor Redis runs in one half only, on SQLite.
+
+    Files with slow tests come first, so that no worker begins one when the others end.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (-slow[item.path], item.path if slow[item.path] else Path()))
     if os.environ.get("TEST_BACKEND") == "production":
         once = [item for item in items if not belongs_to_both(item)]
         config.hook.pytest_deselected(items=once)

@@ -294,6 +294,7 @@ def check_answer(real: Any, said: Any, place: str) -> None:
             assert real == said or place.endswith(".request_id"), place
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_each_example_is_what_is_answered(client: APIClient, staff: APIClient) -> None:

@@ -24,7 +24,7 @@ APPS = ("config", "catalog", "accounts", "exports")
 
 MOST_FILES, MOST_LINES = 9, 80
 
-pytestmark = [pytest.mark.slow, pytest.mark.both]
+pytestmark = pytest.mark.slow
 
 
 # -- the guide ---------------------------------------------------------------------------------------------------

@@ -92,7 +92,6 @@ def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.both
 def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
     # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
     services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}

@@ -399,6 +399,7 @@ def name_column(path: str) -> str:
     return ".".join([f"{name}[1]", *way[1:]]) if way else name
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("path", "value", "code", "sentence"), BAD, ids=[f"{path}-{number}" for number, (path, *_) in enumerate(BAD)]
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.launching import find_database_url
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("/", "/api/v1/products/", "/admin/login/", "/api/v1/docs/")

@@ -54,6 +54,7 @@ def test_no_other_sites_script_reads_an_answer(client: Client) -> None:
         assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_behind_tls_browsers_are_told_to_stay_there() -> None:
     with launch_server(DATABASE_URL=find_database_url(), HTTPS="true") as (url, _):
@@ -77,6 +78,7 @@ def test_behind_tls_browsers_are_told_to_stay_there() -> None:
     assert "Secure" in secure.headers["Set-Cookie"]
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "header"),
@@ -96,6 +98,7 @@ def test_a_preload_list_takes_no_host_without_its_subdomains() -> None:
     assert (done.returncode, "HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true" in done.stderr) == (1, True)
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_the_bill_of_materials_names_what_is_locked(tmp_path: pytest.TempPathFactory) -> None:
     file = f"{tmp_path}/sbom.json"

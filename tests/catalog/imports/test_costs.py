@@ -117,6 +117,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     assert measure_peak(24_000) <= measure_peak(8_000) * 1.1
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> None:
     peaks = []

@@ -21,7 +21,7 @@ from tests.exports.conftest import ask_for, download, make_many, read_body
 from tests.exports.formats.test_packers import UNPACK
 from tests.factories import make_caller
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 BUCKET = "catalogue"
 

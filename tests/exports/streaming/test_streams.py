@@ -317,9 +317,8 @@ def test_clients_that_leave_give_back_threads_and_connections(server: tuple[int,
     assert b'{"_end":true,"rows":12000,' in read_to_end(ask(server[0], token))
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the embedded database has no pool")
 def test_a_client_that_reads_nothing_keeps_no_connection(server: tuple[int, Path], token: str) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("the embedded database has no pool")
     make_many(12_000)
     with closing(ask(server[0], token)), connection.cursor() as cursor:
         end = time.monotonic() + 10

@@ -42,6 +42,7 @@ def ask(client: APIClient, path: str, states: list[str]) -> Told:
     return answer.status_code, headers, body
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.parametrize("path", GETS)
 def test_no_caller_gets_an_answer_cached_for_another(path: str, shop: Shop, settings: Any) -> None:

@@ -257,6 +257,7 @@ def test_32_at_once_with_one_key_have_one_effect(notes: None, admin_user: User) 
     assert post_together([["k-1"]], admin_user)[0]["Idempotency-Replayed"] == "true"
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_thousand_keys_have_a_thousand_effects(notes: None, admin_user: User) -> None:
