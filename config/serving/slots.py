@@ -7,6 +7,7 @@ holds a thread but no slot. Connections belong to slots: one for each thread wou
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -145,8 +146,8 @@ class Refusals:
 
 
 # Parameters that make a read expensive: searches of the API and of the admin, facets, and counts of a whole list.
-SEARCHES = frozenset({"search", "q", "facets"})
-DEAR_COUNTS = frozenset({"exact", "estimated"})
+# `.` because an encoded `&` may begin the value; one that is empty is taken for a search then, which does no harm.
+DEAR_PARAMETERS = re.compile(r"(?:^|&)(?:(?:search|q|facets)=.|count=(?:exact|estimated)(?:&|$))", re.DOTALL)
 # The ends of paths that are expensive without a parameter.
 DEAR_PATHS = ("/facets/", "/facets")
 
@@ -155,8 +156,4 @@ def is_search(environ: Environ) -> bool:
     """Whether the request may keep the database busy for long."""
     if environ["PATH_INFO"].endswith(DEAR_PATHS):
         return True
-    query = environ.get("QUERY_STRING", "")
-    if not query:
-        return False
-    parts = [unquote_plus(part).partition("=") for part in query.split("&")]
-    return any((name in SEARCHES and value) or (name == "count" and value in DEAR_COUNTS) for name, _, value in parts)
+    return DEAR_PARAMETERS.search(unquote_plus(environ.get("QUERY_STRING", ""))) is not None

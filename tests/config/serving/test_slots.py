@@ -270,6 +270,19 @@ def test_facets_are_searches_without_a_parameter_too(path: str) -> None:
     assert not slots.is_search({"PATH_INFO": "/api/v1/products/"})
 
 
+@pytest.mark.parametrize(
+    ("query", "is_search"),
+    [
+        ("search=tea", True), ("page=2&q=tea", True), ("sea%72ch=tea", True), ("search=%26tea", True),
+        ("search=%0Atea", True), ("facets=brand", True), ("count=exact", True), ("count=ex%61ct&page=2", True),
+        ("search=", False), ("research=tea", False), ("count=bounded", False), ("count=exactly", False),
+        ("cursor=q", False),
+    ],
+)  # fmt: skip
+def test_a_search_is_known_by_its_parameters(query: str, is_search: bool) -> None:
+    assert slots.is_search({"PATH_INFO": "/api/v1/products/", "QUERY_STRING": query}) == is_search
+
+
 def test_a_limited_number_of_searches_waits(callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would take the threads of probes."""
     monkeypatch.setattr(shares, "WAIT_SECONDS", 30)
