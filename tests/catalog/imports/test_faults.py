@@ -163,14 +163,14 @@ import django
 django.setup()
 from catalog.imports.errors import BadFile
 from catalog.imports.uploads import store_upload
-began = time.monotonic()
+began = time.process_time()
 try:
     with open(sys.argv[1], "rb") as bomb:
         store_upload(bomb, "bomb")
 except BadFile as error:
     # The peak of this process alone; ru_maxrss has its parent's, too.
     peak = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())
-    print(time.monotonic() - began, peak[1], error)
+    print(time.process_time() - began, peak[1], error)
 """
 
 
@@ -221,9 +221,9 @@ def test_a_decompression_bomb_is_refused_in_a_second_and_in_little_memory(
 def test_a_decompression_bomb_is_refused_by_its_request(files: Path) -> None:
     caller = make_caller("Catalogue editor")
     bomb = pack_one_frame(1)
-    began = time.monotonic()
+    began = time.process_time()
     answer = caller.generic("POST", URL, bomb, "application/zstd")
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
     assert "no catalogue does" in answer.json()["detail"]
     assert not ImportJob.objects.exists()

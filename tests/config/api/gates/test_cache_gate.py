@@ -399,10 +399,11 @@ def test_a_writer_waits_until_the_leases_of_others_end(
     began = time.monotonic()
     assert staff.patch(f"{PRODUCTS}{product.pk}/", {"title": "New"}).status_code == 200
     assert time.monotonic() - began >= 0.3
+    settings.CACHE_LEASE_MS = 10_000
     began = time.monotonic()
     client.get(f"{PRODUCTS}{product.pk}/")
     staff.patch(f"{PRODUCTS}{product.pk}/", {"title": ""})  # refused: nothing to wait for
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 10
 
 
 def test_two_processes_never_disagree_after_an_acknowledgement(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
