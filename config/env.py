@@ -25,7 +25,7 @@ NAMES = (
     "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES", "EXPORT_STREAMS",
     "IMPORT_QUOTA_JOBS", "IMPORT_MAX_BYTES", "IMPORT_MAX_UNPACKED_BYTES", "IMPORT_MAX_RATIO",
     "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "HSTS_SUBDOMAINS", "HSTS_PRELOAD", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
-    "SEARCH_LANGUAGE", "PRODUCT_URL_TEMPLATE",
+    "SEARCH_LANGUAGE", "PRODUCT_URL_TEMPLATE", "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES",
 )  # fmt: skip
 
 
@@ -162,6 +162,36 @@ def read_origin(name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text:
         raise ImproperlyConfigured(f"{name}={text!r}: expected scheme and host, as in {name}=https://shop.example.com")
     return text
+
+
+def read_origins(name: str) -> list[str]:
+    """Comma-separated origins, as browsers send them: in lower case, without a path and the usual port."""
+    expected = f"{name}=https://shop.example.com,https://admin.example.com"
+    origins = read_list(name, "")
+    for origin in origins:
+        parts = urlsplit(origin)
+        is_usual = origin.endswith({"http": ":80", "https": ":443"}.get(parts.scheme, "*"))
+        is_plain = origin == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.hostname or is_usual or not is_plain or "*" in origin:
+            raise ImproperlyConfigured(
+                f"{name}={origin!r}: expected scheme and host as browsers send them, as in {expected}. "
+                "Patterns are for CORS_ALLOWED_ORIGIN_REGEXES."
+            )
+    return origins
+
+
+def read_patterns(name: str) -> list[re.Pattern[str]]:
+    """Regular expressions, separated by blanks, since they may contain commas. Each must match a whole text."""
+    patterns = []
+    for text in read_text(name, "").split():
+        try:
+            patterns.append(re.compile(rf"(?:{text})\Z"))
+        except re.error as error:
+            example = rf"{name}=https://[a-z-]+\.example\.com"
+            raise ImproperlyConfigured(
+                f"{name}={text!r}: expected regular expressions, separated by blanks, as in {example} ({error})"
+            ) from error
+    return patterns
 
 
 def read_template(name: str, words: Sequence[str]) -> str:

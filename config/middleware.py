@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -106,6 +107,8 @@ class AccessLog:
         if "Cache-Control" not in response and request.path.startswith("/api/"):
             response["Cache-Control"] = "private, no-cache"
             patch_vary_headers(response, ("Authorization", "Cookie"))
+        if settings.CORS and request.path.startswith("/api/"):
+            patch_vary_headers(response, ("Origin",))
         if request.method == "GET":
             response.setdefault("X-Cache", request.META.get(CACHE_STATE, "bypass"))
         headers = record.finish(

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
@@ -97,6 +98,22 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Probes call the process directly, without the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+
+# The sites whose scripts may read the API. They never get cookies (CORS_ALLOW_CREDENTIALS): a script sends a token.
+CORS_ALLOWED_ORIGINS = env.read_origins("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGIN_REGEXES = env.read_patterns("CORS_ALLOWED_ORIGIN_REGEXES")
+CORS = bool(CORS_ALLOWED_ORIGINS or CORS_ALLOWED_ORIGIN_REGEXES)
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (
+    *default_headers, "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range",
+    "Last-Event-ID", "Prefer", "Range", "Traceparent", "Tracestate", "X-Min-Version", "X-Request-ID",
+)  # fmt: skip
+# The headers of an answer that a script may read, besides those that it always may, such as Content-Type.
+CORS_EXPOSE_HEADERS = (
+    "Accept-Ranges", "Age", "Allow", "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Link",
+    "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Server-Timing", "X-Cache",
+    "X-Data-Version", "X-Request-ID",
+)  # fmt: skip
 
 # -- middleware, from the outside in ----------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ if not apps.ready:
 from config.api.freshness.leases import FRESHNESS, RefreshAhead  # noqa: E402 (they need the apps)
 from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)
 from config.api.gates.plan_gate import PlanGate  # noqa: E402
+from config.serving.cross_origin import CrossOrigin  # noqa: E402
 from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
 
@@ -50,5 +51,7 @@ if settings.DEBUG:
 else:
     # A hit needs no slot.
     application = Front(CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS)))
+if settings.CORS:
+    application = CrossOrigin(application)
 # Only in a server: in a test the thread would outlive the database.
 FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

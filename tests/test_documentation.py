@@ -38,6 +38,7 @@ LENGTHS = {
     ".": 200,
     "config": 270,
     "config/api": 300,
+    "config/api/schema": 220,
     "catalog": 340,
     "catalog/facets": 60,
     "catalog/imports": 110,

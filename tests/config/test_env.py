@@ -52,6 +52,11 @@ def read_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str
         ("TRUSTED_PROXIES", "yes", "0 to 10"),
         ("REDIS_URL", "127.0.0.1:6379", "redis://127.0.0.1:6379/0"),
         ("DATABASE_POOL", "-1", "0 to 1000"),
+        ("CORS_ALLOWED_ORIGINS", "*", "Patterns are for CORS_ALLOWED_ORIGIN_REGEXES"),
+        ("CORS_ALLOWED_ORIGINS", "https://shop.example/", "CORS_ALLOWED_ORIGINS=https://shop.example.com"),
+        ("CORS_ALLOWED_ORIGINS", "https://Shop.example", "as browsers send them"),
+        ("CORS_ALLOWED_ORIGINS", "https://shop.example:443", "as browsers send them"),
+        ("CORS_ALLOWED_ORIGIN_REGEXES", "https://(", "regular expressions, separated by blanks"),
     ],
 )
 def test_a_bad_value_is_named_with_its_remedy(

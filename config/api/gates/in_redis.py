@@ -64,13 +64,15 @@ def ask[T](question: Callable[[Any], T], otherwise: T) -> T:
 def find_release() -> str:
     """A digest of the code of all apps, so that two releases that run side by side don't share entries.
 
+    The settings that answers depend on are part of it.
+
     Each process reads the code once: 1 MB in a few milliseconds.
     """
     digest = hashlib.blake2b(digest_size=16)
     packages = {app.name.partition(".")[0] for app in apps.get_app_configs()}
     for path in sorted(path for package in packages for path in (settings.BASE_DIR / package).rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()}-{settings.CURRENCY}"
+    return f"{digest.hexdigest()}-{settings.CURRENCY}-{settings.CORS}"
 
 
 def name_key(epoch: str, key: object, coding: str) -> str:
