@@ -12,13 +12,13 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import QuerySet
 from django.tasks import task
-from django.urls import reverse
 from django.utils.http import base36_to_int, int_to_base36
 
 from accounts.events import Event
 from accounts.models import User
 from accounts.passwords import check_password
 from config.api.problems.errors import Fault, InvalidBody
+from config.api.reads.addresses import reverse_path
 
 MAIL = """Somebody, most likely you, asked for a new password at {host}.
 
@@ -61,7 +61,7 @@ def queue_mail(email: str, address: str) -> None:
 
 def write_link(user: User) -> str:
     """The link in the mail. It leads to our own page (pages.py)."""
-    return f"{settings.PUBLIC_URL}{reverse('password-reset')}?{urlencode({'token': make_token(user)})}"
+    return f"{settings.PUBLIC_URL}{reverse_path('password-reset')}?{urlencode({'token': make_token(user)})}"
 
 
 def make_token(user: User) -> str:

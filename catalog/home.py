@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from catalog.models import Category, Product
 from config.api.freshness.leases import FRESHNESS, Stamp
+from config.api.reads.addresses import find_origin
 from config.api.reads.counting import BOUND, count_at_most, estimate_rows
 
 # The models whose number of rows the page shows, and their labels. They must be logged tables: the figures are kept
@@ -46,8 +47,8 @@ def register_tables(tables: Mapping[type[Model], str]) -> None:
 @require_safe
 def show_home(request: HttpRequest) -> HttpResponse:
     figures = read_figures()
-    base = request.build_absolute_uri("/").rstrip("/")
-    context = figures | {"links": list_links(), "examples": list_examples(base, figures), "version": settings.VERSION}
+    examples = list_examples(find_origin(request), figures)
+    context = figures | {"links": list_links(), "examples": examples, "version": settings.VERSION}
     response = render(request, "home.html", context)
     response["Cache-Control"] = "no-cache"
     return response
@@ -61,7 +62,7 @@ def list_links() -> list[tuple[str, str, str]]:
         (reverse("redoc"), "Reference", "The same, made for reading (ReDoc)."),
         (reverse("schema"), "OpenAPI 3.1", "The schema that programs and generators read."),
         (reverse("admin:index"), "Admin", "Products, stock, orders and users, for staff."),
-        ("/readyz", "Readiness", "Database, migrations, cache and worker, as probes see them."),
+        (reverse("readyz"), "Readiness", "Database, migrations, cache and worker, as probes see them."),
     ]
 
 

@@ -26,6 +26,7 @@ NAMES = (
     "IMPORT_QUOTA_JOBS", "IMPORT_MAX_BYTES", "IMPORT_MAX_UNPACKED_BYTES", "IMPORT_MAX_RATIO",
     "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "HSTS_SUBDOMAINS", "HSTS_PRELOAD", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
     "SEARCH_LANGUAGE", "PRODUCT_URL_TEMPLATE", "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES",
+    "BASE_PATH",
 )  # fmt: skip
 
 
@@ -161,6 +162,17 @@ def read_origin(name: str, default: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text:
         raise ImproperlyConfigured(f"{name}={text!r}: expected scheme and host, as in {name}=https://shop.example.com")
+    return text
+
+
+def read_path(name: str, taken: Sequence[str]) -> str:
+    """A path such as `/shop`, whose first segment isn't one of `taken`; "" for none."""
+    text = read_text(name, "").rstrip("/")
+    is_plain = re.fullmatch(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~-]+)*", text)
+    if not is_plain or text.split("/")[1:2] in [[word] for word in taken]:
+        raise ImproperlyConfigured(
+            f"{name}={text!r}: expected a path that begins with none of {', '.join(taken)}, as in {name}=/shop"
+        )
     return text
 
 

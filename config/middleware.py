@@ -104,10 +104,10 @@ class AccessLog:
                 # The write is done even if this query fails.
                 with suppress(DatabaseError):
                     response["X-Data-Version"] = str(read_written_position())
-        if "Cache-Control" not in response and request.path.startswith("/api/"):
+        if "Cache-Control" not in response and request.path_info.startswith("/api/"):
             response["Cache-Control"] = "private, no-cache"
             patch_vary_headers(response, ("Authorization", "Cookie"))
-        if settings.CORS and request.path.startswith("/api/"):
+        if settings.CORS and request.path_info.startswith("/api/"):
             patch_vary_headers(response, ("Origin",))
         if request.method == "GET":
             response.setdefault("X-Cache", request.META.get(CACHE_STATE, "bypass"))
@@ -116,7 +116,7 @@ class AccessLog:
             len(response.content) if isinstance(response, HttpResponse) else None,
             response.get("X-Cache", "bypass"),
             getattr(response, "render_seconds", 0.0),
-            path=request.path,
+            path=request.path_info,
             route=request.resolver_match.route if request.resolver_match else None,
             rows=getattr(response, "rows", None),
             # Only if the request has read the user anyway: a log line must not cost a query.

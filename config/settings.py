@@ -61,8 +61,10 @@ WSGI_APPLICATION = "config.wsgi.application"
 HOST = env.read_text("HOST", "127.0.0.1")
 PORT = env.read_count("PORT", 8000, most=65_535)
 LOCAL_URL = env.write_origin(HOST, PORT)
-# The public URL of this server, for links in mails. (Other links use the request's host.)
-PUBLIC_URL = env.read_origin("PUBLIC_URL", LOCAL_URL)
+# The path under which a proxy shows this server; "" means the root, or what X-Forwarded-Prefix says.
+BASE_PATH = env.read_path("BASE_PATH", taken=("admin", "api", "livez", "metrics", "password", "readyz", "static"))
+# The beginning of addresses in mails, files and feeds, which have no request.
+PUBLIC_URL = f"{env.read_origin('PUBLIC_URL', LOCAL_URL)}{BASE_PATH}"
 # The address of a product in the shop, for feeds.
 PRODUCT_URL_TEMPLATE = env.read_template("PRODUCT_URL_TEMPLATE", ("slug", "id", "sku"))
 REDIS_URL = env.read_redis_url("REDIS_URL")
@@ -86,6 +88,7 @@ ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 PUBLIC_HOSTS = [host for host in ALLOWED_HOSTS if not host.startswith(("localhost", "127.", "[::1]"))]
 # True if a proxy terminates TLS. Without a proxy, the server speaks plain HTTP on the loopback address.
 HTTPS = env.read_flag("HTTPS", False)
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
@@ -177,7 +180,7 @@ AUTHENTICATION_BACKENDS = [
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "rest_framework:login"
-LOGIN_REDIRECT_URL = "/api/v1/"
+LOGIN_REDIRECT_URL = "root"
 KNOX_TOKEN_MODEL = "accounts.AuthToken"
 # knox's own migrations would create a second token table, which stays empty and can't be flushed.
 MIGRATION_MODULES = {"knox": None}
@@ -201,6 +204,8 @@ TRUSTED_PROXIES = env.read_count("TRUSTED_PROXIES", 0, most=10, least=0)
 PROXY_HEADER = env.read_choice("PROXY_HEADER", "X-Forwarded-For", ("X-Forwarded-For", "Forwarded"))
 if PROXY_HEADER == "Forwarded" and not TRUSTED_PROXIES:
     raise ImproperlyConfigured("PROXY_HEADER=Forwarded needs TRUSTED_PROXIES: how many proxies append to it, as in 1")
+# Whether requests may have a sub-path (config/serving/sub_path.py). `Forwarded` has no member for it.
+HAS_SUB_PATHS = bool(BASE_PATH or (TRUSTED_PROXIES and PROXY_HEADER == "X-Forwarded-For"))
 RATE_LIMIT_ANON = env.read_rate("RATE_LIMIT_ANON", "3000/minute")
 RATE_LIMIT_TOKEN = env.read_rate("RATE_LIMIT_TOKEN", "30000/minute")
 RATE_LIMIT_LOGIN = env.read_rate("RATE_LIMIT_LOGIN", "10/minute")
@@ -255,7 +260,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "RowStatus": "config.api.writes.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "/static/tenfold/icon.svg",
+    "SWAGGER_UI_FAVICON_HREF": "",  # our template has the icon, under the request's sub-path
+    "SERVERS": [{"url": "https://server.invalid"}],  # documents.py writes the origin of the request in its place
     # No validator, since it would send the document's URL to another host.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
@@ -371,7 +377,7 @@ RQ_SHOW_ADMIN_LINK = False
 JOB_LEASE_SECONDS = env.read_count("JOB_LEASE_SECONDS", 15, most=3600)
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.serving.static_files.SubPathStorage"},
     "jobs": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
 }
 # S3 allows 10,000 pieces of an upload, so a file may have 160 GB.
@@ -408,7 +414,7 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
 # Static files are served from the packages, so no collectstatic is needed.
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -421,8 +427,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Tenfold",
     "SITE_SUBHEADER": "Product catalogue",
     "SITE_SYMBOL": "inventory_2",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"/{STATIC_URL}tenfold/icon.svg"}],
-    "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.api.admin.site.find_icon"}],
+    "SITE_URL": "config.api.admin.site.find_home",
     "SIDEBAR": {"navigation": "config.api.admin.site.list_sidebar"},
 }
 

@@ -28,7 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("password/reset/", show_reset, name="password-reset"),
     path("livez", show_alive),
-    path("readyz", show_ready),
+    path("readyz", show_ready, name="readyz"),
     path("metrics", show_metrics),
 ]
 

@@ -44,6 +44,7 @@ from config.api.gates.plan_gate import PlanGate  # noqa: E402
 from config.serving.cross_origin import CrossOrigin  # noqa: E402
 from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
+from config.serving.sub_path import SubPath  # noqa: E402
 
 if settings.DEBUG:
     # Each request reaches Django, so that the toolbar sees it.
@@ -53,5 +54,7 @@ else:
     application = Front(CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS)))
 if settings.CORS:
     application = CrossOrigin(application)
+if settings.HAS_SUB_PATHS:
+    application = SubPath(application)
 # Only in a server: in a test the thread would outlive the database.
 FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

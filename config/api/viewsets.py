@@ -24,6 +24,7 @@ from config.api.database.replicas import refuse_unwritten
 from config.api.database.statements import Given, Statement, choose_compiled
 from config.api.database.wal_positions import parse_position
 from config.api.reads import oracle, selections, stored
+from config.api.reads.addresses import find_origin
 from config.api.reads.conditional import (
     claim_version,
     list_version_columns,
@@ -164,7 +165,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         request = self.request._request
         if error := request.META.pop(OVER_LIMIT, None):
             raise error
-        origin, query = f"{request.scheme}://{request.get_host()}", read_query(request.META["QUERY_STRING"])
+        origin, query = find_origin(request), read_query(request.META["QUERY_STRING"])
         question = self.pose_question(self.action, self.request.user, self.kwargs, origin, query)
         if "X-Min-Version" in self.request.headers:
             question = None  # the version may be newer than what a plan was made from
@@ -204,8 +205,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
         """Tuples of each row's JSON, or null for a row that isn't stored, and the columns named in `beside`."""
-        origin = self.request.build_absolute_uri("/")[:-1]
-        return stored.select_json(rows, self.read_serializer, selection, origin, beside)
+        return stored.select_json(rows, self.read_serializer, selection, find_origin(self.request), beside)
 
     def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
         """Each row's JSON, written by DRF's serializer."""

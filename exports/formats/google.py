@@ -101,7 +101,7 @@ class Maker:
             yield {name: value for name in NAMES if (value := item.get(name))}
 
     def describe(self, product: Mapping[str, Any]) -> Item:
-        images = [urljoin(f"{settings.PUBLIC_URL}/", image["url"]) for image in product["images"]]
+        images = [urljoin(f"{settings.PUBLIC_URL}/", image["url"].lstrip("/")) for image in product["images"]]
         return {
             # Google asks for a description.
             "description": (product["description"].strip() or product["title"])[:MOST_DESCRIPTION],

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from config.api.access.permissions import HasRight
 from config.api.access.scopes import EXPORTS
 from config.api.reads import selections
+from config.api.reads.addresses import find_origin
 from config.api.reads.parameters import read_number
 from config.api.reads.resources import Resource
 from config.api.reads.selections import find_model
@@ -75,7 +76,7 @@ class Stream(ShapedViewSet):
 
     def read_query(self) -> Query:
         name, suffix, request = self.resource.name, self.file_format.suffix, self.request
-        return make_query(name, request.user, request.query_params, suffix, request.build_absolute_uri("/")[:-1])
+        return make_query(name, request.user, request.query_params, suffix, find_origin(request))
 
     def read_after(self) -> int:
         after = read_number(self.request.query_params, "after", 0, 0, GREATEST_AFTER)

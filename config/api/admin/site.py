@@ -11,6 +11,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.csp import CSP
 from django.utils.text import capfirst
@@ -87,14 +88,24 @@ def sign_view(view: View) -> View:
 
 def list_sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar (UNFOLD's SIDEBAR): the tables that the user may see, and links to other pages."""
-    ways = (("Start page", "/", "home"), ("API", "/api/v1/", "api"), ("API documents", "/api/v1/docs/", "menu_book"))
+    ways = (("Start page", "home", "home"), ("API", "root", "api"), ("API documents", "docs", "menu_book"))
     apps = [
         {"title": app["name"], "separator": True, "items": [link_table(table) for table in app["models"]]}
         for app in admin.site.get_app_list(request)
     ]
-    # unfold marks a link as active if the path contains it; "/" would always be.
-    elsewhere = [{"title": title, "link": link, "icon": icon, "active": False} for title, link, icon in ways]
+    # unfold marks a link as active if the path contains it; that of the start page would always be.
+    elsewhere = [{"title": title, "link": reverse(name), "icon": icon, "active": False} for title, name, icon in ways]
     return [*apps, {"title": "Elsewhere", "separator": True, "items": elsewhere}]
+
+
+def find_home(request: HttpRequest) -> str:
+    """The address of the start page (UNFOLD's SITE_URL)."""
+    return reverse("home")
+
+
+def find_icon(request: HttpRequest) -> str:
+    """The address of the icon (UNFOLD's SITE_FAVICONS)."""
+    return static("tenfold/icon.svg")
 
 
 def link_table(table: dict[str, Any]) -> dict[str, Any]:

@@ -240,9 +240,9 @@ def raw_key(environ: Environ) -> RawKey:
     """
     get = environ.get
     return (
-        get("REQUEST_METHOD"), get("PATH_INFO"), get("QUERY_STRING"), get("HTTP_HOST"), get("HTTP_ACCEPT"),
-        get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), get("wsgi.url_scheme"), get("CONTENT_LENGTH"),
-        get("HTTP_TRANSFER_ENCODING"),
+        get("REQUEST_METHOD"), get("SCRIPT_NAME"), get("PATH_INFO"), get("QUERY_STRING"), get("HTTP_HOST"),
+        get("HTTP_ACCEPT"), get("HTTP_ACCEPT_ENCODING"), get("HTTP_X_FORWARDED_PROTO"), get("wsgi.url_scheme"),
+        get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"),
         get("HTTP_COOKIE"), get("HTTP_IF_MATCH"), get("HTTP_X_MIN_VERSION"), get("HTTP_AUTHORIZATION"),
     )  # fmt: skip
 

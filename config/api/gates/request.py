@@ -41,7 +41,7 @@ class Action:
 class GateRequest:
     """A GET or HEAD for JSON that a gate may answer before Django.
 
-    `origin` is the scheme and host, such as `https://shop.example`.
+    `origin` is the beginning of addresses: scheme, host and sub-path, such as `https://shop.example/eu`.
     """
 
     action: Action
@@ -112,13 +112,16 @@ def match_path(path: str) -> Action | None:
 
 
 def read_origin(environ: Environ) -> str:
-    """Scheme and host, as Django builds them. If the host isn't allowed, Django answers 400, which isn't cached."""
+    """Scheme, host and sub-path, as `find_origin` gives them to a view.
+
+    If the host isn't allowed, Django answers 400, which isn't cached.
+    """
     scheme, host = read_scheme(environ), environ.get("HTTP_HOST")
     if host is None:
         port = str(environ["SERVER_PORT"])
         is_usual = port == ("443" if scheme == "https" else "80")
         host = environ["SERVER_NAME"] if is_usual else f"{environ['SERVER_NAME']}:{port}"
-    return f"{scheme}://{host}"
+    return f"{scheme}://{host}{environ.get('SCRIPT_NAME', '')}"
 
 
 def read_scheme(environ: Environ) -> str:

@@ -3,7 +3,8 @@
 from typing import Any
 from urllib.parse import quote
 
-from django.urls import NoReverseMatch, reverse
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from rest_framework.relations import HyperlinkedIdentityField
 
 from config.api.reads.columns import NotCompilable
@@ -16,6 +17,17 @@ KEYS = {
 }
 
 
+def find_origin(request: Any) -> str:
+    """The beginning of absolute addresses: scheme, host and sub-path, such as `https://shop.example/eu`."""
+    plain: HttpRequest = getattr(request, "_request", request)
+    return f"{plain.scheme}://{plain.get_host()}{plain.META.get('SCRIPT_NAME', '')}"
+
+
+def reverse_path(name: str, kwargs: dict[str, Any] | None = None) -> str:
+    """The path of a route without the sub-path of this thread's last request. It goes behind an origin."""
+    return reverse(name, kwargs=kwargs).removeprefix(get_script_prefix()[:-1])
+
+
 class TextAddressField(HyperlinkedIdentityField):
     """The address of a row whose key in it is a text, such as a slug.
 
@@ -26,7 +38,7 @@ class TextAddressField(HyperlinkedIdentityField):
     def get_url(self, obj: Any, view_name: str, request: Any, format: str | None) -> str:  # noqa: A002 (DRF's name)
         before, behind = split_address(self, "text")
         key = quote(getattr(obj, self.lookup_field), safe="")
-        return f"{request.build_absolute_uri('/')[:-1]}{before}{key}{behind}"
+        return f"{find_origin(request)}{before}{key}{behind}"
 
 
 def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:
@@ -34,7 +46,7 @@ def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str
     if kind not in KEYS or (kind == "text" and not isinstance(member, TextAddressField)):
         raise NotCompilable(f"{member.lookup_field} must be a number or a UUID, or the field a TextAddressField")
     try:
-        path = reverse(member.view_name, kwargs={member.lookup_url_kwarg: KEYS[kind]})
+        path = reverse_path(member.view_name, {member.lookup_url_kwarg: KEYS[kind]})
     except NoReverseMatch as error:
         raise NotCompilable(f"there is no route {member.view_name} with {member.lookup_url_kwarg}") from error
     before, _, behind = path.partition(KEYS[kind])

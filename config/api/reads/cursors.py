@@ -70,9 +70,9 @@ def list_parameters(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def find_list_mark(request: Request, keyset: Keyset) -> str:
-    """A digest of the route, the filters and the ordering. A cursor is bound to it."""
+    """A digest of the path, the filters and the ordering. A cursor is bound to it, under whichever sub-path."""
     filters = sorted(item for item in list_parameters(request) if item[0] not in UNBOUND and item[1])
-    text = repr((request.path, filters, keyset))
+    text = repr((request.path_info, filters, keyset))
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -82,7 +82,7 @@ class Projection:
     paths: tuple[str, ...]
 
     def bind(self, origin: str) -> RowJson:
-        """The expression whose addresses begin with `origin` (`https://shop.example`, or "")."""
+        """The expression whose addresses begin with `origin` (`https://shop.example/eu`, or "")."""
         return RowJson(self.sql, self.columns, [json.dumps(f"{origin}{path}")[:-1] for path in self.paths])
 
 

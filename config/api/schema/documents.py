@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.contrib.staticfiles.finders import find
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -19,11 +20,14 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from config.api.reads.addresses import find_origin
 from config.api.reads.parameters import check_parameters
 from config.api.rendering.renderers import PROBLEM_TYPE, JSONRenderer, write_json
 
 # One request builds the document while the others wait: drf-spectacular counts its warnings in a global.
 LOCK = Lock()
+# The server in the document as it is built.
+[ANY_SERVER] = [str(server["url"]).encode() for server in settings.SPECTACULAR_SETTINGS["SERVERS"]]
 
 
 def build_document() -> dict[str, Any]:
@@ -34,10 +38,17 @@ def build_document() -> dict[str, Any]:
 
 @cache
 def write_document(format_: str) -> tuple[bytes, str]:
-    """The document's bytes in a format (`json`, `yaml`) and their ETag. Built once in a process."""
+    """The document's bytes in a format (`json`, `yaml`) and their hash. Built once in a process."""
     document = build_document()
     body = write_yaml(document) if format_ == "yaml" else write_json(document)
-    return body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    return body, hashlib.blake2b(body, digest_size=12).hexdigest()
+
+
+def write_server(format_: str, origin: str) -> tuple[bytes, str]:
+    """The document for clients who reach this server under `origin`, and its ETag."""
+    body, digest = write_document(format_)
+    where = hashlib.blake2b(origin.encode(), digest_size=4).hexdigest()
+    return body.replace(ANY_SERVER, origin.encode(), 1), f'"{digest}.{where}"'
 
 
 def write_yaml(document: dict[str, Any]) -> bytes:
@@ -77,7 +88,7 @@ class Document(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         check_parameters(request.query_params, ())
         with LOCK:
-            body, etag = write_document(request.accepted_renderer.format)
+            body, etag = write_server(request.accepted_renderer.format, find_origin(request))
         response: HttpResponse = HttpResponse(body, content_type=request.accepted_renderer.media_type)
         response["ETag"], response["Cache-Control"] = etag, "public, no-cache"
         patch_vary_headers(response, ["Accept", "Accept-Encoding"])

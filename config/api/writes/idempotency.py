@@ -71,7 +71,7 @@ class Attempt:
         if len(key) > GREATEST_KEY or not re.fullmatch(PATTERN, key):
             hint = "Use a new UUID for each request that must happen once."
             raise InvalidHeader(HEADER, f"It must have 1 to {GREATEST_KEY} printable ASCII characters.", hint)
-        return cls(request.user.pk, key, request.get_full_path(), hash_body(request))
+        return cls(request.user.pk, key, request._request.get_full_path_info(), hash_body(request))
 
     @property
     def lock(self) -> int:
