@@ -40,20 +40,18 @@ if not apps.ready:
 
 from config.api.freshness.leases import FRESHNESS, RefreshAhead  # noqa: E402 (they need the apps)
 from config.api.gates.cache_gate import CacheGate  # noqa: E402 (they need the apps)
+from config.api.gates.cross_origin import CrossOrigin  # noqa: E402
 from config.api.gates.plan_gate import PlanGate  # noqa: E402
-from config.serving.cross_origin import CrossOrigin  # noqa: E402
 from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
 from config.serving.sub_path import SubPath  # noqa: E402
 
-if settings.DEBUG:
-    # Each request reaches Django, so that the toolbar sees it.
-    application: Any = Front(RequestSlots(Handler(), settings.WEB_THREADS))
-else:
-    # A hit needs no slot.
-    application = Front(CacheGate(RequestSlots(PlanGate(Handler()), settings.WEB_THREADS)))
+# With DEBUG each request reaches Django, so that the toolbar sees it.
+application: Any = RequestSlots(Handler() if settings.DEBUG else PlanGate(Handler()), settings.WEB_THREADS)
 if settings.CORS:
     application = CrossOrigin(application)
+# A hit needs no slot.
+application = Front(application if settings.DEBUG else CacheGate(application))
 if settings.HAS_SUB_PATHS:
     application = SubPath(application)
 # Only in a server: in a test the thread would outlive the database.

@@ -30,6 +30,7 @@ from config.api.freshness.leases import FRESHNESS, LogLease, Stamp
 from config.api.freshness.tables import note_reads
 from config.api.gates import in_redis
 from config.api.gates.callers import Callers
+from config.api.gates.cross_origin import Origins
 from config.api.gates.entries import Entry, Header, is_for_all, pick_headers
 from config.api.gates.memory import Memory, SecondAskFilter
 from config.api.gates.records import CACHE_STATE, find_rows, record_kept
@@ -81,6 +82,7 @@ class Cache:
         self.second_asks = SecondAskFilter()
         self.flights = SingleFlight()
         self.callers = Callers()
+        self.origins = Origins()
 
     def answer(self, environ: Environ, run: Run, tries: int = 1) -> Answer | None:
         """None if the request isn't cacheable or no lease is available; call the application directly."""
@@ -159,10 +161,10 @@ class Cache:
         tags = environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None and is_known(tags, entry.etag):
             own = record_kept(environ, entry, 304, 0, began)
-            return "304 Not Modified", [*entry.hit_conditional, *own], b""
+            return "304 Not Modified", [*entry.hit_conditional, *own, *self.origins[environ.get("HTTP_ORIGIN")]], b""
         body = entry.body if environ["REQUEST_METHOD"] == "GET" else b""
         own = record_kept(environ, entry, 200, len(body), began)
-        return "200 OK", [*entry.hit_lines, *own], body
+        return "200 OK", [*entry.hit_lines, *own, *self.origins[environ.get("HTTP_ORIGIN")]], body
 
     # -- no current entry
 
@@ -195,7 +197,8 @@ class Cache:
     def show_stale(self, environ: Environ, old: Entry) -> Answer:
         own = record_kept(environ, old, 200, len(old.body), time.perf_counter(), state="stale")
         age = ("Age", str(int(time.time() - old.made_at)))
-        return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *own], old.body
+        given = (*own, *self.origins[environ.get("HTTP_ORIGIN")])
+        return "200 OK", [*old.lines, ("X-Cache", "stale"), age, *given], old.body
 
     def fill(self, environ: Environ, query: CacheQuery, lease: LogLease, run: Run, flight: Flight) -> Answer | None:
         is_second = self.second_asks.is_second(query.key)

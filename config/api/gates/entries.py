@@ -12,9 +12,10 @@ import orjson
 from config.api.freshness.leases import LogLease, Stamp
 from config.api.rendering.encodings import compress
 
-# Headers that aren't cached, in lower case: they depend on the coding, the time or the caller of one answer.
+# Headers that aren't cached, in lower case: they depend on the coding, time, caller or origin of one answer.
 PER_ANSWER = frozenset(
     {"content-length", "content-encoding", "server-timing", "x-cache", "x-request-id", "age", "date", "x-data-version"}
+    | {"access-control-allow-origin", "access-control-expose-headers"}
     | {f"ratelimit-{name}" for name in ("limit", "remaining", "reset")}
 )
 # Headers that a 304 repeats (RFC 9110, 15.4.5).

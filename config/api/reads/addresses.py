@@ -23,7 +23,7 @@ def find_origin(request: Any) -> str:
     return f"{plain.scheme}://{plain.get_host()}{plain.META.get('SCRIPT_NAME', '')}"
 
 
-def reverse_path(name: str, kwargs: dict[str, Any] | None = None) -> str:
+def reverse_path(name: str, kwargs: dict[Any, Any] | None = None) -> str:
     """The path of a route without the sub-path of this thread's last request. It goes behind an origin."""
     return reverse(name, kwargs=kwargs).removeprefix(get_script_prefix()[:-1])
 
@@ -46,7 +46,7 @@ def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str
     if kind not in KEYS or (kind == "text" and not isinstance(member, TextAddressField)):
         raise NotCompilable(f"{member.lookup_field} must be a number or a UUID, or the field a TextAddressField")
     try:
-        path = reverse_path(member.view_name, {member.lookup_url_kwarg: KEYS[kind]})
+        path = reverse_path(str(member.view_name), {member.lookup_url_kwarg: KEYS[kind]})
     except NoReverseMatch as error:
         raise NotCompilable(f"there is no route {member.view_name} with {member.lookup_url_kwarg}") from error
     before, _, behind = path.partition(KEYS[kind])

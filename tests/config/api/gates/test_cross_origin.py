@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from config.api.freshness.leases import FRESHNESS
+from config.api.gates import cross_origin
 from config.api.gates.cache_gate import CACHE, CacheGate
+from config.api.gates.cross_origin import CrossOrigin
 from config.api.problems.errors import Overloaded
-from config.serving import cross_origin
-from config.serving.cross_origin import CrossOrigin
 from config.serving.refusals import refuse
 from tests.config.test_env import read_settings
 from tests.factories import make_brand, make_product, make_user
@@ -40,7 +40,7 @@ def cors(settings: Any) -> None:
 
 @pytest.fixture
 def ask(django: Django) -> Ask:
-    application = CrossOrigin(CacheGate(django))
+    application = CacheGate(CrossOrigin(django))
     FRESHNESS.lend = nullcontext
     return partial(send, application)
 
