@@ -40,7 +40,7 @@ class AccountsConfig(AppConfig):
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
         # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.
-        register_resource(Resource("orders", "accounts.view_order", OrderRead))
+        register_resource(Resource("orders", "accounts.view_order", OrderRead, is_followed=True))
 
     def follow_credentials(self) -> None:
         """The sign-in log."""

@@ -12,13 +12,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from knox.models import AbstractAuthToken
 from knox.models import AuthTokenManager as KnoxManager
 
 from accounts.events import Event
-from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, OrderQuerySet
+from accounts.querysets import AddressQuerySet, AuthTokenQuerySet, OrderLineQuerySet, OrderQuerySet
+from catalog.changes.logged import Logged
 from catalog.models import Product, Variant, default_currency
 from catalog.writes.texts import compose, describe_unseen, find_unseen
 from config.api.access.permissions import Caller
@@ -236,10 +237,13 @@ class Order(Versioned):
     subtotal = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
     total = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
     placed_at = models.DateTimeField(default=timezone.now)
+    # The log's triggers set it. The database has the default, too: a server of the former release may place orders.
+    updated_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     objects = OrderQuerySet.as_manager()
 
     class Meta:
+        logged = Logged("order")
         constraints = (
             models.CheckConstraint(condition=Q(subtotal__gte=0, total__gte=0), name="order_totals_not_negative"),
             models.CheckConstraint(
@@ -269,7 +273,11 @@ class OrderLine(models.Model):
     price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
 
+    objects = OrderLineQuerySet.as_manager()
+
     class Meta:
+        # A product or variant that is deleted changes no order.
+        logged = Logged("order_line", sku="sku", touches="order", derived=("product", "variant"))
         ordering = ("id",)
         constraints = (
             models.CheckConstraint(condition=Q(price__gte=0), name="order_line_price_not_negative"),

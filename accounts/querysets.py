@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from accounts.models import Address, AuthToken, Order
+    from accounts.models import Address, AuthToken, Order, OrderLine
     from config.api.access.permissions import Caller
 
 
@@ -34,3 +34,9 @@ class OrderQuerySet(QuerySet["Order"]):
 
     def of_user(self, user: Caller) -> Self:
         return self.filter(user_id=user.pk)
+
+
+class OrderLineQuerySet(QuerySet["OrderLine"]):
+    def visible_to(self, caller: Caller) -> Self:
+        """The lines of the orders that the caller may see."""
+        return self.all() if caller.has_perm("accounts.view_order") else self.filter(order__user_id=caller.pk)

@@ -14,7 +14,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         from catalog import backup, exporting, models
         from catalog.changes import checks  # noqa: F401 (registers them)
-        from catalog.changes.entities import list_tables
+        from catalog.changes.entities import list_covered
         from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
         from catalog.filters import ProductFilters, VariantFilters
         from catalog.home import register_tables
@@ -36,7 +36,7 @@ class CatalogConfig(AppConfig):
         from config.api.reads.resources import TABLE_FORMATS, Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
-        FRESHNESS.follow_log(follow_changes, list_tables().values(), number_batch)
+        FRESHNESS.follow_log(follow_changes, list_covered(), number_batch)
         # What is read from tallies follows the products that they count: the SQL names both.
         FRESHNESS.watch((models.Tally._meta.db_table,))
         register_chore("keep the change log", keep_log)

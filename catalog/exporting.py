@@ -8,7 +8,7 @@ from django.http import QueryDict
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import CharField, ChoiceField, ModelSerializer
 
-from catalog.changes.feed import Bounds, hide_products
+from catalog.changes.feed import Bounds, hide
 from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.models import Product, Stock
@@ -87,9 +87,8 @@ class ChangeFilters(SparseFilterSet):
         return rows.filter(entity__in=entities)
 
 
-def list_changes(caller: Caller) -> QuerySet[Change]:
-    rows = Change.objects.all()
-    return rows if caller.has_perm("catalog.view_product") else hide_products(rows)
+def list_changes(caller: Caller) -> QuerySet[Any]:
+    return hide(Change.objects.all(), caller)
 
 
 def check_after(after: int) -> None:

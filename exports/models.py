@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
 
+from catalog.changes.logged import Logged
 from catalog.rights import EXPORT
 from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 from config.api.jobs.files import remove_folder
@@ -70,6 +71,7 @@ class ExportJob(Job):
     objects: ClassVar[Any] = ExportJobQuerySet.as_manager()
 
     class Meta:
+        logged = Logged("export", only=("finished_at",))
         indexes = (
             # exports/, newest first; serves the foreign key too.
             models.Index(fields=("owner", "-id"), name="export_job_by_owner"),

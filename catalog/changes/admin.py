@@ -12,6 +12,7 @@ from unfold.decorators import display
 from catalog.changes.history import describe_changes
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
+from catalog.changes.visibility import only_visible
 from catalog.staff.filters import EntityFilter, OfProductIdFilter
 from config.api.admin.cells import show_unbroken
 from config.api.admin.lists import ReadOnlyAdmin
@@ -37,8 +38,8 @@ class ChangeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Change]:
         number_changes()
-        rows: QuerySet[Change] = super().get_queryset(request)
-        return rows
+        # Of the change of an order, the page shows the order.
+        return only_visible(super().get_queryset(request), request.user)
 
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         # A position has digits only, and a number of more than 18 digits doesn't fit its column.

@@ -22,6 +22,14 @@ def list_tables() -> Mapping[str, str]:
 
 
 @cache
+def list_covered() -> frozenset[str]:
+    """The tables of which the log has every change, so that it tells whether an answer read from them is current."""
+    return frozenset(
+        model._meta.db_table for model in list_entities().values() if (logged := find_logged(model)) and not logged.only
+    )
+
+
+@cache
 def list_without_product() -> frozenset[str]:
     """The entity names whose rows belong to no product."""
     declared = [find_logged(model) for model in list_entities().values()]

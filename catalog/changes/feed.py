@@ -14,9 +14,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
+from catalog.changes.visibility import only_visible
 from catalog.errors import ChangesGone
 from catalog.models import Product
 from catalog.querysets import ACTIVE
+from config.api.access.permissions import Caller
 
 WINDOW = 10_000
 
@@ -93,9 +95,15 @@ class Wanted:
         return rows.filter(**{name: value for name, value in wanted.items() if value})
 
 
-def select_changes(wanted: Wanted, *, sees_all: bool) -> QuerySet[Any]:
-    """The wanted changes, without the column `before`. Without `sees_all`, products that aren't active are hidden."""
-    rows = wanted.narrow(Change.objects.defer("before"))
+def select_changes(wanted: Wanted, caller: Caller) -> QuerySet[Any]:
+    """The wanted changes that the caller may see, without the column `before`."""
+    return hide(wanted.narrow(Change.objects.defer("before")), caller)
+
+
+def hide(rows: QuerySet[Change], caller: Caller) -> QuerySet[Any]:
+    """Leaves out what the caller may not see. Marks changes of products that the caller can't see with `is_hidden`."""
+    rows = only_visible(rows, caller)
+    sees_all = caller.has_perm("catalog.view_product")
     return rows.annotate(is_hidden=Value(value=False)) if sees_all else hide_products(rows)
 
 

@@ -68,6 +68,7 @@ END """
 AS_OWNER = "SECURITY DEFINER SET search_path = {schema}, pg_temp"
 
 # When each trigger fires; `{}` is the table. The LOGGING triggers share one function, the TOUCHING ones have their own.
+# A table of whose rows only some updates are logged has only `log_update`.
 LOGGING = {
     "log_insert": "AFTER INSERT ON {} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT",
     "log_update": "AFTER UPDATE ON {} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT",
@@ -126,7 +127,7 @@ def name_row(table: LoggedTable, row: str, prefix: str) -> dict[str, str]:
 def list_triggers(table: LoggedTable) -> dict[str, tuple[str, str]]:
     """`(function, when it fires)` by the triggers' names."""
     log = table.name_trigger("log")
-    triggers = {what: (log, when) for what, when in LOGGING.items()}
+    triggers = {what: (log, when) for what, when in LOGGING.items() if what == "log_update" or not table.logged.only}
     triggers["keep_key"] = ("catalog_refuse_key", KEEP_KEY.format(key=table.key))
     for what, is_wanted in (("touch", table.is_versioned), ("touch_other", bool(table.logged.touches))):
         if is_wanted:

@@ -57,10 +57,11 @@ def write_triggers(table: LoggedTable) -> dict[str, str]:
     changed = UPDATE_VERSIONED if table.is_versioned else UPDATE
     bodies = {
         "keep_key": KEEP_KEY.format(**names),
-        "log_insert": INSERT.format(**names) + log(table, "create", "NEW", 0),
         "log_update": changed.format(**names) + log(table, "update", "OLD", 1),
-        "log_delete": DELETE.format(**names) + log(table, "delete", "OLD", 0),
     }
+    if not table.logged.only:
+        bodies["log_insert"] = INSERT.format(**names) + log(table, "create", "NEW", 0)
+        bodies["log_delete"] = DELETE.format(**names) + log(table, "delete", "OLD", 0)
     if table.is_versioned:
         bodies["touch"] = TOUCH.format(**names, **list_all(table))
     if table.logged.touches:

@@ -33,6 +33,9 @@ class Logged:
     touches: str = ""
     # Fields that are computed from others. A change of these alone isn't logged and raises no version.
     derived: tuple[str, ...] = ()
+    # If given, only an update of these fields is logged: no other update, no create and no delete. A job's
+    # `finished_at` logs its end without its progress.
+    only: tuple[str, ...] = ()
 
     def deconstruct(self) -> tuple[str, tuple[str], dict[str, Any]]:
         """Lets Django write this object into migrations."""

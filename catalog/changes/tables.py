@@ -58,6 +58,8 @@ class LoggedTable:
 
     def list_compared(self) -> list[Any]:
         """The fields whose change counts as a change of the row."""
+        if self.logged.only:
+            return [self.model._meta.get_field(name) for name in self.logged.only]
         silent = {self.model._meta.get_field(name) for name in self.logged.derived}
         own = {VERSION, MOVED} if self.is_versioned else set()
         # A generated column is computed from others, and has no value yet when a trigger runs.

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from catalog.changes.logged import Logged
 from catalog.errors import ImportsWaiting
 from catalog.rights import IMPORT
 from config.api.jobs.models import Job, JobQuerySet
@@ -43,6 +44,7 @@ class ImportJob(Job):
     )
 
     class Meta:
+        logged = Logged("import", only=("finished_at",))
         indexes = (
             # imports/, the newest first, and the foreign key.
             models.Index(fields=("owner", "-id"), name="import_job_by_owner"),

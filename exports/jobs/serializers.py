@@ -94,7 +94,7 @@ class ManifestRead(Serializer[Any]):
     rows = IntegerField()
     last_id = IntegerField(help_text="The greatest id in the table when the export began.")
     changes_cursor = CharField(
-        allow_null=True, help_text="`after` for changes/, to keep a copy up to date. Null for orders."
+        allow_null=True, help_text="`after` for changes/, to keep a copy up to date."
     )
     finished_at = DateTimeField()
     expires_at = DateTimeField()

@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from config.api.access.permissions import Caller
 from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 from config.api.jobs.files import remove_file
 
@@ -57,6 +58,10 @@ PROGRESS = (
 
 
 class JobQuerySet(ClaimedRowQuerySet):
+    def visible_to(self, caller: Caller) -> Self:
+        """The caller's own jobs; none if the caller lacks the permission that the jobs need."""
+        return self.filter(owner_id=caller.pk) if caller.has_perm(self.model.right) else self.none()
+
     def only_unfinished(self) -> Self:
         return self.filter(status__in=UNFINISHED)
 

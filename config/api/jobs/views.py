@@ -34,8 +34,8 @@ class OwnJobs(PrivateMixin, ShapedViewSet):
         return str(self.queryset.model.right)
 
     def get_queryset(self) -> QuerySet[Any]:
-        jobs: QuerySet[Any] = super().get_queryset()
-        return jobs.filter(owner_id=self.request.user.pk)
+        jobs: QuerySet[Any] = super().get_queryset().visible_to(self.request.user)
+        return jobs
 
 
 class JobViewSet(WriteMixin[Job], ReadViewSet, OwnJobs):

@@ -151,4 +151,5 @@ def test_version_and_time_are_the_triggers_own(model: type[Model], product: Prod
 
 
 def test_every_logged_model_is_written_here() -> None:
-    assert set(ADDRESSES) == set(list_entities())
+    # Those of accounts and the ends of jobs are in tests/accounts/test_order_changes.py.
+    assert set(ADDRESSES) | {"order", "order_line", "export", "import"} == set(list_entities())
