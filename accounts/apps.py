@@ -25,9 +25,12 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
+        from accounts.models import Order, OrderLine
         from accounts.serializers import OrderRead
         from accounts.sessions import note_place
+        from catalog.changes.subjects import Subject, register_subjects
         from config.api.access.devices import note_sign_in
+        from config.api.access.scopes import ORDERS
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
@@ -40,6 +43,9 @@ class AccountsConfig(AppConfig):
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
         # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.
+        register_subjects(
+            Subject("order", Order, OrderRead, "number", parts={OrderLine: ("lines", "order")}, scope=ORDERS.read)
+        )
         register_resource(Resource("orders", "accounts.view_order", OrderRead, is_followed=True))
 
     def follow_credentials(self) -> None:

@@ -15,13 +15,17 @@ class CatalogConfig(AppConfig):
         from catalog import backup, exporting, models
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_covered
+        from catalog.changes.events import LOG
         from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
+        from catalog.changes.subjects import Subject, find_any_write, find_end, find_new_price, register_subjects
         from catalog.filters import ProductFilters, VariantFilters
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)
-        from catalog.rights import EXPORT
+        from catalog.imports.models import ImportJob
+        from catalog.imports.serializers import ImportRead
+        from catalog.rights import EXPORT, IMPORT
         from catalog.search.vocabulary import WORDS_EVERY, count_words
-        from catalog.serializers import ProductRead, VariantRead
+        from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
         from catalog.tallies import fold_tallies, recount
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
@@ -31,10 +35,12 @@ class CatalogConfig(AppConfig):
             find_wrong_title_keys,
         )
         from catalog.writes.trial import try_write
+        from config.api.access.scopes import IMPORTS
         from config.api.jobs.chores import register_chore
         from config.api.problems.stored import register_finder, register_trial
         from config.api.reads.resources import TABLE_FORMATS, Resource, register_resource
         from config.api.reads.root_lists import register_lists
+        from config.api.webhooks.events import set_log
 
         FRESHNESS.follow_log(follow_changes, list_covered(), number_batch)
         # What is read from tallies follows the products that they count: the SQL names both.
@@ -71,6 +77,24 @@ class CatalogConfig(AppConfig):
                 models.Category: "Categories",
             }
         )
+        set_log(LOG)
+        register_subjects(
+            Subject(
+                "product", models.Product, ProductRead, "sku",
+                parts={
+                    models.ProductText: ("text", "product"),
+                    models.Variant: ("variants", "product"),
+                    models.Image: ("images", "product"),
+                },
+            ),
+            Subject("price", models.Variant, VariantRead, "sku", ("updated",), find_new_price),
+            Subject("stock", models.Stock, exporting.StockRow, "sku", ("updated",), find_any_write),
+            Subject("brand", models.Brand, BrandRead, "slug"),
+            Subject("category", models.Category, CategoryRead, "slug"),
+            Subject(
+                "import", ImportJob, ImportRead, "", ("ready", "failed"), find_end, right=IMPORT, scope=IMPORTS.read
+            ),
+        )  # fmt: skip
         followed = partial(Resource, right=EXPORT, is_followed=True)
         for resource in (
             followed(

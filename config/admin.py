@@ -11,9 +11,13 @@ from django.template.response import TemplateResponse
 from django_tasks_db.models import DBTaskResult
 
 from config.api.admin.lists import ReadOnlyAdmin
+from config.api.webhooks.admin import DeliveryAdmin, WebhookAdmin
+from config.api.webhooks.models import Webhook, WebhookDelivery
 from config.operation.queue import read_queue
 
 admin.site.unregister(DBTaskResult)
+admin.site.register(Webhook, WebhookAdmin)
+admin.site.register(WebhookDelivery, DeliveryAdmin)
 
 # The tables of the queue's page, in the order of QueueState, and what they say if they are empty.
 QUEUE_TABLES: tuple[dict[str, Any], ...] = (

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +22,7 @@ NAMES = (
     "ALLOWED_HOSTS", "HOST", "PORT", "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL", "LOG_FORMAT", "METRICS_TOKEN",
     "METRICS_FOLDER", "CACHE", "CACHE_LEASE_MS", "CACHE_MEMORY_BYTES", "CURRENCY", "MAX_BODY_BYTES", "HTTPS",
     "RATE_LIMIT_ANON", "RATE_LIMIT_TOKEN", "RATE_LIMIT_LOGIN", "TRUSTED_PROXIES", "PROXY_HEADER",
-    "CHANGE_RETENTION_DAYS", "JOB_LEASE_SECONDS", "EXPORT_STORAGE_URL",
+    "CHANGE_RETENTION_DAYS", "JOB_LEASE_SECONDS", "EXPORT_STORAGE_URL", "WEBHOOK_ALLOW_NETWORKS",
     "EXPORT_QUOTA_JOBS", "EXPORT_QUOTA_BYTES", "EXPORT_STREAMS",
     "IMPORT_QUOTA_JOBS", "IMPORT_MAX_BYTES", "IMPORT_MAX_UNPACKED_BYTES", "IMPORT_MAX_RATIO",
     "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "HSTS_SUBDOMAINS", "HSTS_PRELOAD", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
@@ -84,6 +85,17 @@ def read_rate(name: str, default: str) -> str:
 def read_list(name: str, default: str) -> list[str]:
     """Comma-separated values; blanks around them are removed."""
     return [item.strip() for item in read_text(name, default).split(",") if item.strip()]
+
+
+def read_networks(name: str) -> list[str]:
+    """Comma-separated networks, as in `10.1.0.0/16,fd00::/8`. A single address is a network of one."""
+    networks = read_list(name, "")
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}={network!r}: {error}; expected a network, as in 10.1.0.0/16") from error
+    return networks
 
 
 def read_currency(name: str, default: str) -> str:

@@ -257,6 +257,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "EventKind": "accounts.events.Event.Kind",
         "OrderStatus": "accounts.models.Order.Status",
         "JobStatus": "config.api.jobs.models.Job.Status",
+        "WebhookStatus": "config.api.webhooks.models.Status",
+        "WebhookWish": "config.api.webhooks.models.WISHES",
         "RowStatus": "config.api.writes.bulk.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -391,6 +393,11 @@ IMPORT_QUOTA_JOBS = env.read_count("IMPORT_QUOTA_JOBS", 10, most=10_000)
 IMPORT_MAX_BYTES = env.read_count("IMPORT_MAX_BYTES", 2**30, most=2**40, least=1024)
 IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, most=2**44, least=1024)
 IMPORT_MAX_RATIO = env.read_count("IMPORT_MAX_RATIO", 200, most=100_000)
+
+# -- webhooks ---------------------------------------------------------------------------------------------------
+
+# Networks that webhooks may be sent to although they aren't the internet's, as in 10.1.0.0/16.
+WEBHOOK_ALLOW_NETWORKS = env.read_networks("WEBHOOK_ALLOW_NETWORKS")
 
 # -- mails ------------------------------------------------------------------------------------------------------
 

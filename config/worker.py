@@ -20,6 +20,7 @@ from rq import Worker as RQWorker
 from config.api.database.leases import STOP
 from config.api.jobs.chores import CHORES
 from config.api.models import BEAT_SECONDS, Worker
+from config.api.webhooks import courier
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
 
@@ -132,7 +133,7 @@ class JobWorker(RQWorker):
         signal.signal(signal.SIGTERM, STOP.begin)
 
     def fork_work_horse(self, *arguments: Any) -> None:
-        with IN_DATABASE:
+        with IN_DATABASE, courier.IN_DATABASE:
             super().fork_work_horse(*arguments)
 
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:

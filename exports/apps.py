@@ -8,9 +8,19 @@ class ExportsConfig(AppConfig):
     verbose_name = "Exports"
 
     def ready(self) -> None:
+        from catalog.changes.subjects import Subject, find_end, register_subjects
+        from config.api.access.scopes import EXPORTS
         from config.api.reads.root_lists import register_lists
         from exports import tasks  # noqa: F401 (registers the jobs)
+        from exports.jobs.serializers import ExportRead
+        from exports.models import ExportJob
 
+        register_subjects(
+            Subject(
+                "export", ExportJob, ExportRead, "", ("ready", "failed"), find_end,
+                right=ExportJob.right, scope=EXPORTS.read,
+            )
+        )  # fmt: skip
         register_lists({"exports": "exportjob-list"})
         of_exports = ("resource", "format")
         register_events(

@@ -28,6 +28,7 @@ RULE = (
     "config.api.admin",
     "config.api.viewsets",
     "config.api.jobs",
+    "config.api.webhooks",
     "catalog",
     "catalog.facets",
     "catalog.views",

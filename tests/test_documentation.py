@@ -39,6 +39,7 @@ LENGTHS = {
     "config": 270,
     "config/api": 300,
     "config/api/schema": 220,
+    "config/api/webhooks": 100,
     "catalog": 340,
     "catalog/facets": 60,
     "catalog/imports": 110,

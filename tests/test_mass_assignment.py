@@ -22,6 +22,7 @@ from accounts.models import Order, SessionOwner, User
 from catalog.models import Attribute
 from config.api.problems.errors import MOST_NAMED
 from config.api.schema.documents import build_document
+from config.api.webhooks.models import Webhook
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -98,6 +99,7 @@ def shop(root: User) -> dict[str, Any]:
         "auth/sessions": SessionOwner.objects.get(user=root).pk,
         "auth/events": Event.objects.create(kind="sign_in", user=root).pk,
         "users": root.pk,
+        "webhooks": Webhook.objects.create(owner=root, position=0, secret=SECRET, former_secret=SECRET).pk,
         "me": root.addresses.create(name="Root").pk,
     }
     return values | {"id": product.pk, "user": root.pk, "ids": ids}

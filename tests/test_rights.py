@@ -24,6 +24,7 @@ from catalog.models import ImportJob
 from config.api.access.scopes import SCOPES
 from config.api.jobs.files import write_file
 from config.api.schema import documents
+from config.api.webhooks.models import Webhook
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product, make_user
 
@@ -41,12 +42,15 @@ SCOPES_OF = (
     ("products/{product}/history/", "changes:read", "changes:read"),
     ("users/{user}/orders/", "orders:read", "orders:read"),
     ("users/", "accounts", "accounts"),
+    ("webhooks/", "webhooks", "webhooks"),
     ("", "catalogue:read", "catalogue:write"),
 )
 # For every token, or for none.
 UNSCOPED = (
     *("GET ", "GET schema/", "POST auth/login/"),
     *("POST auth/password/reset/", "POST auth/password/reset/confirm/"),
+    # Needs the scopes of its events, too: tests/config/api/webhooks/test_webhooks.py.
+    "POST webhooks/",
 )
 
 CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root", "revoked")
@@ -60,6 +64,7 @@ ROWS: dict[str, str] = {
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
+    "DELETE webhooks/{id}/": "401 403 403 403 204 403 404 401",
     "GET ": "200 200 200 200 200 200 200 401",
     "GET auth/events/": "401 200 200 200 200 200 200 401",
     "GET auth/events/{id}/": "401 200 404 404 404 404 404 401",
@@ -113,12 +118,16 @@ ROWS: dict[str, str] = {
     "GET users/{user}/orders/": "401 403 403 403 403 200 200 401",
     "GET variants/": "200 200 200 200 200 200 200 401",
     "GET variants/{sku}/": "200 200 200 200 200 200 200 401",
+    "GET webhooks/": "401 403 403 403 200 403 200 401",
+    "GET webhooks/{id}/": "401 403 403 403 200 403 404 401",
+    "GET webhooks/{id}/deliveries/": "401 403 403 403 200 403 404 401",
     "PATCH me/": "401 200 200 200 200 200 200 401",
     "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
     "PATCH orders/{number}/": "401 403 403 403 403 403 200 401",
     "PATCH prices/bulk/": "401 403 403 200 403 403 200 401",
     "PATCH products/{id}/": "401 403 403 200 403 403 200 401",
     "PATCH stock/bulk/": "401 403 403 200 403 403 200 401",
+    "PATCH webhooks/{id}/": "401 403 403 403 200 403 404 401",
     "POST auth/login/": "200 200 200 200 200 200 200 200",
     "POST auth/logout/": "401 204 204 204 204 204 204 401",
     "POST auth/password/": "401 204 204 204 204 204 204 401",
@@ -133,6 +142,10 @@ ROWS: dict[str, str] = {
     "POST orders/": "401 201 201 201 201 201 201 401",
     "POST products/": "401 403 403 201 403 403 201 401",
     "POST products/bulk/": "401 403 403 200 403 403 200 401",
+    "POST webhooks/": "401 403 403 403 201 403 201 401",
+    "POST webhooks/{id}/replay/": "401 403 403 403 202 403 404 401",
+    "POST webhooks/{id}/rotate/": "401 403 403 403 200 403 404 401",
+    "POST webhooks/{id}/test/": "401 403 403 403 202 403 404 401",
     "PUT me/addresses/{id}/": "401 200 404 404 404 404 404 401",
     "PUT products/{id}/": "401 403 403 200 403 403 200 401",
 }
@@ -163,6 +176,9 @@ BODIES: dict[str, Any] = {
     "PATCH products/{id}/": {"title": "Sencha"},
     "POST products/bulk/": {"mode": "update", "items": [{"sku": "TEA", "title": "Sencha"}]},
     "PATCH stock/bulk/": [{"sku": "TEA", "on_hand": 5}],
+    "POST webhooks/": {"url": "https://shop.example/hook", "events": ["product.*"]},
+    "PATCH webhooks/{id}/": {"description": "The shop's"},
+    "POST webhooks/{id}/replay/": {"after": 0},
     "PATCH prices/bulk/": [{"sku": "TEA", "price": "3.00"}],
 }
 
@@ -255,6 +271,7 @@ def filled(kept: None) -> Shop:
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
         "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
+        "webhooks/": {"id": Webhook.objects.create(owner=people["partner"], position=0).pk},
         "exports/": {"id": make_export(people["partner"]).pk},
     }
     root = people["root"]

@@ -20,14 +20,21 @@ class ApiConfig(AppConfig):
         from config.api.jobs.chores import register_chore
         from config.api.models import IdempotencyKey
         from config.api.problems.stored import register_finder
+        from config.api.reads.root_lists import register_lists
         from config.api.reads.stored_rows import find_unstored
         from config.api.schema import checks  # noqa: F401 (registers them)
+        from config.api.webhooks.models import WebhookDelivery
 
         # One batch at each heartbeat: enough for 17 million a day, and never late for the next heartbeat.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
+        register_chore("purge webhooks' deliveries", WebhookDelivery.objects.purge_some)
+        register_lists({"webhooks": "webhook-list"})
         register_finder(find_unstored)
         register_events(
-            {"cache_invalidations": Family("Reads of the change log that found the table changed.", ("table",))}
+            {
+                "cache_invalidations": Family("Reads of the change log that found the table changed.", ("table",)),
+                "webhook_attempts": Family("Attempts to deliver to webhooks, by the answer's status.", ("status",)),
+            }
         )
         age = Family("Age of the oldest job that is queued or running; 0 if there is none.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})

@@ -44,7 +44,7 @@ class ExportRead(ModelSerializer[ExportJob]):
 class ExportWrite(StrictSerializer[ExportJob]):
     """`{"resource": "products", "format": "csv", "filters": {"brand": "acme"}, "compression": "zstd"}`"""
 
-    resource = ChoiceField(choices=sorted(RESOURCES))
+    resource = ChoiceField(choices=())
     format = ChoiceField(choices=ExportJob.Format.choices)
     filters = DictField(child=JSONField(), default=dict, help_text="Filters of the list, by name.")
     fields_ = CharField(default="", allow_blank=True, max_length=2000, help_text="The same as for the list.")
@@ -55,6 +55,8 @@ class ExportWrite(StrictSerializer[ExportJob]):
     def get_fields(self) -> Any:
         # A serializer already has an attribute `fields`, so ours is declared as `fields_`.
         found = super().get_fields()
+        # Now, since other apps register theirs after this class is made.
+        found["resource"].choices = sorted(RESOURCES)  # type: ignore[attr-defined]  # a ChoiceField
         return {name.rstrip("_"): field for name, field in found.items()}
 
     def validate_filters(self, filters: dict[str, Any]) -> dict[str, Any]:
@@ -93,9 +95,7 @@ class ManifestRead(Serializer[Any]):
     sha256 = CharField()
     rows = IntegerField()
     last_id = IntegerField(help_text="The greatest id in the table when the export began.")
-    changes_cursor = CharField(
-        allow_null=True, help_text="`after` for changes/, to keep a copy up to date."
-    )
+    changes_cursor = CharField(allow_null=True, help_text="`after` for changes/, to keep a copy up to date.")
     finished_at = DateTimeField()
     expires_at = DateTimeField()
     url = URLField(help_text="A link to the file that needs no token. It works while its owner may export.")

@@ -44,7 +44,7 @@ FORMS: tuple[tuple[tuple[type[Any], ...], str, tuple[str, ...]], ...] = (
     ((drf.CharField,), "text", ("text",)),
     ((drf.MultipleChoiceField,), "text", ()),  # its value is a set, which no column can hold
     ((drf.ChoiceField,), "text", ("text", "number")),
-    ((drf.JSONField, drf.DictField), "json", ("json",)),
+    ((drf.JSONField, drf.DictField, drf.ListField), "json", ("json",)),
 )
 
 

@@ -191,7 +191,7 @@ class Schema(AutoSchema):
 
     @property
     def is_repeatable(self) -> bool:
-        return isinstance(self.view, RepeatablePost) and self.method == "POST"
+        return isinstance(self.view, RepeatablePost) and self.view.stores_answers and self.method == "POST"
 
     @property
     def has_body(self) -> bool:

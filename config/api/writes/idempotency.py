@@ -40,14 +40,15 @@ type HashBody = Callable[[Request], bytes]
 class RepeatablePost(APIView):
     """A mixin for views whose POST respects `Idempotency-Key`, once the permissions are checked.
 
-    Not for answers with a secret, which is shown once and stored nowhere.
+    A view whose answers have a secret, which is shown once, sets `stores_answers` to False: the header has no effect.
     """
 
     post: Callable[..., Response]
+    stores_answers = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method == "POST" and HEADER in request.headers and hasattr(self, "post"):
+        if self.stores_answers and request.method == "POST" and HEADER in request.headers and hasattr(self, "post"):
             # DRF looks the handler up after this, on the instance, where a viewset puts its actions too.
             self.post = partial(answer_once, self.post, self.hash_body)
 

@@ -1,0 +1,136 @@
+"""The admin's pages of webhooks: what is told to whom, what the receivers answered, and the ways to go on."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from config.api.admin.cells import show_moment, show_unbroken
+from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
+from config.api.problems.errors import ApiError
+from config.api.webhooks.events import EVENTS
+from config.api.webhooks.models import FRESH, Status, Webhook, WebhookDelivery
+from config.api.webhooks.outbound import check_url
+from config.api.webhooks.serializers import list_names
+
+LABELS = {"Active": "success", "Paused": "warning", "Ended": "danger"}
+DELIVERIES_SHOWN = 20
+
+
+class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
+    """The same rules as over the API."""
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        try:
+            check_url(url)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        return url
+
+    def clean_events(self) -> list[str]:
+        names = self.cleaned_data["events"]
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in list_names() for name in names):
+            raise forms.ValidationError(f'Give a list, as in ["product.*"], of {", ".join(list_names())}.')
+        return names
+
+    def clean_filters(self) -> dict[str, list[str]]:
+        filters = self.cleaned_data["filters"] or {}
+        if not isinstance(filters, dict):
+            raise forms.ValidationError('Give an object, as in {"brand": "acme"}.')
+        try:
+            return EVENTS.log.read_filters(filters)
+        except ApiError as error:
+            raise forms.ValidationError(f"{error.faults[0].detail} {error.hint}") from None
+
+
+class DeliveryInline(TabularInline):
+    model = WebhookDelivery
+    fields = ("at", "type", "message", "attempt", "status", "error", "answer", "milliseconds")
+    readonly_fields = fields
+    ordering = ("-pk",)
+    extra = 0
+    show_title = False
+    per_page = DELIVERIES_SHOWN
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+
+class WebhookAdmin(BoundedAdmin):
+    """All users' webhooks. One that staff add is theirs; its secret is shown once, after it was saved."""
+
+    icon = "webhook"
+    form = WebhookForm
+    inlines = (DeliveryInline,)
+    actions = ("resume", "pause", "test", "delete_selected")
+    list_display = ("number", "url", "owner", "state", "told", "next", "error")
+    list_filter = ("status",)
+    list_select_related = ("owner",)
+    search_fields = ("owner__email__lower",)
+    search_help_text = "The owner's e-mail address in lower case"
+    fields = (
+        "url", "description", "events", "filters", "expand", ("status", "position"), "error", ("failures", "next_at"),
+        "owner",
+    )  # fmt: skip
+    readonly_fields = ("status", "position", "error", "failures", "next_at", "owner")
+
+    @admin.display(description="webhook", ordering="pk")
+    def number(self, webhook: Webhook) -> str:
+        return f"#{webhook.pk}"
+
+    @display(description="status", label=LABELS)  # type: ignore[untyped-decorator]  # unfold has no types
+    def state(self, webhook: Webhook) -> str:
+        return webhook.get_status_display()
+
+    @admin.display(description="told until")
+    def told(self, webhook: Webhook) -> str:
+        return show_unbroken(f"{webhook.position:,}")
+
+    @admin.display(description="next attempt")
+    def next(self, webhook: Webhook) -> str:
+        return show_moment(webhook.next_at) if webhook.failures else "-"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            # Whoever sends now loses the lease, and the next one sends by the new values.
+            obj.find_row().revoke()
+            return
+        obj.owner, obj.position = request.user, EVENTS.log.find_newest()
+        obj.save()
+        self.message_user(request, f"Its secret, which isn't shown again: {obj.secret}", messages.WARNING)
+
+    @admin.action(permissions=("change",), description="Make active, and try at once")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.tell(request, queryset.order_by().update(status=Status.ACTIVE, **FRESH), "active")
+
+    @admin.action(permissions=("change",), description="Pause")
+    def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        number = Webhook.objects.filter(pk__in=queryset.values("pk"), status=Status.ACTIVE).revoke(status=Status.PAUSED)
+        self.tell(request, number, "paused")
+
+    @admin.action(permissions=("change",), description="Send a test message")
+    def test(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.tell(request, queryset.order_by().update(is_test_due=True), "sent a test message soon")
+
+    def tell(self, request: HttpRequest, number: int, what: str) -> None:
+        self.message_user(request, f"{number} {'webhook is' if number == 1 else 'webhooks are'} {what}.")
+
+
+class DeliveryAdmin(ReadOnlyAdmin):
+    icon = "outgoing_mail"
+    list_display = ("at", "webhook", "type", "message", "attempt", "status", "error", "milliseconds")
+    list_select_related = ("webhook",)
+    search_fields = ("webhook__id__exact",)
+    search_help_text = "A webhook's number"
+
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        is_number = term.isascii() and term.isdigit() and len(term) <= 18
+        return super().search_for(queryset, term) if is_number else queryset.none()
