@@ -213,7 +213,7 @@ RATE_LIMIT_LOGIN = env.read_rate("RATE_LIMIT_LOGIN", "10/minute")
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "config.api.access.sessions.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["config.api.access.permissions.ModelPermissions"],
     "DEFAULT_THROTTLE_CLASSES": ["config.api.access.throttling.RateLimit"],

@@ -1,15 +1,18 @@
 """The API in a browser: every list and form, and no more queries than the JSON costs."""
 
 import html
-import json
 import re
 
 import pytest
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.filters import UserFilters
+from accounts.models import User
 from catalog.filters import ProductFilters
+from config.api.rendering.forms import find_line
+from tests.config.api.schema.test_documents import fill_shop
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -173,19 +176,87 @@ def test_the_form_of_a_product_holds_a_body_that_can_be_sent_back(staff: APIClie
     assert staff.get(f"{url}?expand=variants.stock,images").json() == before
 
 
+def read_forms(page: str) -> list[str]:
+    return [
+        html.unescape(text)
+        for text in re.findall(r'<textarea name="_content"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("path", "begins"),
+    "path",
     [
-        ("products/bulk/", {"mode": "upsert", "on_error": "reject_all", "dry_run": False, "items": []}),
-        ("stock/bulk/", [{"sku": "", "location": "main", "on_hand": 0}]),
-        ("prices/bulk/", [{"sku": "", "price": "0.00"}]),
+        "products/",
+        "products/bulk/",
+        "stock/bulk/",
+        "prices/bulk/",
+        "orders/",
+        "exports/",
+        "auth/tokens/",
+        "me/addresses/",
     ],
 )
-def test_the_form_of_a_bulk_shows_what_it_takes(path: str, begins: object, staff: APIClient, client: APIClient) -> None:
+def test_a_form_begins_with_a_body_that_is_taken(path: str, staff: APIClient, client: APIClient) -> None:
+    fill_shop()
     page = staff.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content.decode()
-    forms = re.findall(r'<textarea name="_content"[^>]*>(.*?)</textarea>', page, re.DOTALL)
-    assert [json.loads(html.unescape(form)) for form in forms] == [begins]
+    [body] = read_forms(page)
+    send = staff.patch if 'data-method="PATCH"' in page else staff.post
+    answer = send(f"/api/v1/{path}", body, content_type="application/json")
+    assert answer.status_code in (200, 201), answer.json()
     assert b"<textarea" not in client.get(f"/api/v1/{path}", HTTP_ACCEPT=HTML).content
+
+
+def test_forms_send_to_the_address_without_its_parameters(staff: APIClient) -> None:
+    make_product()
+    page = staff.get("/api/v1/products/?page_size=1&search=product", HTTP_ACCEPT=HTML).content.decode()
+    assert set(re.findall(r'<form class="[^"]*sent" action="([^"]*)"', page)) == {"/api/v1/products/"}
+
+
+BODY = '{\n  "sku": "A",\n  "title": "Tea",\n  "variants": [\n    {"sku": "A-1",\n     "price": "cheap"}\n  ]\n}'
+
+
+def test_a_refused_body_stays_with_the_lines_of_its_errors(staff: APIClient) -> None:
+    answer = staff.post("/api/v1/products/", BODY, content_type="application/json", HTTP_ACCEPT=HTML)
+    page = answer.content.decode()
+    assert (answer.status_code, read_forms(page)) == (400, [BODY])
+    assert re.search(r">Line 6</a>, <code>/variants/0/price</code>: .*cheap", page)
+
+
+def test_a_body_that_is_no_json_stays_in_the_form_of_a_session() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(User.objects.create_superuser("root@example.com", "x"))
+    page = browser.get("/api/v1/products/", HTTP_ACCEPT=HTML).content.decode()
+    headers = {
+        "HTTP_X_CSRFTOKEN": re.findall(r'name="csrfmiddlewaretoken" value="(.*?)"', page)[0],
+        "HTTP_ACCEPT": HTML,
+    }
+    answer = browser.post("/api/v1/products/", '{"sku": ', content_type="application/json", **headers)
+    page = answer.content.decode()
+    assert (answer.status_code, read_forms(page)) == (400, ['{"sku": '])
+    assert ("Log out" in page, "Log in" in page) == (True, False)
+    del headers["HTTP_X_CSRFTOKEN"]
+    assert browser.post("/api/v1/products/", "{}", content_type="application/json", **headers).status_code == 403
+
+
+def test_a_deletion_ends_at_the_list_which_says_so(staff: APIClient) -> None:
+    staff.force_login(User.objects.get(email="root@example.com"))
+    address = f"/api/v1/products/{make_product().pk}/"
+    answer = staff.delete(address, HTTP_ACCEPT=HTML)
+    assert (answer.status_code, answer["Location"]) == (303, "/api/v1/products/")
+    assert f"Deleted: {address}" in staff.get(answer["Location"], HTTP_ACCEPT=HTML).content.decode()
+
+
+def test_logging_in_leads_back_to_the_filtered_list(client: APIClient) -> None:
+    page = client.get("/api/v1/products/?search=tea&page_size=2", HTTP_ACCEPT=HTML).content.decode()
+    assert "next=/api/v1/products/%3Fsearch%3Dtea%26page_size%3D2" in page
+
+
+@pytest.mark.parametrize(
+    ("pointer", "line"), [("", 1), ("/a", 2), ("/b/1/c~1d", 4), ("/b/1/missing", 3), ("/b/7", 3), ("/z", 1)]
+)
+def test_a_pointer_leads_to_its_line(pointer: str, line: int) -> None:
+    assert find_line('{\n"a": "x\\"}",\n"b": [{}, {"e": [],\n"c/d": 1}]}', pointer) == line
+    assert find_line('{"a": ', "/a/b") is None
 
 
 def test_the_filter_form_begins_empty_and_may_be_sent_so(client: APIClient) -> None:

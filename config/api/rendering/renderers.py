@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from django.contrib import messages
 from django.http.request import MediaType
 from django.utils.duration import duration_iso_string
 from django.utils.safestring import mark_safe
@@ -20,6 +21,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
+from config.api.rendering.forms import ROW_METHODS, find_text, place_faults, read_sent
 from config.api.rendering.pager import Pager
 from config.process.bounded import BoundedMap
 
@@ -94,14 +96,30 @@ def is_json_accepted(accept: str, renderers: Sequence[Any]) -> bool:
 class HTMLRenderer(BrowsableAPIRenderer):
     """The browsable API. Second in the list, so `*/*` gets JSON."""
 
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
+        if renderer_context["response"].status_code == HTTPStatus.NO_CONTENT:
+            return self.lead_back(renderer_context)
+        return super().render(data, accepted_media_type, renderer_context)
+
+    def lead_back(self, context: Mapping[str, Any]) -> bytes:
+        """Redirect to the page above with a sentence: an answer without a body may be about a row that is gone."""
+        request, response = context["request"], context["response"]
+        places = [address for _, address in self.get_breadcrumbs(request)]
+        is_left = bool(context["view"].kwargs) or "GET" not in context["view"].allowed_methods
+        done = "Deleted" if request.method == "DELETE" else "Done"
+        messages.success(request._request, f"{done}: {request.path}", fail_silently=True)
+        response.status_code, response["Location"] = HTTPStatus.SEE_OTHER, places[-2 if is_left else -1]
+        return b""
+
     def get_context(
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
         context = super().get_context(data, accepted_media_type, renderer_context)
+        view, request = renderer_context["view"], renderer_context["request"]
         if renderer_context["response"].exception:
             # DRF shows the JSON renderer's usual type, also for an error.
             context["response_headers"]["Content-Type"] = PROBLEM_TYPE
-        view, request = renderer_context["view"], renderer_context["request"]
+            context |= {"problem": data, "faults": place_faults(data, read_sent(request) or "")}
         # What a view adds to the page of its answer.
         added = view.add_to_page(data) if hasattr(view, "add_to_page") else {}
         return context | {"paginator": Pager.of(data, view, request)} | added
@@ -119,11 +137,17 @@ class HTMLRenderer(BrowsableAPIRenderer):
         return super().get_filter_form(data, view, request)
 
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
-        """DRF's form. For PUT and PATCH it needs the instance, which an answer that the database wrote doesn't have."""
+        """DRF's form, with a body that is valid, or with the body that was refused.
+
+        For PUT and PATCH DRF needs the instance, which an answer that the database wrote doesn't have.
+        """
         failed = self.renderer_context["response"].exception  # type: ignore[attr-defined]  # DRF sets it in render()
-        if method in ("PUT", "PATCH") and not failed and self.show_form_for_method(view, method, request, None):
+        if method in ROW_METHODS and not failed and self.show_form_for_method(view, method, request, None):
             data = SimpleNamespace(serializer=SimpleNamespace(instance=view.get_object()))
-        return super().get_raw_data_form(data, view, method, request)
+        form = super().get_raw_data_form(data, view, method, request)
+        if form is not None and (text := find_text(request, method, failed)) is not None:
+            form.initial["_content"] = text
+        return form
 
 
 class Negotiation(DefaultContentNegotiation):

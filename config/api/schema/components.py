@@ -8,19 +8,15 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-import orjson
 from rest_framework.exceptions import APIException, Throttled
 
 from config.api.problems.error_handler import CODES
 from config.api.problems.errors import ApiError
+from config.api.rendering.examples import read_examples
 from config.api.rendering.renderers import PROBLEM_TYPE
-
-EXAMPLES = Path(__file__).with_name("examples.json")
 
 type Schema = dict[str, Any]
 
@@ -175,13 +171,6 @@ def build_refusal(status: int) -> Schema:
 
 
 # -- examples ---------------------------------------------------------------------------------------------------
-
-
-@cache
-def read_examples() -> dict[str, list[dict[str, Any]]]:
-    """Real answers by operation and status: `{"products_list_200": [{"name", "request", "body", "answer"}, …], …}`."""
-    examples: dict[str, list[dict[str, Any]]] = orjson.loads(EXAMPLES.read_bytes())
-    return examples
 
 
 def build_examples(operation: str, member: str = "answer") -> Schema:

@@ -62,9 +62,8 @@ class TokenScheme(OpenApiAuthenticationExtension):
     name = "apiToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        # OpenAPI's type `http` would fit, but Swagger UI has fields for basic and bearer only.
-        description = "The word `Token` or `Bearer`, a space and the key: `Token 0123456789abcdef…`."
-        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+        description = "The key as it was printed. The header may also be `Authorization: Token 0123456789abcdef…`."
+        return {"type": "http", "scheme": "bearer", "description": description}
 
 
 class SessionScheme(OpenApiAuthenticationExtension):

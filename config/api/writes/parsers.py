@@ -53,6 +53,8 @@ class JSONParser(ORJSONParser, DRFJSONParser):
             raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         request = (parser_context or {}).get("request")
         body = unpack(body, request.headers.get("Content-Encoding", "") if request else "")
+        if request and getattr(getattr(request, "accepted_renderer", None), "format", "") == "api":
+            request.sent_body = body  # its form shows it again (rendering/forms.py)
         try:
             data = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
         except ParseError as error:

@@ -19,10 +19,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.orders import place_order
-from catalog.models import Attribute
+from catalog.models import Attribute, Variant
 from config.api.reads.selections import list_expandable
-from config.api.schema import components, documents
-from config.api.schema.components import EXAMPLES, list_codes, read_examples
+from config.api.rendering.examples import EXAMPLES, read_examples
+from config.api.schema import documents
+from config.api.schema.components import list_codes
 from config.api.viewsets import ShapedViewSet
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product
@@ -138,6 +139,11 @@ def test_a_bulk_names_its_limits(document: dict[str, Any]) -> None:
     assert (items["minItems"], items["maxItems"]) == (1, 1000)
 
 
+def test_a_token_is_sent_as_it_is_printed(document: dict[str, Any]) -> None:
+    scheme = document["components"]["securitySchemes"]["apiToken"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
 def test_its_head_names_the_release(document: dict[str, Any]) -> None:
     assert document["info"]["version"] == settings.VERSION
 
@@ -158,8 +164,8 @@ PRODUCTS = "/api/v1/products/"
 TEA = {
     "sku": "TEA-2",
     "title": "Black Tea",
-    "brand": "acme",
-    "category": "food-tea",
+    "brand": "tidewater",
+    "category": "food-drinks",
     "attributes": {"color": "black"},
     "variants": [{"sku": "TEA-2-S", "price": "4.00", "options": {"Size": "S"}, "on_hand": 7}],
     "images": [{"url": "https://images.example/tea-2.jpg", "alt": "A tin"}],
@@ -170,24 +176,25 @@ LOGIN = {"email": "root@example.com", "password": "root", "name": "laptop"}
 
 HOME = {"name": "Mia Wu", "line1": "1 High St", "city": "Bath", "postcode": "BA1 1AA", "country": "GB"}
 CUP = {"sku": "CUP-2", "title": "Small Cup", "price": "7.00"}
-ONE = [{"sku": "TEA-1", "price": "5.00", "on_hand": 3}]
+ONE = [{"sku": "TF-00000002-1", "price": "5.00", "on_hand": 3}]
 
 # What needs a caller even to be read.
 PRIVATE = tuple(f"/api/v1/{name}/" for name in ("auth", "me", "orders", "users", "changes", "exports"))
 
-FILE = {"resource": "products", "format": "csv", "filters": {"brand": "acme"}, "compression": "zstd"}
+FILE = {"resource": "products", "format": "csv", "filters": {"brand": "tidewater"}, "compression": "zstd"}
 
 BULK = {
     "mode": "upsert",
     "on_error": "skip",
     "items": [
-        {"sku": "TEA-1", "rating": "4.75"},
-        {"sku": "TEA-5", "title": "Oolong", "brand": "acme", "price": "7.00"},
+        {"sku": "TF-00000002", "rating": "4.75"},
+        {"sku": "TEA-5", "title": "Oolong", "brand": "tidewater", "price": "7.00"},
         {"sku": "TEA-6", "title": "Mate", "brand": "nobody", "price": "3.00"},
     ],
 }
-LEVELS = [{"sku": "TEA-1", "on_hand": 4}, {"sku": "TEA-1", "location": "north", "on_hand": 12}]
-AMOUNTS = [{"sku": "TEA-1", "price": "5.50"}, {"sku": "TEA-0", "price": "9.50"}]
+LEVELS = [{"sku": "TF-00000002-1", "on_hand": 4}, {"sku": "TF-00000002-1", "location": "north", "on_hand": 12}]
+AMOUNTS = [{"sku": "TF-00000002-1", "price": "5.50"}]
+MIXED = [*AMOUNTS, {"sku": "TEA-0", "price": "9.50"}]
 
 # Operation and status, a name, method and path, body. `{id}` is the product's, `{number}` an order's,
 # `{user}` a user's, `{export}` a job's.
@@ -203,18 +210,19 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("products_by_slug_retrieve_200", "A few members", f"GET {PRODUCTS}by-slug/green-tea/?fields=id,slug,title", None),
     ("products_create_201", "A product with a variant and an image", f"POST {PRODUCTS}", TEA),
     ("products_partial_update_200", "A new price", f"PATCH {PRODUCTS}{{id}}/?fields=id,price", {"price": "5.25"}),
-    ("products_update_200", "All of it", f"PUT {PRODUCTS}{{id}}/", TEA | {"sku": "TEA-1", "variants": ONE}),
+    ("products_update_200", "All of it", f"PUT {PRODUCTS}{{id}}/", TEA | {"sku": "TF-00000002", "variants": ONE}),
     ("products_bulk_create_200", "What is there is changed, what isn't is created", f"POST {PRODUCTS}bulk/", BULK),
     ("stock_bulk_partial_update_200", "At two places", "PATCH /api/v1/stock/bulk/", LEVELS),
-    ("prices_bulk_partial_update_200", "Bad rows left out", "PATCH /api/v1/prices/bulk/?on_error=skip", AMOUNTS),
+    ("prices_bulk_partial_update_200", "A price", "PATCH /api/v1/prices/bulk/", AMOUNTS),
+    ("prices_bulk_partial_update_200", "Bad rows left out", "PATCH /api/v1/prices/bulk/?on_error=skip", MIXED),
     ("products_images_list_200", "All images", f"GET {PRODUCTS}{{id}}/images/", None),
     ("products_variants_list_200", "All variants", f"GET {PRODUCTS}{{id}}/variants/?expand=stock", None),
     ("variants_list_200", "By cursor", "GET /api/v1/variants/?page_size=1", None),
-    ("variants_retrieve_200", "A variant", "GET /api/v1/variants/TEA-1/", None),
+    ("variants_retrieve_200", "A variant", "GET /api/v1/variants/TF-00000002-1/", None),
     ("brands_list_200", "By page number", "GET /api/v1/brands/", None),
-    ("brands_retrieve_200", "A brand", "GET /api/v1/brands/acme/", None),
+    ("brands_retrieve_200", "A brand", "GET /api/v1/brands/tidewater/", None),
     ("categories_list_200", "By page number", "GET /api/v1/categories/", None),
-    ("categories_retrieve_200", "A category", "GET /api/v1/categories/food-tea/", None),
+    ("categories_retrieve_200", "A category", "GET /api/v1/categories/food-drinks/", None),
     ("categories_tree_retrieve_200", "With what is below it", "GET /api/v1/categories/food/tree/", None),
     ("auth_login_create_200", "Sign in", "POST /api/v1/auth/login/", LOGIN),
     ("auth_tokens_create_201", "One for a nightly job", "POST /api/v1/auth/tokens/", {"name": "nightly export"}),
@@ -227,7 +235,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("users_list_200", "By address", "GET /api/v1/users/?email=ROOT@example.com&fields=id,email", None),
     ("users_retrieve_200", "With addresses", "GET /api/v1/users/{user}/", None),
     ("users_orders_list_200", "By cursor", "GET /api/v1/users/{user}/orders/?fields=number,status,total", None),
-    ("orders_create_201", "Two pieces", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 2}]}),
+    ("orders_create_201", "Two pieces", "POST /api/v1/orders/", {"lines": [{"sku": "TF-00000002-1", "quantity": 2}]}),
     ("orders_list_200", "By cursor", "GET /api/v1/orders/?page_size=1", None),
     ("orders_retrieve_200", "An order", "GET /api/v1/orders/{number}/", None),
     ("orders_partial_update_200", "Paid", "PATCH /api/v1/orders/{number}/?fields=number,status", {"status": "paid"}),
@@ -247,7 +255,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
     ("problem_404", "No such row", f"GET {PRODUCTS}999999/", None),
     ("problem_406", "A type that isn't spoken", "GET /api/v1/", None),
     ("problem_409", "A SKU that is taken", f"PATCH {PRODUCTS}{{id}}/", {"variants": [{"sku": "CUP-1", "price": "1"}]}),
-    ("problem_409", "Out of stock", "POST /api/v1/orders/", {"lines": [{"sku": "TEA-1", "quantity": 50}]}),
+    ("problem_409", "Out of stock", "POST /api/v1/orders/", {"lines": [{"sku": "TF-00000002-1", "quantity": 50}]}),
     ("problem_409", "A step that isn't one", "PATCH /api/v1/orders/{number}/", {"status": "completed"}),
     ("problem_410", "A cursor that can't be gone on from", "GET /api/v1/changes/?after=999999999", None),
     ("problem_412", "Somebody was faster", f"PATCH {PRODUCTS}{{id}}/", {"title": "Sencha"}),
@@ -258,13 +266,16 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
 
 
 def fill_shop() -> int:
+    """Brands, categories and SKUs of the demo catalogue, so that the examples can be tried out on it."""
     Attribute.objects.create(name="color", type="text")
     make_category("Food", "Coffee")
     make_product(sku="CUP-1", slug="cup", title="Cup", brand=make_brand("Borealis"), category=make_category("Home"))
     tea = make_product(
-        sku="TEA-1", slug="green-tea", title="Green Tea", price="4.50", stock=12, description="Steamed, from Uji.",
-        brand=make_brand("Acme"), category=make_category("Food", "Tea"), attributes={"color": "green"}, rating="4.50",
+        sku="TF-00000002", slug="green-tea", title="Green Tea", price="4.50", rating="4.50", stock=12,
+        brand=make_brand("Tidewater"), category=make_category("Food", "Drinks"), attributes={"color": "green"},
+        description="Steamed, from Uji.",
     )  # fmt: skip
+    Variant.objects.filter(product=tea).update(sku="TF-00000002-1")
     return int(tea.pk)
 
 
@@ -318,7 +329,7 @@ def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict
     found: dict[str, list[dict[str, Any]]] = {}
     key_of_tea = fill_shop()
     root = User.objects.get(email=LOGIN["email"])
-    number = place_order(root, [{"sku": "TEA-1", "quantity": 1}]).number
+    number = place_order(root, [{"sku": "TF-00000002-1", "quantity": 1}]).number
     export = make_export(root)
     for key, name, request, body in REQUESTS:
         real = request.format(id=key_of_tea, number=number, user=root.pk, export=export)
@@ -362,7 +373,7 @@ def test_each_page_of_it_leads_back(client: APIClient) -> None:
 
 def test_each_example_stands_in_the_document(document: dict[str, Any]) -> None:
     text = json.dumps(document)
-    for key, examples in components.read_examples().items():
+    for key, examples in read_examples().items():
         assert all(json.dumps(example["name"]) in text for example in examples), key
 
 
@@ -421,7 +432,7 @@ def test_each_page_has_all_it_needs_from_this_host(name: str, client: APIClient)
 
 def test_redocs_script_names_no_host_to_load_from(client: APIClient) -> None:
     page = client.get("/api/v1/redoc/", HTTP_ACCEPT="text/html").content.decode()
-    [source] = re.findall(r'<script src="([^"]+)"', page)
+    [_, source] = re.findall(r'<script src="([^"]+)"', page)
     script = client.get(f"/api/v1/redoc/{source}")
     assert script["Content-Type"] == "text/javascript"
     assert "immutable" in script["Cache-Control"]
