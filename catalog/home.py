@@ -119,8 +119,8 @@ def describe_size(model: type[Model]) -> str:
 
 
 def describe_sample(number: int) -> str:
-    where = ", sampled over the whole table" if number >= TAKEN_FROM else ""
-    return f"{number:,} active products{where}"
+    words = "active products, taken from the whole table" if number >= TAKEN_FROM else "active products"
+    return f"{number:,} {words}"
 
 
 def round_to_three(number: int) -> int:
@@ -135,9 +135,10 @@ class Bar:
     slug: str
     number: int
 
-    def as_dict(self, total: int) -> dict[str, Any]:
-        share = 100 * self.number / total
-        return {"name": self.name, "slug": self.slug, "number": self.number, "share": share}
+    def as_dict(self, total: int, greatest: int) -> dict[str, Any]:
+        """`share` is the percentage of all, `width` that of the greatest bar."""
+        share, width = 100 * self.number / total, 100 * self.number / greatest
+        return {"name": self.name, "slug": self.slug, "number": self.number, "share": share, "width": width}
 
 
 def list_bars() -> list[dict[str, Any]]:
@@ -148,7 +149,8 @@ def list_bars() -> list[dict[str, Any]]:
     first, total = bars[:BARS], sum(shares.values())
     rest = total - sum(bar.number for bar in first)
     first += [Bar("Everything else", "", rest)] if rest else []
-    return [bar.as_dict(total) for bar in first]
+    greatest = max((bar.number for bar in first), default=0)
+    return [bar.as_dict(total, greatest) for bar in first]
 
 
 def count_by_root() -> dict[int | None, int]:

@@ -56,8 +56,8 @@ def test_it_shows_figures_and_shares_by_top_level_category(browser: Client) -> N
     assert "<dt>Variants</dt><dd>10</dd>" in page
     assert "<dt>Brands</dt><dd>1</dd>" in page
     shares = re.findall(r'class="name"[^>]*>([^<]+)<.*?width="([\d.]+)".*?(\d+) %', page)
-    assert shares == [("Food", "60.0", "60"), ("Garden", "20.0", "20"), ("Everything else", "20.0", "20")]
-    assert "A full bar stands for all of 5 active products." in page
+    assert shares == [("Food", "100.0", "60"), ("Garden", "33.3", "20"), ("Everything else", "33.3", "20")]
+    assert "Shares among 5 active products." in page
     assert "?category=food" in page
 
 
@@ -108,7 +108,7 @@ def test_a_big_table_is_sampled_all_over(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_size_of_the_sample_is_written_as_the_figures_are() -> None:
-    assert home.describe_sample(4617) == "4,617 active products, sampled over the whole table"
+    assert home.describe_sample(4617) == "4,617 active products, taken from the whole table"
 
 
 def test_past_its_bound_a_count_is_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
