@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from catalog import views
 from catalog.changes import views as change_views
+from catalog.changes.undo.views import UndoViewSet
 from catalog.imports import views as import_views
 from config.api.jobs.views import JOB, route_jobs
 
@@ -36,6 +37,7 @@ urlpatterns = [
     path("imports/preview/", import_views.ImportViewSet.as_view(IMPORT_PREVIEW), name="importjob-preview"),
     *route_jobs("imports/", import_views.ImportViewSet),
     re_path(rf"^imports/{JOB}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
+    *route_jobs("changes/undo/", UndoViewSet),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),
     *router.urls,
 ]

@@ -50,7 +50,7 @@ class ExportJobAdmin(JobAdmin):
         """A link to the file in the API. It works with a session too, but only for the job's owner."""
         if job.status != Status.READY:
             return "-"
-        link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>'
+        link = '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">Download</a> ({})'
         return format_html(link, reverse("exportjob-file", args=(job.pk,)), self.size(job))
 
     @admin.display(description="size")

@@ -20,11 +20,13 @@ from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import ImportJob
+from catalog.models import ImportJob, Product, UndoJob
 from config.api.access.scopes import SCOPES
+from config.api.database.authorship import sign_writes
 from config.api.jobs.files import write_file
 from config.api.schema import documents
 from config.api.webhooks.models import Webhook
+from config.logs import REQUEST_ID
 from exports.models import ExportJob
 from tests.factories import make_brand, make_category, make_product, make_user
 
@@ -33,6 +35,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 # What an operation takes of a token: `root`'s with this scope alone gets root's answer, and with all others a 403.
 SCOPES_OF = (
     ("auth/", "accounts", "accounts"),
+    ("changes/undo/", "undo", "undo"),
     ("changes/", "changes:read", "changes:read"),
     ("exports/", "exports", "exports"),
     ("imports/", "imports", "imports"),
@@ -60,6 +63,7 @@ ROWS: dict[str, str] = {
     "DELETE auth/sessions/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE auth/tokens/": "401 204 204 204 204 204 204 401",
     "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE changes/undo/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
@@ -78,6 +82,8 @@ ROWS: dict[str, str] = {
     "GET categories/{slug}/": "200 200 200 200 200 200 200 401",
     "GET categories/{slug}/tree/": "200 200 200 200 200 200 200 401",
     "GET changes/": "401 403 403 403 200 403 200 401",
+    "GET changes/undo/": "401 403 403 200 403 403 200 401",
+    "GET changes/undo/{id}/": "401 403 403 200 403 403 404 401",
     "GET exports/catalogue.ndjson": "401 403 403 403 200 403 200 401",
     "GET exports/changes.csv": "401 403 403 403 200 403 200 401",
     "GET exports/changes.ndjson": "401 403 403 403 200 403 200 401",
@@ -135,6 +141,7 @@ ROWS: dict[str, str] = {
     # Of a link that nobody made.
     "POST auth/password/reset/confirm/": "400 400 400 400 400 400 400 400",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
+    "POST changes/undo/": "401 403 403 201 403 403 201 401",
     "POST exports/": "401 403 403 403 201 403 201 401",
     "POST imports/": "401 403 403 201 403 403 201 401",
     "POST imports/preview/": "401 403 403 200 403 403 200 401",
@@ -167,6 +174,7 @@ BODIES: dict[str, Any] = {
     "PATCH me/addresses/{id}/": {"city": "Wells"},
     "PATCH me/": {"first_name": "Mia"},
     "POST orders/": LINES,
+    "POST changes/undo/": {"request_id": "tea"},
     "POST exports/": {"resource": "products", "format": "csv"},
     "POST imports/": b"sku,title,price\nTEA,Sencha,2\n",
     "POST imports/preview/": b"sku,title,price\nTEA,Sencha,2\n",
@@ -235,6 +243,15 @@ def make_export(owner: User) -> ExportJob:
     )  # fmt: skip
 
 
+def rename(product: Product) -> None:
+    """A change of the request `tea`."""
+    name = REQUEST_ID.set("tea")
+    with sign_writes():
+        Product.objects.filter(pk=product.pk).update(status="draft")
+        Product.objects.filter(pk=product.pk).update(status="active")
+    REQUEST_ID.reset(name)
+
+
 def make_session(owner: User) -> int:
     APIClient().force_login(owner)
     return SessionOwner.objects.get(user=owner).pk
@@ -245,6 +262,7 @@ def filled(kept: None) -> Shop:
     tea = make_product(
         sku="TEA", title="Tea", stock=9, brand=make_brand("Acme"), category=make_category("Food"),
     )  # fmt: skip
+    rename(tea)
     owner = make_user(email="owner@example.com")
     order = place_order(owner, LINES["lines"])
     address = Address.objects.create(user=owner, **HOME)
@@ -272,6 +290,7 @@ def filled(kept: None) -> Shop:
         "orders/": {"number": order.number},
         "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
         "webhooks/": {"id": Webhook.objects.create(owner=people["partner"], position=0).pk},
+        "changes/undo/": {"id": UndoJob.objects.create(owner=people["editor"], request_id="tea").pk},
         "exports/": {"id": make_export(people["partner"]).pk},
     }
     root = people["root"]

@@ -11,10 +11,13 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import DateTimeField, DecimalField, Field, Model, OuterRef, QuerySet, Subquery
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.functions import Coalesce
 
 from catalog.changes.entities import list_entities
+from catalog.changes.log import number_changes
 from catalog.changes.logged import find_logged
 from catalog.changes.models import Change
 
@@ -104,3 +107,42 @@ def show_value(field: Field[Any, Any], value: Any) -> Any:
         moment = field.to_python(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     return field.to_python(value)
+
+
+def show_actor(actor: str) -> str:
+    """Who wrote a change, for people; one query if it was a user."""
+    return name_actors([actor])[actor]
+
+
+def name_last_author(row: Model) -> str:
+    """Who changed a logged row last, for people; "Somebody" if the log doesn't know. A few short queries."""
+    logged = find_logged(type(row))
+    if logged is None:
+        return "Somebody"
+    number_changes()
+    rows = Change.objects.filter(entity=logged.entity, entity_id=row.pk, product_id=follow(row, logged.product))
+    actor = rows.order_by("-position").values_list("actor", flat=True).first()
+    return show_actor(actor) if actor else "Somebody"
+
+
+def follow(row: Any, path: str) -> Any:
+    """The id at the end of a path of Meta.logged; None without a path."""
+    for name in path.split(LOOKUP_SEP) if path else ():
+        row = getattr(row, name)
+    return (row.pk if isinstance(row, Model) else row) if path else None
+
+
+def name_actors(actors: Iterable[str]) -> dict[str, str]:
+    """The words for each actor: a user's e-mail address, or the role of the database. At most one query."""
+    wanted = set(actors)
+    keys = {int(actor[5:]) for actor in wanted if actor.startswith("user:") and actor[5:].isdigit()}
+    users = get_user_model()._default_manager.filter(pk__in=keys) if keys else ()
+    names = {f"user:{user.pk}": user.get_username() for user in users}
+    return {actor: names.get(actor) or describe_actor(actor) for actor in wanted}
+
+
+def describe_actor(actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    if kind == "user":
+        return f"a user who is gone (#{name})"
+    return f"the database role {name}" if kind == "role" else actor or "the server"

@@ -39,7 +39,14 @@ class Change(models.Model):
 
     class Meta:
         ordering = ("-position",)
+        permissions = (("undo_change", "Can undo changes"),)
         indexes = (
+            # changes/undo/: all changes of a request or a job, by product.
+            models.Index(
+                fields=("request_id", "product_id", "position"),
+                name="change_by_request",
+                condition=~Q(request_id=""),
+            ),
             # products/{id}/history/, and the next change of a row that belongs to a product.
             models.Index(
                 fields=("product_id", "position"), name="change_by_product", condition=Q(product_id__isnull=False)

@@ -19,6 +19,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from catalog.changes.undo.admin import link_undo
 from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
@@ -31,7 +32,7 @@ from catalog.rights import IMPORT
 from config.api.admin.cells import show_unbroken
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.files import remove_file
-from config.api.jobs.running import submit_job
+from config.api.jobs.running import name_request, submit_job
 from config.api.problems.errors import ApiError
 
 # The errors on a job's page; the CSV has more.
@@ -114,7 +115,7 @@ class ImportJobAdmin(JobAdmin):
     form = ImportForm
     shown: ClassVar[Sequence[str]] = (
         "name", "owner", "state", "progress", "error", "kind", "map", "chosen", "trial", "size_shown", "rows",
-        "outcome", "refused_rows", "unread", "guesses", "created_at", "started_at", "finished_at",
+        "outcome", "way_back", "refused_rows", "unread", "guesses", "created_at", "started_at", "finished_at",
     )  # fmt: skip
 
     # -- permissions
@@ -201,6 +202,10 @@ class ImportJobAdmin(JobAdmin):
             for table, counts in job.report.items()
         )
         return format_html_join("", "<div>{}: {}</div>", lines)
+
+    @admin.display(description="undo")
+    def way_back(self, job: ImportJob) -> str:
+        return "-" if job.dry_run else link_undo(name_request(job.kind, job.pk), "Undo this import…")
 
     @admin.display(description="refused rows")
     def refused_rows(self, job: ImportJob) -> str:

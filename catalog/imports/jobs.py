@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, connection, connections
@@ -23,9 +22,9 @@ from catalog.imports.records import Record
 from catalog.imports.report import Outcome, Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.uploads import Upload
-from config.api.database.authorship import ACTOR, name_actor
 from config.api.database.leases import STOP
 from config.api.jobs.files import open_range
+from config.api.jobs.running import write_as
 
 logger = logging.getLogger("tenfold.imports")
 
@@ -53,7 +52,7 @@ def preview_upload(upload: Upload, options: Options, user: Any) -> dict[str, Any
 def run_job(job: ImportJob) -> None:
     """Import the job's file, or as much of it as fits into one step. The caller holds the job's lease."""
     end = time.monotonic() + STEP_SECONDS
-    with write_as_owner(job):
+    with write_as(job):
         job.begin()
         with open_range(job.file, 0, job.size) as stream:
             run = (DryJobRun if job.dry_run else JobRun)(job, stream).act_for(job.owner)
@@ -61,18 +60,6 @@ def run_job(job: ImportJob) -> None:
                 if time.monotonic() > end and not job.dry_run:
                     return
         finish_job(job, run.report)
-
-
-@contextmanager
-def write_as_owner(job: ImportJob) -> Iterator[None]:
-    """In this block the change log names the job's owner as the writer."""
-    assert job.owner is not None  # a job whose owner may no longer import gets no step
-    nobody = ACTOR.set("")
-    try:
-        name_actor(job.owner)
-        yield
-    finally:
-        ACTOR.reset(nobody)
 
 
 class JobRun(ImportRun):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db import transaction
 
 from catalog.imports.report import Outcome, Report
@@ -21,7 +22,7 @@ def archive_missing(seen: Seen, report: Report) -> None:
         report.guessed.append({"option": "missing", "used": "keep", "reason": f"nothing was archived: {reason}"})
         return
     for keys in find_missing(seen):
-        with sign_writes(keep_before=False), transaction.atomic():
+        with sign_writes(keep_before=settings.IMPORT_KEEPS_BEFORE), transaction.atomic():
             rows = Product.objects.filter(is_among("pk", keys)).exclude(status=Product.Status.ARCHIVED)
             report.add(Outcome(archived=rows.update(status=Product.Status.ARCHIVED)))
 

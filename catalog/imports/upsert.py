@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, transaction
 
 from catalog.imports.errors import Refusal
@@ -38,7 +39,7 @@ def import_batch(
 ) -> Outcome:
     """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out."""
     try:
-        with sign_writes(keep_before=False), transaction.atomic():
+        with sign_writes(keep_before=settings.IMPORT_KEEPS_BEFORE), transaction.atomic():
             return write_batch(drafts, manner)
     except OperationalError as error:
         if attempts > 1 and is_passing(error):

@@ -10,10 +10,12 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from catalog.changes.undo.admin import link_undo, may_undo
 from catalog.models import Product, ProductText, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search.words import MOST_WORDS, find_words
@@ -23,6 +25,7 @@ from catalog.staff.inlines import ImageInline, TextInline, VariantInline
 from catalog.staff.slugged import RECORD
 from config.api.admin.cells import show_moment, show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin
+from config.logs import REQUEST_ID
 
 # Rows in one UPDATE. It holds their locks for about 0.1 s.
 STATUS_CHUNK = 1_000
@@ -131,7 +134,9 @@ class ProductAdmin(BoundedAdmin):
                 break
         sentence = f"{changed:,} {'product' if changed == 1 else 'products'} set to {status.label.lower()}."
         rest = "" if finished else f" It stopped after {STATUS_SECONDS:g} s: run the action again for the rest."
-        self.message_user(request, sentence + rest, messages.SUCCESS if finished else messages.WARNING)
+        link = link_undo(REQUEST_ID.get()) if changed and may_undo(request) else ""
+        level = messages.SUCCESS if finished else messages.WARNING
+        self.message_user(request, format_html("{} {}", sentence + rest, link), level)
 
 
 def find_by_sku(sku: str) -> int | None:

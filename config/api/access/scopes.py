@@ -35,11 +35,12 @@ CHANGES = Scope("changes:read", "changes:read")
 EXPORTS = Scope("exports", "exports")
 IMPORTS = Scope("imports", "imports")
 ORDERS = Scope("orders:read", "orders:write")
+UNDO = Scope("undo", "undo")
 WEBHOOKS = Scope("webhooks", "webhooks")
 # For a view that every token may use, such as the API's root.
 ANY = Scope("", "")
 
-ALL = (CATALOGUE, ORDERS, ACCOUNTS, EXPORTS, IMPORTS, CHANGES, WEBHOOKS)
+ALL = (CATALOGUE, ORDERS, ACCOUNTS, EXPORTS, IMPORTS, CHANGES, UNDO, WEBHOOKS)
 SCOPES = tuple(dict.fromkeys(name for scope in ALL for name in scope))
 
 

@@ -108,6 +108,11 @@ def find_icon(request: HttpRequest) -> str:
     return static("tenfold/icon.svg")
 
 
+def find_script(request: HttpRequest) -> str:
+    """The address of our script (UNFOLD's SCRIPTS)."""
+    return static("tenfold/admin.js")
+
+
 def link_table(table: dict[str, Any]) -> dict[str, Any]:
     page = admin.site.get_model_admin(table["model"])
     return {"title": capfirst(table["name"]), "link": table["admin_url"], "icon": getattr(page, "icon", NO_ICON)}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from unfold.decorators import display
 
@@ -23,6 +23,16 @@ LABELS = {
 }
 
 
+# A page with a job that isn't over is loaded again after so many seconds.
+REFRESH_SECONDS = 3
+
+
+def refresh_while(response: HttpResponse, is_unfinished: bool) -> HttpResponse:
+    if is_unfinished:
+        response["Refresh"] = str(REFRESH_SECONDS)
+    return response
+
+
 class JobAdmin(BoundedAdmin):
     """All users' jobs. A job can't be edited, only canceled or deleted (with its files)."""
 
@@ -30,6 +40,18 @@ class JobAdmin(BoundedAdmin):
     list_filter = ("status",)
     list_select_related = ("owner",)
     actions: ClassVar[Sequence[str]] = ("cancel", "delete_selected")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        changes = (getattr(response, "context_data", None) or {}).get("cl")
+        return refresh_while(response, any(job.is_unfinished for job in getattr(changes, "result_list", ())))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        job = (getattr(response, "context_data", None) or {}).get("original")
+        return refresh_while(response, job is not None and job.is_unfinished)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -27,10 +27,12 @@ from django.db.models.functions import Now
 from django.tasks import Task, task
 from redis.exceptions import RedisError
 
+from config.api.database.authorship import ACTOR, name_actor
 from config.api.database.leases import STOP, ClaimedRow, LeaseLost, keep_lease
 from config.api.jobs.chores import register_chore
 from config.api.jobs.models import Job, JobFailure
 from config.api.problems.errors import ApiError
+from config.logs import REQUEST_ID
 
 logger = logging.getLogger("tenfold.jobs")
 
@@ -120,6 +122,27 @@ def claim_and_take(job: Job, take_step: TakeStep) -> bool:
     with keep_lease(held):
         take_step(held)
     return True
+
+
+@contextmanager
+def write_as(job: Job) -> Iterator[None]:
+    """In this block the change log names the job's owner as the writer, and the job as the request (`import/7`).
+
+    A client's own request id has no slash.
+    """
+    assert job.owner is not None  # a job whose owner may no longer do it gets no step
+    nobody, nothing = ACTOR.set(""), REQUEST_ID.set(name_request(job.kind, job.pk))
+    try:
+        name_actor(job.owner)
+        yield
+    finally:
+        ACTOR.reset(nobody)
+        REQUEST_ID.reset(nothing)
+
+
+def name_request(kind: str, key: int) -> str:
+    """The request id under which a job writes."""
+    return f"{kind}/{key}"
 
 
 def refuse_too_often(held: ClaimedRow) -> None:

@@ -69,13 +69,15 @@ def test_a_new_row_has_only_an_after_and_a_deleted_one_only_a_before(staff: APIC
     assert {change["entity"] for change in history} == {"product", "text", "variant", "stock", "image"}
 
 
-def test_an_import_keeps_no_row_before(staff: APIClient) -> None:
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_import_keeps_the_row_before_unless_it_is_told_not_to(keeps: bool, staff: APIClient, settings: Any) -> None:
+    settings.IMPORT_KEEPS_BEFORE = keeps
     product = make_product(title="Old")
     content = f"sku,title\n{product.sku},New\n".encode()
     for _ in ImportRun(open_source(BytesIO(content), "file.csv")).take_steps():
         pass
     [change] = [change for change in read_history(staff, product.pk) if change["op"] == "update"][:1]
-    assert (change["before"], change["after"]["title"]) == (None, "New")
+    assert ((change["before"] or {}).get("title"), change["after"]["title"]) == ("Old" if keeps else None, "New")
 
 
 def test_a_history_goes_page_by_page_to_its_beginning(staff: APIClient) -> None:

@@ -184,7 +184,9 @@ def test_truncate_leaves_one_line_a_table() -> None:
     assert list_lines(log) == {("image", 0, "truncate"), ("stock", 0, "truncate")}
 
 
-def test_an_import_is_logged_without_the_rows_before() -> None:
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_import_is_logged_with_the_rows_before_unless_it_is_told_not_to(keeps: bool, settings: Any) -> None:
+    settings.IMPORT_KEEPS_BEFORE = keeps
     product = make_product(title="Old")
     content = f"sku,title,price\n{product.sku},New,10.00\nNEW,Other,1.00\n".encode()
     with read_log() as log:
@@ -193,7 +195,7 @@ def test_an_import_is_logged_without_the_rows_before() -> None:
     new = Product.objects.get(sku="NEW")
     ops = {(change.entity, change.entity_id, change.op) for change in log if change.entity == "product"}
     assert ops == {("product", product.pk, "update"), ("product", new.pk, "create")}
-    assert {change.before for change in log} == {None}
+    assert {change.before is not None for change in log if change.op == "update"} == {keeps}
 
 
 def test_a_primary_key_cannot_change() -> None:
