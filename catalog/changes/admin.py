@@ -1,5 +1,6 @@
-"""The admin of the change log: who changed which row, when, and in which request."""
+"""The admin of the change log: who changed which row, when, from what to what, with a way back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -7,52 +8,78 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from catalog.changes.history import describe_changes
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
+from catalog.changes.sentences import tell_changes
+from catalog.changes.undo.admin import link_undo, may_undo
 from catalog.changes.visibility import only_visible
-from catalog.staff.filters import EntityFilter, OfProductIdFilter
+from catalog.staff.filters import EntityFilter, OfProductIdFilter, OfRequestFilter, WhenFilter, WhoFilter
 from config.api.admin.cells import show_unbroken
-from config.api.admin.lists import ReadOnlyAdmin
+from config.api.admin.lists import ChangeList, ReadOnlyAdmin
+
+
+class ToldChanges(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """The page's changes, each with its sentence: so these cost the same queries for 1 and for 50."""
+        super().get_results(request)
+        self.result_list: Any = list(self.result_list)
+        told = tell_changes(self.result_list)
+        for change in self.result_list:
+            change.told = told[change.pk]
 
 
 class ChangeAdmin(ReadOnlyAdmin):
     """Changes, the newest first. Nobody can edit them."""
 
     icon = "history"
-    list_display = ("position", "moment", "entity", "code", "operation", "version", "actor", "request_id")
-    list_filter = (EntityFilter, OfProductIdFilter)
+    list_display = ("moment", "sentence", "who")
+    list_filter = (WhoFilter, ("at", WhenFilter), EntityFilter, OfProductIdFilter, OfRequestFilter)
     search_fields = ("position__exact",)
     search_help_text = "A position"
     ordering = ("-position",)
-    fields = (
-        ("position", "at"),
-        ("actor", "request_id"),
-        ("entity", "entity_id", "op"),
-        ("version", "sku", "product_id"),
-        "differences",
-    )
-    readonly_fields = ("differences",)
+    fields = ("sentence", ("who", "at"), "differences", "request_id", ("position", "version"), "product_id")
+    readonly_fields = ("sentence", "who", "differences")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ToldChanges
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+        shown: Sequence[str] = super().get_list_display(request)
+        return (*shown, "way_back") if may_undo(request) else shown
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Change]:
         number_changes()
         # Of the change of an order, the page shows the order.
         return only_visible(super().get_queryset(request), request.user)
 
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
+        change = super().get_object(*args, **kwargs)
+        if change is not None:
+            change.told = tell_changes([change])[change.pk]
+        return change
+
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         # A position has digits only, and a number of more than 18 digits doesn't fit its column.
         position = term.isascii() and term.isdigit() and len(term) <= 18
         return super().search_for(queryset, term) if position else queryset.none()
 
-    @admin.display(description="at")
+    @admin.display(description="when")
     def moment(self, change: Change) -> str:
         return show_unbroken(f"{change.at:%Y-%m-%d %H:%M:%S}")
 
-    @admin.display(description="row")
-    def code(self, change: Change) -> str:
-        return show_unbroken(change.sku or str(change.entity_id))
+    @admin.display(description="who")
+    def who(self, change: Any) -> str:
+        return str(change.told.who)
+
+    @admin.display(description="what")
+    def sentence(self, change: Any) -> SafeString:
+        return render_to_string("admin/sentence.html", {"sentence": change.told.sentence})
+
+    @admin.display(description="")
+    def way_back(self, change: Change) -> str:
+        return link_undo(change.request_id)
 
     @admin.display(description="before and after")
     def differences(self, change: Change) -> SafeString:
@@ -62,7 +89,3 @@ class ChangeAdmin(ReadOnlyAdmin):
         rows = [(name, before.get(name, "-"), after.get(name, "-")) for name in before | after]
         head = ("column", "before", "after")
         return render_to_string("admin/differences.html", {"head": head, "rows": rows})
-
-    @display(description="op", label={"Create": "success", "Update": "info", "Delete": "danger", "Truncate": "danger"})  # type: ignore[untyped-decorator]  # unfold has no types
-    def operation(self, change: Change) -> str:
-        return change.get_op_display()

@@ -1,12 +1,14 @@
 """Filters of the admin's lists. Users type a text: a list of links would have the whole table."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import F, Max, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import TextFilter
+from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 
 from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.models import Change
@@ -66,17 +68,74 @@ class EntityFilter(admin.SimpleListFilter):
 
 
 class OfProductIdFilter(TextFilter):
-    """Changes by product id, which also finds deleted products."""
+    """Changes by a product's SKU or id; the id also finds a deleted product."""
 
-    title = "product's id"
+    title = "product's SKU or id"
     parameter_name = "of_product"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         text = self.value()
         if not text:
             return queryset
+        key = Product.objects.filter(sku=text).values_list("pk", flat=True).first()
         is_id = text.isascii() and text.isdigit() and len(text) <= 18
-        return queryset.filter(product_id=int(text)) if is_id else queryset.none()
+        if key is None and is_id:
+            key = int(text)
+        return queryset.filter(product_id=key) if key is not None else queryset.none()
+
+
+class OfRequestFilter(TextFilter):
+    """All changes of one request or one job."""
+
+    title = "request or job, such as import/7"
+    parameter_name = "request_id"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        return queryset.filter(request_id=self.value()) if self.value() else queryset
+
+
+# No index finds the changes of one user. So a page reads at most this many, whatever the size of the log.
+SEARCHED_BACK = 100_000
+
+
+class WhoFilter(TextFilter):
+    title = f"who (e-mail address), in the last {SEARCHED_BACK:,} changes"
+    parameter_name = "who"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        if not (text := self.value()):
+            return queryset
+        user = get_user_model()._default_manager.filter(email__iexact=text.strip()).first()
+        newest = Change.objects.aggregate(newest=Max("position"))["newest"] or 0
+        return (
+            queryset.filter(actor=f"user:{user.pk}", position__gt=newest - SEARCHED_BACK) if user else queryset.none()
+        )
+
+
+class WhenFilter(RangeDateFilter):
+    """From one day to another, both included. Positions follow the time, so the order's own index finds them."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
+        for name, lookup, days in (("from", "position__gte", 0), ("to", "position__lt", 1)):
+            day = parse_day(self.used_parameters.get(f"{self.parameter_name}_{name}"))
+            if day is not None and (position := find_position(day + timedelta(days=days))) is not None:
+                queryset = queryset.filter(**{lookup: position})
+            elif day is not None and name == "from":
+                return queryset.none()
+        return queryset
+
+
+def parse_day(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text or "")).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def find_position(moment: datetime) -> int | None:
+    """The first position that was given at this time or later; None if there is none."""
+    rows = Change.objects.filter(numbered_at__gte=moment).order_by("numbered_at", "position")
+    return rows.values_list("position", flat=True).first()
 
 
 class ParentFilter(TextFilter):
@@ -92,7 +151,6 @@ class FreeFilter(admin.SimpleListFilter):
     parameter_name = "free"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("some", "Some"), ("none", "None"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
         match self.value():

@@ -1,0 +1,90 @@
+"""The admin's list of changes: who, when, what from what to what, as sentences, with filters and a way back."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from catalog.models import Product, UndoJob
+from tests.factories import make_brand, make_product
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:catalog_change_changelist")
+
+
+def read(browser: Client, **query: Any) -> str:
+    page = browser.get(LIST, query).content.decode()
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+def test_a_change_is_told_as_a_sentence_by_who_made_it(staff: APIClient, admin_client: Client) -> None:
+    make_brand("Acme")
+    product = make_product(sku="TEA", title="Old", price="4.50", brand=make_brand("Zeta"), attributes={"color": "red"})
+    address = f"/api/v1/products/{product.pk}/"
+    body = {"title": "New", "brand": "acme", "attributes": {"color": "blue"}, "price": "5.00"}
+    assert staff.patch(address, body, format="json").status_code == 200
+    staff.patch("/api/v1/stock/bulk/", [{"sku": "TEA", "on_hand": 7}], format="json")
+    staff.delete(address)
+    page = read(admin_client)
+    assert "Changed the variant TEA: price from 4.50 to 5.00." in page
+    assert "Changed the stock of TEA: on hand from 1 to 7." in page
+    assert "title from Old to New" in page
+    assert "brand from Zeta to Acme" in page
+    assert "attributes: color from red to blue" in page
+    assert "Deleted the product TEA." in page
+    assert "Deleted an image of TEA." in page
+    assert "Added the brand Acme." in page
+    assert "root@example.com" in page
+
+
+def test_changes_are_found_by_who_when_product_and_request(staff: APIClient, admin_client: Client) -> None:
+    tea, cup = make_product(sku="TEA"), make_product(sku="CUP")
+    for product, name in ((tea, "first"), (cup, "second")):
+        staff.patch(f"/api/v1/products/{product.pk}/", {"title": name}, headers={"X-Request-ID": name})
+    today = f"{timezone.now():%Y-%m-%d}"
+    for query in ({"request_id": "first"}, {"of_product": "TEA"}, {"of_product": str(tea.pk)}):
+        page = read(admin_client, **query)
+        assert "to first" in page
+        assert "to second" not in page
+    assert "to first" in read(admin_client, who="ROOT@example.com", at_from=today, at_to=today)
+    assert "to first" not in read(admin_client, who="nobody@example.com")
+    assert "to first" not in read(admin_client, at_to="2020-01-01")
+    assert "to first" not in read(admin_client, at_from="2999-01-01")
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_the_list_costs_the_same_for_any_number(number: int, staff: APIClient, admin_client: Client) -> None:
+    for _ in range(number):
+        product = make_product(brand=make_brand(), variants=2, images=2)
+        staff.patch(f"/api/v1/products/{product.pk}/", {"brand": None, "title": "X"}, format="json")
+        staff.delete(f"/api/v1/products/{product.pk}/")
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(LIST)
+    assert len(queries) <= 20, len(queries)
+
+
+def test_an_undo_is_previewed_and_then_done_in_the_admin(staff: APIClient, admin_client: Client) -> None:
+    products = [make_product(status="draft") for _ in range(2)]
+    keys = [product.pk for product in products]
+    answer = admin_client.post(
+        reverse("admin:catalog_product_changelist"), {"action": "publish", "_selected_action": keys}, follow=True
+    )
+    [address] = re.findall(r'href="([^"]*undojob/begin/[^"]*)"', answer.content.decode())
+    page = admin_client.get(address).content.decode()
+    assert "<strong>2 changes</strong>" in page
+    request_id = re.findall(r'name="request_id" value="([^"]+)"', page)[0]
+    begin = address.partition("?")[0]
+    preview = admin_client.post(begin, {"request_id": request_id}, follow=True).content.decode()
+    assert "Undo now" in preview
+    assert Product.objects.filter(status="active").count() == 2
+    done = admin_client.post(begin, {"request_id": request_id, "dry_run": "0"}, follow=True).content.decode()
+    assert "Undo this undo" in done
+    assert Product.objects.filter(status="draft").count() == 2
+    assert list(UndoJob.objects.order_by("pk").values_list("dry_run", flat=True)) == [True, False]
