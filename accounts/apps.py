@@ -28,14 +28,17 @@ class AccountsConfig(AppConfig):
         from accounts.models import Order, OrderLine
         from accounts.serializers import OrderRead
         from accounts.sessions import note_place
+        from accounts.staff.dashboard import list_items
         from catalog.changes.subjects import Subject, register_subjects
         from config.api.access.devices import note_sign_in
         from config.api.access.scopes import ORDERS
+        from config.api.admin.dashboard import register_dashboard
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
 
         FRESHNESS.watch(WHO_TABLES)
+        register_dashboard(list_items)
         user_logged_in.connect(note_sign_in)
         user_logged_in.connect(note_place)
         self.follow_credentials()

@@ -256,6 +256,10 @@ class Order(Versioned):
             models.Index(fields=("user", "placed_at", "id"), name="order_by_user"),
             # orders/, newest first.
             models.Index(fields=("placed_at", "id"), name="order_by_placed"),
+            # The admin's first page, and its list of orders that are to be paid or shipped.
+            models.Index(
+                fields=("status", "id"), name="order_open_by_status", condition=Q(status__in=("placed", "paid"))
+            ),
         )
 
     def __str__(self) -> str:

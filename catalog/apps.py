@@ -56,6 +56,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_odd_skus)
         register_finder(find_wrong_title_keys)
         register_trial(try_write)
+        self.fill_admin()
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
@@ -128,4 +129,9 @@ class CatalogConfig(AppConfig):
         ):
             register_resource(resource)
 
+    def fill_admin(self) -> None:
+        """The first page, and who changed a row that two people edit."""
+        from catalog.staff.dashboard import list_items
+        from config.api.admin.dashboard import register_dashboard
 
+        register_dashboard(list_items)

@@ -12,7 +12,11 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tenfold"
 
     def ready(self) -> None:
+        from config.api.admin.dashboard import register_dashboard
         from config.operation import checks  # noqa: F401 (registers them)
+        from config.operation.dashboard import list_items
+
+        register_dashboard(list_items)
 
         of_pools = ("database",)
         register_process_gauges(

@@ -393,6 +393,8 @@ IMPORT_QUOTA_JOBS = env.read_count("IMPORT_QUOTA_JOBS", 10, most=10_000)
 IMPORT_MAX_BYTES = env.read_count("IMPORT_MAX_BYTES", 2**30, most=2**40, least=1024)
 IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, most=2**44, least=1024)
 IMPORT_MAX_RATIO = env.read_count("IMPORT_MAX_RATIO", 200, most=100_000)
+# The admin's first page counts stock with at most so many free pieces as low.
+LOW_STOCK = env.read_count("LOW_STOCK", 5, most=1_000_000, least=0)
 # Whether the change log keeps the rows that imports overwrite, so that an import can be undone.
 IMPORT_KEEPS_BEFORE = env.read_flag("IMPORT_KEEPS_BEFORE", True)
 
@@ -439,6 +441,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.api.admin.site.find_icon"}],
     "SITE_URL": "config.api.admin.site.find_home",
     "SCRIPTS": ["config.api.admin.site.find_script"],
+    "DASHBOARD_CALLBACK": "config.api.admin.dashboard.fill_dashboard",
     "SIDEBAR": {"navigation": "config.api.admin.site.list_sidebar"},
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import F, Max, QuerySet
@@ -151,11 +152,14 @@ class FreeFilter(admin.SimpleListFilter):
     parameter_name = "free"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("some", "Some"), ("few", f"{settings.LOW_STOCK} or less"), ("none", "None"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
         match self.value():
             case "some":
                 return queryset.filter(on_hand__gt=F("reserved"))
+            case "few":
+                return queryset.filter(on_hand__lte=F("reserved") + settings.LOW_STOCK)
             case "none":
                 return queryset.filter(on_hand__lte=F("reserved"))
         return queryset

@@ -15,9 +15,11 @@ class ApiConfig(AppConfig):
     verbose_name = "Operation"
 
     def ready(self) -> None:
+        from config.api.admin.dashboard import register_dashboard
         from config.api.database.schema_editors import install_editors
         from config.api.jobs.ages import read_ages
         from config.api.jobs.chores import register_chore
+        from config.api.jobs.dashboard import list_work
         from config.api.models import IdempotencyKey
         from config.api.problems.stored import register_finder
         from config.api.reads.root_lists import register_lists
@@ -38,6 +40,7 @@ class ApiConfig(AppConfig):
         )
         age = Family("Age of the oldest job that is queued or running; 0 if there is none.", ("job", "status"))
         register_database_gauges(read_ages, {"job_age_seconds": age})
+        register_dashboard(list_work)
         install_editors()
         connection_created.connect(prepare_connection)
         if note_write not in WRITE_LISTENERS:

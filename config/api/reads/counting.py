@@ -1,7 +1,7 @@
 """Counts the rows of a queryset: exactly, up to a bound, or as the planner estimates."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import connections
@@ -69,6 +69,14 @@ def name_count(number: int, most: int | None) -> Count:
 def count_at_most(rows: QuerySet[Any], limit: int) -> int:
     """The number of rows, or limit + 1 if there are more."""
     return strip_rows(rows)[: limit + 1].count()
+
+
+def count_each(rows: Sequence[QuerySet[Any]], most: int) -> list[int]:
+    """The number of rows of each queryset, or most + 1 if there are more; one statement."""
+    columns = [CountUpTo(each, most).as_sql(None, None) for each in rows]
+    sql, parameters = ", ".join(column for column, _ in columns), [value for _, values in columns for value in values]
+    with Statement(rows[0].db, f"SELECT {sql}", tuple(parameters), {}).run() as cursor:
+        return [int(number) for number in cursor.fetchone()]
 
 
 def estimate_rows(rows: QuerySet[Any]) -> Count:
