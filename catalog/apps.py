@@ -131,7 +131,10 @@ class CatalogConfig(AppConfig):
 
     def fill_admin(self) -> None:
         """The first page, and who changed a row that two people edit."""
+        from catalog.changes.history import name_last_author
         from catalog.staff.dashboard import list_items
         from config.api.admin.dashboard import register_dashboard
+        from config.api.admin.forms import register_author
 
         register_dashboard(list_items)
+        register_author(name_last_author)

@@ -284,6 +284,27 @@ def test_a_page_left_open_overwrites_nobodys_later_change(office: Client) -> Non
     assert (first.barcode, first.price, first.options) == ("4006381333931", Decimal("3.00"), {"Size": "M"})
 
 
+def test_the_second_of_two_people_is_shown_what_the_first_changed(office: Client) -> None:
+    product = make_product(title="Old", brand=make_brand("Old"), variants=1)
+    path = f"{PRODUCTS}{product.pk}/change/"
+    values = read_form(office.get(path)) | {"title": "Mine", "rating": "4.0", "variants-0-price": "7.00"}
+    anna = Client()
+    anna.force_login(User.objects.create_superuser("anna@example.com", "x"))
+    hers = {"title": "Hers", "brand": make_brand("New").pk, "variants-0-price": "8.00"}
+    assert anna.post(path, read_form(anna.get(path)) | hers).status_code == 302
+    answer = office.post(path, values)
+    page = read_text(answer)
+    assert "anna@example.com changed this to “Hers”" in page
+    assert "anna@example.com changed this to “8.00”" in page
+    assert page.count("changed this to") == 2
+    product.refresh_from_db()
+    assert (product.title, product.rating) == ("Hers", 0), "nothing is written before the second one has chosen"
+    assert office.post(path, read_form(answer)).status_code == 302
+    product.refresh_from_db()
+    assert (product.title, product.brand, product.rating) == ("Mine", make_brand("New"), 4)
+    assert product.price == 7
+
+
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [("attributes", "[1]", "JSON object"), ("currency", "u$", "ISO 4217"), ("rating", "7", "less than or equal to 5")],

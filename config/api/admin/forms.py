@@ -1,11 +1,82 @@
-"""The admin's forms write only the columns that a person changed."""
+"""The admin's forms write only the columns that a person changed, and overwrite nobody's later change."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.forms import PaginationInlineFormSet
+
+# Names who changed a row last, for people; the app of the change log sets it.
+type NameAuthor = Callable[[Model], str]
+
+AUTHORS: list[NameAuthor] = []
+# Characters of a value in a sentence.
+LONGEST_SHOWN = 200
+
+
+def register_author(name_author: NameAuthor) -> None:
+    AUTHORS[:] = [name_author]
+
+
+class NoticesOthers:
+    """A form of a stored row: a field that somebody else changed since the page was opened is an error.
+
+    It says who set what. Saving once more keeps the own value; a button takes theirs.
+    """
+
+    fields: Any
+    initial: Any
+    instance: Any
+    data: Any
+    files: Any
+    changed_data: Any
+
+    def clean(self) -> Any:
+        values = super().clean()  # type: ignore[misc]  # a form's
+        if self.instance.pk and not self.instance._state.adding:
+            for name in self.changed_data:
+                self.compare(name)
+        return values
+
+    def compare(self, name: str) -> None:
+        field, bound = self.fields[name], self[name]  # type: ignore[index]  # a form's
+        if not field.show_hidden_initial or bound.html_initial_name not in self.data:
+            return
+        hidden, present = field.hidden_widget(), bound.initial
+        shown = hidden.value_from_datadict(self.data, self.files, bound.html_initial_name)
+        if field.has_changed(present, shown) and field.has_changed(present, bound.data):
+            self.add_error(name, self.tell(bound))  # type: ignore[attr-defined]  # a form's
+            # The next save has seen it.
+            self.data = self.data.copy()
+            self.data[bound.html_initial_name] = hidden.format_value(field.prepare_value(present)) or ""
+
+    def tell(self, bound: Any) -> str:
+        present = bound.field.prepare_value(bound.initial)
+        text = self.show(bound)
+        author = AUTHORS[0](self.instance) if AUTHORS else "Somebody"
+        return format_html(
+            "{} changed this to “{}” after you opened the page. Save again to keep your value, or "
+            '<button type="button" class="cursor-pointer font-medium underline" data-theirs="{}" data-label="{}" '
+            'data-field="{}">take theirs</button>.',
+            author, text or "nothing", "" if present is None else present, text, bound.id_for_label,
+        )  # fmt: skip
+
+    def show(self, bound: Any) -> str:
+        """The present value, for people."""
+        row = self.instance
+        if hasattr(row, f"{bound.name}_id"):
+            # The instance has the posted values only after `clean`.
+            return str(getattr(row, bound.name) or "")
+        choices = dict(getattr(bound.field, "choices", ()))
+        present = bound.field.prepare_value(bound.initial)
+        return str(choices.get(present, "" if present is None else present))[:LONGEST_SHOWN]
+
+
+def notice_others(form: type[Any]) -> type[Any]:
+    return type(form.__name__, (NoticesOthers, form), {"__module__": form.__module__})
 
 
 class RemembersShown:
@@ -17,6 +88,14 @@ class RemembersShown:
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["show_hidden_initial"] = True
         return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]  # an admin's
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return notice_others(super().get_form(request, obj, change=change, **kwargs))  # type: ignore[misc]  # the same
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)  # type: ignore[misc]  # an inline's
+        formset.form = notice_others(formset.form)
+        return formset
 
 
 class ChangedFormSet(PaginationInlineFormSet):
