@@ -285,6 +285,14 @@ def test_the_locks_name_no_package_host() -> None:
         assert "--index-url" not in text
 
 
+def test_what_is_tested_is_what_is_installed() -> None:
+    served, tested = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert served.items() <= tested.items()
+
+
 def prepare(folder: Path, **variables: str) -> str:
     """What `make run` prints before it serves, with its hidden files in `folder`."""
     code = (
