@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, connection, connections
@@ -20,7 +22,7 @@ from catalog.imports.previews import Preview
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.records import Record
 from catalog.imports.report import Outcome, Report
-from catalog.imports.runs import ImportRun
+from catalog.imports.runs import ImportRun, follow_run
 from catalog.imports.uploads import Upload
 from config.api.database.leases import STOP
 from config.api.jobs.files import open_range
@@ -54,12 +56,16 @@ def run_job(job: ImportJob) -> None:
     end = time.monotonic() + STEP_SECONDS
     with write_as(job):
         job.begin()
-        with open_range(job.file, 0, job.size) as stream:
-            run = (DryJobRun if job.dry_run else JobRun)(job, stream).act_for(job.owner)
-            for _ in run.take_steps():
-                if time.monotonic() > end and not job.dry_run:
-                    return
-        finish_job(job, run.report)
+        for report in follow_run(partial(open_run, job)):
+            if time.monotonic() > end and not (job.dry_run or report.is_whole):
+                return
+        finish_job(job, report)
+
+
+@contextmanager
+def open_run(job: ImportJob) -> Iterator[ImportRun]:
+    with open_range(job.file, 0, job.size) as stream:
+        yield (DryJobRun if job.dry_run else JobRun)(job, stream).act_for(job.owner)
 
 
 class JobRun(ImportRun):

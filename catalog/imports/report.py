@@ -78,6 +78,8 @@ class Report(Outcome):
     line: int = 0
     errors_total: int = 0
     seconds: float = 0.0
+    # The whole file is imported.
+    is_whole: bool = False
     # The name of a product's key in errors: its SKU or its handle.
     key_name: str = "sku"
     # The columns that weren't read, each with the field that it may mean; and the options that were guessed.

@@ -7,12 +7,12 @@ transaction that is rolled back: later batches see the earlier ones, so its coun
 import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Self
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from catalog.changes.log import number_all
 from catalog.imports.errors import BadRow
@@ -24,7 +24,7 @@ from catalog.imports.records import Record, Source
 from catalog.imports.report import Outcome, Report
 from catalog.imports.seen import Seen
 from catalog.imports.terms import TermDraft
-from catalog.imports.upsert import import_batch, make_manner
+from catalog.imports.upsert import ATTEMPTS, import_batch, is_passing, make_manner
 from catalog.rights import DELETE
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
@@ -101,11 +101,12 @@ class ImportRun:
             refresh_statistics()
             number_all()
         self.report.seconds = time.monotonic() - self._start
+        self.report.is_whole = True
 
     def take_step(self, step: Step) -> None:
         outcome = refuse_bad([row for row in step.batch if isinstance(row, BadRow)])
         if drafts := [row for row in step.batch if not isinstance(row, BadRow)]:
-            outcome.add(import_batch(drafts, self.manner))
+            outcome.add(import_batch(drafts, self.manner, gives_way=self.report.dry_run))
         outcome.errors.sort(key=attrgetter("line"))  # different stages found them
         self.report.add(outcome)
         self.report.rows, self.report.bytes, self.report.line = step.rows, step.bytes, step.line
@@ -141,6 +142,23 @@ class ImportRun:
     def skip_done(self, rows: Iterator[Row]) -> Iterator[Row]:
         done = self.report.line
         return (row for row in rows if find_line(row) > done)
+
+
+def follow_run(open_run: Callable[[], AbstractContextManager[ImportRun]]) -> Iterator[Report]:
+    """The report of a run after each batch, and at its end.
+
+    A dry run that is deadlocked rolls back, which gives its locks to the other one, and begins again.
+    """
+    for attempts in reversed(range(ATTEMPTS)):
+        with open_run() as run:
+            try:
+                yield from run.take_steps()
+            except OperationalError as error:
+                if attempts and run.report.dry_run and is_passing(error):
+                    continue
+                raise
+            yield run.report
+            return
 
 
 def cut_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -35,24 +36,33 @@ def make_manner(options: Options, *, is_exact: bool = False) -> Manner:
 
 
 def import_batch(
-    drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FILES, attempts: int = ATTEMPTS
+    drafts: Sequence[ProductDraft | TermDraft],
+    manner: Manner = FILES,
+    attempts: int = ATTEMPTS,
+    *,
+    gives_way: bool = False,
 ) -> Outcome:
-    """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out."""
+    """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out.
+
+    `gives_way`: the transaction has locks of earlier batches, for which whoever is in the way waits. So a deadlock is
+    raised at once: a second attempt would end in it again.
+    """
+    again = partial(import_batch, manner=manner, gives_way=gives_way)
     try:
         with sign_writes(keep_before=settings.IMPORT_KEEPS_BEFORE), transaction.atomic():
             return write_batch(drafts, manner)
     except OperationalError as error:
-        if attempts > 1 and is_passing(error):
-            return import_batch(drafts, manner, attempts - 1)
+        if attempts > 1 and is_passing(error) and not gives_way:
+            return again(drafts, attempts=attempts - 1)
         raise
     except (IntegrityError, DataError) as error:
         # All rules were checked before, so this is a conflict with another writer. The next attempt reads what that
         # one wrote. An import of the same rows may be in the way several times, so a single row is tried more often.
         if attempts == ATTEMPTS or (attempts > 1 and len(drafts) == 1):
-            return import_batch(drafts, manner, attempts - 1)
+            return again(drafts, attempts=attempts - 1)
         if len(drafts) > 1:
-            outcome = import_batch(drafts[: len(drafts) // 2], manner, attempts)
-            outcome.add(import_batch(drafts[len(drafts) // 2 :], manner, attempts))
+            outcome = again(drafts[: len(drafts) // 2], attempts=attempts)
+            outcome.add(again(drafts[len(drafts) // 2 :], attempts=attempts))
             return outcome
         return refuse_draft(drafts[0], error)
 

@@ -4,7 +4,8 @@ import json
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,7 +21,7 @@ from catalog.imports.options import DECIMALS, HELP, MISSING, WEIGHT_UNITS, Optio
 from catalog.imports.previews import Preview
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.report import RARE, Report
-from catalog.imports.runs import ImportRun
+from catalog.imports.runs import ImportRun, follow_run
 from catalog.imports.values import FIELDS
 from catalog.models import Product
 
@@ -123,12 +124,10 @@ class Command(BaseCommand):
         chosen = choose_options(options)
         with path.open("rb") as stream:
             check_text(stream, path.name, chosen)
-        with path.open("rb") as stream:
-            run = ImportRun(open_source(stream, path.name, chosen), chosen, dry_run=options["dry_run"])
-            with closing(Watch(Console(file=cast(IO[str], self.stderr._out)), path.stat().st_size)) as watch:
-                for report in run.take_steps():
-                    watch.show(report)
-        return run.report
+        with closing(Watch(Console(file=cast(IO[str], self.stderr._out)), path.stat().st_size)) as watch:
+            for report in follow_run(partial(open_run, path, chosen, dry_run=options["dry_run"])):
+                watch.show(report)
+        return report
 
     def print_summary(self, report: Report) -> None:
         out = cast(IO[str], self.stdout._out)
@@ -142,6 +141,12 @@ class Command(BaseCommand):
         for line in list_notes(report):
             console.print(line, markup=False, highlight=False)
         console.print(describe_run(report), markup=False, highlight=False)
+
+
+@contextmanager
+def open_run(path: Path, chosen: Options, *, dry_run: bool) -> Iterator[ImportRun]:
+    with path.open("rb") as stream:
+        yield ImportRun(open_source(stream, path.name, chosen), chosen, dry_run=dry_run)
 
 
 def choose_options(options: dict[str, Any]) -> Options:

@@ -134,7 +134,7 @@ def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> Non
 
 def test_python_collects_garbage_between_batches_only(small_batches: None) -> None:
     during = []
-    with patch.object(runs, "import_batch", lambda drafts, manner: during.append(gc.isenabled()) or Outcome()):
+    with patch.object(runs, "import_batch", lambda *given, **how: during.append(gc.isenabled()) or Outcome()):
         steps = ImportRun(open_source(BytesIO(make_rows(2_000)), "file.csv")).take_steps()
         between = [gc.isenabled() for _ in steps]
     assert (during, between) == ([False] * 2, [True] * 2)

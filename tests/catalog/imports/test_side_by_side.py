@@ -61,6 +61,25 @@ def run_job(caller: APIClient, content: str) -> Callable[[], int]:
     return run
 
 
+def run_dry(file: Path, content: str) -> Callable[[], int]:
+    file.write_text(content)
+
+    def run() -> int:
+        report = import_file(file, dry_run=True)
+        assert report["errors"] == []
+        return int(report["products"]["created"])
+
+    return run
+
+
+def test_dry_runs_in_opposite_orders_both_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Each keeps the locks of all its batches, so one of them is deadlocked: it rolls back and begins again.
+    monkeypatch.setitem(runs.BATCH_WEIGHT, connection.vendor, 64)
+    calls = [run_dry(tmp_path / f"{number}.csv", content) for number, content in enumerate((FORWARD, BACKWARD))]
+    assert run_together(calls) == [ROWS, ROWS]
+    assert not Product.objects.exists()
+
+
 @pytest.mark.parametrize("ways", ["command, command", "command, job", "job, job"])
 def test_imports_in_opposite_orders_write_every_product_once(
     ways: str, batches: None, caller: APIClient, files: Path, tmp_path: Path
