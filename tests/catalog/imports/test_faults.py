@@ -9,14 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import xlsxwriter
 import zstandard
 from django.conf import settings as project
 from django.db import connection
 from django.utils import timezone
+from pyarrow import parquet
 
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
 from tests.catalog.imports.test_costs import make_rows
@@ -110,13 +114,73 @@ def make_catalogue() -> bytes:
     return "".join(f"{json.dumps(line)}\n" for line in lines).encode()
 
 
+# The header of each format, and a row for each number.
+TABLES = {
+    "woocommerce": ("ID,Type,SKU,Name,Published,Regular price", "{n},simple,S{n},Lamp,1,1"),
+    "google": ("id\ttitle\tprice\tavailability\timage_link", "S{n}\tLamp\t1 USD\tin_stock\thttps://i.example/{n}.jpg"),
+    "bigcommerce": ("Item,Name,SKU,Price,Options,Current Stock", "Product,Lamp,S{n},1,,1"),
+    "square": ("Token,Item Name,Variation Name,SKU,Price", "T{n},Lamp {n},Regular,S{n},1"),
+    "etsy": ("TITLE,PRICE,QUANTITY,CURRENCY_CODE,SKU", "Lamp,1,1,USD,S{n}"),
+    "prestashop": ("Product ID;Name *;Price tax excluded;Reference #", "{n};Lamp;1;S{n}"),
+    "magento": ("sku,name,price,product_type,product_online,qty", "S{n},Lamp,1,simple,1,1"),
+    "matrixify": ("Handle,Command,Title,Variant SKU,Variant Price", "h{n},MERGE,Lamp,S{n},1"),
+    "medusa": ("Product Handle,Product Title,Variant SKU,Variant Price USD", "h{n},Lamp,S{n},1"),
+    "spree": ("slug,sku,name,price,inventory_count", "h{n},S{n},Lamp,1,1"),
+}
+PLAIN = [{"sku": f"S{number}", "title": "Lamp", "price": "1"} for number in range(ROWS)]
+
+
+def make_workbook() -> bytes:
+    book = BytesIO()
+    with xlsxwriter.Workbook(book, {"in_memory": True}) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, row in enumerate([list(PLAIN[0]), *(list(row.values()) for row in PLAIN)]):
+            sheet.write_row(number, 0, row)
+    return book.getvalue()
+
+
+def make_parquet() -> bytes:
+    file = BytesIO()
+    parquet.write_table(pa.Table.from_pylist(PLAIN), file)
+    return file.getvalue()
+
+
+def make_feed() -> bytes:
+    item = "<item><g:id>S{n}</g:id><title>Lamp</title><g:price>1 USD</g:price></item>"
+    items = "".join(item.format(n=number) for number in range(ROWS))
+    return f'<rss xmlns:g="http://base.google.com/ns/1.0"><channel>{items}</channel></rss>'.encode()
+
+
+OTHERS: dict[str, Callable[[], bytes]] = {
+    "shopify": make_shop,
+    "tenfold": make_catalogue,
+    "ndjson": lambda: "".join(f"{json.dumps(row)}\n" for row in PLAIN).encode(),
+    "json": lambda: json.dumps(PLAIN).encode(),
+    "xlsx": make_workbook,
+    "parquet": make_parquet,
+    "google, as XML": make_feed,
+}
+
+
+def make_file(kind: str) -> bytes:
+    if kind in OTHERS:
+        return OTHERS[kind]()
+    header, row = TABLES[kind]
+    return "".join(f"{line}\n" for line in (header, *(row.format(n=number) for number in range(ROWS)))).encode()
+
+
+SUITE = ("shopify", "tenfold")
+RARE = [pytest.param(kind, marks=pytest.mark.faults) for kind in (*TABLES, *OTHERS) if kind not in SUITE]
+
+
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("kind", "products"), [("shopify", ROWS // 2), ("tenfold", ROWS)])
+@pytest.mark.parametrize("kind", [*SUITE, *RARE])
 def test_a_worker_killed_in_a_file_of_another_format_loses_no_row(
-    kind: str, products: int, start_worker: Callable[[], subprocess.Popen[bytes]]
+    kind: str, start_worker: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    content = make_shop() if kind == "shopify" else make_catalogue()
+    products = ROWS // 2 if kind == "shopify" else ROWS
+    content, kind = make_file(kind), kind.partition(",")[0]
     answer = make_caller("Catalogue editor").generic("POST", URL, content, "application/octet-stream")
     assert answer.json()["format"] == kind
     first = start_worker()
