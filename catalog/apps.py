@@ -102,6 +102,7 @@ class CatalogConfig(AppConfig):
             followed(
                 "products",
                 shape=ProductRead,
+                flat_shape=exporting.ProductRow,
                 formats=(*TABLE_FORMATS, "google", "google_tsv"),
                 filters=ProductFilters,
                 open_parameters=("attr.",),

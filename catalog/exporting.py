@@ -1,4 +1,6 @@
-"""Exports of the catalogue that no list has: stock with its SKU, and the change log as the feed shows it."""
+"""Exports of the catalogue that no list has: products with the names of brand and category, as people's tables have
+them; stock with its SKU; and the change log as the feed shows it.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.models import Product, Stock
 from catalog.search.queries import SEARCH_HITS
+from catalog.serializers import BrandRead, CategoryRead, ProductRead
 from config.api.access.permissions import Caller
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
@@ -24,6 +27,35 @@ HIDDEN = (
     "{table}.product_id IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM catalog_product WHERE id = {table}.product_id AND status = 'active')"
 )
+
+
+class BrandName(BrandRead):
+    class Meta(BrandRead.Meta):
+        stored = False
+        slug_field = "name"
+
+
+class CategoryPath(CategoryRead):
+    class Meta(CategoryRead.Meta):
+        stored = False
+        slug_field = "breadcrumb"
+
+
+class ProductRow(ProductRead):
+    """A product in a table. `brand` is a name and `category` a path of names, such as `Food > Tea`.
+
+    The slugs are behind them, since two brands may have one name. An import takes all four back.
+    """
+
+    brand = BrandName(read_only=True, allow_null=True)
+    category = CategoryPath(read_only=True, allow_null=True)
+    brand_slug: Any = SlugRelatedField(source="brand", slug_field="slug", read_only=True, allow_null=True)
+    category_slug: Any = SlugRelatedField(source="category", slug_field="slug", read_only=True, allow_null=True)
+
+    class Meta(ProductRead.Meta):
+        stored = False
+        # The last ones, so that the columns of exported files keep their places.
+        fields = (*ProductRead.Meta.fields, "brand_slug", "category_slug")  # type: ignore[assignment]  # two more
 
 
 class StockRow(ModelSerializer[Stock]):

@@ -2,8 +2,8 @@
 
 Database triggers write these columns, so bulk SQL, imports and the admin can't bypass them:
 - `version` and `updated_at`; `Meta.logged` describes these triggers and those of the change log (catalog/changes/).
-- `Product.price`, `in_stock` and `image_url` (from variants, stock and images), `Category.path` and the search
-  document; these triggers are in `migrations/sql/`, one file for each database.
+- `Product.price`, `in_stock` and `image_url` (from variants, stock and images), `path` and `breadcrumb` of
+  `Category`, and the search document; these triggers are in `migrations/sql/`, one file for each database.
 
 Foreign keys to brands and categories are DO_NOTHING: the database refuses to delete a brand that a product refers to.
 PROTECT would first read every product of the brand into memory. The database deletes the rows that belong to a product
@@ -60,6 +60,7 @@ class Category(Timestamped):
     """A node of the category tree.
 
     `path` holds the ids from the root down, ten digits each, so all paths in a subtree begin with the same text.
+    `breadcrumb` holds the names, as people write them: `Food > Tea`. A `>` within a name is `\\>` there.
     The slug is made from all names of the path, since names repeat: real catalogues have "Tea" under two parents.
     """
 
@@ -67,12 +68,13 @@ class Category(Timestamped):
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=500, unique=True, allow_unicode=True)
     path = models.CharField(max_length=200, default="", editable=False)
+    breadcrumb = models.TextField(default="", db_default="", editable=False)
 
     objects = CategoryQuerySet.as_manager()
 
     class Meta:
-        # A row whose path changes because its ancestor moved gets no new version and no log entry.
-        logged = Logged("category", derived=("path",))
+        # A row that only follows its ancestor, which moved or got another name, has no new version and no log entry.
+        logged = Logged("category", derived=("path", "breadcrumb"))
         ordering = ("slug",)
         verbose_name_plural = "categories"
         constraints = (

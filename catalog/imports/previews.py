@@ -63,14 +63,13 @@ def show_draft(draft: ProductDraft) -> dict[str, Any]:
     """The product with those members that the file has."""
     place: Any = draft.place
     variants = draft.variants or ((draft.only,) if draft.only else ())
-    category = {"category": " > ".join(draft.links["category"])} if "category" in draft.links else {}
+    links = {name: str(link) for name, link in draft.links.items() if link}
     shown = {
         "line": place.number,
         "sku": draft.sku,
         "slug": draft.slug,
         **draft.fields,
-        **draft.links,
-        **category,
+        **links,
         **draft.text,
         "attributes": draft.attributes,
         "variants": [show_variant(variant) for variant in variants],

@@ -17,6 +17,7 @@ from django.conf import settings
 from catalog.imports.numbers import Cell, Weights, refuse_cut, round_half_up, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Notes
+from catalog.writes.taxonomy import SLUG_MOST, BrandName, CategoryPath
 from catalog.writes.values import (
     ALT,
     ATTRIBUTES,
@@ -39,6 +40,7 @@ from catalog.writes.values import (
     BadValue,
     Choice,
     List,
+    Slug,
     read_text,
     refuse_odd_characters,
     show_value,
@@ -62,8 +64,8 @@ class Field:
 # A float is exact up to 15 digits. Beyond that jsonb would return another number.
 MOST_JSON_NUMBER = 10**15
 MOST_JSON_TEXT = 20_000
-# The most names in a category's path. (Category.path has room for twenty ids.)
-MOST_LEVELS = 10
+# The most names in a category's path: Category.path has room for so many ids.
+MOST_LEVELS = 20
 # The most variants or images of a product: it is written as a whole, so it must fit into memory. Shopify's own limits
 # are 2,048 and 250.
 MOST_PARTS = 2_500
@@ -101,6 +103,8 @@ def read_currency(cell: Cell) -> str:
     return currency
 
 
+# Between the names of a path. Our own exports write a > within a name as \>.
+SEPARATOR = re.compile(r"(?<!\\)>")
 # Signs that part a path in other shops' files.
 OTHER_SEPARATORS = re.compile(r"&gt;|/|\||»|\u203a|::|;|\\|→")
 
@@ -112,21 +116,21 @@ class Paths:
     separator: str
     notes: Notes
 
-    def read(self, cell: Cell) -> tuple[str, ...]:
+    def read(self, cell: Cell) -> CategoryPath | None:
         """The cell is a list, or one text like `Food > Tea`."""
         cells = cell if isinstance(cell, list) else self.split(read_text(cell))
         names = tuple(NAME.read(name) for name in cells if not is_blank(name))
         if len(names) > MOST_LEVELS:
             raise BadValue("max_length", f"has {len(names)} levels", f"give at most {MOST_LEVELS}")
-        return names
+        return CategoryPath(names) if names else None
 
     def split(self, text: str) -> list[str]:
         if self.separator:
             return text.split(self.separator)
-        names = text.split(">")
+        names = [name.replace(r"\>", ">") for name in SEPARATOR.split(text)]
         if "&gt;" in text:
             names = [text]  # an escaped sign, not the end of a name
-        if len(names) == 1 and (other := OTHER_SEPARATORS.search(text)):
+        if len(names) == 1 and (other := OTHER_SEPARATORS.search(names[0])):
             reason = f"{show_value(text)} may be a path: then give category_separator={other[0]}"
             self.notes.guess("category_separator", ">", reason)
         return names
@@ -218,8 +222,10 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
         "sku": Field(lambda cell: SKU.read(refuse_cut(cell))),
         "slug": Field(SLUG.read),
         "title": Field(TITLE.read),
-        "brand": Field(NAME.read, blank=None),
-        "category": Field(Paths(options.category_separator, notes).read, blank=()),
+        "brand": Field(lambda cell: BrandName(NAME.read(cell)), blank=None),
+        "brand_slug": Field(Slug(SLUG_MOST["brand"]).read, blank=""),
+        "category": Field(Paths(options.category_separator, notes).read, blank=None),
+        "category_slug": Field(Slug(SLUG_MOST["category"]).read, blank=""),
         "status": Field(read_status),
         "currency": Field(read_currency),
         "price": price,
@@ -249,5 +255,5 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
 FIELDS = (
     "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price", "rating",
     "description", "seo_title", "seo_description", "tags", "attributes", "image", "images", "barcode", "weight",
-    "options", "stock", "location", "variants",
+    "options", "stock", "location", "variants", "brand_slug", "category_slug",
 )  # fmt: skip

@@ -2,11 +2,14 @@
 
 A brand is found by the slug of its name, so `Fresho`, `fresho ` and `FRESHO` are the same brand. A category is found
 below its parent by name, else by slug. Its slug is made from the whole path, since names repeat under other parents.
+
+A file may also have the slug itself. It tells brands of one name apart, and is the slug of a new brand or category. It
+finds none of another name: who changes a name in a table, and leaves the slug, means the name.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 
@@ -18,23 +21,34 @@ type Path = tuple[str, ...]
 SLUG_MOST = {"brand": 220, "category": 500}
 
 
-class BrandName(str):
-    """A brand's name with the slug that it has elsewhere, which finds it before the slug of its name."""
+class BrandName(NamedTuple):
+    name: str
+    # The brand's slug, if the file has one.
+    slug: str = ""
 
-    slug: str
+    def __str__(self) -> str:
+        return self.name
 
-    def __new__(cls, name: str, slug: str) -> Self:
-        self = super().__new__(cls, name)
-        self.slug = slug
-        return self
+
+class CategoryPath(NamedTuple):
+    """The names from the top-level category down."""
+
+    names: Path
+    # The slug of the last one, if the file has one.
+    slug: str = ""
+
+    def __str__(self) -> str:
+        return " > ".join(self.names)
 
 
 @dataclass(slots=True)
 class Taxonomy:
-    """The ids of brands and categories by the names in the drafts, and the numbers of new ones."""
+    """The ids of brands and categories by what the drafts have, and the numbers of new ones.
 
-    brands: dict[str, int] = field(default_factory=dict)
-    # By path (for files) or by slug (for bodies).
+    Files have a BrandName or CategoryPath, bodies a slug.
+    """
+
+    brands: dict[Any, int] = field(default_factory=dict)
     categories: dict[Any, int] = field(default_factory=dict)
     brands_created: int = 0
     categories_created: int = 0
@@ -45,52 +59,66 @@ class Taxonomy:
         return {f"{name}_id": known[name].get(link) for name, link in links.items()}
 
 
-def resolve_taxonomy(brand_names: Iterable[str], paths: Iterable[Path]) -> Taxonomy:
+def resolve_taxonomy(brands: Iterable[BrandName], paths: Iterable[CategoryPath]) -> Taxonomy:
     """One query for the brands, one for the categories, and one more for each level that has new ones."""
     taxonomy = Taxonomy()
-    resolve_brands(dict.fromkeys(brand_names), taxonomy)
+    resolve_brands(dict.fromkeys(brands), taxonomy)
     resolve_categories(dict.fromkeys(paths), taxonomy)
     return taxonomy
 
 
-def resolve_brands(names: Iterable[str], taxonomy: Taxonomy) -> None:
-    slugs = {name: getattr(name, "slug", "") or make_slug(name, SLUG_MOST["brand"]) for name in names}
-    # A name that is a stored slug means that brand: our own exports write slugs. Staff may choose slugs with capitals.
-    ids = find_brands({*slugs, *slugs.values()})
-    slugs = {name: name if name in ids else slug for name, slug in slugs.items()}
-    missing = {slug: name for name, slug in reversed(slugs.items()) if slug not in ids}
+def resolve_brands(brands: Iterable[BrandName], taxonomy: Taxonomy) -> None:
+    made = {brand: make_slug(brand.name, SLUG_MOST["brand"]) for brand in brands}
+    ids, names = find_brands({*made.values(), *(text for brand in made for text in brand)})
+    slugs = {brand: choose_slug(brand, slug, names) for brand, slug in made.items()}
+    missing = {slug: names[slug] for slug in slugs.values() if slug not in ids}
     if missing:
         # Sorted by slug, to prevent deadlocks between imports. Brands that another import creates meanwhile are read.
         rows = [Brand(name=name, slug=slug) for slug, name in sorted(missing.items())]
         Brand.objects.bulk_create(rows, ignore_conflicts=True)
-        ids |= find_brands(missing)
-    taxonomy.brands = {name: ids[slug] for name, slug in slugs.items()}
+        ids |= find_brands(missing)[0]
+    taxonomy.brands = {brand: ids[slug] for brand, slug in slugs.items()}
     taxonomy.brands_created = len(missing)
 
 
-def find_brands(slugs: Iterable[str]) -> dict[str, int]:
-    return dict(Brand.objects.filter(slug__in=set(slugs)).values_list("slug", "pk"))
+def choose_slug(brand: BrandName, made: str, names: dict[str, str]) -> str:
+    """The slug of the brand. `names` has the names of stored and new brands by slug, and gets that of a new one."""
+    if brand.slug and names.setdefault(brand.slug, brand.name) == brand.name:
+        return brand.slug
+    # A name that is a slug means that brand: our NDJSON has slugs. Staff may choose slugs with capitals.
+    slug = brand.name if brand.name in names else made
+    names.setdefault(slug, brand.name)
+    return slug
 
 
-def resolve_categories(paths: Iterable[Path], taxonomy: Taxonomy) -> None:
+def find_brands(slugs: Iterable[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Ids and names of the stored brands by slug."""
+    rows = list(Brand.objects.filter(slug__in=set(slugs)).values_list("slug", "pk", "name"))
+    return {slug: key for slug, key, _ in rows}, {slug: name for slug, _, name in rows}
+
+
+def resolve_categories(paths: Iterable[CategoryPath], taxonomy: Taxonomy) -> None:
+    slugs = {path.names: path.slug for path in paths if path.slug}
     # Each ancestor once. They are resolved level by level, since a child needs its parent's id.
-    nodes = dict.fromkeys(path[:depth] for path in paths for depth in range(1, len(path) + 1))
-    tree = CategoryTree(nodes)
+    nodes = dict.fromkeys(path.names[:depth] for path in paths for depth in range(1, len(path.names) + 1))
+    tree = CategoryTree(nodes, slugs)
     for depth in range(1, max(map(len, nodes), default=0) + 1):
         taxonomy.categories_created += tree.resolve_level([node for node in nodes if len(node) == depth])
-    taxonomy.categories = tree.ids
+    taxonomy.categories = {path: tree.ids[path.names] for path in paths}
 
 
 class CategoryTree:
-    """The stored categories that a batch's paths may mean, read by one query."""
+    """The stored categories that a batch's paths may mean, read by one query. `given` has the file's slugs."""
 
-    def __init__(self, nodes: Iterable[Path]) -> None:
+    def __init__(self, nodes: Iterable[Path], given: Mapping[Path, str]) -> None:
         self.ids: dict[Path, int] = {}
+        self.given = given
         self.by_name: dict[tuple[int | None, str], int] = {}
         self.by_slug: dict[str, tuple[int | None, int]] = {}
         self.parents: dict[str, int | None] = {}
         names = {node[-1] for node in nodes}
         slugs = {slug for node in nodes for slug in list_slugs(node)} | {node[0] for node in nodes if len(node) == 1}
+        slugs |= set(given.values())
         if names:
             # By name too: staff may have changed a category's slug.
             self.remember(Category.objects.filter(Q(slug__in=slugs) | Q(name__in=names)))
@@ -128,9 +156,15 @@ class CategoryTree:
         return next((pk for above, pk in known if above == parent), None)
 
     def claim_slug(self, node: Path) -> str:
-        """The plain slug, unless a category with another parent has it: `Home & Garden` and `Home > Garden`."""
+        """The file's slug if it is free; else the plain one, unless a category with another parent has it:
+        `Home & Garden` and `Home > Garden`.
+        """
+        parent, given = self.parent_of(node), self.given.get(node)
+        if given and given not in self.parents:
+            self.parents[given] = parent
+            return given
         plain, apart = list_slugs(node)
-        return plain if self.parents.setdefault(plain, self.parent_of(node)) == self.parent_of(node) else apart
+        return plain if self.parents.setdefault(plain, parent) == parent else apart
 
 
 def list_slugs(node: Path) -> tuple[str, str]:

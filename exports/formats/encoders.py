@@ -80,11 +80,7 @@ class Format:
         """Raises ApiError if the server lacks a setting that the format needs."""
 
     @classmethod
-    def read_context(cls, alias: str) -> Any:
-        """What `write_rows` needs of the database beside the rows."""
-
-    @classmethod
-    def write_rows(cls, rows: Sequence[Mapping[str, Any]], context: Any) -> bytes:
+    def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
         raise NotImplementedError
 
     @staticmethod
@@ -117,6 +113,13 @@ class Ndjson(Format):
             "changes_cursor": None if changes_cursor is None else str(changes_cursor),
         }
         return write_json(end) + b"\n"
+
+
+class FlatRows(Ndjson):
+    """Rows of a table as JSON, from which a job builds its file (Parquet, XLSX)."""
+
+    suffix = "rows"
+    has_nested = False
 
 
 class Csv(Format):

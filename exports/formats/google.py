@@ -7,7 +7,6 @@ becomes a fingerprint), a title to 150, a description to 5,000. Items of one pro
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from io import StringIO
 from typing import Any, ClassVar
@@ -18,8 +17,7 @@ from django.conf import settings
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import ModelSerializer
 
-from catalog.filters import PATH_DIGITS
-from catalog.models import Category, Image, Product, Stock, Variant
+from catalog.models import Image, Product, Stock, Variant
 from catalog.serializers import TextOfProduct
 from catalog.writes.slugs import fingerprint
 from exports.errors import SettingMissing
@@ -72,7 +70,7 @@ class FeedProduct(ModelSerializer[Product]):
     """What the items of a product are made of."""
 
     brand: Any = SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
-    category: Any = SlugRelatedField(slug_field="path", read_only=True, allow_null=True)
+    category: Any = SlugRelatedField(slug_field="breadcrumb", read_only=True, allow_null=True)
     description = TextOfProduct(source="text.description", read_only=True)
     variants = FeedVariant(many=True, read_only=True, max_length=MOST_VARIANTS)  # type: ignore[call-arg]  # many=True makes a ListSerializer
     images = FeedImage(many=True, read_only=True, max_length=1 + MOST_IMAGES)  # type: ignore[call-arg]  # many=True makes a ListSerializer
@@ -86,34 +84,30 @@ class FeedProduct(ModelSerializer[Product]):
         shown: ClassVar = ("variants", "images")
 
 
-@dataclass(frozen=True)
-class Maker:
-    """Makes the items of products. `categories` has the names of a path, by Category.path."""
+def make_items(product: Mapping[str, Any]) -> Iterator[Item]:
+    shared = describe_product(product)
+    group = {"item_group_id": shorten(product["sku"])} if len(product["variants"]) > 1 else {}
+    for variant in product["variants"]:
+        item = shared | group | describe_variant(product, variant) | {"link": write_link(product, variant)}
+        yield {name: value for name in NAMES if (value := item.get(name))}
 
-    categories: Mapping[str, str]
-    template: str
 
-    def make_items(self, product: Mapping[str, Any]) -> Iterator[Item]:
-        shared = self.describe(product)
-        group = {"item_group_id": shorten(product["sku"])} if len(product["variants"]) > 1 else {}
-        for variant in product["variants"]:
-            item = shared | group | describe_variant(product, variant) | {"link": self.write_link(product, variant)}
-            yield {name: value for name in NAMES if (value := item.get(name))}
+def describe_product(product: Mapping[str, Any]) -> Item:
+    images = [urljoin(f"{settings.PUBLIC_URL}/", image["url"].lstrip("/")) for image in product["images"]]
+    return {
+        # Google asks for a description.
+        "description": (product["description"].strip() or product["title"])[:MOST_DESCRIPTION],
+        "image_link": images[0] if images else "",
+        "additional_image_link": images[1:],
+        "brand": product["brand"] or "",
+        # Google knows no \> within a name.
+        "product_type": (product["category"] or "").replace(r"\>", ">"),
+    }
 
-    def describe(self, product: Mapping[str, Any]) -> Item:
-        images = [urljoin(f"{settings.PUBLIC_URL}/", image["url"].lstrip("/")) for image in product["images"]]
-        return {
-            # Google asks for a description.
-            "description": (product["description"].strip() or product["title"])[:MOST_DESCRIPTION],
-            "image_link": images[0] if images else "",
-            "additional_image_link": images[1:],
-            "brand": product["brand"] or "",
-            "product_type": self.categories.get(product["category"] or "", ""),
-        }
 
-    def write_link(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
-        words = {"id": product["id"], "slug": product["slug"], "sku": variant["sku"]}
-        return re.sub(r"\{(\w+)\}", lambda found: quote(str(words[found[1]]), safe=""), self.template)
+def write_link(product: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
+    words = {"id": product["id"], "slug": product["slug"], "sku": variant["sku"]}
+    return re.sub(r"\{(\w+)\}", lambda found: quote(str(words[found[1]]), safe=""), settings.PRODUCT_URL_TEMPLATE)
 
 
 def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any]) -> Item:
@@ -145,14 +139,6 @@ def shorten(sku: str) -> str:
     return sku if len(sku) <= MOST_ID else f"{sku[: MOST_ID - 9]}.{fingerprint(sku)}"
 
 
-def read_categories(alias: str) -> dict[str, str]:
-    """`Food > Tea` by the path of ids."""
-    rows = list(Category.objects.using(alias).order_by().values_list("path", "name"))
-    names = {path[-PATH_DIGITS:]: name for path, name in rows}
-    steps = {path: range(0, len(path), PATH_DIGITS) for path, _ in rows}
-    return {path: " > ".join(names[path[at : at + PATH_DIGITS]] for at in places) for path, places in steps.items()}
-
-
 class Google(Format):
     """What both files have."""
 
@@ -166,12 +152,8 @@ class Google(Format):
             raise SettingMissing("PRODUCT_URL_TEMPLATE", what, "https://shop.example.com/p/{slug}")
 
     @classmethod
-    def read_context(cls, alias: str) -> Maker:
-        return Maker(read_categories(alias), settings.PRODUCT_URL_TEMPLATE)
-
-    @classmethod
-    def write_rows(cls, rows: Sequence[Mapping[str, Any]], context: Maker) -> bytes:
-        return cls.write_items(item for row in rows for item in context.make_items(row))
+    def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        return cls.write_items(item for row in rows for item in make_items(row))
 
     @classmethod
     def write_items(cls, items: Iterable[Item]) -> bytes:

@@ -38,13 +38,13 @@ JOB_FORMATS = {
     },
     "parquet": JobFormat(
         "application/vnd.apache.parquet",
-        "ndjson",
+        "rows",
         ("parquet", "pyarrow"),
         builder="exports.jobs.parquet.write_parquet",
     ),
     "xlsx": JobFormat(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "ndjson",
+        "rows",
         ("xlsx", "xlsxwriter"),
         most_rows=XLSX_ROWS,
         builder="exports.jobs.xlsx.write_xlsx",

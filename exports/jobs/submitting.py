@@ -5,7 +5,7 @@ from config.api.jobs.storage import open_storage
 from config.api.problems.errors import Fault, InvalidBody
 from config.api.reads.counting import count_at_most
 from config.api.reads.resources import RESOURCES
-from exports.formats.formats import FORMATS
+from exports.formats.formats import PART_FORMATS
 from exports.jobs.formats import JOB_FORMATS, require_extra
 from exports.jobs.planning import refuse_too_many
 from exports.jobs.requests import build_query
@@ -19,7 +19,7 @@ def check_request(job: ExportJob) -> None:
     """Raise InvalidBody, MissingExtra or TooManyRows for a job that can only fail."""
     refuse_unknown_format(job)
     require_extra(job.format)
-    FORMATS[JOB_FORMATS[job.format].rows].check_settings()
+    PART_FORMATS[JOB_FORMATS[job.format].rows].check_settings()
     open_storage()
     query = build_query(job)
     if most := JOB_FORMATS[job.format].most_rows:

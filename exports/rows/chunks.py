@@ -45,8 +45,8 @@ from config.api.reads.selections import ReadSerializer, Selection, read_selectio
 from config.api.rendering.formulas import may_hide_formula
 from config.api.rendering.renderers import write_json
 from config.metrics import count_all
-from exports.formats.encoders import Column, Csv, Format, Ndjson, list_columns, write_csv
-from exports.formats.formats import FORMATS
+from exports.formats.encoders import Column, Csv, FlatRows, Format, Ndjson, list_columns, write_csv
+from exports.formats.formats import PART_FORMATS
 from exports.rows.cells import CarefulCells, Cells, RawCells, compile_cells
 
 # The rows of the first chunk. They are few, so that the first byte comes at once.
@@ -82,10 +82,6 @@ class Query:
     least: int = 0
 
     @cached_property
-    def context(self) -> Any:
-        return self.format.read_context(self.rows.db)
-
-    @cached_property
     def columns(self) -> list[Column]:
         """The columns, in the order of a CSV row's cells."""
         return list_columns(self.serializer, self.selection)
@@ -93,7 +89,7 @@ class Query:
     def finish(self, lines: bytes) -> bytes:
         """The lines of a chunk, as the file has them."""
         if self.format.shape:
-            return self.format.write_rows(parse_rows(lines), self.context)
+            return self.format.write_rows(parse_rows(lines))
         finish = self.resource.finish_line
         return b"".join(finish(line) + b"\n" for line in lines.splitlines()) if finish else lines
 
@@ -123,10 +119,10 @@ def make_query(name: str, caller: Caller, parameters: QueryDict, format_: str, o
     Raises ApiError for a bad value. The caller's permission (`resource.right`) and the names of the parameters must be
     checked before. Filters by category, attribute and search run a query each.
     """
-    resource, kind = RESOURCES[name], FORMATS[format_]
+    resource, kind = RESOURCES[name], PART_FORMATS[format_]
     kind.check_settings()
     parameters = add_filters(parameters, kind)
-    serializer = kind.shape or resource.choose_shape(caller)
+    serializer = kind.shape or resource.choose_shape(caller, is_flat=not kind.has_nested)
     selection = read_selection(parameters, serializer, detail=False)
     if not kind.has_nested and not kind.shape:
         selection = flatten(selection, parameters, resource, kind)
@@ -263,11 +259,10 @@ def read_chunk(query: Query, after: int, last: int) -> Chunk:
     with borrow_connection(query):
         try:
             data, rows = read(query, query.rows.filter(pk__gt=after, pk__lte=last))
-            data = query.finish(data)  # may ask the database for more
         except EmptyResultSet:
             # Django knows without a query that no row can match, as in an unknown category.
             data, rows = b"", 0
-    return Chunk(data, rows, last)
+    return Chunk(query.finish(data), rows, last)
 
 
 def find_upper(query: Query, after: int, upto: int, size: int) -> int:
@@ -353,6 +348,7 @@ def write_csv_of_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
 READERS: Mapping[tuple[str, type[Format]], Callable[[Query, QuerySet[Any]], tuple[bytes, int]]] = {
     ("postgresql", Csv): copy_csv,
     ("postgresql", Ndjson): aggregate_json,
+    ("postgresql", FlatRows): aggregate_json,
     ("sqlite", Csv): write_csv_of_json,
 }
 

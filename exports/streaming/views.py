@@ -119,7 +119,7 @@ def make_stream(resource: Resource, file_format: type[Format]) -> type[Stream]:
         "right": resource.right,
         "file_format": file_format,
         "queryset": find_model(resource.shape)._default_manager.none(),
-        "read_serializer": resource.shape,
+        "read_serializer": resource.find_shape(is_flat=not file_format.has_nested),
         "filterset_class": resource.filters,
         "open_parameters": resource.open_parameters,
         "refusals": tuple(list_error_statuses(resource, file_format)),

@@ -121,6 +121,27 @@ def test_a_category_path_follows_its_parent() -> None:
     assert (tea.version, Category.objects.get(slug="food-drinks").version) == (1, 2)
 
 
+def test_a_breadcrumb_follows_names_and_moves() -> None:
+    tea = make_category("Food", "Drinks > Hot", "Tea")
+    assert tea.breadcrumb == r"Food > Drinks \> Hot > Tea"
+    food, drinks = tea.parent.parent, tea.parent  # type: ignore[union-attr]  # it has them
+    # Both at once: the lower one in the first half of the statement, or in the second.
+    food.name, drinks.name = "Groceries", "Drinks"
+    Category.objects.bulk_update([drinks, food], ["name"])
+    make_category("Home")
+    assert list(Category.objects.order_by("pk").values_list("breadcrumb", flat=True)) == [
+        "Groceries", "Groceries > Drinks", "Groceries > Drinks > Tea", "Home",
+    ]  # fmt: skip
+    version = Category.objects.get(pk=tea.pk).version
+    drinks.parent = Category.objects.get(name="Home")
+    drinks.save()  # with the breadcrumb of before
+    Category.objects.filter(pk=food.pk).update(breadcrumb="wrong")
+    assert list(Category.objects.order_by("pk").values_list("breadcrumb", flat=True)) == [
+        "Groceries", "Home > Drinks", "Home > Drinks > Tea", "Home",
+    ]  # fmt: skip
+    assert Category.objects.get(pk=tea.pk).version == version
+
+
 def test_a_category_cannot_stand_below_itself() -> None:
     tea = make_category("Food", "Drinks", "Tea")
     with pytest.raises(IntegrityError), transaction.atomic():

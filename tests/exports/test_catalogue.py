@@ -118,6 +118,39 @@ def test_a_catalogue_taken_back_where_it_comes_from_changes_nothing(staff: APICl
     assert snapshot() == before
 
 
+COLUMNS = (
+    "sku", "slug", "title", "brand", "category", "status", "price", "compare_at_price", "rating", "image_url",
+    "attributes", "description", "seo_title", "seo_description", "brand_slug", "category_slug",
+)  # fmt: skip
+
+
+def list_products() -> list[Any]:
+    links = ("brand__name", "brand__slug", "category__breadcrumb", "category__slug")
+    texts = ("text__description", "text__seo_title", "text__seo_description")
+    own = ("sku", "slug", "title", "status", "price", "compare_at_price", "rating", "image_url", "attributes")
+    return list(Product.objects.order_by("sku").values(*own, *links, *texts))
+
+
+@pytest.mark.usefixtures("odd_catalogue")
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+def test_an_empty_database_takes_a_table_of_products_back(kind: str, staff: APIClient, tmp_path: Path) -> None:
+    # No spreadsheet holds more digits.
+    Product.objects.filter(sku="z-1").update(attributes={"volts": 12.5, "farbe": "grün", "deep": {"b": [1, True]}})
+    make_product(sku="twin", brand=Brand.objects.create(name='Weaver & "Sons"', slug="twin"), rating="1.25")
+    signs = Category.objects.create(name="A > B", slug="signs", parent=Category.objects.get(slug="home"))
+    below = Category.objects.create(name="C\\", slug="below", parent=signs)
+    leaf = Category.objects.create(name="D/E", slug="Leaf", parent=below)
+    make_product(sku="sign", brand=make_brand("Unused"), category=leaf)
+    before = list_products()
+    file = tmp_path / f"products.{kind}"
+    file.write_bytes(download(staff, ask_for(staff, format=kind, fields=",".join(COLUMNS), compression="none")))
+    assert import_file(file)["products"]["unchanged"] == 5
+    empty()
+    report = import_file(file)
+    assert (report["errors"], report["unread_columns"], report["products"]["created"]) == ([], [], 5)
+    assert list_products() == before
+
+
 @pytest.mark.usefixtures("odd_catalogue", "small_parts")
 def test_a_job_writes_the_lines_of_the_stream(staff: APIClient) -> None:
     job = ask_for(staff, resource="catalogue", format="ndjson", compression="none")

@@ -3,7 +3,7 @@
 Our own exports of products are such files, also with `expand`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -18,11 +18,16 @@ from catalog.imports.terms import TermDraft
 from catalog.imports.values import FIELDS, Blank, is_blank, make_fields, parse_json
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
-from catalog.writes.taxonomy import BrandName
+from catalog.writes.taxonomy import BrandName, CategoryPath
 
 PRODUCT_FIELDS = ("slug", "title", "status", "compare_at_price", "rating")
 TEXT_FIELDS = ("description", "seo_title", "seo_description")
 LINK_FIELDS = ("brand", "category")
+# What a slug is if the file has no column for the name: slugs are names of brands and categories, too (taxonomy.py).
+NAMED_BY_SLUG: Mapping[str, Callable[[str], BrandName | CategoryPath]] = {
+    "brand": BrandName,
+    "category": lambda slug: CategoryPath((slug,)),
+}
 VARIANT_FIELDS = ("barcode", "options", "price", "weight")
 # The members of an entry in the lists `variants` and `images`.
 VARIANT_MEMBERS = ("sku", *VARIANT_FIELDS, "position")
@@ -79,12 +84,15 @@ class Plain(Format):
             slug=values.get("slug", ""),
             fields=pick(values, self.product_fields),
             text=pick(values, TEXT_FIELDS),
-            links=pick(values, LINK_FIELDS),
+            links=self.make_links(values),
             attributes=self.merge_attributes(values),
             only=None if "variants" in values else draft_only(row.place, values),
             variants=variants,
             images=images,
         )
+
+    def make_links(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(list_links(values))
 
     def merge_attributes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes to merge into those of the product."""
@@ -110,12 +118,12 @@ class Plain(Format):
 
     def read_expanded(self, row: RowReader, column: str, name: str, cell: Mapping[str, Any]) -> Any:
         """A brand or category as our own exports show it with `expand`."""
+        names = cell["name"]
         if name == "category":
-            path = [part for part in (cell.get("parent"), cell["name"]) if part is not None]
-            return row.read_value(column, self.fields[name], path)
-        brand = row.read_value(f"{column}.name", self.fields[name], cell["name"])
-        slug = row.read_value(f"{column}.slug", self.fields["slug"], cell["slug"])
-        return brand if Blank.KEEPS in (brand, slug) else BrandName(brand, slug)
+            names = [part for part in (cell.get("parent"), cell["name"]) if part is not None]
+        link = row.read_value(f"{column}.name", self.fields[name], names)
+        slug = row.read_value(f"{column}.slug", self.fields[f"{name}_slug"], cell["slug"])
+        return link if link is None or Blank.KEEPS in (link, slug) else link._replace(slug=slug)
 
     # -- variants
 
@@ -180,6 +188,16 @@ def parse_expanded(cell: Any) -> dict[str, Any] | None:
         return None
     value = parse_json(cell)
     return value if isinstance(value, dict) and value.keys() >= {"slug", "name"} else None
+
+
+def list_links(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The brand and the category: each by its name, with the slug beside it, or by the slug alone."""
+    for name, make in NAMED_BY_SLUG.items():
+        slug = values.get(f"{name}_slug", "")
+        if link := values.get(name):
+            yield name, link._replace(slug=slug or link.slug)
+        elif name in values or f"{name}_slug" in values:
+            yield name, make(slug) if slug and name not in values else None
 
 
 def draft_only(place: Line, values: Values) -> VariantDraft | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from catalog.imports.formats.base import Format
-from catalog.imports.formats.plain import IMAGE_MEMBERS, PRODUCT_FIELDS, VARIANT_MEMBERS, Plain
+from catalog.imports.formats.plain import IMAGE_MEMBERS, LINK_FIELDS, PRODUCT_FIELDS, VARIANT_MEMBERS, Plain
 from catalog.imports.formats.rows import RowReader, name_key, pick
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -160,6 +160,10 @@ class Tenfold(Plain):
     def read_member(self, row: RowReader, name: str, field: Field, record: Record) -> Any:
         read = row.read_value if field.blank is Blank.KEEPS else row.read_cell
         return read(name, field, record.cells.get(name))
+
+    def make_links(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """By slug, so that none is created by its name."""
+        return pick(values, LINK_FIELDS)
 
     def merge_attributes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """None: they replace those of the product, as a column."""

@@ -31,6 +31,8 @@ class Resource:
     # The serializer for callers without the permission `full_right`; None if all callers get `shape`.
     public_shape: ReadSerializer | None = None
     full_right: str = ""
+    # The serializer of a row whose cells have no objects (CSV, Parquet, XLSX); None if it is the same.
+    flat_shape: ReadSerializer | None = None
     # The rows that a caller may see. None means the manager's `visible_to(caller)`, or all rows if there is none.
     rows_for: Callable[[Caller], QuerySet[Any]] | None = None
     filters: type[SparseFilterSet] = SparseFilterSet
@@ -57,8 +59,14 @@ class Resource:
         rows: Any = find_model(self.shape)._default_manager.all()
         return rows.visible_to(caller) if hasattr(rows, "visible_to") else rows
 
-    def choose_shape(self, caller: Caller) -> ReadSerializer:
-        return self.shape if self.public_shape is None or caller.has_perm(self.full_right) else self.public_shape
+    def choose_shape(self, caller: Caller, *, is_flat: bool) -> ReadSerializer:
+        if self.public_shape and not caller.has_perm(self.full_right):
+            return self.public_shape
+        return self.find_shape(is_flat=is_flat)
+
+    def find_shape(self, *, is_flat: bool) -> ReadSerializer:
+        """The shape for callers with all permissions."""
+        return (self.flat_shape if is_flat else None) or self.shape
 
 
 RESOURCES: dict[str, Resource] = {}

@@ -90,7 +90,7 @@ def find_slugless(serializer: ReadSerializer, selection: Selection) -> Iterator[
 
 def find_unexportable(resource: Resource) -> Iterator[str]:
     """Why a resource can't be exported: all its shapes must compile, and its chunks need an integer key."""
-    for shape in filter(None, (resource.shape, resource.public_shape)):
+    for shape in filter(None, (resource.shape, resource.public_shape, resource.flat_shape)):
         yield from find_reasons(shape)
     key = find_model(resource.shape)._meta.pk
     if find_kind(key) != "number":

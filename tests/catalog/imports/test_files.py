@@ -182,6 +182,27 @@ def test_brands_of_another_case_or_with_blanks_are_one(tmp_path: Path) -> None:
     assert Product.objects.get(sku="3").brand is None
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_slug_beside_a_changed_name_says_nothing(is_stored: bool, tmp_path: Path) -> None:
+    header = "sku,title,price,brand,brand_slug,category,category_slug"
+    rows = ("A,T,1,Acme,ACME,Home > Chairs,seats", "B,T,1,Acme,acme-2,Home > Chairs,seats")
+    if is_stored:
+        run_import(tmp_path, header, *rows)
+    report = run_import(tmp_path, header, *rows, "C,T,1,Zeta,ACME,Home > Tables,seats", "D,T,1,,ACME,,seats")
+    assert report["errors"] == []
+    found = Product.objects.order_by("sku").values_list(
+        "brand__name", "brand__slug", "category__name", "category__slug"
+    )
+    assert list(found) == [
+        ("Acme", "ACME", "Chairs", "seats"),
+        ("Acme", "acme-2", "Chairs", "seats"),
+        ("Zeta", "zeta", "Tables", "home-tables"),
+        (None, None, None, None),
+    ]
+    run_import(tmp_path, "sku,title,price,brand_slug,category_slug", "A,T,1,acme-2,home-tables", "B,T,1,,")
+    assert list(found.all()[:2]) == [("Acme", "acme-2", "Tables", "home-tables"), (None, None, None, None)]
+
+
 def test_category_paths_whose_slugs_meet_stay_apart(tmp_path: Path) -> None:
     rows = ("1,A,1,Home & Garden > Tools", "2,B,1,Home > Garden > Tools", "3,C,1,a-b > c", "4,D,1,a > b-c")
     for _ in range(2):
@@ -284,9 +305,11 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
     ("column", "value", "reason"),
     [
         ("price", "-1", "price: '-1' is below 0; give 0 or more"),
-        ("price", "12,50", "price: '12,50' is not a number; write digits and at most one dot"),
+        ("price", "12,50", "price: '12,50' has a comma; name the decimal sign by the option decimal"),
         ("price", "NaN", "price: 'NaN' is not a number"),
         ("price", "1e999", "has more than 12 digits; give at most 9999999999.99"),
+        ("price", "12 50", "price: '12 50' is not a number; write digits and at most one dot"),
+        ("price", "#N/A", "has the error #N/A in the column price; correct its formula"),
         ("price", "1_0", "is not a number"),
         ("price", "٣", "is not a number"),
         ("price", "1.0051", "has more than two decimal places; round it, as in 12.50"),
@@ -314,7 +337,7 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("image", "\\\\a.example\\a.jpg", "or a path of this server that begins with one /"),
         ("title", "La\u200bmp", "holds U+200B as its character 3, which can't be seen; remove it"),
         ("image", "€" * 900, "has 2,700 bytes; shorten it to 2,000"),
-        ("category", ">".join("abcdefghijk"), "has 11 levels; give at most 10"),
+        ("category", ">".join("abcdefghijklmnopqrstu"), "has 21 levels; give at most 20"),
         ("attributes", "[1]", "is not a JSON object"),
         ("attributes", '"{""a"": 1e300}"', "holds a number of more than 15 digits"),
         ("sku", "S" * 101, "has 101 characters; shorten it to 100"),
