@@ -112,15 +112,17 @@ def read_cell(value: Any) -> Any:
     return unguard_text(value) if isinstance(value, str) else show_cell(value)
 
 
+SHOWN = (int, bool, str, datetime.datetime, datetime.date, datetime.time)
+
+
 def show_cell(value: Any) -> Any:
-    """A cell as the JSON value that a person sees: whole numbers without a dot, times and all else as texts."""
+    """A cell as the JSON value that a person sees: whole numbers without a dot, and all but dates as texts."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
         return int(value)
     if isinstance(value, float):
         return round(value, 10)  # 12.1 + 0.2 is 12.299999999999999 in a workbook
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    return value if isinstance(value, int | bool | str) or value is None else str(value)
+    # A date stays one: where a code or a price is wanted, a spreadsheet has made it of `1-5`.
+    return value if isinstance(value, SHOWN) or value is None else str(value)
 
 
 def trim(header: tuple[str, ...]) -> tuple[str, ...]:

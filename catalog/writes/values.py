@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -80,7 +81,8 @@ def read_text(given: Given) -> str:
 
 
 def name_type(given: Given) -> str:
-    return {bool: "true or false", list: "a list", dict: "an object"}.get(type(given), "not a text")
+    names = {bool: "true or false", list: "a list", dict: "an object", datetime: "a date", date: "a date"}
+    return names.get(type(given), "not a text")
 
 
 def refuse_odd_characters(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from catalog.imports.days import read_times
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
 from catalog.imports.numbers import write_number
@@ -34,7 +35,8 @@ VARIANT = {
 CATEGORIES = ("product_type", "google_product_category")
 # What variants of one group may differ in.
 OPTIONS = ("color", "size", "material", "pattern", "size_type", "size_system", "age_group", "gender")
-OTHERS = ("id", "item_group_id", "image_link", "additional_image_link", "availability", "sale_price_effective_date")
+TIMES = "sale_price_effective_date"
+OTHERS = ("id", "item_group_id", "image_link", "additional_image_link", "availability", TIMES)
 MONEY = re.compile(r"(?:([A-Z]{3})\s*)?([\d.,' ]*\d)(?:\s*([A-Z]{3}))?")
 SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
 
@@ -49,7 +51,7 @@ class Google(ShopFormat):
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
         self.fields |= dict.fromkeys(("regular_price", "sale_price"), Field(self.read_money))
-        self.fields |= self.make_weight("")
+        self.fields |= self.make_weight("") | {"times": Field(read_times, blank=None)}
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
@@ -85,7 +87,7 @@ class Google(ShopFormat):
     def read_variant(self, product: ProductRows, row: RowReader, record: Record, *, is_alone: bool) -> None:
         values = product.read(row, record, VARIANT)
         values["sku"] = row.read_cell("id", self.fields["sku"], record.cells.get("id"))
-        if not is_in_time(read_texts(record, ("sale_price_effective_date",))):
+        if not self.is_in_time(row, record):
             values.pop("sale_price", None)
         values = {name: value for name, value in values.items() if value is not Blank.KEEPS}
         pieces = {MAIN: values["stock"]} if "stock" in values else {}
@@ -95,6 +97,11 @@ class Google(ShopFormat):
             {} if is_alone and is_blank(record.cells.get("item_group_id")) else self.read_options(product, row, record)
         )
         product.add_variant(row, choose_price(values, "regular_price", "sale_price"), options, pieces)
+
+    def is_in_time(self, row: RowReader, record: Record) -> bool:
+        """Whether the sale price is valid now. Without times it always is."""
+        times = row.read_cell(TIMES, self.fields["times"], record.cells.get(TIMES))
+        return times is None or (times is not Blank.KEEPS and times[0] <= datetime.now(UTC) <= times[1])
 
     def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
         chosen = {name: product.read_option(row, name, record.cells.get(name)) for name in OPTIONS}
@@ -118,14 +125,3 @@ class Google(ShopFormat):
 def normalise(column: str) -> str:
     """`Image link`, `image link` and `g:image_link` are image_link."""
     return column.strip().lower().removeprefix("g:").replace(" ", "_")
-
-
-def is_in_time(text: str) -> bool:
-    """Whether now is in a time as in `2026-01-01T00:00Z/2026-02-01T00:00Z`. An empty one is always."""
-    try:
-        times = [datetime.fromisoformat(part.strip()) for part in text.split("/")] if text else []
-    except ValueError:
-        return True
-    now = datetime.now(UTC)
-    times = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in times]
-    return len(times) != 2 or times[0] <= now <= times[1]

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from catalog.imports.days import read_magento_day
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import is_blank
+from catalog.imports.values import Field, is_blank
 from catalog.writes.drafts import ProductDraft
 
 PRODUCT = {
@@ -47,12 +48,13 @@ class Magento(ShopFormat):
     label = "Magento's export of products"
     fields_of = PRODUCT | VARIANT
     is_grouped = True
-    known = frozenset({*PRODUCT, *VARIANT, *IMAGES, *OTHERS, "base_image_label", "attribute_set_code"})
+    known = frozenset({*PRODUCT, *VARIANT, *IMAGES, *OTHERS, *DATES, "base_image_label", "attribute_set_code"})
 
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
         self.fields |= self.make_weight("")
         self.fields |= dict.fromkeys(("regular_price", "sale_price"), self.fields["price"])
+        self.fields |= {"day": Field(read_magento_day, blank=None)}
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
@@ -126,6 +128,8 @@ class Magento(ShopFormat):
         # Magento writes four decimal places: 34.0000 and 100.0000.
         cells = {name: drop_zeros(record.cells[name]) for name in VARIANT if name in record.cells}
         values = product.read(row, Record(record.line, cells), VARIANT)
+        if not self.is_on_sale(row, record, DATES):
+            values.pop("sale_price", None)
         return choose_price(values, "regular_price", "sale_price")
 
 

@@ -195,7 +195,7 @@ def list_links(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, make in NAMED_BY_SLUG.items():
         slug = values.get(f"{name}_slug", "")
         if link := values.get(name):
-            yield name, link._replace(slug=slug or link.slug)
+            yield name, link._replace(slug=slug) if slug else link
         elif name in values or f"{name}_slug" in values:
             yield name, make(slug) if slug and name not in values else None
 

@@ -6,8 +6,10 @@ is left out as a whole, since without one of its variants it could have a wrong 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, ClassVar
 
+from catalog.imports.days import read_day
 from catalog.imports.errors import BadRow, Line
 from catalog.imports.formats.base import Format
 from catalog.imports.formats.rows import RowReader, draft_image, keep_first, name_key, pick
@@ -61,6 +63,7 @@ class ShopFormat(Format):
             "stock": Field(lambda cell: read_oversold(write_number(cell, options.decimal))),
             "published": Field(read_published),
             "option": Field(OPTION.read),
+            "day": Field(read_day, blank=None),
         }
 
     def make_weight(self, unit: str) -> dict[str, Field]:
@@ -68,12 +71,18 @@ class ShopFormat(Format):
         decimal, wanted = self.options.decimal or ".", unit or self.options.weight_unit
         return {"weight": Field(Weights(decimal, wanted, self.source.notes, must_ask=not wanted).read)}
 
-    def take_first(self, categories: Sequence[str]) -> str:
-        """The first of several categories, since a product has one here. Empty if there is none."""
-        if len(categories) > 1:
-            reason = "a product has one category here, so the first is taken"
-            self.source.notes.guess("category", categories[0], reason)
-        return categories[0] if categories else ""
+    def is_on_sale(self, row: RowReader, record: Record, columns: Sequence[str]) -> bool:
+        """Whether today is between the days in the two columns. A blank cell is no limit."""
+        today = date.today()  # noqa: DTZ011 (the shop's days, whose zone the file doesn't have)
+        start, end = (row.read_cell(column, self.fields["day"], record.cells.get(column)) for column in columns)
+        # A day that can't be read leaves out the row.
+        return Blank.KEEPS not in (start, end) and (start or today) <= today <= (end or today)
+
+    def take_first(self, names: Sequence[str], field: str = "category") -> str:
+        """The first of several categories or brands, since a product has one here. Empty if there is none."""
+        if len(names) > 1:
+            self.source.notes.guess(field, names[0], f"a product has one {field} here, so the first is taken")
+        return names[0] if names else ""
 
     def draft(self, records: Sequence[Record]) -> ProductDraft | None:
         product = ProductRows(self.fields, self.name_product(records[0]))

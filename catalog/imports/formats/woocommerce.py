@@ -5,11 +5,10 @@ Parent is a SKU, or `id:10` if the product has none.
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 
 from catalog.imports.formats.rows import RowReader
-from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
+from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts
 from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -21,7 +20,6 @@ PRODUCT = {
     "Name": "title",
     "Description": "description",
     "Short description": "description",  # if there is no long one
-    "Brands": "brand",
     "Tags": "tags",
 }
 VARIANT = {
@@ -31,7 +29,10 @@ VARIANT = {
     "Sale price": "sale_price",
     "Regular price": "regular_price",
 }
+OTHERS = ("ID", "Type", "Published", "In stock?", "Brands", "Categories", "Images", "Parent")
 SALE_DATES = ("Date sale price starts", "Date sale price ends")
+# What a variation has as its stock if the number is its product's.
+SHARED = "parent"
 ATTRIBUTE = re.compile(r"Attribute (\d+) (name|value\(s\))")
 # Values with a comma of their own have it as `\,`.
 COMMA = re.compile(r"(?<!\\),")
@@ -40,10 +41,10 @@ COMMA = re.compile(r"(?<!\\),")
 class WooCommerce(ShopFormat):
     name = "woocommerce"
     label = "WooCommerce CSV"
-    fields_of = PRODUCT | VARIANT
+    fields_of = PRODUCT | VARIANT | {"Brands": "brand"}
     is_grouped = True
     known = frozenset(
-        {*PRODUCT, *VARIANT, *SALE_DATES, "ID", "Type", "Published", "In stock?", "Categories", "Images", "Parent"}
+        {*PRODUCT, *VARIANT, *SALE_DATES, *OTHERS}
         | {f"Attribute {number} {part}" for number in range(1, 31) for part in ("name", "value(s)")}
     )
 
@@ -95,7 +96,7 @@ class WooCommerce(ShopFormat):
     def read_own(self, product: ProductRows, record: Record, variations: Sequence[Record]) -> None:
         row = product.open_row(record)
         product.read_product(row, record, PRODUCT)
-        self.read_category(product, row, record)
+        self.read_links(product, row, record)
         if not is_blank(published := record.cells.get("Published")):
             product.values["status"] = "active" if str(published).strip() == "1" else "draft"
         product.add_images(row, "Images", split_list(record.cells.get("Images")))
@@ -108,11 +109,12 @@ class WooCommerce(ShopFormat):
             values = self.read_values(product, row, record)
             product.add_variant(row, values | {"sku": self.name_own(record)}, {}, values.pop("pieces"))
 
-    def read_category(self, product: ProductRows, row: RowReader, record: Record) -> None:
-        """The first of several paths: a product has one category here."""
-        if "Categories" in record.cells:
-            path = self.take_first(split_list(record.cells["Categories"]))
-            product.values["category"] = row.read_cell("Categories", self.fields["category"], path)
+    def read_links(self, product: ProductRows, row: RowReader, record: Record) -> None:
+        """The first of several categories and brands."""
+        for column, field in (("Categories", "category"), ("Brands", "brand")):
+            if column in record.cells:
+                name = self.take_first(split_list(record.cells[column]), field)
+                product.values[field] = row.read_cell(column, self.fields[field], name)
 
     def read_variation(self, product: ProductRows, record: Record, own: Record) -> None:
         row = product.open_row(record)
@@ -129,12 +131,18 @@ class WooCommerce(ShopFormat):
         self, product: ProductRows, row: RowReader, record: Record, own: Record | None = None
     ) -> dict[str, Any]:
         """Price, weight and pieces. A variation without a weight has its product's."""
+        has_shared_stock = read_texts(record, ("Stock",)).lower() == SHARED
+        if has_shared_stock:
+            record = Record(record.line, record.cells | {"Stock": ""}, record.fault)
         values = product.read(row, record, VARIANT | ({self.weight: "weight"} if self.weight else {}))
         if own and self.weight and is_blank(record.cells.get(self.weight)):
             values |= product.read(row, own, {self.weight: "weight"})
-        if not is_on_sale(record):
+        if not self.is_on_sale(row, record, SALE_DATES):
             values.pop("sale_price", None)
         pieces = {MAIN: values["stock"]} if "stock" in values else {}
+        if has_shared_stock:
+            reason = "the variations of a product share one number, so their pieces stay as they are"
+            self.source.notes.guess("stock", "none", reason)
         if not pieces and read_texts(record, ("In stock?",)) == "0":
             pieces = {MAIN: 0}
         return choose_price(values, "regular_price", "sale_price") | {"pieces": pieces}
@@ -152,10 +160,3 @@ def split_list(cell: Any) -> list[str]:
     """The entries of a comma-separated list."""
     parts = COMMA.split(str(cell)) if not is_blank(cell) else []
     return [part.replace("\\,", ",").strip() for part in parts if part.strip()]
-
-
-def is_on_sale(record: Record) -> bool:
-    """Whether today is in the time of the sale price. Without dates it is always valid."""
-    today = date.today().isoformat()  # noqa: DTZ011 (the shop's days, whose zone the file doesn't have)
-    start, end = (str(find_cell(record, column) or "")[:10] for column in SALE_DATES)
-    return (not start or start <= today) and (not end or today <= end)

@@ -1,18 +1,19 @@
 """Files of shops, as their own exports and templates are: each is recognised, and read without a map."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
 
 import pytest
 
+from catalog.imports.days import read_day, read_magento_day, read_times
 from catalog.imports.errors import BadFile, BadRow
-from catalog.imports.formats.google import is_in_time
 from catalog.imports.options import Options
 from catalog.imports.readers import open_source
 from catalog.imports.runs import ImportRun
 from catalog.writes.drafts import Command, ProductDraft
+from catalog.writes.values import BadValue
 
 
 def read(content: str | bytes, name: str = "file.csv", **options: Any) -> tuple[ImportRun, list[ProductDraft | BadRow]]:
@@ -43,6 +44,10 @@ def show(product: ProductDraft) -> list[tuple[Any, ...]]:
     ]
 
 
+def name_links(product: ProductDraft) -> dict[str, str]:
+    return {name: str(link) for name, link in product.links.items()}
+
+
 def list_urls(product: ProductDraft) -> list[str | None]:
     return [image.url for image in product.images or ()]
 
@@ -66,7 +71,7 @@ NEW_SHOPIFY = (
 def test_shopifys_template_since_2025_is_read() -> None:
     (mug,) = draft(NEW_SHOPIFY)
     assert (mug.slug, mug.fields["title"], mug.fields["status"]) == ("mug", "Mug", "draft")
-    assert mug.links == {"brand": "Acme", "category": ("Home", "Kitchen")}
+    assert name_links(mug) == {"brand": "Acme", "category": "Home > Kitchen"}
     assert show(mug) == [
         ("M-1", {"Colour": "Red"}, "9.50", 454, {"main": 7}),
         ("M-2", {"Colour": "Blue"}, "10.50", 300, {"main": 0}),
@@ -182,8 +187,23 @@ def test_woocommerces_variations_are_variants_of_their_parent_in_any_order() -> 
     ]
     assert str(product.fields["compare_at_price"]) == "20.00"
     assert product.attributes == {"Material": "Cotton", "tags": ["a", "b"]}
-    assert product.links["category"] == ("Clothes", "Tees")
+    assert product.links["category"].names == ("Clothes", "Tees")
     assert [guess.option for guess in run.source.notes.guesses.values()] == ["category"]
+
+
+def test_woocommerces_shared_stock_and_other_brands_are_named() -> None:
+    header = ("Type", "SKU", "Name", "Published", "Regular price", "Stock", "Brands", "Parent")
+    header += ("Attribute 1 name", "Attribute 1 value(s)")
+    own = ("variable", "T", "Tee", "1", "", "7", "Acme, Zeta", "", "Size", "S, M")
+    small, medium = (("variation", f"T-{size}", "", "1", "5", "parent", "", "T", "Size", size) for size in "SM")
+    run, (product,) = read(table(header, own, small, medium))
+    assert isinstance(product, ProductDraft)
+    assert product.links["brand"].name == "Acme"
+    assert [pieces for *_, pieces in show(product)] == [{}, {}]
+    assert [(one.option, one.used) for one in run.source.notes.guesses.values()] == [
+        ("brand", "Acme"),
+        ("stock", "none"),
+    ]
 
 
 def test_a_variation_whose_parent_is_not_in_the_file_is_refused() -> None:
@@ -235,7 +255,7 @@ def test_squares_variations_are_variants() -> None:
     large = ("#tee", "Y", "Tee", "Large", "T-L", "Soft", "Shirts", "", "N", "22.00", "Size", "Large", "6", "9")
     mug = ("", "Z", "Mug", "Regular", "", "", "", "", "Y", "9.00", "", "", "", "")
     tee, cup = draft(table(header, small, large, mug))
-    assert (tee.slug, tee.links["category"]) == ("tee", ("Shirts",))
+    assert (tee.slug, tee.links["category"].names) == ("tee", ("Shirts",))
     assert show(tee) == [
         ("T-S", {"Size": "Small"}, "20.00", None, {"main": 5}),
         ("T-L", {"Size": "Large"}, "22.00", None, {"main": 9}),
@@ -285,7 +305,7 @@ def test_bigcommerces_variants_and_images_follow_their_product() -> None:
         ("T-S", {"Size": "S"}, "20.00", 200, {"main": 5}),
         ("T-R", {"Colour": "Red", "Size": "M"}, "30.00", 200, {"main": 6}),
     ]
-    assert (tee_draft.links["category"], list_urls(tee_draft)) == (("Shop", "Tees"), ["https://i.example/1.jpg"])
+    assert (tee_draft.links["category"].names, list_urls(tee_draft)) == (("Shop", "Tees"), ["https://i.example/1.jpg"])
     assert show(mug_draft) == [("M", {}, "9.00", 400, {"main": 3})]
     assert mug_draft.fields["status"] == "draft"
 
@@ -321,7 +341,8 @@ def test_prestashops_template_is_read() -> None:
     mug = ("1", "1", "Mug", "Home,Kitchen", "9.50", "M-1", "Acme", "4006381333931", "0.4", "7", "Big")
     mug += ("https://i.example/1.jpg,https://i.example/2.jpg", "big-mug")
     (product,) = draft(table(header, mug, separator=";"), weight_unit="kg")
-    assert (product.sku, product.slug, product.links) == ("M-1", "big-mug", {"brand": "Acme", "category": ("Home",)})
+    assert (product.sku, product.slug) == ("M-1", "big-mug")
+    assert name_links(product) == {"brand": "Acme", "category": "Home"}
     assert show(product) == [("M-1", {}, "9.50", 400, {"main": 7})]
     assert len(list_urls(product)) == 2
     assert "weight: '0.4' has no unit" in refuse(table(header, mug, separator=";"))[0]
@@ -358,7 +379,7 @@ def test_magentos_variants_stand_before_or_after_their_configurable_product() ->
     large = ("T-M", "", "Default", "simple", "", "Tee M", "0.3", "1", "22.0000", "tee-m", "", "", "100.0000", "")
     (product,) = draft(table(header, small, tee, german, large), weight_unit="kg")
     assert (product.sku, product.slug, product.fields["title"]) == ("T", "tee", "Tee")
-    assert product.links["category"] == ("Shop", "Tees")
+    assert product.links["category"].names == ("Shop", "Tees")
     assert show(product) == [
         ("T-S", {"size": "S", "color": "Red"}, "20.00", 200, {"main": 5}),
         ("T-M", {"size": "M", "color": "Red"}, "22.00", 300, {"main": 100}),
@@ -393,7 +414,7 @@ def test_sprees_master_variant_is_not_sold_beside_others() -> None:
     small = ("tee", "T-S", "", "", "20", "25", "USD", "0.5", "lb", "5", "Size", "S", "", "")
     (product,) = draft(table(header, (*master, "Categories -> Clothes -> Tees"), small))
     assert show(product) == [("T-S", {"Size": "S"}, "20.00", 227, {"main": 5})]
-    assert product.links["category"] == ("Clothes", "Tees")
+    assert product.links["category"].names == ("Clothes", "Tees")
 
 
 # -- Google Merchant Center ------------------------------------------------------------------------------------------
@@ -429,16 +450,61 @@ def test_googles_feed_as_a_table_is_read_and_another_currency_refused() -> None:
     header = ("id", "title", "price", "availability", "image link", "product_type", "gtin")
     row = ("G", "Perfume", "352 USD", "in_stock", "https://i.example/p.jpg", "Beauty > Perfume", "0123")
     (perfume,) = draft(table(header, row, separator="\t"), "feed.tsv")
-    assert perfume.links["category"] == ("Beauty", "Perfume")
+    assert perfume.links["category"].names == ("Beauty", "Perfume")
     (reason,) = refuse(table(header, ("G", "P", "352 EUR", *row[3:])))
     assert "price: '352 EUR' is in EUR, not in this server's USD; convert the prices" in reason
 
 
-def test_a_sale_price_counts_only_in_its_time() -> None:
-    now = datetime.now(UTC)
-    assert is_in_time("")
-    assert is_in_time(f"{now.year - 1}-01-01T00:00Z/{now.year + 1}-01-01T00:00Z")
-    assert not is_in_time("2020-01-01T00:00-0800/2020-02-01T00:00-0800")
+@pytest.mark.parametrize(
+    ("times", "price"),
+    [
+        ("", "300.00"),
+        ("2020-01-01T00:00Z/2099-01-01T00:00Z", "300.00"),
+        ("2020-01-01T00:00-0800/2020-02-01T00:00-0800", "352.00"),
+    ],
+)
+def test_a_sale_price_counts_only_in_its_time(times: str, price: str) -> None:
+    header = ("id", "title", "price", "sale_price", "sale_price_effective_date", "availability")
+    (perfume,) = draft(table(header, ("G", "P", "352 USD", "300 USD", times, "in_stock")))
+    assert show(perfume)[0][2] == price
+
+
+@pytest.mark.parametrize(("until", "price"), [("", "300.00"), ("1/31/20", "352.00"), ("1/31/2099 0:00", "300.00")])
+def test_magentos_special_price_counts_until_its_day(until: str, price: str) -> None:
+    header = ("sku", "name", "product_type", "price", "special_price", "special_price_to_date")
+    (perfume,) = draft(table(header, ("G", "P", "simple", "352.0000", "300.0000", until)))
+    assert show(perfume)[0][2] == price
+
+
+@pytest.mark.parametrize(
+    ("read", "cell", "day"),
+    [
+        (read_day, "2026-01-31", date(2026, 1, 31)),
+        (read_day, "2026-1-31 10:00:00", date(2026, 1, 31)),
+        (read_day, datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 31)),
+        (read_magento_day, "1/31/26, 12:00 AM", date(2026, 1, 31)),
+        (read_magento_day, "01/31/2026", date(2026, 1, 31)),
+        (read_magento_day, "2026-01-31 00:00:00", date(2026, 1, 31)),
+    ],
+)
+def test_a_day_is_read_as_its_shop_writes_it(read: Any, cell: Any, day: date) -> None:
+    assert read(cell) == day
+
+
+@pytest.mark.parametrize(
+    ("read", "cell"),
+    [
+        (read_day, "1/2/2026"),  # a spreadsheet's: the first of February, or the second of January
+        (read_day, "2026-02-30"),
+        (read_day, "46054"),
+        (read_magento_day, "31/1/26"),
+        (read_times, "2026-01-01"),
+        (read_times, "1/2/2026 - 3/4/2026"),
+    ],
+)
+def test_a_day_that_is_not_clear_is_refused(read: Any, cell: str) -> None:
+    with pytest.raises(BadValue):
+        read(cell)
 
 
 def test_xml_with_entities_is_refused() -> None:

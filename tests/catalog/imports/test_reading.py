@@ -7,6 +7,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import openpyxl
@@ -23,6 +24,7 @@ from catalog.imports.errors import BadFile
 from catalog.imports.options import Options
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.records import Source
+from catalog.writes.drafts import ProductDraft
 from tests.catalog.imports.test_formats import draft, read, refuse
 
 ROWS = "sku,title,price\nA,Lamp,1.50\nB,Torch,2\n"
@@ -221,6 +223,11 @@ def test_an_error_in_a_cell_is_refused_by_its_place() -> None:
     assert record.fault == "has the error #REF! in cell C2; correct its formula"
 
 
+def test_a_date_in_place_of_a_code_is_refused() -> None:
+    reasons = refuse(write_xlsx(["sku", "title", "price"], [date(2026, 5, 1), "Lamp", 5]), "list.xlsx")
+    assert reasons == ["""sku: '"2026-05-01 00:00:00"' is a date; give a text or a number"""]
+
+
 def test_a_workbook_with_too_many_texts_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = io.BytesIO()
     # It writes texts as Excel does, in a list that cells refer to.
@@ -368,7 +375,8 @@ def test_categories_are_parted_by_the_option_or_the_likely_sign_is_named(
     text: str, separator: str, path: tuple[str, ...]
 ) -> None:
     run, (product,) = read(f"sku,title,price,category\nA,T,1,{text}\n", category_separator=separator)
-    assert getattr(product, "links", None) == {"category": path}
+    assert isinstance(product, ProductDraft)
+    assert product.links["category"].names == path
     guesses = [guess["reason"] for guess in run.source.notes.as_json()]
     assert guesses == (["'Home/Kitchen' may be a path: then give category_separator=/"] if len(path) == 1 else [])
 

@@ -97,7 +97,7 @@ def test_parquet_has_types(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -
     fields = "id,sku,price,in_stock,rating,brand,created_at,compare_at_price"
     content = download(caller, ask_for(caller, format="parquet", fields=fields))
     rows = pq.read_table(io.BytesIO(content)).to_pylist()
-    assert [row.pop("brand") for row in rows] == ["acme", None, None, None, None]
+    assert [row.pop("brand") for row in rows] == ["Acme", None, None, None, None]
     assert [row.pop("rating") for row in rows] == [Decimal("4.50"), None, None, None, None]
     columns = [name for name in fields.split(",") if name not in ("brand", "rating")]
     assert rows == list(Product.objects.order_by("pk").values(*columns))
