@@ -75,6 +75,7 @@ from config.api.database.statements import Given
 from config.api.reads.beside import find_beside, show_beside
 from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
+from exports.rows.chunks import read_copy
 from exports.streaming.hangups import count_written
 from tests.conftest import REDIS
 from tests.factories import make_brand, make_user
@@ -221,23 +222,24 @@ def test_the_kernel_counts_what_a_connection_was_given() -> None:
 @postgresql
 @borrows(
     "psycopg",
-    "Copy._read_gen Connection.wait",
+    "Copy._pgconn Copy._finished Connection.wait",
     users="exports.rows.chunks",
-    remedy="Copy.read() does the same with a wait a row, at a third of the speed.",
+    remedy="Copy.read() does the same with a wait a row, at a fifth of the speed.",
 )
 @pytest.mark.django_db
 def test_a_copy_is_read_in_one_wait() -> None:
     connection.ensure_connection()
     driver: Any = connection.connection
     with driver.cursor() as cursor, cursor.copy("COPY (VALUES (1, 'a'), (2, 'b')) TO STDOUT (FORMAT csv)") as copy:
-        data = BytesIO()
-
-        def read() -> Iterator[Any]:
-            while row := (yield from copy._read_gen()):
-                data.write(row)
-
-        driver.wait(read())
-    assert data.getvalue() == b"1,a\n2,b\n"
+        assert driver.wait(read_copy(copy)) == (b"1,a\n2,b\n", 2)
+    fails = "COPY (SELECT 1 / (3 - n) FROM generate_series(1, 3) n) TO STDOUT"
+    with (
+        pytest.raises(psycopg.errors.DivisionByZero),
+        transaction.atomic(),
+        driver.cursor() as cursor,
+        cursor.copy(fails) as copy,
+    ):
+        driver.wait(read_copy(copy))
 
 
 @postgresql

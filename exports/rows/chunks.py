@@ -30,6 +30,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F, QuerySet
 from django.http import QueryDict
+from psycopg.errors import error_from_result
+from psycopg.generators import WAIT_R, fetch_many
+from psycopg.pq import ExecStatus
 
 from config.api.access.permissions import Caller
 from config.api.database.ahead import call_ahead
@@ -57,6 +60,9 @@ CHUNK_BYTES = 2 * 1024 * 1024
 GREATEST_ROWS = 20_000
 # The widest range of ids in one chunk. Where filters keep few rows, this keeps each query below a second.
 GREATEST_SPAN = 500_000
+
+# The share of ids that have a row.
+DENSE = 0.9
 
 # The connection's alias: the same database as `default`, with its own timeouts.
 DATABASE = "exports"
@@ -204,12 +210,12 @@ def read_at_once(read: Callable[[], Chunk]) -> Chunk:
 def read_chunks(
     query: Query, after: int, upto: int, width: Callable[[], int] = lambda: 1, turn: Turn = read_at_once
 ) -> Iterator[Chunk]:
-    """All rows with `after < id <= upto`, in the order of ids. Each chunk takes two short queries, without transaction.
+    """All rows with `after < id <= upto`, in the order of ids. Each chunk takes a short query or two, no transaction.
 
     No connection is held while the caller uses a chunk. With a connection pool, other threads read the next `width()`
     chunks meanwhile.
     """
-    pace = Pace()
+    pace = Pace(after)
     calls = (partial(turn, call) for call in plan_chunks(query, after, upto, pace))
     has_pool = "pool" in connections[query.rows.db].settings_dict["OPTIONS"]
     chunks = call_ahead(calls, width) if has_pool else (call() for call in calls)
@@ -229,18 +235,26 @@ def plan_chunks(query: Query, after: int, upto: int, pace: Pace) -> Iterator[Cal
         yield partial(read_of, choose_database(query.least), query, read_head)
     while after < upto:
         replica = choose_database(query.least)
-        last = read_of(replica, query, find_upper, after, min(upto, after + GREATEST_SPAN), pace.rows)
+        span = pace.rows if pace.is_dense else GREATEST_SPAN
+        last = min(upto, after + span)
+        if not pace.is_dense:
+            last = read_of(replica, query, find_upper, after, last, pace.rows)
         yield partial(read_of, replica, query, read_chunk, after, last)
         after = last
 
 
 class Pace:
-    """Chooses the number of rows of the next chunk: about CHUNK_BYTES, but at most eight times the last number."""
+    """Chooses the number of rows of the next chunk: about CHUNK_BYTES, but at most eight times the last number.
 
-    def __init__(self) -> None:
-        self.rows = FIRST_ROWS
+    While nearly every id has a row, so many ids are a chunk. Otherwise a query finds the chunk's upper id.
+    """
+
+    def __init__(self, after: int) -> None:
+        self.rows, self.last_id, self.is_dense = FIRST_ROWS, after, False
 
     def learn(self, chunk: Chunk) -> Chunk:
+        self.is_dense = chunk.rows >= DENSE * (chunk.last_id - self.last_id) > 0
+        self.last_id = chunk.last_id
         wanted = CHUNK_BYTES * chunk.rows // len(chunk.data) if chunk.data else GREATEST_ROWS
         self.rows = max(1, min(wanted, GREATEST_ROWS, 8 * self.rows))
         return chunk
@@ -301,17 +315,30 @@ def copy_cells(query: Query, rows: QuerySet[Any], dialect: Cells) -> tuple[bytes
     with connection.cursor() as cursor, connection.wrap_database_errors:
         text = psycopg.ClientCursor(connection.connection).mogrify(*statement)
         with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT csv)") as copy:
-            data = connection.connection.wait(read_copy(copy))
-        return data, cursor.rowcount
+            return connection.connection.wait(read_copy(copy))
 
 
-def read_copy(copy: Any) -> Generator[Any, Any, bytes]:
-    """All data of a COPY, in one wait for the connection. (Copy.read() would wait for each row.)"""
+def read_copy(copy: Any) -> Generator[Any, Any, tuple[bytes, int]]:
+    """All data of a COPY and the number of its rows, in one wait for the connection.
+
+    Copy.read() would wait for each row, and Copy._read_gen() makes two generators for each: 0.8 microseconds a row,
+    this takes 0.3.
+    """
     # A list of the rows' buffers would take a third more time: the garbage collector would walk it again and again.
-    data = BytesIO()
-    while row := (yield from copy._read_gen()):
-        data.write(row)
-    return data.getvalue()
+    data, driver = BytesIO(), copy._pgconn
+    write, take = data.write, driver.get_copy_data
+    while (size := (taken := take(1))[0]) >= 0:
+        if size:
+            write(taken[1])
+        else:
+            while not (yield WAIT_R):
+                pass
+            driver.consume_input()
+    [result] = yield from fetch_many(driver)
+    copy._finished = True
+    if result.status != ExecStatus.COMMAND_OK:
+        raise error_from_result(result)
+    return data.getvalue(), result.command_tuples
 
 
 def aggregate_json(query: Query, rows: QuerySet[Any]) -> tuple[bytes, int]:
