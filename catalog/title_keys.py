@@ -34,7 +34,10 @@ FOR EACH ROW EXECUTE FUNCTION catalog_write_title_key()""",
 KEY = "coalesce(nullif(tenfold_fold(NEW.title), ''), NEW.title)"
 WRITE = f"UPDATE catalog_product SET title_key = {KEY} WHERE id = NEW.id;"  # noqa: S608 (no text of a caller is in it)
 SQLITE = (
-    f"CREATE TRIGGER title_key_insert AFTER INSERT ON catalog_product BEGIN {WRITE} END",
+    # A bulk writer gives the key, since the UPDATE writes the row and its indexes once more.
+    f"""
+CREATE TRIGGER title_key_insert AFTER INSERT ON catalog_product
+WHEN NEW.title_key IS NOT {KEY} BEGIN {WRITE} END""",
     f"""
 CREATE TRIGGER title_key_update AFTER UPDATE OF title, title_key ON catalog_product
 WHEN NEW.title_key IS NOT {KEY} BEGIN {WRITE} END""",

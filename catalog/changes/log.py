@@ -9,13 +9,15 @@ On SQLite the triggers write the log directly: only one transaction writes at a 
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
 from catalog.changes.entities import list_tables
@@ -25,6 +27,7 @@ from config.api.database.replicas import choose_again
 from config.api.database.statements import fetch_row
 from config.api.freshness.leases import LogState
 from config.metrics import Gauges
+from config.process.affinity import go_anywhere
 
 logger = logging.getLogger("tenfold.changes")
 
@@ -64,6 +67,35 @@ def number_all() -> None:
     """Numbers all committed changes. Call it after writing many rows: nothing is cached before they are numbered."""
     while number_batch():
         pass
+
+
+@contextmanager
+def number_meanwhile() -> Iterator[Callable[[], None]]:
+    """Number changes while others are written: the block calls the function after each commit.
+
+    A thread does it, on a connection of its own, so the writer doesn't wait. What is left is for `number_all`.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        yield lambda: None
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="numbering", initializer=go_anywhere) as thread:
+        last = thread.submit(lambda: None)
+
+        def number() -> None:
+            nonlocal last
+            if last.done():
+                last = thread.submit(number_apart)
+
+        yield number
+
+
+def number_apart() -> None:
+    try:
+        number_all()
+    except DatabaseError as error:
+        logger.debug("Changes aren't numbered yet: %s", error)
+    finally:
+        connections.close_all()
 
 
 FOLLOW_POSTGRESQL = """

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from django.db import OperationalError, connection, transaction
 
-from catalog.changes.log import number_all
+from catalog.changes.log import number_all, number_meanwhile
 from catalog.imports.errors import BadRow
 from catalog.imports.formats.all import choose_format, name_format
 from catalog.imports.groups import group_rows
@@ -88,10 +88,15 @@ class ImportRun:
 
     def take_steps(self) -> Iterator[Report]:
         """Import batch by batch. Yields the report, always the same object, after each batch."""
-        with closing(Seen()) as seen, roll_back() if self.report.dry_run else as_it_goes():
+        with (
+            closing(Seen()) as seen,
+            roll_back() if self.report.dry_run else as_it_goes(),
+            number_meanwhile() as number_changes,
+        ):
             for step in read_ahead(self.read_steps(seen)):
                 with pause_collector(), transaction.atomic():
                     self.take_step(step)
+                number_changes()
                 yield self.report
             self.finish_report()
             if self.options.missing == "archive":

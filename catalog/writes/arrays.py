@@ -16,7 +16,9 @@ from catalog.writes.batches import Batch
 class ArrayBatch(Batch):
     def insert(self) -> None:
         """Inserts the rows and sets their keys, so that other rows can refer to them."""
-        meta, key = self.model._meta, self.model._meta.auto_field
+        meta = self.model._meta
+        # None if the table has none of its own, or if the rows have theirs already.
+        key = meta.auto_field if self.new[0].pk is None else None
         fields = [field for field in meta.concrete_fields if field is not key]
         returning = f" RETURNING {key.column}" if key else ""
         sql = f"INSERT INTO {meta.db_table} ({list_columns(fields)}) SELECT * FROM {{arrays}}{returning}"

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Model
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.title_keys import make_title_key
 from catalog.writes.among import is_among
 from catalog.writes.arrays import ArrayBatch
 from catalog.writes.batches import Batch
@@ -26,12 +27,19 @@ def make_batch(model: type[Model], order: str) -> Batch:
 
 
 def save_plans(plans: Sequence[Plan], known: KnownRows, manner: Manner) -> None:
-    """Save the plans, parents first. Sets each plan's `product`, and `is_changed` of it and its parts."""
-    save_products(plans, manner)
-    save_texts(plans, known)
+    """Save the plans. Sets each plan's `product`, and `is_changed` of it and its parts.
+
+    Images come before products: so the list of images that a new product has stored beside it (PostgreSQL) is written
+    with it, and not by a second version of the row.
+    """
+    products = collect_products(plans, manner)
+    if any(plan.is_new and plan.images for plan in plans):
+        products.take_keys()
     drop_parts(plans)
-    save_variants(plans, known, manner)
     save_images(plans)
+    products.save()
+    save_texts(plans, known)
+    save_variants(plans, known, manner)
     move_versions({plan.product.pk: plan.product.version for plan in plans if plan.product and plan.is_moved})
 
 
@@ -47,7 +55,7 @@ def move_versions(before: Mapping[int, int]) -> None:
     Product.objects.filter(is_among("pk", still)).update(version=0)
 
 
-def save_products(plans: Sequence[Plan], manner: Manner) -> None:
+def collect_products(plans: Sequence[Plan], manner: Manner) -> Batch:
     new = [plan.draft for plan in plans if plan.is_new]
     slugs = choose_slugs([Newcomer(draft.sku or "", draft.fields["title"], draft.slug) for draft in new])
     batch = make_batch(Product, "" if manner.keeps_order else "sku")
@@ -58,7 +66,7 @@ def save_products(plans: Sequence[Plan], manner: Manner) -> None:
             columns["status"] = manner.new_status
         plan.is_changed |= batch.put(product, columns, is_new=plan.is_new)
         plan.product = product
-    batch.save()
+    return batch
 
 
 def start_product(plan: Plan, slug: str) -> Values:
@@ -67,6 +75,7 @@ def start_product(plan: Plan, slug: str) -> Values:
     return {
         "sku": plan.draft.sku,
         "slug": slug,
+        "title_key": make_title_key(plan.draft.fields["title"]),
         "price": min(part.fields["price"] for part in plan.variants),
         "in_stock": any(any(part.draft.pieces.values()) for part in plan.variants),
         "image_url": images[0].draft.url if images else "",

@@ -2,13 +2,17 @@
 
 import json
 from io import StringIO
+from itertools import chain
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import Min
 
-from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
-from catalog.seeding.fill import count_seeded
+from catalog.changes.log import number_all
+from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.seeding.fill import count_seeded, put_up_shelves
 from catalog.seeding.rows import MOST_VARIANTS, make_product
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +85,52 @@ def test_the_triggers_find_nothing_to_change() -> None:
         assert product.price == product.least
         assert product.in_stock == any(pieces > 0 for pieces in free)
         assert product.image_url == next((image.url for image in product.images.all()), "")
+
+
+MODELS = (Product, ProductText, Variant, Stock, Image)
+# SQLite's search documents; PostgreSQL has them in columns.
+DOCUMENTS = ("catalog_document", "catalog_parts") if connection.vendor == "sqlite" else ()
+
+
+def read(statement: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def mark() -> tuple[int, int]:
+    """The last change, and the last report of words."""
+    number_all()
+    return tuple(  # type: ignore[return-value]  # of two
+        read(f"SELECT coalesce(max({key}), 0) FROM {table}")[0][0]
+        for key, table in (("position", "catalog_change"), ("id", "catalog_word_change"))
+    )
+
+
+def read_all(position: int, words: int) -> list[list[Any]]:
+    """All that a row has, the columns that triggers write included, and what they wrote behind the marks."""
+    changes = "SELECT entity, op, entity_id, version, sku, product_id FROM catalog_change"
+    return [
+        *(read(f"SELECT * FROM {model._meta.db_table} ORDER BY 1") for model in MODELS),
+        *(read(f"SELECT rowid, * FROM {table} ORDER BY 1") for table in DOCUMENTS),
+        read("SELECT kind, key, sum(number) FROM catalog_tally GROUP BY 1, 2 HAVING sum(number) <> 0 ORDER BY 1, 2"),
+        read(f"SELECT words, products FROM catalog_word_change WHERE id > {words} ORDER BY 1"),
+        read(f"{changes} WHERE position > {position} ORDER BY 1, 2, 3"),
+    ]
+
+
+def test_triggers_do_the_same_for_rows_one_by_one() -> None:
+    put_up_shelves()
+    marks = mark()
+    seed(12)
+    mark()
+    together, rows = read_all(*marks), [list(model.objects.order_by("pk")) for model in MODELS]
+    Product.objects.all().delete()
+    marks = mark()
+    for row in chain.from_iterable(rows):
+        row.save(force_insert=True)
+    mark()
+    assert read_all(*marks) == together
 
 
 @pytest.mark.slow

@@ -45,7 +45,8 @@ TABLE = str.maketrans(dict(FOLDS))
 
 
 def fold(text: str) -> str:
-    return text.translate(TABLE)
+    # A tenth of the time, for most titles.
+    return text.lower() if text.isascii() else text.translate(TABLE)
 
 
 def write_function(name: str) -> str:
