@@ -27,7 +27,7 @@ class CatalogConfig(AppConfig):
         from catalog.rights import EXPORT, IMPORT
         from catalog.search.vocabulary import WORDS_EVERY, count_words
         from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
-        from catalog.tallies import fold_tallies, recount
+        from catalog.tallies.folding import FOLD_EVERY, fold_tallies, recount
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
             find_capital_locations,
@@ -45,10 +45,10 @@ class CatalogConfig(AppConfig):
 
         FRESHNESS.follow_log(follow_changes, list_covered(), number_batch)
         # What is read from tallies follows the products that they count: the SQL names both.
-        FRESHNESS.watch((models.Tally._meta.db_table,))
+        FRESHNESS.watch((models.Tally._meta.db_table, models.TallyChange._meta.db_table))
         register_chore("keep the change log", keep_log)
         register_chore("count the words of searches", count_words, every=WORDS_EVERY)
-        register_chore("fold the tallies of products", fold_tallies, every=timedelta(minutes=1))
+        register_chore("fold the tallies of products", fold_tallies, every=FOLD_EVERY)
         register_chore("recount products", recount, every=timedelta(days=1))
         register_finder(find_backlog)
         register_finder(find_mistyped)

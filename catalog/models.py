@@ -195,25 +195,36 @@ class Product(Timestamped):
         return self.title
 
 
-class Tally(models.Model):
-    """A number of active products that a brand or a category has more or less; see catalog/tallies.py."""
+class TallyRow(models.Model):
+    """A number of active products of `category` that have the value `key` of the facet `kind`; see catalog/tallies/."""
 
-    # `brand` or `category`, and its id.
-    kind = models.CharField(max_length=10)
-    key = models.BigIntegerField()
+    category = models.BigIntegerField()
+    kind = models.CharField(max_length=80)
+    key = models.TextField()
     number = models.IntegerField()
 
     class Meta:
-        # Only triggers write it.
+        abstract = True
+        # Only triggers and chores write it.
         default_permissions = ()
-        verbose_name_plural = "tallies"
-        indexes = (
-            # The sum of one brand or category.
-            models.Index(fields=("kind", "key", "number"), name="tally_by_key"),
-        )
 
     def __str__(self) -> str:
-        return f"{self.number:+} of {self.kind} {self.key}"
+        return f"{self.number:+} of {self.kind} {self.key} in {self.category}"
+
+
+class Tally(TallyRow):
+    """What was added up, one row of each value."""
+
+    class Meta(TallyRow.Meta):
+        verbose_name_plural = "tallies"
+        constraints = (models.UniqueConstraint(fields=("category", "kind", "key"), name="tally_once"),)
+
+
+class TallyChange(TallyRow):
+    """What triggers have appended since."""
+
+    class Meta(TallyRow.Meta):
+        indexes = (models.Index(fields=("kind", "key"), name="tally_change_by_key"),)
 
 
 class ProductText(models.Model):

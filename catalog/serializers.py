@@ -9,6 +9,7 @@ from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import CharField, DecimalField, IntegerField, ListField, ModelSerializer, Serializer
 
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from catalog.tallies.reading import write_count
 from config.api.reads.addresses import TextAddressField
 from config.api.reads.dialects import DIALECTS, fill_expression
 
@@ -19,10 +20,7 @@ COUNTED = ("product_count", "count_relation", *ROW_ONLY)
 
 
 class ProductCountField(IntegerField):
-    """The number of active products of the brand or category with the id in the field's column.
-
-    The comment in the SQL names the tables that the tallies follow, so that kept answers follow them too.
-    """
+    """The number of active products of the brand or category with the id in the field's column."""
 
     database_expression: str
     is_never_null = True
@@ -40,20 +38,19 @@ class ProductCountField(IntegerField):
 
 class BrandCountField(ProductCountField):
     of = "catalog_brand"
-    database_expression = """(
-        SELECT coalesce(sum(number), 0) FROM catalog_tally /* catalog_product */ WHERE kind = 'brand' AND key = {column}
-    )"""
+    database_expression = write_count("TALLIES kind = 'brand' AND key = CAST({column} AS text)")
 
 
 class CategoryCountField(ProductCountField):
     """With the products of all categories below: their paths are those from its own up to the sign after the digits."""
 
     of = "catalog_category"
-    database_expression = """(
-        SELECT coalesce(sum(number), 0) FROM catalog_category below
-        JOIN catalog_tally /* catalog_product */ ON kind = 'category' AND key = below.id
-        WHERE below.path {not_before} {table}.path AND below.path {before} ({table}.path || ':')
-    )"""
+    database_expression = write_count(
+        """
+        catalog_category below JOIN TALLIES kind = 'category' AND key = CAST(below.id AS text)
+        WHERE below.path {not_before} {table}.path AND below.path {before} ({table}.path || ':')""",
+        word="ON",
+    )
 
 
 class ExactField(CharField):

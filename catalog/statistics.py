@@ -2,9 +2,9 @@
 
 from django.db import connection
 
-from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Brand, Category, Image, Product, ProductText, Stock, Tally, Variant
 
-TABLES = tuple(model._meta.db_table for model in (Brand, Category, Product, ProductText, Variant, Stock, Image))
+TABLES = tuple(model._meta.db_table for model in (Brand, Category, Product, ProductText, Variant, Stock, Image, Tally))
 
 
 def refresh_statistics() -> None:

@@ -15,16 +15,17 @@ from catalog.facets.counts import Read, RowSet
 from catalog.facets.dialects import Dialect
 from catalog.filters import GREATEST_DEPTH, PATH_DIGITS
 from catalog.models import Attribute
+from catalog.tallies.reading import WHOLE_SCOPE, write_numbers
+from catalog.tallies.triggers import BOUNDS
+from config.api.reads.projection import quote_text
 
 type Member = dict[str, Any]
 
 # Each gives value, label, rank, first, drawn; `order` sorts by code points.
 GROUPS = """
 SELECT {key}, sum(first) AS first, sum(drawn) AS drawn FROM {rows} WHERE {key} IS NOT NULL GROUP BY {key}"""
-# Of all active products, whatever their number.
-TALLIES = """
-SELECT key AS {kind}_id, sum(number) AS first, 0 AS drawn FROM catalog_tally /* catalog_product */
-WHERE kind = '{kind}' GROUP BY key HAVING sum(number) > 0"""
+# The same from tallies.
+TALLIES = "SELECT CAST(key AS {type}) AS {key}, number AS first, 0 AS drawn FROM ({numbers}) n"
 BRANDS = """
 SELECT b.slug AS value, b.name AS label, b.slug{order} AS rank, o.first, o.drawn
 FROM ({groups}) o JOIN catalog_brand b ON b.id = o.brand_id"""
@@ -40,7 +41,17 @@ SELECT c.slug AS value, c.name AS label, c.slug{order} AS rank, a.first, a.drawn
 # Of an expression over the row's columns.
 EXPRESSIONS = """
 SELECT CAST(key AS text) AS value, '' AS label, key{order} AS rank, first, drawn FROM ({groups}) o"""
-ROWS = "(SELECT {expression} AS key, first, drawn FROM {rows}) r"
+# Of prices.
+ENDS = "SELECT CAST({low} AS text) AS low, CAST({high} AS text) AS high FROM {rows}"
+WHOLE_ENDS = """
+SELECT CAST((SELECT min(price) FROM catalog_product WHERE status = 'active') AS text) AS low,
+       CAST((SELECT max(price) FROM catalog_product WHERE status = 'active') AS text) AS high"""
+CATEGORY_ENDS = """(
+    SELECT (SELECT min(price) FROM catalog_product WHERE status = 'active' AND category_id = c.id) AS low,
+           (SELECT max(price) FROM catalog_product WHERE status = 'active' AND category_id = c.id) AS high
+    FROM catalog_category c WHERE c.id IN ({scope})
+) e"""
+ROWS = "(SELECT {expression} AS {key}, first, drawn FROM {rows}) r"
 
 
 class Value(NamedTuple):
@@ -58,12 +69,16 @@ class Facet:
 
     name: str
     chosen: Mapping[str, str] = field(default_factory=dict)
-    # Whether the rows are all active products, which tallies count.
-    is_tallied: bool = False
+    # If the rows are all active products, or all of some categories: what tallies have of them (catalog/tallies/).
+    scope: Sequence[int] = ()
     # The columns of Product that `count_values` reads.
     columns: ClassVar[tuple[str, ...]] = ()
     # The column of `count_values` by which a chosen value is found.
     key: ClassVar[str] = "value"
+    # The type of keys, which tallies hold as texts.
+    key_type: ClassVar[str] = "text"
+    # Whether tallies may lack values of it.
+    may_lack: ClassVar[bool] = False
     # How many values are read at least, however few are shown.
     least_size: ClassVar[int] = 0
 
@@ -73,6 +88,16 @@ class Facet:
         return (self.name,)
 
     @property
+    def kind(self) -> str:
+        """Its name in tallies."""
+        return self.name
+
+    @property
+    def is_in_tallies(self) -> bool:
+        """Whether they count all values that may be shown."""
+        return True
+
+    @property
     def keys(self) -> Sequence[Any]:
         """The chosen values, as they are in the column `key`."""
         return list(self.chosen)
@@ -80,6 +105,16 @@ class Facet:
     def count_values(self, rows: str, dialect: Dialect) -> str:
         """SQL: value, label, rank (among values that are equally frequent), first, drawn; a row for each value."""
         raise NotImplementedError
+
+    def count_keys(self, key: str, expression: str, rows: str) -> str:
+        """SQL: key, first, drawn. `expression` is of the rows' columns, `key` the name that it gets."""
+        if self.scope:
+            numbers = write_numbers(quote_text(self.kind), self.scope)
+            return TALLIES.format(type=self.key_type, key=key, numbers=numbers)
+        return GROUPS.format(key=key, rows=ROWS.format(expression=expression, key=key, rows=rows))
+
+    def count_expression(self, expression: str, rows: str, order: str = "") -> str:
+        return EXPRESSIONS.format(groups=self.count_keys("key", expression, rows), order=order)
 
     def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
         """`{"values": [{"value", "label", "count", "count_relation"}, …], "more": 12}`"""
@@ -95,27 +130,23 @@ class Facet:
         return {"value": value, "label": label or value, "count": count, "count_relation": relation}
 
 
-class LinkFacet(Facet):
-    """A foreign key of products."""
-
-    def count_links(self, rows: str) -> str:
-        return TALLIES.format(kind=self.name) if self.is_tallied else GROUPS.format(key=f"{self.name}_id", rows=rows)
-
-
-class BrandFacet(LinkFacet):
+class BrandFacet(Facet):
     columns = ("brand_id",)
+    key_type = "bigint"
 
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        return BRANDS.format(groups=self.count_links(rows), order=dialect.order)
+        groups = self.count_keys("brand_id", "brand_id", rows)
+        return BRANDS.format(groups=groups, order=dialect.order)
 
 
-class CategoryFacet(LinkFacet):
+class CategoryFacet(Facet):
     """A product counts for its category and for all above it."""
 
     columns = ("category_id",)
+    key_type = "bigint"
 
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        groups = self.count_links(rows)
+        groups = self.count_keys("category_id", "category_id", rows)
         depths = ", ".join(f"({depth})" for depth in range(1, GREATEST_DEPTH + 1))
         return CATEGORIES.format(groups=groups, order=dialect.order, digits=PATH_DIGITS, depths=depths)
 
@@ -125,7 +156,7 @@ class StockFacet(Facet):
     LABELS: ClassVar = {"true": "In stock", "false": "Sold out"}
 
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        return count_expression("CASE WHEN in_stock THEN 'true' ELSE 'false' END", rows)
+        return self.count_expression("CASE WHEN in_stock THEN 'true' ELSE 'false' END", rows)
 
     def show_value(self, value: str, label: str, read: Read, rows: RowSet) -> Member:
         return super().show_value(value, self.LABELS[value], read, rows)
@@ -138,6 +169,7 @@ class AttributeFacet(Facet):
     type: str = Attribute.Type.TEXT
     bounds: tuple[str, ...] = ()
     columns: ClassVar = ("attributes",)
+    may_lack: ClassVar = True
 
     @property
     def attribute(self) -> str:
@@ -147,13 +179,24 @@ class AttributeFacet(Facet):
     def own(self) -> tuple[str, ...]:
         return (self.name, *self.bounds)
 
+    @property
+    def kind(self) -> str:
+        return f"{self.type}.{self.attribute}"
+
     def count_values(self, rows: str, dialect: Dialect) -> str:
         value = dialect.write_value(self.attribute, self.type)
-        return count_expression(value, rows, "" if self.type == Attribute.Type.NUMBER else dialect.order)
+        return self.count_expression(value, rows, self.choose_order(dialect))
+
+    def choose_order(self, dialect: Dialect) -> str:
+        return dialect.order
 
 
 class NumberFacet(AttributeFacet):
     key = "rank"
+    key_type = "numeric"
+
+    def choose_order(self, dialect: Dialect) -> str:
+        return ""  # by number
 
     @property
     def keys(self) -> Sequence[Any]:
@@ -174,8 +217,12 @@ class RatingFacet(Facet):
     keys = ()
     STARS: ClassVar = ("1", "2", "3", "4")
 
+    @property
+    def is_in_tallies(self) -> bool:
+        return all(Decimal(text) == int(Decimal(text)) for text in self.chosen)  # by whole stars
+
     def count_values(self, rows: str, dialect: Dialect) -> str:
-        return count_expression("rating", rows)
+        return self.count_expression("rating", rows)
 
     def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
         least = {text: sum_from(Decimal(text), values) for text in dict.fromkeys((*self.STARS, *self.chosen))}
@@ -191,8 +238,6 @@ def sum_from(least: Decimal, values: Iterable[Value]) -> Read:
     return sum((value.read for value in values if Decimal(value.value) >= least), Read())
 
 
-# The bounds of price ranges: 0, 1, 2.50, 5, 10, 25, … as far as a price can be.
-BOUNDS = [Decimal(0), *(Decimal(step).scaleb(zeros - 1) for zeros in range(10) for step in (10, 25, 50))]
 CENT = Decimal("0.01")
 
 
@@ -206,9 +251,18 @@ class PriceFacet(Facet):
     own = ("price_min", "price_max")
     keys = ()
 
+    def write_ends(self, rows: str) -> str:
+        """SQL: the lowest and the highest price, as texts. With a scope, of all its products, by an index."""
+        if not self.scope:
+            return ENDS.format(low="min(price)", high="max(price)", rows=rows)
+        if self.scope == WHOLE_SCOPE:
+            return WHOLE_ENDS
+        of_each = CATEGORY_ENDS.format(scope=", ".join(map(str, self.scope)))
+        return ENDS.format(low="min(low)", high="max(high)", rows=of_each)
+
     def count_values(self, rows: str, dialect: Dialect) -> str:
         cases = " ".join(f"WHEN price < {bound:f} THEN {place}" for place, bound in enumerate(BOUNDS[1:]))
-        return count_expression(f"CASE {cases} ELSE {len(BOUNDS) - 1} END", rows)
+        return self.count_expression(f"CASE {cases} ELSE {len(BOUNDS) - 1} END", rows)
 
     def show(self, values: Sequence[Value], rows: RowSet, size: int) -> Member:
         ranges = sorted(values, key=lambda value: int(value.value))
@@ -223,11 +277,6 @@ class PriceFacet(Facet):
 
 # The ends of each range, as texts with two places.
 LIMITS = [(f"{low:.2f}", f"{high - CENT:.2f}") for low, high in pairwise((*BOUNDS, Decimal(10) ** 10))]
-
-
-def count_expression(expression: str, rows: str, order: str = "") -> str:
-    groups = GROUPS.format(key="key", rows=ROWS.format(expression=expression, rows=rows))
-    return EXPRESSIONS.format(groups=groups, order=order)
 
 
 def write_number(number: Decimal) -> str:

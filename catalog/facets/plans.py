@@ -15,14 +15,15 @@ from typing import Any
 from django.http import QueryDict
 
 from catalog.facets.asked import read_facet_size, read_facets
-from catalog.facets.counts import RowSet
-from catalog.facets.kinds import Facet, LinkFacet, PriceFacet
+from catalog.facets.kinds import Facet, PriceFacet
 from catalog.facets.statements import FacetStatement, Found, Source
-from catalog.filters import ForgivingFilters
+from catalog.filters import ForgivingFilters, find_subtrees
+from catalog.models import Product
 from catalog.querysets import ProductQuerySet
+from catalog.tallies.reading import WHOLE_SCOPE
 from config.api.reads.beside import find_beside
 from config.api.reads.conditional import make_etag
-from config.api.reads.filtering import narrow_rows
+from config.api.reads.filtering import narrow_rows, read_list
 from config.api.reads.list_plans import Envelope, PagePlan
 from config.api.reads.plans import Reply
 from config.api.rendering.renderers import write_json
@@ -48,8 +49,7 @@ class FacetPlan:
         return {facet.name: self.show(facet, found) for facet in self.facets}
 
     def show(self, facet: Facet, found: Found) -> dict[str, Any]:
-        rows = RowSet() if facet.is_tallied else found.sets[facet.name]
-        shown = facet.show(found.values[facet.name], rows, self.size)
+        shown = facet.show(found.values[facet.name], found.sets[facet.name], self.size)
         if not isinstance(facet, PriceFacet):
             return shown
         low, high = (None if end is None else f"{Decimal(end):.2f}" for end in found.ends)
@@ -84,16 +84,42 @@ def plan_facets(query: QueryDict, rows: ProductQuerySet, sees_all: bool, are_all
     asked = read_facets(query, are_all)
     if not asked:
         return None
-    filters = {name for name in ForgivingFilters.find_names(query) if query.get(name)}
+    filters = frozenset(name for name in ForgivingFilters.find_names(query) if query.get(name))
+    tallied = Tallied.of(query, filters, sees_all)
     sets = dict[frozenset[str], Source]()
-    facets = []
     for facet in asked:
-        own = frozenset(filters & set(facet.own))
-        narrowed = narrow_rows(ForgivingFilters, leave_out(query, own), rows) if own else everything
-        is_tallied = isinstance(facet, LinkFacet) and not (sees_all or filters - own)
-        facets.append(replace(facet, is_tallied=is_tallied))
-        sets.setdefault(own, Source(narrowed, [])).facets.append(facets[-1])
-    return FacetPlan(facets, size, FacetStatement.compile(list(sets.values()), size), find_beside(everything))
+        own = filters & set(facet.own)
+        if own not in sets:
+            narrowed = narrow_rows(ForgivingFilters, leave_out(query, own), rows) if own else everything
+            sets[own] = Source(narrowed, [])
+        sets[own].facets.append(replace(facet, scope=tallied.find_scope(facet, own)))
+    statement = FacetStatement.compile(list(sets.values()), rows, size)
+    return FacetPlan(asked, size, statement, find_beside(everything))
+
+
+@dataclass(frozen=True)
+class Tallied:
+    """Which sets of rows tallies count: active products, all of them or those of categories.
+
+    `filters` are those of the request, without a `status=active` that changes nothing.
+    """
+
+    filters: frozenset[str]
+    is_active: bool
+    categories: tuple[int, ...]
+
+    @classmethod
+    def of(cls, query: QueryDict, filters: frozenset[str], sees_all: bool) -> Tallied:
+        is_chosen = read_list(query, "status") == [Product.Status.ACTIVE]
+        subtrees = find_subtrees("category", read_list(query, "category")) if "category" in filters else ()
+        return cls(filters - {"status"} if is_chosen else filters, is_chosen or not sees_all, tuple(subtrees))
+
+    def find_scope(self, facet: Facet, own: frozenset[str]) -> tuple[int, ...]:
+        """The facet's scope; () if its rows are others."""
+        left = self.filters - own
+        if not (self.is_active and facet.is_in_tallies and left <= {"category"}):
+            return ()
+        return self.categories if left else WHOLE_SCOPE
 
 
 def leave_out(query: QueryDict, names: frozenset[str]) -> QueryDict:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections
@@ -13,116 +14,154 @@ from catalog.facets import counts
 from catalog.facets.counts import Read, RowSet
 from catalog.facets.dialects import DIALECTS, SCATTER, Dialect
 from catalog.facets.kinds import Facet, PriceFacet, Value
+from catalog.tallies.reading import write_uncounted
 from config.api.database.statements import Statement
 from config.api.database.time_limits import TimeLimit
 from config.api.problems.errors import DEAR_MS, FacetsTooDear
+from config.api.reads.projection import quote_text
 
-# The ids of the whole table, and how many of them one drawn id stands for.
-SPAN = """
+# The ids of the whole table, how many of them one drawn id stands for, and the drawn rows that any set has.
+SAMPLE = """
 WITH RECURSIVE span AS MATERIALIZED (
     SELECT min(id) AS low, max(id) AS high, (max(id) - min(id)) / {draws} + 1 AS step FROM catalog_product
-),{drawing}"""
+),{drawing},
+sample AS (SELECT {columns} FROM ({visible}) v WHERE id IN (SELECT id FROM draws))"""
 
-# No id is drawn: as if each stood for more rows than there are.
-NO_SPAN = """
-WITH RECURSIVE span AS MATERIALIZED (
-    SELECT 1 AS low, 0 AS high, 4611686018427387904 AS step
-),{drawing}"""
-
-# `first` and `drawn` are 1 or 0. Nothing is drawn unless there are more rows than are read first.
-ROWS = """
+# `first` and `drawn` are 1 or 0. No row is drawn unless there are more than are read first.
+READ_ROWS = """
 first{number} AS MATERIALIZED (SELECT {columns} FROM ({rows}) m LIMIT {most} + 1),
 more{number} AS MATERIALIZED (
-    SELECT {columns} FROM ({rows}) m
-    WHERE (SELECT count(*) FROM first{number}) > {most} AND m.id IN (SELECT id FROM draws)
+    SELECT {columns} FROM ({drawn}) m WHERE (SELECT count(*) FROM first{number}) > {most}
 ),
-rows{number} AS (
+rows{number} AS NOT MATERIALIZED (
     SELECT 1 AS first, 0 AS drawn, f.* FROM first{number} f UNION ALL SELECT 0, 1, m.* FROM more{number} m
 )"""
+# The same without what is read first: only drawn rows.
+DRAWN_ROWS = """
+rows{number} AS MATERIALIZED (SELECT 0 AS first, 1 AS drawn, m.* FROM ({drawn}) m)"""
 
-# The first lines of the result: how each set was read.
+# How often the rows' SQL, and so its parameters, stand in it.
+TIMES = {READ_ROWS: 2, DRAWN_ROWS: 1}
+# Drawing alone is for when time is short.
+DRAWS = {READ_ROWS: lambda: counts.DRAWS, DRAWN_ROWS: lambda: max(1, counts.DRAWS // 4)}
+
+# The first lines of the result: how each set was read, the ends of all prices, and what tallies don't count in full.
 HEAD = """
-SELECT -1 AS facet, CAST({number} AS text) AS value, '' AS label, count(*) AS first, (SELECT step FROM span) AS drawn,
-       0 AS found, 0 AS place FROM first{number}"""
+SELECT -1 AS facet, CAST({{number}} AS text) AS value, '' AS label, {first} AS first, (SELECT step FROM span) AS drawn,
+       0 AS found, 0 AS place"""
+HEADS = {
+    READ_ROWS: HEAD.format(first="(SELECT count(*) FROM first{number})"),
+    DRAWN_ROWS: HEAD.format(first="{most} + 1"),  # as if there were more
+}
 ENDS = """
-SELECT -2, CAST(min(price) AS text), CAST(max(price) AS text), 0, 0, 0, 0 FROM {rows}"""
+SELECT -2 AS facet, low AS value, high AS label, 0 AS first, 0 AS drawn, 0 AS found, 0 AS place FROM ({ends}) ends"""
+UNCOUNTED = """
+SELECT -3 AS facet, kind AS value, '' AS label, 0 AS first, 0 AS drawn, 0 AS found, 0 AS place FROM ({kinds}) u"""
 
 VALUES = """
-SELECT {facet}, value, label, first, drawn, found, place FROM (
+SELECT {facet} AS facet, value, label, first, drawn, found, place FROM (
     SELECT value, label, rank, first, drawn, count(*) OVER () AS found,
            row_number() OVER (ORDER BY drawn DESC, first DESC, rank) AS place
     FROM ({values}) counted
 ) placed WHERE place <= {size}{chosen}"""
 
 
+PRODUCTS, DRAWN_PRODUCTS = 'FROM "catalog_product"', 'FROM sample "catalog_product"'
+COLUMN = re.compile(r'"catalog_product"\."(\w+)"')
+
+
 @dataclass(frozen=True)
 class Source:
-    """Rows without an order, and the facets that are counted among them."""
+    """Rows without an order, and the facets that are counted among them, or by tallies of the same rows."""
 
     rows: QuerySet[Any]
     facets: list[Facet]
 
     @property
+    def read(self) -> list[Facet]:
+        """The facets for which rows are read."""
+        return [facet for facet in self.facets if not facet.scope]
+
+    @property
     def columns(self) -> list[str]:
-        return sorted({"id", *(column for facet in self.facets for column in facet.columns)})
+        return sorted({"id", *(column for facet in self.read for column in facet.columns)})
+
+    def without_tallies(self, kinds: Collection[str]) -> Source:
+        return Source(self.rows, [replace(one, scope=()) if one.kind in kinds else one for one in self.facets])
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a facets statement found: the values of each facet, how its rows were read, and the ends of all prices."""
+    """What a facets statement found.
+
+    `values` of each facet; how its rows were read; the ends of all prices; the kinds of tallies that lack values.
+    """
 
     values: dict[str, list[Value]]
     sets: dict[str, RowSet]
-    ends: tuple[str | None, str | None] = (None, None)
+    ends: tuple[str | None, str | None]
+    uncounted: frozenset[str]
 
 
-# Drawing has a part of the time that an answer may take. If it isn't enough, the rows are read without drawing.
-DRAWING_LIMIT = TimeLimit(100, FacetsTooDear)
-READING_LIMIT = TimeLimit(DEAR_MS - DRAWING_LIMIT.milliseconds, FacetsTooDear)
+# Reading rows has a part of the time that an answer may take. If it isn't enough, only drawn rows are read, a quarter
+# as many. They take the same time whatever the filters are.
+READING_LIMIT = TimeLimit(100, FacetsTooDear)
+DRAWING_LIMIT = TimeLimit(DEAR_MS - READING_LIMIT.milliseconds, FacetsTooDear)
 
 
 @dataclass(frozen=True)
 class FacetStatement:
-    """`reading` is `drawing` without drawn rows, so that more of its counts are lower bounds."""
+    """`visible` are all rows that the caller sees. `drawing` is `reading` with drawn rows alone."""
 
     sources: Sequence[Source]
-    drawing: Statement
+    visible: QuerySet[Any]
+    size: int
     reading: Statement
+    drawing: Statement | None
+    # The same without tallies of some kinds.
+    others: dict[frozenset[str], FacetStatement] = field(default_factory=dict)
 
     @classmethod
-    def compile(cls, sources: Sequence[Source], size: int) -> FacetStatement:
+    def compile(cls, sources: Sequence[Source], visible: QuerySet[Any], size: int) -> FacetStatement:
         """`size` is the most values of each facet, beside those that are chosen."""
-        database = sources[0].rows.db
-        writer = Writer(DIALECTS[connections[database].vendor], size)
-        statements = [
-            Statement(database, sql, tuple(parameters), {}, limit)
-            for span, limit in ((SPAN, DRAWING_LIMIT), (NO_SPAN, READING_LIMIT))
-            for sql, parameters in [writer.write(sources, span)]
-        ]
-        return cls(sources, *statements)
+        database = visible.db
+        writer = Writer(DIALECTS[connections[database].vendor], size, sources, visible)
+        limit = READING_LIMIT if writer.reads_rows else None  # tallies take a few milliseconds at any size
+        reading = Statement(database, *writer.write(READ_ROWS), {}, limit)
+        drawing = Statement(database, *writer.write(DRAWN_ROWS), {}, DRAWING_LIMIT) if limit else None
+        return cls(sources, visible, size, reading, drawing)
 
     def fetch(self) -> Found:
-        """One round trip, or two if drawing takes too long. Raises FacetsTooDear if reading does, too."""
+        """One round trip, or two if reading takes too long. Raises FacetsTooDear if drawing does, too."""
         try:
-            return self.read(self.drawing)
+            found = self.run(self.reading)
         except FacetsTooDear:
-            return self.read(self.reading)
+            if self.drawing is None:
+                raise
+            found = self.run(self.drawing)
+        return self.without_tallies(found.uncounted).fetch() if found.uncounted else found
 
-    def read(self, statement: Statement) -> Found:
+    def without_tallies(self, kinds: frozenset[str]) -> FacetStatement:
+        if kinds not in self.others:
+            sources = [source.without_tallies(kinds) for source in self.sources]
+            self.others[kinds] = self.compile(sources, self.visible, self.size)
+        return self.others[kinds]
+
+    def run(self, statement: Statement) -> Found:
         with statement.run() as cursor:
             lines = sorted(cursor.fetchall(), key=lambda line: (line[0], line[-1]))
         values = {
             facet.name: [read_value(line) for line in lines if line[0] == place]
             for place, (_, facet) in enumerate(list_facets(self.sources))
         }
-        sets = dict(self.read_sets(lines))
-        ends = [(line[1], line[2]) for line in lines if line[0] == -2]
-        return Found(values, sets, *ends)
+        [ends] = [(line[1], line[2]) for line in lines if line[0] == -2] or [(None, None)]
+        uncounted = frozenset(line[1] for line in lines if line[0] == -3)
+        return Found(values, dict(self.read_sets(lines)), ends, uncounted)
 
     def read_sets(self, lines: Sequence[Any]) -> Iterator[tuple[str, RowSet]]:
         heads = {line[1]: RowSet(line[3] <= counts.MOST_READ, int(line[4] or 1)) for line in lines if line[0] == -1}
         for number, source in enumerate(self.sources):
-            yield from ((facet.name, heads[str(number)]) for facet in source.facets)
+            yield from ((facet.name, RowSet() if facet.scope else heads[str(number)]) for facet in source.facets)
 
 
 def read_value(line: Sequence[Any]) -> Value:
@@ -134,28 +173,59 @@ def read_value(line: Sequence[Any]) -> Value:
 class Writer:
     dialect: Dialect
     size: int
+    sources: Sequence[Source]
+    visible: QuerySet[Any]
 
-    def write(self, sources: Sequence[Source], span: str) -> tuple[str, list[Any]]:
-        drawing = self.dialect.draws.format(scatter=SCATTER)
-        tables, parameters = [span.format(draws=counts.DRAWS, drawing=drawing)], list[Any]()
-        selects = [HEAD.format(number=number) for number in range(len(sources))]
-        for number, source in enumerate(sources):
-            sql, values = compile_rows(source)
-            columns = ", ".join(source.columns)
-            tables.append(ROWS.format(number=number, rows=sql, columns=columns, most=counts.MOST_READ))
-            parameters += [*values, *values]
-        for place, (rows, facet) in enumerate(list_facets(sources)):
-            sql, keys = self.write_facet(facet, rows, place)
-            selects += [sql, *([ENDS.format(rows=rows)] if isinstance(facet, PriceFacet) else [])]
-            parameters += keys
-        return ",".join(tables) + "\nUNION ALL".join(selects), parameters
+    @property
+    def reads_rows(self) -> bool:
+        return any(source.read for source in self.sources)
 
-    def write_facet(self, facet: Facet, rows: str, place: int) -> tuple[str, Sequence[Any]]:
+    def write(self, way: str) -> tuple[str, tuple[Any, ...]]:
+        """The SQL and its parameters. `way` is READ_ROWS or DRAWN_ROWS."""
+        tables, parameters, selects = list[str](), list[Any](), list[str]()
+        if self.reads_rows:
+            columns = self.list_columns()
+            sql, values = compile_rows(self.visible, columns)
+            drawing = self.dialect.draws.format(scatter=SCATTER)
+            sample = SAMPLE.format(draws=DRAWS[way](), drawing=drawing, columns=", ".join(columns), visible=sql)
+            tables.append(sample)
+            parameters += values
+        for number, source in enumerate(self.sources):
+            if source.read:
+                sql, values = self.write_source(source, number, way)
+                tables.append(sql)
+                parameters += values
+                selects.append(HEADS[way].format(number=number, most=counts.MOST_READ))
+        for place, (rows, facet) in enumerate(list_facets(self.sources)):
+            sql, values = self.write_facet(facet, rows, place)
+            selects.append(sql)
+            parameters += values
+            if isinstance(facet, PriceFacet):
+                selects.append(ENDS.format(ends=facet.write_ends(rows)))
+        lacking = [facet for _, facet in list_facets(self.sources) if facet.scope and facet.may_lack]
+        if lacking:
+            selects.append(UNCOUNTED.format(kinds=write_uncounted(quote_text(facet.kind) for facet in lacking)))
+        return ",".join(tables) + "\nUNION ALL".join(selects), tuple(parameters)
+
+    def write_source(self, source: Source, number: int, way: str) -> tuple[str, tuple[Any, ...]]:
+        sql, values = compile_rows(source.rows, source.columns)
+        drawn, columns = sql.replace(PRODUCTS, DRAWN_PRODUCTS, 1), ", ".join(source.columns)
+        rows = way.format(number=number, rows=sql, drawn=drawn, columns=columns, most=counts.MOST_READ)
+        return rows, values * TIMES[way]
+
+    def list_columns(self) -> list[str]:
+        """Those of products that the facets and the filters of all sources read."""
+        named = {column for source in self.sources for column in source.columns}
+        for source in self.sources:
+            named |= set(COLUMN.findall(compile_rows(source.rows, ["id"])[0]))
+        return sorted(named)
+
+    def write_facet(self, facet: Facet, rows: str, place: int) -> tuple[str, tuple[Any, ...]]:
         marks = ", ".join(["%s"] * len(facet.keys))
         chosen = f" OR {facet.key} IN ({marks})" if facet.keys else ""
         size = max(self.size, facet.least_size)
         values = facet.count_values(rows, self.dialect)
-        return VALUES.format(facet=place, values=values, size=size, chosen=chosen), facet.keys
+        return VALUES.format(facet=place, values=values, size=size, chosen=chosen), tuple(facet.keys)
 
 
 def list_facets(sources: Sequence[Source]) -> Iterator[tuple[str, Facet]]:
@@ -164,10 +234,9 @@ def list_facets(sources: Sequence[Source]) -> Iterator[tuple[str, Facet]]:
         yield from ((f"rows{number}", facet) for facet in source.facets)
 
 
-def compile_rows(source: Source) -> tuple[str, tuple[Any, ...]]:
-    rows = source.rows.order_by()
+def compile_rows(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
     # If Django knows that no row matches, it compiles nothing. No product has an id below 0.
     none = rows.model._default_manager.filter(pk__lt=0)
-    statement = Statement.compile(rows.values(*source.columns)) or Statement.compile(none.values(*source.columns))
-    assert statement is not None
+    chosen = (rows.order_by().values(*columns), none.values(*columns))
+    statement = next(found for found in map(Statement.compile, chosen) if found)
     return statement.sql, statement.parameters

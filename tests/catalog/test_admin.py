@@ -33,7 +33,7 @@ MODELS = [
     for label in ("catalog", "accounts", "django_tasks_database")
     for model in apps.get_app_config(label).get_models()
     # On the page of its import; written by triggers alone, and shown as product_count.
-    if model.__name__ not in ("ImportRefusal", "Tally")
+    if model.__name__ not in ("ImportRefusal", "Tally", "TallyChange")
 ]
 
 

@@ -4,17 +4,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from catalog import tallies
 from catalog.changes.entities import list_entities
-from catalog.models import Brand, Category, Product, Tally
-from catalog.tallies import fold_tallies, recount
+from catalog.models import Attribute, Brand, Category, Product, Tally, TallyChange
+from catalog.tallies import folding, triggers
+from catalog.tallies.folding import fold_tallies, recount
+from catalog.tallies.triggers import WHOLE
 from tests.factories import make_brand, make_category, make_product
 from tests.gates import Ask, warm
+from tests.together import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -110,14 +112,31 @@ def test_whatever_is_written_the_tallies_are_true(client: APIClient) -> None:
     write()
 
 
+def list_tallies(**of: Any) -> list[tuple[str, str, int]]:
+    return sorted(Tally.objects.filter(**of).values_list("kind", "key", "number"))
+
+
 @pytest.mark.usefixtures("shop")
-def test_folding_leaves_one_row_for_each_that_has_products(client: APIClient) -> None:
+def test_folding_leaves_one_row_for_each_value(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "BATCH_ROWS", 7)
     before = read(client, BRANDS), read(client, CATEGORIES)
     Product.objects.filter(status="draft").update(status="active")
-    Product.objects.filter(brand__slug="acme", category=None).update(status="draft")
-    assert Tally.objects.count() > 4
-    assert fold_tallies() > 0
-    assert sorted(Tally.objects.values_list("kind", "number")) == [("brand", 2), ("category", 1), ("category", 2)]
+    Product.objects.filter(brand__slug="acme", category=None).update(status="draft", attributes={"color": "Red"})
+    appended = TallyChange.objects.count()
+    assert fold_tallies() == appended > 7
+    assert not TallyChange.objects.exists()
+    acme, tea, food = (
+        Brand.objects.get(slug="acme").pk,
+        *Category.objects.order_by("-slug")[1:].values_list("pk", flat=True),
+    )
+    assert [row for row in list_tallies(category=WHOLE) if row[2]] == [
+        ("brand", str(acme), 2), *sorted(("category", str(key), number) for key, number in ((tea, 2), (food, 1))),
+        ("in_stock", "true", 3), ("price", "4", 3), ("rating", "0", 3),
+    ]  # fmt: skip
+    assert [row for row in list_tallies(category=food) if row[2]] == [
+        ("brand", str(acme), 1), ("category", str(food), 1), ("in_stock", "true", 1), ("price", "4", 1),
+        ("rating", "0", 1),
+    ]  # fmt: skip
     assert (read(client, BRANDS), read(client, CATEGORIES)) == before
     assert fold_tallies() == 0
 
@@ -126,21 +145,82 @@ def test_folding_leaves_one_row_for_each_that_has_products(client: APIClient) ->
 def test_what_was_written_past_the_triggers_is_counted_again(
     client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tallies, "BATCH", 1)
+    monkeypatch.setattr(folding, "BATCH", 1)
     before = read(client, BRANDS), read(client, CATEGORIES)
+    fold_tallies()
     Tally.objects.filter(kind="brand").delete()
     Tally.objects.filter(kind="category").update(number=7)
-    assert recount() == 3
+    assert recount() > 3
     assert (read(client, BRANDS), read(client, CATEGORIES)) == before
     assert recount() == 0
+    assert not Tally.objects.filter(number=0).exists()
+
+
+FACETS = "/api/v1/products/facets/?facets=attr.color,attr.size"
+
+
+def count_colors(client: APIClient, address: str = FACETS) -> dict[str, tuple[int, str]]:
+    values = client.get(address).json()["facets"]["attr.color"]["values"]
+    return {each["value"][:3]: (each["count"], each["count_relation"]) for each in values}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are read are no more than drawn."""
+    monkeypatch.setattr("catalog.facets.counts.MOST_READ", 0)
+    monkeypatch.setattr("catalog.facets.counts.DRAWS", 1)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_attributes_with_long_or_with_many_values_are_not_tallied(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Attribute.objects.bulk_create([Attribute(name="color"), Attribute(name="size", type="number")])
+    for color in ("Red", "Red", "Tan"):
+        make_product(attributes={"color": color, "size": 2.50, "note": "x" * 300})
+    fold_tallies()
+    assert count_colors(client) == {"Red": (2, "eq"), "Tan": (1, "eq")}
+    long = make_product(attributes={"color": "L" * 101})
+    assert {relation for _, relation in count_colors(client).values()} == {"approx"}
+    long.delete()
+    assert count_colors(client) == {"Red": (2, "eq"), "Tan": (1, "eq")}
+
+    monkeypatch.setattr(folding, "MARK", folding.MARK.replace(str(triggers.MOST_VALUES), "1"))
+    make_product()
+    fold_tallies()
+    assert {relation for _, relation in count_colors(client).values()} == {"approx"}
+    make_product(attributes={"color": "Red"})
+    assert not TallyChange.objects.filter(kind="text.color").exists()
+    sizes = client.get(FACETS).json()["facets"]["attr.size"]["values"]
+    assert [(each["value"], each["count"], each["count_relation"]) for each in sizes] == [("2.5", 3, "eq")]
+    recount()
+    assert [row[:2] for row in list_tallies(kind="text.color")] == [("text.color", "")]
 
 
 @pytest.mark.usefixtures("shop")
-def test_tallies_are_not_logged_and_a_price_appends_none() -> None:
-    before = list(Tally.objects.values_list("pk", flat=True))
-    Product.objects.update(price=9, rating=4)
-    assert list(Tally.objects.values_list("pk", flat=True)) == before
-    assert "tally" not in list_entities()
+def test_tallies_are_not_logged_and_a_price_appends_none_within_its_range() -> None:
+    before = TallyChange.objects.count()
+    Product.objects.update(price=12, rating=0.5)
+    assert TallyChange.objects.count() == before
+    assert not {"tally", "tallychange"} & set(list_entities())
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_one_brand_do_not_wait_for_each_other(client: APIClient) -> None:
+    acme = make_brand("Acme")
+    products = [make_product(brand=acme, category=make_category("Food")) for _ in range(2)]
+
+    def write(key: int) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        return Product.objects.filter(pk=key).update(status="draft", brand=None)
+
+    with transaction.atomic():
+        write(products[0].pk)
+        assert run_together([lambda: write(products[1].pk)]) == [1]
+        fold_tallies()
+    assert read(client, BRANDS) == {"acme": 0}
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no TRUNCATE")
@@ -152,14 +232,24 @@ def test_a_truncated_table_has_no_products(client: APIClient) -> None:
     assert read(client, BRANDS) == {"acme": 0, "zeta": 0}
 
 
-@pytest.mark.usefixtures("shop")
-def test_facets_of_a_whole_catalogue_are_exact(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.facets.counts.MOST_READ", 1)
-    monkeypatch.setattr("catalog.facets.counts.DRAWS", 2)
-    facets = client.get("/api/v1/products/facets/?facets=brand,category,in_stock&brand=acme").json()["facets"]
-    relations = {name: {each["count_relation"] for each in facets[name]["values"]} for name in facets}
-    assert relations == {"brand": {"eq"}, "category": {"approx"}, "in_stock": {"approx"}}
-    facets = client.get("/api/v1/products/facets/?facets=brand,category").json()["facets"]
-    assert {name: [(each["value"], each["count"]) for each in facets[name]["values"]] for name in facets} == {
-        "brand": [("acme", 2)], "category": [("food", 3), ("food-tea", 2)],
+@pytest.mark.usefixtures("shop", "drawn")
+def test_facets_of_a_whole_catalogue_or_of_a_category_are_exact(client: APIClient, staff: APIClient) -> None:
+    def ask(caller: APIClient, query: str) -> dict[str, dict[str, int]]:
+        facets = caller.get(f"/api/v1/products/facets/?facets=brand,category,rating,in_stock&{query}").json()["facets"]
+        exact = {name: facet for name, facet in facets.items() if is_exact(facet)}
+        return {name: {each["value"]: each["count"] for each in facet["values"]} for name, facet in exact.items()}
+
+    whole = {"brand": {"acme": 2}, "category": {"food": 3, "food-tea": 2}, "rating": {}, "in_stock": {"true": 3}}
+    assert ask(client, "") == whole
+    assert ask(staff, "status=active") == whole
+    assert ask(client, "category=food-tea") == {
+        "brand": {"acme": 1}, "category": {"food": 3, "food-tea": 2}, "rating": {}, "in_stock": {"true": 2},
     }  # fmt: skip
+    assert set(ask(client, "brand=acme")) == {"brand", "rating"}
+    assert "rating" not in ask(client, "rating_min=4.25")
+    ends = client.get("/api/v1/products/facets/?facets=price&category=food").json()["facets"]["price"]
+    assert (ends["min"], ends["max"], ends["ranges"][0]["count_relation"]) == ("10.00", "10.00", "eq")
+
+
+def is_exact(facet: Any) -> bool:
+    return {each["count_relation"] for each in facet["values"]} <= {"eq"}
