@@ -192,14 +192,14 @@ class Writer:
             parameters += values
         for number, source in enumerate(self.sources):
             if source.read:
-                sql, values = self.write_source(source, number, way)
+                sql, parts = self.write_source(source, number, way)
                 tables.append(sql)
-                parameters += values
+                parameters += parts
                 selects.append(HEADS[way].format(number=number, most=counts.MOST_READ))
         for place, (rows, facet) in enumerate(list_facets(self.sources)):
-            sql, values = self.write_facet(facet, rows, place)
+            sql, parts = self.write_facet(facet, rows, place)
             selects.append(sql)
-            parameters += values
+            parameters += parts
             if isinstance(facet, PriceFacet):
                 selects.append(ENDS.format(ends=facet.write_ends(rows)))
         lacking = [facet for _, facet in list_facets(self.sources) if facet.scope and facet.may_lack]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.benchmarks.finding import DERIVED, NEWEST, SLOWEST, UNDERIVED
 from tests.benchmarks.measure import Sample, Samples
 from tests.benchmarks.storing import BARE, COMPILED, FIELDS_COMPILED, FIELDS_STORED, IMPORT, STORED, WITH, WITHOUT
 from tests.benchmarks.streaming import (
@@ -107,6 +108,17 @@ PROMISES = (
     Promise("hit / FastAPI with a Redis cache", "hits, identity", "FastAPI with a Redis cache", RATE, 3),
     Promise("hit / cache_page on django-redis", "hits, identity", "Django's cache_page on django-redis", RATE, 6),
     Promise("bulk upsert of 1,000 / single POSTs, rows per second", MANY, ONE, RATE, 10),
+    Promise("page with six facets / without, a category", "category with six facets", "category", TIME, 2.5, False),
+    Promise("six facets, most rows / fewest rows, time", "six facets", "six facets, fewest", TIME, 1.5, False),
+    Promise("six facets / newest first, time", "six facets", NEWEST, TIME, 10, False),
+    Promise("search with a slip, p99: most rows / fewest rows", "slip", "slip, fewest", TAIL, 2, False),
+    Promise("suggest / detail by id, p99", "suggest", "detail, most", TAIL, 10, False),
+    Promise("slowest combination of filters and ordering / newest first, time", SLOWEST, NEWEST, TIME, 10, False),
+    *(
+        Promise(f"{facets}: ours / a GROUP BY each (SQLAlchemy)", f"{facets}, ours", f"{facets}, GROUP BY", RATE, 10)
+        for facets in ("six facets", "six facets of a category")
+    ),
+    Promise("bulk upsert with tallies and words / without, rows per second", DERIVED, UNDERIVED, RATE, 0.85),
     Promise("CSV stream / psql \\copy of the same SELECT", CSV_STREAM, CSV_PSQL, RATE, 0.85),
     Promise("NDJSON stream / psql \\copy of the compiled JSON", NDJSON_STREAM, NDJSON_PSQL, RATE, 1.8),
     Promise("CSV stream / DRF + csv.writer over .iterator()", CSV_STREAM, CSV_DRF, RATE, 10),

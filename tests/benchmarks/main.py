@@ -36,6 +36,8 @@ from tests.benchmarks.contestants import (
     build_environment,
 )
 from tests.benchmarks.figures import DISK, GROWTH, MEMORY, Promise, compare_all
+from tests.benchmarks.finding import find_slowest, measure_derived, prepare
+from tests.benchmarks.finding import list_targets as list_found
 from tests.benchmarks.load import list_missing
 from tests.benchmarks.measure import CONNECTIONS, Plan, Samples, Target, measure_memory, run_rounds
 from tests.benchmarks.report import (
@@ -67,7 +69,7 @@ from tests.services import PostgresServer, RedisServer
 POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "autovacuum=off")
 
 
-GROUPS = ("reads", "stored", "hits", "watching", "memory", "exports", "writes")
+GROUPS = ("reads", "stored", "hits", "watching", "memory", "exports", "finding", "writes")
 
 
 type Sizes = dict[Promise, tuple[int, int]]
@@ -232,10 +234,13 @@ def run_chosen(
     if "stored" in options.groups:
         found, sizes[DISK] = run_stored(options, stage, servers["tenfold"], token, say)
         samples |= found
-    if "writes" in options.groups:
-        writer = Writer(servers["tenfold"].port, token)
-        roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
-        samples |= measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
+    writer = Writer(servers["tenfold"].port, token)
+    writing = {
+        "finding": lambda: run_finding(options, stage, servers, writer, say),
+        "writes": lambda: run_writes(options, stage, servers["tenfold"], writer, say),
+    }
+    for name in sorted(writing.keys() & set(options.groups)):
+        samples |= writing[name]()
     return samples, sizes
 
 
@@ -366,6 +371,25 @@ def run_hits(options: Options, stage: Stage, servers: dict[str, Server], say: Ca
     everyone = servers | ours | {"answers": stage.start("answers", options.peer_rows)}
     plan = Plan(options.rounds, max(1, options.seconds / 2), CONNECTIONS)
     return run_rounds(list_targets(everyone, etag), plan, stage.postgres.process.pid, say)
+
+
+def run_finding(
+    options: Options, stage: Stage, servers: dict[str, Server], writer: Writer, say: Callable[[str], None]
+) -> Samples:
+    """Facets, searches and combinations of filters; then writes with what is derived for them, and without."""
+    for database in stage.databases.values():
+        prepare(database, say)
+    plan = Plan(options.rounds, max(1, options.seconds / 4), 1)
+    samples = run_rounds(list_found(servers), plan, stage.postgres.process.pid, say)
+    roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
+    say("writing with tallies and without")
+    written = measure_derived(stage.databases[options.peer_rows], writer, WritePlan(3 * options.rounds, 0), roots)
+    return samples | find_slowest(samples) | written
+
+
+def run_writes(options: Options, stage: Stage, server: Server, writer: Writer, say: Callable[[str], None]) -> Samples:
+    roots = (server.process.pid, stage.postgres.process.pid)
+    return measure_writes(writer, WritePlan(options.rounds, options.singles), roots, say)
 
 
 def export(

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, Select, select
+from sqlalchemy import DateTime, ForeignKey, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship, selectinload
 
@@ -92,3 +92,25 @@ def select_objects(upto: int) -> Select[Any]:
     """The same as objects."""
     statement = select(Product).where(Product.id <= upto).order_by(Product.id)
     return statement.options(joinedload(Product.brand), joinedload(Product.category))
+
+
+# The values of each facet. A category's are those of its products, not of those below it, which would cost more.
+FACETS = {
+    "brand": Product.brand_id,
+    "category": Product.category_id,
+    "price": func.width_bucket(Product.price, 0, 20_000, 20),
+    "rating": func.floor(Product.rating),
+    "in_stock": Product.in_stock,
+    "attr.color": Product.attributes["color"].astext,
+}
+
+
+def select_facet(name: str, category: str) -> Select[Any]:
+    """The most frequent values among the active products, of a category and those right below it if it has a slug."""
+    key = FACETS[name].label("key")
+    statement = select(key, func.count()).where(Product.status == "active", key.is_not(None))
+    if category and name != "category":
+        parent = select(Category.id).where(Category.slug == category).scalar_subquery()
+        below = select(Category.id).where(or_(Category.id == parent, Category.parent_id == parent))
+        statement = statement.where(Product.category_id.in_(below))
+    return statement.group_by(key).order_by(func.count().desc()).limit(20)
