@@ -50,8 +50,9 @@ test-quick: .venv/dev.stamp  ## what is quick of it, on SQLite: no processes, no
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die
 	@status=0; log=$$(mktemp); export NOTE_FIGURES=true TEST_BACKEND=production; \
 	$(BIN)/python -m pytest -q -m faults tests/exports >"$$log" 2>&1 & jobs=$$!; \
-	RAISES=100 CUTS=100 COPIES=20 READS=100000 $(BIN)/python -m pytest -s -k "raise_one_number \
-		or is_cut_goes_on or are_the_table or is_older_than or somebody_holds or takes_too_long" || status=1; \
+	RAISES=100 CUTS=100 COPIES=20 READS=100000 COMBINATIONS=1000 TITLES=1000 $(BIN)/python -m pytest -s \
+		-k "raise_one_number or is_what_the_list_counts or with_a_slip_are_found or is_cut_goes_on or are_the_table \
+		or is_older_than or somebody_holds or takes_too_long" || status=1; \
 	wait $$jobs || status=1; cat "$$log"; rm "$$log"; \
 	$(BIN)/python -m pytest -m faults --ignore tests/exports || status=1; exit $$status
 

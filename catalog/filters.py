@@ -145,16 +145,8 @@ class ProductFilters(SparseFilterSet):
     def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
         read_words(name, words)
         # Best match first; the parameter `ordering` replaces this order.
-        search = rows.read_search(words)
+        search = rows.read_search(rows.choose_text(words))
         return rows.matching(search).by_rank(search)
-
-
-class ForgivingFilters(ProductFilters):
-    """The filters of the list: a search that finds nothing is corrected. An export holds what was asked for."""
-
-    def keep_hits(self, rows: ProductQuerySet, name: str, words: str) -> ProductQuerySet:
-        read_words(name, words)
-        return rows.forgiving(words)
 
 
 class VariantFilters(SparseFilterSet):

@@ -16,7 +16,7 @@ from catalog.search.corrections import correct
 from catalog.search.queries import search_hits, search_rank
 from catalog.search.words import Search
 from config.api.database.statements import Statement
-from config.api.reads.beside import show_beside
+from config.api.reads.beside import find_beside, show_beside
 
 if TYPE_CHECKING:
     from catalog.models import Category, Product, Stock, Variant
@@ -64,24 +64,30 @@ class ProductQuerySet(QuerySet["Product"]):
         rank = search_rank(connections[self.db].vendor, self.read_search(search))
         return self.alias(rank=rank).order_by("rank", "pk")
 
-    def forgiving(self, text: str) -> Self:
-        """Products that match, by rank. If no active product does, those of the nearest text that some match.
+    def correcting(self, text: str) -> Self | None:
+        """The same rows, of which a search for `text` shows those of the nearest text that an active product matches.
 
-        A list then has the member `search: {"asked", "used"}`.
+        Their list then has the member `search: {"asked", "used"}`. None if a product matches the text itself, or none
+        does any text near it. The other filters don't count: this tells words that exist from slips.
         """
         search = self.read_search(text)
-        corrected = None if self.finds(search) else self.correct(search)
-        rows = self.matching(corrected or search).by_rank(corrected or search)
-        if corrected:
-            show_beside(rows, {"search": {"asked": search.text, "used": corrected.text}})
+        if self.finds(search) or (corrected := self.correct(search)) is None:
+            return None
+        rows = self.all()
+        show_beside(rows, {"search": {"asked": search.text, "used": corrected.text}})
         return rows
+
+    def choose_text(self, text: str) -> str:
+        """What a search for `text` looks for in these rows."""
+        corrected: str = find_beside(self).get("search", {}).get("used", text)
+        return corrected
 
     def correct(self, search: Search) -> Search | None:
         with connections[self.db].cursor() as cursor:
             return correct(search, cursor, self.read_search, self.finds)
 
     def finds(self, search: Search) -> bool:
-        """Whether an active product matches. The other filters don't count: it tells words that exist from slips."""
+        """Whether an active product matches."""
         hits = search_hits(connections[self.db].vendor, search, PROBED_HITS)
         rows: Any = self.model._default_manager.using(self.db)
         statement = Statement.compile(rows.only_active().filter(pk__in=hits).values_list("pk")[:1])

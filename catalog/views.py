@@ -14,7 +14,7 @@ from catalog.facets import asked
 from catalog.facets.descriptions import FACET_PARAMETERS, FACETS
 from catalog.facets.links import link_facets
 from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
-from catalog.filters import BrandFilters, CategoryFilters, ForgivingFilters, VariantFilters, read_words
+from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters, read_words
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.search.suggestions import suggest
@@ -38,7 +38,7 @@ from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.filtering import IndexServed
-from config.api.reads.list_plans import PagePlan
+from config.api.reads.list_plans import FilledPlan, PagePlan
 from config.api.reads.pagination import KeysetPagination, ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
 from config.api.reads.selections import PARAMETERS
@@ -144,10 +144,10 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     )
     read_serializer = ProductRead
     write_serializer = ProductWrite
-    filterset_class = ForgivingFilters
+    filterset_class = ProductFilters
     pagination_class = ProductPagination
     open_parameters = ("attr.",)
-    added_parameters = asked.PARAMETERS
+    added_parameters = (*asked.PARAMETERS, "search")
     word_lists = (*PARAMETERS, "facets")
     orderings = tuple(
         sign + name for name in ("created_at", "updated_at", "price", "title", "rating", "id") for sign in ("", "-")
@@ -156,7 +156,12 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
     default_ordering = "-created_at"
     lookup_value_regex = "[0-9]{1,18}"
 
+    # The rows of a search whose words were corrected.
+    corrected: ProductQuerySet | None = None
+
     def get_queryset(self) -> ProductQuerySet:
+        if self.corrected is not None:
+            return self.corrected
         return super().get_queryset().visible_to(self.request.user)
 
     @property
@@ -169,8 +174,16 @@ class ProductViewSet(WriteMixin[Product], SeenByRight, ReadViewSet):
         return NumberedProducts if query.get("search") and not query.get("ordering") else self.pagination_class
 
     def extend_plan(self, plan: PagePlan) -> PagePlan:
-        facets = plan_facets(self.request.query_params, self.get_queryset(), self.find_audience(self.request.user))
-        return FacetedPlan(plan, facets) if facets else plan
+        query, whole = self.request.query_params, plan
+        if not query.keys().isdisjoint(asked.PARAMETERS):
+            facets = plan_facets(query, self.get_queryset(), self.find_audience(self.request.user))
+            whole = FacetedPlan(plan, facets) if facets else plan
+        return FilledPlan(whole) if query.get("search") and self.corrected is None else whole
+
+    def replace_empty(self, plan: PagePlan) -> PagePlan:
+        """Of a search: the plan with its words corrected, if that finds something."""
+        self.corrected = self.get_queryset().correcting(self.request.query_params["search"])
+        return plan if self.corrected is None else self.plan_list()
 
     def add_to_page(self, data: Any) -> dict[str, Any]:
         return link_facets(data, self.request.query_params) if self.is_list else {}
@@ -187,7 +200,7 @@ class ProductFacets(SeenByRight):
 
     queryset = Product.objects.all()
     read_serializer = ProductRead
-    filterset_class = ForgivingFilters
+    filterset_class = ProductFilters
     open_parameters = ("attr.",)
     word_lists = ("facets",)
     planned = ("facets",)
@@ -196,7 +209,7 @@ class ProductFacets(SeenByRight):
 
     @property
     def known_parameters(self) -> frozenset[str]:
-        return frozenset((*ForgivingFilters.base_filters, *asked.PARAMETERS))
+        return frozenset((*ProductFilters.base_filters, *asked.PARAMETERS))
 
     @extend_schema(parameters=FACET_PARAMETERS, responses={200: FACETS_ANSWER})
     def facets(self, request: Request) -> HttpResponse:
@@ -210,8 +223,12 @@ class ProductFacets(SeenByRight):
 
     def plan_facets(self) -> FacetPlan:
         caller = self.request.user
-        rows, sees_all = Product.objects.visible_to(caller), self.find_audience(caller)
-        plan = plan_facets(self.request.query_params, rows, sees_all, are_all=True)
+        query, rows = self.request.query_params, Product.objects.visible_to(caller)
+        if text := query.get("search"):
+            read_words("search", text)
+            corrected = rows.correcting(text)
+            rows = rows if corrected is None else corrected
+        plan = plan_facets(query, rows, self.find_audience(caller), are_all=True)
         assert plan is not None
         return plan
 

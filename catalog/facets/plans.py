@@ -17,7 +17,7 @@ from django.http import QueryDict
 from catalog.facets.asked import read_facet_size, read_facets
 from catalog.facets.kinds import Facet, PriceFacet
 from catalog.facets.statements import FacetStatement, Found, Source
-from catalog.filters import ForgivingFilters, find_subtrees
+from catalog.filters import ProductFilters, find_subtrees
 from catalog.models import Product
 from catalog.querysets import ProductQuerySet
 from catalog.tallies.reading import WHOLE_SCOPE
@@ -80,17 +80,17 @@ def plan_facets(query: QueryDict, rows: ProductQuerySet, sees_all: bool, are_all
     """
     size = read_facet_size(query)
     # All filters are checked, also those that no facet uses.
-    everything = narrow_rows(ForgivingFilters, query, rows)
+    everything = narrow_rows(ProductFilters, query, rows)
     asked = read_facets(query, are_all)
     if not asked:
         return None
-    filters = frozenset(name for name in ForgivingFilters.find_names(query) if query.get(name))
+    filters = frozenset(name for name in ProductFilters.find_names(query) if query.get(name))
     tallied = Tallied.of(query, filters, sees_all)
     sets = dict[frozenset[str], Source]()
     for facet in asked:
         own = filters & set(facet.own)
         if own not in sets:
-            narrowed = narrow_rows(ForgivingFilters, leave_out(query, own), rows) if own else everything
+            narrowed = narrow_rows(ProductFilters, leave_out(query, own), rows) if own else everything
             sets[own] = Source(narrowed, [])
         sets[own].facets.append(replace(facet, scope=tallied.find_scope(facet, own)))
     statement = FacetStatement.compile(list(sets.values()), rows, size)

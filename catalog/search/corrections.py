@@ -1,4 +1,7 @@
-"""What a search that finds nothing may mean: the same text with one or more words replaced by known words like them."""
+"""What a search that finds nothing may mean: the same text with one or more words replaced by known words like them.
+
+Two known words may stand for one: `acmetools` for the brand "Acme Tools", or for a tool of the brand "Acme".
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from itertools import islice, product
 from typing import Any
 
 from catalog.search.slips import SHORTEST
-from catalog.search.vocabulary import find_near, find_unknown
+from catalog.search.vocabulary import find_near, find_parted, find_unknown
 from catalog.search.words import Search
 from config.api.database.folding import fold
 from config.api.problems.errors import DEAR_MS, SearchTooDear
@@ -45,7 +48,7 @@ def list_replacements(search: Search, cursor: Any) -> Iterator[Mapping[str, str]
     # A slip may have left a letter out of a word of SHORTEST letters.
     asked = [word.text for word in search.words if word.text.isalpha() and len(word.text) >= SHORTEST - 1]
     unknown = [word for word in find_unknown(cursor, asked) if not search.begun.get(word)]
-    near = {word: find_near(cursor, word) for word in unknown or asked}
+    near = {word: find_parted(cursor, word) + find_near(cursor, word) for word in unknown or asked}
     if unknown:
         ranked = product(*(enumerate([*near[word], word]) for word in unknown))
         for chosen in sorted(ranked, key=lambda places: sum(place for place, _ in places)):

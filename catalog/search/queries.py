@@ -162,16 +162,24 @@ def write_in_postgresql(word: Word, brands: Sequence[int]) -> str:
 
 
 def write_alone(word: Word) -> str:
-    return " | ".join([f"'{word.text}':*", *(f"'{form}'" for form in word.others)])
+    return " | ".join([write_begun(word), *(f"'{form}'" for form in word.others)])
+
+
+def write_begun(word: Word) -> str:
+    return f"'{word.text}'" if word.is_whole else f"'{word.text}':*"
 
 
 def write_in_sqlite(word: Word, brands: Sequence[int]) -> str:
-    begun = [f'"{text}" *' for text in (word.text, word.joined) if text]
+    begun = [write_begun_in_sqlite(word), *([f'"{word.joined}" *'] if word.joined else [])]
     begun += [f'"{form}"' for form in (*word.others, *word.joined_forms)]
     joined = [f'"{form}"' for form in (word.text, *word.forms)]
     ways = [f"{{title description}} : ({' OR '.join(begun)})", f"compounds : ({' OR '.join(joined)})"]
     ways += [f"brand : ({' OR '.join(f'b{key}' for key in brands)})"] if brands else []
     return " OR ".join(ways)
+
+
+def write_begun_in_sqlite(word: Word) -> str:
+    return f'"{word.text}"' if word.is_whole else f'"{word.text}" *'
 
 
 def write_ranked(search: Search) -> str:
@@ -184,9 +192,11 @@ def write_signed(vendor: str, search: Search) -> str:
         return ""
     if vendor == "sqlite":
         columns = "{title description}"
-        ways = (f'compounds : "{w.signed}"' if w.signed else f'{columns} : "{w.text}" *' for w in search.words)
+        ways = (
+            f'compounds : "{w.signed}"' if w.signed else f"{columns} : {write_begun_in_sqlite(w)}" for w in search.words
+        )
         return " AND ".join(f"({way})" for way in ways)
-    return " & ".join(f"'={word.signed}'" if word.signed else f"'{word.text}':*" for word in search.words)
+    return " & ".join(f"'={word.signed}'" if word.signed else write_begun(word) for word in search.words)
 
 
 def write_parts(vendor: str, search: Search) -> str:

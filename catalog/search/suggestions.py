@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import QuerySet
 
-from catalog.models import Brand, Category
+from catalog.models import Category
 from catalog.querysets import ProductQuerySet
 from catalog.search.words import Search, list_name_words, match_name, names_brand
 from catalog.title_keys import Fold
@@ -23,53 +25,81 @@ MOST_READ = 100
 WORD = re.compile(r"[^\W_]+")
 
 
+# Both in one round trip. The rows keep the order of their subselect.
+BOTH = "SELECT 1 AS kind, p.* FROM ({products}) p UNION ALL SELECT 2, c.* FROM ({categories}) c"
+PRODUCT, CATEGORY = 1, 2
+
+
 def suggest(text: str, products: ProductQuerySet) -> dict[str, Any]:
     """`{"products", "brands", "categories", "phrases"}`, at most MOST_SUGGESTED of each, the best first.
 
-    Four queries; a few more if no product matches and the text is corrected. `products` are those that the caller sees.
+    Two queries; a few more if no product matches and the text is corrected. `products` are those that the caller sees.
     """
-    search = products.read_search(text)
-    rows = read_products(products, search)
+    search = products.read_search(kept := drop_letter(text))
+    rows, categories = read_rows(products, search)
     corrected = None if rows else products.correct(search)
-    search, rows = (corrected, read_products(products, corrected)) if corrected else (search, rows)
+    if corrected:
+        search, (rows, categories) = corrected, read_rows(products, corrected)
+    elif kept != text:
+        rows = prefer(text, rows)
     return {
         "products": [{"id": key, "slug": slug, "title": title} for key, slug, title in rows[:MOST_SUGGESTED]],
-        "brands": list_named(Brand.objects.all(), search),
-        "categories": list_named(Category.objects.all(), search),
-        "phrases": list_phrases(search.text, [title for *_, title in rows], bool(corrected)),
+        "brands": list_named(search.named),
+        "categories": list_named(categories),
+        "phrases": list_phrases(corrected.text if corrected else text.strip(), rows, bool(corrected)),
     }
 
 
-def read_products(products: ProductQuerySet, search: Search) -> Sequence[Any]:
-    """Ids, slugs and titles."""
-    found = products.matching(search).by_rank(search).values_list("pk", "slug", "title")[:MOST_READ]
-    statement = Statement.compile(found)
-    assert statement is not None
-    with statement.run() as cursor:
-        rows: Sequence[Any] = cursor.fetchall()
-    return rows
+def drop_letter(text: str) -> str:
+    """`oak a` → `oak`: too many words begin with one letter to look for all of them."""
+    words = list(WORD.finditer(text))
+    is_one = len(words) > 1 and len(words[-1][0]) == 1 and words[-1][0].isascii()
+    return text[: words[-1].start()] if is_one else text
 
 
-def list_named(rows: QuerySet[Any, Any], search: Search) -> list[dict[str, str]]:
-    """The slugs and names of rows in whose name each word begins a word."""
-    named = rows.annotate(folded=Fold("name"))
+def prefer(text: str, rows: list[Any]) -> list[Any]:
+    """Those of the rows in whose title a word begins like the last one of the text, if there are any."""
+    last = fold((WORD.findall(text) or [""])[-1])
+    return [row for row in rows if any(fold(word).startswith(last) for word in WORD.findall(row[2]))] or rows
+
+
+def read_rows(products: ProductQuerySet, search: Search) -> tuple[list[Any], list[tuple[str, str]]]:
+    """Ids, slugs and titles of products; slugs and names of the categories in whose name each word begins a word."""
+    matching = products.matching(search).by_rank(search).values_list("pk", "slug", "title")
+    first, second = (Statement.compile(rows[:MOST_READ]) for rows in (matching, find_categories(search)))
+    assert first
+    assert second
+    both = BOTH.format(products=first.sql, categories=second.sql)
+    with replace(first, sql=both, parameters=(*first.parameters, *second.parameters)).run() as cursor:
+        found = cursor.fetchall()
+    named = [row[2:] for row in found if row[0] == CATEGORY and is_named(search, row[3])]
+    return [row[1:] for row in found if row[0] == PRODUCT], named
+
+
+def find_categories(search: Search) -> QuerySet[Any, Any]:
+    rows = Category.objects.alias(folded=Fold("name"))
     for word in search.words:
-        named = named.filter(match_name(word))
-    found = named.order_by("name", "pk").values_list("slug", "name", "folded")[:MOST_READ]
-    fitting = [
-        {"slug": slug, "name": name}
-        for slug, name, folded in found
-        if all(names_brand(word, list_name_words(folded)) for word in search.words)
-    ]
-    return fitting[:MOST_SUGGESTED]
+        rows = rows.filter(match_name(word))
+    return rows.order_by("name", "pk").values_list("pk", "slug", "name")
 
 
-def list_phrases(text: str, titles: Sequence[str], is_corrected: bool) -> list[str]:
+def is_named(search: Search, name: str) -> bool:
+    words = list_name_words(fold(name))
+    return all(names_brand(word, words) for word in search.words)
+
+
+def list_named(rows: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"slug": slug, "name": name} for slug, name in sorted(rows, key=itemgetter(1))][:MOST_SUGGESTED]
+
+
+def list_phrases(text: str, rows: Sequence[Any], is_corrected: bool) -> list[str]:
     """The text with its last word as titles have it, the most frequent first. A corrected text is the first phrase."""
     if not (written := list(WORD.finditer(text))):
         return []  # signs of vowels alone, which a search takes for words
     last = written[-1]
     begun = fold(last[0])
-    words = Counter(word for title in titles for word in {*WORD.findall(title.lower())} if fold(word).startswith(begun))
+    words = Counter(
+        word for *_, title in rows for word in {*WORD.findall(title.lower())} if fold(word).startswith(begun)
+    )
     whole = [text[: last.start()] + word for word, _ in words.most_common() if fold(word) != begun]
     return [*([text] if is_corrected else []), *whole][:MOST_SUGGESTED]

@@ -28,6 +28,8 @@ MOST_BATCHES = 20
 # The most known words that are compared with an asked one, and that are tried instead of it.
 MOST_COMPARED = 1_000
 MOST_NEAR = 4
+# In letters, of a word that is parted in two.
+SHORTEST_PART = 3
 
 TAKE = {
     "postgresql": """
@@ -43,6 +45,7 @@ INSERT INTO catalog_word (word, products) VALUES {rows}
 ON CONFLICT (word) DO UPDATE SET products = catalog_word.products + excluded.products"""
 STORE = "INSERT INTO catalog_word_slip (slip, word) VALUES {rows} ON CONFLICT DO NOTHING"
 KNOWN = "SELECT word FROM catalog_word WHERE word IN ({places})"
+USED = f"{KNOWN} AND products > 0"
 BEGUN = "SELECT 1 FROM catalog_word WHERE word >= %s AND word < %s AND products > 0 LIMIT 1"
 NEAR = f"""
 SELECT word, products FROM catalog_word
@@ -120,6 +123,19 @@ def find_near(cursor: Any, word: str) -> list[str]:
     ]
     near = sorted(row for row in found if 0 < row[0] <= count_allowed(row[2]))
     return [known for _, _, known in near[:MOST_NEAR]]
+
+
+def find_parted(cursor: Any, word: str) -> list[str]:
+    """The word as two known words (`acme tools` of `acmetools`), those that part it most evenly first."""
+    places = range(SHORTEST_PART, len(word) - SHORTEST_PART + 1)
+    parts = sorted({part for place in places for part in (word[:place], word[place:])})
+    if not parts:
+        return []
+    cursor.execute(USED.format(places=list_places(parts)), parts)
+    used = {part for (part,) in cursor.fetchall()}
+    found = [(word[:place], word[place:]) for place in places if {word[:place], word[place:]} <= used]
+    found.sort(key=lambda pair: -min(map(len, pair)))
+    return [" ".join(pair) for pair in found[:MOST_NEAR]]
 
 
 # -- the words of the products that were there before the triggers

@@ -32,11 +32,20 @@ CODE_LENGTHS = range(3, 101)
 
 
 class Word(NamedTuple):
-    """`joined` is the word before it and itself as one: `tshirt` of `t shirt`. `signed` is `cplusplus` of `C++`."""
+    """`joined` is it and the word before it as one (behind it, for a letter): `tshirt` of `t shirt`.
+
+    `signed` is `cplusplus` of `C++`.
+
+    If it `is_whole`, only this word is meant, and no word that it begins.
+    """
 
     text: str
     joined: str = ""
     signed: str = ""
+    is_whole: bool = False
+
+    def begins(self, other: str) -> bool:
+        return other == self.text if self.is_whole else other.startswith(self.text)
 
     @property
     def forms(self) -> list[str]:
@@ -63,12 +72,23 @@ def read_words(text: str) -> list[Word]:
     pieces = list(split_words(text))
     joined = ["", *(first.word + second.word for first, second in pairwise(pieces))]
     words: dict[str, Word] = {}
-    for piece, before in zip(pieces, joined, strict=False):
+    for piece, before, after in zip(pieces, joined, [*joined[1:], ""], strict=False):
         found = words.get(piece.word)
-        words[piece.word] = found if found and not piece.signed else Word(piece.word, before, piece.signed)
+        # A letter rather belongs to the word behind it: `t shirt`.
+        beside = after or before if is_letter(piece.word) else before
+        words[piece.word] = found if found and not piece.signed else Word(piece.word, beside, piece.signed)
     # Once they are sorted, a word that begins others stands right before one of them.
     begins_another = {word for word, following in pairwise(sorted(words)) if following.startswith(word)}
-    return [word for word in words.values() if word.text not in begins_another or word.signed]
+    kept = [word for word in words.values() if word.text not in begins_another or word.signed]
+    if len(kept) > MOST_WORDS:
+        # Such as the sizes in the title of a shirt.
+        kept = [word for word in kept if not is_letter(word.text)] or kept
+    return [word._replace(is_whole=True) if is_letter(word.text) else word for word in kept] if len(kept) > 1 else kept
+
+
+def is_letter(word: str) -> bool:
+    """Whether it is one letter or digit, as in `vitamin c`. Too many words begin with it to look for all of them."""
+    return len(word) == 1 and word.isascii()
 
 
 def find_words(text: str) -> list[str]:
@@ -77,10 +97,14 @@ def find_words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Search:
-    """`text` as it was asked for, its words, and the brands that each word names, by their ids."""
+    """`text` as it was asked for, its words, and the brands that each word names, by their ids.
+
+    `named` are the slugs and names of the brands that all words name.
+    """
 
     text: str
     words: Sequence[Word]
+    named: Sequence[tuple[str, str]] = ()
     # By a word: brands whose name has a word that begins so, and brands whose name has these letters.
     begun: Mapping[str, Sequence[int]] = field(default_factory=dict)
     inside: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -89,10 +113,12 @@ class Search:
     def read(cls, text: str, brands: QuerySet[Brand]) -> Self:
         """One query, for the brands."""
         words = read_words(text)
-        names = {key: (folded, list_name_words(folded)) for key, folded in find_brands(brands, words)}
+        found = find_brands(brands, words)
+        names = {key: (folded, list_name_words(folded)) for key, folded, *_ in found}
         begun = {word.text: [key for key, (_, name) in names.items() if names_brand(word, name)] for word in words}
         inside = {word.text: [key for key, (name, _) in names.items() if word.text in name] for word in words}
-        return cls(text.strip(), words, begun, inside)
+        named = [(slug, name) for key, _, slug, name in found if all(key in keys for keys in begun.values())]
+        return cls(text.strip(), words, named, begun, inside)
 
     @property
     def brands(self) -> list[int]:
@@ -115,14 +141,14 @@ class Search:
         return list(dict.fromkeys((self.text, self.text.upper(), self.text.lower())))
 
 
-def find_brands(brands: QuerySet[Brand], words: Sequence[Word]) -> Sequence[tuple[int, Any]]:
-    """Ids and folded names of the MOST_BRANDS brands whose names have most of the words, or of their letters."""
+def find_brands(brands: QuerySet[Brand], words: Sequence[Word]) -> Sequence[tuple[int, Any, str, str]]:
+    """Ids, folded names, slugs and names of the MOST_BRANDS brands whose names have most of the words or letters."""
     if not words:
         return []
     conditions = [match_name(word) for word in words]
     number = sum((Case(When(condition, then=1), default=0) for condition in conditions), Value(0))
     named = brands.annotate(folded=Fold("name")).filter(reduce(or_, conditions))
-    return list(named.order_by(number.desc(), "pk").values_list("pk", "folded")[:MOST_BRANDS])
+    return list(named.order_by(number.desc(), "pk").values_list("pk", "folded", "slug", "name")[:MOST_BRANDS])
 
 
 def match_name(word: Word) -> Q:
@@ -137,4 +163,4 @@ def list_name_words(folded: str) -> list[str]:
 
 
 def names_brand(word: Word, name: Sequence[str]) -> bool:
-    return any(part.startswith(word.text) or (word.joined and part.startswith(word.joined)) for part in name)
+    return any(word.begins(part) or (word.joined and part.startswith(word.joined)) for part in name)

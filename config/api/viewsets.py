@@ -35,7 +35,7 @@ from config.api.reads.conditional import (
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
 from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend, SparseFilterSet
-from config.api.reads.list_plans import PagePlan
+from config.api.reads.list_plans import EmptyPage, PagePlan
 from config.api.reads.orderings import find_keyset, order_totally
 from config.api.reads.pagination import KeysetPagination, ListPagination
 from config.api.reads.parameters import check_parameters
@@ -243,10 +243,20 @@ class ListMixin(ShapedViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         plan, cursor = self.find_plan(self.plan_list), self.read_cursor()
+        try:
+            return self.answer_page(plan, cursor)
+        except EmptyPage as empty:
+            return self.answer_page(self.replace_empty(empty.plan), cursor)
+
+    def answer_page(self, plan: PagePlan, cursor: str | None) -> HttpResponse:
         if self.is_json:
-            return spare_known(request, self.send(plan.reply(cursor)))
+            return spare_known(self.request, self.send(plan.reply(cursor)))
         envelope = plan.read(cursor)
         return Response(envelope.members, headers=envelope.headers)
+
+    def replace_empty(self, plan: PagePlan) -> PagePlan:
+        """What is answered in place of a page without rows, which `plan` has read, if the list's plan is FilledPlan."""
+        return plan
 
     def read_cursor(self) -> str | None:
         # Parse the query string only if it may have a cursor. A percent sign may encode a letter of any name.

@@ -84,7 +84,7 @@ def measure_derived(database: str, writer: Writer, plan: WritePlan, roots: tuple
         for number, (name, word) in product(range(plan.rounds + 1), ((DERIVED, "ENABLE"), (UNDERIVED, "DISABLE"))):
             for trigger in TRIGGERS:
                 connection.execute(f"ALTER TABLE catalog_product {word} TRIGGER {trigger}")  # type: ignore[call-overload]  # ours
-            sample = run_round(lambda rows: send(writer, numbers, rows), BULK, roots)
+            sample = run_round(lambda: send(writer, numbers, BULK), BULK, roots)
             samples[name] += [sample] if number else []
         for trigger in TRIGGERS:
             connection.execute(f"ALTER TABLE catalog_product ENABLE TRIGGER {trigger}")  # type: ignore[call-overload]  # ours
@@ -93,6 +93,7 @@ def measure_derived(database: str, writer: Writer, plan: WritePlan, roots: tuple
 
 def send(writer: Writer, numbers: Iterator[int], rows: int) -> None:
     items = [make_product(next(numbers)) for _ in range(rows)]
+    writer.connection.close()  # the server may have closed it while the processes became idle
     writer.post("/api/v1/products/bulk/", {"mode": "upsert", "items": items}, 200)
 
 

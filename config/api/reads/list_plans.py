@@ -95,6 +95,37 @@ class PagePlan:
 
 
 @dataclass(frozen=True)
+class ReadPlan(PagePlan):
+    """A page that was read already."""
+
+    envelope: Envelope
+
+    def read(self, cursor: str | None) -> Envelope:
+        return self.envelope
+
+
+class EmptyPage(Exception):
+    """The page has no rows, and its view may have another answer than `plan`, which gives that page."""
+
+    def __init__(self, plan: ReadPlan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+@dataclass(frozen=True)
+class FilledPlan(PagePlan):
+    """Only pages with rows. Raises EmptyPage."""
+
+    plan: PagePlan
+
+    def read(self, cursor: str | None) -> Envelope:
+        envelope = self.plan.read(cursor)
+        if not envelope.page.rows:
+            raise EmptyPage(ReadPlan(envelope))
+        return envelope
+
+
+@dataclass(frozen=True)
 class ListPlan(PagePlan):
     """Reads the pages of a list with given parameters, at any cursor. A plan may be cached and used again.
 
