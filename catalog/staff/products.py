@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -24,13 +26,20 @@ from catalog.staff.forms import ProductForm
 from catalog.staff.inlines import ImageInline, TextInline, VariantInline
 from catalog.staff.slugged import RECORD
 from config.api.admin.cells import show_moment, show_picture, show_unbroken
+from config.api.admin.dashboard import show_count
 from config.api.admin.lists import BoundedAdmin
+from config.api.reads.counting import BOUND, count_at_most
 from config.logs import REQUEST_ID
 
 # Rows in one UPDATE. It holds their locks for about 0.1 s.
 STATUS_CHUNK = 1_000
 # A request changes statuses for at most this long. A message then asks for another click.
 STATUS_SECONDS = 20.0
+
+# The products that the page before a change of many names.
+SHOWN_FIRST = 20
+# What the list posts to run an action.
+CARRIED = ("action", "select_across", "index", ACTION_CHECKBOX_NAME)
 
 
 class ProductAdmin(BoundedAdmin):
@@ -118,14 +127,34 @@ class ProductAdmin(BoundedAdmin):
         ProductText.objects.get_or_create(product=form.instance)
 
     @admin.action(permissions=("change",), description="Publish: set active")
-    def publish(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
-        self.set_status(request, queryset, Product.Status.ACTIVE)
+    def publish(self, request: HttpRequest, queryset: ProductQuerySet) -> HttpResponse | None:
+        return self.set_status(request, queryset, Product.Status.ACTIVE)
 
     @admin.action(permissions=("change",), description="Archive")
-    def archive(self, request: HttpRequest, queryset: ProductQuerySet) -> None:
-        self.set_status(request, queryset, Product.Status.ARCHIVED)
+    def archive(self, request: HttpRequest, queryset: ProductQuerySet) -> HttpResponse | None:
+        return self.set_status(request, queryset, Product.Status.ARCHIVED)
 
-    def set_status(self, request: HttpRequest, products: ProductQuerySet, status: Product.Status) -> None:
+    def set_status(
+        self, request: HttpRequest, products: ProductQuerySet, status: Product.Status
+    ) -> HttpResponse | None:
+        """Ask first, with the number of products and the first of them; then set the status."""
+        changing = products.exclude(status=status)
+        if request.POST.get("confirmed") != "1" and changing.exists():
+            return self.ask(request, changing, f"set to {status.label.lower()}")
+        self.write_status(request, products, status)
+        return None
+
+    def ask(self, request: HttpRequest, products: ProductQuerySet, what: str) -> HttpResponse:
+        number = count_at_most(products, BOUND)
+        values = [(name, value) for name in CARRIED for value in request.POST.getlist(name)]
+        context = {
+            **self.admin_site.each_context(request), "title": "Are you sure?", "opts": self.opts, "what": what,
+            "number": show_count(number, BOUND), "noun": "product" if number == 1 else "products",
+            "rows": products.order_by("pk")[:SHOWN_FIRST], "more": number > SHOWN_FIRST, "values": values,
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/confirm.html", context)
+
+    def write_status(self, request: HttpRequest, products: ProductQuerySet, status: Product.Status) -> None:
         end = time.monotonic() + STATUS_SECONDS
         changed, finished = 0, True
         for keys in list_chunks(products.exclude(status=status)):

@@ -351,19 +351,40 @@ def run_action(office: Client, model: Any, action: str, rows: list[Any], **more:
     return office.post(list_path(model), values | more, follow=True)
 
 
+def test_before_many_products_are_published_a_page_says_how_many_and_which(office: Client) -> None:
+    products = [make_product(title=f"Draft {number}", status="draft") for number in range(22)]
+    make_product(title="Shown already")
+    answer = run_action(office, Product, "publish", products[:1], select_across="1")
+    page = read_text(answer)
+    assert "<strong>22 products</strong> will be set to active" in page
+    assert page.count("<li>SKU-") == 20
+    assert "and more" in page
+    assert "Shown already" not in page
+    assert Product.objects.filter(status="draft").count() == 22
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+    office.post(list_path(Product), fields | {"confirmed": "1"})
+    assert not Product.objects.filter(status="draft").exists()
+
+
 def test_products_are_published_and_archived_in_bulk(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "STATUS_CHUNK", 2)
     products = [make_product(status="draft") for _ in range(5)]
-    answer = run_action(office, Product, "publish", products[:3])
+    answer = run_action(office, Product, "publish", products[:3], confirmed="1")
     assert "3 products set to active." in answer.content.decode()
-    answer = run_action(office, Product, "archive", products[:1], select_across="1")
+    answer = run_action(office, Product, "archive", products[:1], select_across="1", confirmed="1")
     assert "5 products set to archived." in answer.content.decode()
     assert not Product.objects.exclude(status="archived").exists()
 
 
 def test_select_all_takes_only_what_the_filter_shows(office: Client) -> None:
     ours, theirs = make_product(brand=make_brand("Ours")), make_product(brand=make_brand("Theirs"))
-    values = {"action": "archive", "_selected_action": [str(ours.pk)], "index": "0", "select_across": "1"}
+    values = {
+        "action": "archive",
+        "_selected_action": [str(ours.pk)],
+        "index": "0",
+        "select_across": "1",
+        "confirmed": "1",
+    }
     office.post(f"{PRODUCTS}?brand=ours", values)
     ours.refresh_from_db()
     theirs.refresh_from_db()
@@ -374,7 +395,7 @@ def test_an_action_that_takes_too_long_says_that_it_goes_on(office: Client, monk
     monkeypatch.setattr(pages, "STATUS_CHUNK", 1)
     monkeypatch.setattr(pages, "STATUS_SECONDS", -1.0)
     products = [make_product() for _ in range(2)]
-    assert "run the action again" in run_action(office, Product, "archive", products).content.decode()
+    assert "run the action again" in run_action(office, Product, "archive", products, confirmed="1").content.decode()
     assert Product.objects.filter(status="archived").count() == 1
 
 

@@ -225,7 +225,7 @@ def test_a_write_of_the_api_names_the_caller_and_the_request(staff: APIClient, a
 
 def test_a_write_of_the_admin_names_its_user(admin_client: Client, admin_user: User) -> None:
     draft = make_product(status="draft")
-    data = {"action": "publish", "_selected_action": [draft.pk]}
+    data = {"action": "publish", "_selected_action": [draft.pk], "confirmed": "1"}
     with read_log() as log:
         admin_client.post(reverse("admin:catalog_product_changelist"), data, headers={"X-Request-ID": "click"})
     assert [(change.op, change.actor, change.request_id) for change in log] == [
@@ -242,7 +242,8 @@ def test_each_transaction_of_a_request_is_signed_and_nothing_stays_on_the_connec
     drafts, brand = [make_product(status="draft") for _ in range(2)], make_brand("Acme")
     products, brands = (reverse(f"admin:catalog_{name}_changelist") for name in ("product", "brand"))
     with read_log() as log:
-        admin_client.post(products, {"action": "publish", "_selected_action": [draft.pk for draft in drafts]})
+        keys = [draft.pk for draft in drafts]
+        admin_client.post(products, {"action": "publish", "_selected_action": keys, "confirmed": "1"})
         admin_client.post(brands, {"action": "delete_selected", "_selected_action": [brand.pk], "post": "yes"})
     assert [change.op for change in log] == ["update", "update", "delete"]
     assert {change.actor for change in log} == {f"user:{admin_user.pk}"}

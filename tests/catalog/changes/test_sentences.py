@@ -73,9 +73,8 @@ def test_the_list_costs_the_same_for_any_number(number: int, staff: APIClient, a
 def test_an_undo_is_previewed_and_then_done_in_the_admin(staff: APIClient, admin_client: Client) -> None:
     products = [make_product(status="draft") for _ in range(2)]
     keys = [product.pk for product in products]
-    answer = admin_client.post(
-        reverse("admin:catalog_product_changelist"), {"action": "publish", "_selected_action": keys}, follow=True
-    )
+    posted = {"action": "publish", "_selected_action": keys, "confirmed": "1"}
+    answer = admin_client.post(reverse("admin:catalog_product_changelist"), posted, follow=True)
     [address] = re.findall(r'href="([^"]*undojob/begin/[^"]*)"', answer.content.decode())
     page = admin_client.get(address).content.decode()
     assert "<strong>2 changes</strong>" in page
