@@ -12,7 +12,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.14 /usr/bin/
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve worker test test-quick test-faults lint audit bench
+.PHONY: help install run serve worker test test-quick test-clients test-faults lint audit bench
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -44,7 +44,11 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, and on PostgreSQL and Redi
 	rm -r "$$logs"; exit $$status
 
 test-quick: .venv/dev.stamp  ## what is quick of it, on SQLite: no processes, nothing that takes a second
-	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -n 2 -m "not faults and not slow" --ignore tests/test_schemathesis.py
+	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -n 2 -m "not faults and not slow and not clients" --ignore tests/test_schemathesis.py
+
+# Generators of clients and data tools, which are installed beside ours. What a machine lacks (Java, Go) is left out.
+test-clients: .venv-clients/stamp .venv/dev.stamp  ## generated clients, data tools and the guide's programs, on a live server
+	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -m clients tests/real_clients
 
 # The faults of jobs, which mostly wait, beside the tests at their full size; then the faults that measure times.
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die
@@ -86,6 +90,14 @@ $(BIN)/python:
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
 	@echo "Installing what requirements-dev.lock names (about a minute)"
 	@$(PIP) --requirement requirements-dev.lock
+	@touch $@
+
+.venv-clients/stamp: tests/real_clients/requirements.lock tests/real_clients/package-lock.json | $(BIN)/python
+	@command -v npm >/dev/null || { echo "npm is missing (Debian: npm)" >&2; exit 1; }
+	@echo "Installing generators, clients and data tools into .venv-clients (about a minute)"
+	@$(BIN)/python -m venv --clear .venv-clients
+	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement $<
+	@cd tests/real_clients && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 .venv-bench/stamp: tests/benchmarks/requirements.lock | $(BIN)/python

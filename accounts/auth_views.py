@@ -62,7 +62,7 @@ class Login(SecretMixin, GenericAPIView[Any]):
     serializer_class = LoginWrite
     refusals = (HTTPStatus.UNAUTHORIZED,)
 
-    @extend_schema(responses=TokenWithSecret)
+    @extend_schema(operation_id="log_in", responses=TokenWithSecret)
     def post(self, request: Request) -> Response:
         check_parameters(request.query_params, ())
         body = self.get_serializer(data=request.data)
@@ -87,7 +87,7 @@ class Logout(PrivateMixin, APIView):
     permission_classes = (IsAuthenticated,)
     scope = ACCOUNTS
 
-    @extend_schema(request=None, responses={204: None})
+    @extend_schema(operation_id="log_out", request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         check_parameters(request.query_params, ())
         if isinstance(request.auth, AuthToken):
@@ -115,7 +115,7 @@ class TokenViewSet(SecretMixin, GenericViewSet[AuthToken]):
     def get_queryset(self) -> QuerySet[AuthToken]:
         return AuthToken.objects.visible_to(self.request.user).valid()
 
-    @extend_schema(operation_id="auth_tokens_destroy_others", responses={204: None})
+    @extend_schema(operation_id="delete_other_auth_tokens", responses={204: None})
     def destroy_others(self, request: Request) -> Response:
         """Revoke all tokens except the token of this request and the tokens that it descends from."""
         kept = request.auth.list_line() if isinstance(request.auth, AuthToken) else []
@@ -238,7 +238,7 @@ class Password(PrivateMixin, GenericAPIView[Any]):
     scope = ACCOUNTS
     serializer_class = PasswordWrite
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="change_password", responses={204: None})
     def post(self, request: Request) -> Response:
         values = read_body(self, request)
         prove_password(request, "old", values["old"])
@@ -257,7 +257,7 @@ class PasswordReset(PrivateMixin, GenericAPIView[Any]):
     authentication_classes = ()
     serializer_class = ResetWrite
 
-    @extend_schema(responses={202: ResetRead})
+    @extend_schema(operation_id="request_password_reset", responses={202: ResetRead})
     def post(self, request: Request) -> Response:
         email: str = read_body(self, request)["email"]
         if count_reset(request._request, email):
@@ -276,7 +276,7 @@ class PasswordResetConfirm(PrivateMixin, GenericAPIView[Any]):
     authentication_classes = ()
     serializer_class = ResetConfirmWrite
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="confirm_password_reset", responses={204: None})
     def post(self, request: Request) -> Response:
         values = read_body(self, request)
         count_stranger_sign_in(request._request)

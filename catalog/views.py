@@ -257,7 +257,7 @@ class ProductSuggestions(SeenByRight):
     def known_parameters(self) -> frozenset[str]:
         return frozenset({"q"})
 
-    @extend_schema(responses=Suggestions, parameters=[BEGINNING])
+    @extend_schema(operation_id="suggest_products", responses=Suggestions, parameters=[BEGINNING])
     def suggest(self, request: Request) -> HttpResponse:
         text = request.query_params.get("q", "")
         read_words("q", text)
@@ -365,7 +365,7 @@ class ProductBulk(BulkView):
     scope = CATALOGUE
     serializer_class = ProductBulkWrite
 
-    @extend_schema(responses=ProductBulkRead)
+    @extend_schema(operation_id="bulk_write_products", responses=ProductBulkRead)
     def post(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -398,7 +398,7 @@ class StockBulk(BulkListView):
     scope = CATALOGUE
     serializer_class = StockWrite
 
-    @extend_schema(request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING)
+    @extend_schema(operation_id="bulk_update_stock", request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING)
     def patch(self, request: Request) -> Response:
         rows, handling = self.read_rows(request)
         return self.answer(write_rows(rows, StockWriter, handling), handling)
@@ -411,7 +411,7 @@ class PriceBulk(BulkListView):
     scope = CATALOGUE
     serializer_class = PriceWrite
 
-    @extend_schema(request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING)
+    @extend_schema(operation_id="bulk_update_prices", request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING)
     def patch(self, request: Request) -> Response:
         rows, handling = self.read_rows(request)
         return self.answer(write_rows(rows, PricesWriter, handling), handling)

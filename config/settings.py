@@ -236,6 +236,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Tenfold",
     "VERSION": VERSION,
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "CONTACT": {"name": "Who runs this server", "url": "https://server.invalid"},
     "DESCRIPTION": (
         "A product catalogue as an API, as fast at ten million rows as at ten thousand.\n\n"
         "Lists have cursors, or page numbers with `page`. Amounts are decimal strings, times are RFC 3339 in UTC. An "
@@ -252,6 +253,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.schema.operations.add_components",
     ],
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,  # an empty text means what leaving out means
     "ENUM_NAME_OVERRIDES": {
         "ProductStatus": "catalog.models.Product.Status",
         "EventKind": "accounts.events.Event.Kind",
@@ -263,7 +265,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "",  # our template has the icon, under the request's sub-path
-    "SERVERS": [{"url": "https://server.invalid"}],  # documents.py writes the origin of the request in its place
+    "SERVERS": [{"url": "https://server.invalid"}],  # documents.py puts the request's origin in its place
     # No validator, since it would send the document's URL to another host.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
@@ -275,6 +277,8 @@ CACHE = env.read_choice("CACHE", "on", ("on", "off"))
 # Milliseconds for which a process trusts its last read of the change log, and for which a write waits before it is
 # acknowledged.
 CACHE_LEASE_MS = env.read_count("CACHE_LEASE_MS", 20, most=1000, least=0)
+# Seconds for which shared caches (CDNs, proxies) may give public answers without asking; these may be so old then.
+CACHE_S_MAXAGE = env.read_count("CACHE_S_MAXAGE", 0, most=86_400, least=0)
 # The bytes of answers that each web process keeps in its own memory, in addition to Redis.
 CACHE_MEMORY_BYTES = env.read_count("CACHE_MEMORY_BYTES", 67_108_864, most=2**40, least=0)
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

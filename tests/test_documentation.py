@@ -38,7 +38,7 @@ LENGTHS = {
     ".": 200,
     "config": 270,
     "config/api": 300,
-    "config/api/schema": 220,
+    "config/api/schema": 290,
     "config/api/webhooks": 100,
     "catalog": 285,
     "catalog/changes": 125,

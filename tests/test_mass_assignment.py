@@ -131,7 +131,7 @@ def list_allowed(path: str, method: str) -> dict[str, set[str]]:
     parameters = read_document()["paths"][path][method].get("parameters", [])
     asked = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
     lists = {
-        name: set(schema.get("items", schema).get("enum", ()))
+        name: set(resolve(schema.get("items", schema)).get("enum", ()))
         for name, schema in asked.items()
         if name in ("fields", "expand", "ordering")
     }

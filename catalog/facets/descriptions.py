@@ -9,12 +9,12 @@ from catalog.facets.asked import FACET_SIZE, FIXED, GREATEST_FACET_SIZE, MOST_FA
 type Schema = dict[str, Any]
 
 COUNT: Schema = {
-    "count": {"type": "integer", "minimum": 0, "description": "The products that a list with this value would have."},
-    "count_relation": {
-        "type": "string",
-        "enum": ["eq", "gte", "approx"],
-        "description": "`eq`: exact. `gte`: at least so many. `approx`: drawn; from 1,000 on within 5 %.",
+    "count": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "The products that a list with this value would have; `approx`: from 1,000 on within 5 %.",
     },
+    "count_relation": {"$ref": "#/components/schemas/CountRelation"},
 }
 TEXT: Schema = {"type": "string"}
 AMOUNT: Schema = {"type": "string", "pattern": r"^[0-9]{1,10}\.[0-9]{2}$"}

@@ -139,7 +139,7 @@ class ImportViewSet(JobViewSet, OwnImports):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.write(self.get_serializer(data=read_options(request)), HTTPStatus.CREATED)
 
-    @extend_schema(parameters=PARAMETERS, request=BODIES, responses=PreviewRead)
+    @extend_schema(operation_id="preview_import", parameters=PARAMETERS, request=BODIES, responses=PreviewRead)
     def preview(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What an import of this file would do, by its first 1,000 rows. Nothing is written, not even the file."""
         serializer = self.get_serializer(data=read_options(request))

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.db.models import Model, QuerySet
@@ -101,7 +102,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         if self.action is None:
             return  # the view doesn't have this method: 405, whatever the parameters are
         # After the permissions, so that a caller without them learns nothing; before the first query of rows.
-        if not self.is_planned:
+        # OPTIONS tells what an address takes, and reads no parameter.
+        if not self.is_planned and request.method != "OPTIONS":
             self.check_parameters()
 
     def check_parameters(self) -> None:
@@ -187,7 +189,8 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         audience = name_audience(self.request)
         if not self.stale_seconds or not audience.startswith("public"):
             return audience
-        return f"public, max-age=0, s-maxage=1, stale-while-revalidate={self.stale_seconds}"
+        fresh = max(1, settings.CACHE_S_MAXAGE)
+        return f"public, max-age=0, s-maxage={fresh}, stale-while-revalidate={self.stale_seconds}"
 
     @cached_property
     def paginator(self) -> ListPagination:

@@ -72,7 +72,7 @@ def find_release() -> str:
     packages = {app.name.partition(".")[0] for app in apps.get_app_configs()}
     for path in sorted(path for package in packages for path in (settings.BASE_DIR / package).rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()}-{settings.CURRENCY}-{settings.CORS}"
+    return f"{digest.hexdigest()}-{settings.CURRENCY}-{settings.CORS}-{settings.CACHE_S_MAXAGE}"
 
 
 def name_key(epoch: str, key: object, coding: str) -> str:

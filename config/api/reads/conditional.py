@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
+from django.conf import settings
 from django.db.models import F, IntegerField, Model
 from django.http import Http404, HttpResponse, HttpResponseNotModified
 from rest_framework.request import Request
@@ -56,8 +57,14 @@ def tag_row(request: Request, text: bytes | str, version: int | None = None) -> 
 
 
 def name_audience(request: Request) -> str:
-    """The `Cache-Control` of an answer that a client may keep, and must revalidate before each use."""
-    return f"{'private' if request.user.is_authenticated else 'public'}, no-cache"
+    """The `Cache-Control` of an answer that a client may keep, and must revalidate before each use.
+
+    With CACHE_S_MAXAGE, shared caches needn't revalidate the answers to callers without credentials for so long.
+    """
+    if request.user.is_authenticated:
+        return "private, no-cache"
+    seconds = settings.CACHE_S_MAXAGE
+    return f"public, max-age=0, s-maxage={seconds}" if seconds else "public, no-cache"
 
 
 def spare_known(request: Request, response: HttpResponse) -> HttpResponse:

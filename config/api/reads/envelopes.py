@@ -10,11 +10,13 @@ type Schema = dict[str, Any]
 LINK: Schema = {"type": ["string", "null"], "format": "uri"}
 
 COUNTS: Schema = {
-    "count": {"type": ["integer", "null"], "minimum": 0, "description": "The number of rows; see `count_relation`."},
-    "count_relation": {
-        "oneOf": [{"type": "string", "enum": ["eq", "gte", "approx"]}, {"type": "null"}],
-        "description": f"`eq`: exact. `gte`: there are more than {BOUND:,}. `approx`: the database's estimate.",
-    },
+    "count": {"type": ["integer", "null"], "format": "int64", "minimum": 0, "description": "The number of rows."},
+    "count_relation": {"oneOf": [{"$ref": "#/components/schemas/CountRelation"}, {"type": "null"}]},
+}
+COUNT_RELATION: Schema = {
+    "type": "string",
+    "enum": ["eq", "gte", "approx"],
+    "description": f"`eq`: exact. `gte`: at least so many (counts stop at {BOUND:,}). `approx`: an estimate.",
 }
 LINKS: Schema = {
     "next": LINK | {"description": "The URL of the next page, with all parameters of this request."},
@@ -27,25 +29,21 @@ LINKS: Schema = {
 
 
 def describe_pages(rows: Schema, max_page_size: int, beside: Schema) -> Schema:
-    """The schema of a page of `rows`: an envelope by cursor, or one by page number; both may have `beside`."""
+    """The schema of a page of `rows`.
+
+    One object for pages by cursor and by number: generators drop an object of two kinds, or take one for the other.
+    What only a numbered page has, and `beside`, is optional.
+    """
     numbers = {
         "page": {"type": "integer", "minimum": 1},
         "page_size": {"type": "integer", "minimum": 1, "maximum": max_page_size},
         "pages": {"type": ["integer", "null"], "minimum": 1},
     }
-    by_cursor = build_envelope("By cursor", {"results": rows} | LINKS, COUNTS | beside)
-    by_number = build_envelope("By page number", {"results": rows} | numbers | COUNTS | LINKS, beside)
-    return {"oneOf": [by_cursor, by_number]}
-
-
-def build_envelope(title: str, members: Schema, optional: Schema) -> Schema:
-    """An object without other members. If others were allowed, an answer could match both envelopes."""
+    always = {"results": rows} | LINKS
     return {
         "type": "object",
-        "title": title,
-        "required": list(members),
-        "properties": deepcopy(members | optional),  # drf-spectacular's hooks change the dictionaries
-        "additionalProperties": False,
+        "required": list(always),
+        "properties": deepcopy(always | numbers | COUNTS | beside),  # drf-spectacular's hooks change the dictionaries
     }
 
 
@@ -58,5 +56,5 @@ def describe_page_parameters(page_size: int, max_page_size: int) -> dict[str, Sc
         "page": {"description": depth, "schema": {"type": "integer", "minimum": 1, "maximum": BOUND}},
         "page_size": {"description": "The number of rows per page.", "schema": size},
         "cursor": {"description": "The `next_cursor` of the previous page.", "schema": {"type": "string"}} | empty,
-        "count": {"description": count, "schema": {"type": "string", "enum": list(WAYS)}} | empty,
+        "count": {"description": count, "schema": {"type": "string", "enum": list(WAYS), "title": "CountWay"}} | empty,
     }

@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).with_name("examples.json")
 
 @cache
 def read_examples() -> dict[str, list[dict[str, Any]]]:
-    """Examples by operation and status: `{"products_list_200": [{"name", "request", "body", "answer"}, …], …}`."""
+    """Examples by operation and status: `{"list_products_200": [{"name", "request", "body", "answer"}, …], …}`."""
     examples: dict[str, list[dict[str, Any]]] = orjson.loads(EXAMPLES.read_bytes())
     return examples
 

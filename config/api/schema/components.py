@@ -15,6 +15,7 @@ from rest_framework.exceptions import APIException, Throttled
 
 from config.api.problems.error_handler import CODES
 from config.api.problems.errors import ApiError
+from config.api.reads.envelopes import COUNT_RELATION
 from config.api.rendering.examples import read_examples
 from config.api.rendering.renderers import PROBLEM_TYPE
 
@@ -139,10 +140,12 @@ def refer_to_headers(*names: str) -> Schema:
     return {name: refer_to("headers", name) for name in names}
 
 
-def build_components() -> Schema:
-    statuses = sorted({code.status for code in list_codes()})
+def build_components(paths: Schema) -> Schema:
+    """The components of a document with these paths. An error that no operation names, such as 405, has none."""
+    used = set(re.findall(r"Problem(\d+)", str(paths)))
+    statuses = sorted(status for status in {code.status for code in list_codes()} if str(status) in used)
     return {
-        "schemas": deepcopy({"Problem": PROBLEM, "Fault": FAULT}),
+        "schemas": deepcopy({"Problem": PROBLEM, "Fault": FAULT, "CountRelation": COUNT_RELATION}),
         "headers": {name: build_header(name, *HEADERS[name]) for name in HEADERS},
         "responses": {f"Problem{status}": build_refusal(status) for status in statuses} | {"NotModified": NOT_MODIFIED},
     }
@@ -171,6 +174,14 @@ def build_refusal(status: int) -> Schema:
 
 
 # -- examples ---------------------------------------------------------------------------------------------------
+
+
+def find_example(operation: str) -> dict[str, Any]:
+    """The first example of an operation's success, or {}."""
+    for status in (HTTPStatus.OK, HTTPStatus.CREATED):
+        for example in read_examples().get(f"{operation}_{status}", []):
+            return example
+    return {}
 
 
 def build_examples(operation: str, member: str = "answer") -> Schema:

@@ -39,16 +39,25 @@ def build_document() -> dict[str, Any]:
 @cache
 def write_document(format_: str) -> tuple[bytes, str]:
     """The document's bytes in a format (`json`, `yaml`) and their hash. Built once in a process."""
-    document = build_document()
+    document = publish(build_document())
     body = write_yaml(document) if format_ == "yaml" else write_json(document)
     return body, hashlib.blake2b(body, digest_size=12).hexdigest()
+
+
+def publish(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as programs get it: its paths have no slash at their ends, as linters of documents ask for.
+
+    Every path is answered with and without it.
+    """
+    paths = {path.rstrip("/"): operations for path, operations in document["paths"].items()}
+    return document | {"paths": paths}
 
 
 def write_server(format_: str, origin: str) -> tuple[bytes, str]:
     """The document for clients who reach this server under `origin`, and its ETag."""
     body, digest = write_document(format_)
     where = hashlib.blake2b(origin.encode(), digest_size=4).hexdigest()
-    return body.replace(ANY_SERVER, origin.encode(), 1), f'"{digest}.{where}"'
+    return body.replace(ANY_SERVER, origin.encode()), f'"{digest}.{where}"'
 
 
 def write_yaml(document: dict[str, Any]) -> bytes:

@@ -25,6 +25,8 @@ from config.api.reads.pagination import ListPagination
 from config.api.reads.selections import find_nested
 from config.api.schema import components
 from config.api.schema.components import refer_to, refer_to_headers
+from config.api.schema.enums import share_enums
+from config.api.schema.names import VERBS, name_operation
 from config.api.schema.parameters import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -33,7 +35,9 @@ from config.api.schema.parameters import (
     list_query_parameters,
     read_path_type,
 )
+from config.api.schema.samples import add_samples
 from config.api.schema.shapes import describe_lengths, describe_nested, holds_objects, write_decimal_pattern
+from config.api.schema.tags import add_tags
 from config.api.viewsets import ShapedViewSet, WriteMixin
 from config.api.writes.bodies import StrictSerializer
 from config.api.writes.idempotency import REPLAYED, RepeatablePost
@@ -85,7 +89,10 @@ class Schema(AutoSchema):
     # -- words ---------------------------------------------------------------------------------------------------
 
     def get_operation_id(self) -> str:
-        return re.sub(r"\W", "_", super().get_operation_id())
+        action = getattr(self.view, "action", None)
+        if action not in VERBS:
+            action = "list" if self._is_list_view() else self.method_mapping[self.method.lower()]
+        return name_operation(self.path.removeprefix(settings.SPECTACULAR_SETTINGS["SCHEMA_PATH_PREFIX"]), action)
 
     def get_operation(self, *place: Any) -> Any:
         """drf-spectacular's operation, with more details of the path, the body and the answers."""
@@ -143,14 +150,21 @@ class Schema(AutoSchema):
         for parameter in parameters:
             if parameter["in"] == "path":
                 parameter["schema"] = read_path_type(self.path_regex, parameter["name"]) or parameter["schema"]
+                parameter["example"] = self.find_variable(parameter["name"], parameter["schema"])
+
+    def find_variable(self, name: str, schema: dict[str, Any]) -> Any:
+        """A variable of the path as the operation's first example has it, or one like it."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/?]+)", re.escape(self.path))
+        example = components.find_example(self.get_operation_id())
+        found = re.match(rf"\w+ {pattern}", example.get("request", ""))
+        length = re.search(r"\{(\d+)\}\$", schema.get("pattern", ""))
+        text = found[name] if found else "1" * int(length[1] if length else 1)
+        return int(text) if schema.get("type") == "integer" else text
 
     # -- who -----------------------------------------------------------------------------------------------------
 
     def get_auth(self) -> list[dict[str, Any]]:
         schemes: list[dict[str, Any]] = super().get_auth()
-        if self.scope:
-            # OpenAPI 3.1 allows scopes for all kinds of schemes.
-            schemes = [{TokenScheme.name: [self.scope]} if TokenScheme.name in scheme else scheme for scheme in schemes]
         return [{}, *(scheme for scheme in schemes if scheme)] if self.is_public else schemes
 
     @property
@@ -287,6 +301,8 @@ class Schema(AutoSchema):
             schema.pop("required", None)
             for described, name in product(schema["properties"].values(), NOT_SHOWN):
                 described.pop(name, None)
+        if direction == "request":
+            tell_defaults(schema["properties"])
         if isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
         return schema
@@ -295,6 +311,10 @@ class Schema(AutoSchema):
         schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, DecimalField) and isinstance(schema, dict) and "pattern" in schema:
             schema["pattern"] = write_decimal_pattern(field, direction)
+            # With `format: decimal` some generators make a binary fraction of it.
+            schema.pop("format", None)
+        if isinstance(schema, dict) and schema.get("type") in ("integer", ["integer", "null"]):
+            schema.setdefault("format", "int64")
         if isinstance(field, ListSerializer) and direction == "request":
             schema |= describe_lengths(field)
         if isinstance(field, JSONField) and holds_objects(field):
@@ -311,10 +331,22 @@ class Schema(AutoSchema):
             schema["description"] = "Letters and digits of any alphabet, `-` and `_`."
 
 
+def tell_defaults(members: dict[str, Any]) -> None:
+    """Put the defaults of a body into words: with the keyword `default`, openapi-typescript demands the member."""
+    for described in members.values():
+        default = described.pop("default", None)
+        if default not in (None, "", {}, []):
+            words = f"Default: `{str(default).lower() if isinstance(default, bool) else default}`."
+            described["description"] = f"{described.get('description', '')} {words}".strip()
+
+
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A hook for drf-spectacular: adds the components that operations refer to, and the table of codes."""
-    for kind, named in components.build_components().items():
+    """A hook for drf-spectacular: adds components to which operations refer, tags, samples, and the table of codes."""
+    for kind, named in components.build_components(result["paths"]).items():
         result["components"].setdefault(kind, {}).update(named)
+    share_enums(result)
+    add_tags(result)
+    add_samples(result)
     codes = f"<details><summary>All of them</summary>\n\n{components.write_codes()}\n\n</details>"
     result["info"]["description"] += f"\n\n## Error codes\n\n{codes}\n"
     return result

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.forms import IntegerField
+from django.forms import DecimalField
 from django_filters import ChoiceFilter, Filter, NumberFilter
 
 from config.api.models import ANSWER_HOURS
@@ -42,6 +42,8 @@ IDEMPOTENCY_KEY = {
     "schema": TEXT | {"minLength": 1, "maxLength": GREATEST_KEY, "pattern": f"^{PATTERN}$"},
 }
 
+# The digits before and after the dot of an amount whose filter names no limit. More are accepted.
+USUAL_DIGITS, USUAL_PLACES = 10, 4
 # The pattern of a number in a path, such as `[0-9]{1,18}`. The group is its greatest length.
 DIGITS = re.compile(r"\[0-9\]\{1,(\d+)\}")
 # The pattern of a text of fixed length in a path, such as `[0-9a-f]{16}`.
@@ -80,22 +82,33 @@ def describe_parameters(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
 
 
 def describe_ordering(view: ShapedViewSet) -> dict[str, Any]:
-    schema = {"type": "string", "enum": list(view.orderings), "default": view.default_ordering}
-    return {"description": "The order of the rows; `-` means descending.", "schema": schema}
+    schema = {"type": "string", "enum": list(view.orderings)}
+    # No `default` in the schema: some clients send it, and then a search has no order by rank.
+    text = (
+        f"The order of the rows; `-` means descending. Without it: `{view.default_ordering}`, or by rank in a search."
+    )
+    return {"description": text, "schema": schema}
 
 
 def describe_projection(view: ShapedViewSet) -> dict[str, dict[str, Any]]:
     names, paths = list(find_fields(view.read_serializer)), list_expandable(view.read_serializer)
-    texts = {"fields": ("Only these members", names), "omit": ("All members except these", names)}
+    members, parts = (name_enum(view.read_serializer, kind) for kind in ("Member", "Part"))
+    texts = {"fields": ("Only these members", names, members), "omit": ("All members except these", names, members)}
     if paths:
         listed = ", ".join(f"`{path}`" for path in paths)
-        texts["expand"] = (f"Show objects instead of slugs, and lists in addition to their URLs: {listed}", list(paths))
-    return {name: describe_words(f"{text}.", words) for name, (text, words) in texts.items()}
+        text = f"Show objects instead of slugs, and lists in addition to their URLs: {listed}"
+        texts["expand"] = (text, list(paths), parts)
+    return {name: describe_words(f"{text}.", words, title) for name, (text, words, title) in texts.items()}
 
 
-def describe_words(text: str, words: list[str]) -> dict[str, Any]:
+def name_enum(serializer: type[Any], kind: str) -> str:
+    """The component of the names that `fields` or `expand` takes, such as `ProductMember` (enums.py)."""
+    return re.sub(r"(Read)?$", kind, serializer.__name__, count=1)
+
+
+def describe_words(text: str, words: list[str], title: str) -> dict[str, Any]:
     """A comma-separated list of some of `words`."""
-    schema = {"type": "array", "items": {"type": "string", "enum": words}}
+    schema = {"type": "array", "items": {"type": "string", "enum": words, "title": title}}
     return {"description": text, "schema": schema, "style": "form", "explode": False}
 
 
@@ -114,8 +127,9 @@ def find_filter_type(filter_: Filter) -> dict[str, Any]:
             return {"type": "boolean"}
         case ChoiceFilter():
             return {"type": "string", "enum": [value for value, _ in filter_.extra["choices"]]}
-        case NumberFilter() if issubclass(filter_.field_class, IntegerField):
-            return {"type": "integer"}
+        # Django's field of decimals is a subclass of that of integers.
+        case NumberFilter() if not issubclass(filter_.field_class, DecimalField):
+            return {"type": "integer", "format": "int64"}
         case NumberFilter():
             return describe_amount(filter_.field)
         case MomentFilter():
@@ -124,11 +138,10 @@ def find_filter_type(filter_: Filter) -> dict[str, Any]:
 
 
 def describe_amount(field: Any) -> dict[str, Any]:
-    """A number with a limit of places is money: a text, so that no client sends it as a binary fraction."""
-    if field.decimal_places is None or field.max_digits is None:
-        return {"type": "number"}
+    """A text, so that no client sends it as a binary fraction."""
     sign = "" if field.min_value is not None and field.min_value >= 0 else "-?"
-    whole, places = field.max_digits - field.decimal_places, field.decimal_places
+    places = field.decimal_places or USUAL_PLACES
+    whole = field.max_digits - places if field.max_digits else USUAL_DIGITS
     return TEXT | {"pattern": rf"^{sign}[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?$"}
 
 
@@ -154,6 +167,6 @@ def read_path_type(route: str, name: str) -> dict[str, Any] | None:
     for group, pattern in re.findall(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))+)\)", route):
         if group == name or (group, name) == ("pk", "id"):
             if digits := DIGITS.fullmatch(pattern):
-                return {"type": "integer", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1}
+                return {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10 ** int(digits[1]) - 1}
             return TEXT | ({"pattern": f"^{pattern}$"} if MARK.fullmatch(pattern) else {})
     return None

@@ -74,7 +74,7 @@ class WebhookViewSet(SecretMixin, WriteMixin[Webhook], ReadViewSet, OwnWebhooks)
         self.written, shown = super().save(*args)
         return self.written, shown
 
-    @extend_schema(request=None, responses=SecretRead)
+    @extend_schema(operation_id="rotate_webhook_secret", request=None, responses=SecretRead)
     def rotate(self, request: Request, pk: str) -> Response:
         """Make a new secret. For 24 hours the former one signs beside it."""
         webhook = self.get_object()
@@ -82,14 +82,14 @@ class WebhookViewSet(SecretMixin, WriteMixin[Webhook], ReadViewSet, OwnWebhooks)
         webhook.refresh_from_db()
         return Response({"secret": secret, "former_until": webhook.former_until})
 
-    @extend_schema(request=None, responses={202: WebhookRead})
+    @extend_schema(operation_id="test_webhook", request=None, responses={202: WebhookRead})
     def test(self, request: Request, pk: str) -> Response:
         """Send a message of the type `webhook.test` soon, also while paused; `deliveries/` shows the answer."""
         webhook = self.get_object()
         webhook.find_row().update(is_test_due=True)
         return self.show_accepted(webhook)
 
-    @extend_schema(responses={202: WebhookRead})
+    @extend_schema(operation_id="replay_webhook", responses={202: WebhookRead})
     def replay(self, request: Request, pk: str) -> Response:
         """Go on from another position of the change log, an earlier one or a later one."""
         body = self.get_serializer(self.get_object(), data=request.data)
