@@ -107,7 +107,9 @@ def test_the_change_log_names_who_sent_the_file(caller: APIClient) -> None:
     job = import_file(caller, ROWS)
     caller.force_authenticate(User.objects.create_superuser("root@example.com", "root"))
     caller.head("/api/v1/changes/")
-    assert set(Change.objects.values_list("actor", "before")) == {(f"user:{job.owner_id}", None)}
+    # The end of the job is in the log, too, and keeps the row of before.
+    changes = Change.objects.exclude(entity="import")
+    assert set(changes.values_list("actor", "before")) == {(f"user:{job.owner_id}", None)}
 
 
 def test_a_repetition_with_its_key_makes_no_second_job(caller: APIClient, files: Path) -> None:
