@@ -14,11 +14,9 @@ from tests.services import free_port, stop_process, wait_for_port
 FILE = ROOT / "config" / "nginx.conf"
 
 
-def write_configuration(folder: Path, port: int, servers: list[int], is_caching: bool) -> Path:
-    """The shipped file with other addresses, and no other changes but its lines for a cache."""
+def write_configuration(folder: Path, port: int, servers: list[int]) -> Path:
+    """The shipped file with other addresses, and no other changes."""
     text = FILE.read_text()
-    if is_caching:
-        text = text.replace("# proxy_cache", "proxy_cache").replace("/var/cache/nginx/tenfold", str(folder / "cache"))
     named = "".join(f"server 127.0.0.1:{server} max_fails=0;\n" for server in servers)
     for old, new in (
         ("server 127.0.0.1:8000 max_fails=0;\n", named),
@@ -32,10 +30,10 @@ def write_configuration(folder: Path, port: int, servers: list[int], is_caching:
 
 
 @contextmanager
-def run_nginx(*servers: int, is_caching: bool = False) -> Iterator[int]:
+def run_nginx(*servers: int) -> Iterator[int]:
     """Run nginx during the block. Yields its port."""
     folder, port = Path(tempfile.mkdtemp(prefix="tenfold-nginx-")), free_port()
-    command = ["nginx", "-c", str(write_configuration(folder, port, list(servers), is_caching)), "-g", "daemon off;"]
+    command = ["nginx", "-c", str(write_configuration(folder, port, list(servers))), "-g", "daemon off;"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log)
     try:
