@@ -98,7 +98,7 @@ class StockAdmin(BoundedAdmin):
     list_select_related = ("variant",)
     search_fields = ("variant__sku__exact",)
     search_help_text = "A variant's whole SKU"
-    fields = ("variant", "location", ("on_hand", "reserved"))
+    fields = ("variant", "location", ("on_hand", "reserved"), "reason")
     readonly_fields = ("reserved",)
     raw_id_fields = ("variant",)
 

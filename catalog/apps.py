@@ -67,6 +67,7 @@ class CatalogConfig(AppConfig):
                 "variants": "variant-list",
                 "brands": "brand-list",
                 "categories": "category-list",
+                "attributes": "attribute-list",
                 "changes": "changes",
                 "imports": "importjob-list",
             }

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from catalog.changes.logged import Logged
@@ -37,6 +38,19 @@ class Timestamped(Versioned):
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class LateVersioned(Versioned):
+    """A row that got its version when its table was filled already.
+
+    The database has the defaults too: in a rolling deploy, servers of the former release insert rows without them.
+    """
+
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
         abstract = True
@@ -91,7 +105,7 @@ class Category(Timestamped):
         return self.name
 
 
-class Attribute(models.Model):
+class Attribute(LateVersioned):
     """A name in `Product.attributes` that `attr.NAME=value` may filter by, and the type of its values."""
 
     class Type(models.TextChoices):
@@ -282,7 +296,7 @@ class Variant(Timestamped):
         return self.sku
 
 
-class Stock(models.Model):
+class Stock(LateVersioned):
     """The number of pieces of a variant at a location.
 
     This table gets the most writes, so it has few columns and no index except those of its keys.
@@ -292,6 +306,8 @@ class Stock(models.Model):
     location = models.CharField(max_length=32, default=MAIN)
     on_hand = models.PositiveIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)
+    # Why the pieces on hand last changed; "" if nobody said. The change log has it for each change.
+    reason = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     objects = StockQuerySet.as_manager()
 
@@ -311,7 +327,7 @@ class Stock(models.Model):
         return f"{self.on_hand - self.reserved} free at {self.location}"
 
 
-class Image(models.Model):
+class Image(LateVersioned):
     """The URL of a picture of a product. The first one by position is the product's `image_url`."""
 
     product = models.ForeignKey(Product, models.DB_CASCADE, related_name="images", db_index=False)

@@ -140,7 +140,7 @@ class StockQuerySet(QuerySet["Stock"]):
 
     def ship(self, units: Mapping[int, int]) -> set[int]:
         """Remove reserved pieces for good. A variant with too few reserved pieces is left out."""
-        less = "on_hand = on_hand - wanted.column2, reserved = reserved - wanted.column2"
+        less = "on_hand = on_hand - wanted.column2, reserved = reserved - wanted.column2, reason = ''"
         return self._change(units, less, "reserved >= wanted.column2")
 
     def _change(self, units: Mapping[int, int], change: str, condition: str) -> set[int]:

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import CharField, DecimalField, IntegerField, ListField, ModelSerializer, Serializer
 
-from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
 from catalog.tallies.reading import write_count
 from config.api.reads.addresses import TextAddressField
 from config.api.reads.dialects import DIALECTS, fill_expression
@@ -120,6 +120,16 @@ class CategoryRead(ModelSerializer[Category]):
         row_only: ClassVar = COUNTED
 
 
+class AttributeRead(ModelSerializer[Attribute]):
+    """`{"id": 4, "name": "volts", "type": "number", …}`: an attribute that `attr.NAME` filters by."""
+
+    url = TextAddressField(view_name="attribute-detail", lookup_field="name")
+
+    class Meta:
+        model = Attribute
+        fields = ("id", "name", "type", "version", "updated_at", "url")
+
+
 @extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/CategoryNode"}})
 class NodesField(ListField):
     """A list of CategoryNode. The class can't name itself in its own body, so the schema names it here."""
@@ -167,11 +177,11 @@ class ImageRead(ModelSerializer[Image]):
 
 
 class StockRead(ModelSerializer[Stock]):
-    """`{"location": "main", "on_hand": 7, "reserved": 2}`"""
+    """`{"location": "main", "on_hand": 7, "reserved": 2, "reason": "", "version": 4}`"""
 
     class Meta:
         model = Stock
-        fields = ("location", "on_hand", "reserved")
+        fields = ("location", "on_hand", "reserved", "reason", "version")
 
 
 class VariantRead(ModelSerializer[Variant]):

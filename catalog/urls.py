@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import path, re_path
@@ -9,15 +10,27 @@ from catalog.changes.undo.views import UndoViewSet
 from catalog.imports import views as import_views
 from config.api.jobs.views import JOB, route_jobs
 
-router = SimpleRouter()
+
+class MethodRouter(SimpleRouter):
+    """A router that leaves out what `http_method_names` of a viewset leaves out."""
+
+    def get_method_map(self, viewset: Any, method_map: Mapping[str, str]) -> dict[str, str]:
+        found = super().get_method_map(viewset, method_map)
+        return {method: name for method, name in found.items() if method in viewset.http_method_names}
+
+
+router = MethodRouter()
 router.register("products", views.ProductViewSet)
 router.register("variants", views.VariantViewSet)
 router.register("brands", views.BrandViewSet)
 router.register("categories", views.CategoryViewSet)
+router.register("attributes", views.AttributeViewSet)
 
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
 
+PARTS: dict[str, Any] = {"get": "list", "post": "create"}
+PART: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 FACETS: dict[str, Any] = {"get": "facets"}
 BY_SLUG: dict[str, Any] = {"get": "retrieve"}
 SUGGEST: dict[str, Any] = {"get": "suggest"}
@@ -25,8 +38,13 @@ IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
 IMPORT_PREVIEW: dict[str, Any] = {"post": "preview"}
 
 urlpatterns = [
-    re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view({"get": "list"}), name="product-variants"),
-    re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view({"get": "list"}), name="product-images"),
+    re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view(PARTS), name="product-variants"),
+    re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view(PARTS), name="product-images"),
+    re_path(
+        rf"{OF_PRODUCT}/images/(?P<pk>[0-9]{{1,18}})/$",
+        views.ProductImages.as_view(PART, detail=True),
+        name="product-image",
+    ),
     path("products/facets/", views.ProductFacets.as_view(FACETS), name="product-facets"),
     path("products/by-slug/<slug>/", views.ProductBySlug.as_view(BY_SLUG), name="product-by-slug"),
     path("products/suggest/", views.ProductSuggestions.as_view(SUGGEST), name="product-suggest"),

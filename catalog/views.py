@@ -1,5 +1,6 @@
 """The catalogue's endpoints. Each view names its rows, filters and orderings; config/api/viewsets.py does the rest."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AnonymousUser
@@ -8,24 +9,43 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from catalog.facets import asked
 from catalog.facets.descriptions import FACET_PARAMETERS, FACETS
 from catalog.facets.links import link_facets
 from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
 from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters, read_words
-from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.search.suggestions import suggest
-from catalog.serializers import BrandRead, CategoryNode, CategoryRead, ImageRead, ProductRead, Suggestions, VariantRead
+from catalog.serializers import (
+    AttributeRead,
+    BrandRead,
+    CategoryNode,
+    CategoryRead,
+    ImageRead,
+    ProductRead,
+    Suggestions,
+    VariantRead,
+)
 from catalog.trees import build_tree
 from catalog.writes.bodies import ProductsWriter
 from catalog.writes.levels import PricesWriter, StockWriter
+from catalog.writes.parts import delete_part, lock_product
 from catalog.writes.plans import Manner, Mode
 from catalog.writes.products import delete_product
 from catalog.writes.serializers import (
+    AttributeWrite,
+    BrandWrite,
+    CategoryWrite,
+    MergeRead,
+    MergeWrite,
+    OneImageWrite,
+    OneVariantWrite,
     PriceBulkRead,
     PriceWrite,
     ProductBulkRead,
@@ -34,6 +54,7 @@ from catalog.writes.serializers import (
     StockBulkRead,
     StockWrite,
 )
+from catalog.writes.small_lists import merge_row, refuse_used
 from catalog.writes.texts import compose
 from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
@@ -44,7 +65,8 @@ from config.api.reads.pagination import KeysetPagination, ListPagination, PageNu
 from config.api.reads.plans import Reply
 from config.api.reads.selections import PARAMETERS
 from config.api.rendering.renderers import write_json
-from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+from config.api.viewsets import ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+from config.api.writes.attempts import attempt_twice
 from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 
 # Pairs of filter and ordering that an index in models.py serves. A test checks each with PostgreSQL's planner.
@@ -268,36 +290,61 @@ class ProductSuggestions(SeenByRight):
         return spare_known(request, self.send(Reply(body, {"ETag": make_etag(body)})))
 
 
-class OfProduct(ListMixin, SeenByRight):
+class PartViewSet[Part: Variant | Image](WriteMixin[Part], SeenByRight):
+    """Writes of one variant or image. They lock its product first, as all writers of products do."""
+
+    def claim(self, row: Part, versions: Collection[int] | None) -> None:
+        lock_product(row.product_id)
+        super().claim(row, versions)
+
+    def perform_destroy(self, instance: Part) -> None:
+        delete_part(instance)
+
+
+class OfProduct[Part: Variant | Image](PartViewSet[Part], ReadViewSet):
     """Rows below `products/{product}/`. The list is 404 if the caller can't see the product."""
 
     orderings = ("position", "-position")
     default_ordering = "position"
 
+    @property
+    def product(self) -> Product:
+        return get_object_or_404(Product.objects.visible_to(self.request.user).only("pk"), pk=self.kwargs["product"])
+
     def get_queryset(self) -> QuerySet[Any]:
-        product = get_object_or_404(Product.objects.visible_to(self.request.user).only("pk"), pk=self.kwargs["product"])
-        return super().get_queryset().filter(product=product)
+        return super().get_queryset().filter(product=self.product)
 
 
-class ProductVariants(OfProduct):
-    """All variants of a product, by position."""
+class ProductVariants(OfProduct[Variant]):
+    """All variants of a product, by position. POST adds one."""
 
     queryset = Variant.objects.prefetch_related("stock")
     read_serializer = VariantRead
+    write_serializer = OneVariantWrite
+
+    def build_address(self, row: Variant) -> str:
+        return reverse("variant-detail", kwargs={"sku": row.sku}, request=self.request)
 
 
-class ProductImages(OfProduct):
-    """All images of a product, by position."""
+class ProductImages(OfProduct[Image]):
+    """All images of a product, by position. POST adds one."""
 
     queryset = Image.objects.all()
     read_serializer = ImageRead
+    write_serializer = OneImageWrite
+
+    def build_address(self, row: Image) -> str:
+        place = {"product": row.product_id, "pk": row.pk}
+        return reverse("product-image", kwargs=place, request=self.request)
 
 
-class VariantViewSet(SeenByRight, ReadViewSet):
-    """Variants of all products, and one by its SKU."""
+class VariantViewSet(PartViewSet[Variant], ReadViewSet):
+    """Variants of all products, and one by its SKU. PATCH changes it, DELETE deletes it with its stock."""
 
+    http_method_names = ("get", "patch", "delete", "head", "options")
     queryset = Variant.objects.prefetch_related("stock")
     read_serializer = VariantRead
+    write_serializer = OneVariantWrite
     filterset_class = VariantFilters
     orderings = ("id", "-id", "updated_at", "-updated_at")
     default_ordering = "id"
@@ -310,19 +357,56 @@ class VariantViewSet(SeenByRight, ReadViewSet):
         return super().get_queryset().visible_to(self.request.user)
 
 
-class BrandViewSet(SluggedViewSet):
-    """Brands by slug."""
+# PATCH does all that PUT would.
+PATCHED = ("get", "post", "patch", "delete", "head", "options")
+
+
+class MergedViewSet[Row: Brand | Category](WriteMixin[Row], SluggedViewSet):
+    """The list of brands or categories, with writes."""
+
+    http_method_names = PATCHED
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        return frozenset() if self.action == "merge" else super().known_parameters
+
+    def perform_destroy(self, instance: Row) -> None:
+        refuse_used(instance)
+        super().perform_destroy(instance)
+
+    @extend_schema(request=MergeWrite, responses=MergeRead)
+    @action(detail=True, methods=["post"], permission_classes=[IsAuthenticated])
+    def merge(self, request: Request, slug: str) -> Response:
+        """Move all products, and the categories below, to the row `into`; then delete this one.
+
+        A request moves 5,000 products at most. Send it again until it answers `"done": true`.
+        """
+        name = self.queryset.model._meta.model_name
+        require_rights(request, f"catalog.change_{name}", f"catalog.delete_{name}", "catalog.change_product")
+        body = MergeWrite(data=request.data)
+        body.is_valid(raise_exception=True)
+        row = self.get_object()
+        return Response(attempt_twice(lambda: merge_row(row, body.validated_data["into"])))
+
+
+class BrandViewSet(MergedViewSet[Brand]):
+    """Brands by slug. Anybody reads them; writes need the model permission."""
 
     queryset = Brand.objects.all()
     read_serializer = BrandRead
+    write_serializer = BrandWrite
     filterset_class = BrandFilters
 
 
-class CategoryViewSet(SluggedViewSet):
-    """Categories by slug."""
+class CategoryViewSet(MergedViewSet[Category]):
+    """Categories by slug. Anybody reads them; writes need the model permission.
+
+    PATCH of `parent` moves a category with all that is below it, and writes no product.
+    """
 
     queryset = Category.objects.select_related("parent")
     read_serializer = CategoryRead
+    write_serializer = CategoryWrite
     filterset_class = CategoryFilters
     gated = (*SluggedViewSet.gated, "tree")
 
@@ -342,6 +426,19 @@ class CategoryViewSet(SluggedViewSet):
         return spare_known(request, self.send(Reply(body, {"ETag": make_etag(body)})))
 
 
+class AttributeViewSet(WriteMixin[Attribute], SluggedViewSet):
+    """Declared attributes by name. Anybody reads them; writes need the model permission."""
+
+    http_method_names = PATCHED
+    queryset = Attribute.objects.all()
+    read_serializer = AttributeRead
+    write_serializer = AttributeWrite
+    orderings = ("name", "-name")
+    default_ordering = "name"
+    index_served: IndexServed = frozenset({(None, "name")})
+    lookup_field = "name"
+
+
 # -- many at once -----------------------------------------------------------------------------------------------
 
 
@@ -350,11 +447,12 @@ RIGHTS = {
     Mode.CREATE: ("catalog.add_product",),
     Mode.UPDATE: ("catalog.change_product",),
     Mode.UPSERT: ("catalog.add_product", "catalog.change_product"),
+    Mode.DELETE: ("catalog.delete_product",),
 }
 
 
 class ProductBulk(BulkView):
-    """Create, update or upsert up to 1,000 products in one transaction.
+    """Create, update, upsert or delete up to 1,000 products in one transaction.
 
     Each item is the body of one product. Its nested lists match stored rows by id or SKU, and delete nothing. The
     answer has a result for every item, with JSON pointers to its errors.

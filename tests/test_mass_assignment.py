@@ -92,13 +92,14 @@ def shop(root: User) -> dict[str, Any]:
     # Its beginning names the token in an address.
     type(token).objects.update(digest=f"{MARK}{SECRET}")
     User.objects.update(password=SECRET)
-    values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "number": order.number}
+    values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "name": "color", "number": order.number}
     Client().force_login(root)
     ids = {
         "auth/tokens": MARK,
         "auth/sessions": SessionOwner.objects.get(user=root).pk,
         "auth/events": Event.objects.create(kind="sign_in", user=root).pk,
         "users": root.pk,
+        "products/{product}/images": product.images.get().pk,
         "webhooks": Webhook.objects.create(owner=root, position=0, secret=SECRET, former_secret=SECRET).pk,
         "me": root.addresses.create(name="Root").pk,
     }

@@ -20,7 +20,7 @@ from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import ImportJob, Product, UndoJob
+from catalog.models import Attribute, ImportJob, Product, UndoJob
 from config.api.access.scopes import SCOPES
 from config.api.database.authorship import sign_writes
 from config.api.jobs.files import write_file
@@ -60,16 +60,23 @@ CALLERS = ("anonymous", "owner", "other", "editor", "partner", "support", "root"
 
 # Statuses, in the order of CALLERS.
 ROWS: dict[str, str] = {
+    "DELETE attributes/{name}/": "401 403 403 204 403 403 204 401",
     "DELETE auth/sessions/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE auth/tokens/": "401 204 204 204 204 204 204 401",
     "DELETE auth/tokens/{id}/": "401 204 404 404 404 404 404 401",
+    "DELETE brands/{slug}/": "401 403 403 409 403 403 409 401",
+    "DELETE categories/{slug}/": "401 403 403 409 403 403 409 401",
     "DELETE changes/undo/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
+    "DELETE products/{product}/images/{id}/": "401 403 403 204 403 403 204 401",
+    "DELETE variants/{sku}/": "401 403 403 409 403 403 409 401",
     "DELETE webhooks/{id}/": "401 403 403 403 204 403 404 401",
     "GET ": "200 200 200 200 200 200 200 401",
+    "GET attributes/": "200 200 200 200 200 200 200 401",
+    "GET attributes/{name}/": "200 200 200 200 200 200 200 401",
     "GET auth/events/": "401 200 200 200 200 200 200 401",
     "GET auth/events/{id}/": "401 200 404 404 404 404 404 401",
     "GET auth/sessions/": "401 200 200 200 200 200 200 401",
@@ -117,6 +124,7 @@ ROWS: dict[str, str] = {
     "GET products/{id}/": "200 200 200 200 200 200 200 401",
     "GET products/{product}/history/": "401 403 403 200 403 403 200 401",
     "GET products/{product}/images/": "200 200 200 200 200 200 200 401",
+    "GET products/{product}/images/{id}/": "200 200 200 200 200 200 200 401",
     "GET products/{product}/variants/": "200 200 200 200 200 200 200 401",
     "GET schema/": "200 200 200 200 200 200 200 200",
     "GET users/": "401 403 403 403 403 200 200 401",
@@ -124,6 +132,9 @@ ROWS: dict[str, str] = {
     "GET users/{user}/orders/": "401 403 403 403 403 200 200 401",
     "GET variants/": "200 200 200 200 200 200 200 401",
     "GET variants/{sku}/": "200 200 200 200 200 200 200 401",
+    "PATCH attributes/{name}/": "401 403 403 200 403 403 200 401",
+    "PATCH brands/{slug}/": "401 403 403 200 403 403 200 401",
+    "PATCH categories/{slug}/": "401 403 403 200 403 403 200 401",
     "GET webhooks/": "401 403 403 403 200 403 200 401",
     "GET webhooks/{id}/": "401 403 403 403 200 403 404 401",
     "GET webhooks/{id}/deliveries/": "401 403 403 403 200 403 404 401",
@@ -132,7 +143,10 @@ ROWS: dict[str, str] = {
     "PATCH orders/{number}/": "401 403 403 403 403 403 200 401",
     "PATCH prices/bulk/": "401 403 403 200 403 403 200 401",
     "PATCH products/{id}/": "401 403 403 200 403 403 200 401",
+    "PATCH products/{product}/images/{id}/": "401 403 403 200 403 403 200 401",
     "PATCH stock/bulk/": "401 403 403 200 403 403 200 401",
+    "PATCH variants/{sku}/": "401 403 403 200 403 403 200 401",
+    "POST attributes/": "401 403 403 201 403 403 201 401",
     "PATCH webhooks/{id}/": "401 403 403 403 200 403 404 401",
     "POST auth/login/": "200 200 200 200 200 200 200 200",
     "POST auth/logout/": "401 204 204 204 204 204 204 401",
@@ -141,6 +155,10 @@ ROWS: dict[str, str] = {
     # Of a link that nobody made.
     "POST auth/password/reset/confirm/": "400 400 400 400 400 400 400 400",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
+    "POST brands/": "401 403 403 201 403 403 201 401",
+    "POST brands/{slug}/merge/": "401 403 403 200 403 403 200 401",
+    "POST categories/": "401 403 403 201 403 403 201 401",
+    "POST categories/{slug}/merge/": "401 403 403 200 403 403 200 401",
     "POST changes/undo/": "401 403 403 201 403 403 201 401",
     "POST exports/": "401 403 403 403 201 403 201 401",
     "POST imports/": "401 403 403 201 403 403 201 401",
@@ -149,6 +167,8 @@ ROWS: dict[str, str] = {
     "POST orders/": "401 201 201 201 201 201 201 401",
     "POST products/": "401 403 403 201 403 403 201 401",
     "POST products/bulk/": "401 403 403 200 403 403 200 401",
+    "POST products/{product}/images/": "401 403 403 201 403 403 201 401",
+    "POST products/{product}/variants/": "401 403 403 201 403 403 201 401",
     "POST webhooks/": "401 403 403 403 201 403 201 401",
     "POST webhooks/{id}/replay/": "401 403 403 403 202 403 404 401",
     "POST webhooks/{id}/rotate/": "401 403 403 403 200 403 404 401",
@@ -179,9 +199,16 @@ BODIES: dict[str, Any] = {
     "POST imports/": b"sku,title,price\nTEA,Sencha,2\n",
     "POST imports/preview/": b"sku,title,price\nTEA,Sencha,2\n",
     "PATCH orders/{number}/": {"status": "paid"},
+    "POST attributes/": {"name": "colour"},
+    "POST brands/": {"name": "New"},
+    "POST categories/": {"name": "New"},
+    "POST brands/{slug}/merge/": {"into": "other"},
+    "POST categories/{slug}/merge/": {"into": "other"},
     "POST products/": PRODUCT | {"sku": "NEW"},
     "PUT products/{id}/": PRODUCT,
     "PATCH products/{id}/": {"title": "Sencha"},
+    "POST products/{product}/variants/": {"sku": "NEW", "price": "2.00"},
+    "POST products/{product}/images/": {"url": "https://images.example/new.jpg"},
     "POST products/bulk/": {"mode": "update", "items": [{"sku": "TEA", "title": "Sencha"}]},
     "PATCH stock/bulk/": [{"sku": "TEA", "on_hand": 5}],
     "POST webhooks/": {"url": "https://shop.example/hook", "events": ["product.*"]},
@@ -211,7 +238,7 @@ class Shop:
     def ask(self, caller: str, operation: str) -> int:
         """The status; whatever was written is undone."""
         method, _, path = operation.partition(" ")
-        place = self.keys.get(path.partition("{")[0], {})
+        place = self.keys.get(path) or self.keys.get(path.partition("{")[0], {})
         with transaction.atomic():
             body = BODIES.get(operation)
             kind = {"content_type": "text/csv"} if isinstance(body, bytes) else {}
@@ -262,6 +289,9 @@ def filled(kept: None) -> Shop:
     tea = make_product(
         sku="TEA", title="Tea", stock=9, brand=make_brand("Acme"), category=make_category("Food"),
     )  # fmt: skip
+    Attribute.objects.create(name="volts")
+    make_brand("Other")
+    make_category("Other")
     rename(tea)
     owner = make_user(email="owner@example.com")
     order = place_order(owner, LINES["lines"])
@@ -278,10 +308,12 @@ def filled(kept: None) -> Shop:
     callers = {name: bear(user) for name, user in people.items()}
     keys: dict[str, dict[str, Any]] = {
         "products/": {"id": tea.pk, "product": tea.pk},
+        "products/{product}/images/{id}/": {"id": tea.images.get().pk, "product": tea.pk},
         "products/by-slug/": {"slug": tea.slug},
         "variants/": {"sku": tea.sku},
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},
+        "attributes/": {"name": "volts"},
         "auth/tokens/": {"id": token.mark},
         "auth/events/": {"id": Event.objects.filter(user=owner).first().pk},
         "auth/sessions/": {"id": make_session(owner)},

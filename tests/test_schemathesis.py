@@ -133,14 +133,19 @@ def fill_shop() -> dict[str, Any]:
     order = place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
     keys = {"id": product.pk, "product": product.pk, "user": order.user_id, "number": order.number}
     token, _ = issue_token(order.user, "test", timezone.now() + timedelta(days=1))
-    return keys | {"sku": product.sku, "slug": brand.slug, "mark": token.mark}
+    image = product.images.first()
+    return keys | {"sku": product.sku, "slug": brand.slug, "name": "color", "mark": token.mark, "image": image.pk}
+
+
+# The ids in these paths aren't those of products.
+OWN_IDS = {"/tokens/": "mark", "/images/": "image"}
 
 
 def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
     """Every other request names rows that are there, and no made up cursor, so that it may succeed."""
     if mark_case(case) % 2:
         # The id of a token is no number.
-        place = shop | {"id": shop["mark"]} if "/tokens/" in case.path else shop
+        place = shop | {"id": shop[next((name for part, name in OWN_IDS.items() if part in case.path), "id")]}
         case.path_parameters = {name: place[name] for name in case.path_parameters}
         for name in {"cursor", "attr.NAME"} & set(case.query or ()):
             del case.query[name]
@@ -149,7 +154,8 @@ def aim_at_rows(case: schemathesis.Case, shop: dict[str, Any]) -> None:
         if isinstance(case.body, dict) and "items" not in case.body:
             case.body |= {name: shop["slug"] for name in ("brand", "category") if name in case.body}
             is_new = case.method == "POST" and "sku" in case.body
-            case.body |= {"sku": f"NEW-{mark_case(case)}", "variants": []} if is_new else {}
+            case.body |= {"sku": f"NEW-{mark_case(case)}"} if is_new else {}
+            case.body |= {"variants": []} if is_new and "title" in case.body else {}
             case.body |= {"lines": [{"sku": shop["sku"], "quantity": 1}]} if "lines" in case.body else {}
 
 

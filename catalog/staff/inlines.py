@@ -75,7 +75,7 @@ class StockInline(RemembersShown, TabularInline):
     model = Stock
     form = StockForm
     formset = ChangedFormSet
-    fields = ("location", "on_hand", "reserved")
+    fields = ("location", "on_hand", "reserved", "reason")
     # Orders write it.
     readonly_fields = ("reserved",)
     extra = 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from catalog.models import Product
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ImageDraft, ProductDraft, Values, VariantDraft
-from catalog.writes.plans import Manner, Plan
+from catalog.writes.plans import Manner, Mode, Plan
 from catalog.writes.upserts import Upsert
 from config.api.writes.bodies import Row
 
@@ -29,6 +29,8 @@ class ProductsWriter:
 
     def __init__(self, rows: Sequence[Row], manner: Manner) -> None:
         self.rows = rows
+        if manner.mode is Mode.DELETE:
+            refuse_others(rows)
         good = [row for row in rows if not row.faults]
         self.upsert = Upsert([draft_product(row) for row in good], manner)
         self.planned = list(zip(good, self.upsert.plans, strict=True))
@@ -43,6 +45,14 @@ class ProductsWriter:
         self.upsert.save()
         for row, plan in self.planned:
             tell_plan(row, plan)
+
+
+def refuse_others(rows: Sequence[Row]) -> None:
+    """A row that only names a product has no other members: its sender may mean another mode."""
+    for row in rows:
+        for name in row.values.keys() - {"id", "sku"} if not row.faults else ():
+            detail = "A product that is deleted needs its id or its SKU only; leave this out."
+            row.refuse(f"{row.pointer}/{name}", "unexpected", detail)
 
 
 def tell_plan(row: Row, plan: Plan) -> None:

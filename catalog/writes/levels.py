@@ -7,18 +7,24 @@ from django.db.models.functions import Lower
 
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import make_batch, move_versions
-from catalog.writes.sentences import say_repeated, say_reserved, say_unknown
+from catalog.writes.sentences import say_changed, say_repeated, say_reserved, say_short, say_unknown
 from catalog.writes.texts import index_composed, list_forms
-from config.api.writes.bodies import Row
+from catalog.writes.values import MOST_INTEGER
+from config.api.writes.bodies import Row, Values
 
 
 class StockWriter:
-    """Writes `{"sku", "location", "on_hand"}`: the pieces at a location. A variant's new location is created."""
+    """Writes `{"sku", "location", "on_hand" or "adjust"}`: the pieces at a location. A new location is created.
+
+    The stock is locked before it is compared, so a delta is added to what is there, and nothing comes between
+    `if_on_hand` or `if_version` and the write.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+        self.rows = good = list_good(rows)
         name_rows(rows, "sku", "location")
-        good = list_good(rows)
+        for row in rows:
+            row.names |= {"on_hand": None, "version": None}
         named = Variant.objects.filter(sku__in=list_forms(list_skus(good)))
         lock_products(named)
         found = index_composed(named.values_list("sku", "pk"), lambda pair: pair[0])
@@ -26,8 +32,9 @@ class StockWriter:
         refuse_unknown(good, self.keys)
         refuse_repeated(good, "sku", "location")
         self.stock = self.lock_stock(good)
-        for row in list_good(rows):
-            self.refuse_reserved(row)
+        for row in list_good(good):
+            refuse_level(row, self.find_stock(row))
+        self.tell_levels()
 
     def lock_stock(self, rows: Iterable[Row]) -> dict[tuple[int, str], Stock]:
         """The stock by variant id and location. Locked in the order of the keys, to prevent deadlocks."""
@@ -38,22 +45,60 @@ class StockWriter:
         locked.sort(key=lambda stock: stock.location.islower())
         return {(stock.variant_id, stock.location.lower()): stock for stock in locked}
 
-    def find_stock(self, row: Row) -> Stock | None:
-        return self.stock.get((self.keys[row.values["sku"]], row.values["location"]))
-
-    def refuse_reserved(self, row: Row) -> None:
-        stock = self.find_stock(row)
-        if stock and row.values["on_hand"] < stock.reserved:
-            row.refuse(f"{row.pointer}/on_hand", "reserved", say_reserved(row.values["on_hand"], stock.reserved))
+    def find_stock(self, row: Row) -> Stock:
+        """The stored stock, or a new one without pieces."""
+        place = (self.keys[row.values["sku"]], row.values["location"])
+        return self.stock.get(place) or Stock(variant_id=place[0], location=place[1], version=0)
 
     def save(self) -> None:
         batch = make_batch(Stock, "variant_id")
         for row in list_good(self.rows):
             stock = self.find_stock(row)
-            place = Stock(variant_id=self.keys[row.values["sku"]], location=row.values["location"])
-            if batch.put(stock or place, {"on_hand": row.values["on_hand"]}, is_new=stock is None):
-                row.status = "updated" if stock else "created"
+            is_new = stock.pk is None
+            columns = list_columns(row, stock) | ({"version": 1} if is_new else {})
+            if batch.put(stock, columns, is_new=is_new):
+                row.status = "created" if is_new else "updated"
         batch.save()
+        if batch.new or batch.old:
+            # The trigger has counted the versions.
+            self.stock = self.lock_stock(self.rows)
+        self.tell_levels()
+
+    def tell_levels(self) -> None:
+        """Let the results tell the pieces and the version that are stored."""
+        for row in self.rows:
+            if stock := self.stock.get((self.keys.get(row.values["sku"], 0), row.values["location"])):
+                row.names |= {"on_hand": stock.on_hand, "version": stock.version}
+
+
+def find_level(row: Row, stock: Stock) -> int:
+    """The pieces on hand after the row is written."""
+    level: int = row.values["on_hand"] if "on_hand" in row.values else stock.on_hand + row.values["adjust"]
+    return level
+
+
+def list_columns(row: Row, stock: Stock) -> Values:
+    """The columns to write. Without a `reason` the stock forgets an earlier one, if its pieces change."""
+    level = find_level(row, stock)
+    is_told = "reason" in row.values or level != stock.on_hand
+    return {"on_hand": level} | ({"reason": row.values.get("reason", "")} if is_told else {})
+
+
+def refuse_level(row: Row, stock: Stock) -> None:
+    """Add faults for conditions that don't hold, and for fewer pieces than are reserved or more than fit the column."""
+    values, level = row.values, find_level(row, stock)
+    for name, present in (("if_on_hand", stock.on_hand), ("if_version", stock.version)):
+        if name in values and values[name] != present:
+            row.refuse(f"{row.pointer}/{name}", "changed", say_changed(name.removeprefix("if_"), values[name], present))
+    if row.faults:
+        return
+    if level < stock.reserved and "on_hand" in values:
+        row.refuse(f"{row.pointer}/on_hand", "reserved", say_reserved(level, stock.reserved))
+    elif level < stock.reserved:
+        detail = say_short(values["adjust"], stock.on_hand, stock.reserved)
+        row.refuse(f"{row.pointer}/adjust", "reserved", detail)
+    elif level > MOST_INTEGER:
+        row.refuse(f"{row.pointer}/adjust", "max_value", f"{level:,} pieces would be on hand; add fewer.")
 
 
 class PricesWriter:

@@ -58,6 +58,9 @@ class Match:
         plan = self.plan
         plan.product = self.known.find_product(self.draft)
         plan.is_new = plan.product is None
+        if self.manner.mode is Mode.DELETE:
+            self.drop()
+            return
         plan.is_skipped = self.is_skipped()
         if plan.is_skipped or plan.faults:
             return
@@ -93,6 +96,13 @@ class Match:
 
     # -- the product itself
 
+    def drop(self) -> None:
+        """Plan to delete the product. A draft without its id or SKU, of no product, or of one named before, is bad."""
+        self.check_identity()
+        self.check_names()
+        self.plan.is_skipped = True
+        self.plan.is_dropped = not self.plan.faults
+
     def check_identity(self) -> None:
         draft, mode, is_new = self.draft, self.manner.mode, self.plan.is_new
         if draft.is_found_by_variant:
@@ -102,7 +112,7 @@ class Match:
             self.refuse("id", "unexpected", "A new product gets its id from the server; leave it out.")
         elif draft.id is None and draft.sku is None:
             self.refuse("sku", "required", "A product is found by its id or its SKU.")
-        elif is_new and (draft.id is not None or mode is Mode.UPDATE):
+        elif is_new and (draft.id is not None or mode in (Mode.UPDATE, Mode.DELETE)):
             name, value = ("id", draft.id) if draft.id is not None else ("sku", draft.sku)
             self.refuse(name, "not_found", say_unknown("product", name, value))
         elif not is_new and Command.CREATE in (mode, draft.command):

@@ -13,6 +13,7 @@ class Mode(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     UPSERT = "upsert"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Plan:
 
     @property
     def status(self) -> str:
+        if self.is_dropped:
+            return "deleted"
         if self.is_new:
             return "created"
         return "updated" if self.is_changed else "unchanged"

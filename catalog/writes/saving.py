@@ -136,7 +136,9 @@ def put_stock(pieces: Batch, part: Any, location: str, on_hand: int, known: Know
     row = stock or pieces.start_row(variant_id=part.row.pk, location=location)
     # A file may name a variant twice, with another location each time, and a batch may have both.
     known.stock[part.row.pk, location] = row
-    return pieces.put(row, {"on_hand": on_hand}, is_new=stock is None)
+    # A reason that was given for an earlier change isn't this one's.
+    forgotten = {} if row.on_hand == on_hand else {"reason": ""}
+    return pieces.put(row, {"on_hand": on_hand} | forgotten, is_new=stock is None)
 
 
 def save_images(plans: Sequence[Plan]) -> None:

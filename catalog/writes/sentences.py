@@ -1,7 +1,7 @@
 """The sentences of faults, for all front ends: the input, the rule and the remedy.
 
-Codes: `taken` and `reserved` conflict with stored data and give 409. `repeated` (the input has it twice), `not_found`,
-`required`, `derived`, `does_not_exist` and `unexpected` give 400.
+Codes: `taken`, `reserved` and `changed` conflict with stored data and give 409. `repeated` (the input has it twice),
+`not_found`, `required`, `derived`, `does_not_exist` and `unexpected` give 400.
 """
 
 from collections.abc import Iterable
@@ -38,6 +38,15 @@ def say_unknown(kind: str, name: str, value: object) -> str:
 
 def say_reserved(on_hand: int, reserved: int) -> str:
     return f"{on_hand} is below the {reserved} reserved pieces; give that many or more."
+
+
+def say_short(adjust: int, on_hand: int, reserved: int) -> str:
+    """For an adjustment that would take pieces that are reserved, or that aren't there."""
+    return f"{adjust} leaves {on_hand + adjust} of {on_hand}, below the {reserved} reserved pieces; take fewer."
+
+
+def say_changed(name: str, expected: int, present: int) -> str:
+    return f"Its {name} is {present} now, not {expected}."
 
 
 def say_undeletable() -> str:

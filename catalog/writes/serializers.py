@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
+from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import BooleanField, CharField, IntegerField, Serializer
 
-from catalog.models import Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.writes import values
 from catalog.writes.fields import (
@@ -19,8 +20,10 @@ from catalog.writes.fields import (
     TextField,
     WholeField,
 )
+from catalog.writes.parts import write_image, write_variant
 from catalog.writes.plans import Mode
 from catalog.writes.products import create_product, update_product
+from catalog.writes.small_lists import change_category, change_row, create_attribute, create_brand, create_category
 from config.api.writes.bodies import ChoiceField, RowList, StrictSerializer
 from config.api.writes.bulk import GREATEST_NUMBER, STATUSES
 
@@ -51,6 +54,20 @@ class VariantWrite(StrictSerializer[Variant]):
         list_serializer_class = PartList
 
 
+class OneVariantWrite(VariantWrite):
+    """A variant of the product in the address; `on_hand` is its stock at the location `main`."""
+
+    id = None  # type: ignore[assignment]  # this is how DRF takes a field off: the address names the row
+    sku = TextField(values.SKU)
+    price = NumberField(values.PRICE)
+
+    def create(self, validated_data: dict[str, Any]) -> Variant:
+        return write_variant(self.context["view"].product.pk, validated_data)
+
+    def update(self, instance: Variant, validated_data: dict[str, Any]) -> Variant:
+        return write_variant(instance.product_id, validated_data, instance.pk)
+
+
 class ImageWrite(StrictSerializer[Image]):
     """An image in a product's body. A stored one is found by `id` or `url`; a new one needs `url`."""
 
@@ -61,6 +78,19 @@ class ImageWrite(StrictSerializer[Image]):
 
     class Meta:
         list_serializer_class = PartList
+
+
+class OneImageWrite(ImageWrite):
+    """An image of the product in the address. Without `position` a new one is the last."""
+
+    id = None  # type: ignore[assignment]  # the same
+    url = AddressField(values.IMAGE)
+
+    def create(self, validated_data: dict[str, Any]) -> Image:
+        return write_image(self.context["view"].product.pk, validated_data)
+
+    def update(self, instance: Image, validated_data: dict[str, Any]) -> Image:
+        return write_image(instance.product_id, validated_data, instance.pk)
 
 
 class ProductWrite(StrictSerializer[Product]):
@@ -101,6 +131,67 @@ class ProductWrite(StrictSerializer[Product]):
         return update_product(instance, validated_data, replace=not self.partial)
 
 
+# -- brands, categories, attributes ------------------------------------------------------------------------------
+
+
+class BrandWrite(StrictSerializer[Brand]):
+    """A brand. Without `slug` a new one gets the slug of its name, and a stored one keeps its slug."""
+
+    name = TextField(values.NAME)
+    slug = SlugField(values.OWN_BRAND_SLUG, required=False)
+
+    def create(self, validated_data: dict[str, Any]) -> Brand:
+        return create_brand(validated_data)
+
+    def update(self, instance: Brand, validated_data: dict[str, Any]) -> Brand:
+        return change_row(instance, validated_data)
+
+
+class CategoryWrite(StrictSerializer[Category]):
+    """A category. `parent` is a slug; null makes it a root. Another parent moves it with all that is below it.
+
+    Without `slug` a new one gets the slug of its parent and its name, and a stored one keeps its slug.
+    """
+
+    name = TextField(values.NAME)
+    slug = SlugField(values.OWN_CATEGORY_SLUG, required=False)
+    # DRF's own `parent` is set on instances; this is a declared field.
+    parent = SlugOf(values.CATEGORY_SLUG, allow_null=True, required=False)  # type: ignore[assignment]
+
+    def create(self, validated_data: dict[str, Any]) -> Category:
+        return create_category(validated_data)
+
+    def update(self, instance: Category, validated_data: dict[str, Any]) -> Category:
+        return change_category(instance, validated_data)
+
+
+class MergeWrite(StrictSerializer[Any]):
+    """The slug of the brand or category that gets the products."""
+
+    into = TextField(values.CATEGORY_SLUG)
+
+
+class MergeRead(Serializer[Any]):
+    """What a merge has done. If `done` is false, more products are left: send it again, with another key."""
+
+    into = CharField()
+    moved = IntegerField(help_text="Products that this request has moved, 5,000 at most.")
+    done = BooleanField(help_text="Whether all is moved, and the merged row deleted.")
+
+
+class AttributeWrite(StrictSerializer[Attribute]):
+    """A declared attribute: products are filtered by `attr.NAME`, and new values of it must have its type."""
+
+    name = SlugField(values.ATTRIBUTE)
+    type = ChoiceField(Attribute.Type.values, default=Attribute.Type.TEXT.value)
+
+    def create(self, validated_data: dict[str, Any]) -> Attribute:
+        return create_attribute(validated_data)
+
+    def update(self, instance: Attribute, validated_data: dict[str, Any]) -> Attribute:
+        return change_row(instance, validated_data)
+
+
 # -- bulk writes ------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +207,10 @@ class ProductItem(ProductWrite):
 
 
 class ProductBulkWrite(StrictSerializer[Product]):
-    """`create` fails for a stored product, `update` for a missing one. `upsert` creates or updates."""
+    """`create` fails for a stored product, `update` and `delete` for a missing one. `upsert` creates or updates.
+
+    Items of `delete` have an `id` or a `sku`, and nothing else.
+    """
 
     # The value that the browsable API's form starts with.
     mode = ChoiceField([mode.value for mode in Mode], initial=Mode.UPSERT.value)
@@ -126,14 +220,33 @@ class ProductBulkWrite(StrictSerializer[Product]):
 
 
 class StockWrite(StrictSerializer[Stock]):
-    """The number of pieces of a variant at a location; at least as many as are reserved."""
+    """The pieces of a variant at a location: their number (`on_hand`), or how many more or fewer (`adjust`).
+
+    With `if_on_hand` or `if_version` the row is only written if the stored one has this value; a location that the
+    variant doesn't have yet has 0 of both. `reason` is kept with the stock, and so in the change log.
+    """
 
     sku = TextField(values.SKU)
     location = TextField(values.LOCATION, default=MAIN, initial=MAIN)
-    on_hand = WholeField(values.COUNT, initial=0)
+    on_hand = WholeField(values.COUNT, required=False, initial=0)
+    adjust = WholeField(values.DELTA, required=False)
+    if_on_hand = WholeField(values.COUNT, required=False)
+    if_version = WholeField(values.COUNT, required=False)
+    reason = TextField(values.REASON, required=False)
 
     class Meta:
         list_serializer_class = RowList
+
+    def get_initial(self) -> dict[str, Any]:
+        """What the browsable API's form begins with."""
+        return {name: value for name, value in super().get_initial().items() if name in ("sku", "location", "on_hand")}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "on_hand" not in attrs and "adjust" not in attrs:
+            raise ValidationError({"on_hand": ["Give the pieces on hand, or adjust."]}, "required")
+        if "on_hand" in attrs and "adjust" in attrs:
+            raise ValidationError({"adjust": ["Give on_hand or adjust, not both."]}, "unexpected")
+        return attrs
 
 
 class PriceWrite(StrictSerializer[Variant]):
@@ -173,6 +286,8 @@ class PriceResult(RowResult):
 
 class StockResult(PriceResult):
     location = CharField(allow_null=True)
+    on_hand = IntegerField(allow_null=True, help_text="After the write. Null if the row isn't stored.")
+    version = IntegerField(allow_null=True)
 
 
 class BulkRead(Serializer[Any]):
@@ -182,6 +297,7 @@ class BulkRead(Serializer[Any]):
     created = IntegerField()
     updated = IntegerField()
     unchanged = IntegerField()
+    deleted = IntegerField()
     failed = IntegerField()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -324,7 +324,7 @@ class WriteMixin[Row: Model](ShapedViewSet):
         partial = kwargs.pop("partial", False)
         row, versions = self.get_object(), read_versions(request)
         serializer = self.get_serializer(row, data=request.data, partial=partial)
-        return self.write(serializer, HTTPStatus.OK, lambda: claim_version(row, versions))
+        return self.write(serializer, HTTPStatus.OK, lambda: self.claim(row, versions))
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = self.update(request, *args, partial=True, **kwargs)
@@ -333,9 +333,13 @@ class WriteMixin[Row: Model](ShapedViewSet):
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         row, versions = self.get_object(), read_versions(request)
         with transaction.atomic():
-            claim_version(row, versions)
+            self.claim(row, versions)
             self.perform_destroy(row)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    def claim(self, row: Row, versions: Collection[int] | None) -> None:
+        """Lock the row if `If-Match` names versions, and compare its version with them."""
+        claim_version(row, versions)
 
     def perform_destroy(self, instance: Row) -> None:
         instance.delete()

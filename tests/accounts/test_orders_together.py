@@ -98,3 +98,25 @@ def test_stock_that_is_written_while_orders_come_never_deadlocks() -> None:
         calls.append(lambda turn=turn: buy(user, *((sku, 1) for sku in turn)))  # type: ignore[misc]  # a default
         calls.append(lambda turn=turn, number=number: count_again(turn[::-1], 900 + number))  # type: ignore[misc]  # the same
     assert set(run_together(calls)) == {(201, None), (200, None)}
+
+
+def test_adjustments_shipments_and_late_sets_from_32_threads_end_with_the_right_sum() -> None:
+    make_product(sku="TEA", stock=100)
+    user, clerk = make_user(), User.objects.create_superuser("clerk@example.com", "x")
+    late = [{"sku": "TEA", "on_hand": 100, "if_version": Stock.objects.get().version}]
+    Stock.objects.update(on_hand=101)
+
+    def patch(path: str, body: Any) -> int:
+        client = APIClient()
+        client.force_authenticate(clerk)
+        return int(client.patch(f"/api/v1/{path}", body).status_code)
+
+    def ship() -> list[int]:
+        order = place_order(user, [{"sku": "TEA", "quantity": 2}])
+        return [patch(f"orders/{order.number}/", {"status": status}) for status in ("paid", "shipped")]
+
+    calls: list[Callable[[], Any]] = [ship, lambda: patch("stock/bulk/", [{"sku": "TEA", "adjust": 3}])] * 14
+    answers = run_together([*calls, *[lambda: patch("stock/bulk/", late)] * 4])
+    assert answers == [[200, 200], 200] * 14 + [409] * 4
+    stock = Stock.objects.get()
+    assert (stock.on_hand, stock.reserved) == (101 + 14 * 3 - 14 * 2, 0)

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from catalog.changes.log import number_changes
+from catalog.changes.models import Change
 from catalog.models import Image, Product, Stock, Variant
 from catalog.writes import saving
 from catalog.writes.stored import find_capital_locations
 from tests.catalog.changes.test_log import read_log
-from tests.factories import make_brand, make_category, make_product
+from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +65,7 @@ def test_a_body_is_created_whole_and_answered_row_by_row(staff: APIClient) -> No
     assert answer.status_code == 200, answer.json()
     one, two = Product.objects.order_by("pk")
     assert answer.json() == {
-        "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "failed": 0,
+        "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "deleted": 0, "failed": 0,
         "results": [
             {"index": 0, "status": "created", "id": one.pk, "sku": "TEA-1", "errors": []},
             {"index": 1, "status": "created", "id": two.pk, "sku": "TEA-2", "errors": []},
@@ -350,7 +352,8 @@ def test_a_thousand_levels_take_as_many_queries_as_ten(staff: APIClient) -> None
 
     few, many = skus[1000:], skus[:1000]
     # 1, 2 savepoint and its release  3. products, locked  4. variants  5. stock, locked  6. what is written
-    assert [len(stock(some, n)) for some in (few, many) for n in (1, 2)] == [6, 6, 6, 6]
+    # 7. the versions
+    assert [len(stock(some, n)) for some in (few, many) for n in (1, 2)] == [7, 7, 7, 7]
     # 1, 2 savepoint and its release  3. products, locked  4. variants  5. what is written  6. the versions
     assert [len(price(some, value)) for some in (few, many) for value in ("7", "8")] == [6, 6, 6, 6]
 
@@ -363,8 +366,8 @@ def test_stock_is_set_where_it_lies(staff: APIClient) -> None:
     rows = [{"sku": "A", "on_hand": 5}, {"sku": "A", "location": "north", "on_hand": 2}]
     answer = staff.patch(STOCK, rows).json()
     assert answer["results"] == [
-        {"index": 0, "status": "updated", "sku": "A", "location": "main", "errors": []},
-        {"index": 1, "status": "created", "sku": "A", "location": "north", "errors": []},
+        {"index": 0, "status": "updated", "sku": "A", "location": "main", "on_hand": 5, "version": 2, "errors": []},
+        {"index": 1, "status": "created", "sku": "A", "location": "north", "on_hand": 2, "version": 1, "errors": []},
     ]
     assert dict(Stock.objects.values_list("location", "on_hand")) == {"main": 5, "north": 2}
     product.refresh_from_db()
@@ -522,3 +525,84 @@ def test_a_stored_location_with_capitals_is_found_and_keeps_its_name(staff: APIC
     Stock.objects.create(variant=Variant.objects.get(), location="MAIN", on_hand=3)
     staff.patch(STOCK, [{"sku": "A", "location": "main", "on_hand": 9}])
     assert Stock.objects.get(location="main").on_hand == 9
+
+
+def test_stock_is_adjusted_and_compared_row_by_row(staff: APIClient) -> None:
+    for sku in "ABCDEF":
+        make_product(sku=sku, stock=5)
+    Stock.objects.filter(variant__sku="B").update(reserved=4)
+    rows = [
+        {"sku": "A", "adjust": -3, "reason": "broken", "if_on_hand": 5},
+        {"sku": "B", "adjust": -2},
+        {"sku": "C", "on_hand": 9, "if_version": 7},
+        {"sku": "D", "adjust": 1, "if_on_hand": 6},
+        {"sku": "E", "adjust": 4, "location": "north", "if_version": 0},
+        {"sku": "F", "adjust": 2**31 - 1},
+        {"sku": "A", "location": "south"},
+        {"sku": "A", "location": "east", "on_hand": 1, "adjust": 1},
+    ]
+    [fault] = staff.patch(STOCK, rows[1:2]).json()["errors"]
+    assert fault["detail"] == "-2 leaves 3 of 5, below the 4 reserved pieces; take fewer."
+    answer = staff.patch(f"{STOCK}?on_error=skip", rows).json()["results"]
+    assert [fault["code"] for row in answer for fault in row["errors"]] == [
+        "reserved", "changed", "changed", "max_value", "required", "unexpected",
+    ]  # fmt: skip
+    assert [(row["status"], row["on_hand"], row["version"]) for row in answer[:5]] == [
+        ("updated", 2, 2), ("failed", 5, 2), ("failed", 5, 1), ("failed", 5, 1), ("created", 4, 1),
+    ]  # fmt: skip
+    again = staff.patch(STOCK, [{"sku": "A", "on_hand": 7, "if_version": 1}])
+    assert (again.status_code, again.json()["errors"][0]["code"]) == (409, "changed")
+
+
+def test_the_reason_of_a_change_of_stock_is_kept_until_the_next_change(staff: APIClient) -> None:
+    product = make_product(sku="A", stock=5)
+    staff.patch(STOCK, [{"sku": "A", "adjust": -3, "reason": "broken"}])
+    assert Stock.objects.get().reason == "broken"
+    staff.patch(STOCK, [{"sku": "A", "on_hand": 2}])  # the same pieces: nothing changes
+    assert (Stock.objects.get().reason, Stock.objects.get().version) == ("broken", 2)
+    staff.patch(f"/api/v1/products/{product.pk}/", {"variants": [{"sku": "A", "on_hand": 4}]})
+    assert (Stock.objects.get().reason, Stock.objects.get().on_hand) == ("", 4)
+    number_changes()
+    before = Change.objects.filter(entity="stock", op="update").order_by("position").values_list("before", flat=True)
+    assert [row["reason"] for row in before] == ["", "broken"]
+
+
+# -- deleting ----------------------------------------------------------------------------------------------------
+
+
+def test_many_products_are_deleted_by_one_statement(staff: APIClient) -> None:
+    skus = [make_product(variants=2).sku for _ in range(5)]
+    kept = make_product()
+    with CaptureQueriesContext(connection) as queries:
+        answer = staff.post(PRODUCTS, make_body("delete", *({"sku": sku} for sku in skus)))
+    assert (answer.json()["deleted"], answer.json()["failed"]) == (5, 0)
+    assert len([1 for query in queries if query["sql"].startswith("DELETE")]) == 1
+    assert list(Product.objects.values_list("sku", flat=True)) == [kept.sku]
+    assert Variant.objects.count() == 1
+
+
+def test_what_a_deletion_does_not_find_or_may_not_is_told_row_by_row(staff: APIClient, client: APIClient) -> None:
+    one, two = make_product(), make_product()
+    items = ({"id": one.pk}, {"sku": one.sku}, {"sku": "nothing"}, {}, {"sku": two.sku, "title": "x"})
+    body = make_body("delete", *items)
+    assert staff.post(PRODUCTS, body).status_code == 400
+    assert staff.post(PRODUCTS, body | {"on_error": "skip", "dry_run": True}).json()["deleted"] == 1
+    assert Product.objects.count() == 2
+    limited = staff.post(
+        PRODUCTS, make_body("delete", {"id": one.pk}, {"id": two.pk}), headers={"Prefer": "max-affected=1"}
+    )
+    assert limited.json()["code"] == "too_many_affected"
+    answer = staff.post(PRODUCTS, body | {"on_error": "skip"})
+    assert list_statuses(answer) == ["deleted", "failed", "failed", "failed", "failed"]
+    codes = [result["errors"][0]["code"] for result in answer.json()["results"][1:]]
+    assert codes == ["repeated", "not_found", "required", "unexpected"]
+    assert list(Product.objects.all()) == [two]
+
+
+def test_deleting_many_needs_the_permission_to_delete() -> None:
+    product, user, caller = make_product(), make_user(), APIClient()
+    for right, mode, status in (("change", "delete", 403), ("delete", "update", 403), ("delete", "delete", 200)):
+        user.user_permissions.set(Permission.objects.filter(codename=f"{right}_product"))
+        user = User.objects.get(pk=user.pk)
+        caller.force_authenticate(user)
+        assert caller.post(PRODUCTS, make_body(mode, {"id": product.pk})).status_code == status

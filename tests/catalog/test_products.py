@@ -63,7 +63,9 @@ def test_expanded_relations_are_objects_and_lists(client: APIClient) -> None:
     assert [image["position"] for image in row["images"]] == [1, 2]
     assert row["images_url"].endswith(f"{product.pk}/images/")
     assert [variant["sku"] for variant in row["variants"]] == [product.sku, f"{product.sku}-2"]
-    assert row["variants"][0]["stock"] == [{"location": "main", "on_hand": 1, "reserved": 0}]
+    assert row["variants"][0]["stock"] == [
+        {"location": "main", "on_hand": 1, "reserved": 0, "reason": "", "version": 1}
+    ]
 
 
 def test_a_nested_list_ends_at_twenty_and_its_address_has_the_rest(client: APIClient) -> None:

@@ -87,13 +87,13 @@ class PublicRead(NamedPermissions):
 
 
 class AnyWrite(NamedPermissions):
-    """Signed in, and with the permission to add or to change. The view checks which one when it has read the body."""
+    """Signed in, and with the permission to add, change or delete. The view checks which when it has read the body."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not hasattr(view, str(request.method).lower()):
             return True  # it gives 405 to everybody
         names = self._queryset(view).model._meta
-        rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change")]
+        rights = [f"{names.app_label}.{action}_{names.model_name}" for action in ("add", "change", "delete")]
         is_allowed = request.method == "OPTIONS" or any(request.user.has_perm(right) for right in rights)
         if not is_allowed:
             self.message = write_refusal(*rights, sign="or")

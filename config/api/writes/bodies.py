@@ -16,7 +16,11 @@ from config.api.problems.near import suggest
 type Values = dict[str, Any]
 
 # Codes of faults that come from stored data, not from the body, and their hints.
-CLASHES = {"taken": "It names one row only: choose another.", "reserved": "Free the reserved pieces first."}
+CLASHES = {
+    "taken": "It names one row only: choose another.",
+    "reserved": "Free the reserved pieces first.",
+    "changed": "Read the row again, and send what is true of it now.",
+}
 
 
 class StrictSerializer[Instance](Serializer[Instance]):

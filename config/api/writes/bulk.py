@@ -30,7 +30,7 @@ GREATEST_NUMBER = 1_000
 MAX_AFFECTED = re.compile(r"max-affected\s*(=|$)", re.IGNORECASE)
 LIMIT = re.compile(r"[0-9]{1,9}")
 
-STATUSES = ("created", "updated", "unchanged", "failed")
+STATUSES = ("created", "updated", "unchanged", "deleted", "failed")
 HINT = "Nothing was written: correct these rows, or send on_error=skip to write the others."
 
 
@@ -50,7 +50,7 @@ class Handling:
     max_affected: int | None = None
 
     def check_affected(self, rows: Sequence[Row]) -> None:
-        affected = sum(row.outcome in ("created", "updated") for row in rows)
+        affected = sum(row.outcome in ("created", "updated", "deleted") for row in rows)
         if self.max_affected is not None and affected > self.max_affected:
             raise TooManyAffected(affected, self.max_affected)
 

@@ -71,7 +71,7 @@ def test_a_follower_sees_what_was_written_since_its_cursor(staff: APIClient) -> 
     last = of_product[-1]
     assert (last["version"], last["sku"], last["at"][-1]) == (product.version, "TEA-1", "Z")
     [image] = [change for change in changes if change["entity"] == "image"]
-    assert (image["op"], image["version"], image["sku"]) == ("delete", None, None)
+    assert (image["op"], image["version"], image["sku"]) == ("delete", 1, None)
     assert list(image) == ["position", "entity", "entity_id", "op", "version", "at", "sku"]
     assert answer.json()["next"] is None
     assert answer.json()["next_cursor"] == answer["X-Changes-Cursor"] == str(changes[-1]["position"])

@@ -117,7 +117,7 @@ def test_a_derived_column_is_one_change_of_the_product() -> None:
         Stock.objects.update(on_hand=0)
     [of_stock] = [change for change in log if change.entity == "stock"]
     assert list_lines(log) == {("stock", of_stock.entity_id, "update"), ("product", product.pk, "update")}
-    assert (of_stock.sku, of_stock.product_id, of_stock.version) == (variant.sku, product.pk, None)
+    assert (of_stock.sku, of_stock.product_id, of_stock.version) == (variant.sku, product.pk, 2)
 
 
 def test_a_text_is_a_change_of_its_own_and_one_of_its_product() -> None:

@@ -14,7 +14,7 @@ from rest_framework.serializers import SerializerMethodField
 from rest_framework.test import APIClient
 
 from catalog import views
-from catalog.models import Product, ProductText, Stock
+from catalog.models import Attribute, Product, ProductText, Stock
 from catalog.serializers import ProductRead
 from catalog.views import ProductViewSet
 from config.api.reads.plans import read_query
@@ -66,6 +66,7 @@ def fill() -> Product:
         attributes={"ü": [1, 2.5, None, {"a": "b"}]}, created_at=datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
     )  # fmt: skip
     Stock.objects.create(variant=full.variants.earliest("pk"), location="zeta", on_hand=3)
+    Attribute.objects.create(name="volts", type="number")
     make_product(status="draft", brand=make_brand("Zeta"), images=0)
     bare = make_product(images=0)
     ProductText.objects.filter(product=bare).delete()
@@ -78,8 +79,10 @@ def list_addresses(full: Product) -> Iterator[str]:
     yield PRODUCTS
     yield from (f"{PRODUCTS}{key}/" for key in Product.objects.values_list("pk", flat=True))
     yield from (f"{PRODUCTS}by-slug/{full.slug}/", f"{PRODUCTS}{full.pk}/variants/", f"{PRODUCTS}{full.pk}/images/")
+    yield f"{PRODUCTS}{full.pk}/images/{full.images.earliest('pk').pk}/"
     yield from ("/api/v1/variants/", "/api/v1/variants/A-1/", "/api/v1/brands/", "/api/v1/brands/zeta/")
     yield from ("/api/v1/categories/", "/api/v1/categories/food/", "/api/v1/categories/food-tea/")
+    yield from ("/api/v1/attributes/", "/api/v1/attributes/volts/")
 
 
 def list_questions(address: str) -> Iterator[str]:
