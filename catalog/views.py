@@ -468,8 +468,9 @@ class ProductBulk(BulkView):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         body = serializer.validated_data
-        mode, handling = Mode(body["mode"]), Handling(body["on_error"], body["dry_run"], self.read_limit(request))
+        mode = Mode(body["mode"])
         require_rights(request, *RIGHTS[mode])
+        handling = Handling(body["on_error"], body["dry_run"], self.read_limit(request))
         rows = write_rows(body["items"], lambda rows: ProductsWriter(rows, Manner(mode)), handling)
         return self.answer(rows, handling)
 

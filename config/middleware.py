@@ -1,7 +1,7 @@
 """Django's outermost middleware: cache, access log, limits of bodies, compression, sessions, optional slash."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -253,26 +253,30 @@ class BodyLimit:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not has_body(request.META):
             return self.get_response(request)
-        rule = find_rule(request.META)
-        with self.measure(request, rule):
-            if (read_length(request.META) or 0) > rule.limit:
+        rule, length = find_rule(request.META), read_length(request.META)
+        with self.measure(request, rule, length) as size:
+            if size > rule.limit:
                 return respond_to(request, rule.refuse())
             return self.get_response(request)
 
-    def measure(self, request: HttpRequest, rule: BodyRule) -> AbstractContextManager[Any]:
-        """Read a body without a length, up to one byte more than the limit, unless its view streams it.
+    @contextmanager
+    def measure(self, request: HttpRequest, rule: BodyRule, length: int | None) -> Iterator[int]:
+        """The size of the body, which is open within the block.
 
-        The returned context closes the body.
+        A body without a length is read, up to one byte more than the limit, unless its view streams it.
         """
-        if read_length(request.META) is not None or rule.when is When.NEVER:
-            return nullcontext()
+        if length is not None or rule.when is When.NEVER:
+            yield length or 0
+            return
         request._stream = request.META["wsgi.input"]  # Django reads the body from it
         if rule.when is When.STREAMED:
-            return nullcontext()
+            yield 0
+            return
         body: Any
         body, size = read_at_most(request._stream, rule.limit + 1)
         request._stream, request.META["CONTENT_LENGTH"] = body, str(size)
-        return closing(body)
+        with closing(body):
+            yield size
 
 
 class TextPath:
