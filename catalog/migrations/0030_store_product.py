@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         config.api.database.storing.StoreRows(
             name="product",
             form=config.api.database.storing.StoredForm(
-                number=126334947,
+                number=649134322,
                 table="catalog_product",
                 columns=(
                     "stored_1",
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ),
                 beside=("catalog_image",),
                 create=(
-                    r"""CREATE FUNCTION "stored_catalog_product__images"() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $stored$
+                    r"""CREATE FUNCTION "stored_catalog_product__images"() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $stored$
             DECLARE
                 keys bigint[];
             BEGIN
@@ -53,8 +53,8 @@ class Migration(migrations.Migration):
                     'CREATE TRIGGER "stored_catalog_product__images_truncate" AFTER TRUNCATE ON "catalog_image" FOR EACH STATEMENT EXECUTE FUNCTION "stored_catalog_product__images"()',
                     r"""CREATE FUNCTION "stored_catalog_product"() RETURNS trigger LANGUAGE plpgsql AS $stored$
             DECLARE
-                is_asked boolean := TG_OP = 'INSERT' OR NEW.stored_form IS DISTINCT FROM 126334947
-                    OR OLD.stored_form IS DISTINCT FROM 126334947;
+                is_asked boolean := TG_OP = 'INSERT' OR NEW.stored_form IS DISTINCT FROM 649134322
+                    OR OLD.stored_form IS DISTINCT FROM 649134322;
                 has_list boolean;
             BEGIN
                 IF is_asked OR NEW."id" IS DISTINCT FROM OLD."id" OR NEW."sku" IS DISTINCT FROM OLD."sku" OR NEW."slug" IS DISTINCT FROM OLD."slug" OR NEW."title" IS DISTINCT FROM OLD."title" THEN
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ELSE
                     NEW.stored_4 := OLD.stored_4;
                 END IF;
-                NEW.stored_form := 126334947;
+                NEW.stored_form := 649134322;
                 RETURN NEW;
             END $stored$""",
                     'CREATE TRIGGER stored_row BEFORE INSERT OR UPDATE ON "catalog_product" FOR EACH ROW EXECUTE FUNCTION "stored_catalog_product"()',

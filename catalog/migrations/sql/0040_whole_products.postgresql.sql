@@ -6,4 +6,3 @@ ALTER FUNCTION catalog_lock_products(bigint[]) SET enable_seqscan = off;
 ALTER FUNCTION catalog_derive_price(bigint[]) SET enable_seqscan = off;
 ALTER FUNCTION catalog_derive_stock(bigint[]) SET enable_seqscan = off;
 ALTER FUNCTION catalog_derive_image(bigint[]) SET enable_seqscan = off;
-ALTER FUNCTION stored_catalog_product__images() SET enable_seqscan = off;
