@@ -305,8 +305,8 @@ class WrittenList:
             sql=write_text(self.serializer, self.piece, "o"),
         )
         yield (
-            # As in the functions that derive columns: an array as parameter would be planned for at each call, and while
-            # the table is small, for a sequential scan.
+            # As in the functions that derive columns: an array as parameter would be planned for at each call,
+            # and for a sequential scan while the table is small.
             f"CREATE FUNCTION {quote_name(self.function)}() RETURNS trigger LANGUAGE plpgsql"
             f" SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $stored${body}$stored$"
         )
