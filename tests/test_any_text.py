@@ -66,8 +66,8 @@ def list_parameters() -> list[tuple[str, str]]:
 def test_any_value_of_any_parameter_is_answered(staff: APIClient) -> None:
     make_product(brand=make_brand("Acme"), category=make_category("Food"))
     asked = list_parameters()
-    assert ("/api/v1/products/", "brand") in asked
-    assert ("/api/v1/imports/", "page_size") in asked
+    assert ("/api/v1/products", "brand") in asked
+    assert ("/api/v1/imports", "page_size") in asked
     for path, name in [*asked, ("/api/v1/products/", "attr.size"), ("/api/v1/products/", "nonsense")]:
         for value in LONG:
             assert staff.get(path, {name: value}).status_code < 500, (path, name, value[:20])

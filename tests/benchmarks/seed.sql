@@ -29,8 +29,8 @@ SELECT n, parent, 'Category ' || n, concat_ws('-', 'category', parent, n),
        concat(lpad(parent::text, 10, '0'), lpad(n::text, 10, '0')), 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
 FROM (SELECT n, CASE WHEN n > 30 THEN 1 + n % 30 END AS parent FROM generate_series(1, 330) n) node;
 
-INSERT INTO catalog_image (id, product_id, url, alt, position)
-SELECT n * 4 + place, n, 'https://images.example/' || sku || '-' || place || '.jpg', title || ', view ' || place, place
+INSERT INTO catalog_image (id, product_id, url, alt, position, version, updated_at)
+SELECT n * 4 + place, n, 'https://images.example/' || sku || '-' || place || '.jpg', title || ', view ' || place, place, 1, created_at
 FROM bench_row, generate_series(1, images) place;
 
 INSERT INTO catalog_product (id, sku, slug, title, title_key, brand_id, category_id, status, currency, price, compare_at_price,
@@ -51,7 +51,7 @@ FROM bench_row, LATERAL (SELECT title || ', made to be used every day and to be 
 INSERT INTO catalog_variant (id, product_id, sku, barcode, options, price, weight, position, version, created_at, updated_at)
 SELECT n, n, sku || '-1', '', '{}', price, 50 + n % 4000, 1, 1, created_at, created_at FROM bench_row;
 
-INSERT INTO catalog_stock (id, variant_id, location, on_hand, reserved)
-SELECT n, n, 'main', CASE WHEN in_stock THEN 3 + n % 90 ELSE 0 END, 0 FROM bench_row;
+INSERT INTO catalog_stock (id, variant_id, location, on_hand, reserved, version, updated_at)
+SELECT n, n, 'main', CASE WHEN in_stock THEN 3 + n % 90 ELSE 0 END, 0, 1, created_at FROM bench_row;
 
 DROP VIEW bench_row;

@@ -51,7 +51,7 @@ def make_call(method: str, path: str, operation: Schema, schemas: Mapping[str, S
     body = example.get("body")
     if body is None and kind == "application/json":
         body = make_up(contents[kind]["schema"], schemas)
-    return Call(method, target, {} not in operation["security"], kind, body, find_reading(operation))
+    return Call(method, target, {} not in operation.get("security", [{}]), kind, body, find_reading(operation))
 
 
 def find_reading(operation: Schema) -> str:

@@ -29,8 +29,8 @@ def stop_after(batches: int) -> Any:
     """import_batch, which dies once so many batches are in."""
     real, done = runs.import_batch, iter(range(batches))
 
-    def import_some(drafts: Any, manner: Any) -> Any:
-        outcome = real(drafts, manner)
+    def import_some(*batch: Any, **how: Any) -> Any:
+        outcome = real(*batch, **how)
         if next(done, None) is None:
             raise Stop
         return outcome
@@ -67,10 +67,10 @@ def test_a_worker_that_lost_its_lease_writes_no_batch_more(caller: APIClient) ->
     job_id = send_body(caller, make_rows(30)).json()["id"]
     real = runs.import_batch
 
-    def import_late(*batch: Any) -> Any:
+    def import_late(*batch: Any, **how: Any) -> Any:
         if Product.objects.count() == 10:
             ImportJob.objects.filter(pk=job_id).revoke()
-        return real(*batch)
+        return real(*batch, **how)
 
     with patch.object(runs, "import_batch", import_late):
         job = run_import(job_id)
@@ -87,9 +87,9 @@ def test_a_worker_that_is_to_stop_gives_its_import_back(
     job_id = send_body(caller, make_rows(50), f"dry_run={dry_run}").json()["id"]
     real = runs.import_batch
 
-    def import_and_stop(*batch: Any) -> Any:
+    def import_and_stop(*batch: Any, **how: Any) -> Any:
         STOP.begin()
-        return real(*batch)
+        return real(*batch, **how)
 
     with monkeypatch.context() as stopped, patch.object(running, "push_job") as pushed:
         stopped.setattr(STOP, "shared", bytearray(1))

@@ -65,19 +65,19 @@ class TestAnyText(TestCase):
             )  # fmt: skip
             ProductText.objects.create(product=product, description=description)
             product.refresh_from_db()
-            wanted.append((product, brand.slug, description))
+            wanted.append((product, brand, description))
         rows = parse_rows(read_all("ndjson"))
         assert [[row["id"], row["sku"], row["title"], row["brand"], row["description"]] for row in rows] == [
-            [product.pk, product.sku, product.title, slug, description] for product, slug, description in wanted
+            [product.pk, product.sku, product.title, brand.slug, description] for product, brand, description in wanted
         ]
         assert [row["attributes"] for row in rows] == [product.attributes for product, _, _ in wanted]
         for raw, show in (("1", str), ("0", guard)):
             assert [cells[:6] + cells[7:] for cells in read_csv(raw)] == [
                 [
-                    str(product.pk), show(product.sku), show(product.title), show(slug), str(product.price), "4.50",
-                    show(description),
+                    str(product.pk), show(product.sku), show(product.title), show(brand.name), str(product.price),
+                    "4.50", show(description),
                 ]
-                for product, slug, description in wanted
+                for product, brand, description in wanted
             ]  # fmt: skip
             assert [json.loads(cells[6]) for cells in read_csv(raw)] == [product.attributes for product, _, _ in wanted]
         # Nothing that a person wrote begins as a formula does.

@@ -124,7 +124,7 @@ def test_a_wrong_token_is_401(token: str, client: APIClient) -> None:
 
 
 def test_a_wrong_method_and_a_wrong_accept_are_refused(client: APIClient) -> None:
-    assert_problem(client.post("/api/v1/brands/", {}), 405, "method_not_allowed")
+    assert_problem(client.post("/api/v1/variants/", {}), 405, "method_not_allowed")
     assert_problem(client.get(URL, HTTP_ACCEPT="application/pdf"), 406, "not_acceptable")
 
 
