@@ -24,6 +24,8 @@ GROUPED = {
     ",": re.compile(r"([+-]?\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(,\d+)?", re.ASCII),
 }
 WITH_COMMA = re.compile(r"[+-]?\d*(,\d+)?", re.ASCII)
+# What a spreadsheet saves for a formula that fails.
+FORMULA_ERRORS = frozenset({"#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!"})
 # A spreadsheet shows 1230000000000 so, and saves what it shows.
 CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE | re.ASCII)
 GRAMS = {
@@ -79,7 +81,9 @@ def read_oversold(cell: Cell) -> int:
 
 
 def refuse_cut(cell: Cell) -> Cell:
-    """Refuses a code that a spreadsheet has rounded: 1.23E+12."""
+    """Refuses a code that a spreadsheet has rounded (1.23E+12), and the error of a formula (#N/A)."""
+    if isinstance(cell, str) and cell.strip() in FORMULA_ERRORS:
+        raise BadValue("invalid", "is the error of a formula", "correct the formula, or enter the code")
     if isinstance(cell, str) and CUT.fullmatch(cell.strip()):
         rule = "is a code that a spreadsheet has rounded"
         raise BadValue("invalid", rule, "format the column as text, enter the code again, and save")

@@ -25,8 +25,6 @@ SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 FIRST_ROWS = 12
 # In a row of so many known names, none is there by chance.
 SURE = 2
-# What a spreadsheet saves for a formula that fails.
-FORMULA_ERRORS = frozenset({"#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!"})
 NUMBER_CELL = re.compile(r"[+-]?\d[\d.,]*")
 
 # Tells whether a cell is the name of a column that some format knows.
@@ -148,8 +146,6 @@ def describe_csv_error(error: Exception, first: int, last: int) -> str:
 def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
     # Our own exports put an apostrophe before cells that look like formulas; it is removed here.
     cells = {column: unguard_text(cell) for column, cell in zip(header, row, strict=False) if column}
-    if wrong := next((column for column, cell in cells.items() if cell in FORMULA_ERRORS), None):
-        return Record(line, cells, f"has the error {cells[wrong]} in the column {wrong}; correct its formula")
     # Spreadsheets write separators for cells that once had something.
     if len(row) == len(header) or (len(row) > len(header) and not any(map(str.strip, row[len(header) :]))):
         return Record(line, cells)
