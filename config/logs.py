@@ -83,6 +83,7 @@ SECRETS = re.compile(
         (?:\\?["'])?\s*[=:]\s*(?:\\?["'])?(?:(?:token|bearer|basic)\s+)?)
         [^\s"'\\,;&)}\]]+
     |(\b(?:token|bearer|basic)\s+)[\w.~+/=-]{16,}
+    |(/feeds/[0-9]{1,18}/)[\w-]{32}
     |(\b[a-z][a-z0-9+.-]*://[^\s:/@"'\\]*:)[^\s@"'\\/]+(?=@)
     """
 )
@@ -90,7 +91,7 @@ SECRETS = re.compile(
 
 def redact(text: str) -> str:
     """`text` with `***` in place of tokens, cookies, passwords and signatures."""
-    return SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3] or found[4]}***", text)
+    return SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3] or found[4] or found[5]}***", text)
 
 
 # -- records ------------------------------------------------------------------------------------------------------

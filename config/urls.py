@@ -16,6 +16,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("catalog.urls")),
     path("", include("accounts.urls")),
     path("exports/", include("exports.urls")),
+    path("feeds/", include("exports.feeds.urls")),
     path("", include("config.api.webhooks.urls")),
     path("auth/session/", include("rest_framework.urls")),
     path("schema/", Document.as_view(), name="schema"),

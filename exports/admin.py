@@ -10,17 +10,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from catalog.models import Product
 from catalog.rights import EXPORT
 from catalog.staff.products import ProductAdmin, find_by_sku
-from config.api.admin.cells import show_unbroken
+from config.api.admin.cells import show_moment, show_unbroken
+from config.api.admin.lists import BoundedAdmin
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.running import submit_job
 from config.api.problems.errors import ApiError
 from exports.jobs.submitting import check_request, retry_job
-from exports.models import ExportJob
+from exports.models import ExportJob, Feed
 
 Status = ExportJob.Status
 ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
@@ -66,6 +68,43 @@ class ExportJobAdmin(JobAdmin):
                 self.message_user(request, f"Export #{retry_job(job).pk} repeats #{job.pk}.", messages.SUCCESS)
             except (ApiError, PermissionDenied) as error:
                 self.message_user(request, f"Export #{job.pk}: {error}", messages.ERROR)
+
+
+# -- feeds --------------------------------------------------------------------------------------------------------
+
+
+@admin.register(Feed)
+class FeedAdmin(BoundedAdmin):
+    """All users' feeds. They are made over the API; staff can make their files at once, and delete them."""
+
+    icon = "rss_feed"
+    list_display = ("number", "what", "owner", "every", "made", "due_at", "error")
+    list_select_related = ("owner", "job")
+    actions: ClassVar[Sequence[str]] = ("make", "delete_selected")
+    fields = ("owner", "description", "what", "filters", "every", "on_change", "made", "due_at", "error")
+    readonly_fields = fields
+    search_fields = ("owner__email__lower",)
+    search_help_text = "The owner's e-mail address in lower case"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(description="feed", ordering="pk")
+    def number(self, feed: Feed) -> str:
+        return f"#{feed.pk}"
+
+    @admin.display(description="what")
+    def what(self, feed: Feed) -> str:
+        return show_unbroken(f"{feed.resource}, {feed.format}")
+
+    @admin.display(description="made")
+    def made(self, feed: Feed) -> str:
+        return show_moment(feed.job.finished_at) if feed.job and feed.job.finished_at else "-"
+
+    @admin.action(permissions=("change",), description="Make new files now")
+    def make(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        number = queryset.order_by().update(due_at=timezone.now())
+        self.message_user(request, f"{number} {'feed is' if number == 1 else 'feeds are'} made anew soon.")
 
 
 # -- products -----------------------------------------------------------------------------------------------------

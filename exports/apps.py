@@ -10,8 +10,10 @@ class ExportsConfig(AppConfig):
     def ready(self) -> None:
         from catalog.changes.subjects import Subject, find_end, register_subjects
         from config.api.access.scopes import EXPORTS
+        from config.api.jobs.chores import register_chore
         from config.api.reads.root_lists import register_lists
         from exports import tasks  # noqa: F401 (registers the jobs)
+        from exports.feeds.building import make_feeds
         from exports.jobs.serializers import ExportRead
         from exports.models import ExportJob
 
@@ -21,7 +23,8 @@ class ExportsConfig(AppConfig):
                 right=ExportJob.right, scope=EXPORTS.read,
             )
         )  # fmt: skip
-        register_lists({"exports": "exportjob-list"})
+        register_lists({"exports": "exportjob-list", "feeds": "feed-list"})
+        register_chore("make the files of feeds", make_feeds)
         of_exports = ("resource", "format")
         register_events(
             {

@@ -1,6 +1,7 @@
 """The errors of exports; config/api/problems/errors.py has those that all endpoints share.
 
 ApiError
+├── TooManyFeeds                          409
 ├── NotReady                              409  the job has no file yet, or never will
 ├── FileGone                              410  the file has expired
 ├── RangeNotSatisfiable                   416
@@ -10,7 +11,7 @@ ApiError
 
 from http import HTTPStatus
 
-from config.api.problems.errors import ApiError, Fault
+from config.api.problems.errors import ApiError, Conflict, Fault
 
 
 class NotReady(ApiError):
@@ -77,3 +78,12 @@ class QuotaReached(ApiError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"You have {what}; this is the limit.", "DELETE a job that you no longer need.")
+
+
+class TooManyFeeds(Conflict):
+    """The caller has reached the limit of feeds."""
+
+    default_code = "too_many_feeds"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"You have {limit} feeds; this is the limit.", "Delete one that you no longer need.")

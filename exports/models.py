@@ -1,5 +1,6 @@
-"""Export jobs and their parts: the request, the progress, and the path of the file."""
+"""Export jobs and their parts: the request, the progress, and the path of the file. And feeds, which repeat jobs."""
 
+import secrets
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -7,9 +8,11 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from catalog.changes.logged import Logged
 from catalog.rights import EXPORT
+from config.api.access.permissions import Caller
 from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 from config.api.jobs.files import remove_folder
 from config.api.jobs.models import Job, JobQuerySet
@@ -26,6 +29,16 @@ class ExportJobQuerySet(JobQuerySet):
     def only_lost(self) -> Self:
         parts = ExportPart.objects.filter(job=OuterRef("pk"), is_done=False, leased_until__gte=Now())
         return super().only_lost().filter(~Exists(parts))
+
+    def only_unserved(self) -> Self:
+        """Jobs whose file no feed serves."""
+        return self.filter(~Exists(Feed.objects.filter(job=OuterRef("pk"))))
+
+    def only_stale(self) -> Self:
+        return super().only_stale().only_unserved()
+
+    def only_forgotten(self) -> Self:
+        return super().only_forgotten().only_unserved()
 
     def only_untidy(self) -> Self:
         return self.only_over().filter(Exists(ExportPart.objects.filter(job=OuterRef("pk"))))
@@ -80,7 +93,8 @@ class ExportJob(Job):
         )
 
     def check_quota(self, held: JobQuerySet) -> None:
-        ready = held.filter(status=Job.Status.READY)
+        ready: Any = held.filter(status=Job.Status.READY)
+        ready = ready.only_unserved()
         if (held.only_unfinished() | ready).count() >= (most := settings.EXPORT_QUOTA_JOBS):
             raise QuotaReached(f"{most} export jobs that are unfinished or ready")
         if (ready.aggregate(bytes=Sum("bytes"))["bytes"] or 0) >= settings.EXPORT_QUOTA_BYTES:
@@ -133,3 +147,52 @@ class ExportPart(ClaimedRow):
 
     def __str__(self) -> str:
         return f"part {self.number} of export {self.job_id}"
+
+
+def make_feed_secret() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class FeedQuerySet(models.QuerySet["Feed"]):
+    def visible_to(self, caller: Caller) -> Self:
+        """The caller's own feeds."""
+        return self.filter(owner_id=caller.pk)
+
+
+class Feed(models.Model):
+    """An export that is made again and again, at a stable address. Each of its files is an export job's.
+
+    Whoever knows the address, which has the secret, can fetch the file, as long as its owner may export.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="+", db_index=False)
+    description = models.CharField(max_length=200, blank=True, default="")
+    resource = models.CharField(max_length=20)
+    format = models.CharField(max_length=10, choices=ExportJob.Format)
+    compression = models.CharField(max_length=10, choices=ExportJob.Compression, default=ExportJob.Compression.NONE)
+    filters = models.JSONField(default=dict, blank=True)
+    fields = models.TextField(default="", blank=True)
+    expand = models.TextField(default="", blank=True)
+    raw = models.BooleanField(default=False)
+    every = models.PositiveIntegerField(default=60, help_text="Minutes between the beginnings of two files, at least.")
+    on_change = models.BooleanField(default=False, help_text="Make a file only if something has changed.")
+    secret = models.CharField(max_length=40, default=make_feed_secret, editable=False)
+    # The job whose file is served, and the one that makes the next file.
+    job = models.ForeignKey(ExportJob, models.DB_SET_NULL, null=True, blank=True, related_name="served_by")
+    next_job = models.ForeignKey(ExportJob, models.DB_SET_NULL, null=True, blank=True, related_name="+")
+    due_at = models.DateTimeField(default=timezone.now, help_text="When the next file may be begun.")
+    error = models.TextField(default="", blank=True, help_text="Why the last file couldn't be made, in a sentence.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = FeedQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            # feeds/, and the foreign key.
+            models.Index(fields=("owner", "-id"), name="feed_by_owner"),
+            # The chore that begins files.
+            models.Index(fields=("due_at",), name="feed_by_due"),
+        )
+
+    def __str__(self) -> str:
+        return f"feed {self.pk}"

@@ -40,6 +40,7 @@ RULE = (
     "exports.rows",
     "exports.streaming",
     "exports.jobs",
+    "exports.feeds",
     "exports",
     "config.api.schema",
     "config.api.gates",

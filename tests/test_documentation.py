@@ -46,6 +46,7 @@ LENGTHS = {
     "catalog/imports": 110,
     "accounts": 125,
     "exports": 125,
+    "exports/feeds": 60,
     "tests": 105,
 }
 FOLDERS = [folder for folder in LENGTHS if folder != "."]

@@ -14,6 +14,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Field, Model
 from django.test import Client
+from django.utils import timezone
 from knox.models import get_token_model
 from rest_framework.test import APIClient
 
@@ -23,6 +24,7 @@ from catalog.models import Attribute
 from config.api.problems.errors import MOST_NAMED
 from config.api.schema.documents import build_document
 from config.api.webhooks.models import Webhook
+from exports.models import ExportJob, Feed
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -93,6 +95,9 @@ def shop(root: User) -> dict[str, Any]:
     type(token).objects.update(digest=f"{MARK}{SECRET}")
     User.objects.update(password=SECRET)
     values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "name": "color", "number": order.number}
+    job = ExportJob.objects.create(owner=root, resource="products", format="csv", finished_at=timezone.now())
+    feed = Feed.objects.create(owner=root, resource="products", format="csv", job=job)
+    values |= {"secret": feed.secret, "file": "products.csv"}
     Client().force_login(root)
     ids = {
         "auth/tokens": MARK,
@@ -100,6 +105,7 @@ def shop(root: User) -> dict[str, Any]:
         "auth/events": Event.objects.create(kind="sign_in", user=root).pk,
         "users": root.pk,
         "products/{product}/images": product.images.get().pk,
+        "feeds": feed.pk,
         "webhooks": Webhook.objects.create(owner=root, position=0, secret=SECRET, former_secret=SECRET).pk,
         "me": root.addresses.create(name="Root").pk,
     }

@@ -27,7 +27,7 @@ from config.api.jobs.files import write_file
 from config.api.schema import documents
 from config.api.webhooks.models import Webhook
 from config.logs import REQUEST_ID
-from exports.models import ExportJob
+from exports.models import ExportJob, Feed
 from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -46,12 +46,15 @@ SCOPES_OF = (
     ("users/{user}/orders/", "orders:read", "orders:read"),
     ("users/", "accounts", "accounts"),
     ("webhooks/", "webhooks", "webhooks"),
+    ("feeds/", "feeds", "feeds"),
     ("", "catalogue:read", "catalogue:write"),
 )
 # For every token, or for none.
 UNSCOPED = (
     *("GET ", "GET schema/", "POST auth/login/"),
     *("POST auth/password/reset/", "POST auth/password/reset/confirm/"),
+    # The address has a secret.
+    *("GET feeds/{id}/{secret}/{file}", "GET feeds/{id}/{secret}/delta/"),
     # Needs the scopes of its events, too: tests/config/api/webhooks/test_webhooks.py.
     "POST webhooks/",
 )
@@ -68,6 +71,7 @@ ROWS: dict[str, str] = {
     "DELETE categories/{slug}/": "401 403 403 409 403 403 409 401",
     "DELETE changes/undo/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
+    "DELETE feeds/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
@@ -108,6 +112,10 @@ ROWS: dict[str, str] = {
     "GET exports/{id}/": "401 403 403 403 200 403 404 401",
     "GET exports/{id}/file/": "401 403 403 403 200 403 404 401",
     "GET exports/{id}/manifest/": "401 403 403 403 200 403 404 401",
+    "GET feeds/": "401 403 403 403 200 403 200 401",
+    "GET feeds/{id}/": "401 403 403 403 200 403 404 401",
+    "GET feeds/{id}/{secret}/delta/": "200 200 200 200 200 200 200 200",
+    "GET feeds/{id}/{secret}/{file}": "200 200 200 200 200 200 200 200",
     "GET imports/": "401 403 403 200 403 403 200 401",
     "GET imports/{id}/": "401 403 403 200 403 403 404 401",
     "GET imports/{id}/errors/": "401 403 403 200 403 403 404 401",
@@ -138,6 +146,7 @@ ROWS: dict[str, str] = {
     "GET webhooks/": "401 403 403 403 200 403 200 401",
     "GET webhooks/{id}/": "401 403 403 403 200 403 404 401",
     "GET webhooks/{id}/deliveries/": "401 403 403 403 200 403 404 401",
+    "PATCH feeds/{id}/": "401 403 403 403 200 403 404 401",
     "PATCH me/": "401 200 200 200 200 200 200 401",
     "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
     "PATCH orders/{number}/": "401 403 403 403 403 403 200 401",
@@ -161,6 +170,7 @@ ROWS: dict[str, str] = {
     "POST categories/{slug}/merge/": "401 403 403 200 403 403 200 401",
     "POST changes/undo/": "401 403 403 201 403 403 201 401",
     "POST exports/": "401 403 403 403 201 403 201 401",
+    "POST feeds/": "401 403 403 403 201 403 201 401",
     "POST imports/": "401 403 403 201 403 403 201 401",
     "POST imports/preview/": "401 403 403 200 403 403 200 401",
     "POST me/addresses/": "401 201 201 201 201 201 201 401",
@@ -196,6 +206,8 @@ BODIES: dict[str, Any] = {
     "POST orders/": LINES,
     "POST changes/undo/": {"request_id": "tea"},
     "POST exports/": {"resource": "products", "format": "csv"},
+    "POST feeds/": {"resource": "products", "format": "csv"},
+    "PATCH feeds/{id}/": {"every": 30},
     "POST imports/": b"sku,title,price\nTEA,Sencha,2\n",
     "POST imports/preview/": b"sku,title,price\nTEA,Sencha,2\n",
     "PATCH orders/{number}/": {"status": "paid"},
@@ -279,6 +291,13 @@ def rename(product: Product) -> None:
     REQUEST_ID.reset(name)
 
 
+def make_feed(owner: User) -> dict[str, Any]:
+    job = make_export(owner)
+    ExportJob.objects.filter(pk=job.pk).update(finished_at=timezone.now())
+    feed = Feed.objects.create(owner=owner, resource="products", format="csv", job=job)
+    return {"id": feed.pk, "secret": feed.secret, "file": "products.csv"}
+
+
 def make_session(owner: User) -> int:
     APIClient().force_login(owner)
     return SessionOwner.objects.get(user=owner).pk
@@ -321,6 +340,7 @@ def filled(kept: None) -> Shop:
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
         "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
+        "feeds/": make_feed(people["partner"]),
         "webhooks/": {"id": Webhook.objects.create(owner=people["partner"], position=0).pk},
         "changes/undo/": {"id": UndoJob.objects.create(owner=people["editor"], request_id="tea").pk},
         "exports/": {"id": make_export(people["partner"]).pk},

@@ -134,7 +134,8 @@ def fill_shop() -> dict[str, Any]:
     keys = {"id": product.pk, "product": product.pk, "user": order.user_id, "number": order.number}
     token, _ = issue_token(order.user, "test", timezone.now() + timedelta(days=1))
     image = product.images.first()
-    return keys | {"sku": product.sku, "slug": brand.slug, "name": "color", "mark": token.mark, "image": image.pk}
+    names = {"sku": product.sku, "slug": brand.slug, "name": "color", "mark": token.mark, "image": image.pk}
+    return keys | names | {"secret": "x" * 32, "file": "products.csv"}
 
 
 # The ids in these paths aren't those of products.

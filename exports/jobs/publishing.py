@@ -16,7 +16,7 @@ from config.api.jobs.files import discard_if_lost, read_file, write_file
 from exports.formats.packers import PACKERS, Packer, Piece
 from exports.jobs.formats import JOB_FORMATS
 from exports.jobs.requests import build_query
-from exports.models import ExportJob, ExportPart
+from exports.models import ExportJob, ExportPart, Feed
 
 
 def publish_job(job: ExportJob) -> None:
@@ -36,7 +36,7 @@ def publish_job(job: ExportJob) -> None:
         job.finish(file=name, sha256=file.digest.hexdigest(), bytes=file.size, rows_done=rows, rows_total=rows)
 
 
-def find_suffix(job: ExportJob) -> str:
+def find_suffix(job: ExportJob | Feed) -> str:
     return f"{JOB_FORMATS[job.format].suffix or job.format}{PACKERS[job.compression].suffix}"
 
 

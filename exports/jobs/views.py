@@ -1,6 +1,6 @@
 """Export job endpoints: request, watch, cancel, download (also in pieces). A caller sees only their own jobs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -109,13 +109,16 @@ class ExportFile(OfReadyJob):
         if is_known(request.headers.get("If-None-Match", ""), etag):
             return HttpResponseNotModified(headers={"ETag": etag})
         span = read_span(request.headers, etag, job.bytes)
-        chunks = () if request.method == "HEAD" else self.begin(read_file(job.file, span.start, span.size))
-        return send_file(job, span, chunks)
+        return send_file(job, span, begin_file(request, job, span))
 
-    def begin(self, chunks: Iterator[bytes]) -> Body:
-        """The body. Raises TooManyExports at the limit of streams, Unavailable if the storage can't be read."""
-        with refuse_without_storage():
-            return Body(SLOTS.hold(chunks), ClientConnection(int(self.request.META["SERVER_PORT"])))
+
+def begin_file(request: Request, job: ExportJob, span: Span) -> Iterable[bytes]:
+    """The body, empty for HEAD. Raises TooManyExports at the limit of streams, Unavailable if the storage fails."""
+    if request.method == "HEAD":
+        return ()
+    with refuse_without_storage():
+        chunks = read_file(job.file, span.start, span.size)
+        return Body(SLOTS.hold(chunks), ClientConnection(int(request.META["SERVER_PORT"])))
 
 
 def name_file(job: ExportJob) -> str:

@@ -33,6 +33,7 @@ ACCOUNTS = Scope("accounts", "accounts")
 CATALOGUE = Scope("catalogue:read", "catalogue:write")
 CHANGES = Scope("changes:read", "changes:read")
 EXPORTS = Scope("exports", "exports")
+FEEDS = Scope("feeds", "feeds")
 IMPORTS = Scope("imports", "imports")
 ORDERS = Scope("orders:read", "orders:write")
 UNDO = Scope("undo", "undo")
@@ -40,7 +41,7 @@ WEBHOOKS = Scope("webhooks", "webhooks")
 # For a view that every token may use, such as the API's root.
 ANY = Scope("", "")
 
-ALL = (CATALOGUE, ORDERS, ACCOUNTS, EXPORTS, IMPORTS, CHANGES, UNDO, WEBHOOKS)
+ALL = (CATALOGUE, ORDERS, ACCOUNTS, EXPORTS, IMPORTS, CHANGES, UNDO, WEBHOOKS, FEEDS)
 SCOPES = tuple(dict.fromkeys(name for scope in ALL for name in scope))
 
 
