@@ -24,9 +24,10 @@ INSERT INTO catalog_brand (id, name, slug, version, created_at, updated_at)
 SELECT n, 'Brand & Söhne ' || n, 'brand-' || n, 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
 FROM generate_series(1, 500) n;
 
-INSERT INTO catalog_category (id, parent_id, name, slug, path, version, created_at, updated_at)
+INSERT INTO catalog_category (id, parent_id, name, slug, path, breadcrumb, version, created_at, updated_at)
 SELECT n, parent, 'Category ' || n, concat_ws('-', 'category', parent, n),
-       concat(lpad(parent::text, 10, '0'), lpad(n::text, 10, '0')), 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
+       concat(lpad(parent::text, 10, '0'), lpad(n::text, 10, '0')),
+       concat('Category ' || parent || ' > ', 'Category ' || n), 1, timestamptz '2024-11-01', timestamptz '2024-11-01'
 FROM (SELECT n, CASE WHEN n > 30 THEN 1 + n % 30 END AS parent FROM generate_series(1, 330) n) node;
 
 INSERT INTO catalog_image (id, product_id, url, alt, position, version, updated_at)
