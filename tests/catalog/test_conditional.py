@@ -259,3 +259,14 @@ def test_a_write_of_a_row_without_version_refuses_if_match() -> None:
 def test_a_method_that_is_not_there_is_a_405_whatever_its_condition(header: str, path: str, staff: APIClient) -> None:
     for method in ("POST", "DELETE", "TRACE"):
         assert staff.generic(method, path, **{header: ""}).status_code == 405, method
+
+
+@pytest.mark.parametrize(("seconds", "public"), [(0, "public, no-cache"), (30, "s-maxage=30")])
+def test_shared_caches_keep_strangers_answers_as_long_as_they_may(
+    seconds: int, public: str, client: APIClient, staff: APIClient, settings: Any
+) -> None:
+    settings.CACHE_S_MAXAGE = seconds
+    product = make_product()
+    for path in ("/api/v1/products/", f"/api/v1/products/{product.pk}/", "/api/v1/brands/"):
+        assert public in client.get(path)["Cache-Control"]
+        assert staff.get(path)["Cache-Control"] == "private, no-cache"
