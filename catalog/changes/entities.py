@@ -23,7 +23,7 @@ def list_tables() -> Mapping[str, str]:
 
 @cache
 def list_covered() -> frozenset[str]:
-    """The tables of which the log has every change, so that it tells whether an answer read from them is current."""
+    """The tables whose every change is in the log. So the log tells whether an answer from them is current."""
     return frozenset(
         model._meta.db_table for model in list_entities().values() if (logged := find_logged(model)) and not logged.only
     )

@@ -1,7 +1,7 @@
 """Changes in, those of rows that a caller may see out: in the feed, its exports and the admin.
 
 Products are hidden by their status (feed.py). Rows of other tables may belong to somebody: an order, a job. Their
-querysets have `visible_to(caller)`, and whoever has the model's permission to view sees all of them.
+querysets have `visible_to(caller)`. A caller with the model's permission to view sees all rows.
 """
 
 from collections.abc import Iterator

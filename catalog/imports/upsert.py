@@ -44,8 +44,8 @@ def import_batch(
 ) -> Outcome:
     """Write the batch. If the database rejects it, try again, then halves until only the bad row is left out.
 
-    `gives_way`: the transaction has locks of earlier batches, for which whoever is in the way waits. So a deadlock is
-    raised at once: a second attempt would end in it again.
+    `gives_way`: the caller's transaction holds the locks of earlier batches, and another import may wait for them. So a
+    deadlock is raised at once: a second attempt would end in the same deadlock.
     """
     again = partial(import_batch, manner=manner, gives_way=gives_way)
     try:
