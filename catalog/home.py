@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from catalog.models import Category, Product
+from config.api.admin.cells import find_address
 from config.api.freshness.leases import FRESHNESS, Stamp
 from config.api.reads.addresses import find_origin
 from config.api.reads.counting import BOUND, count_at_most, estimate_rows
@@ -34,6 +35,8 @@ STRIPES = 20
 TAKEN_FROM = 1_000
 # The chart's number of bars, without "Everything else".
 BARS = 8
+# Pictures of the newest products, among so many of them. Those without a picture are left out.
+PICTURES, AMONG = 8, 40
 # The first ten digits of Category.path are the id of the top-level category.
 ROOT_DIGITS = 10
 
@@ -47,8 +50,9 @@ def register_tables(tables: Mapping[type[Model], str]) -> None:
 @require_safe
 def show_home(request: HttpRequest) -> HttpResponse:
     figures = read_figures()
+    pictures = [row | {"address": find_address(row["image_url"])} for row in figures["pictures"]]
     examples = list_examples(find_origin(request), figures)
-    context = figures | {"links": list_links(), "examples": examples, "version": settings.VERSION}
+    context = figures | {"pictures": pictures, "links": list_links(), "examples": examples, "version": settings.VERSION}
     response = render(request, "home.html", context)
     response["Cache-Control"] = "no-cache"
     return response
@@ -98,12 +102,24 @@ def read_figures() -> Figures:
 
 
 def collect_figures() -> Figures:
-    """`{"counts": [{"name": "Products", "text": "about 1,000,000"}, …], "bars": […], "sample": "…", "empty": …}`."""
+    """`{"counts": [{"name": "Products", "text": "about 1,000,000"}, …], "bars": […], "pictures": […], …}`."""
     sizes = {model: describe_size(model) for model in TABLES}
     counts = [{"name": name, "text": sizes[model]} for model, name in TABLES.items()]
     bars = list_bars()
     sampled = sum(bar["number"] for bar in bars)
-    return {"counts": counts, "bars": bars, "sample": describe_sample(sampled), "empty": sizes[Product] == "0"}
+    return {
+        "counts": counts,
+        "bars": bars,
+        "sample": describe_sample(sampled),
+        "pictures": list_pictures(),
+        "empty": sizes[Product] == "0",
+    }
+
+
+def list_pictures() -> list[dict[str, Any]]:
+    """`[{"pk": 7, "title": "Oak Chair", "image_url": "/pictures/…"}, …]` of the newest active products."""
+    newest = Product.objects.only_active().order_by("-created_at", "-pk").values("pk", "title", "image_url")[:AMONG]
+    return [dict(row) for row in newest if row["image_url"]][:PICTURES]
 
 
 def describe_size(model: type[Model]) -> str:

@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(api)),
     path("", show_home, name="home"),
     path("admin/", admin.site.urls),
+    path("pictures/", include("catalog.media.urls")),
     path("password/reset/", show_reset, name="password-reset"),
     path("livez", show_alive),
     path("readyz", show_ready, name="readyz"),

@@ -61,6 +61,11 @@ def make_sku(number: int) -> str:
     return f"{SKU_PREFIX}{number:08d}"
 
 
+def name_picture(number: int, position: int) -> str:
+    """Where catalog/media draws it, such as `/pictures/demo/tf-00000007-1.svg`."""
+    return f"/pictures/demo/{make_sku(number).lower()}-{position}.svg"
+
+
 def make_product(number: int) -> DemoProduct:
     chance = random.Random(number)  # noqa: S311 (demo data)
     leaf = chance.choice(CATALOGUE)
@@ -169,8 +174,7 @@ def make_pile(chance: random.Random, location: str, sold_out: bool) -> dict[str,
 
 def make_images(chance: random.Random, number: int, title: str) -> Iterator[dict[str, Any]]:
     for position in range(1, chance.choices((0, 1, 2, 3, 4), (3, 40, 35, 15, 7))[0] + 1):
-        url = f"https://picsum.photos/seed/{make_sku(number).lower()}-{position}/800/800"
-        yield {"url": url, "alt": f"{title}, {VIEWS[position - 1]}", "position": position}
+        yield {"url": name_picture(number, position), "alt": f"{title}, {VIEWS[position - 1]}", "position": position}
 
 
 def make_rating(chance: random.Random) -> Decimal:

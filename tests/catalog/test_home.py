@@ -90,10 +90,10 @@ def test_it_costs_the_same_at_any_size(size: int, browser: Client, settings: Any
     settings.CACHE = "off"
     for number in range(size):
         make_product(category=make_category(f"C{number}"))
-    # 1.-4. the counts  5. the ends of the key  6. the shares  7. the names
+    # 1.-4. the counts  5. the ends of the key  6. the shares  7. the names  8. the pictures
     with CaptureQueriesContext(connection) as queries:
         browser.get("/")
-    assert len(queries) == 7, [query["sql"] for query in queries]
+    assert len(queries) == 8, [query["sql"] for query in queries]
     assert all("LIMIT" in query["sql"] for query in queries if "COUNT(*)" in query["sql"])
 
 
@@ -127,3 +127,11 @@ def test_figures_follow_a_write(browser: Client, django_capture_on_commit_callba
     with django_capture_on_commit_callbacks(execute=True):
         staff.post("/api/v1/products/", {"sku": "N-1", "title": "New", "price": "1.00"})
     assert "<dt>Products</dt><dd>2</dd>" in read_page(browser)
+
+
+def test_it_shows_the_newest_products_that_have_a_picture(browser: Client) -> None:
+    make_product(title="Without", images=0)
+    lamp = make_product(title="Lamp", images=1)
+    page = read_page(browser)
+    assert f'<img src="{lamp.images.get().url}" alt="Lamp"' in page
+    assert 'alt="Without"' not in page

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.urls import get_script_prefix
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,4 +25,9 @@ def show_picture(url: str, alt: str, size: int = 40) -> SafeString | str:
         '<img src="{}" alt="{}" height="{}" width="{}" loading="lazy" class="rounded-default object-cover"'
         ' style="width:{}px;height:{}px">'
     )
-    return format_html(picture, url, alt, size, size, size, size)
+    return format_html(picture, find_address(url), alt, size, size, size, size)
+
+
+def find_address(url: str) -> str:
+    """The address for a page of this site. A path of ours gets the sub-path under which it is served."""
+    return f"{get_script_prefix()[:-1]}{url}" if url.startswith("/") else url

@@ -1,0 +1,1 @@
+"""Pictures of products: a demo product's are drawn from its SKU."""
