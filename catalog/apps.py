@@ -109,7 +109,7 @@ class CatalogConfig(AppConfig):
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,
             ),
-            followed("variants", shape=VariantRead, filters=VariantFilters),
+            followed("variants", shape=exporting.VariantRow, filters=VariantFilters),
             followed("stock", shape=exporting.StockRow),
             followed(
                 "changes",

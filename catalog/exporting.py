@@ -15,7 +15,7 @@ from catalog.changes.models import Change
 from catalog.changes.views import check_entities
 from catalog.models import Product, Stock
 from catalog.search.queries import SEARCH_HITS
-from catalog.serializers import BrandRead, CategoryRead, ProductRead
+from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
 from config.api.access.permissions import Caller
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.counting import count_at_most
@@ -56,6 +56,16 @@ class ProductRow(ProductRead):
         stored = False
         # The last ones, so that the columns of exported files keep their places.
         fields = (*ProductRead.Meta.fields, "brand_slug", "category_slug")  # type: ignore[assignment]  # two more
+
+
+class VariantRow(VariantRead):
+    """A variant with the SKU of its product. An import finds the product by it, in another database too."""
+
+    product_sku: Any = SlugRelatedField(source="product", slug_field="sku", read_only=True)
+
+    class Meta(VariantRead.Meta):
+        # The last one, so that the columns of exported files keep their places.
+        fields = (*VariantRead.Meta.fields, "product_sku")  # type: ignore[assignment]  # one more
 
 
 class StockRow(ModelSerializer[Stock]):

@@ -68,12 +68,14 @@ class ImageDraft:
 class ProductDraft:
     """A product. A stored one is found by `id`, else by `slug` if `is_found_by_slug`, else by `sku`.
 
-    A draft with none of these is found by the SKU of its first variant, and never makes a new product.
+    A draft with none of these is found by the SKU of its first variant, else by `owner_sku`, and never makes a product.
     """
 
     place: Place
     id: int | None = None
     sku: str | None = None
+    # The SKU of the product that gets the first variant, if the draft is found by this variant and there is none yet.
+    owner_sku: str = ""
     # The slug of a new product; if empty, it is made from the title.
     slug: str = ""
     is_found_by_slug: bool = False

@@ -38,7 +38,7 @@ class KnownRows:
     def load_products(self, drafts: Sequence[ProductDraft]) -> None:
         self.load_owners({draft.key for draft in drafts if draft.is_found_by_variant})
         ids = {draft.id for draft in drafts if draft.id is not None} | set(self.owners.values())
-        skus = {draft.sku for draft in drafts if draft.sku}
+        skus = {sku for draft in drafts if (sku := draft.sku or draft.owner_sku)}
         slugs = {draft.slug for draft in drafts if draft.slug}
         named = is_among("pk", ids) | is_among("sku", list_forms(skus)) | is_among("slug", slugs)
         products = list(Product.objects.filter(named).order_by("pk").select_for_update(no_key=True))
@@ -58,7 +58,7 @@ class KnownRows:
         if draft.id is not None:
             return self.by_id.get(draft.id)
         if draft.is_found_by_variant:
-            return self.by_id.get(self.owners.get(draft.key, 0))
+            return self.by_id.get(self.owners.get(draft.key, 0)) or self.by_sku.get(draft.owner_sku)
         return self.by_slug.get(draft.slug) if draft.is_found_by_slug else self.by_sku.get(draft.sku or "")
 
     def load_variants(self, drafts: Sequence[ProductDraft], products: list[int]) -> None:

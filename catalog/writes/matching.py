@@ -12,6 +12,7 @@ from catalog.writes.known import KnownRows
 from catalog.writes.plans import Manner, Mode, Part, Plan
 from catalog.writes.sentences import (
     NOUNS,
+    say_alone,
     say_derived,
     say_missing,
     say_moved,
@@ -106,8 +107,7 @@ class Match:
     def check_identity(self) -> None:
         draft, mode, is_new = self.draft, self.manner.mode, self.plan.is_new
         if draft.is_found_by_variant:
-            if is_new:
-                self.refuse("sku", "not_found", say_unknown("variant", "SKU", draft.key))
+            self.check_owner()
         elif mode is Mode.CREATE and draft.id is not None:
             self.refuse("id", "unexpected", "A new product gets its id from the server; leave it out.")
         elif draft.id is None and draft.sku is None:
@@ -117,6 +117,14 @@ class Match:
             self.refuse(name, "not_found", say_unknown("product", name, value))
         elif not is_new and Command.CREATE in (mode, draft.command):
             self.refuse("sku", "taken", say_taken(draft.sku or "", "product", "SKU"))
+
+    def check_owner(self) -> None:
+        """Check the product of a draft that is found by its variant."""
+        draft = self.draft
+        if self.plan.is_new:
+            self.refuse("product_sku" if draft.owner_sku else "sku", "not_found", say_alone(draft.key, draft.owner_sku))
+        elif self.known.by_sku.get(draft.owner_sku) not in (None, self.plan.product):
+            self.refuse("sku", "taken", say_taken(draft.key, "product", "SKU"))
 
     def check_newcomer(self) -> None:
         draft = self.draft

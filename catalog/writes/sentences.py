@@ -36,6 +36,13 @@ def say_unknown(kind: str, name: str, value: object) -> str:
     return f"There is no {kind} with the {name} {value!r}."
 
 
+def say_alone(sku: str, owner: str) -> str:
+    """For a variant that isn't there, and whose product, of the SKU `owner`, isn't there either."""
+    if owner:
+        return f"There is no product with the SKU {owner!r} for the variant {sku!r}; import the products first."
+    return f"There is no variant with the SKU {sku!r}, and the file doesn't say of which product; import it first."
+
+
 def say_reserved(on_hand: int, reserved: int) -> str:
     return f"{on_hand} is below the {reserved} reserved pieces; give that many or more."
 

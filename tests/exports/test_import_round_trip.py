@@ -110,6 +110,30 @@ def test_the_stock_and_prices_of_a_file_come_back(name: str, odd_products: int, 
     assert snapshot_parts() == before
 
 
+@pytest.mark.parametrize("name", TYPES)
+def test_new_variants_of_a_file_find_their_products(name: str, odd_products: int, staff: APIClient) -> None:
+    several = Product.objects.get(sku="4")
+    Stock.objects.create(variant=several.variants.latest("pk"), location="outlet", on_hand=7)
+    before = list_variants()
+    expand = {"expand": "stock"} if name == "ndjson" else {}
+    contents = [download(staff, ask_for(staff, resource="variants", format=name, **expand))]
+    contents += [download(staff, ask_for(staff, resource="stock", format=name))]
+    Variant.objects.exclude(sku__in=("1", "3", "4", "5-first")).delete()
+    # In another database they have other ids.
+    Product.objects.filter(sku="2").delete()
+    make_product(sku="2")
+    Variant.objects.filter(product__sku="2").update(sku="moved")
+    counts = [bring_back(staff, content, name).report["variants"]["created"] for content in contents]
+    assert counts == [4, 0]
+    Variant.objects.filter(sku="moved").delete()
+    assert list_variants() == before
+
+
+def list_variants() -> list[tuple[Any, ...]]:
+    columns = ("product__sku", "sku", "price", "weight", "options", "barcode", "position")
+    return list(Variant.objects.order_by("sku").values_list(*columns, "stock__location", "stock__on_hand"))
+
+
 def snapshot_parts() -> list[list[Any]]:
     variants = Variant.objects.order_by("pk").values_list("sku", "price", "weight", "options", "barcode", "position")
     return [list(variants), list(Stock.objects.order_by("pk").values_list("variant", "location", "on_hand"))]

@@ -6,6 +6,7 @@ value of the same name, so each value's name (`x-enum-varnames`) begins with the
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -33,13 +34,21 @@ def name_value(enum: str, value: str) -> str:
 
 
 def add_titled(document: dict[str, Any]) -> None:
+    """Add a component for the values of each title. Of titles with the same values, the first by name has it."""
     schemas = document["components"]["schemas"]
+    titled = {title: values for values in list_values(document) if (title := values.pop("title", ""))}
+    first = {frozenset(titled[title]["enum"]): title for title in sorted(titled, reverse=True)}
+    for title, values in titled.items():
+        if first[frozenset(values["enum"])] == title:
+            schemas.setdefault(title, dict(values))
+
+
+def list_values(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schema of each parameter's values."""
     for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
-                values = parameter["schema"].get("items", parameter["schema"])
-                if title := values.pop("title", ""):
-                    schemas.setdefault(title, dict(values))
+                yield parameter["schema"].get("items", parameter["schema"])
 
 
 def share_enum(parameter: dict[str, Any], named: dict[frozenset[Any], str]) -> None:

@@ -161,7 +161,29 @@ def test_our_own_stock_comes_back_to_each_location() -> None:
     found = Stock.objects.order_by("variant_id", "location").values_list("variant__sku", "location", "on_hand")
     assert list(found) == [(first.sku, "main", 3), (first.sku, "outlet", 44), (second.sku, "main", 7)]
     report = run("sku,location,on_hand\nNOWHERE,main,1\n")
-    assert report.errors[0].reason == "sku: There is no variant with the SKU 'NOWHERE'"
+    rule = "There is no variant with the SKU 'NOWHERE', and the file doesn't say of which product; import it first"
+    assert report.errors[0].reason == f"sku: {rule}"
+
+
+def test_a_new_variant_goes_to_the_product_that_the_file_names() -> None:
+    make_product(sku="A", variants=2)
+    make_product(sku="B")
+    rows = ("B,B-9,8.00", "A,B,9.00", "C,C-1,7.00", ",D-1,7.00", "C,A-2,6.00", "A,A-3,", "B,B-9,1.00", "A,,1")
+    report = run("product_sku,sku,price\n" + "\n".join(rows))
+    assert [(error.line, error.reason) for error in report.errors] == [
+        (3, "sku: 'B' belongs to another product; give this one another SKU"),
+        (4, "product_sku: There is no product with the SKU 'C' for the variant 'C-1'; import the products first"),
+        (
+            5,
+            "sku: There is no variant with the SKU 'D-1', and the file doesn't say of which product; import it first",
+        ),
+        (7, "price: There is no variant 'A-3' yet, and a new one needs a price"),
+        (8, "sku: 'B-9' is already on line 2; keep one of the two, or give one another SKU"),
+        (9, "sku: '' is blank; give a SKU"),
+    ]
+    # The product of A-2 has another SKU by now.
+    found = Variant.objects.order_by("pk").values_list("product__sku", "sku", "price", "position")
+    assert list(found) == [("A", "A", 10, 1), ("A", "A-2", 6, 2), ("B", "B", 10, 1), ("B", "B-9", 8, 2)]
 
 
 def test_our_own_variants_come_back_each_with_its_own_price() -> None:
