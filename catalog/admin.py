@@ -15,6 +15,8 @@ from catalog.changes.admin import ChangeAdmin
 from catalog.changes.models import Change
 from catalog.changes.undo.admin import UndoJobAdmin
 from catalog.changes.undo.models import UndoJob
+from catalog.edits.admin import EditJobAdmin
+from catalog.edits.models import EditJob
 from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
@@ -28,6 +30,7 @@ from config.api.admin.lists import BoundedAdmin
 
 admin.site.register(Product, ProductAdmin)
 admin.site.register(Change, ChangeAdmin)
+admin.site.register(EditJob, EditJobAdmin)
 admin.site.register(UndoJob, UndoJobAdmin)
 admin.site.register(ImportJob, ImportJobAdmin)
 

@@ -19,6 +19,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
         from catalog.changes.subjects import Subject, find_any_write, find_end, find_new_price, register_subjects
         from catalog.changes.undo import tasks as undo_tasks  # noqa: F401 (registers the jobs)
+        from catalog.edits import tasks as edit_tasks  # noqa: F401 (registers the jobs)
         from catalog.filters import ProductFilters, VariantFilters
         from catalog.home import register_tables
         from catalog.imports import tasks  # noqa: F401 (registers the jobs)

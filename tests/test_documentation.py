@@ -42,6 +42,7 @@ LENGTHS = {
     "config/api/webhooks": 100,
     "catalog": 285,
     "catalog/changes": 125,
+    "catalog/edits": 40,
     "catalog/facets": 60,
     "catalog/imports": 110,
     "accounts": 125,

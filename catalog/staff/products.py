@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from catalog.changes.undo.admin import link_undo, may_undo
+from catalog.edits.admin import edit_many
 from catalog.models import Product, ProductText, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search.words import MOST_WORDS, find_words
@@ -48,7 +49,7 @@ class ProductAdmin(BoundedAdmin):
     icon = "inventory_2"
     form = ProductForm
     inlines = (VariantInline, ImageInline, TextInline)
-    actions: ClassVar[Sequence[str]] = ("publish", "archive", "delete_selected")
+    actions: ClassVar[Sequence[Any]] = (edit_many, "publish", "archive", "delete_selected")
     list_display = ("picture", "code", "title", "brand", "amount", "state", "in_stock", "created", "updated")
     list_display_links = ("code", "title")
     list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
