@@ -3,6 +3,7 @@ from django.apps import AppConfig
 from config.logs import start_listener
 from config.metrics import Family, register_events, register_process_gauges, start_ledger
 from config.operation.pools import read_pools
+from config.telemetry.process import start_telemetry
 
 
 class ConfigConfig(AppConfig):
@@ -37,3 +38,4 @@ class ConfigConfig(AppConfig):
         )
         start_listener()
         start_ledger()
+        start_telemetry()

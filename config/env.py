@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -29,12 +30,20 @@ NAMES = (
     "DRAIN_SECONDS", "STATEMENT_TIMEOUT_MS", "HSTS_SUBDOMAINS", "HSTS_PRELOAD", "PUBLIC_URL", "EMAIL_URL", "EMAIL_FROM",
     "SEARCH_LANGUAGE", "PRODUCT_URL_TEMPLATE", "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES",
     "BASE_PATH", "CACHE_S_MAXAGE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_SERVICE_NAME", "SENTRY_DSN", "SENTRY_ENVIRONMENT",
 )  # fmt: skip
+
+# Names that the SDKs read beside those, and that are similar to some. The rest of OTEL_… isn't.
+OF_OTHERS = frozenset(
+    {f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS")}
+    | {"OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_INSECURE"}
+)
 
 
 def refuse_near_misses() -> None:
     """Raise ImproperlyConfigured for a name that is similar to one of ours: `DATABSE_URL=…` would mean SQLite."""
-    for name in os.environ.keys() - set(NAMES):
+    for name in os.environ.keys() - set(NAMES) - OF_OTHERS:
         if meant := get_close_matches(name, NAMES, n=1, cutoff=0.9):
             raise ImproperlyConfigured(f"{name} is not a setting of Tenfold: did you mean {meant[0]}?")
 
@@ -256,3 +265,78 @@ def read_email_url(name: str, default: str) -> dict[str, Any]:
         "timeout": 10,
     }
     return {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": options}
+
+
+# -- traces and errors -------------------------------------------------------------------------------------------
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+EXPORTERS = ("otlp", "none")
+SAMPLERS = (
+    "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+    "always_on", "always_off", "traceidratio",
+)  # fmt: skip
+OF_OTLP = {
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("http/protobuf",),
+    "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf",),
+    "OTEL_TRACES_SAMPLER": SAMPLERS,
+}
+
+
+def read_traces() -> bool:
+    """Whether OpenTelemetry's variables ask for traces. The SDK reads them again; here bad values stop the start.
+
+    An empty one is as good as none.
+    """
+    exporter = read_text("OTEL_TRACES_EXPORTER", "") and read_choice("OTEL_TRACES_EXPORTER", "otlp", EXPORTERS)
+    asking = [name for name in (*ENDPOINTS, "OTEL_TRACES_EXPORTER") if read_text(name, "")]
+    if not asking or exporter == "none" or read_text("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    for name in ENDPOINTS:
+        read_endpoint(name)
+    for name, choices in OF_OTLP.items():
+        if read_text(name, ""):
+            read_choice(name, choices[0], choices)
+    read_share("OTEL_TRACES_SAMPLER_ARG", "1.0")
+    require_extra("otel", "opentelemetry.exporter.otlp.proto.http", asking[0])
+    return True
+
+
+def read_endpoint(name: str) -> str:
+    """The address of a collector; "" for none."""
+    text = read_text(name, "")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ImproperlyConfigured(
+            f"{name}={text!r}: expected a URL of OTLP over HTTP, as in {name}=http://127.0.0.1:4318"
+        )
+    return text
+
+
+def read_share(name: str, default: str) -> str:
+    """A number from 0 to 1."""
+    text = read_text(name, "") or default
+    if not re.fullmatch(r"0(\.\d{1,9})?|1(\.0{1,9})?", text, re.ASCII):
+        raise ImproperlyConfigured(f"{name}={text!r}: expected a number from 0 to 1, as in {name}=0.05")
+    return text
+
+
+def read_sentry_dsn() -> str:
+    """Where Sentry takes errors; "" for nowhere. The sentence doesn't show it, since it has a key."""
+    text = read_text("SENTRY_DSN", "")
+    if text and not re.fullmatch(r"https?://[^\s:/@]+(:[^\s/@]*)?@[^\s/@]+(/[^\s/]+)*/\d+", text, re.ASCII):
+        raise ImproperlyConfigured("SENTRY_DSN: expected the address that Sentry shows, as https://KEY@HOST/NUMBER")
+    if text:
+        require_extra("sentry", "sentry_sdk", "SENTRY_DSN")
+    return text
+
+
+def require_extra(extra: str, module: str, name: str) -> None:
+    """Raise ImproperlyConfigured if `module` of an extra that a setting needs isn't installed. It isn't loaded here."""
+    try:
+        is_installed = find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        raise ImproperlyConfigured(
+            f"{name} is set, but the extra {extra} isn't installed: pip install '.[{extra}]', or unset {name}"
+        )

@@ -17,11 +17,12 @@ import re
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from queue import Empty, Queue
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
@@ -57,9 +58,49 @@ class RequestLine(NamedTuple):
     user_id: Any
 
 
+# The number of its members. With traces a line also has the two ids of `FindTrace`.
+MEMBERS: Final = 12
+
 type PlainLine = tuple[float, str, str, str, str | None, int, float, int, int | None, int | None, str, Any]
 
 _lines: deque[PlainLine] = deque()
+
+# The ids of the trace and of the span that a thread is in; two empty texts outside of spans.
+type FindTrace = Callable[[], tuple[str, str]]
+
+
+class MarkedLines(deque[Any]):
+    """Lines that also have the ids of their trace and span."""
+
+    def __init__(self, find_trace: FindTrace) -> None:
+        super().__init__()
+        self.find_trace = find_trace
+
+    def append(self, line: Any) -> None:
+        super().append((*line, *self.find_trace()))
+
+
+class TraceFilter(logging.Filter):
+    """Adds the ids to each record of a span. It runs in the thread that logs."""
+
+    def __init__(self, find_trace: FindTrace) -> None:
+        super().__init__()
+        self.find_trace = find_trace
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        trace_id, span_id = self.find_trace()
+        if trace_id:
+            record.trace_id, record.span_id = trace_id, span_id
+        return True
+
+
+def mark_lines(find_trace: FindTrace) -> None:
+    """Add the ids of traces to lines from now on. Another deque does it, so without traces it costs nothing."""
+    global _lines  # noqa: PLW0603 (the lines of this process)
+    if not isinstance(_lines, MarkedLines):
+        _lines = MarkedLines(find_trace)
+        if handler := find_queue():
+            handler.addFilter(TraceFilter(find_trace))
 
 
 def log_request(line: PlainLine) -> None:
@@ -142,7 +183,7 @@ class LineFormatter(OrjsonFormatter):
         return redact(super().format(record))
 
     def format_request(self, line: PlainLine) -> str:
-        moment, request_id, method, path, route, status, seconds, queries, rows, size, cache, user_id = line
+        moment, request_id, method, path, route, status, seconds, queries, rows, size, cache, user_id = line[:MEMBERS]
         values = {
             "time": format_moment(moment),
             "level": "INFO",
@@ -160,10 +201,17 @@ class LineFormatter(OrjsonFormatter):
             "cache": cache,
             "user_id": user_id,
         }
+        marks: tuple[str, ...] = line[MEMBERS:]
+        if any(marks):
+            values["trace_id"], values["span_id"] = marks
         try:
             return orjson.dumps(values).decode()
         except TypeError:
             return json.dumps(values)  # the path isn't valid Unicode
+
+
+# Attributes of a record that people needn't read.
+NOT_SHOWN = (*RESERVED_ATTRS, "request_id", "trace_id", "span_id")
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -175,14 +223,14 @@ class ConsoleFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         # Only the `extra` of our own loggers: a library's may have whole requests.
         is_ours = str(record.name).startswith("tenfold.")
-        given = merge_record_extra(record, {}, (*RESERVED_ATTRS, "request_id")) if is_ours else {}
+        given = merge_record_extra(record, {}, NOT_SHOWN) if is_ours else {}
         return super().formatMessage(record) + "".join(f" {name}={show_value(value)}" for name, value in given.items())
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
     def format_request(self, line: PlainLine) -> str:
-        found = RequestLine._make(line)
+        found = RequestLine._make(line[:MEMBERS])
         clock = time.strftime("%H:%M:%S", time.localtime(found.moment))
         # Escaped, so that a line break in a path doesn't make a second line.
         path = found.path.encode("unicode_escape").decode()

@@ -32,6 +32,11 @@ LOGGING = build_logging(
 # config/metrics.py reads METRICS_FOLDER itself.
 METRICS_TOKEN = env.read_text("METRICS_TOKEN", "")
 
+# Where traces and errors go (config/telemetry/README.md). Nothing is loaded for what isn't set.
+TRACES = env.read_traces()
+SENTRY_DSN = env.read_sentry_dsn()
+TELEMETRY = ["config.telemetry.otel"] * TRACES + ["config.telemetry.sentry"] * bool(SENTRY_DSN)
+
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",

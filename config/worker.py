@@ -23,6 +23,7 @@ from config.api.models import BEAT_SECONDS, Worker
 from config.api.webhooks import courier
 from config.logs import start_listener, stop_listener
 from config.metrics import close_ledger, start_ledger
+from config.telemetry.process import flush_telemetry, start_telemetry
 
 logger = logging.getLogger("tenfold.worker")
 
@@ -113,7 +114,7 @@ class Heartbeat(threading.Thread):
 
 
 class JobWorker(RQWorker):
-    """RQ's worker. Each job runs in a fork that ends with os._exit, so log and metrics are started and ended here."""
+    """RQ's worker. Each job runs in a fork that ends with os._exit, so log, metrics, traces start and end here."""
 
     def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
         """RQ's method, but a job that isn't JSON is dropped. RQ's worker would end, and end again at its next start."""
@@ -139,12 +140,14 @@ class JobWorker(RQWorker):
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:
         start_listener()
         start_ledger()
+        start_telemetry()
         super().main_work_horse(*arguments, **options)
 
     def perform_job(self, *arguments: Any, **options: Any) -> bool:
         try:
             return super().perform_job(*arguments, **options)
         finally:
+            flush_telemetry()
             stop_listener()
             close_ledger()
 

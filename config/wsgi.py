@@ -8,6 +8,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -54,5 +55,8 @@ if settings.CORS:
 application = Front(application if settings.DEBUG else CacheGate(application))
 if settings.HAS_SUB_PATHS:
     application = SubPath(application)
+if settings.TRACES:
+    # Loaded by name, since it needs the extra `otel`.
+    application = import_string("config.serving.traced.Traced")(application)
 # Only in a server: in a test the thread would outlive the database.
 FRESHNESS.refresh_ahead = RefreshAhead(FRESHNESS)

@@ -26,7 +26,7 @@ def build_environment(**variables: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("WEB_", "LOG_", "DATABASE_", "DJANGO_"))
+        if not name.startswith(("WEB_", "LOG_", "DATABASE_", "DJANGO_", "OTEL_", "SENTRY_"))
     }
     defaults = {"SECRET_KEY": SECRET, "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "REDIS_URL": "", "DEBUG": "false"}
     # Tests don't wait for draining, except those about it.

@@ -17,6 +17,7 @@ RULE = (
     "config.process",
     "config.metrics",
     "config.logs",
+    "config.telemetry",
     "config.api.rendering",
     "config.api.problems",
     "config.api.database",

@@ -40,6 +40,7 @@ LENGTHS = {
     "config/api": 300,
     "config/api/schema": 290,
     "config/api/webhooks": 100,
+    "config/telemetry": 55,
     "catalog": 285,
     "catalog/changes": 125,
     "catalog/edits": 40,

@@ -65,6 +65,7 @@ class RequestRecord:
         self.least: str | None = environ.get("HTTP_X_MIN_VERSION")
         self.clock = QueryClock()
         self.rows: int | None = None
+        self.route: str | None = None
 
     @classmethod
     def find(cls, environ: dict[str, Any]) -> Self:
@@ -94,6 +95,7 @@ class RequestRecord:
         """
         clock, seconds = self.clock, time.perf_counter() - self.began
         path, route, self.rows = more["path"], more["route"], more.get("rows")
+        self.route = route
         count_request(self.method, route or UNMATCHED, status, cache, seconds, clock.queries, clock.seconds)
         if logger.isEnabledFor(logging.INFO):
             # The log gets no query string, since it may hold a signed link, and no header or body.

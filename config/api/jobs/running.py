@@ -33,6 +33,7 @@ from config.api.jobs.chores import register_chore
 from config.api.jobs.models import Job, JobFailure
 from config.api.problems.errors import ApiError
 from config.logs import REQUEST_ID
+from config.telemetry.spans import TRACING
 
 logger = logging.getLogger("tenfold.jobs")
 
@@ -119,7 +120,8 @@ def claim_and_take(job: Job, take_step: TakeStep) -> bool:
         return False
     refuse_too_often(held)
     job.require_owner(job.right)
-    with keep_lease(held):
+    about = {"tenfold.job": name_request(job.kind, job.pk)}
+    with keep_lease(held), TRACING.span(f"{job.kind} step", "consumer", about):
         take_step(held)
     return True
 

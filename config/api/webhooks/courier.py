@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpcore
 import orjson
@@ -30,6 +31,7 @@ from config.api.webhooks.models import NO_FAILURE, Status, Webhook, WebhookDeliv
 from config.api.webhooks.outbound import Answer, open_pool, post
 from config.api.webhooks.signing import write_headers
 from config.metrics import count
+from config.telemetry.spans import TRACING, Attributes, Span
 
 logger = logging.getLogger("tenfold.webhooks")
 
@@ -210,7 +212,9 @@ class Turn:
             self.note(self.held.write)
         headers = {"content-type": "application/json", "user-agent": USER_AGENT}
         signed = write_headers(self.held.secrets, message, int(time.time()), body)
-        answer = post(pool, self.held.url, headers | signed, body)
+        with TRACING.span("POST webhook", "client", describe_message(self.held, type_)) as span:
+            answer = post(pool, self.held.url, headers | signed | span.write_headers(), body)
+            note_answer(span, answer)
         self.held.milliseconds = answer.milliseconds
         attempt = 1 if type_ == TEST else self.failing["failures"] + 1
         sent = WebhookDelivery(webhook=self.held, message=message, type=type_, position=position, attempt=attempt)
@@ -256,6 +260,24 @@ def may_follow(owner: Any) -> bool:
 
 def write_body(type_: str, at: Any, data: Any) -> bytes:
     return orjson.dumps({"type": type_, "timestamp": at, "data": data}, option=orjson.OPT_UTC_Z)
+
+
+def describe_message(webhook: Webhook, type_: str) -> Attributes:
+    """For a span. Without the path of the URL, which may be a secret."""
+    host = urlsplit(webhook.url).hostname or ""
+    return {
+        "http.request.method": "POST",
+        "server.address": host,
+        "tenfold.webhook": webhook.pk,
+        "tenfold.event": type_,
+    }
+
+
+def note_answer(span: Span, answer: Answer) -> None:
+    if answer.status is not None:
+        span.note({"http.response.status_code": answer.status})
+    if not answer.is_success:
+        span.fail(str(answer.status or "no answer"))
 
 
 def describe(sent: WebhookDelivery, answer: Answer) -> WebhookDelivery:
