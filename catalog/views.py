@@ -59,11 +59,11 @@ from catalog.writes.texts import compose
 from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
 from config.api.reads.conditional import make_etag, spare_known
-from config.api.reads.filtering import IndexServed
 from config.api.reads.list_plans import FilledPlan, PagePlan
 from config.api.reads.pagination import KeysetPagination, ListPagination, PageNumberPagination
 from config.api.reads.plans import Reply
 from config.api.reads.selections import PARAMETERS
+from config.api.reads.unserved import IndexServed
 from config.api.rendering.renderers import write_json
 from config.api.viewsets import ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 from config.api.writes.attempts import attempt_twice

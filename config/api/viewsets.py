@@ -35,7 +35,7 @@ from config.api.reads.conditional import (
     tag_row,
 )
 from config.api.reads.explaining import EXPLAIN, ExplainMixin
-from config.api.reads.filtering import FilterBackend, IndexServed, OrderingBackend, SparseFilterSet
+from config.api.reads.filtering import FilterBackend, OrderingBackend, SparseFilterSet
 from config.api.reads.list_plans import EmptyPage, PagePlan
 from config.api.reads.orderings import find_keyset, order_totally
 from config.api.reads.pagination import KeysetPagination, ListPagination
@@ -44,6 +44,7 @@ from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
 from config.api.reads.readers import InstanceReader, Reader, TextReader
 from config.api.reads.row_plans import RowPlan, fetch_row
 from config.api.reads.selections import ReadSerializer, Selection
+from config.api.reads.unserved import IndexServed
 from config.api.rendering.renderers import JSONRenderer
 from config.api.writes.attempts import attempt_twice
 from config.api.writes.idempotency import RepeatablePost

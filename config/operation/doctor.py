@@ -103,6 +103,8 @@ WANTED = {
     "full_page_writes": "If its machine crashes, pages can be damaged.",
     "autovacuum": "Tables grow, and plans become bad, until somebody runs VACUUM.",
 }
+# What migrations create: words are found by their parts, and attributes within categories.
+EXTENSIONS = {"pg_trgm", "btree_gin"}
 
 
 def examine_settings() -> Findings:
@@ -110,8 +112,9 @@ def examine_settings() -> Findings:
         if value != "on":
             remedy = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
             yield Finding("database", Level.WARNING, f"{name} is {value}. {WANTED[name]}", remedy)
-    if not ask("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"):
-        yield Finding("database", Level.ERROR, "Extension pg_trgm is missing.", "CREATE EXTENSION pg_trgm;")
+    there = {name for (name,) in ask("SELECT extname FROM pg_extension")}
+    for name in sorted(EXTENSIONS - there):
+        yield Finding("database", Level.ERROR, f"Extension {name} is missing.", f"CREATE EXTENSION {name};")
     [(most,)] = ask("SELECT setting::int FROM pg_settings WHERE name = 'max_connections'")
     wanted = settings.WEB_WORKERS * (settings.DATABASE_POOL or settings.WEB_THREADS) + 10
     if wanted > most:

@@ -453,7 +453,7 @@ def test_a_database_without_the_extension_is_told_what_to_do() -> None:
         cursor.execute("GRANT tenfold_guest TO CURRENT_USER")
         cursor.execute("SET LOCAL ROLE tenfold_guest")
     with pytest.raises(CommandError, match="CREATE EXTENSION pg_trgm"):
-        MIGRATION.create_extension(apps, connection.schema_editor())
+        MIGRATION.create_trigrams(apps, connection.schema_editor())
 
 
 def test_a_title_with_the_text_as_it_was_written_comes_first(client: APIClient) -> None:

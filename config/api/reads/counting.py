@@ -87,14 +87,6 @@ def estimate_rows(rows: QuerySet[Any]) -> Count:
     return int(plan.get("Plan Rows", 0)), "approx"
 
 
-def estimate_sort(rows: QuerySet[Any]) -> int:
-    """The number of rows that the planner expects to sort for `rows`; 0 if an index gives the order, and on SQLite."""
-    if connections[rows.db].vendor != "postgresql":
-        return 0
-    sorts = [node for node in walk_plan(read_plan(rows)) if node.get("Node Type") == "Sort"]
-    return max((below["Plan Rows"] for node in sorts for below in node["Plans"]), default=0)
-
-
 def read_plan(rows: QuerySet[Any]) -> dict[str, Any]:
     """The top node of PostgreSQL's plan; empty if Django knows without a query that no row can match."""
     text = rows.explain(format="json")

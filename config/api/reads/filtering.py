@@ -24,16 +24,9 @@ from django_filters.widgets import BaseCSVWidget
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
-from config.api.problems.errors import ApiError, Fault, InvalidParameter, SortTooLarge
-from config.api.reads.counting import estimate_sort
+from config.api.problems.errors import ApiError, Fault, InvalidParameter
 from config.api.reads.parameters import read_choice
-
-# Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price").
-type IndexServed = frozenset[tuple[str | None, str]]
-
-# The rows of the largest page, and one row after it.
-GREATEST_PAGE = 201
-
+from config.api.reads.unserved import choose_steps
 
 # A time before now, such as `-7d`.
 AGO_PATTERN = "^-([0-9]{1,4})([smhdw])$"
@@ -240,15 +233,11 @@ def narrow_rows(kind: type[SparseFilterSet], query: Mapping[str, str], rows: Que
     return narrowed
 
 
-# The most rows that a page may sort. PostgreSQL sorts them in about 10 ms.
-SORTED_ROWS = 10_000
-
-
 class OrderingBackend(BaseFilterBackend):
     """`ordering=` from the view's allow-list. The primary key is appended, so that the order of all rows is defined.
 
     Every column in an allow-list is NOT NULL, since a cursor can't hold a NULL. `index_served` lists the view's
-    (filter, column) pairs whose order an index gives. Any other pair costs one EXPLAIN, and may sort SORTED_ROWS.
+    (filter, column) pairs whose order an index gives; `unserved` finds the pages of others.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
@@ -260,19 +249,7 @@ class OrderingBackend(BaseFilterBackend):
         sign, column = ("-", name[1:]) if name.startswith("-") else ("", name)
         ties = () if column == queryset.model._meta.pk.name else (f"{sign}pk",)
         rows = queryset.order_by(f"{sign}{view.order_columns.get(column, column)}", *ties)
-        if view.filterset_class:
-            narrow = view.filterset_class.find_narrowing(request.query_params)
-            refuse_large_sort(rows, name, narrow, view.index_served)
-        return rows
-
-
-def refuse_large_sort(rows: QuerySet[Any], name: str, filters: list[str], served: IndexServed) -> None:
-    """Raise SortTooLarge if the planner would sort more than SORTED_ROWS for one page of `rows`."""
-    column = name.lstrip("-")
-    pair = (filters[0] if filters else None, column)
-    if len(filters) <= 1 and pair in served:
-        return
-    page = rows.values("pk")[:GREATEST_PAGE]
-    if (found := estimate_sort(page)) > SORTED_ROWS:
-        others = [other for narrow, other in served if narrow in (None, *filters) and other != column]
-        raise SortTooLarge(name, found, SORTED_ROWS, sorted(set(others)))
+        if not view.filterset_class:
+            return rows
+        narrowing = view.filterset_class.find_narrowing(request.query_params)
+        return choose_steps(rows, view.get_queryset, name, narrowing, view.index_served)

@@ -137,7 +137,8 @@ def test_dead_rows_clocks_and_an_old_version_are_found(monkeypatch: pytest.Monke
 @on_postgres
 def test_what_postgres_lacks_is_found(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with answers(monkeypatch, "pg_extension", []):
-        assert find("database", Level.ERROR)[0].remedy == "CREATE EXTENSION pg_trgm;"
+        remedies = [finding.remedy for finding in find("database", Level.ERROR)]
+    assert remedies == ["CREATE EXTENSION btree_gin;", "CREATE EXTENSION pg_trgm;"]
     settings.WEB_WORKERS, settings.WEB_THREADS, settings.DATABASE_POOL = 8, 32, 0
     with answers(monkeypatch, "max_connections", [(100,)]):
         details = [finding.detail for finding in find("database", Level.WARNING)]

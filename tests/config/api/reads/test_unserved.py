@@ -1,0 +1,114 @@
+"""Pages that no index serves: the same rows as by any other plan, and few rows read, wherever those that match lie."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from catalog.models import Brand, Product
+from config.api.reads import unserved
+from config.api.reads.counting import walk_plan
+from config.api.reads.unserved import find_keys, find_steps
+from tests.factories import make_brand, make_category
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL: needs TEST_BACKEND=production"),
+]
+
+URL = "/api/v1/products/"
+ROWS = 2_000
+# Prices repeat, so that the id decides; brand Last has only the dearest products.
+FILL = """
+INSERT INTO catalog_product (sku, slug, title, title_key, brand_id, category_id, status, currency, price, in_stock,
+                             rating, image_url, attributes, version, created_at, updated_at)
+SELECT 'S' || n, 's' || n, 'Title ' || n %% 90, 'title ' || n %% 90,
+       CASE WHEN n > 1900 THEN %s ELSE %s END, CASE n %% 3 WHEN 0 THEN %s WHEN 1 THEN %s END,
+       CASE WHEN n %% 20 = 0 THEN 'draft' ELSE 'active' END, 'USD', n / 7, n %% 4 > 0, (n %% 500) / 100.0, '',
+       '{}', 1, now() - n * interval '1 minute', now()
+FROM generate_series(1, %s) n"""
+
+
+@pytest.fixture(autouse=True)
+def filled(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [make_brand("Last").pk, make_brand("First").pk, make_category("Food").pk, make_category("Food", "Tea").pk]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(FILL, [*keys, ROWS])
+        cursor.execute("ANALYZE catalog_product")
+    monkeypatch.setattr(unserved, "TRUSTED_COST", 0)
+
+
+def walk(client: APIClient, url: str | None, way: str = "next") -> Iterator[int]:
+    while url:
+        page = client.get(url).json()
+        keys = [row["id"] for row in page["results"]]
+        yield from reversed(keys) if way == "previous" else keys
+        url = page[way]
+
+
+QUERIES = {
+    "brand=last&in_stock=true": {"brand__slug": "last", "in_stock": True},
+    "category=food&rating_min=2": {"category__isnull": False, "rating__gte": 2},
+    "price_min=200": {"price__gte": 200},
+}
+
+
+# Without a look at the ordering's beginning; with one that finds no page, some pages, all pages.
+@pytest.mark.parametrize(("sorted_rows", "walked"), [(ROWS, 0), (0, 5), (0, 300), (0, ROWS)])
+def test_each_page_has_the_rows_of_its_place(
+    sorted_rows: int, walked: int, client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unserved, "SORTED_ROWS", sorted_rows)
+    monkeypatch.setattr(unserved, "WALKED_ROWS", walked)
+    for query, filters in QUERIES.items():
+        for sign in ("", "-"):
+            rows = Product.objects.filter(status="active", **filters).order_by(f"{sign}title_key", f"{sign}pk")
+            expected = list(rows.values_list("pk", flat=True))
+            address = f"{URL}?{query}&ordering={sign}title&fields=id&page_size=190"
+            assert list(walk(client, address)) == expected, query
+            assert list(walk(client, f"{address}&page=1")) == expected, query
+    last = f"{URL}?{query}&ordering=-title&fields=id&page_size=19"
+    pages = list(walk(client, last))
+    following = client.get(last).json()["next"]
+    before = client.get(following).json()["previous"]
+    assert list(walk(client, before, "previous")) == pages[18::-1]
+
+
+def find_plan(rows: Any, size: int = 51) -> list[str]:
+    """The nodes of the plan that finds the keys of the first page."""
+    steps = find_steps(rows)
+    keys = steps and find_keys(rows, steps, 0, size)
+    assert keys
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {keys.sql}", keys.params)
+        [[plan]] = cursor.fetchone()
+    nodes = walk_plan(plan["Plan"])
+    return [f"{node['Node Type']} {node.get('Index Name', '')} {node['Actual Loops']}" for node in nodes]
+
+
+def choose(rows: Any) -> Any:
+    find_all = Product.objects.only_active
+    return unserved.choose_steps(
+        rows.order_by("title_key", "pk"), find_all, "title", ["x"], frozenset({(None, "title")})
+    )
+
+
+def test_the_ordering_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    none = choose(Product.objects.only_active().filter(brand__in=[Brand.objects.get(slug="last").pk], rating__gt=5))
+    plan = find_plan(none)
+    assert not [node for node in plan if "title_key" in node], plan
+    monkeypatch.setattr(unserved, "SORTED_ROWS", 0)
+    monkeypatch.setattr(unserved, "WALKED_ROWS", 100)
+    many = choose(Product.objects.only_active().filter(in_stock=True))
+    walked = find_plan(many)
+    # What would gather all rows has run no time.
+    assert [node for node in walked if "title_key" in node and node.endswith(" 1")], walked
+    assert [node for node in walked if "Scan" in node and node.endswith(" 0")], walked
+
+
+def test_a_plan_that_reads_few_rows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unserved, "TRUSTED_COST", 40_000)
+    assert find_steps(choose(Product.objects.only_active().filter(in_stock=True))) is None
