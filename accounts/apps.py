@@ -26,7 +26,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.chores import delete_expired_sessions, delete_expired_tokens
         from accounts.models import Order, OrderLine
-        from accounts.serializers import OrderRead
+        from accounts.ordering.filters import OrderFilters
+        from accounts.ordering.serializers import OrderRead
         from accounts.sessions import note_place
         from accounts.staff.dashboard import list_items
         from catalog.changes.subjects import Subject, register_subjects
@@ -49,7 +50,7 @@ class AccountsConfig(AppConfig):
         register_subjects(
             Subject("order", Order, OrderRead, "number", parts={OrderLine: ("lines", "order")}, scope=ORDERS.read)
         )
-        register_resource(Resource("orders", "accounts.view_order", OrderRead, is_followed=True))
+        register_resource(Resource("orders", "accounts.view_order", OrderRead, filters=OrderFilters, is_followed=True))
 
     def follow_credentials(self) -> None:
         """The sign-in log."""

@@ -5,7 +5,9 @@ ApiError
 └── Conflict                              409
     ├── TooManyTokens, TooManyAddresses
     ├── OutOfStock                        an order's lines
-    └── WrongStep                         an order's status
+    ├── ReferenceUsed                     another order has it
+    ├── WrongStep, NotPlaced              an order's status
+    └── TooManyPieces                     a shipment's or a return's lines
 """
 
 from collections.abc import Sequence
@@ -59,3 +61,35 @@ class WrongStep(Conflict):
     def __init__(self, status: str, asked: str, allowed: Sequence[str]) -> None:
         hint = f"From {status} it can become {' or '.join(allowed)}." if allowed else f"{status} is its last status."
         super().__init__(f"The order is {status} and can't become {asked}.", hint)
+
+
+class NotPlaced(Conflict):
+    """The order is past `placed`, so its addresses and its note stay, and its customer can't cancel it."""
+
+    default_code = "not_placed"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The order is {status}; this can be changed only while it is placed.", "Ask the shop.")
+
+
+class ReferenceUsed(Conflict):
+    """The user has another order with this `reference`: it was placed by another body."""
+
+    default_code = "reference_used"
+
+    def __init__(self, reference: str, number: str) -> None:
+        fault = Fault("/reference", self.default_code, f"{reference} is the reference of order {number}.")
+        super().__init__(
+            f"Your order {number} has this reference, and was placed by another body.",
+            "Use a new reference for each order.",
+            [fault],
+        )
+
+
+class TooManyPieces(Conflict):
+    """A shipment or a return has more pieces than the order's lines have left. The faults name its lines."""
+
+    default_code = "too_many_pieces"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(faults[0].detail, "Read the order again, and send fewer pieces.", faults)

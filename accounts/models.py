@@ -236,26 +236,51 @@ class Order(Versioned):
     currency = models.CharField(max_length=3, default=default_currency)
     subtotal = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
     total = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal("0.00"))
+    # Copies, so that the order stays as it was when the user's address changes: `{"name", "line1", …, "country"}`.
+    shipping_address = models.JSONField(null=True, blank=True)
+    billing_address = models.JSONField(null=True, blank=True)
+    # Database defaults, since a server of the former release may place orders.
+    note = models.CharField(max_length=1000, blank=True, default="", db_default="")
+    reference = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="The customer's own name for the order."
+    )
+    # SHA-256 of the body that placed the order, if it has a reference: the same body again is the same order.
+    request_hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     placed_at = models.DateTimeField(default=timezone.now)
     # The log's triggers set it. The database has the default, too: a server of the former release may place orders.
     updated_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     objects = OrderQuerySet.as_manager()
 
+    # Whether place_order() found it by its reference, and placed nothing.
+    is_repeated = False
+
     class Meta:
-        logged = Logged("order")
+        # Followers of the log find an order by its number.
+        logged = Logged("order", sku="number")
         constraints = (
             models.CheckConstraint(condition=Q(subtotal__gte=0, total__gte=0), name="order_totals_not_negative"),
             models.CheckConstraint(
                 condition=Q(status__in=("placed", "paid", "shipped", "completed", "canceled")),
                 name="order_status_known",
             ),
+            # Serves the search for a reference, too.
+            models.UniqueConstraint(
+                fields=("reference", "user"), condition=Q(reference__gt=""), name="order_reference_once"
+            ),
         )
         indexes = (
             # me/orders/ and users/{id}/orders/, newest first; serves the foreign key too.
             models.Index(fields=("user", "placed_at", "id"), name="order_by_user"),
+            # The same by their last change.
+            models.Index(fields=("user", "updated_at", "id"), name="order_by_user_updated"),
             # orders/, newest first.
             models.Index(fields=("placed_at", "id"), name="order_by_placed"),
+            # orders/?ordering=updated_at, with and without `updated_since`.
+            models.Index(fields=("updated_at", "id"), name="order_by_updated"),
+            # orders/?status=paid, in both orders.
+            models.Index(fields=("status", "placed_at", "id"), name="order_by_status"),
+            models.Index(fields=("status", "updated_at", "id"), name="order_by_status_updated"),
             # The admin's first page, and its list of orders that are to be paid or shipped.
             models.Index(
                 fields=("status", "id"), name="order_open_by_status", condition=Q(status__in=("placed", "paid"))
@@ -276,6 +301,9 @@ class OrderLine(models.Model):
     title = models.CharField(max_length=500)
     price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    # Pieces of `quantity` that were sent, and pieces of those that came back.
+    shipped = models.PositiveIntegerField(default=0, db_default=0)
+    returned = models.PositiveIntegerField(default=0, db_default=0)
 
     objects = OrderLineQuerySet.as_manager()
 
@@ -286,7 +314,13 @@ class OrderLine(models.Model):
         constraints = (
             models.CheckConstraint(condition=Q(price__gte=0), name="order_line_price_not_negative"),
             models.CheckConstraint(condition=Q(quantity__gte=1), name="order_line_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(shipped__lte=models.F("quantity"), returned__lte=models.F("shipped")),
+                name="order_line_shipped_first",
+            ),
         )
+        # The orders that a search for a SKU finds.
+        indexes = (models.Index(fields=("sku", "order"), name="order_line_by_sku"),)
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku}"

@@ -4,14 +4,17 @@ Products are locked first, in the order of their ids, then their stock, as in ev
 for the same products never deadlock.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.utils.crypto import get_random_string
 
-from accounts.errors import OutOfStock, WrongStep
+from accounts.addresses import copy_addresses
+from accounts.errors import OutOfStock, ReferenceUsed, WrongStep
 from accounts.models import Order, OrderLine, User
 from catalog.models import Product, Stock, Variant
 from catalog.writes.texts import index_composed, list_forms
@@ -40,19 +43,42 @@ type Wanted = Sequence[Mapping[str, Any]]
 # -- placing ------------------------------------------------------------------------------------------------------
 
 
-def place_order(user: User, wanted: Wanted) -> Order:
-    """Place an order for `[{"sku", "quantity"}, …]`. Raises OutOfStock, or InvalidBody for lines with other errors."""
+def place_order(user: User, wanted: Wanted, **details: Any) -> Order:
+    """Place an order for `[{"sku", "quantity"}, …]`. Raises OutOfStock, or InvalidBody for lines with other errors.
+
+    `details` are `note`, `reference`, and addresses as `copy_addresses` takes them. If the user has an order with the
+    same reference, it is returned, and nothing is placed; ReferenceUsed if it was placed by other values.
+    """
     refuse_repeated(wanted)
     with transaction.atomic():
+        if details.get("reference"):
+            details["request_hash"] = hash_request(wanted, details)
+            if order := find_placed(user, details["reference"], details["request_hash"]):
+                return order
         variants = lock_variants([line["sku"] for line in wanted])
         refuse_unknown(wanted, variants)
         currency = find_currency(wanted, variants)
-        order = Order(number=make_number(), user=user, currency=currency)
+        order = Order(number=make_number(), user=user, currency=currency, **copy_addresses(user, details))
         lines = [build_line(order, variants[line["sku"]], line["quantity"]) for line in wanted]
         order.subtotal = order.total = add_up(lines)
         reserve_stock(lines)
         order.save(force_insert=True)
         OrderLine.objects.bulk_create(lines)
+    return order
+
+
+def hash_request(wanted: Wanted, details: Mapping[str, Any]) -> str:
+    text = orjson.dumps({"lines": [dict(line) for line in wanted], **details}, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()
+
+
+def find_placed(user: User, reference: str, request_hash: str) -> Order | None:
+    """The user's order with this reference. Raises ReferenceUsed if it was placed by another body."""
+    order = Order.objects.of_user(user).with_reference(reference).first()
+    if order is not None and order.request_hash != request_hash:
+        raise ReferenceUsed(reference, order.number)
+    if order is not None:
+        order.is_repeated = True
     return order
 
 
@@ -127,8 +153,9 @@ def reserve_stock(lines: Sequence[OrderLine]) -> None:
 
 
 def count_units(lines: Sequence[OrderLine]) -> dict[int, int]:
-    """Quantities by variant id. Lines whose variant was deleted are left out: they have no stock."""
-    return {line.variant_id: line.quantity for line in lines if line.variant_id is not None}
+    """Pieces that aren't shipped yet, by variant id. Without lines whose variant was deleted: they have no stock."""
+    left = {line.variant_id: line.quantity - line.shipped for line in lines if line.variant_id is not None}
+    return {variant: pieces for variant, pieces in left.items() if pieces}
 
 
 # -- moving on ----------------------------------------------------------------------------------------------------
@@ -137,7 +164,7 @@ def count_units(lines: Sequence[OrderLine]) -> dict[int, int]:
 def move_order(order: Order, status: str) -> Order:
     """Change the order's status. Raises WrongStep if `status` can't follow the present one.
 
-    Canceling frees the reserved pieces; shipping removes them from the stock.
+    Canceling frees the reserved pieces; shipping removes them from the stock. Both spare pieces that were sent before.
     """
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
@@ -161,8 +188,14 @@ def release_stock(lines: Sequence[OrderLine]) -> None:
     Stock.objects.all().release(count_units(lines))
 
 
-def ship_stock(lines: Sequence[OrderLine]) -> None:
-    units = count_units(lines)
+def ship_rest(lines: Sequence[OrderLine]) -> None:
+    ship_stock(lines, count_units(lines))
+    for line in lines:
+        line.shipped = line.quantity
+    OrderLine.objects.bulk_update(lines, ["shipped"])
+
+
+def ship_stock(lines: Sequence[OrderLine], units: Mapping[int, int]) -> None:
     shipped = Stock.objects.all().ship(units)
     short = [line.sku for line in lines if line.variant_id in units.keys() - shipped]
     if short:
@@ -171,5 +204,5 @@ def ship_stock(lines: Sequence[OrderLine]) -> None:
 
 MOVES: Mapping[str, Callable[[Sequence[OrderLine]], None]] = {
     Order.Status.CANCELED: release_stock,
-    Order.Status.SHIPPED: ship_stock,
+    Order.Status.SHIPPED: ship_rest,
 }

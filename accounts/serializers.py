@@ -23,14 +23,10 @@ from rest_framework.serializers import (
 
 from accounts.addresses import GREATEST_ADDRESSES, add_address
 from accounts.events import Event
-from accounts.models import Address, AuthToken, Order, OrderLine, SessionOwner, User
-from accounts.orders import GREATEST_QUANTITY, move_order, place_order
+from accounts.models import Address, AuthToken, SessionOwner, User
 from accounts.tokens import GREATEST_LIFETIME
-from catalog.writes.fields import WholeField
-from catalog.writes.texts import LineField, compose
-from catalog.writes.values import Whole
+from catalog.writes.texts import LineField
 from config.api.access.scopes import SCOPES
-from config.api.reads.addresses import TextAddressField
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
 # The most scopes, and the most networks, of a token.
@@ -277,61 +273,3 @@ class UserRead(ModelSerializer[User]):
             "url",
         )
         shown: ClassVar = ("addresses",)
-
-
-# -- orders -----------------------------------------------------------------------------------------------------
-
-# The most lines of an order: it is shown with all of them, and placing it locks all their products.
-GREATEST_LINES = 100
-
-
-class OrderLineRead(ModelSerializer[OrderLine]):
-    """`{"sku": "TEA-1-S", "title": "Green Tea", "price": "4.50", "quantity": 2, "product": 7}`
-
-    A copy from when the order was placed. `product` is null if the product was deleted.
-    """
-
-    class Meta:
-        model = OrderLine
-        fields = ("sku", "title", "price", "quantity", "product")
-
-
-class OrderRead(ModelSerializer[Order]):
-    """`{"number": "7K3M9QWTX2FA", "status": "placed", "total": "9.00", "lines": […], …}`, as it was placed."""
-
-    lines = OrderLineRead(many=True, read_only=True, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
-    url = TextAddressField(view_name="order-detail", lookup_field="number")
-
-    class Meta:
-        model = Order
-        fields = ("number", "user", "status", "currency", "subtotal", "total", "placed_at", "lines", "url")
-        shown: ClassVar = ("lines",)
-
-
-class OrderLineWrite(StrictSerializer[OrderLine]):
-    """A quantity of a variant, by SKU."""
-
-    sku = CharField(max_length=100)
-    quantity = WholeField(Whole(least=1, most=GREATEST_QUANTITY))
-
-    def validate_sku(self, sku: str) -> str:
-        return compose(sku)
-
-
-class OrderWrite(StrictSerializer[Order]):
-    """The lines of a new order. The server adds titles, prices and totals."""
-
-    lines = OrderLineWrite(many=True, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
-
-    def create(self, validated_data: dict[str, Any]) -> Order:
-        return place_order(self.context["request"].user, validated_data["lines"])
-
-
-class OrderStep(StrictSerializer[Order]):
-    """The order's next status: placed → paid → shipped → completed. Placed and paid orders may be canceled."""
-
-    status = ChoiceField(Order.Status.choices)
-
-    def update(self, instance: Order, validated_data: dict[str, Any]) -> Order:
-        # An empty body changes nothing, as usual for PATCH.
-        return move_order(instance, validated_data["status"]) if validated_data else instance

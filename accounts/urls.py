@@ -15,6 +15,7 @@ router.register("users", views.UserViewSet)
 # Not with the router: orders have no PUT and no DELETE.
 ORDERS: dict[str, Any] = {"get": "list", "post": "create"}
 ORDER: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
+NUMBERED = "^orders/(?P<number>[0-9A-Za-z-]{1,20})/"
 # The router has no DELETE of a list.
 TOKENS: dict[str, Any] = {"get": "list", "post": "create", "delete": "destroy_others"}
 ME: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
@@ -30,10 +31,12 @@ urlpatterns = [
     path("me/orders/", views.OwnOrders.as_view({"get": "list"}), name="own-orders"),
     path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order", suffix="List"), name="order-list"),
     re_path(
-        "^orders/(?P<number>[0-9A-Za-z-]{1,20})/$",
+        f"{NUMBERED}$",
         views.OrderViewSet.as_view(ORDER, basename="order", detail=True),
         name="order-detail",
     ),
+    re_path(f"{NUMBERED}shipments/$", views.Shipments.as_view({"post": "create"}), name="order-shipments"),
+    re_path(f"{NUMBERED}returns/$", views.Returns.as_view({"post": "create"}), name="order-returns"),
     re_path("^users/(?P<user>[0-9]{1,18})/orders/$", views.UserOrders.as_view({"get": "list"}), name="user-orders"),
     *router.urls,
 ]

@@ -120,9 +120,9 @@ class VariantQuerySet(QuerySet["Variant"]):
 class StockQuerySet(QuerySet["Stock"]):
     """Pieces on hand, some of them reserved for orders.
 
-    `reserve`, `release` and `ship` take pieces by variant id and return the ids of the variants that were changed.
-    Each is one UPDATE with its condition inside: after a separate SELECT another buyer could take the same piece.
-    A caller that changes several rows first locks their products in the order of their ids, to avoid deadlocks.
+    `reserve`, `release`, `ship` and `take_back` take pieces by variant id and return the ids of the variants that were
+    changed. Each is one UPDATE with its condition inside: after a separate SELECT another buyer could take the same
+    piece. A caller that changes several rows first locks their products in the order of their ids, to avoid deadlocks.
     """
 
     def visible_to(self, caller: Caller) -> Self:
@@ -142,6 +142,10 @@ class StockQuerySet(QuerySet["Stock"]):
         """Remove reserved pieces for good. A variant with too few reserved pieces is left out."""
         less = "on_hand = on_hand - wanted.column2, reserved = reserved - wanted.column2, reason = ''"
         return self._change(units, less, "reserved >= wanted.column2")
+
+    def take_back(self, units: Mapping[int, int]) -> set[int]:
+        """Put pieces that came back on hand again. A variant without a row of stock is left out."""
+        return self._change(units, "on_hand = on_hand + wanted.column2, reason = 'returned'", "true")
 
     def _change(self, units: Mapping[int, int], change: str, condition: str) -> set[int]:
         if not units:

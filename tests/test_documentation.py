@@ -47,6 +47,7 @@ LENGTHS = {
     "catalog/facets": 60,
     "catalog/imports": 110,
     "accounts": 125,
+    "accounts/ordering": 90,
     "exports": 125,
     "exports/feeds": 60,
     "tests": 105,

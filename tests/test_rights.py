@@ -149,7 +149,7 @@ ROWS: dict[str, str] = {
     "PATCH feeds/{id}/": "401 403 403 403 200 403 404 401",
     "PATCH me/": "401 200 200 200 200 200 200 401",
     "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
-    "PATCH orders/{number}/": "401 403 403 403 403 403 200 401",
+    "PATCH orders/{number}/": "401 403 404 404 404 403 200 401",
     "PATCH prices/bulk/": "401 403 403 200 403 403 200 401",
     "PATCH products/{id}/": "401 403 403 200 403 403 200 401",
     "PATCH products/{product}/images/{id}/": "401 403 403 200 403 403 200 401",
@@ -175,6 +175,9 @@ ROWS: dict[str, str] = {
     "POST imports/preview/": "401 403 403 200 403 403 200 401",
     "POST me/addresses/": "401 201 201 201 201 201 201 401",
     "POST orders/": "401 201 201 201 201 201 201 401",
+    # The order is placed: nothing of it is shipped yet.
+    "POST orders/{number}/returns/": "401 403 403 403 403 403 409 401",
+    "POST orders/{number}/shipments/": "401 403 403 403 403 403 409 401",
     "POST products/": "401 403 403 201 403 403 201 401",
     "POST products/bulk/": "401 403 403 200 403 403 200 401",
     "POST products/{product}/images/": "401 403 403 201 403 403 201 401",

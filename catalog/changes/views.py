@@ -88,7 +88,7 @@ class ChangeRead(Serializer[Change]):
     op = ChoiceField(choices=[choice for choice in Change.Op.choices if choice[0] != Change.Op.TRUNCATE])
     version = IntegerField(allow_null=True, help_text="The row's version after the change; null for rows without one.")
     at = DateTimeField(help_text="When the change was made. Not in order: positions follow the commits.")
-    sku = CharField(allow_null=True, help_text="SKU of the product, the variant or the stock's variant.")
+    sku = CharField(allow_null=True, help_text="SKU of the product or the variant; an order's number.")
 
 
 class FeedRead(Serializer[Any]):

@@ -30,7 +30,7 @@ def sign_in(user: User) -> APIClient:
     [
         ("auth/tokens/", (200, True), (200, True), (200, True)),
         ("orders/", (200, True), (200, True), (200, True)),
-        ("orders/{number}/", (200, False), (200, False), (200, True)),
+        ("orders/{number}/", (200, True), (200, False), (200, True)),
         ("me/", (200, True), (200, True), (200, True)),
         ("me/addresses/", (200, True), (200, True), (200, True)),
         ("me/orders/", (200, False), (200, False), (200, False)),

@@ -54,12 +54,15 @@ def list_rows(client: APIClient, **query: Any) -> list[tuple[str, int, str]]:
 
 VALUES: dict[str, Any] = {
     "number": "T-2", "status": "paid", "currency": "EUR", "subtotal": 8, "total": 9, "quantity": 4, "sku": "NEW",
-    "title": "New", "price": 3, "placed_at": timezone.now() - timedelta(days=1),
+    "title": "New", "price": 3, "note": "Ring twice", "reference": "PO-7", "request_hash": "ab",
+    "shipping_address": {"city": "Bath"}, "billing_address": {"city": "York"}, "shipped": 2, "returned": 1,
+    "placed_at": timezone.now() - timedelta(days=1),
 }  # fmt: skip
 
 
 def test_each_column_is_logged_and_counted(order: Order, partner: User) -> None:
     other = Order.objects.create(number="T-1", user=partner)
+    OrderLine.objects.update(shipped=1)
     for model in (Order, OrderLine):
         for field in model._meta.concrete_fields:
             if field.name in ("id", "version", "updated_at", "product", "variant"):
