@@ -67,6 +67,7 @@ class AttributeAdmin(BoundedAdmin):
 @admin.register(Variant)
 class VariantAdmin(BoundedAdmin):
     icon = "style"
+    in_palette = True
     form = VariantForm
     inlines = (StockInline,)
     list_display = ("sku", "product", "price", "barcode", "position", "updated_at")
@@ -82,6 +83,9 @@ class VariantAdmin(BoundedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Variant | None = None) -> Sequence[str]:
         # Moving a variant to another product could leave its old product without a variant.
         return (*RECORD, "product") if obj else RECORD
+
+    def describe_found(self, row: Variant) -> tuple[str, str]:
+        return row.sku, f"of {row.product}, {row.price}"
 
     def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
         yield from super().find_hindrances(request, rows)

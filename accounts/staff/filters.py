@@ -10,18 +10,19 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import TextFilter
 
 from accounts.models import AuthToken, Order, User
+from config.api.admin.filters import SuggestFilter
 
 
-class OfUserFilter(TextFilter):
-    """Rows of one user, by the whole e-mail address. A subselect of one id, so that the index on the user is used."""
+class OfUserFilter(SuggestFilter):
+    """Rows of one user, by the e-mail address. A subselect of one id, so that the index on the user is used."""
 
-    title = "user's e-mail address"
+    title = "user"
     parameter_name = "of_user"
+    source = (Order, "user")
+    by = "email"
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.value():
-            return queryset
-        return queryset.filter(user__in=User.objects.filter(email__lower=self.value().lower()).values("pk"))
+    def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows.filter(user__in=User.objects.filter(email__lower=value.lower()).values("pk"))
 
 
 class OfOrderFilter(TextFilter):

@@ -81,6 +81,7 @@ class OrderAdmin(BoundedAdmin):
     """Orders. Staff can only change the status, by the same steps as in the API. All else stays as it was ordered."""
 
     icon = "receipt_long"
+    in_palette = True
     form = StepForm
     actions = (
         *(build_step(status) for status in Order.Status if status != Order.Status.PLACED),  # type: ignore[arg-type]  # functions are actions too
@@ -96,6 +97,9 @@ class OrderAdmin(BoundedAdmin):
     search_help_text = "Number, or the user's e-mail address in lower case"
     fields = (("number", "status"), "user", ("subtotal", "total", "currency"), "placed_at")
     readonly_fields = ("number", "user", "subtotal", "total", "currency", "placed_at")
+
+    def describe_found(self, row: Order) -> tuple[str, str]:
+        return row.number, f"of {row.user}, {row.get_status_display().lower()}, {row.total} {row.currency}"
 
     @admin.display(description="total")
     def amount(self, order: Order) -> str:

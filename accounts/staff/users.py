@@ -45,6 +45,7 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
     """Users. Staff can't change users with more permissions: who sets a user's password can sign in as them."""
 
     icon = "person"
+    in_palette = True
     form = ChangeUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
@@ -64,6 +65,9 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
         ("Times", {"fields": (("last_login", "date_joined"),)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def describe_found(self, row: User) -> tuple[str, str]:
+        return row.email, row.get_full_name()
 
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         return super().search_for(queryset, term.lower())

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
@@ -21,6 +22,7 @@ from catalog.edits.models import MOST_KEPT_REFUSALS, EditJob
 from catalog.edits.reading import BadEdit, read_edit
 from catalog.edits.rows import Proposal, propose, write_proposals
 from catalog.models import Product
+from config.api.admin.saved import clean_query
 from config.api.database.authorship import sign_writes
 from config.api.database.leases import STOP
 from config.api.jobs.models import JobFailure
@@ -94,7 +96,7 @@ def find_products(job: EditJob) -> QuerySet[Product]:
         return Product.objects.filter(pk__in=job.keys)
     page = admin.site.get_model_admin(Product)
     request = HttpRequest()
-    request.method, request.GET = "GET", QueryDict(job.query)
+    request.method, request.GET = "GET", QueryDict(clean_query(job.query, (ORDER_VAR,)))
     request.user = job.owner  # type: ignore[assignment]  # `require_owner` has seen to it
     try:
         changes: Any = page.get_changelist_instance(request)

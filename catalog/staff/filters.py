@@ -1,4 +1,4 @@
-"""Filters of the admin's lists. Users type a text: a list of links would have the whole table."""
+"""Filters of the admin's lists. Users type a text or choose a suggestion: links would list the whole table."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,24 +15,27 @@ from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.models import Change
 from catalog.models import Category, Product, Stock
 from catalog.querysets import ProductQuerySet
+from config.api.admin.filters import SuggestFilter
 
 
-class BrandFilter(TextFilter):
-    title = "brand's slug"
+class BrandFilter(SuggestFilter):
+    title = "brand"
     parameter_name = "brand"
+    source = (Product, "brand")
 
-    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
-        return queryset.of_brand(self.value()) if self.value() else queryset
+    def narrow(self, rows: ProductQuerySet, value: str) -> ProductQuerySet:
+        return rows.of_brand(value)
 
 
-class CategoryFilter(TextFilter):
+class CategoryFilter(SuggestFilter):
     """Products in the category and in all categories below it."""
 
-    title = "category's slug"
+    title = "category"
     parameter_name = "category"
+    source = (Product, "category")
 
-    def queryset(self, request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
-        return queryset.in_category(self.value()) if self.value() else queryset
+    def narrow(self, rows: ProductQuerySet, value: str) -> ProductQuerySet:
+        return rows.in_category(value)
 
 
 class OfProductFilter(TextFilter):
@@ -139,12 +142,13 @@ def find_position(moment: datetime) -> int | None:
     return rows.values_list("position", flat=True).first()
 
 
-class ParentFilter(TextFilter):
-    title = "parent's slug"
+class ParentFilter(SuggestFilter):
+    title = "parent"
     parameter_name = "under"
+    source = (Category, "parent")
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> QuerySet[Category]:
-        return queryset.filter(parent__slug=self.value()) if self.value() else queryset
+    def narrow(self, rows: QuerySet[Category], value: str) -> QuerySet[Category]:
+        return rows.filter(parent__slug=value)
 
 
 class FreeFilter(admin.SimpleListFilter):

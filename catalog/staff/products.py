@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from catalog.changes.undo.admin import link_undo, may_undo
 from catalog.edits.admin import edit_many
@@ -25,8 +24,9 @@ from catalog.search.words import MOST_WORDS, find_words
 from catalog.staff.filters import BrandFilter, CategoryFilter, OfProductIdFilter
 from catalog.staff.forms import ProductForm
 from catalog.staff.inlines import ImageInline, TextInline, VariantInline
+from catalog.staff.product_list import ProductColumns, ProductList, StatusFilter
 from catalog.staff.slugged import RECORD
-from config.api.admin.cells import show_moment, show_picture, show_unbroken
+from config.api.admin.cells import show_picture
 from config.api.admin.dashboard import show_count
 from config.api.admin.lists import BoundedAdmin
 from config.api.reads.counting import BOUND, count_at_most
@@ -43,20 +43,23 @@ SHOWN_FIRST = 20
 CARRIED = ("action", "select_across", "index", ACTION_CHECKBOX_NAME)
 
 
-class ProductAdmin(BoundedAdmin):
+class ProductAdmin(ProductColumns, BoundedAdmin):
     """Products. The form shows the price, the stock flag and the picture as read-only: database triggers write them."""
 
     icon = "inventory_2"
     form = ProductForm
     inlines = (VariantInline, ImageInline, TextInline)
     actions: ClassVar[Sequence[Any]] = (edit_many, "publish", "archive", "delete_selected")
-    list_display = ("picture", "code", "title", "brand", "amount", "state", "in_stock", "created", "updated")
-    list_display_links = ("code", "title")
-    list_filter = ("status", "in_stock", BrandFilter, CategoryFilter)
-    list_select_related = ("brand",)
+    list_display = ("picture", "code", "name", "brand", "amount", "parts", "state", "stars", "created", "updated")
+    list_display_links = ("code", "name")
+    list_filter = (("status", StatusFilter), "in_stock", BrandFilter, CategoryFilter)
+    list_select_related = ("brand", "category")
+    in_palette = True
     # Indexes serve this order for all products and for those of one status, brand or category.
     ordering = ("-created_at", "-pk")
-    sortable_by = ("code", "created", "updated")
+    # Others have indexes for active products alone, or for few rows.
+    sortable_by = ("code", "name", "amount", "stars", "created", "updated")
+    sort_hint = "Choose the status Active, or narrow the list by brand, category or words."
     search_fields = ("sku__exact",)
     search_help_text = "SKU, or words of title, brand and description"
     # People know a brand by its name, not by its id. Like every list, the search behind these reads few rows.
@@ -71,33 +74,15 @@ class ProductAdmin(BoundedAdmin):
         ("Record", {"fields": (RECORD,)}),
     )
 
-    @admin.display(description="")
-    def picture(self, product: Product) -> SafeString | str:
-        return show_picture(product.image_url, "")
-
     @admin.display(description="picture")
     def large_picture(self, product: Product) -> SafeString | str:
         return show_picture(product.image_url, product.title, size=160)
 
-    @admin.display(description="SKU", ordering="sku")
-    def code(self, product: Product) -> str:
-        return show_unbroken(product.sku)
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ProductList]:
+        return ProductList
 
-    @admin.display(description="price")
-    def amount(self, product: Product) -> str:
-        return show_unbroken(f"{product.price} {product.currency}")
-
-    @display(description="status", label={"Active": "success", "Draft": "info", "Archived": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
-    def state(self, product: Product) -> str:
-        return product.get_status_display()
-
-    @admin.display(description="created", ordering="created_at")
-    def created(self, product: Product) -> str:
-        return show_moment(product.created_at)
-
-    @admin.display(description="updated", ordering="updated_at")
-    def updated(self, product: Product) -> str:
-        return show_moment(product.updated_at)
+    def describe_found(self, row: Product) -> tuple[str, str]:
+        return row.title, f"{row.sku}, {row.price} {row.currency}, {row.get_status_display().lower()}"
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Tables of the server itself: living workers, runs of periodic tasks, stored answers for idempotency keys.
+"""Tables of the server itself: living workers, periodic tasks, stored answers for idempotency keys, saved views.
 
 `Versioned` is the base of all models whose version `If-Match` compares.
 """
@@ -116,3 +116,21 @@ class IdempotencyKey(models.Model):
     @property
     def is_over(self) -> bool:
         return self.created_at < timezone.now() - timedelta(hours=ANSWER_HOURS)
+
+
+class SavedView(models.Model):
+    """A list of the admin as a user saved it: its search, filters and order."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="+", db_index=False)
+    table = models.CharField(max_length=100, help_text="The list's model, such as catalog.product.")
+    name = models.CharField(max_length=60)
+    query = models.TextField(default="", blank=True)
+
+    class Meta:
+        constraints = (
+            # Above the list of its table, by name; serves the foreign key too.
+            models.UniqueConstraint(fields=("user", "table", "name"), name="saved_view_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.name

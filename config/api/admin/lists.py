@@ -3,22 +3,26 @@
 No COUNT counts more than 10,000 rows, no select box lists a table, and an index serves every order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
 from typing import Any, ClassVar
 
-from django.contrib import admin
-from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.views import ChangeList as UnfoldChangeList
 
-from config.api.admin.counts import count_rows
+from config.api.admin.counts import count_rows, estimate_sort
 from config.api.admin.deletion import CountedDeletion
 from config.api.admin.forms import RemembersShown, save_changed
+from config.api.admin.saved import clean_query, read_views
+from config.api.models import SavedView
+from config.api.reads.counting import BOUND
 
 # The icon of a table whose admin class has no `icon`.
 NO_ICON = "table_rows"
@@ -32,7 +36,23 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes no bracket
         return count_rows(self.object_list)  # type: ignore[arg-type]  # always a queryset here
 
 
+@dataclass(frozen=True)
+class Chip:
+    """A filter of the list that is set, and the address of the list without it."""
+
+    label: str
+    address: str
+
+
 class ChangeList(UnfoldChangeList):
+    """A list of the admin, with what stands above it: the filters that are set, and the user's saved views."""
+
+    params: dict[str, Any]
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
+        super().__init__(request, *args, **kwargs)
+
     def get_results(self, request: HttpRequest) -> None:
         """Hides the link "Show all" if the list already shows all rows."""
         super().get_results(request)
@@ -47,7 +67,51 @@ class ChangeList(UnfoldChangeList):
         ordering: Sequence[Any] = super().get_ordering(request, queryset)
         if not self.params.get(ORDER_VAR) or not isinstance(ordering[0], str):
             return ordering
-        return (ordering[0], "-pk" if ordering[0].startswith("-") else "pk")
+        chosen = (ordering[0], "-pk" if ordering[0].startswith("-") else "pk")
+        if estimate_sort(queryset.order_by(*chosen)[: self.list_per_page]) <= BOUND:
+            return chosen
+        hint = self.model_admin.sort_hint
+        messages.warning(request, f"More than {BOUND:,} rows can't be sorted by this. {hint}")
+        del self.params[ORDER_VAR]
+        default: Sequence[Any] = super().get_ordering(request, queryset)
+        return default
+
+    # -- what stands above the list
+
+    @cached_property
+    def chips(self) -> list[Chip]:
+        chips = [Chip(f"“{self.query}”", self.get_query_string(remove=[SEARCH_VAR, PAGE_VAR]))] if self.query else []
+        return [*chips, *self.list_set_filters()]
+
+    def list_set_filters(self) -> Iterator[Chip]:
+        for spec in getattr(self, "filter_specs", ()):
+            if text := show_filter(spec, self):
+                names = [name for name in spec.expected_parameters() if name]
+                yield Chip(f"{spec.title}: {text}", self.get_query_string(remove=[*names, PAGE_VAR]))
+
+    @cached_property
+    def views(self) -> Sequence[SavedView]:
+        return read_views(self.request.user, self.table)
+
+    @property
+    def table(self) -> str:
+        return str(self.model._meta.label_lower)
+
+    @property
+    def own_query(self) -> str:
+        """The list's query as a view would save it."""
+        return clean_query(self.get_query_string().removeprefix("?"))
+
+
+def show_filter(spec: Any, changelist: ChangeList) -> str:
+    """The filter's value for people; "" if it isn't set."""
+    values = [text for name in spec.expected_parameters() for text in changelist.request.GET.getlist(name) if text]
+    if not values:
+        return ""
+    if hasattr(spec, "show"):
+        return str(spec.show())
+    chosen = [str(choice["display"]) for choice in spec.choices(changelist) if choice.get("selected")]
+    return ", ".join(chosen or values)
 
 
 class BoundedAdmin(RemembersShown, CountedDeletion):
@@ -70,6 +134,11 @@ class BoundedAdmin(RemembersShown, CountedDeletion):
     list_select_related: ClassVar[Sequence[str]] = ()
     readonly_fields: ClassVar[Sequence[str]] = ()
     warn_unsaved_form = True
+    list_before_template = "admin/list_head.html"
+    # What to do if an order that no index serves would sort too many rows.
+    sort_hint = "Narrow the list first."
+    # The search palette (Ctrl+K) looks into this table, too.
+    in_palette = False
     compressed_fields = True
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -84,6 +153,10 @@ class BoundedAdmin(RemembersShown, CountedDeletion):
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Rows with the whole term in one of the search fields. Django would search for each word."""
         return queryset.filter(reduce(or_, [Q((field, term)) for field in self.search_fields]))
+
+    def describe_found(self, row: Any) -> tuple[str, str]:
+        """What the palette says of a row: its name, and what tells it from others of this name."""
+        return str(row), ""
 
     def save_model(self, request: HttpRequest, obj: Model, form: ModelForm[Any], change: bool) -> None:
         if change:

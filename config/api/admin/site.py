@@ -9,17 +9,20 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.csp import CSP
 from django.utils.text import capfirst
 from django.views.decorators.csp import csp_override
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from config.api.admin.filters import NamedSuggestions
 from config.api.admin.lists import NO_ICON
+from config.api.admin.palette import find_rows
+from config.api.admin.saved import change_views
 from config.api.database.authorship import name_actor
 
 # unfold uses Alpine, which evaluates attributes of the page and needs both. A nonce would disable 'unsafe-inline'.
@@ -59,14 +62,22 @@ class Site(UnfoldAdminSite):
         order = list(dict.fromkeys(model._meta.app_label for model in self._registry))
         return sorted(apps, key=lambda app: order.index(app["app_label"]))
 
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        return [path("views/", self.admin_view(change_views), name="views"), *super().get_urls()]
+
+    def autocomplete_view(self, request: HttpRequest) -> JsonResponse:
+        response: JsonResponse = NamedSuggestions.as_view(admin_site=self)(request)  # type: ignore[assignment]  # its own
+        return response
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The search palette (Ctrl+K) over the names of the tables.
+        """The search palette (Ctrl+K) over products, orders and other rows, and over the names of the tables.
 
         unfold's own method caches its results as pickles. Our cache accepts bytes only, since unpickling can run code.
         """
         began = time.perf_counter()
-        term = request.GET.get("s", "").strip().lower()
-        found = self._search_apps(self.get_app_list(request), term) if term else []
+        term = request.GET.get("s", "").strip()
+        found = self._search_apps(self.get_app_list(request), term.lower()) if term else []
+        found = [*find_rows(self, request, term), *found]
         pages = Paginator(found, 100)
         context = {"results": pages.page(1), "page_obj": pages, "page_counter": 0, "search_term": term}
         context["execution_time"] = time.perf_counter() - began

