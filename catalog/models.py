@@ -26,6 +26,7 @@ from catalog.changes.models import Change  # noqa: F401 (Django looks for models
 from catalog.changes.undo.models import UndoJob  # noqa: F401 (the same)
 from catalog.edits.models import EditJob  # noqa: F401 (the same)
 from catalog.imports.models import ImportJob, ImportRefusal  # noqa: F401 (the same)
+from catalog.prices.models import ProductPrice, VariantPrice  # noqa: F401 (the same)
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, StockQuerySet, VariantQuerySet
 from config.api.models import Versioned
 
@@ -151,6 +152,17 @@ class Product(Timestamped):
     compare_at_price = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
     )
+    # Of products with a compare_at_price: the lowest price within 30 days before the present one began; null if there
+    # was none. A trigger writes it (prices/triggers.py).
+    lowest_price_30_days = models.DecimalField(
+        "lowest price of 30 days",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        editable=False,
+        help_text="Only with a `compare_at_price`: the lowest price in force in the 30 days before the present price"
+        " began. Null if there was no other.",
+    )
     in_stock = models.BooleanField(default=False, editable=False)
     # NOT NULL, since lists are ordered by it. 0 means that nobody has rated the product.
     rating = models.DecimalField(
@@ -166,7 +178,7 @@ class Product(Timestamped):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
-        logged = Logged("product", sku="sku", product="pk", derived=("title_key",))
+        logged = Logged("product", sku="sku", product="pk", derived=("title_key", "lowest_price_30_days"))
         # Everybody may read products page by page; only partners may export the whole table. An import also writes
         # brands, categories, variants, stock and images, so it has its own permission.
         permissions = (("export_product", "Can export products"), ("import_product", "Can import products"))

@@ -9,6 +9,7 @@ from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import CharField, DecimalField, IntegerField, ListField, ModelSerializer, Serializer
 
 from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.prices.models import VariantPrice
 from catalog.tallies.reading import write_count
 from config.api.reads.addresses import TextAddressField
 from config.api.reads.dialects import DIALECTS, fill_expression
@@ -213,6 +214,14 @@ class VariantRead(ModelSerializer[Variant]):
         row_only: ClassVar = ROW_ONLY
 
 
+class PriceRead(ModelSerializer[VariantPrice]):
+    """`{"price": "9.50", "currency": "USD", "since": "2026-11-30T09:12:00Z"}`: in force until the next `since`."""
+
+    class Meta:
+        model = VariantPrice
+        fields = ("price", "currency", "since")
+
+
 class ProductRead(ModelSerializer[Product]):
     """A product in lists and details: `{"id": 7, "price": "12.50", "brand": {"id": 3, …}, "images": […], …}`.
 
@@ -245,6 +254,7 @@ class ProductRead(ModelSerializer[Product]):
             "currency",
             "price",
             "compare_at_price",
+            "lowest_price_30_days",
             "in_stock",
             "rating",
             "image_url",

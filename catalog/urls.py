@@ -51,6 +51,7 @@ urlpatterns = [
     path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
     path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
     path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
+    path("prices/history/", views.PriceHistory.as_view({"get": "list"}), name="price-history"),
     re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
     path("imports/preview/", import_views.ImportViewSet.as_view(IMPORT_PREVIEW), name="importjob-preview"),
     *route_jobs("imports/", import_views.ImportViewSet),

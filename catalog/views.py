@@ -20,6 +20,7 @@ from catalog.facets.links import link_facets
 from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
 from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters, read_words
 from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.prices.models import VariantPrice
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.search.suggestions import suggest
 from catalog.serializers import (
@@ -28,6 +29,7 @@ from catalog.serializers import (
     CategoryNode,
     CategoryRead,
     ImageRead,
+    PriceRead,
     ProductRead,
     Suggestions,
     VariantRead,
@@ -55,9 +57,10 @@ from catalog.writes.serializers import (
     StockWrite,
 )
 from catalog.writes.small_lists import merge_row, refuse_used
-from catalog.writes.texts import compose
+from catalog.writes.texts import compose, list_forms
 from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
 from config.api.access.scopes import CATALOGUE
+from config.api.problems.errors import InvalidParameter
 from config.api.reads.conditional import make_etag, spare_known
 from config.api.reads.list_plans import FilledPlan, PagePlan
 from config.api.reads.pagination import KeysetPagination, ListPagination, PageNumberPagination
@@ -65,7 +68,7 @@ from config.api.reads.plans import Reply
 from config.api.reads.selections import PARAMETERS
 from config.api.reads.unserved import IndexServed
 from config.api.rendering.renderers import write_json
-from config.api.viewsets import ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
+from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 from config.api.writes.attempts import attempt_twice
 from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
 
@@ -355,6 +358,28 @@ class VariantViewSet(PartViewSet[Variant], ReadViewSet):
 
     def get_queryset(self) -> VariantQuerySet:
         return super().get_queryset().visible_to(self.request.user)
+
+
+OF_VARIANT = OpenApiParameter("sku", str, required=True, description="The variant's SKU.")
+
+
+@extend_schema_view(list=extend_schema(parameters=[OF_VARIANT]))
+class PriceHistory(SeenByRight, ListMixin):
+    """All prices of one variant, the present one first: 404 if the caller can't see the variant."""
+
+    queryset = VariantPrice.objects.all()
+    read_serializer = PriceRead
+    added_parameters = ("sku",)
+    orderings = ("since", "-since")
+    default_ordering = "-since"
+    index_served: IndexServed = frozenset({(None, "since")})
+
+    def get_queryset(self) -> QuerySet[Any]:
+        sku = self.request.query_params.get("sku")
+        if not sku:
+            raise InvalidParameter("sku", "It says whose prices are wanted.", "Add ?sku= with the SKU of a variant.")
+        variants = Variant.objects.visible_to(self.request.user).only("pk")
+        return super().get_queryset().filter(variant_id=get_object_or_404(variants, sku__in=list_forms([sku])).pk)
 
 
 # PATCH does all that PUT would.

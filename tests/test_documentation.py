@@ -46,6 +46,7 @@ LENGTHS = {
     "catalog/edits": 40,
     "catalog/facets": 60,
     "catalog/imports": 110,
+    "catalog/prices": 80,
     "accounts": 125,
     "accounts/ordering": 90,
     "exports": 125,

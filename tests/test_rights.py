@@ -127,6 +127,7 @@ ROWS: dict[str, str] = {
     "GET orders/{number}/": "401 200 404 404 404 200 200 401",
     "GET products/": "200 200 200 200 200 200 200 401",
     "GET products/by-slug/{slug}/": "200 200 200 200 200 200 200 401",
+    "GET prices/history/": "400 400 400 400 400 400 400 401",
     "GET products/suggest/": "400 400 400 400 400 400 400 401",
     "GET products/facets/": "200 200 200 200 200 200 200 401",
     "GET products/{id}/": "200 200 200 200 200 200 200 401",

@@ -17,7 +17,7 @@ MOST_COLUMNS = 3
 # Characters of a value.
 LONGEST_VALUE = 60
 # Columns that say nothing to people.
-SILENT = (VERSION, MOVED, "created_at", "title_key", "path")
+SILENT = (VERSION, MOVED, "created_at", "title_key", "path", "lowest_price_30_days")
 
 # Rows that people know by their product or variant.
 PARTS = {"text": "the text", "stock": "the stock", "image": "an image"}

@@ -65,11 +65,14 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
     # People know a brand by its name, not by its id. Like every list, the search behind these reads few rows.
     autocomplete_fields = ("brand", "category")
     prepopulated_fields: ClassVar = {"slug": ("title",)}
-    readonly_fields = ("price", "in_stock", "image_url", "large_picture", *RECORD)
+    readonly_fields = ("price", "lowest_price_30_days", "in_stock", "image_url", "large_picture", *RECORD)
     fieldsets = (
         (None, {"fields": ("title", ("sku", "slug"), ("status", "rating"))}),
         ("Where it belongs", {"fields": (("brand", "category"), "attributes")}),
-        ("Price and stock", {"fields": (("price", "compare_at_price"), ("currency", "in_stock"))}),
+        (
+            "Price and stock",
+            {"fields": (("price", "compare_at_price"), ("currency", "lowest_price_30_days"), "in_stock")},
+        ),
         ("Picture", {"fields": ("large_picture", "image_url")}),
         ("Record", {"fields": (RECORD,)}),
     )

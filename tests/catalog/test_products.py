@@ -40,6 +40,7 @@ def test_a_list_shows_slugs_and_addresses(client: APIClient) -> None:
         "currency": "USD",
         "price": "9.50",
         "compare_at_price": None,
+        "lowest_price_30_days": None,
         "in_stock": True,
         "rating": None,
         "image_url": product.image_url,

@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 from rest_framework.request import Request
 
+from config.api.database.observers import TRANSACTION
 from config.logs import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -100,5 +101,7 @@ def is_new(database: Any) -> bool:
     return bool(database.connection.info.transaction_status == TransactionStatus.IDLE)
 
 
-def read_setting(name: str) -> str:
-    return SETTINGS[name]()
+def read_setting(database: Any, name: str) -> str | int:
+    """What `tenfold_setting(name)` gives on a connection of SQLite."""
+    number: int = getattr(database, TRANSACTION)
+    return number if name == "transaction" else SETTINGS[name]()

@@ -6,15 +6,16 @@ from urllib.parse import quote
 
 from config.api.database.authorship import read_setting
 from config.api.database.folding import fold
-from config.api.database.observers import execute_observed
+from config.api.database.observers import execute_observed, number_transaction
 from config.api.database.words import join_compounds
 
 
 def prepare_connection(sender: Any, connection: Any, **kwargs: Any) -> None:
     """A receiver of `connection_created`."""
     if connection.vendor == "sqlite":
-        # SQLite's triggers ask the connection who writes.
-        connection.connection.create_function("tenfold_setting", 1, read_setting)
+        # SQLite's triggers ask the connection who writes, and in which transaction.
+        number_transaction(connection)
+        connection.connection.create_function("tenfold_setting", 1, partial(read_setting, connection))
         # And its compiled reads write texts in addresses by it (config/api/reads/dialects.py).
         connection.connection.create_function("tenfold_fold", 1, fold, deterministic=True)
         connection.connection.create_function("tenfold_compounds", 1, join_compounds, deterministic=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from random import getrandbits
 from typing import Any
 
 from django.db import DatabaseError
@@ -73,6 +74,19 @@ class QueryClock:
             self.seconds += time.perf_counter() - began
 
 
+# The attribute of a connection of SQLite with the number of its transaction, by which triggers know it again.
+TRANSACTION = "tenfold_transaction"
+
+
+def number_transaction(connection: Any) -> None:
+    """Before a statement that may write: BEGIN, or one outside of a transaction, begins a transaction of its own.
+
+    PostgreSQL numbers them itself, SQLite doesn't. Another process takes the same number once in 2 ** 62 times.
+    """
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        setattr(connection, TRANSACTION, getrandbits(62))
+
+
 def execute_observed(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """An `execute_wrapper` of every connection: calls the thread's observers, and after a write its listeners."""
     for observer in OBSERVERS.get():
@@ -80,6 +94,7 @@ def execute_observed(execute: Callable[..., Any], sql: Any, params: Any, many: b
     # Most statements are SELECTs, which the first letter tells.
     if (text := str(sql)).lstrip()[:1] in "Ss":
         return execute(sql, params, many, context)
+    number_transaction(context["connection"])
     try:
         result = execute(sql, params, many, context)
     except DatabaseError as error:
