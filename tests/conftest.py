@@ -5,9 +5,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -78,11 +80,38 @@ def belongs_to_both(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied. The processes of a run share it: a migration takes 5 s of CPU."""
+    folder = tmp_path_factory.getbasetemp()
+    file = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "migrated.sqlite3"
+    with file.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not file.exists():
+            migrate_file(file)
+    return file
+
+
+def migrate_file(file: Path) -> None:
+    unfinished = file.with_suffix(".unfinished")
+    done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=f"sqlite:///{unfinished}")
+    assert done.returncode == 0, done.stderr
+    unfinished.rename(file)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The SQLite file below is there already; a server of tests has no database yet."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as in production: threads and processes can't share a database in memory."""
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
-        database["TEST"] = database.get("TEST", {}) | {"NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
+        file = tmp_path_factory.mktemp("db") / "test.sqlite3"
+        copy(request.getfixturevalue("migrated"), file)
+        database["TEST"] = database.get("TEST", {}) | {"NAME": str(file)}
         connections["default"].settings_dict["TEST"]["NAME"] = database["TEST"]["NAME"]
 
 
@@ -198,15 +227,6 @@ def streams_are_given_back() -> Iterator[None]:
     if SLOTS.taken > before:
         gc.collect()  # closes answers that nobody refers to
     assert SLOTS.taken <= before, f"{SLOTS.taken} streams are still being sent"
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with all tables, to be copied for processes."""
-    file = tmp_path_factory.mktemp("database") / "shop.sqlite3"
-    done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=f"sqlite:///{file}")
-    assert done.returncode == 0, done.stderr
-    return file
 
 
 @pytest.fixture

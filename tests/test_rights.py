@@ -30,7 +30,8 @@ from config.logs import REQUEST_ID
 from exports.models import ExportJob, Feed
 from tests.factories import make_brand, make_category, make_product, make_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+# Who may what doesn't depend on the database; each route's SQL is asked on both by schemathesis.
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.once]
 
 # What an operation takes of a token: `root`'s with this scope alone gets root's answer, and with all others a 403.
 SCOPES_OF = (
@@ -384,8 +385,6 @@ def test_the_table_has_no_row_of_what_is_gone() -> None:
     assert set(ROWS) <= set(OPERATIONS)
 
 
-# The table above is asked on both databases; these methods end in the same code or before it.
-@pytest.mark.once
 @pytest.mark.parametrize("path", PATHS)
 def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> None:
     missing = [f"{method} {path}" for method in METHODS if f"{method} {path}" not in OPERATIONS]
@@ -395,7 +394,6 @@ def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> N
     assert {status for (caller, _), status in found.items() if caller == "root"} <= {405}, found
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("path", PATHS)
 def test_head_and_options_tell_no_more_than_get(path: str, shop: Shop) -> None:
     for caller in CALLERS:

@@ -52,7 +52,8 @@ def test_no_caller_gets_an_answer_cached_for_another(path: str, shop: Shop, sett
     ask_all(shop, address)  # a token's last use is written once a minute
     plain = ask_all(shop, address)
     settings.CACHE = "on"
-    for warmer in WARMERS:
+    # What is never kept is as good as asked for by one stranger and one who may do everything.
+    for warmer in WARMERS if is_kept(path) else ("anonymous", "root"):
         CACHE.clear()
         states: list[str] = []
         for _ in range(3):
