@@ -30,6 +30,7 @@ class AccountsConfig(AppConfig):
         from accounts.ordering.serializers import OrderRead
         from accounts.sessions import note_place
         from accounts.staff.dashboard import list_items
+        from accounts.tools import TOOLS
         from catalog.changes.subjects import Subject, register_subjects
         from config.api.access.devices import note_sign_in
         from config.api.access.scopes import ORDERS
@@ -37,6 +38,7 @@ class AccountsConfig(AppConfig):
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
         from config.api.reads.root_lists import register_lists
+        from config.api.tools.registry import register_tool
 
         FRESHNESS.watch(WHO_TABLES)
         register_dashboard(list_items)
@@ -50,6 +52,8 @@ class AccountsConfig(AppConfig):
         register_subjects(
             Subject("order", Order, OrderRead, "number", parts={OrderLine: ("lines", "order")}, scope=ORDERS.read)
         )
+        for tool in TOOLS:
+            register_tool(tool)
         register_resource(Resource("orders", "accounts.view_order", OrderRead, filters=OrderFilters, is_followed=True))
 
     def follow_credentials(self) -> None:

@@ -58,6 +58,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_wrong_title_keys)
         register_trial(try_write)
         self.fill_admin()
+        self.help_agents()
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
@@ -131,6 +132,13 @@ class CatalogConfig(AppConfig):
             ),
         ):
             register_resource(resource)
+
+    def help_agents(self) -> None:
+        from catalog.tools import TOOLS
+        from config.api.tools.registry import register_tool
+
+        for tool in TOOLS:
+            register_tool(tool)
 
     def fill_admin(self) -> None:
         """The first page, and who changed a row that two people edit."""

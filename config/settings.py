@@ -37,6 +37,10 @@ TRACES = env.read_traces()
 SENTRY_DSN = env.read_sentry_dsn()
 TELEMETRY = ["config.telemetry.otel"] * TRACES + ["config.telemetry.sentry"] * bool(SENTRY_DSN)
 
+# Tools for agents at /mcp (config/mcp/README.md), and the token with which `python -m config.mcp` uses them.
+MCP = env.read_flag("MCP", False)
+MCP_TOKEN = env.read_text("MCP_TOKEN", "")
+
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",

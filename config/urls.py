@@ -8,6 +8,7 @@ from accounts.pages import show_reset
 from catalog.home import show_home
 from config.api.schema.documents import Document, RedocPage, SwaggerPage
 from config.api.schema.root import Root
+from config.mcp.views import serve_mcp
 from config.operation.health import show_alive, show_ready
 from config.operation.scrape import show_metrics
 
@@ -34,6 +35,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", show_ready, name="readyz"),
     path("metrics", show_metrics),
 ]
+
+if settings.MCP:
+    urlpatterns.append(path("mcp", serve_mcp, name="mcp"))
 
 if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls

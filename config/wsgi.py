@@ -1,6 +1,8 @@
 """The WSGI application, which each web worker loads after its fork."""
 
 import os
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import django
@@ -47,6 +49,10 @@ from config.serving.front import Front  # noqa: E402
 from config.serving.slots import RequestSlots  # noqa: E402
 from config.serving.sub_path import SubPath  # noqa: E402
 
+if settings.MCP:
+    # The protocol's package takes a second to load, which no message should wait for. /mcp says if it isn't there.
+    with suppress(ModuleNotFoundError):
+        import_module("config.mcp.bridge")
 # With DEBUG each request reaches Django, so that the toolbar sees it.
 application: Any = RequestSlots(Handler() if settings.DEBUG else PlanGate(Handler()), settings.WEB_THREADS)
 if settings.CORS:

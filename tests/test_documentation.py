@@ -40,6 +40,7 @@ LENGTHS = {
     "config/api": 300,
     "config/api/schema": 290,
     "config/api/webhooks": 100,
+    "config/mcp": 50,
     "config/telemetry": 55,
     "catalog": 285,
     "catalog/changes": 125,

@@ -1,5 +1,6 @@
 """System checks for known mistakes in settings. `check --deploy` runs those with deploy=True too."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import redis
@@ -32,6 +33,19 @@ def check_toolbar(**kwargs: Any) -> list[CheckMessage]:
     if "debug_toolbar" not in settings.INSTALLED_APPS:
         return []
     return [Error("The debug toolbar shows every query and setting.", hint="Set DEBUG=false.", id="tenfold.E003")]
+
+
+@register
+def check_agents(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.MCP or find_spec("mcp"):
+        return []
+    return [
+        checks.Warning(
+            "MCP=true, but the extra mcp isn't installed: /mcp answers 422.",
+            hint="pip install '.[mcp]', or unset MCP.",
+            id="tenfold.W006",
+        )
+    ]
 
 
 @register(Tags.caches)

@@ -148,8 +148,8 @@ class Refusals:
 # Parameters that make a read expensive: searches of the API and of the admin, facets, and counts of a whole list.
 # `.` because an encoded `&` may begin the value; one that is empty is taken for a search then, which does no harm.
 DEAR_PARAMETERS = re.compile(r"(?:^|&)(?:(?:search|q|facets)=.|count=(?:exact|estimated)(?:&|$))", re.DOTALL)
-# The ends of paths that are expensive without a parameter.
-DEAR_PATHS = ("/facets/", "/facets")
+# The ends of paths that are expensive without a parameter. An agent's message may be a search, and only its body tells.
+DEAR_PATHS = ("/facets/", "/facets", "/mcp")
 
 
 def is_search(environ: Environ) -> bool:
