@@ -28,6 +28,7 @@ class AccountsConfig(AppConfig):
         from accounts.models import Order, OrderLine
         from accounts.ordering.filters import OrderFilters
         from accounts.ordering.serializers import OrderRead
+        from accounts.registrations import sweep_registrations
         from accounts.sessions import note_place
         from accounts.staff.dashboard import list_items
         from accounts.tools import TOOLS
@@ -46,6 +47,7 @@ class AccountsConfig(AppConfig):
         user_logged_in.connect(note_place)
         self.follow_credentials()
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
+        register_chore("delete old registrations", sweep_registrations, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
         # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.

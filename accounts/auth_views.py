@@ -22,11 +22,14 @@ from accounts.events import Event
 from accounts.filters import EventFilters
 from accounts.models import AuthToken, SessionOwner, User
 from accounts.passwords import change_password
+from accounts.registrations import build_registration, confirm, refuse_off, refuse_unconfirmed, register
 from accounts.resets import queue_mail, reset_password
 from accounts.serializers import (
     EventRead,
     LoginWrite,
     PasswordWrite,
+    RegisterConfirmWrite,
+    RegisterWrite,
     ResetConfirmWrite,
     ResetRead,
     ResetWrite,
@@ -37,7 +40,7 @@ from accounts.serializers import (
     TokenWrite,
 )
 from accounts.tokens import TOKEN_LIFETIME, issue_child, issue_token, revoke, sign_in
-from config.api.access.logins import count_reset, count_stranger_sign_in
+from config.api.access.logins import count_mail, count_stranger_sign_in
 from config.api.access.privacy import PrivateMixin, SecretMixin
 from config.api.access.scopes import ACCOUNTS
 from config.api.access.throttling import find_client
@@ -71,6 +74,7 @@ class Login(SecretMixin, GenericAPIView[Any]):
         # Django hashes a password even if there is no such user, so the time doesn't reveal it.
         user: Any = authenticate(request._request, username=email, password=password)
         if user is None:
+            refuse_unconfirmed(email, password)
             raise WrongCredentials
         token, secret = sign_in(user, name)
         user_logged_in.send(sender=type(user), request=request._request, user=user)
@@ -260,7 +264,7 @@ class PasswordReset(PrivateMixin, GenericAPIView[Any]):
     @extend_schema(operation_id="request_password_reset", responses={202: ResetRead})
     def post(self, request: Request) -> Response:
         email: str = read_body(self, request)["email"]
-        if count_reset(request._request, email):
+        if count_mail(request._request, email):
             queue_mail(email, find_client(request.META))
         return Response({"detail": RESET_ANSWER}, HTTPStatus.ACCEPTED)
 
@@ -281,6 +285,53 @@ class PasswordResetConfirm(PrivateMixin, GenericAPIView[Any]):
         values = read_body(self, request)
         count_stranger_sign_in(request._request)
         reset_password(values["token"], values["new"])
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+# -- registrations ------------------------------------------------------------------------------------------------
+
+
+class Register(PrivateMixin, GenericAPIView[Any]):
+    """Register a customer. A mail with a link goes to the address; with it the account is made.
+
+    The answer is the same for all addresses, also for one that a user has. Needs the setting `REGISTRATION`.
+    """
+
+    queryset = User.objects.none()
+    permission_classes = (AllowAny,)
+    authentication_classes = ()
+    serializer_class = RegisterWrite
+    refusals = (HTTPStatus.NOT_FOUND,)
+
+    @extend_schema(operation_id="register", responses={202: ResetRead})
+    def post(self, request: Request) -> Response:
+        values = read_body(self, request)
+        refuse_off()
+        may_mail = count_mail(request._request, values["email"])
+        registration = build_registration(**values)
+        if may_mail:
+            register(registration, find_client(request.META))
+        return Response({"detail": REGISTER_ANSWER}, HTTPStatus.ACCEPTED)
+
+
+REGISTER_ANSWER = "A mail with a link is on its way to this address."
+
+
+class RegisterConfirm(PrivateMixin, GenericAPIView[Any]):
+    """Make the account, with the `token` of the link in the mail and the password of the registration."""
+
+    queryset = User.objects.none()
+    permission_classes = (AllowAny,)
+    authentication_classes = ()
+    serializer_class = RegisterConfirmWrite
+    refusals = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
+    @extend_schema(operation_id="confirm_registration", responses={204: None})
+    def post(self, request: Request) -> Response:
+        values = read_body(self, request)
+        refuse_off()
+        count_stranger_sign_in(request._request)
+        confirm(values["token"], values["password"])
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

@@ -2,8 +2,11 @@
 
 ApiError
 ├── WrongCredentials                      401  signing in
+├── NotConfirmed                          401  signing in before the address is confirmed
+├── RegistrationOff                       404  the setting REGISTRATION
 └── Conflict                              409
     ├── TooManyTokens, TooManyAddresses
+    ├── AddressTaken                      a registration's e-mail address
     ├── OutOfStock                        an order's lines
     ├── ReferenceUsed                     another order has it
     ├── WrongStep, NotPlaced              an order's status
@@ -24,6 +27,38 @@ class WrongCredentials(ApiError):
 
     def __init__(self) -> None:
         super().__init__("The e-mail address or the password is wrong.")
+
+
+class NotConfirmed(ApiError):
+    """Somebody registered with this address and password, and hasn't opened the link in the mail."""
+
+    status_code = HTTPStatus.UNAUTHORIZED
+    default_code = "not_confirmed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The e-mail address isn't confirmed yet.",
+            "Open the link in the mail. It is valid for a day; register again for a new one.",
+        )
+
+
+class RegistrationOff(ApiError):
+    """The server takes no registrations; this is the default."""
+
+    status_code = HTTPStatus.NOT_FOUND
+    default_code = "registration_off"
+
+    def __init__(self) -> None:
+        super().__init__("This server takes no registrations.", "Its operator turns them on with REGISTRATION=true.")
+
+
+class AddressTaken(Conflict):
+    """A user has the e-mail address of the registration. Only who can read its mails gets this answer."""
+
+    default_code = "address_taken"
+
+    def __init__(self) -> None:
+        super().__init__("There is an account with this e-mail address already.", "Sign in with it.")
 
 
 class TooManyTokens(Conflict):

@@ -55,6 +55,7 @@ class Event(models.Model):
         TOKEN_REVOKED = "token_revoked"
         PASSWORD_CHANGED = "password_changed"
         RESET_MAILED = "reset_mailed"
+        REGISTERED = "registered"
         GROUPS_CHANGED = "groups_changed"
         PERMISSIONS_CHANGED = "permissions_changed"
 

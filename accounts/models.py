@@ -134,6 +134,27 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
 models.EmailField.register_lookup(Lower)
 
 
+class Registration(models.Model):
+    """An e-mail address and a password that wait for the address to be confirmed. Then they are a user."""
+
+    email = models.EmailField("e-mail address")
+    password = models.CharField(max_length=128, help_text="Hashed.")
+    first_name = models.CharField(max_length=150, blank=True, default="")
+    last_name = models.CharField(max_length=150, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = (
+            # Sign-ins before the confirmation, in any case.
+            models.Index(Lower("email"), name="registration_by_email"),
+            # sweep_registrations()
+            models.Index(fields=("created_at",), name="registration_by_age"),
+        )
+
+    def __str__(self) -> str:
+        return self.email
+
+
 class AuthToken(AbstractAuthToken):
     """A knox token with a name, so that users know which one to revoke. Only the digest is stored."""
 

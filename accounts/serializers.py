@@ -161,6 +161,22 @@ class ResetConfirmWrite(StrictSerializer[User]):
     new = PasswordField()
 
 
+class RegisterWrite(StrictSerializer[User]):
+    """A customer's e-mail address and password, and, if you like, the name."""
+
+    email = EmailField(max_length=254)
+    password = PasswordField()
+    first_name = LineField(max_length=150, allow_blank=True, default="")
+    last_name = LineField(max_length=150, allow_blank=True, default="")
+
+
+class RegisterConfirmWrite(StrictSerializer[User]):
+    """The `token` in the link of the mail, and the password that was chosen."""
+
+    token = CharField(max_length=100)
+    password = PasswordField()
+
+
 class EventRead(ModelSerializer[Event]):
     """`{"id": 9, "at": …, "kind": "signed_in", "actor": null, "address": "192.0.2.7", "user_agent": …, "detail": ""}`
 

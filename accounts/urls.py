@@ -27,6 +27,8 @@ urlpatterns = [
     path("auth/password/", auth_views.Password.as_view(), name="auth-password"),
     path("auth/password/reset/", auth_views.PasswordReset.as_view(), name="auth-password-reset"),
     path("auth/password/reset/confirm/", auth_views.PasswordResetConfirm.as_view(), name="auth-password-confirm"),
+    path("auth/register/", auth_views.Register.as_view(), name="auth-register"),
+    path("auth/register/confirm/", auth_views.RegisterConfirm.as_view(), name="auth-register-confirm"),
     path("me/", views.Me.as_view(ME), name="me"),
     path("me/orders/", views.OwnOrders.as_view({"get": "list"}), name="own-orders"),
     path("orders/", views.OrderViewSet.as_view(ORDERS, basename="order", suffix="List"), name="order-list"),

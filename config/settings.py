@@ -187,6 +187,8 @@ AUTHENTICATION_BACKENDS = [
 ]
 # Seconds for which the link in a mail is valid.
 PASSWORD_RESET_TIMEOUT = 3600
+# Whether strangers may register as customers.
+REGISTRATION = env.read_flag("REGISTRATION", default=False)
 SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "root"

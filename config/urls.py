@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from accounts.pages import show_reset
+from accounts.pages import show_confirmation, show_reset
 from catalog.home import show_home
 from config.api.schema.documents import Document, RedocPage, SwaggerPage
 from config.api.schema.root import Root
@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("pictures/", include("catalog.media.urls")),
     path("password/reset/", show_reset, name="password-reset"),
+    path("register/confirm/", show_confirmation, name="register-confirm"),
     path("livez", show_alive),
     path("readyz", show_ready, name="readyz"),
     path("metrics", show_metrics),

@@ -54,6 +54,7 @@ SCOPES_OF = (
 UNSCOPED = (
     *("GET ", "GET schema/", "POST auth/login/"),
     *("POST auth/password/reset/", "POST auth/password/reset/confirm/"),
+    *("POST auth/register/", "POST auth/register/confirm/"),
     # The address has a secret.
     *("GET feeds/{id}/{secret}/{file}", "GET feeds/{id}/{secret}/delta/"),
     # Needs the scopes of its events, too: tests/config/api/webhooks/test_webhooks.py.
@@ -165,6 +166,9 @@ ROWS: dict[str, str] = {
     "POST auth/password/reset/": "202 202 202 202 202 202 202 202",
     # Of a link that nobody made.
     "POST auth/password/reset/confirm/": "400 400 400 400 400 400 400 400",
+    "POST auth/register/": "202 202 202 202 202 202 202 202",
+    # Of a link that nobody made.
+    "POST auth/register/confirm/": "400 400 400 400 400 400 400 400",
     "POST auth/tokens/": "401 201 201 201 201 201 201 401",
     "POST brands/": "401 403 403 201 403 403 201 401",
     "POST brands/{slug}/merge/": "401 403 403 200 403 403 200 401",
@@ -203,6 +207,8 @@ BODIES: dict[str, Any] = {
     "POST auth/password/": {"old": "secret", "new": "17 sheep in a boat"},
     "POST auth/password/reset/": {"email": "owner@example.com"},
     "POST auth/password/reset/confirm/": {"token": "1.x", "new": "17 sheep in a boat"},
+    "POST auth/register/": {"email": "mia@example.com", "password": "17 sheep in a boat"},
+    "POST auth/register/confirm/": {"token": "1.x", "password": "17 sheep in a boat"},
     "POST auth/tokens/": {"name": "one more"},
     "POST me/addresses/": HOME,
     "PUT me/addresses/{id}/": HOME,
@@ -358,7 +364,8 @@ def filled(kept: None) -> Shop:
 
 
 @pytest.fixture
-def shop(filled: Shop, db: None, files: Path) -> Shop:
+def shop(filled: Shop, db: None, files: Path, settings: Any) -> Shop:
+    settings.REGISTRATION = True
     with write_file("1/products-1.csv") as file:
         file.write(b"id\r\n")
     return filled

@@ -70,7 +70,7 @@ def count_stranger_sign_in(request: HttpRequest) -> None:
         refuse_login(take(rate, "login-address", find_address(request.META)), "from this address")
 
 
-def count_reset(request: HttpRequest, email: str) -> bool:
+def count_mail(request: HttpRequest, email: str) -> bool:
     """Count a request for a mail. Returns whether the mailbox may get one more mail (MAILS).
 
     Raises TooManyRequests if the IP address has made more requests than RATE_LIMIT_LOGIN.
@@ -78,7 +78,7 @@ def count_reset(request: HttpRequest, email: str) -> bool:
     count_stranger_sign_in(request)
     if not read_rate(settings.RATE_LIMIT_LOGIN):
         return True
-    standing = take(MAILS, "reset-account", hash_account(email))
+    standing = take(MAILS, "mail-account", hash_account(email))
     if standing is None:
         raise Unavailable("Redis, which counts mails,")
     return standing.is_allowed

@@ -172,3 +172,15 @@ def test_without_redis_reads_go_on_and_nobody_signs_in(
         assert "Redis" in answer.json()["detail"]
     finally:
         redis.stop()
+
+
+@pytest.mark.django_db
+def test_registrations_count_as_sign_ins_and_a_mailbox_gets_five_mails(
+    client: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RATE_LIMIT_LOGIN, settings.REGISTRATION = "10/hour", True
+    queued: list[int] = []
+    monkeypatch.setattr("accounts.registrations.queue_mail", lambda key, _: queued.append(key))
+    body = {"email": "mia@example.com", "password": "17 sheep in a boat"}
+    assert [client.post("/api/v1/auth/register/", body).status_code for _ in range(11)] == [202] * 10 + [429]
+    assert len(queued) == 5
