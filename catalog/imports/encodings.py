@@ -86,8 +86,17 @@ def describe(name: str, line: int, error: UnicodeDecodeError, encoding: str) -> 
     where = f"{name} isn't {encoding.removesuffix('-sig').upper()}: its line {line} has the byte 0x{byte:02X}"
     if not encoding.startswith("utf-8"):
         return f"{where}, which this encoding doesn't have: give another encoding, or save the file as UTF-8"
-    likely = guess_encoding(error.object[max(0, error.start - SAMPLE) : error.start + SAMPLE])
+    sample = error.object[max(0, error.start - SAMPLE) : error.start + SAMPLE]
+    if is_mixed(sample):
+        return f"{where}, though the texts around are: correct what is wrong there, and save the file as UTF-8"
+    likely = guess_encoding(sample)
     return f"{where}. It seems to be {likely}: save the file as UTF-8, or give encoding={likely}"
+
+
+def is_mixed(sample: bytes) -> bool:
+    """Whether three of four letters beyond ASCII are UTF-8, so that no other encoding fits the whole file."""
+    odd = [sign for sign in sample.decode(errors="replace") if not sign.isascii()]
+    return odd.count("\ufffd") <= len(odd) / 4
 
 
 def guess_encoding(sample: bytes) -> str:

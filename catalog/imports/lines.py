@@ -36,6 +36,11 @@ class Lines(Iterator[str]):
             most -= len(line)
         return list(self.waiting)
 
+    def skip_blank(self) -> None:
+        """Skip blank lines above the first row."""
+        while (first := self.peek()) and not first[0].strip(" \t\r\n\ufeff,;|"):
+            self.skip(1)
+
     def skip(self, count: int) -> None:
         for _ in range(count):
             self.waiting.popleft()

@@ -24,8 +24,11 @@ GROUPED = {
     ",": re.compile(r"([+-]?\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(,\d+)?", re.ASCII),
 }
 WITH_COMMA = re.compile(r"[+-]?\d*(,\d+)?", re.ASCII)
-# What a spreadsheet saves for a formula that fails.
-FORMULA_ERRORS = frozenset({"#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!"})
+# A comma before decimal places, or between thousands.
+HAS_COMMA = re.compile(r"[+-]?\d[\d.' \u00a0\u202f\u2019]*,[\d,.]*\d", re.ASCII)
+# What a spreadsheet saves for a formula that fails, in its language: #N/A, #NV, #REF!, #BEZUG!, #¿NOMBRE?, #DIV/0!. And
+# what it saves for a column that is too narrow to be shown.
+FORMULA_ERROR = re.compile(r"#(?:[\u00a1\u00bf]?[A-Z]+(?:/0)?[!?]|N/[A-Z]{1,2}|NV|#+)")
 # A spreadsheet shows 1230000000000 so, and saves what it shows.
 CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE | re.ASCII)
 GRAMS = {
@@ -50,6 +53,9 @@ def write_number(cell: Cell, decimal: str) -> Cell:
     if not isinstance(cell, str):
         return cell
     text = cell.strip()
+    if CUT.fullmatch(text):
+        rule = "is a number that a spreadsheet has rounded"
+        raise BadValue("invalid", rule, "show all of its digits there, and save again")
     if not decimal:
         refuse_ambiguous(text)
         return text
@@ -65,7 +71,12 @@ def write_number(cell: Cell, decimal: str) -> Cell:
 def refuse_ambiguous(text: str) -> None:
     if AMBIGUOUS.fullmatch(text):
         rule = "may be a whole number with a dot between thousands, or have three decimal places"
-        raise BadValue("ambiguous", rule, "name the decimal sign by the option decimal, as . or ,")
+        raise BadValue("ambiguous", rule, NAME_SIGN)
+    if HAS_COMMA.fullmatch(text):
+        raise BadValue("ambiguous", "has a comma, between thousands or before decimal places", NAME_SIGN)
+
+
+NAME_SIGN = "name the decimal sign by the option decimal, as . or ,"
 
 
 def round_half_up(number: Decimal, place: Decimal = CENT) -> Decimal:
@@ -82,8 +93,9 @@ def read_oversold(cell: Cell) -> int:
 
 def refuse_cut(cell: Cell) -> Cell:
     """Refuses a code that a spreadsheet has rounded (1.23E+12), and the error of a formula (#N/A)."""
-    if isinstance(cell, str) and cell.strip() in FORMULA_ERRORS:
-        raise BadValue("invalid", "is the error of a formula", "correct the formula, or enter the code")
+    if isinstance(cell, str) and FORMULA_ERROR.fullmatch(cell.strip()):
+        rule = "is the error of a formula, or of a column that was too narrow"
+        raise BadValue("invalid", rule, "correct it, or enter the code")
     if isinstance(cell, str) and CUT.fullmatch(cell.strip()):
         rule = "is a code that a spreadsheet has rounded"
         raise BadValue("invalid", rule, "format the column as text, enter the code again, and save")

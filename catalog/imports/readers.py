@@ -38,7 +38,19 @@ FOREIGN = (
     (b"\x89PNG", "a picture: send a file of products that names it"),
     (b"\xff\xd8\xff", "a picture: send a file of products that names it"),
     (b"GIF8", "a picture: send a file of products that names it"),
+    (b"RIFF", "a picture, a sound or a film: send a file of products that names it"),
+    (b"ARROW1", "an Arrow file (Feather): save the table as Parquet"),
+    (b"ORC", "an ORC file: save the table as Parquet"),
+    (b"Obj\x01", "an Avro file: save the table as Parquet"),
+    (b"ID;P", f"a table in Microsoft's format SYLK (.slk): {AS_CSV}"),
+    (b"MIME-Version:", f"a web page in an archive (MHTML), as some programs write for .xls: {AS_CSV}"),
+    (b"%!PS", f"a PostScript file, which has no columns: {AS_CSV}"),
+    (b"version https://git-lfs", "a pointer of Git LFS: fetch the file itself with git lfs pull"),
 )
+# Signs below the blank that a text may have: TAB, LF, VT, FF, CR, and 0x1A at its end.
+NO_TEXT = bytes({*range(32)} - {9, 10, 11, 12, 13, 26})
+# The first bytes that tell a text from other data, and the most such signs among them.
+TEXT_START, MOST_ODD = 1_000, 0.1
 PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<meta")
 # The place and the mark of a tar archive.
 TAR = (257, b"ustar")
@@ -72,8 +84,8 @@ def load_opener(kind: str, name: str) -> Any:
 
 def open_text(unpacked: Unpacked, name: str, options: Options, notes: Notes) -> Source:
     start = read_start(unpacked.stream)
-    refuse_foreign(start, name)
     encoding = find_encoding(start, options.encoding)
+    refuse_foreign(start, name, encoding)
     if is_xml(start, encoding):
         return Source(name, "xml", *open_xml(unpacked.stream, name), unpacked.packed, notes)
     if not encoding.startswith("utf-8") and not options.encoding:
@@ -93,8 +105,8 @@ def check_text(stream: IO[bytes], name: str, options: Options) -> None:
     unpacked = unpack(stream, name)
     if unpacked.kind == "text":
         start = read_start(unpacked.stream)
-        refuse_foreign(start, name)
         encoding = find_encoding(start, options.encoding)
+        refuse_foreign(start, name, encoding)
         if not is_xml(start, encoding):
             check_encoding(unpacked.stream, name, encoding)
 
@@ -105,7 +117,7 @@ def read_start(stream: Any) -> bytes:
     return start
 
 
-def refuse_foreign(start: bytes, name: str) -> None:
+def refuse_foreign(start: bytes, name: str, encoding: str) -> None:
     if not start.strip():
         raise BadFile(f"{name} or its first line is empty: a CSV begins with its column names, NDJSON with a row")
     for mark, sentence in FOREIGN:
@@ -115,20 +127,32 @@ def refuse_foreign(start: bytes, name: str) -> None:
         raise BadFile(f"{name} is a tar archive: send the file inside, plain or compressed with gzip, zstd or zip")
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
         raise BadFile(f"{name} is a web page (HTML), as some programs write for .xls: {AS_CSV}")
+    if encoding.startswith("utf-8") and is_data(start[:TEXT_START]):
+        raise BadFile(f"{name} isn't a text, nor a file of another type that is read here: {AS_CSV}")
+
+
+def is_data(start: bytes) -> bool:
+    return len(start) - len(start.translate(None, NO_TEXT)) > MOST_ODD * len(start)
 
 
 def find_kind(inner: str, lines: Lines, name: str, options: Options) -> str:
+    lines.skip_blank()
     first = lines.peek()
-    if not "".join(first[:1]).strip():
+    if not first:
         raise BadFile(f"{name} or its first line is empty: a CSV begins with its column names, NDJSON with a row")
     if options.format in ("csv", "ndjson", "json"):
         return options.format
     suffix = PurePath(inner).suffix.lower()
-    if suffix in (".ndjson", ".jsonl"):
+    if suffix in (".ndjson", ".jsonl") and any(map(is_object, first)):
         return "ndjson"
     if is_document(first):
         return "json"
     return "ndjson" if first[0].lstrip().startswith("{") else "csv"
+
+
+def is_object(line: str) -> bool:
+    text = line.strip()
+    return text.startswith("{") and text.endswith("}")
 
 
 def make_known(options: Options) -> Any:

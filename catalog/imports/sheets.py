@@ -5,8 +5,9 @@ limit.
 """
 
 import datetime
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
@@ -19,7 +20,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from catalog.imports.errors import BadFile
 from catalog.imports.records import Notes, Record
-from catalog.imports.tables import FIRST_ROWS, IsKnown, check_header, find_header_row
+from catalog.imports.tables import FIRST_ROWS, SURE, IsKnown, check_header, find_header_row
 from config.api.rendering.formulas import unguard_text
 
 SHARED_TEXTS = "xl/sharedStrings.xml"
@@ -27,6 +28,10 @@ MOST_SHARED_BYTES = 100 * 1024 * 1024
 # What else a reader holds in memory whole: names of sheets, styles.
 MOST_OTHER_BYTES = 16 * 1024 * 1024
 DAMAGED = (BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, ParseError, EOFError, OSError)
+# A cell with a formula, and without its result. Its attributes, and its place among them.
+UNCALCULATED = re.compile(rb"<c([^>]*)>\s*<f(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v>\s*</v>|<v\s*/>)?\s*</c>")
+CELL_NAME = re.compile(rb'\br="([A-Z]+[0-9]+)"')
+PIECE, MOST_CELL = 1024 * 1024, 64 * 1024
 # Excel holds 15 digits of a number.
 MOST_EXACT = 10**15
 
@@ -39,15 +44,17 @@ def open_xlsx(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-        sheet, rows = find_sheet(book)
+        sheet, rows = find_sheet(book, is_known)
+        check_formulas(stream, sheet, name)
         first = list(islice(rows, FIRST_ROWS))
     except (*DAMAGED, DefusedXmlException, InvalidFileException) as error:
         raise BadFile(f"{name} is an Excel workbook that can't be read ({error}): save it again, or as CSV") from None
     if len(book.sheetnames) > 1:
-        notes.guess("sheet", sheet, f"the workbook has {len(book.sheetnames)} sheets; only the first with rows is read")
+        reason = f"the workbook has {len(book.sheetnames)} sheets; only the first with names of columns is read"
+        notes.guess("sheet", sheet.title, reason)
     if not first:
         raise BadFile(f"{name} has no rows: give a row of column names, and the rows below it")
-    _, above = find_header_row(([read_cell(cell.value) for cell in row] for row in first), is_known)
+    _, above = find_header_row(read_first(first), is_known)
     if above:
         notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
     header = trim(tuple(str(read_cell(cell.value) or "").strip() for cell in first[above]))
@@ -73,16 +80,43 @@ def check_sizes(stream: IO[bytes], name: str) -> None:
     stream.seek(0)
 
 
-def find_sheet(book: Any) -> tuple[str, Iterator[Any]]:
-    """The first visible sheet with a filled cell, and its rows."""
-    sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
-    for sheet in sheets:
+def find_sheet(book: Any, is_known: IsKnown) -> tuple[Any, Iterator[Any]]:
+    """The first visible sheet with known names of columns, else the first with a filled cell; and its rows."""
+    visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
+    filled = []
+    for sheet in visible:
         sheet.reset_dimensions()  # a wrong size in the file would cut its rows
         rows = sheet.iter_rows()
         first = list(islice(rows, FIRST_ROWS))
         if any(cell.value is not None for row in first for cell in row):
-            return sheet.title, chain(first, rows)
-    return "", iter(())
+            filled.append((sheet, chain(first, rows)))
+            if find_header_row(read_first(first), is_known)[0] >= SURE:
+                return filled[-1]
+    return filled[0] if filled else (visible[0], iter(()))
+
+
+def read_first(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    return ([read_cell(cell.value) for cell in row] for row in rows)
+
+
+def check_formulas(stream: IO[bytes], sheet: Any, name: str) -> None:
+    """Raises BadFile for a formula without a stored result, as programs write it that don't calculate.
+
+    openpyxl reads such a cell as a blank one, and a blank cell would keep or clear a value in silence.
+    """
+    before = b""
+    with ZipFile(stream) as book, book.open(sheet._worksheet_path) as source:
+        while piece := source.read(PIECE):
+            before += piece
+            for found in UNCALCULATED.finditer(before):
+                if b't="str"' not in found[1]:  # which Excel stores for the result ""
+                    cell = CELL_NAME.search(found[1])
+                    where = f" in the cell {cell[1].decode()}" if cell else ""
+                    raise BadFile(
+                        f"{name} has a formula without a result{where}: open it in a spreadsheet program and save it,"
+                        " or send the table as CSV"
+                    )
+            before = before[max(0, before.rfind(b"<c ")) :][-MOST_CELL:]
 
 
 def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iterator[Record]:

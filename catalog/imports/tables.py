@@ -6,6 +6,7 @@ the first record.
 
 import csv
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,8 +24,11 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
 SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 # The first rows among which a header may stand: above it are titles, dates and blank rows.
 FIRST_ROWS = 12
+BLANKS = string.whitespace + "\x1a"
 # In a row of so many known names, none is there by chance.
 SURE = 2
+# Signs that some programs take for quotes.
+QUOTES = "'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb`"
 NUMBER_CELL = re.compile(r"[+-]?\d[\d.,]*")
 
 # Tells whether a cell is the name of a column that some format knows.
@@ -94,7 +98,7 @@ def skip_rows(lines: Lines, first: Sequence[str], separator: str, rows: int) -> 
 
 def read_header(reader: Iterator[list[str]], name: str, is_known: IsKnown) -> tuple[str, ...]:
     try:
-        header = tuple(cell.strip() for cell in next(reader))
+        header = tuple(cell.strip().strip("\ufeff") for cell in next(reader))
         "".join(header).encode()
     except StopIteration:
         raise BadFile(f"{name} has no rows: give a line of column names, and the rows below it") from None
@@ -102,8 +106,24 @@ def read_header(reader: Iterator[list[str]], name: str, is_known: IsKnown) -> tu
         raise BadFile(f"{name}: its first line can't be read as column names ({error}): is it a CSV file?") from None
     except UnicodeEncodeError:
         raise BadFile(f"{name}: its column names aren't UTF-8: save the file as UTF-8") from None
+    refuse_joined(header, name, is_known)
     check_header(header, name, is_known)
     return header
+
+
+def refuse_joined(header: tuple[str, ...], name: str, is_known: IsKnown) -> None:
+    """Raises BadFile for a header whose names are between other signs than a CSV has."""
+    if any(map(is_known, header)):
+        return
+    if sum(is_known(cell.strip(QUOTES)) for cell in header) >= SURE:
+        raise BadFile(f"{name}: its columns' names stand in quotes of another kind than \": use that sign, or none")
+    words = [word for word in re.split(r"[^\w]+", header[0]) if word]
+    if len(header) == 1 and sum(map(is_known, words)) >= SURE:
+        between = header[0].removeprefix(words[0])[:1]
+        raise BadFile(
+            f"{name}: its first line is a single cell, {header[0][:60]!r}: separate the columns by one of , ; TAB |, or"
+            f" put a line sep={between} above them, and don't quote a line as a whole"
+        )
 
 
 def check_header(header: tuple[str, ...], name: str, is_known: IsKnown) -> None:
@@ -134,12 +154,15 @@ def read_csv(reader: Iterator[list[str]], lines: Lines, header: tuple[str, ...])
         except (csv.Error, LineTooLong) as error:
             yield Record(line, {}, describe_csv_error(error, line, lines.number))
             continue
-        if any(cell.strip() for cell in row):
+        # DOS ends a file by the sign 0x1A.
+        if any(cell.strip(BLANKS) for cell in row):
             yield make_record(line, header, row)
 
 
 def describe_csv_error(error: Exception, first: int, last: int) -> str:
     where = f", read up to line {last}" if last > first else ""
+    if "field limit" in str(error):
+        return f"has a cell of more than {csv.field_size_limit():,} characters{where}; close its quote, or shorten it"
     return f"is not a CSV row ({error}{where}); close every quote, and double a quote inside a quoted cell"
 
 
@@ -149,5 +172,7 @@ def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
     # Spreadsheets write separators for cells that once had something.
     if len(row) == len(header) or (len(row) > len(header) and not any(map(str.strip, row[len(header) :]))):
         return Record(line, cells)
-    fault = f"has {len(row)} cells, but the header has {len(header)} columns; quote cells that contain the separator"
-    return Record(line, cells, fault)
+    few = "add the missing ones, and quote cells that contain a line break"
+    remedy = few if len(row) < len(header) else "quote cells that contain the separator"
+    number = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+    return Record(line, cells, f"has {number}, but the header has {len(header)} columns; {remedy}")

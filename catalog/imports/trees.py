@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
+from catalog.imports.errors import BadFile
 from catalog.imports.lines import MOST_LINE, Lines, LineTooLong
 from catalog.imports.records import Record
 from catalog.imports.tables import MOST_COLUMNS, refuse_wide
@@ -13,14 +15,41 @@ from catalog.imports.tables import MOST_COLUMNS, refuse_wide
 # JSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
 FIRST_RECORDS = 100
 # Members of an object around a list, as APIs send it.
-WRAPPED = re.compile(r'\s*\{\s*"(?:products|items|data|results)"\s*:\s*(?=\[)')
+WRAPPED = re.compile(r'\s*\{\s*"(?:products|items|data|results|rows|records)"\s*:\s*(?=\[)')
 BLANK = re.compile(r"\s*")
 PIECE = 64 * 1024
 # So many characters tell whether an object around a list begins.
 BEGINNING = 1_000
 
 
+class RepeatedMember(ValueError):
+    """An object has two members of one name: nobody can say which of them is meant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.msg = f"an object has two members {name[:60]!r}"
+
+
+def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise RepeatedMember(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return members
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=make_object)
+
+
 def open_json(records: Iterator[Record], name: str) -> tuple[dict[str, None], Iterator[Record]]:
+    """The columns and the records. Raises BadFile if none of the first records can be read."""
+    columns, records = find_columns(records, name)
+    if not columns and (first := next(records, None)) and first.fault:
+        rule, _, remedy = first.fault.partition("; ")
+        raise BadFile(f"{name}: its row {first.line} {rule}: {remedy}")
+    return columns, records
+
+
+def find_columns(records: Iterator[Record], name: str) -> tuple[dict[str, None], Iterator[Record]]:
     """The columns, to which later records add theirs, and the records."""
     first = list(islice(records, FIRST_RECORDS))
     columns = dict.fromkeys(column for record in first for column in record.cells)
@@ -51,7 +80,7 @@ def read_ndjson(lines: Lines) -> Iterator[Record]:
 
 def parse_line(line: int, text: str) -> Record:
     try:
-        cells = json.loads(text)
+        cells = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", "too deep or a number too long")
         return Record(line, {}, f"is not JSON ({reason}); write one object a line")
@@ -78,11 +107,12 @@ def is_document(first: list[str]) -> bool:
 
 
 def read_document(lines: Lines) -> Iterator[Record]:
-    """The objects of a list, or the one object, numbered from 1."""
+    """The objects of a list, or those that follow each other, numbered from 1."""
     text = Text(lines)
+    is_wrapped = WRAPPED.match(text.text) is not None
     text.skip(WRAPPED)
     if not text.take("["):
-        yield text.read_value(1)
+        yield from read_objects(text)
         return
     number = 0
     while not text.has_failed and not text.take("]"):
@@ -92,6 +122,16 @@ def read_document(lines: Lines) -> Iterator[Record]:
             return
         yield text.read_value(number)
         text.take(",")
+    # Behind a list in an object are the object's other members.
+    if not (text.has_failed or is_wrapped) and text.skip(BLANK):
+        yield Record(number + 1, {}, "comes after the end of the list, and wasn't read; send one list")
+
+
+def read_objects(text: "Text") -> Iterator[Record]:
+    number = 0
+    while not text.has_failed and text.skip(BLANK):
+        number += 1
+        yield text.read_value(number)
 
 
 class Text:
@@ -99,7 +139,6 @@ class Text:
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
-        self.decoder = json.JSONDecoder()
         self.text = ""
         self.place = 0
         self.has_failed = False
@@ -134,7 +173,7 @@ class Text:
         self.skip(BLANK)
         while True:
             try:
-                value, self.place = self.decoder.raw_decode(self.text, self.place)
+                value, self.place = DECODER.raw_decode(self.text, self.place)
             except (ValueError, RecursionError) as error:
                 left = len(self.text) - self.place
                 # As much again as there is: a long object is then read in few attempts.
@@ -142,8 +181,8 @@ class Text:
                     continue
                 self.has_failed = True
                 reason = getattr(error, "msg", "too deep or a number too long")
-                fault = f"is not JSON ({reason}), or longer than {MOST_LINE:,} characters; nothing after it was read"
-                return Record(number, {}, fault)
+                rule = f"is not JSON ({reason}), or longer than {MOST_LINE:,} characters, so nothing after it was read"
+                return Record(number, {}, f"{rule}; correct it")
             return make_record(number, value)
 
     def read_enough(self, size: int) -> bool:

@@ -17,6 +17,7 @@ from django.conf import settings
 from catalog.imports.numbers import Cell, Weights, refuse_cut, round_half_up, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Notes
+from catalog.imports.trees import DECODER, RepeatedMember
 from catalog.writes.taxonomy import SLUG_MOST, BrandName, CategoryPath
 from catalog.writes.values import (
     ALT,
@@ -137,8 +138,9 @@ class Paths:
 
 
 def read_tags(cell: Cell) -> list[str] | None:
-    """Each tag once. The cell is a list, or a comma-separated text."""
-    tags = cell if isinstance(cell, list) else read_text(cell).split(",")
+    """Each tag once. The cell is a list, as JSON in a text, or a comma-separated text."""
+    listed = read_json(cell) if isinstance(cell, list) or str(cell).lstrip().startswith("[") else None
+    tags = listed if isinstance(listed, list) else read_text(cell).split(",")
     return list(dict.fromkeys(NAME.read(tag) for tag in tags if not is_blank(tag))) or None
 
 
@@ -158,22 +160,22 @@ def read_addresses(cell: Cell) -> list[str]:
 
 def read_images(cell: Cell) -> list[Any]:
     """A JSON list, or addresses with commas, semicolons, | or blanks between them."""
-    value = parse_json(cell)
+    value = read_json(cell)
     return PARTS.read(split_addresses(value) if isinstance(value, str) else value)
 
 
 def read_parts(cell: Cell) -> list[Any]:
-    return PARTS.read(parse_json(cell))
+    return PARTS.read(read_json(cell))
 
 
 def read_attributes(cell: Cell) -> dict[str, Any]:
-    value = ATTRIBUTES.read(parse_json(cell))
+    value = ATTRIBUTES.read(read_json(cell))
     check_json(value)
     return value
 
 
 def read_options(cell: Cell) -> dict[str, str]:
-    value = OPTIONS.read(parse_json(cell))
+    value = OPTIONS.read(read_json(cell))
     check_json(value)
     return value
 
@@ -186,11 +188,23 @@ def parse_json(cell: Cell) -> Any:
         return cell
 
 
+def read_json(cell: Cell) -> Any:
+    """`parse_json`, but an object with two members of one name raises BadValue."""
+    try:
+        return DECODER.decode(cell) if isinstance(cell, str) else cell
+    except RepeatedMember as error:
+        raise BadValue("invalid", f"isn't clear: {error.msg}", "keep one of them") from None
+    except (ValueError, RecursionError):
+        return cell
+
+
 def check_json(value: dict[str, Any]) -> None:
     """Checks characters, numbers and size. (For bodies the parser has done so.) Raises BadValue."""
     for item in walk_json(value):
         if isinstance(item, str):
             refuse_odd_characters(item)
+        elif isinstance(item, float) and math.isnan(item):
+            raise BadValue("invalid", "holds NaN, which is no number", "remove it, or write null")
         elif isinstance(item, int | float) and not (math.isfinite(item) and abs(item) < MOST_JSON_NUMBER):
             raise BadValue("invalid", "holds a number of more than 15 digits", "give it as a text, in quotes")
     if len(json.dumps(value)) > MOST_JSON_TEXT:

@@ -12,7 +12,7 @@ from defusedxml.ElementTree import iterparse
 
 from catalog.imports.errors import BadFile
 from catalog.imports.records import Record
-from catalog.imports.trees import open_json
+from catalog.imports.trees import find_columns
 
 ITEMS = ("item", "entry")
 # The most bytes of an item, since one is held in memory.
@@ -25,7 +25,7 @@ def is_xml(start: bytes, encoding: str) -> bool:
 
 
 def open_xml(stream: IO[bytes], name: str) -> tuple[dict[str, None], Iterator[Record]]:
-    columns, records = open_json(read_items(stream), name)
+    columns, records = find_columns(read_items(stream), name)
     if not columns:
         first = next(records, None)
         reason = first.fault if first else "has no items"

@@ -28,7 +28,7 @@ def say_repeated(value: object, where: str, noun: str = "") -> str:
 def say_missing(kind: str, key: str | None, needed: str) -> str:
     """For a missing value that only a new row needs."""
     if key:
-        return f"There is no {kind} {key!r} yet, and a new one needs a {needed}."
+        return f"There is no {kind} {key!r} yet, and a new one needs a {needed}; give one."
     return f"A new {kind} needs a {needed}."
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from catalog.imports.errors import BadFile
 from catalog.imports.numbers import find_unit
-from catalog.imports.records import Notes, Source
+from catalog.imports.records import Source
 from catalog.imports.values import FIELDS
 
 type Columns = dict[str, tuple[str, ...]]
@@ -50,7 +50,7 @@ def drop_brackets(column: str) -> str:
 def map_columns(source: Source, pairs: str) -> Columns:
     """The columns of each mapped field: one, or several for category. `pairs` is `field=column,…` or empty."""
     chosen = parse_pairs(pairs, source)
-    columns = map_own_names(source.columns, source.notes) | chosen
+    columns = map_own_names(source, chosen) | chosen
     # A column that `map` uses, as in `image=url`, no longer maps by its own name.
     used = {column for path in chosen.values() for column in path}
     columns = {field: path for field, path in columns.items() if field in chosen or not used & set(path)}
@@ -63,12 +63,19 @@ def map_columns(source: Source, pairs: str) -> Columns:
     return columns
 
 
-def map_own_names(columns: Iterable[str], notes: Notes) -> Columns:
+def map_own_names(source: Source, chosen: Columns) -> Columns:
+    """The columns with names of fields. Raises BadFile if two are of one field, and `chosen` names none of them."""
     own: Columns = {}
-    names = {column: normalise(column) for column in columns}
+    notes, used = source.notes, {column for path in chosen.values() for column in path}
+    names = {column: normalise(column) for column in source.columns}
     for column, name in names.items():
         if name in FIELDS:
-            own.setdefault(name, (column,))
+            (first,) = own.setdefault(name, (column,))
+            if first != column and name not in chosen and not used & {first, column}:
+                raise BadFile(
+                    f"{source.name} has two columns of {name}, {first!r} and {column!r}:"
+                    f" rename one of them, or choose one, as in map {name}={column}"
+                )
     for column, name in names.items():
         field = SYNONYMS.get(name)
         if field and field not in own:

@@ -125,8 +125,8 @@ def test_a_shopify_product_with_a_bad_row_is_left_out_whole(tmp_path: Path) -> N
     [
         (("a,A,S,1", "a,,S,2"), 3, "Option values: are the same as on line 2"),
         ((",A,S,1",), 2, "Handle: is blank"),
-        (("a,,S,1",), 2, "title: There is no product 'a' yet, and a new one needs a title"),
-        (("a,A,S,",), 2, "price: There is no variant 'a.s' yet, and a new one needs a price"),
+        (("a,,S,1",), 2, "title: There is no product 'a' yet, and a new one needs a title; give one"),
+        (("a,A,S,",), 2, "price: There is no variant 'a.s' yet, and a new one needs a price; give one"),
         (
             ("Mug,A,S,1", "mug,B,S,1"),
             3,
@@ -305,11 +305,19 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
     ("column", "value", "reason"),
     [
         ("price", "-1", "price: '-1' is below 0; give 0 or more"),
-        ("price", "12,50", "price: '12,50' is not a number; write digits and at most one dot"),
+        (
+            "price",
+            "12,50",
+            "price: '12,50' has a comma, between thousands or before decimal places; name the decimal sign",
+        ),
         ("price", "NaN", "price: 'NaN' is not a number"),
         ("price", "1e999", "has more than 12 digits; give at most 9999999999.99"),
         ("price", "#N/A", "price: '#N/A' is not a number"),
-        ("sku", "#N/A", "sku: '#N/A' is the error of a formula; correct the formula, or enter the code"),
+        (
+            "sku",
+            "#N/A",
+            "sku: '#N/A' is the error of a formula, or of a column that was too narrow; correct it, or enter the code",
+        ),
         ("price", "1_0", "is not a number"),
         ("price", "٣", "is not a number"),
         ("price", "1.0051", "has more than two decimal places; round it, as in 12.50"),

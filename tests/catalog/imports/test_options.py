@@ -177,7 +177,7 @@ def test_a_new_variant_goes_to_the_product_that_the_file_names() -> None:
             5,
             "sku: There is no variant with the SKU 'D-1', and the file doesn't say of which product; import it first",
         ),
-        (7, "price: There is no variant 'A-3' yet, and a new one needs a price"),
+        (7, "price: There is no variant 'A-3' yet, and a new one needs a price; give one"),
         (8, "sku: 'B-9' is already on line 2; keep one of the two, or give one another SKU"),
         (9, "sku: '' is blank; give a SKU"),
     ]
