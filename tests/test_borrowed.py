@@ -25,6 +25,7 @@ from queue import Queue
 from types import ModuleType
 from typing import Any
 
+import openpyxl
 import psycopg
 import pytest
 from django.contrib.admin import ModelAdmin, site
@@ -905,6 +906,19 @@ def list_shared(module: ModuleType, *, ours: bool) -> Iterator[str]:
         for name in filter(is_private, {*list_defined(node), *list_attributes(node)}):
             if ours != any(has_name(base, name) for base in bases):
                 yield name
+
+
+@borrows(
+    "openpyxl",
+    "ReadOnlyWorksheet._worksheet_path",
+    users="catalog.imports.sheets",
+    remedy="Find the sheet's file by xl/_rels/workbook.xml.rels: formulas without a result are seen in it.",
+)
+def test_openpyxl_tells_the_file_of_a_sheet() -> None:
+    stream = BytesIO()
+    openpyxl.Workbook().save(stream)
+    sheet: Any = openpyxl.load_workbook(stream, read_only=True).worksheets[0]
+    assert sheet._worksheet_path == "xl/worksheets/sheet1.xml"
 
 
 @pytest.mark.slow
