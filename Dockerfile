@@ -12,7 +12,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 # A number that an orchestrator can see to be nobody's (runAsNonRoot). The code stays root's: who takes the server over
 # can't change it.
 RUN useradd --system --uid 999 --no-create-home --home-dir /srv/tenfold --shell /usr/sbin/nologin tenfold \
-    && install -d -o tenfold exports_files
+    && install -d -o tenfold exports_files media_files
 COPY manage.py pyproject.toml ./
 COPY config config
 COPY catalog catalog

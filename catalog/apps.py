@@ -16,7 +16,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_covered
         from catalog.changes.events import LOG
-        from catalog.changes.log import find_backlog, follow_changes, keep_log, number_batch, read_lag
+        from catalog.changes.log import find_backlog, follow_changes, number_batch, read_lag
         from catalog.changes.subjects import Subject, find_any_write, find_end, find_new_price, register_subjects
         from catalog.changes.undo import tasks as undo_tasks  # noqa: F401 (registers the jobs)
         from catalog.edits import tasks as edit_tasks  # noqa: F401 (registers the jobs)
@@ -26,9 +26,7 @@ class CatalogConfig(AppConfig):
         from catalog.imports.models import ImportJob
         from catalog.imports.serializers import ImportRead
         from catalog.rights import EXPORT, IMPORT
-        from catalog.search.vocabulary import WORDS_EVERY, count_words
         from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
-        from catalog.tallies.folding import FOLD_EVERY, fold_tallies, recount
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
             find_capital_locations,
@@ -38,7 +36,6 @@ class CatalogConfig(AppConfig):
         )
         from catalog.writes.trial import try_write
         from config.api.access.scopes import IMPORTS
-        from config.api.jobs.chores import register_chore
         from config.api.problems.stored import register_finder, register_trial
         from config.api.reads.resources import TABLE_FORMATS, Resource, register_resource
         from config.api.reads.root_lists import register_lists
@@ -47,10 +44,6 @@ class CatalogConfig(AppConfig):
         FRESHNESS.follow_log(follow_changes, list_covered(), number_batch)
         # What is read from tallies follows the products that they count: the SQL names both.
         FRESHNESS.watch((models.Tally._meta.db_table, models.TallyChange._meta.db_table))
-        register_chore("keep the change log", keep_log)
-        register_chore("count the words of searches", count_words, every=WORDS_EVERY)
-        register_chore("fold the tallies of products", fold_tallies, every=FOLD_EVERY)
-        register_chore("recount products", recount, every=timedelta(days=1))
         register_finder(find_backlog)
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
@@ -59,6 +52,7 @@ class CatalogConfig(AppConfig):
         register_trial(try_write)
         self.fill_admin()
         self.help_agents()
+        self.register_chores()
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
@@ -149,3 +143,18 @@ class CatalogConfig(AppConfig):
 
         register_dashboard(list_items)
         register_author(name_last_author)
+
+    def register_chores(self) -> None:
+        from catalog.changes.log import keep_log
+        from catalog.media.sweeping import SWEEP_EVERY, sweep_some
+        from catalog.media.thumbnails import make_thumbnails
+        from catalog.search.vocabulary import WORDS_EVERY, count_words
+        from catalog.tallies.folding import FOLD_EVERY, fold_tallies, recount
+        from config.api.jobs.chores import register_chore
+
+        register_chore("keep the change log", keep_log)
+        register_chore("count the words of searches", count_words, every=WORDS_EVERY)
+        register_chore("fold the tallies of products", fold_tallies, every=FOLD_EVERY)
+        register_chore("recount products", recount, every=timedelta(days=1))
+        register_chore("make small pictures", make_thumbnails)
+        register_chore("sweep pictures", sweep_some, every=SWEEP_EVERY)

@@ -26,6 +26,7 @@ from catalog.changes.models import Change  # noqa: F401 (Django looks for models
 from catalog.changes.undo.models import UndoJob  # noqa: F401 (the same)
 from catalog.edits.models import EditJob  # noqa: F401 (the same)
 from catalog.imports.models import ImportJob, ImportRefusal  # noqa: F401 (the same)
+from catalog.media.models import MEDIA, Picture  # noqa: F401 (the same)
 from catalog.prices.models import ProductPrice, VariantPrice  # noqa: F401 (the same)
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, StockQuerySet, VariantQuerySet
 from config.api.models import Versioned
@@ -346,12 +347,19 @@ class Stock(LateVersioned):
 
 
 class Image(LateVersioned):
-    """The URL of a picture of a product. The first one by position is the product's `image_url`."""
+    """The URL of a picture of a product. The first one by position is the product's `image_url`.
+
+    A URL that begins with `/media/` is an uploaded picture's (catalog/media/).
+    """
 
     product = models.ForeignKey(Product, models.DB_CASCADE, related_name="images", db_index=False)
     url = models.CharField("URL", max_length=1000)
     alt = models.CharField("alternative text", max_length=500, blank=True, default="")
     position = models.PositiveIntegerField(default=1)
+    # Known of uploaded pictures alone. A worker writes the small pictures; `{}` if there are none.
+    width = models.PositiveIntegerField(null=True, editable=False)
+    height = models.PositiveIntegerField(null=True, editable=False)
+    thumbnails = models.JSONField(null=True, editable=False)
 
     class Meta:
         logged = Logged("image", product="product")
@@ -360,6 +368,14 @@ class Image(LateVersioned):
         indexes = (
             # products/{id}/images/, ?expand=images, and the foreign key.
             models.Index(fields=("product", "position", "id"), name="image_by_product"),
+            # Whether a product has an uploaded picture (catalog/media/sweeping.py).
+            models.Index(fields=("url",), name="image_uploaded", condition=Q(url__startswith=MEDIA)),
+            # What workers look for every few seconds (catalog/media/thumbnails.py).
+            models.Index(
+                fields=("id",),
+                name="image_without_thumbnails",
+                condition=Q(url__startswith=MEDIA, thumbnails__isnull=True),
+            ),
         )
 
     def __str__(self) -> str:

@@ -6,8 +6,17 @@ from typing import Any, ClassVar
 from django.db import connection
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
-from rest_framework.serializers import CharField, DecimalField, IntegerField, ListField, ModelSerializer, Serializer
+from rest_framework.serializers import (
+    CharField,
+    DecimalField,
+    IntegerField,
+    JSONField,
+    ListField,
+    ModelSerializer,
+    Serializer,
+)
 
+from catalog.media.models import SIZES
 from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
 from catalog.prices.models import VariantPrice
 from catalog.tallies.reading import write_count
@@ -169,12 +178,35 @@ class Suggestions(Serializer[Any]):
     phrases = ListField(child=CharField())
 
 
+@extend_schema_field(
+    {
+        "type": ["object", "null"],
+        "description": "Small pictures (WebP) with at most 160, 480 and 1200 pixels a side.",
+        "properties": {name: {"type": "string"} for name in SIZES},
+        "required": list(SIZES),
+        "additionalProperties": False,
+    }
+)
+class ThumbnailsField(JSONField):
+    """`{"small": "/media/….webp", "medium": …, "large": …}`; null until they are made, and for pictures elsewhere."""
+
+    database_expression = "nullif({column}, '{{}}')"
+
+    def to_representation(self, value: Any) -> Any:
+        return value or None
+
+
 class ImageRead(ModelSerializer[Image]):
-    """`{"id": 9, "url": "https://…", "alt": "Front", "position": 1}`"""
+    """`{"id": 9, "url": "https://…", "alt": "Front", "position": 1, "width": 800, "height": 600, "thumbnails": …}`
+
+    The last three are known of uploaded pictures, and null for others.
+    """
+
+    thumbnails = ThumbnailsField(read_only=True, allow_null=True)
 
     class Meta:
         model = Image
-        fields = ("id", "url", "alt", "position")
+        fields = ("id", "url", "alt", "position", "width", "height", "thumbnails")
 
 
 class StockRead(ModelSerializer[Stock]):

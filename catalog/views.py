@@ -1,14 +1,19 @@
 """The catalogue's endpoints. Each view names its rows, filters and orderings; config/api/viewsets.py does the rest."""
 
+import hashlib
 from collections.abc import Collection
+from io import BytesIO
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,6 +49,7 @@ from catalog.writes.serializers import (
     AttributeWrite,
     BrandWrite,
     CategoryWrite,
+    ImageUpload,
     MergeRead,
     MergeWrite,
     OneImageWrite,
@@ -58,7 +64,7 @@ from catalog.writes.serializers import (
 )
 from catalog.writes.small_lists import merge_row, refuse_used
 from catalog.writes.texts import compose, list_forms
-from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights
+from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights, write_refusal
 from config.api.access.scopes import CATALOGUE
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.conditional import make_etag, spare_known
@@ -71,6 +77,7 @@ from config.api.rendering.renderers import write_json
 from config.api.viewsets import ListMixin, ReadViewSet, RetrieveMixin, ShapedViewSet, WriteMixin
 from config.api.writes.attempts import attempt_twice
 from config.api.writes.bulk import GREATEST_NUMBER, BulkListView, BulkView, Handling, write_rows
+from config.api.writes.parsers import JSONParser
 
 # Pairs of filter and ordering that an index in models.py serves. A test checks each with PostgreSQL's planner.
 SERVED_FOR_STAFF: IndexServed = frozenset(
@@ -329,16 +336,59 @@ class ProductVariants(OfProduct[Variant]):
         return reverse("variant-detail", kwargs={"sku": row.sku}, request=self.request)
 
 
+FORM = "multipart/form-data"
+# The bytes that a form may have beside its file.
+FORM_BYTES = 64 * 1024
+ADD_IMAGE = "catalog.add_image"
+
+
 class ProductImages(OfProduct[Image]):
-    """All images of a product, by position. POST adds one."""
+    """All images of a product, by position. POST adds one: by its address, or the picture itself in a form."""
 
     queryset = Image.objects.all()
     read_serializer = ImageRead
     write_serializer = OneImageWrite
+    parser_classes = (JSONParser, MultiPartParser)
+    streamed_type = FORM
+
+    @classmethod
+    def find_body_limit(cls) -> int:
+        return settings.MEDIA_MAX_BYTES + FORM_BYTES
+
+    def perform_authentication(self, request: Request) -> None:
+        # Before the check of a session's CSRF token, which reads the whole form.
+        user = getattr(request._request, "user", None)
+        if request.method == "POST" and user and user.is_authenticated and not user.has_perm(ADD_IMAGE):
+            self.permission_denied(request, write_refusal(ADD_IMAGE))
+        super().perform_authentication(request)
+
+    @property
+    def is_upload(self) -> bool:
+        return self.action == "create" and self.request.content_type.lower().startswith(FORM)
+
+    def hash_body(self, request: Request) -> bytes:
+        return hash_upload(request.data) if self.is_upload else super().hash_body(request)
+
+    def get_serializer_class(self) -> Any:
+        return ImageUpload if self.is_upload else super().get_serializer_class()
+
+    @extend_schema(request={"application/json": OneImageWrite, FORM: ImageUpload})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().create(request, *args, **kwargs)
 
     def build_address(self, row: Image) -> str:
         place = {"product": row.product_id, "pk": row.pk}
         return reverse("product-image", kwargs=place, request=self.request)
+
+
+def hash_upload(form: Any) -> bytes:
+    """BLAKE2b of a form's texts and file, whose bytes are read anew afterwards."""
+    hash_ = hashlib.blake2b(digest_size=32)
+    for name, value in sorted(form.items()):
+        content = value if isinstance(value, UploadedFile) else BytesIO(str(value).encode())
+        hash_.update(f"{name}\0".encode() + hashlib.file_digest(content, "sha256").digest())
+        content.seek(0)
+    return hash_.digest()
 
 
 class VariantViewSet(PartViewSet[Variant], ReadViewSet):

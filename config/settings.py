@@ -71,7 +71,9 @@ HOST = env.read_text("HOST", "127.0.0.1")
 PORT = env.read_count("PORT", 8000, most=65_535)
 LOCAL_URL = env.write_origin(HOST, PORT)
 # The path under which a proxy shows this server; "" means the root, or what X-Forwarded-Prefix says.
-BASE_PATH = env.read_path("BASE_PATH", taken=("admin", "api", "livez", "metrics", "password", "readyz", "static"))
+BASE_PATH = env.read_path(
+    "BASE_PATH", taken=("admin", "api", "livez", "media", "metrics", "password", "pictures", "readyz", "static")
+)
 # The beginning of addresses in mails, files and feeds, which have no request.
 PUBLIC_URL = f"{env.read_origin('PUBLIC_URL', LOCAL_URL)}{BASE_PATH}"
 # The address of a product in the shop, for feeds.
@@ -397,7 +399,11 @@ STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.serving.static_files.SubPathStorage"},
     "jobs": env.read_storage_url("EXPORT_STORAGE_URL", f"file://{BASE_DIR / 'exports_files'}"),
+    "media": env.read_storage_url("MEDIA_STORAGE_URL", f"file://{BASE_DIR / 'media_files'}"),
 }
+# The bytes and the pixels of an uploaded picture. Forty million pixels take 160 MB while it is checked.
+MEDIA_MAX_BYTES = env.read_count("MEDIA_MAX_BYTES", 20 * 2**20, most=2**30, least=1024)
+MEDIA_MAX_PIXELS = env.read_count("MEDIA_MAX_PIXELS", 40_000_000, most=500_000_000)
 # S3 allows 10,000 pieces of an upload, so a file may have 160 GB.
 AWS_S3_FILE_BUFFER_SIZE = 16 * 1024 * 1024
 # A user's limits for exports: unfinished and ready jobs, and the bytes of their files.

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from accounts.pages import show_confirmation, show_reset
 from catalog.home import show_home
+from catalog.media.urls import media
 from config.api.schema.documents import Document, RedocPage, SwaggerPage
 from config.api.schema.root import Root
 from config.mcp.views import serve_mcp
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", show_home, name="home"),
     path("admin/", admin.site.urls),
     path("pictures/", include("catalog.media.urls")),
+    path("media/", include(media)),
     path("password/reset/", show_reset, name="password-reset"),
     path("register/confirm/", show_confirmation, name="register-confirm"),
     path("livez", show_alive),

@@ -208,7 +208,8 @@ def files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the jobs' files; the first write creates it. Tasks wait until a test runs them."""
     folder = tmp_path_factory.getbasetemp() / f"exports_files_{next(FOLDERS)}"
     local = {"BACKEND": "config.api.jobs.files.LocalFolder", "OPTIONS": {"location": str(folder)}}
-    settings.STORAGES = settings.STORAGES | {"jobs": local}
+    pictures = {"BACKEND": local["BACKEND"], "OPTIONS": {"location": f"{folder}_media"}}
+    settings.STORAGES = settings.STORAGES | {"jobs": local, "media": pictures}
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     return folder
 

@@ -106,11 +106,12 @@ def test_services_and_volumes_that_it_names_are_in_it() -> None:
         assert urlsplit(environment[name]).hostname in SERVICES
 
 
-def test_finished_exports_lie_where_server_and_workers_look_for_them() -> None:
-    [volume] = COMPOSE["x-tenfold"]["volumes"]
-    folder = volume.partition(":")[2]
-    assert read_environment()["EXPORT_STORAGE_URL"] == f"file://{folder}"
-    assert folder == f"{read_instructions('WORKDIR')[0]}/exports_files"
+def test_exports_and_pictures_lie_where_server_and_workers_look_for_them() -> None:
+    folders = [volume.partition(":")[2] for volume in COMPOSE["x-tenfold"]["volumes"]]
+    names = ("EXPORT_STORAGE_URL", "MEDIA_STORAGE_URL")
+    assert [read_environment()[name] for name in names] == [f"file://{folder}" for folder in folders]
+    home = read_instructions("WORKDIR")[0]
+    assert folders == [f"{home}/exports_files", f"{home}/media_files"]
 
 
 def test_a_server_has_the_time_that_it_takes_to_stop() -> None:
@@ -215,8 +216,8 @@ def test_it_runs_as_an_unprivileged_user() -> None:
     [made] = [line for line in read_instructions("RUN") if line.startswith("useradd")]
     assert "--uid 999" in made
     assert "--shell /usr/sbin/nologin" in made
-    # What it may write is the files of exports alone.
-    assert made.endswith("install -d -o tenfold exports_files")
+    # What it may write is the files of exports and pictures alone.
+    assert made.endswith("install -d -o tenfold exports_files media_files")
     assert not [line for line in read_instructions("COPY") if "--chown" in line or "--chmod" in line]
 
 

@@ -47,6 +47,7 @@ LENGTHS = {
     "catalog/edits": 40,
     "catalog/facets": 60,
     "catalog/imports": 110,
+    "catalog/media": 40,
     "catalog/prices": 80,
     "accounts": 125,
     "accounts/ordering": 90,

@@ -1,1 +1,1 @@
-"""Pictures of products: a demo product's are drawn from its SKU."""
+"""Pictures: uploaded bytes in, addresses and small pictures out. A demo product's are drawn from its SKU."""

@@ -20,6 +20,9 @@ from catalog.writes.known import KnownRows
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.slugs import Newcomer, choose_slugs
 
+# What an image has of the picture that it showed before.
+UNKNOWN_PICTURE: Values = {"width": None, "height": None, "thumbnails": None}
+
 
 def make_batch(model: type[Model], order: str) -> Batch:
     """The fastest kind of batch for this database."""
@@ -144,6 +147,8 @@ def put_stock(pieces: Batch, part: Any, location: str, on_hand: int, known: Know
 def save_images(plans: Sequence[Plan]) -> None:
     batch = make_batch(Image, "product_id")
     for plan, part in list_parts(plans, "images"):
+        if part.row and part.fields.get("url", part.row.url) != part.row.url:
+            part.fields |= UNKNOWN_PICTURE
         part.row = part.row or batch.start_row(product_id=plan.product.pk, url=part.draft.url)
         put_part(batch, plan, part)
     batch.save()

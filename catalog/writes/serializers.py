@@ -3,9 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from rest_framework.exceptions import ValidationError
-from rest_framework.serializers import BooleanField, CharField, IntegerField, Serializer
+from rest_framework.serializers import BooleanField, CharField, FileField, IntegerField, Serializer
 
+from catalog.media.cleaning import BadPicture, Cleaned, clean_picture
+from catalog.media.storing import store_picture
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.writes import values
@@ -91,6 +94,38 @@ class OneImageWrite(ImageWrite):
 
     def update(self, instance: Image, validated_data: dict[str, Any]) -> Image:
         return write_image(instance.product_id, validated_data, instance.pk)
+
+
+class PictureField(FileField):
+    """The file of a form, as a picture that is safe to serve."""
+
+    def to_internal_value(self, data: Any) -> Cleaned:  # type: ignore[override]  # the file as it will be served
+        if not isinstance(data, UploadedFile):
+            self.fail("invalid")
+        try:
+            return clean_picture(data)
+        except BadPicture as error:
+            raise ValidationError(f"{error.tell(data.name)}.", error.code) from None
+
+
+class ImageUpload(OneImageWrite):
+    """A form with the picture itself. The image gets an address of this server."""
+
+    url = None  # type: ignore[assignment]  # the same
+    file = PictureField(help_text="JPEG, PNG or WebP. It is turned upright, and loses what the camera noted in it.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        # All members of a form are texts. A session's form has the token that its page was given.
+        form = {name: data[name] for name in data if name != "csrfmiddlewaretoken"}
+        if str(form.get("position", "")).isdecimal():
+            form["position"] = int(form["position"][:19])
+        return super().to_internal_value(form)
+
+    def create(self, validated_data: dict[str, Any]) -> Image:
+        picture = store_picture(validated_data.pop("file"))
+        image = super().create(validated_data | {"url": picture.url})
+        Image.objects.filter(pk=image.pk).update(**picture.members)
+        return image
 
 
 class ProductWrite(StrictSerializer[Product]):

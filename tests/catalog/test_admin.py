@@ -32,8 +32,8 @@ MODELS = [
     model
     for label in ("catalog", "accounts", "django_tasks_database")
     for model in apps.get_app_config(label).get_models()
-    # On the page of its import; written by triggers alone, and shown as product_count and in prices/history/.
-    if model.__name__ not in ("ImportRefusal", "Tally", "TallyChange", "ProductPrice", "VariantPrice")
+    # On the page of its import; on those of images; written by triggers alone, and shown elsewhere.
+    if model.__name__ not in ("ImportRefusal", "Picture", "Tally", "TallyChange", "ProductPrice", "VariantPrice")
 ]
 
 

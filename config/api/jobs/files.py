@@ -1,4 +1,6 @@
-"""Files of jobs: written completely or not at all, read by ranges, deleted. All errors of a storage become OSError.
+"""Files of jobs and pictures: written completely or not at all, read by ranges, deleted.
+
+All errors of a storage become OSError.
 
 The name of a file has its writer's fence in it. Nobody reads the file before a row of the database names it: the UPDATE
 of that row publishes the file, so the storage needs no atomic rename.
@@ -14,7 +16,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
 from config.api.database.leases import LeaseLost
-from config.api.jobs.storage import open_storage
+from config.api.jobs.storage import JOBS, open_storage
 
 # The bytes that are read and sent at once. granian copies each chunk and queues four of them.
 CHUNK_BYTES = 256 * 1024
@@ -65,9 +67,9 @@ def name_errors(storage: Any) -> Iterator[None]:
 
 
 @contextmanager
-def write_file(name: str) -> Iterator[IO[bytes]]:
+def write_file(name: str, where: str = JOBS) -> Iterator[IO[bytes]]:
     """A new file. After the block it is complete and durable; after an exception it is deleted."""
-    storage = open_storage()
+    storage = open_storage(where)
     with name_errors(storage):
         try:
             with storage.open(name, "wb") as file:
@@ -92,18 +94,18 @@ def discard_if_lost(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_range(name: str, start: int, size: int) -> Iterator[Any]:
+def open_range(name: str, start: int, size: int, where: str = JOBS) -> Iterator[Any]:
     """`size` bytes from `start` on, as a file to read. Errors of the storage in the block become OSError too."""
-    storage = open_storage()
+    storage = open_storage(where)
     with name_errors(storage), closing(storage.open_range(name, start, size)) as file:
         yield file
 
 
-def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
+def read_file(name: str, start: int, size: int, where: str = JOBS) -> Iterator[bytes]:
     """`size` bytes from `start` on, in chunks. Raises OSError if the file ends before."""
     if not size:
         return
-    with open_range(name, start, size) as file:
+    with open_range(name, start, size, where) as file:
         while size:
             if not (chunk := file.read(min(size, CHUNK_BYTES))):
                 raise OSError(f"{name} ends {size} bytes early")
@@ -111,10 +113,10 @@ def read_file(name: str, start: int, size: int) -> Iterator[bytes]:
             yield chunk
 
 
-def remove_file(name: str) -> None:
+def remove_file(name: str, where: str = JOBS) -> None:
     """Delete the file if it exists. An empty name means no file."""
     if name:
-        storage = open_storage()
+        storage = open_storage(where)
         with name_errors(storage):
             storage.delete(name)
 

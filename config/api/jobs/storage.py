@@ -1,4 +1,4 @@
-"""The storage of jobs' files: Django's storage named `jobs`, which all servers and workers can reach."""
+"""The storages of files, which all servers and workers can reach: Django's storages named `jobs` and `media`."""
 
 from typing import Any
 
@@ -6,10 +6,14 @@ from django.core.files.storage import InvalidStorageError, storages
 
 from config.api.problems.errors import MissingExtra
 
+# Files of jobs, and pictures of products.
+JOBS, MEDIA = "jobs", "media"
+SETTINGS = {JOBS: "EXPORT_STORAGE_URL", MEDIA: "MEDIA_STORAGE_URL"}
 
-def open_storage() -> Any:
+
+def open_storage(where: str = JOBS) -> Any:
     """The storage. Raises MissingExtra if it needs a package that isn't installed."""
     try:
-        return storages["jobs"]
+        return storages[where]
     except InvalidStorageError as error:
-        raise MissingExtra("EXPORT_STORAGE_URL", "s3", "django-storages[s3]") from error
+        raise MissingExtra(SETTINGS[where], "s3", "django-storages[s3]") from error
