@@ -15,7 +15,7 @@ from catalog.facets.counts import Read, RowSet
 from catalog.facets.dialects import DIALECTS, SCATTER, Dialect
 from catalog.facets.kinds import Facet, PriceFacet, Value
 from catalog.tallies.reading import write_uncounted
-from config.api.database.statements import Statement
+from config.api.database.statements import Statement, find_time_limit
 from config.api.database.time_limits import TimeLimit
 from config.api.problems.errors import DEAR_MS, FacetsTooDear
 from config.api.reads.projection import quote_text
@@ -25,7 +25,7 @@ SAMPLE = """
 WITH RECURSIVE span AS MATERIALIZED (
     SELECT min(id) AS low, max(id) AS high, (max(id) - min(id)) / {draws} + 1 AS step FROM catalog_product
 ),{drawing},
-sample AS (SELECT {columns} FROM ({visible}) v WHERE id IN (SELECT id FROM draws))"""
+sample AS MATERIALIZED (SELECT {columns} FROM draws JOIN ({visible}) v USING (id))"""
 
 # `first` and `drawn` are 1 or 0. No row is drawn unless there are more than are read first.
 READ_ROWS = """
@@ -40,19 +40,10 @@ rows{number} AS NOT MATERIALIZED (
 DRAWN_ROWS = """
 rows{number} AS MATERIALIZED (SELECT 0 AS first, 1 AS drawn, m.* FROM ({drawn}) m)"""
 
-# How often the rows' SQL, and so its parameters, stand in it.
-TIMES = {READ_ROWS: 2, DRAWN_ROWS: 1}
-# Drawing alone is for when time is short.
-DRAWS = {READ_ROWS: lambda: counts.DRAWS, DRAWN_ROWS: lambda: max(1, counts.DRAWS // 4)}
-
 # The first lines of the result: how each set was read, the ends of all prices, and what tallies don't count in full.
 HEAD = """
-SELECT -1 AS facet, CAST({{number}} AS text) AS value, '' AS label, {first} AS first, (SELECT step FROM span) AS drawn,
+SELECT -1 AS facet, CAST({number} AS text) AS value, '' AS label, {first} AS first, (SELECT step FROM span) AS drawn,
        0 AS found, 0 AS place"""
-HEADS = {
-    READ_ROWS: HEAD.format(first="(SELECT count(*) FROM first{number})"),
-    DRAWN_ROWS: HEAD.format(first="{most} + 1"),  # as if there were more
-}
 ENDS = """
 SELECT -2 AS facet, low AS value, high AS label, 0 AS first, 0 AS drawn, 0 AS found, 0 AS place FROM ({ends}) ends"""
 UNCOUNTED = """
@@ -103,21 +94,39 @@ class Found:
     uncounted: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to read rows. `rows` is the SQL of a set of rows, whose own SQL stands `times` times in it.
+
+    `first` is SQL for how many were read first. One in `share` of counts.DRAWS rows is drawn.
+    """
+
+    rows: str
+    times: int
+    first: str
+    share: int
+    limit: TimeLimit | None
+
+
 # Reading rows has a part of the time that an answer may take. If it isn't enough, only drawn rows are read, a quarter
-# as many. They take the same time whatever the filters are.
-READING_LIMIT = TimeLimit(100, FacetsTooDear)
-DRAWING_LIMIT = TimeLimit(DEAR_MS - READING_LIMIT.milliseconds, FacetsTooDear)
+# as many. They take the same time whatever the filters are. If a busy database has no time for these either, there are
+# a tenth of them, 1,000, without a limit; then few counts are more than `gte`.
+READING = Way(READ_ROWS, 2, "(SELECT count(*) FROM first{number})", 1, TimeLimit(100, FacetsTooDear))
+DRAWING = Way(DRAWN_ROWS, 1, "{most} + 1", 4, TimeLimit(DEAR_MS - 100, FacetsTooDear))  # as if there were more
+GLIMPSE = Way(DRAWN_ROWS, 1, "{most} + 1", 40, None)
+WAYS = (READING, DRAWING, GLIMPSE)
+# But a search is limited, since it takes its time however few rows are drawn.
+SEARCH_LIMIT = TimeLimit(DEAR_MS, FacetsTooDear)
 
 
 @dataclass(frozen=True)
 class FacetStatement:
-    """`visible` are all rows that the caller sees. `drawing` is `reading` with drawn rows alone."""
+    """`visible` are all rows that the caller sees. Each of `statements` takes less time than the one before."""
 
     sources: Sequence[Source]
     visible: QuerySet[Any]
     size: int
-    reading: Statement
-    drawing: Statement | None
+    statements: Sequence[Statement]
     # The same without tallies of some kinds.
     others: dict[frozenset[str], FacetStatement] = field(default_factory=dict)
 
@@ -126,20 +135,28 @@ class FacetStatement:
         """`size` is the most values of each facet, beside those that are chosen."""
         database = visible.db
         writer = Writer(DIALECTS[connections[database].vendor], size, sources, visible)
-        limit = READING_LIMIT if writer.reads_rows else None  # tallies take a few milliseconds at any size
-        reading = Statement(database, *writer.write(READ_ROWS), {}, limit)
-        drawing = Statement(database, *writer.write(DRAWN_ROWS), {}, DRAWING_LIMIT) if limit else None
-        return cls(sources, visible, size, reading, drawing)
+        if not writer.reads_rows:  # tallies take a few milliseconds at any size
+            return cls(sources, visible, size, [Statement(database, *writer.write(READING), {})])
+        written = [(writer.write(way), way.limit) for way in WAYS]
+        statements = [
+            Statement(database, sql, values, {}, limit or (find_time_limit(sql) and SEARCH_LIMIT))
+            for (sql, values), limit in written
+        ]
+        return cls(sources, visible, size, statements)
 
     def fetch(self) -> Found:
-        """One round trip, or two if reading takes too long. Raises FacetsTooDear if drawing does, too."""
-        try:
-            found = self.run(self.reading)
-        except FacetsTooDear:
-            if self.drawing is None:
-                raise
-            found = self.run(self.drawing)
+        """One round trip, or more if reading takes too long. Raises FacetsTooDear if a search is too dear."""
+        found = self.run_quickest(list(self.statements))
         return self.without_tallies(found.uncounted).fetch() if found.uncounted else found
+
+    def run_quickest(self, statements: list[Statement]) -> Found:
+        """The result of the first of them that isn't too dear."""
+        try:
+            return self.run(statements[0])
+        except FacetsTooDear:
+            if not statements[1:]:
+                raise
+            return self.run_quickest(statements[1:])
 
     def without_tallies(self, kinds: frozenset[str]) -> FacetStatement:
         if kinds not in self.others:
@@ -180,14 +197,16 @@ class Writer:
     def reads_rows(self) -> bool:
         return any(source.read for source in self.sources)
 
-    def write(self, way: str) -> tuple[str, tuple[Any, ...]]:
-        """The SQL and its parameters. `way` is READ_ROWS or DRAWN_ROWS."""
+    def write(self, way: Way) -> tuple[str, tuple[Any, ...]]:
+        """The SQL and its parameters."""
         tables, parameters, selects = list[str](), list[Any](), list[str]()
         if self.reads_rows:
             columns = self.list_columns()
             sql, values = compile_rows(self.visible, columns)
             drawing = self.dialect.draws.format(scatter=SCATTER)
-            sample = SAMPLE.format(draws=DRAWS[way](), drawing=drawing, columns=", ".join(columns), visible=sql)
+            sample = SAMPLE.format(
+                draws=max(1, counts.DRAWS // way.share), drawing=drawing, columns=", ".join(columns), visible=sql
+            )
             tables.append(sample)
             parameters += values
         for number, source in enumerate(self.sources):
@@ -195,7 +214,8 @@ class Writer:
                 sql, parts = self.write_source(source, number, way)
                 tables.append(sql)
                 parameters += parts
-                selects.append(HEADS[way].format(number=number, most=counts.MOST_READ))
+                first = way.first.format(number=number, most=counts.MOST_READ)
+                selects.append(HEAD.format(number=number, first=first))
         for place, (rows, facet) in enumerate(list_facets(self.sources)):
             sql, parts = self.write_facet(facet, rows, place)
             selects.append(sql)
@@ -207,11 +227,11 @@ class Writer:
             selects.append(UNCOUNTED.format(kinds=write_uncounted(quote_text(facet.kind) for facet in lacking)))
         return ",".join(tables) + "\nUNION ALL".join(selects), tuple(parameters)
 
-    def write_source(self, source: Source, number: int, way: str) -> tuple[str, tuple[Any, ...]]:
+    def write_source(self, source: Source, number: int, way: Way) -> tuple[str, tuple[Any, ...]]:
         sql, values = compile_rows(source.rows, source.columns)
         drawn, columns = sql.replace(PRODUCTS, DRAWN_PRODUCTS, 1), ", ".join(source.columns)
-        rows = way.format(number=number, rows=sql, drawn=drawn, columns=columns, most=counts.MOST_READ)
-        return rows, values * TIMES[way]
+        rows = way.rows.format(number=number, rows=sql, drawn=drawn, columns=columns, most=counts.MOST_READ)
+        return rows, values * way.times
 
     def list_columns(self) -> list[str]:
         """Those of products that the facets and the filters of all sources read."""

@@ -1,7 +1,9 @@
 """A search in, SQL out that finds products and ranks them, the best match first.
 
 1. By beginnings: each word begins a word of the SKU, title, brand or description, or is another form of such a word,
-   or two words joined. Also by the beginning of a variant's SKU or barcode.
+   or two words joined. Also by the beginning of a variant's SKU or barcode. PostgreSQL first looks for whole words: if
+   they alone give all the hits that are read, it needn't look for beginnings. A beginning collects all rows that have
+   it: for two words, each of every eighth row of a million, it took 205 ms, and whole words 14.
 2. By parts, only if the first way finds no active product: SKU, title and brand contain each word of at least three
    letters, so `conut` finds "Coconut oil". Drafts that the first way found stay, and rank first. (If drafts stopped the
    second way, a draft would decide what the public finds.)
@@ -26,7 +28,9 @@ SEARCH_HITS = 1_000
 # would be read.
 HITS = {
     "postgresql": r"""
-        WITH hits AS MATERIALIZED (
+        WITH whole AS MATERIALIZED (
+            SELECT product_id FROM catalog_producttext WHERE document @@ %s::tsquery LIMIT %s
+        ), hits AS MATERIALIZED (
             {begun}
         )
         SELECT product_id FROM hits
@@ -52,8 +56,14 @@ HITS = {
         )""",
 }
 
+SIGNED = "(SELECT product_id FROM catalog_producttext WHERE document @@ %s::tsquery LIMIT %s)"
 BEGUN = {
-    "postgresql": "(SELECT product_id FROM catalog_producttext WHERE document @@ %s::tsquery LIMIT %s)",
+    "postgresql": """
+        SELECT product_id FROM whole
+        UNION (
+            SELECT product_id FROM catalog_producttext
+            WHERE document @@ %s::tsquery AND (SELECT count(*) FROM whole) < {most} LIMIT %s
+        )""",
     "sqlite": """
         SELECT * FROM (SELECT rowid AS product_id FROM catalog_document WHERE catalog_document MATCH %s LIMIT %s)""",
 }
@@ -112,9 +122,9 @@ def search_hits(vendor: str, search: Search, most: int | None = None) -> RawSQL:
     parts = list(list_parts(vendor, search))
     sql = HITS[vendor].replace("{begun}", " UNION ".join(way for way, _ in ways))
     sql = sql.replace("{contain}", " ".join(part for part, _ in parts))
-    values = [value for _, values in (*ways, *parts) for value in values]
-    place = sum(len(values) for _, values in ways)
-    values = [*values[:place], write_parts(vendor, search), *values[place:], most]
+    begun, contained = ([value for _, values in way for value in values] for way in (ways, parts))
+    whole = [write_beginnings(vendor, make_whole(search)), most] if vendor == "postgresql" else []
+    values = [*whole, *begun, write_parts(vendor, search), *contained, most]
     return RawSQL(sql, values)  # noqa: S611 (no text of a caller is in the SQL)
 
 
@@ -122,12 +132,17 @@ def list_begun(vendor: str, search: Search, most: int) -> Iterator[tuple[str, Se
     """The selects of the first way, and their values."""
     if signed := write_signed(vendor, search):
         # By themselves: `C++` would be lost among a million words that begin with `c`.
-        yield BEGUN[vendor], (signed, most)
-    yield BEGUN[vendor], (write_beginnings(vendor, search), most)
+        yield SIGNED if vendor == "postgresql" else BEGUN[vendor], (signed, most)
+    yield BEGUN[vendor].replace("{most}", str(most)), (write_beginnings(vendor, search), most)
     if search.codes:
         spelled = " OR ".join([SPELLED[vendor]] * len(search.codes))
         beginnings = [write_code(vendor, code) for code in search.codes for _ in ("sku", "barcode")]
         yield CODES[vendor].replace("{spelled}", spelled), (*beginnings, most)
+
+
+def make_whole(search: Search) -> Search:
+    """The same words, none of them as the beginning of others."""
+    return replace(search, words=[word._replace(is_whole=True) for word in search.words])
 
 
 def list_parts(vendor: str, search: Search) -> Iterator[tuple[str, Sequence[object]]]:

@@ -440,6 +440,17 @@ def test_no_more_than_the_first_hits_are_ranked() -> None:
     assert Product.objects.matching("itle").count() == SEARCH_HITS
 
 
+@postgresql
+def test_beginnings_are_looked_for_if_whole_words_find_too_few(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, title in enumerate(("Oak Chair", "Oak Chairs", "Oaken Chair")):
+        make_product(sku=f"W{number}", title=title)
+    assert sorted(find_skus(client, "oak chair")) == ["W0", "W1", "W2"]
+    monkeypatch.setattr("catalog.search.queries.SEARCH_HITS", 2)
+    assert sorted(find_skus(client, "oak chair")) == ["W0", "W1"]
+
+
 # -- the migration ------------------------------------------------------------------------------------------------
 
 MIGRATION = import_module("catalog.migrations.0005_partial_words")

@@ -152,13 +152,13 @@ class SearchTooDear(ApiError):
 
 
 class FacetsTooDear(ApiError):
-    """Facets took too long and were stopped: no index serves the filters."""
+    """Facets took too long and were stopped. The view draws fewer rows then, and raises this only for a search."""
 
     default_code = "facets_too_dear"
 
     def __init__(self) -> None:
-        detail = f"With these filters the facets take the database more than {DEAR_MS} ms."
-        hint = "Ask for fewer facets, or narrow the list by brand or category."
+        detail = f"With this search the facets take the database more than {DEAR_MS} ms."
+        hint = "Send longer words, or fewer of them."
         super().__init__(detail, hint, [Fault("?facets", "facets_too_dear", detail)])
 
 

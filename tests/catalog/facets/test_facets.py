@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from catalog.facets.statements import DRAWING_LIMIT, READING_LIMIT
+from catalog.facets.statements import DRAWING, READING, SEARCH_LIMIT
 from catalog.models import Attribute, Brand, Product
 from config.api.database.statements import Statement
 from config.api.problems.errors import DEAR_MS, FacetsTooDear
@@ -231,8 +231,11 @@ def slow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
     monkeypatch.setattr(Statement, "run", stop)
 
 
+LIMITS = [READING.limit, DRAWING.limit]
+
+
 @pytest.mark.usefixtures("shop", "slow")
-@pytest.mark.parametrize("slow", [[READING_LIMIT]], indirect=True)
+@pytest.mark.parametrize("slow", [LIMITS[:1], LIMITS], indirect=True)
 @pytest.mark.parametrize(("draws", "few", "relation"), [(10_000, 0, "eq"), (3, 0, "gte"), (3, 1_000, "approx")])
 def test_what_takes_too_long_to_read_is_drawn(
     draws: int, few: int, relation: str, client: APIClient, monkeypatch: pytest.MonkeyPatch
@@ -240,25 +243,25 @@ def test_what_takes_too_long_to_read_is_drawn(
     monkeypatch.setattr("catalog.facets.counts.DRAWS", draws)
     monkeypatch.setattr("catalog.facets.counts.FEW", few)
     values = client.get(f"{URL}?facets=in_stock&price_min=1").json()["facets"]["in_stock"]["values"]
-    assert {value["count_relation"] for value in values} == {relation}
+    assert {value["count_relation"] for value in values} <= {relation}
     assert all(value["count"] <= {"true": 3, "false": 1}[value["value"]] for value in values if relation != "approx")
 
 
 @pytest.mark.usefixtures("shop", "slow")
-@pytest.mark.parametrize("slow", [[DRAWING_LIMIT, READING_LIMIT]], indirect=True)
-@pytest.mark.parametrize("address", [f"{URL}?on_sale=false", f"{LIST}?facets=price&brand=acme"])
-def test_facets_that_take_too_long_are_refused(address: str, client: APIClient) -> None:
-    problem = client.get(address).json()
-    assert (problem["status"], problem["code"]) == (400, "facets_too_dear")
-    assert problem["errors"][0]["pointer"] == "?facets"
+@pytest.mark.parametrize("slow", [LIMITS], indirect=True)
+def test_facets_are_drawn_from_so_few_rows_that_they_are_never_refused(client: APIClient) -> None:
+    for address in (f"{URL}?on_sale=false", f"{LIST}?facets=price&brand=acme"):
+        assert client.get(address).status_code == 200
 
 
 @pytest.mark.usefixtures("shop", "slow")
-@pytest.mark.parametrize("slow", [[DRAWING_LIMIT, READING_LIMIT]], indirect=True)
-@pytest.mark.parametrize("query", ["", "category=food", "category=food-tea,food-coffee&price_min="])
-def test_facets_of_everything_or_of_categories_never_take_too_long(query: str, client: APIClient) -> None:
-    assert client.get(f"{URL}?{query}").status_code == 200
+@pytest.mark.parametrize("slow", [[*LIMITS, SEARCH_LIMIT]], indirect=True)
+def test_facets_of_a_search_that_takes_too_long_are_refused(client: APIClient) -> None:
+    problem = client.get(f"{URL}?search=tea").json()
+    assert (problem["status"], problem["code"]) == (400, "facets_too_dear")
+    assert problem["errors"][0]["pointer"] == "?facets"
+    assert client.get(f"{URL}?brand=acme").status_code == 200
 
 
 def test_drawing_and_reading_share_the_time_of_an_answer() -> None:
-    assert DRAWING_LIMIT.milliseconds + READING_LIMIT.milliseconds == DEAR_MS
+    assert sum(limit.milliseconds for limit in LIMITS if limit) == DEAR_MS
