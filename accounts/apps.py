@@ -35,6 +35,7 @@ class AccountsConfig(AppConfig):
         from catalog.changes.subjects import Subject, register_subjects
         from config.api.access.devices import note_sign_in
         from config.api.access.scopes import ORDERS
+        from config.api.admin.account_links import register_account_link
         from config.api.admin.dashboard import register_dashboard
         from config.api.jobs.chores import register_chore
         from config.api.reads.resources import Resource, register_resource
@@ -43,6 +44,7 @@ class AccountsConfig(AppConfig):
 
         FRESHNESS.watch(WHO_TABLES)
         register_dashboard(list_items)
+        register_account_link("Your tokens", "admin:accounts_authtoken_mine")
         user_logged_in.connect(note_sign_in)
         user_logged_in.connect(note_place)
         self.follow_credentials()

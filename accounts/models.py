@@ -81,6 +81,11 @@ class User(Versioned, AbstractUser):  # type: ignore[django-manager-missing]  # 
     class Meta:
         # Serves sign-in and the check for a taken address, both in any case.
         constraints = (models.UniqueConstraint(Lower("email"), name="user_email_once"),)
+        indexes = (
+            # The admin finds a customer, and their orders, by name.
+            models.Index(Lower("last_name"), name="user_by_last_name"),
+            models.Index(Lower("first_name"), name="user_by_first_name"),
+        )
 
     def __str__(self) -> str:
         return self.email
@@ -235,6 +240,8 @@ class Address(Versioned):
     class Meta:
         ordering = ("id",)
         verbose_name_plural = "addresses"
+        # The admin finds a customer by the name on a parcel.
+        indexes = (models.Index(Lower("name"), name="address_by_name"),)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.line1}, {self.city}"

@@ -464,6 +464,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "config.api.admin.site.find_home",
     "SCRIPTS": ["config.api.admin.site.find_script"],
     "DASHBOARD_CALLBACK": "config.api.admin.dashboard.fill_dashboard",
+    "ACCOUNT": {"navigation": "config.api.admin.account_links.list_account_links"},
     "SIDEBAR": {"navigation": "config.api.admin.site.list_sidebar"},
 }
 

@@ -8,6 +8,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.sessions.models import Session
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import checkbox
@@ -15,12 +16,13 @@ from unfold.decorators import display
 
 from accounts.models import AuthToken, SessionOwner
 from accounts.staff.filters import ExpiryFilter, OfUserFilter
+from accounts.staff.own_tokens import show_own_tokens
 from accounts.tokens import revoke
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 
 
 class AuthTokenAdmin(ReadOnlyAdmin):
-    """Tokens: a list, and an action that revokes them. Only the API creates tokens, since it shows the secret once.
+    """Tokens: a list, and an action that revokes them. Users make tokens for themselves, on a page of their own.
 
     The table's primary key is the digest, and no page shows it. Forms identify a row by the first 15 of the token's 64
     characters, which knox stores as plain text.
@@ -36,6 +38,10 @@ class AuthTokenAdmin(ReadOnlyAdmin):
     ordering = ("-created", "digest")
     search_fields = ("token_key__startswith", "user__email__lower")
     search_help_text = "The token's beginning, or its user's e-mail address"
+
+    def get_urls(self) -> list[URLPattern]:
+        mine = path("mine/", self.admin_site.admin_view(show_own_tokens), name="accounts_authtoken_mine")
+        return [mine, *super().get_urls()]
 
     @admin.display(description="prefix")
     def prefix(self, token: AuthToken) -> str:

@@ -5,25 +5,58 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from accounts.models import Order, OrderLine
 from accounts.orders import RESERVING, STEPS, move_order
+from accounts.staff.customers import find_customers
 from accounts.staff.filters import OfOrderFilter, OfUserFilter
+from accounts.staff.order_pages import show_address, show_customer, show_steps, show_timeline
+from config.api.admin.cells import show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
 
 
 class OrderLineInline(TabularInline):
     model = OrderLine
-    fields = ("sku", "title", "price", "quantity")
+    fields = ("picture", "article", "title", "price", "quantity", "amount", "sent")
     readonly_fields = fields
     extra = 0
     show_title = False
     per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
+        rows: QuerySet[OrderLine] = super().get_queryset(request).select_related("product", "order")
+        return rows
+
+    @admin.display(description="")
+    def picture(self, line: OrderLine) -> SafeString | str:
+        return show_picture(line.product.image_url if line.product else "", "")
+
+    @admin.display(description="SKU")
+    def article(self, line: OrderLine) -> SafeString | str:
+        """The SKU, as a link to the product if it is still there."""
+        if line.product_id is None:
+            return line.sku
+        style = "text-primary-600 whitespace-nowrap dark:text-primary-500"
+        address = reverse("admin:catalog_product_change", args=(line.product_id,))
+        return format_html('<a class="{}" href="{}">{}</a>', style, address, line.sku)
+
+    @admin.display(description="total")
+    def amount(self, line: OrderLine) -> str:
+        return show_unbroken(f"{line.price * line.quantity} {line.order.currency}")
+
+    @admin.display(description="shipped")
+    def sent(self, line: OrderLine) -> str:
+        back = f", {line.returned:,} back" if line.returned else ""
+        return f"{line.shipped:,} of {line.quantity:,}{back}"
 
     def has_add_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
         return False
@@ -88,18 +121,81 @@ class OrderAdmin(BoundedAdmin):
         "delete_selected",
     )
     inlines = (OrderLineInline,)
-    list_display = ("number", "user", "state", "amount", "placed_at")
+    list_display = ("number", "customer_name", "user", "state", "amount", "placed_at")
     list_filter = ("status", OfUserFilter)
     list_select_related = ("user",)
     ordering = ("-placed_at", "-pk")
     sortable_by = ("number", "placed_at")
-    search_fields = ("number__exact", "user__email__lower")
-    search_help_text = "Number, or the user's e-mail address in lower case"
-    fields = (("number", "status"), "user", ("subtotal", "total", "currency"), "placed_at")
-    readonly_fields = ("number", "user", "subtotal", "total", "currency", "placed_at")
+    search_fields = ("number__exact",)
+    search_help_text = "Number, reference or SKU, or the customer's name or e-mail address"
+    readonly_fields = (
+        "number", "next_step", "customer", "note", "reference", "ship_to", "bill_to", "subtotal", "total", "currency",
+        "placed_at", "timeline",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": (("number", "status"), "next_step", ("customer", "reference"), "note")}),
+        ("Addresses", {"fields": (("ship_to", "bill_to"),)}),
+        ("Total", {"fields": (("subtotal", "total", "currency"), "placed_at")}),
+        ("Timeline", {"fields": ("timeline",)}),
+    )
 
     def describe_found(self, row: Order) -> tuple[str, str]:
         return row.number, f"of {row.user}, {row.get_status_display().lower()}, {row.total} {row.currency}"
+
+    def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """By number, reference or SKU; or those of customers. Not joined by OR: PostgreSQL might read all orders."""
+        if customers := find_customers(term):
+            return queryset.filter(user__in=customers)
+        orders: Any = queryset
+        found: QuerySet[Any] = orders.naming(term)
+        return found
+
+    # -- the page
+
+    def get_urls(self) -> list[URLPattern]:
+        step = path("<int:pk>/step/", self.admin_site.admin_view(self.step), name="accounts_order_step")
+        return [step, *super().get_urls()]
+
+    def step(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST moves the order on. Of two people who press the same button, the second one is told."""
+        order = self.get_object(request, str(pk))
+        if order is None or not self.has_change_permission(request, order):
+            raise PermissionDenied
+        if request.method == "POST" and (status := request.POST.get("step")) in Order.Status.values:
+            refusal = try_move(order, status)
+            told = refusal or f"{order} is {status} now."
+            self.message_user(request, told, messages.ERROR if refusal else messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:accounts_order_change", args=(pk,)))
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        order = super().get_object(request, *args, **kwargs)
+        if order is not None:
+            order.may_be_moved = self.has_change_permission(request, order)
+        return order
+
+    @admin.display(description="next step")
+    def next_step(self, order: Any) -> SafeString | str:
+        return show_steps(order, reverse("admin:accounts_order_step", args=(order.pk,))) if order.may_be_moved else "-"
+
+    @admin.display(description="customer")
+    def customer(self, order: Order) -> SafeString:
+        return show_customer(order)
+
+    @admin.display(description="customer")
+    def customer_name(self, order: Order) -> str:
+        return order.user.get_full_name() or "-"
+
+    @admin.display(description="ship to")
+    def ship_to(self, order: Any) -> SafeString:
+        return show_address(order.shipping_address)
+
+    @admin.display(description="bill to")
+    def bill_to(self, order: Any) -> SafeString:
+        return show_address(order.billing_address)
+
+    @admin.display(description="timeline")
+    def timeline(self, order: Order) -> SafeString:
+        return show_timeline(order)
 
     @admin.display(description="total")
     def amount(self, order: Order) -> str:

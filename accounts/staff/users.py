@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import User
+from accounts.staff.customers import find_customers
 from accounts.staff.filters import OfUserFilter
 from config.api.admin.lists import BoundedAdmin
 
@@ -55,7 +56,7 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
     sortable_by = ("email",)
     # An index serves both lookups; "contains" would read every user.
     search_fields = ("email__lower", "email__startswith")
-    search_help_text = "E-mail address, or its beginning"
+    search_help_text = "E-mail address or its beginning, or a name"
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ("groups", "user_permissions")
     fieldsets = (
@@ -70,7 +71,7 @@ class UserAdmin(BoundedAdmin, DjangoUserAdmin):  # type: ignore[type-arg, misc] 
         return row.email, row.get_full_name()
 
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return super().search_for(queryset, term.lower())
+        return queryset.filter(pk__in=find_customers(term))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return (*self.readonly_fields, *(() if request.user.is_superuser else POWERS))

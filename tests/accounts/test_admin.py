@@ -303,8 +303,9 @@ def test_an_order_shows_its_lines_and_takes_only_a_status(
 ) -> None:
     order = make_order(User.objects.create_user("mia@example.com", "x"), lines)
     path = f"/admin/accounts/order/{order.pk}/change/"
-    # session, user, savepoint, order, count of its lines, the lines, the user's name, the savepoint's end
-    with django_assert_max_num_queries(9):
+    # session, user, savepoint, order, count of its lines, the lines, the user's name, the savepoint's end; lines and
+    # changes for the timeline
+    with django_assert_max_num_queries(11):
         page = office.get(path).content.decode()
     assert f"Line {lines - 1}" in page
     management = {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}

@@ -1,0 +1,124 @@
+"""The page of an order in the admin, its next step, and finding orders by their customer."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Address, Order, User
+from accounts.orders import move_order, place_order
+from accounts.staff.customers import find_customers
+from catalog.models import Stock
+from tests.factories import make_product, make_user
+
+pytestmark = pytest.mark.django_db
+
+ORDERS = "/admin/accounts/order/"
+
+
+@pytest.fixture
+def office(admin_user: User) -> Client:
+    """A superuser's browser."""
+    browser = Client()
+    browser.force_login(admin_user)
+    return browser
+
+
+def place(user: User | None = None, **product: Any) -> Order:
+    sku = make_product(**{"stock": 5} | product).sku
+    return place_order(user or make_user(), [{"sku": sku, "quantity": 2}])
+
+
+def read(browser: Client, path: str) -> str:
+    page = browser.get(path).content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def find(browser: Client, term: str) -> list[str]:
+    return [order.number for order in browser.get(ORDERS, {"q": term}).context["cl"].result_list]
+
+
+def test_an_order_shows_lines_with_pictures_totals_addresses_and_a_timeline(office: Client, admin_user: User) -> None:
+    mia = make_user(first_name="Mia", last_name="Berg", email="mia@example.com")
+    product = make_product(stock=5, price="4.50", title="Tea")
+    address = {"name": "Mia Berg", "line1": "Long Lane 1", "city": "Ghent", "postcode": "9000", "country": "BE"}
+    order = place_order(mia, [{"sku": product.sku, "quantity": 2}], shipping_address=address, note="Ring twice")
+    office.post(f"{ORDERS}{order.pk}/step/", {"step": "paid"})
+    path = f"{ORDERS}{order.pk}/change/"
+    page = read(office, path)
+    for text in ("Mia Berg , mia@example.com", "9.00 USD", "0 of 2", "Long Lane 1", "9000 Ghent", "Ring twice"):
+        assert text in page
+    assert f"{admin_user.email}: Changed the order {order.number}: status from placed to paid." in page
+    assert f'src="{product.image_url}"' in office.get(path).content.decode()
+
+
+def test_the_next_step_is_a_button_and_the_second_who_presses_it_is_told(office: Client) -> None:
+    order = place()
+    path = f"{ORDERS}{order.pk}/change/"
+    page = read(office, path)
+    assert "Mark as paid" in page
+    assert "Cancel the order" in page
+    assert "Mark as shipped" not in page
+    for told in ("is paid now", "become paid"):
+        answer = office.post(f"{ORDERS}{order.pk}/step/", {"step": "paid"}, follow=True)
+        assert told in answer.content.decode()
+    office.post(f"{ORDERS}{order.pk}/step/", {"step": "shipped"})
+    stock = Stock.objects.get()
+    assert (stock.on_hand, stock.reserved) == (3, 0), "shipped once"
+    office.post(f"{ORDERS}{order.pk}/step/", {"step": "nonsense"})
+    order.refresh_from_db()
+    assert order.status == "shipped"
+
+
+def test_whoever_may_only_view_orders_moves_none() -> None:
+    order = place()
+    viewer = make_user(is_staff=True)
+    browser = Client()
+    browser.force_login(viewer)
+    assert browser.post(f"{ORDERS}{order.pk}/step/", {"step": "paid"}).status_code == 403
+    from_group = make_user("Support", is_staff=True)
+    from_group.groups.get().permissions.filter(codename="change_order").delete()
+    browser.force_login(from_group)
+    assert "Mark as paid" not in browser.get(f"{ORDERS}{order.pk}/change/").content.decode()
+    assert browser.post(f"{ORDERS}{order.pk}/step/", {"step": "paid"}).status_code == 403
+    order.refresh_from_db()
+    assert order.status == "placed"
+
+
+@pytest.mark.parametrize("moves", [0, 3])
+def test_a_timeline_costs_the_same_however_long_it_is(moves: int, office: Client) -> None:
+    order = place()
+    for status in ("paid", "shipped", "completed")[:moves]:
+        move_order(order, status)
+    with CaptureQueriesContext(connection) as queries:
+        office.get(f"{ORDERS}{order.pk}/change/")
+    assert len(queries) <= 17, [query["sql"][:90] for query in queries]
+
+
+def test_orders_are_found_by_their_customers_name_and_address(office: Client) -> None:
+    mia = make_user(first_name="Mia", last_name="van den Berg", email="mia@example.com")
+    Address.objects.create(user=mia, name="Berg & Co", line1="1", city="Ghent", country="BE")
+    own, other = place(mia), place(make_user(first_name="Otto", last_name="Berg"))
+    for term in ("van den berg", "mia", "Berg & Co", "mia@example.com", "MIA@", own.number.lower()):
+        assert find(office, term) == [own.number], term
+    assert find(office, "Otto Berg") == [other.number]
+    assert find(office, "Berg") == [other.number]
+    assert find(office, own.lines.get().sku) == [own.number]
+    assert find(office, "nobody") == []
+    assert find_customers("Otto  Berg") == [other.user_id]
+
+
+def test_indexes_find_customers(office: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        find_customers("Mia Berg")
+    [sql] = [query["sql"] for query in queries]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {'' if connection.vendor == 'postgresql' else 'QUERY PLAN '}{sql}")
+        plan = " ".join(str(row) for row in cursor.fetchall())
+    for index in ("user_email_once", "user_by_last_name", "user_by_first_name", "address_by_name"):
+        assert index in plan, plan
