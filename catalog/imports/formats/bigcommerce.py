@@ -39,12 +39,14 @@ VARIANT = {
     "Current Stock": "stock",
     "Current Stock Level": "stock",
 }
+ABSENT = ("sale_price", "compare_at_price")
 SKUS = ("SKU", "Product Code/SKU")
 CATEGORIES = ("Category", "Categories")
 VISIBLE = ("Is Visible", "Product Visible", "Product Visible?")
 IMAGES = ("Image URL (Import)", "Internal Image URL (Export)", "Image URL", "Variant Image URL")
-# A column for each picture in the older export.
+# A column for each picture in the older export, and one for its text.
 NUMBERED = re.compile(r"Product Image URL - \d+|Product Image File - \d+")
+DESCRIBES = re.compile(r"Product Image (?:URL|File)")
 # `Type=Rectangle|Name=Size|Value=S`, and in the older export `[S]Size=S,[RB]Colour=Red`.
 NEW_OPTION = re.compile(r"Name=([^|]+)\|Value=(.*?)(?=[,;|]?\s*Type=|$)", re.DOTALL)
 OLD_OPTION = re.compile(r"\[\w+\]([^=,]+)=([^,]*)")
@@ -65,6 +67,7 @@ class BigCommerce(ShopFormat):
         self.fields |= self.make_weight("")
         self.fields |= dict.fromkeys(("regular_price", "sale_price"), self.fields["price"])
         self.numbered = [column for column in source.columns if NUMBERED.fullmatch(column)]
+        self.alts = {column: DESCRIBES.sub("Product Image Description", column) for column in self.numbered}
         self.products = 0
 
     @classmethod
@@ -75,7 +78,7 @@ class BigCommerce(ShopFormat):
         return is_new or columns >= {"Item Type", "Product Name"} or columns >= {"Product Code/SKU", "Product Name"}
 
     def list_read(self) -> Sequence[str]:
-        return (*(self.known - {"ID", "Product ID"}), *self.numbered)
+        return (*(self.known - {"ID", "Product ID"}), *self.numbered, *self.alts.values())
 
     def find_kind(self, record: Record) -> str:
         return read_texts(record, KINDS).lower() or "product"
@@ -110,8 +113,11 @@ class BigCommerce(ShopFormat):
             product.values["category"] = self.read_category(row, str(cell))
         if visible := read_texts(record, VISIBLE).lower():
             product.values["status"] = "active" if visible in ("true", "y", "yes", "1") else "draft"
-        for column in (*IMAGES, *self.numbered):
+        for column in IMAGES:
             product.add_images(row, column, record.cells.get(column))
+        for column, described in self.alts.items():
+            alt = row.read_cell(described, self.fields["alt"], record.cells.get(described))
+            product.add_images(row, column, record.cells.get(column), **({"alt": alt} if alt else {}))
 
     def read_category(self, row: RowReader, cell: str) -> Any:
         """The first of several paths, with / between names."""
@@ -121,6 +127,8 @@ class BigCommerce(ShopFormat):
 
     def read_values(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, Any]:
         values = product.read(row, record, VARIANT)
+        # BigCommerce writes 0 if there is no such price.
+        values = {name: value for name, value in values.items() if value or name not in ABSENT}
         before = values.get("compare_at_price")
         values = choose_price(values, "regular_price", "sale_price")
         if before and values.get("compare_at_price") is None and before > values.get("price", 0):

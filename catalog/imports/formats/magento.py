@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.imports.days import read_magento_day
 from catalog.imports.formats.rows import RowReader
-from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts
+from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts, refuse_collection
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.values import Field, is_blank
@@ -86,6 +86,7 @@ class Magento(ShopFormat):
         main = next((record for record in own if self.list_variations(record)), own[0])
         variations = self.list_variations(main)
         product.require_key(main, "sku", "give each product its sku")
+        refuse_collection(product, main, "product_type")
         row = product.open_row(main)
         self.read_own(product, row, main)
         if not variations:

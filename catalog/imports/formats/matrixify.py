@@ -20,7 +20,8 @@ COMMANDS = {
     "DELETE": Command.DELETE,
     "IGNORE": None,
 }
-OWN_PRODUCT = {"Body HTML": "description", "Custom Collections": "category"} | PRODUCT
+OWN_PRODUCT = {"Body HTML": "description", "Category": "category", **PRODUCT, "Custom Collections": "category"}
+IMAGE_TYPE = "Image Type"
 WEIGHT, UNIT = "Variant Weight", "Variant Weight Unit"
 INVENTORY = re.compile(r"Inventory Available: (.+)")
 
@@ -29,7 +30,16 @@ class Matrixify(Shopify):
     name = "matrixify"
     label = "Matrixify's sheet of products"
     fields_of = OWN_PRODUCT | VARIANT
-    known = Shopify.known | {*OWN_PRODUCT, WEIGHT, UNIT, "Command", "Variant Command", "Image Command", "ID"}
+    known = Shopify.known | {
+        *OWN_PRODUCT,
+        WEIGHT,
+        UNIT,
+        IMAGE_TYPE,
+        "Command",
+        "Variant Command",
+        "Image Command",
+        "ID",
+    }
     product_columns = OWN_PRODUCT
 
     def __init__(self, source: Source, options: Options) -> None:
@@ -66,6 +76,14 @@ class Matrixify(Shopify):
         product.finish()
         words = [word for record in records if (word := read_texts(record, ("Command",)).upper())]
         return COMMANDS[words[0] if words else ""]
+
+    def read_images(self, product: ProductRows, row: RowReader, record: Record) -> None:
+        """Only of pictures: a product has no films and models here."""
+        kind = read_texts(record, (IMAGE_TYPE,)).upper()
+        if kind in ("", "IMAGE"):
+            super().read_images(product, row, record)
+        else:
+            self.source.notes.guess("images", "IMAGE", f"a product has pictures alone, so {kind} isn't read", kind[:60])
 
     def read_variant(self, product: ProductRows, row: RowReader, record: Record) -> None:
         if read_texts(record, ("Variant Command",)).upper() != "IGNORE":

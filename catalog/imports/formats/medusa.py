@@ -8,6 +8,7 @@ from django.conf import settings
 from catalog.imports.formats.shop import ProductRows, ShopFormat, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
+from catalog.imports.values import is_blank
 from catalog.writes.drafts import ProductDraft
 
 PRODUCT = {
@@ -60,7 +61,7 @@ class Medusa(ShopFormat):
         return "product handle" in names and bool(names & {"product title", "variant sku", "variant title"})
 
     def list_read(self) -> Iterable[str]:
-        own = {*PRODUCT, *VARIANT, *self.prices, "product handle"}
+        own = {*PRODUCT, *VARIANT, *self.prices, "product handle", "product weight"}
         patterns = (IMAGE, CATEGORY, TAG, OPTION, re.compile(r"(?:variant )?option \d+ value"))
         return [c for c, name in self.names.items() if name in own or any(one.fullmatch(name) for one in patterns)]
 
@@ -95,6 +96,8 @@ class Medusa(ShopFormat):
         for name, cell in record.cells.items():
             if IMAGE.fullmatch(name):
                 product.add_images(row, name, cell)
+        if is_blank(record.cells.get("variant weight")):
+            record.cells["variant weight"] = record.cells.get("product weight")
         values = product.read(row, record, VARIANT | dict.fromkeys(self.prices, "price"))
         found = filter(None, map(OPTION.fullmatch, record.cells))
         options = [(one[0], f"{one[1]} value", f"Option{one[2]}") for one in found]

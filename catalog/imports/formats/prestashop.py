@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from catalog.imports.errors import BadFile
+from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -14,6 +15,7 @@ PRODUCT = {
     "name": "title",
     "description": "description",
     "summary": "description",  # if there is no long one
+    "short description": "description",
     "manufacturer": "brand",
     "brand": "brand",
     "tags": "tags",
@@ -25,6 +27,7 @@ VARIANT = {
     "price (tax excl.)": "price",
     "price tax included": "price",
     "price (tax incl.)": "price",
+    "price tax excluded or price tax included": "price",
     "ean13": "barcode",
     "ean-13": "barcode",
     "upc": "barcode",
@@ -36,6 +39,7 @@ REFERENCES = ("reference #", "reference")
 CATEGORIES = ("categories", "category")
 ACTIVE = ("active (0/1)", "active", "status")
 IMAGES = ("image urls", "image")
+ALTS = "image alt texts"
 SLUG = "url rewritten"
 # A table of combinations has prices that are added to a product's, which it doesn't have.
 COMBINATIONS = {"attribute", "impact on price"}
@@ -67,11 +71,11 @@ class PrestaShop(ShopFormat):
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
         names = {normalise(column) for column in columns}
-        prices = {"price tax excluded", "price tax included", "price (tax excl.)", "price (tax incl.)"}
+        prices = {name for name, field in VARIANT.items() if field == "price"}
         return names >= COMBINATIONS or ("name" in names and bool(names & prices))
 
     def list_read(self) -> Iterable[str]:
-        read = {*PRODUCT, *VARIANT, *IDS, *REFERENCES, *CATEGORIES, *ACTIVE, *IMAGES, SLUG}
+        read = {*PRODUCT, *VARIANT, *IDS, *REFERENCES, *CATEGORIES, *ACTIVE, *IMAGES, ALTS, SLUG}
         return [column for column, name in self.names.items() if name in read]
 
     def find_name(self, column: str) -> str:
@@ -97,11 +101,19 @@ class PrestaShop(ShopFormat):
             product.values["category"] = row.read_cell("Categories", self.fields["category"], first)
         if active := read_texts(record, ACTIVE).lower():
             product.values["status"] = "active" if active in ("1", "yes", "true", "enabled", "on") else "draft"
-        for column in IMAGES:
-            product.add_images(row, column, split_list(str(record.cells.get(column) or "")))
+        self.read_images(product, row, record)
         slug = row.read_cell("URL rewritten", self.fields["slug"], record.cells.get(SLUG))
         product.add_variant(row, product.read(row, record, VARIANT) | {"sku": product.name}, {})
         return product.draft(sku=product.name, slug=slug if isinstance(slug, str) else "")
+
+    def read_images(self, product: ProductRows, row: RowReader, record: Record) -> None:
+        alts = split_list(read_texts(record, (ALTS,)))
+        for column in IMAGES:
+            urls = split_list(read_texts(record, (column,)))
+            # Which text is whose is only clear if each picture has one.
+            for url, alt in zip(urls, alts if len(alts) == len(urls) else [""] * len(urls), strict=True):
+                text = row.read_cell("Image alt texts", self.fields["alt"], alt)
+                product.add_images(row, column, [url], **({"alt": text} if text else {}))
 
 
 def normalise(column: str) -> str:

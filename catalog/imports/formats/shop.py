@@ -249,6 +249,15 @@ def choose_price(values: dict[str, Any], regular: str, sale: str) -> dict[str, A
     return values | ({"price": price, "compare_at_price": None} if price is not None else {})
 
 
+def refuse_collection(product: ProductRows, record: Record, column: str) -> None:
+    """Raises BadRow for a product that sells others together: it has no price and no stock of its own."""
+    kind = read_texts(record, (column,)).lower()
+    if kind in ("grouped", "bundle"):
+        rule = "is made of other products, and has no price of its own here"
+        product.open_row(record).refuse(column, rule, "leave the row out, or make it a simple product", repr(kind))
+        product.finish()
+
+
 def find_cell(record: Record, *columns: str) -> Any:
     """The first filled cell of these columns; None if all are blank."""
     return next((cell for column in columns if not is_blank(cell := record.cells.get(column))), None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from catalog.imports.formats.rows import RowReader
-from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts
+from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, read_texts, refuse_collection
 from catalog.imports.numbers import find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -85,6 +85,7 @@ class WooCommerce(ShopFormat):
                 "Parent", "has no row of its own in the file", "add the variable product's row", repr(product.name)
             )
             product.finish()
+        refuse_collection(product, own[0], "Type")
         self.read_own(product, own[0], variations)
         for record in own[1:]:
             row = product.open_row(record)

@@ -320,6 +320,25 @@ def test_bigcommerces_older_export_is_read() -> None:
     assert list_urls(product) == ["https://i.example/1.jpg"]
 
 
+def test_bigcommerces_zero_is_no_sale_price() -> None:
+    header = ("Item Type", "Product Name", "Product Code/SKU", "Price", "Retail Price", "Sale Price", "Product Weight")
+    header += ("Product Image File - 1", "Product Image Description - 1")
+    row = ("Product", "Mug", "M", "9.00", "0.00", "0.00", "0", "m.jpg", "Front")
+    (mug,) = draft(table(header, row), weight_unit="kg")
+    assert show(mug)[0][2] == "9.00"
+    assert mug.fields.get("compare_at_price") is None
+    assert mug.images
+    assert mug.images[0].fields["alt"] == "Front"
+
+
+def test_a_product_that_is_made_of_others_is_refused() -> None:
+    rule = "is made of other products, and has no price of its own here; leave the row out, or make it a simple product"
+    header = ("ID", "Type", "SKU", "Name", "Published", "Regular price")
+    assert refuse(table(header, ("1", "grouped", "G", "Set", "1", ""))) == [f"Type: 'grouped' {rule}"]
+    header = ("sku", "attribute_set_code", "product_type", "name", "price")
+    assert refuse(table(header, ("B", "Gear", "bundle", "Kit", ""))) == [f"product_type: 'bundle' {rule}"]
+
+
 def test_etsys_listing_has_all_its_variations_in_a_row() -> None:
     header = ("TITLE", "DESCRIPTION", "PRICE", "CURRENCY_CODE", "QUANTITY", "TAGS", "MATERIALS", "IMAGE1", "IMAGE2")
     header += ("VARIATION 1 TYPE", "VARIATION 1 NAME", "VARIATION 1 VALUES", "SKU")
@@ -348,6 +367,17 @@ def test_prestashops_template_is_read() -> None:
     assert "weight: '0.4' has no unit" in refuse(table(header, mug, separator=";"))[0]
     with pytest.raises(BadFile, match="PrestaShop's table of combinations"):
         read("Product ID*;Attribute (Name:Type:Position)*;Value (Value:Position)*;Impact on price\n1;Size;S;2\n")
+
+
+def test_prestashops_older_template_and_its_alt_texts_are_read() -> None:
+    header = ("ID", "Active (0/1)", "Name *", "Price tax excluded or Price tax included", "Reference #")
+    header += ("Short description", "Image URLs (x,y,z...)", "Image alt texts (x,y,z...)")
+    urls = "https://i.example/1.jpg,https://i.example/2.jpg"
+    rows = [("1", "1", "Nano", "41.81", "N-1", "Short", urls, "front,back"), ("2", "1", "X", "1", "N-2", "", urls, "a")]
+    nano, other = draft(table(header, *rows, separator=";"))
+    assert (nano.sku, nano.text["description"], show(nano)[0][2]) == ("N-1", "Short", "41.81")
+    assert [image.fields.get("alt") for image in nano.images or ()] == ["front", "back"]
+    assert [image.fields.get("alt") for image in other.images or ()] == [None, None]
 
 
 def test_magentos_variants_stand_before_or_after_their_configurable_product() -> None:
@@ -405,6 +435,26 @@ def test_medusas_export_is_read() -> None:
         ("T-S", {"Size": "S"}, "20.00", 200),
         ("T-M", {"Size": "M"}, "21.00", 210),
     ]
+
+
+def test_medusas_variants_have_the_weight_of_their_product() -> None:
+    header = ("Product Handle", "Product Title", "Product Weight", "Variant Title", "Variant SKU", "Variant Weight")
+    header += ("Variant Price USD", "Variant Option 1 Name", "Variant Option 1 Value")
+    rows = [("b", "Book", "300", "Soft", "B-S", "", "14", "Cover", "Soft")]
+    rows += [("b", "Book", "300", "Hard", "B-H", "450", "18.50", "Cover", "Hard")]
+    (book,) = draft(table(header, *rows))
+    assert [variant[3] for variant in show(book)] == [300, 450]
+
+
+def test_matrixifys_films_are_no_pictures() -> None:
+    header = ("Handle", "Command", "Title", "Category", "Custom Collections", "Image Type", "Image Src")
+    header += ("Variant SKU", "Variant Price")
+    film = ("a", "MERGE", "", "", "", "VIDEO", "https://i.example/v.mp4", "", "")
+    row = ("a", "MERGE", "A", "Home > Rugs", "all, sale", "IMAGE", "https://i.example/1.jpg", "A", "20")
+    run, (rug,) = read(table(header, row, film))
+    assert isinstance(rug, ProductDraft)
+    assert (name_links(rug), list_urls(rug)) == ({"category": "Home > Rugs"}, ["https://i.example/1.jpg"])
+    assert run.source.notes.as_json()[0]["reason"] == "a product has pictures alone, so VIDEO isn't read"
 
 
 def test_sprees_master_variant_is_not_sold_beside_others() -> None:
