@@ -24,7 +24,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        from accounts.chores import delete_expired_sessions, delete_expired_tokens
+        from accounts.chores import cancel_unpaid, delete_expired_sessions, delete_expired_tokens
         from accounts.models import Order, OrderLine
         from accounts.ordering.filters import OrderFilters
         from accounts.ordering.serializers import OrderRead
@@ -51,6 +51,7 @@ class AccountsConfig(AppConfig):
         register_chore("delete expired tokens", delete_expired_tokens, every=timedelta(hours=1))
         register_chore("delete old registrations", sweep_registrations, every=timedelta(hours=1))
         register_chore("delete expired sessions", delete_expired_sessions, every=timedelta(hours=1))
+        register_chore("cancel unpaid orders", cancel_unpaid)
         register_lists({"me": "me", "orders": "order-list", "users": "user-list", "login": "auth-login"})
         # An export has all orders, so it needs the permission to view orders. Users read their own ones without it.
         register_subjects(

@@ -19,11 +19,12 @@ from catalog.edits.admin import EditJobAdmin
 from catalog.edits.models import EditJob
 from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, ScheduledPrice, Stock, Variant
 from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
 from catalog.staff.forms import CategoryForm, RuledForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
+from catalog.staff.scheduled import ScheduledPriceAdmin
 from catalog.staff.slugged import RECORD, SluggedAdmin
 from config.api.admin.cells import show_picture
 from config.api.admin.lists import BoundedAdmin
@@ -33,6 +34,7 @@ admin.site.register(Change, ChangeAdmin)
 admin.site.register(EditJob, EditJobAdmin)
 admin.site.register(UndoJob, UndoJobAdmin)
 admin.site.register(ImportJob, ImportJobAdmin)
+admin.site.register(ScheduledPrice, ScheduledPriceAdmin)
 
 
 @admin.register(Brand)

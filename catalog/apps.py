@@ -53,6 +53,7 @@ class CatalogConfig(AppConfig):
         self.fill_admin()
         self.help_agents()
         self.register_chores()
+        self.switch_prices()
         register_finder(find_capital_locations)
         lag = Family("Age of the oldest committed change that has no place in the feed yet.")
         waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
@@ -64,6 +65,7 @@ class CatalogConfig(AppConfig):
                 "brands": "brand-list",
                 "categories": "category-list",
                 "attributes": "attribute-list",
+                "scheduled_prices": "scheduledprice-list",
                 "changes": "changes",
                 "imports": "importjob-list",
             }
@@ -158,3 +160,14 @@ class CatalogConfig(AppConfig):
         register_chore("recount products", recount, every=timedelta(days=1))
         register_chore("make small pictures", make_thumbnails)
         register_chore("sweep pictures", sweep_some, every=SWEEP_EVERY)
+
+    def switch_prices(self) -> None:
+        """Workers set scheduled prices; who looks after them hears of late ones."""
+        from catalog.prices import switching
+        from config.api.jobs.timers import register_timer
+        from config.api.problems.stored import register_finder
+
+        register_timer("switch prices", switching.find_wait, switching.switch_prices)
+        register_finder(switching.find_overdue)
+        overdue = Family("Scheduled prices whose switch is more than ten seconds late, up to 10,000.")
+        register_database_gauges(switching.read_overdue, {"scheduled_prices_overdue": overdue})

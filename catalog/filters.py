@@ -10,7 +10,7 @@ from django.forms import DecimalField, IntegerField
 from django_filters import CharFilter, NumberFilter
 
 from catalog.attributes import narrow_by_attributes
-from catalog.models import Brand, Category, Product, Stock, Variant
+from catalog.models import Brand, Category, Product, ScheduledPrice, Stock, Variant
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, VariantQuerySet
 from catalog.search.words import MOST_WORDS, find_words
 from catalog.title_keys import Fold
@@ -173,6 +173,18 @@ class VariantFilters(SparseFilterSet):
         # As for Product.in_stock: orders take from the location MAIN alone.
         free = Exists(Stock.objects.filter(variant=OuterRef("pk"), location=MAIN, on_hand__gt=F("reserved")))
         return rows.filter(free if is_in_stock else ~free)
+
+
+class ScheduledPriceFilters(SparseFilterSet):
+    """Rows match that have one value of each list."""
+
+    sku = TextsFilter(method="keep_skus", most=MOST_KEYS, label="SKUs of variants, comma-separated, at most 200")
+    state = ChoicesFilter(choices=ScheduledPrice.State.choices, label="States")
+    from_after = MomentFilter(field_name="starts_at", lookup_expr="gte", label="Begins at or after this time")
+    from_before = MomentFilter(field_name="starts_at", lookup_expr="lt", label="Begins before, not at, this time")
+
+    def keep_skus(self, rows: QuerySet[Any], name: str, skus: Sequence[str]) -> QuerySet[Any]:
+        return rows.filter(variant__in=Variant.objects.filter(sku__in=sorted(list_forms(skus))))
 
 
 class NameFilters(SparseFilterSet):

@@ -315,6 +315,52 @@ class Variant(Timestamped):
         return self.sku
 
 
+class ScheduledPrice(Timestamped):
+    """A price that a variant gets at one time, and, with `ends_at`, loses at another (prices/switching.py)."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ACTIVE = "active"
+        # Its time is over, or, without `ends_at`, the price is set.
+        ENDED = "ended"
+        # No worker ran in its time.
+        MISSED = "missed"
+
+    variant = models.ForeignKey(Variant, models.DB_CASCADE, related_name="scheduled_prices", db_index=False)
+    price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
+    starts_at = models.DateTimeField("from")
+    ends_at = models.DateTimeField("until", null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING, editable=False)
+    # While it is active: the price that returns, and the last row of the variant's history.
+    price_before = models.DecimalField(max_digits=12, decimal_places=2, null=True, editable=False)
+    history_id = models.BigIntegerField(null=True, editable=False)
+    # When a worker has something to do with it; null if never again.
+    due_at = models.DateTimeField(null=True, editable=False)
+    # Who the change log names for its switches: `user:7`. Not "actor": its triggers have a variable of that name.
+    author = models.CharField(max_length=100, default="", editable=False)
+
+    class Meta:
+        logged = Logged("scheduled_price", sku="variant__sku", product="variant__product")
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(condition=Q(price__gte=0), name="scheduled_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gt=models.F("starts_at")), name="scheduled_price_ends_later"
+            ),
+        )
+        indexes = (
+            # What is due.
+            models.Index(fields=("due_at", "id"), condition=Q(due_at__isnull=False), name="scheduled_price_by_due"),
+            # Overlaps; scheduled_prices/?sku=
+            models.Index(fields=("variant", "starts_at"), name="scheduled_price_by_variant"),
+            # scheduled_prices/?ordering=from
+            models.Index(fields=("starts_at", "id"), name="scheduled_price_by_start"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.price} from {self.starts_at:%Y-%m-%d %H:%M:%S}"
+
+
 class Stock(LateVersioned):
     """The number of pieces of a variant at a location.
 

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework.relations import HyperlinkedIdentityField, SlugRelatedField
 from rest_framework.serializers import (
     CharField,
+    DateTimeField,
     DecimalField,
     IntegerField,
     JSONField,
@@ -17,7 +18,7 @@ from rest_framework.serializers import (
 )
 
 from catalog.media.models import SIZES
-from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Product, ScheduledPrice, Stock, Variant
 from catalog.prices.models import VariantPrice
 from catalog.tallies.reading import write_count
 from config.api.reads.addresses import TextAddressField
@@ -252,6 +253,26 @@ class PriceRead(ModelSerializer[VariantPrice]):
     class Meta:
         model = VariantPrice
         fields = ("price", "currency", "since")
+
+
+class ScheduledPriceRead(ModelSerializer[ScheduledPrice]):
+    """`{"id": 3, "sku": "A-1", "price": "9.50", "from": "2026-11-27T00:00:00Z", "until": null, "state": "waiting", …}`
+
+    `price_before` is the price that returns at `until`, once this one is set.
+    """
+
+    sku: Any = SlugRelatedField(source="variant", slug_field="sku", read_only=True)
+    # A word of Python.
+    vars()["from"] = DateTimeField(source="starts_at", read_only=True)
+    until = DateTimeField(source="ends_at", read_only=True, allow_null=True)
+    url = HyperlinkedIdentityField(view_name="scheduledprice-detail")
+
+    class Meta:
+        model = ScheduledPrice
+        fields = (
+            "id", "sku", "price", "from", "until", "state", "price_before", "version", "created_at", "updated_at",
+            "url",
+        )  # fmt: skip
 
 
 class ProductRead(ModelSerializer[Product]):

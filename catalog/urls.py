@@ -25,6 +25,7 @@ router.register("variants", views.VariantViewSet)
 router.register("brands", views.BrandViewSet)
 router.register("categories", views.CategoryViewSet)
 router.register("attributes", views.AttributeViewSet)
+router.register("scheduled_prices", views.ScheduledPriceViewSet)
 
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"

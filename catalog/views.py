@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -23,9 +24,18 @@ from catalog.facets import asked
 from catalog.facets.descriptions import FACET_PARAMETERS, FACETS
 from catalog.facets.links import link_facets
 from catalog.facets.plans import FacetedPlan, FacetPlan, plan_facets
-from catalog.filters import BrandFilters, CategoryFilters, ProductFilters, VariantFilters, read_words
-from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.filters import (
+    BrandFilters,
+    CategoryFilters,
+    ProductFilters,
+    ScheduledPriceFilters,
+    VariantFilters,
+    read_words,
+)
+from catalog.models import Attribute, Brand, Category, Image, Product, ScheduledPrice, Stock, Variant
 from catalog.prices.models import VariantPrice
+from catalog.prices.scheduling import cancel_price
+from catalog.prices.serializers import ScheduledPriceWrite
 from catalog.querysets import ProductQuerySet, VariantQuerySet
 from catalog.search.suggestions import suggest
 from catalog.serializers import (
@@ -36,6 +46,7 @@ from catalog.serializers import (
     ImageRead,
     PriceRead,
     ProductRead,
+    ScheduledPriceRead,
     Suggestions,
     VariantRead,
 )
@@ -64,7 +75,8 @@ from catalog.writes.serializers import (
 )
 from catalog.writes.small_lists import merge_row, refuse_used
 from catalog.writes.texts import compose, list_forms
-from config.api.access.permissions import AnyWrite, Caller, PublicRead, require_rights, write_refusal
+from config.api.access.permissions import AnyWrite, Caller, ModelPermissions, PublicRead, require_rights, write_refusal
+from config.api.access.privacy import PrivateMixin
 from config.api.access.scopes import CATALOGUE
 from config.api.problems.errors import InvalidParameter
 from config.api.reads.conditional import make_etag, spare_known
@@ -430,6 +442,37 @@ class PriceHistory(SeenByRight, ListMixin):
             raise InvalidParameter("sku", "It says whose prices are wanted.", "Add ?sku= with the SKU of a variant.")
         variants = Variant.objects.visible_to(self.request.user).only("pk")
         return super().get_queryset().filter(variant_id=get_object_or_404(variants, sku__in=list_forms([sku])).pk)
+
+
+class ScheduledPriceViewSet(PrivateMixin, WriteMixin[ScheduledPrice], ReadViewSet):
+    """Prices that variants get at a time. DELETE cancels one; of an active one, the price of before returns.
+
+    A worker sets the price in the second of `from`. At `until` the price of before returns, unless the variant has got
+    another one meanwhile.
+    """
+
+    http_method_names = ("get", "post", "delete", "head", "options")
+    queryset = ScheduledPrice.objects.select_related("variant")
+    permission_classes = (ModelPermissions,)
+    scope = CATALOGUE
+    read_serializer = ScheduledPriceRead
+    write_serializer = ScheduledPriceWrite
+    filterset_class = ScheduledPriceFilters
+    orderings = ("id", "-id", "from", "-from")
+    order_columns: ClassVar = {"from": "starts_at"}
+    default_ordering = "-id"
+    index_served: IndexServed = frozenset(
+        {(None, "id"), (None, "from"), ("from_after", "from"), ("from_before", "from")}
+    )
+    lookup_value_regex = "[0-9]{1,18}"
+    refusals = (HTTPStatus.CONFLICT,)
+
+    def claim(self, row: ScheduledPrice, versions: Collection[int] | None) -> None:
+        lock_product(row.variant.product_id)
+        super().claim(row, versions)
+
+    def perform_destroy(self, instance: ScheduledPrice) -> None:
+        cancel_price(instance)
 
 
 # PATCH does all that PUT would.

@@ -417,6 +417,8 @@ IMPORT_MAX_UNPACKED_BYTES = env.read_count("IMPORT_MAX_UNPACKED_BYTES", 2**34, m
 IMPORT_MAX_RATIO = env.read_count("IMPORT_MAX_RATIO", 200, most=100_000)
 # The admin's first page counts stock with at most so many free pieces as low.
 LOW_STOCK = env.read_count("LOW_STOCK", 5, most=1_000_000, least=0)
+# How long an order may be placed and not paid. Then a worker cancels it, and its pieces are free. 0: for ever.
+RESERVATION_MINUTES = env.read_count("RESERVATION_MINUTES", 0, most=525_600, least=0)
 # Whether the change log keeps the rows that imports overwrite, so that an import can be undone.
 IMPORT_KEEPS_BEFORE = env.read_flag("IMPORT_KEEPS_BEFORE", True)
 

@@ -18,6 +18,7 @@ from django_tasks_db.management.commands.db_worker import Worker as TasksWorker
 from rq import Worker as RQWorker
 
 from config.api.database.leases import STOP
+from config.api.jobs import timers
 from config.api.jobs.chores import CHORES
 from config.api.models import BEAT_SECONDS, Worker
 from config.api.webhooks import courier
@@ -134,7 +135,7 @@ class JobWorker(RQWorker):
         signal.signal(signal.SIGTERM, STOP.begin)
 
     def fork_work_horse(self, *arguments: Any) -> None:
-        with IN_DATABASE, courier.IN_DATABASE:
+        with IN_DATABASE, courier.IN_DATABASE, timers.IN_DATABASE:
             super().fork_work_horse(*arguments)
 
     def main_work_horse(self, *arguments: Any, **options: Any) -> None:

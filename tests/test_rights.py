@@ -20,7 +20,7 @@ from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import Attribute, ImportJob, Product, UndoJob
+from catalog.models import Attribute, ImportJob, Product, ScheduledPrice, UndoJob
 from config.api.access.scopes import SCOPES
 from config.api.database.authorship import sign_writes
 from config.api.jobs.files import write_file
@@ -79,6 +79,7 @@ ROWS: dict[str, str] = {
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "DELETE products/{product}/images/{id}/": "401 403 403 204 403 403 204 401",
     "DELETE variants/{sku}/": "401 403 403 409 403 403 409 401",
+    "DELETE scheduled_prices/{id}/": "401 403 403 204 403 403 204 401",
     "DELETE webhooks/{id}/": "401 403 403 403 204 403 404 401",
     "GET ": "200 200 200 200 200 200 200 401",
     "GET attributes/": "200 200 200 200 200 200 200 401",
@@ -129,6 +130,9 @@ ROWS: dict[str, str] = {
     "GET orders/{number}/": "401 200 404 404 404 200 200 401",
     "GET products/": "200 200 200 200 200 200 200 401",
     "GET products/by-slug/{slug}/": "200 200 200 200 200 200 200 401",
+    "GET scheduled_prices/": "401 403 403 200 403 403 200 401",
+    "GET scheduled_prices/{id}/": "401 403 403 200 403 403 200 401",
+    "POST scheduled_prices/": "401 403 403 201 403 403 201 401",
     "GET prices/history/": "400 400 400 400 400 400 400 401",
     "GET products/suggest/": "400 400 400 400 400 400 400 401",
     "GET products/facets/": "200 200 200 200 200 200 200 401",
@@ -237,6 +241,7 @@ BODIES: dict[str, Any] = {
     "POST webhooks/": {"url": "https://shop.example/hook", "events": ["product.*"]},
     "PATCH webhooks/{id}/": {"description": "The shop's"},
     "POST webhooks/{id}/replay/": {"after": 0},
+    "POST scheduled_prices/": {"sku": "TEA", "price": "3.00", "from": "2099-01-01T00:00:00Z"},
     "PATCH prices/bulk/": [{"sku": "TEA", "price": "3.00"}],
 }
 
@@ -344,6 +349,7 @@ def filled(kept: None) -> Shop:
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},
         "attributes/": {"name": "volts"},
+        "scheduled_prices/": {"id": make_scheduled(tea)},
         "auth/tokens/": {"id": token.mark},
         "auth/events/": {"id": Event.objects.filter(user=owner).first().pk},
         "auth/sessions/": {"id": make_session(owner)},
@@ -361,6 +367,11 @@ def filled(kept: None) -> Shop:
     callers |= {f"only {scope}": bear(root, scopes=[scope]) for scope in SCOPES}
     callers |= {f"all but {scope}": bear(root, scopes=[name for name in SCOPES if name != scope]) for scope in SCOPES}
     return Shop(callers, keys)
+
+
+def make_scheduled(product: Product) -> int:
+    moment = timezone.now() + timedelta(days=1)
+    return ScheduledPrice.objects.create(variant=product.variants.get(), price=3, starts_at=moment, due_at=moment).pk
 
 
 @pytest.fixture

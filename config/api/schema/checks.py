@@ -155,7 +155,9 @@ def find_unordered(view: Any) -> Iterator[str]:
         orderings.append(default)
     elif view.pagination_class.is_numbered:
         return
-    for terms in [[name] for name in orderings] or [list(read_terms(rows))]:
+    columns = getattr(view, "order_columns", {})
+    shown = [f"-{columns.get(name[1:], name[1:])}" if name[0] == "-" else columns.get(name, name) for name in orderings]
+    for terms in [[name] for name in shown] or [list(read_terms(rows))]:
         try:
             Keyset.of(order_totally(rows.order_by(*terms)))
         except (NotByColumns, FieldError) as order:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 
 from config.api.database.leases import STOP
+from config.api.jobs.timers import Timekeeper
 from config.api.webhooks.courier import Courier
 from config.process.limits import KEEPER, WORKER
 from config.worker import Heartbeat, build_table_worker
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         KEEPER.begin(WORKER)
         # No pool: a worker has few threads, and RQ forks for each job, so the child would share the pool's sockets.
         connections["default"].settings_dict["OPTIONS"].pop("pool", None)
-        with Heartbeat(parent), Courier():
+        with Heartbeat(parent), Courier(), Timekeeper():
             if settings.REDIS_URL:
                 # An RQ worker needs this job class to run django-tasks-rq's tasks.
                 call_command(

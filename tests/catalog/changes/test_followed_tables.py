@@ -16,13 +16,14 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.state import ProjectState
+from django.utils import timezone
 
 from catalog.changes.autodetector import FollowingAutodetector
 from catalog.changes.entities import list_entities
 from catalog.changes.log import number_changes
 from catalog.changes.logged import Logged, find_logged
 from catalog.changes.operations import FollowTable
-from catalog.models import Attribute, Change, Product, Stock, Variant
+from catalog.models import Attribute, Change, Product, ScheduledPrice, Stock, Variant
 from config.api.database.storing import OPTION as STORED
 from config.api.database.storing import StoreRows
 from config.operation.doctor import Level, examine_database
@@ -65,9 +66,11 @@ def ask(sql: str, *values: Any) -> Any:
 def product() -> Product:
     """With a row in each logged table."""
     Attribute.objects.create(name="color")
-    return make_product(
+    tea = make_product(
         sku="TEA-1", title="Tea", brand=make_brand("Acme"), category=make_category("Food"), price="9.00", stock=2
     )
+    ScheduledPrice.objects.create(variant=tea.variants.get(), price=3, starts_at=timezone.now())
+    return tea
 
 
 @contextmanager

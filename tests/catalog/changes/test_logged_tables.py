@@ -152,4 +152,5 @@ def test_version_and_time_are_the_triggers_own(model: type[Model], product: Prod
 
 def test_every_logged_model_is_written_here() -> None:
     # Those of accounts and the ends of jobs are in tests/accounts/test_order_changes.py.
-    assert set(ADDRESSES) | {"order", "order_line", "export", "import"} == set(list_entities())
+    # What is planned is in no cache: tests/catalog/prices/test_scheduled.py.
+    assert set(ADDRESSES) | {"order", "order_line", "export", "import", "scheduled_price"} == set(list_entities())
