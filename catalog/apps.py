@@ -4,7 +4,7 @@ from functools import partial
 from django.apps import AppConfig
 
 from config.api.freshness.leases import FRESHNESS
-from config.metrics import Family, register_database_gauges
+from config.metrics import Family, register_database_gauges, register_process_gauges
 
 
 class CatalogConfig(AppConfig):
@@ -16,7 +16,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_covered
         from catalog.changes.events import LOG
-        from catalog.changes.log import find_backlog, follow_changes, number_batch, read_lag
+        from catalog.changes.log import find_backlog, follow_changes, number_batch
         from catalog.changes.subjects import Subject, find_any_write, find_end, find_new_price, register_subjects
         from catalog.changes.undo import tasks as undo_tasks  # noqa: F401 (registers the jobs)
         from catalog.edits import tasks as edit_tasks  # noqa: F401 (registers the jobs)
@@ -55,9 +55,7 @@ class CatalogConfig(AppConfig):
         self.register_chores()
         self.switch_prices()
         register_finder(find_capital_locations)
-        lag = Family("Age of the oldest committed change that has no place in the feed yet.")
-        waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
-        register_database_gauges(read_lag, {"change_feed_lag_seconds": lag, "change_feed_waiting": waiting})
+        self.register_gauges()
         register_lists(
             {
                 "products": "product-list",
@@ -135,6 +133,15 @@ class CatalogConfig(AppConfig):
 
         for tool in TOOLS:
             register_tool(tool)
+
+    def register_gauges(self) -> None:
+        from catalog.changes.log import read_lag
+        from catalog.changes.pushing import HUB
+
+        lag = Family("Age of the oldest committed change that has no place in the feed yet.")
+        waiting = Family("Committed changes that have no place in the feed yet, up to 100,000.")
+        register_database_gauges(read_lag, {"change_feed_lag_seconds": lag, "change_feed_waiting": waiting})
+        register_process_gauges(HUB.read_gauges, {"push_streams": Family("Open streams of changes.")})
 
     def fill_admin(self) -> None:
         """The first page, and who changed a row that two people edit."""

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from catalog import views
 from catalog.changes import views as change_views
+from catalog.changes.stream import ChangeStream
 from catalog.changes.undo.views import UndoViewSet
 from catalog.imports import views as import_views
 from config.api.jobs.views import JOB, route_jobs
@@ -58,6 +59,7 @@ urlpatterns = [
     *route_jobs("imports/", import_views.ImportViewSet),
     re_path(rf"^imports/{JOB}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
     *route_jobs("changes/undo/", UndoViewSet),
+    path("changes/stream/", ChangeStream.as_view(), name="change-stream"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),
     *router.urls,
 ]

@@ -30,6 +30,7 @@ from config.api.gates.records import CACHE_STATE, RequestRecord
 from config.api.gates.request import DECODED_PATH
 from config.api.problems.error_handler import respond_to
 from config.api.problems.errors import ApiError, InvalidHeader
+from config.api.push.responses import EventStream
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
 from config.serving.bodies import BodyRule, When, find_rule, has_body, read_at_most, read_length
 
@@ -173,7 +174,8 @@ class GZipMiddleware(gzip.GZipMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         is_short = isinstance(response, HttpResponse) and len(response.content) < LEAST_COMPRESSED
-        if is_short or response.has_header("Content-Encoding"):
+        # An event must not wait in the compressor for the next one.
+        if is_short or isinstance(response, EventStream) or response.has_header("Content-Encoding"):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
         if response.status_code in UNPACKED:

@@ -148,9 +148,11 @@ def load_application() -> Any:
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         refuse_inherited_pools()
-        from config.wsgi import application  # noqa: PLC0415 (it loads the apps; the launcher must not)
+        from config.serving.held import hold_streams  # noqa: PLC0415 (they load the apps; the launcher must not)
+        from config.wsgi import application  # noqa: PLC0415
 
         KEEPER.begin(limit_api())
+        hold_streams()
     except ImproperlyConfigured as error:
         stop_listener()
         sys.exit(f"tenfold: {error}")

@@ -21,11 +21,14 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.usage import USES
+from catalog.changes.pushing import HUB
 from catalog.home import HomeFigures
 from config.api.database.authorship import ACTOR
 from config.api.freshness.leases import FRESHNESS
 from config.api.gates.cache_gate import CACHE
 from config.api.jobs import running
+from config.api.push.hub import Hub
+from config.api.push.streams import Stream
 from config.api.reads.plans import PLANS
 from config.logs import RequestLine
 from config.operation import health
@@ -228,6 +231,23 @@ def streams_are_given_back() -> Iterator[None]:
     if SLOTS.taken > before:
         gc.collect()  # closes answers that nobody refers to
     assert SLOTS.taken <= before, f"{SLOTS.taken} streams are still being sent"
+
+
+JOIN = Hub.join
+
+
+@pytest.fixture(autouse=True)
+def streams_of_events_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """At once, since many tests read every answer whole, or don't read it. Tests of streams put JOIN back."""
+
+    def end(hub: Hub, stream: Stream) -> None:
+        stream.open()
+        stream.channel.end()
+        hub.release()
+
+    monkeypatch.setattr(Hub, "join", end)
+    yield
+    HUB.count = 0
 
 
 @pytest.fixture

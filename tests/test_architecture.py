@@ -30,6 +30,7 @@ RULE = (
     "config.api.viewsets",
     "config.api.jobs",
     "config.api.webhooks",
+    "config.api.push",
     "config.api.tools",
     "catalog",
     "catalog.facets",

@@ -22,9 +22,10 @@ from itertools import chain
 from logging.handlers import QueueListener
 from pathlib import Path
 from queue import Queue
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import granian.server.mp
 import openpyxl
 import psycopg
 import pytest
@@ -74,10 +75,10 @@ from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
 from config.api.database.statements import Given
 from config.api.reads.beside import find_beside, show_beside
+from config.process.connections import count_written
 from config.serving.supervisor import count_queued, listen, stop_connects
 from config.worker import build_table_worker
 from exports.rows.chunks import read_copy
-from exports.streaming.hangups import count_written
 from tests.conftest import REDIS
 from tests.factories import make_brand, make_user
 
@@ -178,6 +179,32 @@ def test_granians_server_starts_and_stops_its_workers_as_the_supervisor_expects(
     assert (worker.inner.exitcode, worker.inner.pid, worker.is_alive()) == (None, None, False)
 
 
+@borrows(
+    "granian",
+    "mp._wsgi_call_wrap",
+    users="config.serving.held",
+    remedy="Read granian/wsgi.py anew: Answering must see each answer's object and body. Run test_streams.py.",
+)
+def test_granian_gives_the_answers_object_to_a_function_that_can_be_wrapped() -> None:
+    answered: list[Any] = []
+    protocol = SimpleNamespace(
+        response_bytes=lambda *answer: answered.append(answer),
+        response_iter=lambda status, headers, body: answered.append((status, headers, body.inner, body.__next__())),
+    )
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [("A", "b")])
+        return environ["body"]
+
+    server: Any = granian.server.mp
+    run = server._wsgi_call_wrap(application, {}, None)
+    run(protocol, {"body": [b"whole"]})
+    body = (block for block in [b"piece"])
+    run(protocol, {"body": body})
+    assert answered == [(200, [("A", "b")], b"whole"), (200, [("A", "b")], body, b"piece")]
+    assert "_wsgi_call_wrap(callback, scope_opts, log_access_fmt)" in inspect.getsource(MPServer)
+
+
 # -- Linux --------------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +231,7 @@ def test_the_kernel_counts_who_waits_and_drops_who_comes() -> None:
 @borrows(
     "Linux",
     "tcp_info.tcpi_bytes_acked TIOCOUTQ",
-    users="exports.streaming.hangups",
+    users="config.process.connections",
     remedy="Compare ACKED with <linux/tcp.h> of this kernel: a failed export is cut by it.",
 )
 def test_the_kernel_counts_what_a_connection_was_given() -> None:

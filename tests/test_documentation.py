@@ -38,6 +38,7 @@ LENGTHS = {
     ".": 200,
     "config": 270,
     "config/api": 300,
+    "config/api/push": 50,
     "config/api/schema": 290,
     "config/api/webhooks": 100,
     "config/mcp": 50,

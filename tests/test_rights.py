@@ -96,6 +96,7 @@ ROWS: dict[str, str] = {
     "GET categories/{slug}/": "200 200 200 200 200 200 200 401",
     "GET categories/{slug}/tree/": "200 200 200 200 200 200 200 401",
     "GET changes/": "401 403 403 403 200 403 200 401",
+    "GET changes/stream/": "401 403 403 403 200 403 200 401",
     "GET changes/undo/": "401 403 403 200 403 403 200 401",
     "GET changes/undo/{id}/": "401 403 403 200 403 403 404 401",
     "GET exports/catalogue.ndjson": "401 403 403 403 200 403 200 401",

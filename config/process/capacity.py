@@ -21,6 +21,9 @@ MOST_SEARCHES_WAITING = 64
 # The most probes of each kind that are answered at the same time, and the most that wait.
 MOST_PROBES, MOST_PROBES_WAITING = 2, 32
 
+# The most streams of Server-Sent Events in a process. A stream takes a connection, a file and 20 kB, but no thread.
+MOST_STREAMS = 1024
+
 # Additional threads for streams, probes and 503s, so that probes and 503s always find a free thread.
 SPARE_THREADS = 64
 

@@ -1,13 +1,18 @@
 """Finds this process's TCP connections. Works on Linux only; elsewhere it finds none."""
 
+import fcntl
 import os
 import socket
 import stat
+import struct
+import termios
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 OWN_FILES = Path("/proc/self/fd")
+# tcpi_bytes_acked in Linux's struct tcp_info, since 4.1.
+ACKED = struct.Struct("@120xQ")
 
 
 def find_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
@@ -36,3 +41,15 @@ def is_connection(found: socket.socket, port: int) -> bool:
         return False  # it is a listening socket, or its client has left
     name: tuple[str, int] = found.getsockname()[:2]
     return name[1] == port
+
+
+def count_written(found: socket.socket) -> int:
+    """The bytes written to the socket: those that the client has acknowledged, and those still queued."""
+    acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
+    return acked + count_queued(found)
+
+
+def count_queued(found: socket.socket) -> int:
+    """The bytes that the client hasn't acknowledged yet."""
+    queued: int = struct.unpack("@i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    return queued

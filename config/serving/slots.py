@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus
 
 from config.api.database.lending import Connections, Loan, exchange_connections
 from config.api.problems.errors import ApiError, Overloaded
+from config.api.push.responses import Pushed
 from config.process import affinity
 from config.process.activity import ACTIVITY
 from config.process.capacity import (
@@ -92,6 +93,10 @@ class RequestSlots:
         """Answer within the slot. A stream is sent outside of it, and takes the slot's connections along."""
         with slot:
             response: Any = self.application(environ, start_response)
+            held: Pushed | None = getattr(response, "held", None)
+            if held:
+                response.close()  # Django ends the request here; the server holds the stream
+                return held
             if is_stream(response):
                 return Stream(response, slot.give_away())
             ACTIVITY.note()
@@ -101,8 +106,8 @@ class RequestSlots:
 
 
 def is_stream(response: Any) -> bool:
-    """Whether the body is sent in pieces: Django's streams, and files in a server's `wsgi.file_wrapper`."""
-    return getattr(response, "streaming", not isinstance(response, list))
+    """Whether the request's thread sends the body in pieces: Django's streams, and files in a `wsgi.file_wrapper`."""
+    return getattr(response, "streaming", not isinstance(response, list | Pushed))
 
 
 class Stream:

@@ -68,14 +68,16 @@ class Supervisor(MPServer):
         super().signal_handler_interrupt(number, *arguments)
 
     def _stop_workers(self) -> None:
-        if not self.hurry.is_set():
-            self.say_goodbye()
+        self.say_goodbye()
         stop_connects(self.listener)
         super()._stop_workers()
         self.listener.close()
 
     def say_goodbye(self) -> None:
-        """Let the workers drain. They still accept requests: clients learn from the answers that they should leave."""
+        """Let the workers drain. They still accept requests: clients learn from the answers that they should leave.
+
+        In a hurry nobody waits for that, but the signal also ends the streams of events, which would hold up the stop.
+        """
         for worker in self.wrks:
             if worker.is_alive():
                 os.kill(worker.inner.pid, SIGNAL)

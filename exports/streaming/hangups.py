@@ -5,16 +5,10 @@ complete. It doesn't tell which socket belongs to a request. But the kernel coun
 only the failed stream's socket got exactly its bytes. This works on Linux only; elsewhere nothing is cut.
 """
 
-import fcntl
 import socket
-import struct
-import termios
 import time
 
-from config.process.connections import find_sockets
-
-# tcpi_bytes_acked in Linux's struct tcp_info, since 4.1.
-ACKED = struct.Struct("@120xQ")
+from config.process.connections import count_written, find_sockets
 
 # The most bytes of status line and headers before the body. Ours have about 900.
 HEAD_BYTES = 4096
@@ -55,10 +49,3 @@ class ClientConnection:
                 found.shutdown(socket.SHUT_RDWR)
                 number += 1
         return number
-
-
-def count_written(found: socket.socket) -> int:
-    """The bytes written to the socket: those that the client has acknowledged, and those still queued."""
-    acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
-    queued: int = struct.unpack("@i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
-    return acked + queued
