@@ -8,12 +8,14 @@ deadline, so a receiver that sends a byte now and then holds no thread.
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -172,12 +174,25 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of the name, each once."""
+    """The addresses of the name, each once. Raises ConnectTimeout at the deadline: the resolver's own is far later."""
+    answers = SimpleQueue[Any]()
+    # Nothing ends a look-up that hangs, so it has a thread to itself. A worker that ends doesn't wait for it.
+    threading.Thread(target=look_up, args=(host, port, answers), name="resolve", daemon=True).start()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} can't be resolved: {error}") from error
+        found = answers.get(timeout=limit(None))
+    except Empty:
+        raise httpcore.ConnectTimeout(f"{host} wasn't resolved within {ATTEMPT_SECONDS:g} s") from None
+    if isinstance(found, Exception):
+        raise httpcore.ConnectError(f"{host} can't be resolved: {found}") from found
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def look_up(host: str, port: int, answers: SimpleQueue[Any]) -> None:
+    """Put the addresses into `answers`, or the error."""
+    try:
+        answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        answers.put(error)
 
 
 def open_pool() -> httpcore.ConnectionPool:

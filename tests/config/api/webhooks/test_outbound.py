@@ -3,7 +3,7 @@
 import socket
 import time
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -93,6 +93,19 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     with open_pool() as pool:
         answer = post(pool, receiver.url, {}, b"{}")
     assert (answer.status, answer.is_success, len(receiver.received)) == (302, False, 1)
+
+
+def test_a_name_that_is_never_resolved_is_left_at_the_deadline(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.WEBHOOK_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    monkeypatch.setattr(outbound, "ATTEMPT_SECONDS", 0.2)
+    hangs = Event()
+    monkeypatch.setattr(outbound.socket, "getaddrinfo", lambda *_, **__: hangs.wait(30))
+    began = time.monotonic()
+    with open_pool() as pool:
+        answer = post(pool, "http://hangs.example/", {}, b"{}")
+    hangs.set()
+    assert time.monotonic() - began < 5
+    assert (answer.status, answer.error) == (None, "no answer in time: hangs.example wasn't resolved within 0.2 s")
 
 
 def test_a_receiver_that_drips_is_left_at_the_deadline(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
