@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import F, Model
 
 from catalog.changes.feed import Bounds, read_cursor
+from catalog.changes.filter_fields import make_filter_fields
 from catalog.changes.filters import ProductFilter
 from catalog.changes.history import show_row
 from catalog.changes.logged import find_logged
@@ -60,6 +61,9 @@ class CatalogueLog:
 
     def read_filters(self, filters: Mapping[str, Any]) -> dict[str, list[str]]:
         return ProductFilter.check(filters)
+
+    def make_filter_fields(self) -> Mapping[str, Any]:
+        return make_filter_fields()
 
     def read(self, webhook: Webhook) -> Batch:
         """Three queries at once; later, for each ROWS_AT_ONCE rows, two or three a subject."""

@@ -8,10 +8,10 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from config.api.admin.cells import show_moment, show_unbroken
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
-from config.api.problems.errors import ApiError
 from config.api.webhooks.events import EVENTS
 from config.api.webhooks.models import FRESH, Status, Webhook, WebhookDelivery
 from config.api.webhooks.outbound import check_url
@@ -21,8 +21,25 @@ LABELS = {"Active": "success", "Paused": "warning", "Ended": "danger"}
 DELIVERIES_SHOWN = 20
 
 
+FILTER = "filter_"
+
+
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets at run time
-    """The same rules as over the API."""
+    """The same rules as over the API. `make_form` adds a field for each filter."""
+
+    events = forms.MultipleChoiceField(
+        choices=lambda: [(name, name) for name in list_names()],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="A name that ends in .* stands for all events of its kind.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, values in self.instance.filters.items():
+            field: Any = self.fields.get(f"{FILTER}{name}")
+            if field:
+                rows = getattr(field, "queryset", None)
+                field.initial = values if rows is None else rows.filter(slug__in=values)
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
@@ -32,20 +49,20 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no bracke
             raise forms.ValidationError(str(error)) from None
         return url
 
-    def clean_events(self) -> list[str]:
-        names = self.cleaned_data["events"]
-        if not isinstance(names, list) or not all(isinstance(name, str) and name in list_names() for name in names):
-            raise forms.ValidationError(f'Give a list, as in ["product.*"], of {", ".join(list_names())}.')
-        return names
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        chosen = {name.removeprefix(FILTER): value for name, value in values.items() if name.startswith(FILTER)}
+        self.instance.filters = {
+            name: [getattr(each, "slug", each) for each in value] for name, value in chosen.items() if value
+        }
+        return values
 
-    def clean_filters(self) -> dict[str, list[str]]:
-        filters = self.cleaned_data["filters"] or {}
-        if not isinstance(filters, dict):
-            raise forms.ValidationError('Give an object, as in {"brand": "acme"}.')
-        try:
-            return EVENTS.log.read_filters(filters)
-        except ApiError as error:
-            raise forms.ValidationError(f"{error.faults[0].detail} {error.hint}") from None
+
+def make_form() -> type[WebhookForm]:
+    fields = {f"{FILTER}{name}": field for name, field in EVENTS.log.make_filter_fields().items()}
+    for name, field in fields.items():
+        field.label = name.removeprefix(FILTER).capitalize()
+    return type("WebhookForm", (WebhookForm,), fields)
 
 
 class DeliveryInline(TabularInline):
@@ -67,7 +84,6 @@ class WebhookAdmin(BoundedAdmin):
     """All users' webhooks. One that staff add is theirs; its secret is shown once, after it was saved."""
 
     icon = "webhook"
-    form = WebhookForm
     inlines = (DeliveryInline,)
     actions = ("resume", "pause", "test", "delete_selected")
     list_display = ("number", "url", "owner", "state", "told", "next", "error")
@@ -76,7 +92,7 @@ class WebhookAdmin(BoundedAdmin):
     search_fields = ("owner__email__lower",)
     search_help_text = "The owner's e-mail address in lower case"
     fields = (
-        "url", "description", "events", "filters", "expand", ("status", "position"), "error", ("failures", "next_at"),
+        "url", "description", "events", "expand", ("status", "position"), "error", ("failures", "next_at"),
         "owner",
     )  # fmt: skip
     readonly_fields = ("status", "position", "error", "failures", "next_at", "owner")
@@ -97,11 +113,19 @@ class WebhookAdmin(BoundedAdmin):
     def next(self, webhook: Webhook) -> str:
         return show_moment(webhook.next_at) if webhook.failures else "-"
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **{"form": make_form()} | kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        filters = [f"{FILTER}{name}" for name in EVENTS.log.make_filter_fields()]
+        place = self.fields.index("expand")
+        return [*self.fields[:place], *filters, *self.fields[place:]]
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
             # Whoever sends now loses the lease, and the next one sends by the new values.
-            obj.find_row().revoke()
+            obj.find_row().revoke(filters=obj.filters)
             return
         obj.owner, obj.position = request.user, EVENTS.log.find_newest()
         obj.save()

@@ -64,6 +64,9 @@ class EventLog(Protocol):
     def read_filters(self, filters: Mapping[str, Any]) -> dict[str, list[str]]:
         """The filters as lists. Raises InvalidBody for names or values that don't exist."""
 
+    def make_filter_fields(self) -> Mapping[str, Any]:
+        """The filters as fields of a form, by their names. Their values are texts, or rows with a slug."""
+
     def read(self, webhook: Webhook) -> Batch:
         """What follows the webhook's cursor. Raises as `check`."""
 

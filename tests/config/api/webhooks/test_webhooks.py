@@ -1,5 +1,6 @@
 """`webhooks/`: what its owner sees, writes and is refused; the secret is shown once."""
 
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from catalog.changes.log import purge_changes
 from config.api.models import IdempotencyKey
 from config.api.webhooks import serializers
 from config.api.webhooks.models import Status, Webhook, WebhookDelivery
-from tests.factories import make_brand, make_user
+from tests.factories import make_brand, make_category, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -158,22 +159,32 @@ def test_staff_add_pause_and_test_webhooks_in_the_admin(admin_user: User) -> Non
     client.force_login(admin_user)
     empty = {"deliveries-TOTAL_FORMS": "0", "deliveries-INITIAL_FORMS": "0"}
     page = "/admin/api/webhook/"
-    refused = client.post(f"{page}add/", empty | {"url": "http://10.0.0.1/", "events": '["x"]', "filters": '{"a": 1}'})
-    for words in ("WEBHOOK_ALLOW_NETWORKS", "Give a list", "There is no filter"):
-        assert words in refused.content.decode()
-    answer = client.post(
-        f"{page}add/", empty | {"url": BODY["url"], "events": '["brand.*"]', "filters": "{}"}, follow=True
-    )
+    wrong = {"url": "http://10.0.0.1/", "events": ["x"], "filter_status": ["x"], "filter_brand": ["x"]}
+    refused = client.post(f"{page}add/", empty | wrong).content.decode()
+    for words in ("WEBHOOK_ALLOW_NETWORKS", "x is not one of the available choices", "“x” is not a valid value"):
+        assert words in refused
+    brand, category = make_brand("Acme"), make_category("Tea")
+    chosen = {"filter_brand": [brand.pk], "filter_category": [category.pk], "filter_status": ["active"]}
+    form = empty | chosen | {"url": BODY["url"], "events": ["brand.*", "product.updated"]}
+    answer = client.post(f"{page}add/", form, follow=True)
     webhook = Webhook.objects.get()
     assert (webhook.owner, webhook.position) == (admin_user, read_cursor())
+    assert webhook.events == ["brand.*", "product.updated"]
+    assert webhook.filters == {"brand": ["acme"], "category": ["tea"], "status": ["active"]}
     assert webhook.secret in answer.content.decode()
-    assert webhook.secret not in client.get(f"{page}{webhook.pk}/change/").content.decode()
-    chosen = {"_selected_action": [webhook.pk]}
+    shown = client.get(f"{page}{webhook.pk}/change/").content.decode()
+    assert webhook.secret not in shown
+    assert len(re.findall(r"<option [^>]*selected[^>]*>\s*(?:Acme|Tea)", shown)) == 2
+    assert re.search(r'value="product.updated"[^>]*checked', shown)
+    client.post(f"{page}{webhook.pk}/change/", form | {"filter_brand": [], "filter_category": []})
+    webhook.refresh_from_db()
+    assert webhook.filters == {"status": ["active"]}
+    selected = {"_selected_action": [webhook.pk]}
     for action in ("pause", "test"):
-        client.post(page, chosen | {"action": action})
+        client.post(page, selected | {"action": action})
     webhook.refresh_from_db()
     assert (webhook.status, webhook.is_test_due) == (Status.PAUSED, True)
-    client.post(page, chosen | {"action": "resume"})
+    client.post(page, selected | {"action": "resume"})
     webhook.refresh_from_db()
     assert webhook.status == Status.ACTIVE
     assert client.get("/admin/api/webhookdelivery/").status_code == 200
