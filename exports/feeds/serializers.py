@@ -58,12 +58,16 @@ class ExportFeedRead(ModelSerializer[Feed]):
         return write_address(feed, "delta/")
 
 
-class ScheduleWrite(StrictSerializer[Feed]):
-    """`{"every": 30, "on_change": true}`"""
+class Schedule(StrictSerializer[Feed]):
+    """The members of a feed that may be changed later."""
 
     description = CharField(max_length=200, allow_blank=True, default="")
     every = IntegerField(min_value=LEAST_EVERY, max_value=GREATEST_EVERY, default=60, help_text=EVERY)
     on_change = BooleanField(default=False, help_text=ON_CHANGE)
+
+
+class ScheduleWrite(Schedule):
+    """`{"every": 30, "on_change": true}`"""
 
     def update(self, instance: Feed, validated_data: dict[str, Any]) -> Feed:
         for name, value in validated_data.items():
@@ -72,12 +76,8 @@ class ScheduleWrite(StrictSerializer[Feed]):
         return instance
 
 
-class ExportFeedWrite(ExportWrite):
+class ExportFeedWrite(ExportWrite, Schedule):
     """`{"resource": "products", "format": "google", "filters": {"brand": "acme"}, "every": 60, "on_change": true}`"""
-
-    description = CharField(max_length=200, allow_blank=True, default="")
-    every = IntegerField(min_value=LEAST_EVERY, max_value=GREATEST_EVERY, default=60, help_text=EVERY)
-    on_change = BooleanField(default=False, help_text=ON_CHANGE)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         super().validate({name: values[name] for name in REQUEST})
