@@ -11,13 +11,16 @@ from catalog.changes.tables import MOVED, VERSION
 from catalog.changes.undo.rows import list_links
 from catalog.models import Product
 from catalog.writes.among import is_among
+from config.api.database.leases import ClaimedRow
 
 # Columns that a sentence names; the page of the change has all.
 MOST_COLUMNS = 3
 # Characters of a value.
 LONGEST_VALUE = 60
 # Columns that say nothing to people.
-SILENT = (VERSION, MOVED, "created_at", "title_key", "path", "lowest_price_30_days")
+SILENT: tuple[str, ...] = (VERSION, MOVED, "created_at", "title_key", "path", "lowest_price_30_days")
+# How workers hand a job to each other.
+SILENT += tuple(field.name for field in ClaimedRow._meta.get_fields())
 
 # Rows that people know by their product or variant.
 PARTS = {"text": "the text", "stock": "the stock", "image": "an image"}

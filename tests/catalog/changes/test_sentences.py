@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from catalog.changes.sentences import write_sentence
 from catalog.models import Product, UndoJob
 from tests.factories import make_brand, make_product
 
@@ -42,6 +43,13 @@ def test_a_change_is_told_as_a_sentence_by_who_made_it(staff: APIClient, admin_c
     assert "Deleted an image of TEA." in page
     assert "Added the brand Acme." in page
     assert "root@example.com" in page
+
+
+def test_the_end_of_a_job_is_told_without_how_workers_held_it() -> None:
+    before = {"status": "running", "fence": 1, "claims": 1, "leased_until": "2026-01-31T12:00:00Z"}
+    change = {"entity": "export", "entity_id": 3, "op": "update", "before": before}
+    after = {"status": "ready", "fence": 2, "claims": 0, "leased_until": None}
+    assert write_sentence(change | {"after": after}, "", {}) == "Changed the export #3: status from running to ready."
 
 
 def test_changes_are_found_by_who_when_product_and_request(staff: APIClient, admin_client: Client) -> None:
