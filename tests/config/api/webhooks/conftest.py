@@ -26,7 +26,7 @@ class Receiver:
         self.received: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
         self.headers: dict[str, str] = {}
-        self.mood = "well"
+        self.mood, self.tries = "well", 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +34,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.tries += 1
                 if receiver.mood != "well":
                     self.sulk()
                     return

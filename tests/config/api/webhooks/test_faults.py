@@ -3,20 +3,25 @@
 import json
 import os
 import random
+import re
 import signal
+import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from statistics import median
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import psycopg
 import pytest
 
 from tests.config.api.webhooks.conftest import Receiver
 from tests.exports.plant import Plant, build_plant
-from tests.services import missing_binaries
+from tests.services import find_binary, missing_binaries
 
 pytestmark = [
     pytest.mark.faults,
@@ -26,7 +31,8 @@ pytestmark = [
 PRODUCTS = 200
 CHANGES = int(os.environ.get("WEBHOOK_CHANGES", "5000"))
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "10"))
-PATIENCE = 180
+# The judged size is WEBHOOK_CHANGES=100000 WEBHOOK_KILLS=20.
+PATIENCE = 180 + CHANGES // 50
 ENTITIES = ("product", "brand")
 
 
@@ -48,20 +54,45 @@ MANY = "UPDATE catalog_product SET title = 'T ' || random() WHERE id %% 10 = %s"
 BRANDS = "COPY catalog_brand (name, slug, version, created_at, updated_at) FROM STDIN"
 
 
+class Admin:
+    """Somebody signed in to the admin, who sends its forms."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.url = f"http://127.0.0.1:{plant.port}"
+        self.opener = build_opener(HTTPCookieProcessor())
+        self.submit("/admin/login/", username="partner@example.com", password="secret")
+
+    def submit(self, path: str, **values: str) -> None:
+        """Send the form of a page as it is, but for these values."""
+        page = self.opener.open(f"{self.url}{path}", timeout=60).read().decode()
+        tags = [dict(re.findall(r'([a-z]+)="([^"]*)"', tag)) for tag in re.findall(r"<input [^>]*>", page)]
+        form = {tag["name"]: unescape(tag.get("value", "")) for tag in tags if "name" in tag}
+        sent = urlencode(form | values).encode()
+        request = Request(f"{self.url}{path}", sent, {"Referer": f"{self.url}{path}"})
+        answer = self.opener.open(request, timeout=60)
+        assert "errornote" not in answer.read().decode()
+
+
 def write_by_every_way(plant: Plant, least: int, nuisance: threading.Thread) -> None:
-    """By SQL of one row and of many, by COPY and by the API; `least` changes, and until `nuisance` has ended."""
-    written = 0
+    """By SQL, COPY, psql, the API and the admin: `least` changes, and until `nuisance` has ended."""
+    written, admin = 0, Admin(plant)
+    brands = [pk for (pk,) in plant.query("SELECT id FROM catalog_brand ORDER BY id LIMIT 20")]
     with psycopg.connect(plant.postgres.url, autocommit=True) as connection:
         while written < least or nuisance.is_alive():
-            way = random.randrange(4)
+            way = random.randrange(5)
             if way == 0:
                 written += connection.execute(ONE, [random.randint(1, PRODUCTS)]).rowcount
             elif way == 1:
                 written += connection.execute(MANY, [random.randrange(10)]).rowcount
             elif way == 2:
                 written += copy_brands(connection)
-            else:
+            elif way == 3:
                 written += write_by_api(plant)
+            elif random.random() < 0.5:
+                written += write_by_psql(plant)
+            else:
+                admin.submit(f"/admin/catalog/brand/{random.choice(brands)}/change/", name=f"B {random.random()}")
+                written += 1
             time.sleep(0.01)  # a shop's writers rest, too
 
 
@@ -73,6 +104,13 @@ def copy_brands(connection: psycopg.Connection) -> int:
     return 3
 
 
+def write_by_psql(plant: Plant) -> int:
+    statement = f"UPDATE catalog_product SET title = 'P ' || random() WHERE id = {random.randint(1, PRODUCTS)}"
+    command = [str(find_binary("psql")), "-qc", statement, plant.postgres.url]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return 1
+
+
 def write_by_api(plant: Plant) -> int:
     skus = [f"TF-{number:08}" for number in random.sample(range(1, PRODUCTS), 5)]
     items = [{"sku": sku, "title": f"T {random.random()}"} for sku in skus]
@@ -81,12 +119,14 @@ def write_by_api(plant: Plant) -> int:
 
 
 def annoy(plant: Plant, receiver: Receiver) -> None:
-    """Kills a worker every three seconds, and takes the receiver away for 30 % of the time."""
+    """Kills each worker three seconds after it began to send, and takes the receiver away for 30 % of the time."""
     for number in range(KILLS):
-        worker = plant.start_worker(f"worker-{number}")
-        for _ in range(6):
+        worker, tries = plant.start_worker(f"worker-{number}"), receiver.tries
+        moods = 0
+        while moods < 6:
             receiver.mood = random.choices(("well", "500", "hang", "cut"), (70, 10, 10, 10))[0]
             time.sleep(0.5)  # for how long it is so
+            moods += receiver.tries > tries
         plant.signal(worker, signal.SIGKILL)
     receiver.mood = "well"
 
@@ -116,6 +156,7 @@ def test_nothing_is_lost_and_nothing_is_out_of_order(plant: Plant, receiver: Rec
         row = (message["type"].partition(".")[0], message["data"]["id"])
         told[row].append(message["data"]["position"])
         versions[row] = message["data"]["version"]
+    print(f"{receiver.tries} attempts, {len(receiver.received)} messages of {len(told)} rows")
     changed = plant.query("SELECT DISTINCT entity, entity_id, position FROM catalog_change ORDER BY position")
     wanted = {(entity, pk) for entity, pk, position in changed if entity in ENTITIES and position > before}
     assert wanted <= set(told)
