@@ -15,6 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
@@ -27,6 +28,7 @@ from catalog.imports.models import ImportJob
 from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
+from catalog.imports.values import FIELDS
 from catalog.models import Product
 from catalog.rights import IMPORT
 from config.api.admin.cells import show_unbroken
@@ -84,6 +86,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
     class Meta:
         model = ImportJob
         fields = ("format", "map", "dry_run")
+        widgets: ClassVar = {"map": UnfoldAdminTextareaWidget({"rows": 2})}
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -113,10 +116,19 @@ class ImportJobAdmin(JobAdmin):
     list_display = ("number", "name", "owner", "state", "progress", "rows", "refused", "created", "error")
     search_fields = ("name__exact",)
     form = ImportForm
+    # What a file would do is shown before it starts.
+    change_form_after_template = "admin/import_guide.html"
+    mapped_fields = FIELDS
+    # Bytes of the form with its file. The API takes IMPORT_MAX_BYTES.
+    most_bytes = 64 * 2**20
     shown: ClassVar[Sequence[str]] = (
         "name", "owner", "state", "progress", "error", "kind", "map", "chosen", "trial", "size_shown", "rows",
         "outcome", "way_back", "refused_rows", "unread", "guesses", "created_at", "started_at", "finished_at",
     )  # fmt: skip
+
+    @property
+    def media(self) -> Any:
+        return super().media + forms.Media(js=("tenfold/imports.js",), css={"all": ("tenfold/product.css",)})
 
     # -- permissions
 
@@ -163,6 +175,12 @@ class ImportJobAdmin(JobAdmin):
         except ApiError as error:
             self.message_user(request, f"{error.detail} {error.hint}", messages.ERROR)
             return HttpResponseRedirect(reverse("admin:catalog_importjob_changelist"))
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The page of the job, which follows its progress."""
+        if "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(reverse("admin:catalog_importjob_change", args=[obj.pk]))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         user: Any = request.user

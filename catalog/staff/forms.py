@@ -4,11 +4,16 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.db.models import Model
+from django.db.models import Max, Model
 from django.utils.text import slugify
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
+from catalog.media.forms import PicturesField
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.querysets import MAIN
+from catalog.staff.attributes import AttributesWidget
 from catalog.writes.declared import find_type_faults, read_types
+from catalog.writes.saving import UNKNOWN_PICTURE
 from catalog.writes.values import (
     ALT,
     BARCODE,
@@ -30,6 +35,8 @@ from config.api.writes.currencies import CURRENCIES
 
 # Category.path has 200 characters, ten for each level.
 DEEPEST = 20
+# The most pieces that the column takes on both databases.
+GREATEST = 2**31 - 1
 
 
 def check_object(value: Any, example: str) -> dict[str, Any]:
@@ -67,11 +74,21 @@ class RuledForm[Row: Model](forms.ModelForm[Row]):
         return values
 
 
+class PathChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes no brackets at run time
+    """A category by its path: names repeat."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.breadcrumb or obj.name)
+
+
 class ProductForm(RuledForm[Product]):
+    pictures = PicturesField(label="add pictures")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "attributes" in self.fields:  # not for users who may only view
-            self.fields["attributes"].widget.attrs["rows"] = 4
+            self.fields["attributes"].widget = AttributesWidget()
+        if "rating" in self.fields:
             self.fields["rating"].required = False
 
     def clean_rating(self) -> Decimal:
@@ -103,8 +120,49 @@ class VariantForm(RuledForm[Variant]):
         return check_object(self.cleaned_data["options"], '{"Size": "M"}')
 
 
+class VariantRowForm(VariantForm):
+    """A variant in the table of its product, with the pieces on hand at the main location."""
+
+    on_hand = forms.IntegerField(
+        label="on hand", min_value=0, max_value=GREATEST, required=False, show_hidden_initial=True,
+        widget=UnfoldAdminIntegerFieldWidget, help_text=f"Pieces at {MAIN}.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["on_hand"].initial = getattr(self.instance, "main_on_hand", None)
+
+    def clean_on_hand(self) -> int | None:
+        """Checks that no reserved piece is taken away."""
+        on_hand: int | None = self.cleaned_data["on_hand"]
+        if "on_hand" in self.changed_data and self.instance.pk:
+            stock = Stock.objects.filter(variant=self.instance, location=MAIN).first()
+            if stock and (on_hand or 0) < stock.reserved:
+                raise forms.ValidationError(f"{stock.reserved} are reserved by orders: keep at least as many.")
+        return on_hand
+
+    def save_stock(self) -> None:
+        """Write the pieces that were given. A row of stock is made where there is none."""
+        if "on_hand" not in self.changed_data:
+            return
+        stock, _ = Stock.objects.select_for_update().get_or_create(variant=self.instance, location=MAIN)
+        on_hand = self.cleaned_data["on_hand"] or 0
+        if stock.on_hand != on_hand and on_hand >= stock.reserved:
+            Stock.objects.filter(pk=stock.pk).update(on_hand=on_hand, reason="")
+
+
 class StockForm(RuledForm[Stock]):
     """A location is written in lower case, as by the API. A stored one with capital letters may stay."""
+
+
+class ImageForm(RuledForm[Image]):
+    """An image whose address changes shows another picture, of which nothing is known yet."""
+
+    def save(self, commit: bool = True) -> Any:
+        if "url" in self.changed_data:
+            self.instance.width = self.instance.height = self.instance.thumbnails = None
+            self.changed_data.extend(UNKNOWN_PICTURE)
+        return super().save(commit)
 
 
 class CategoryForm(RuledForm[Category]):
@@ -133,8 +191,28 @@ class CategoryForm(RuledForm[Category]):
         return values
 
 
-class VariantFormSet(ChangedFormSet):
+class PlacedFormSet(ChangedFormSet):
+    """New rows come behind the others, unless somebody has dragged them."""
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        if "position" not in form.changed_data:
+            rows = self.model._default_manager.filter(**{self.fk.name: self.instance.pk})
+            form.instance.position = (rows.aggregate(last=Max("position"))["last"] or 0) + 1
+        return super().save_new(form, commit)
+
+
+class VariantFormSet(PlacedFormSet):
     """Never deletes the last variant: a product without variants has no price."""
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        row = super().save_new(form, commit)
+        form.save_stock()
+        return row
+
+    def save_existing(self, form: Any, obj: Model, commit: bool = True) -> Model:
+        row = super().save_existing(form, obj, commit)
+        form.save_stock()
+        return row
 
     def clean(self) -> None:
         super().clean()

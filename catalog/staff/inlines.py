@@ -11,26 +11,31 @@ from django.utils.safestring import SafeString
 from unfold.admin import StackedInline, TabularInline
 
 from catalog.models import Image, Product, ProductText, Stock, Variant
-from catalog.staff.forms import RuledForm, StockForm, VariantForm, VariantFormSet
+from catalog.querysets import MAIN
+from catalog.staff.forms import ImageForm, PlacedFormSet, RuledForm, StockForm, VariantFormSet, VariantRowForm
 from config.api.admin.cells import show_picture
 from config.api.admin.forms import ChangedFormSet, RemembersShown
 
 
 class VariantInline(RemembersShown, TabularInline):
     model = Variant
-    form = VariantForm
+    form = VariantRowForm
     formset = VariantFormSet
-    fields = ("sku", "price", "options", "barcode", "weight", "position", "stock")
+    fields = ("sku", "price", "on_hand", "options", "barcode", "weight", "position", "stock")
     readonly_fields = ("stock",)
     show_title = False
-    tab = True
+    # Rows are dragged into their order.
+    ordering_field = "position"
+    hide_ordering_field = True
     # Django accepts at most 1,000 fields in a form; a product with 150 variants would have more.
     per_page = 20
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
         rows: QuerySet[Variant] = super().get_queryset(request)
         pieces = Stock.objects.filter(variant=OuterRef("pk")).order_by().values("variant")
-        return rows.annotate(free=Subquery(pieces.values(free=Sum(F("on_hand") - F("reserved")))))
+        main = Stock.objects.filter(variant=OuterRef("pk"), location=MAIN).values("on_hand")
+        free = Subquery(pieces.values(free=Sum(F("on_hand") - F("reserved"))))
+        return rows.annotate(free=free, main_on_hand=Subquery(main))
 
     @admin.display(description="free pieces")
     def stock(self, variant: Variant) -> SafeString | str:
@@ -46,19 +51,23 @@ class VariantInline(RemembersShown, TabularInline):
 
 
 class ImageInline(RemembersShown, TabularInline):
+    """The pictures of a product. New ones are dropped on the form's field, or named by their address here."""
+
     model = Image
-    form = RuledForm
-    formset = ChangedFormSet
-    fields = ("picture", "url", "alt", "position")
+    form = ImageForm
+    formset = PlacedFormSet
+    fields = ("picture", "alt", "url", "position")
     readonly_fields = ("picture",)
+    ordering_field = "position"
+    hide_ordering_field = True
     extra = 0
     show_title = False
     tab = True
-    per_page = 20
+    per_page = 60
 
     @admin.display(description="picture")
     def picture(self, image: Image) -> SafeString | str:
-        return show_picture(image.url, image.alt, size=56)
+        return show_picture((image.thumbnails or {}).get("small") or image.url, image.alt, size=56)
 
 
 class TextInline(RemembersShown, StackedInline):

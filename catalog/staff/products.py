@@ -15,14 +15,17 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from unfold.decorators import action
 
 from catalog.changes.undo.admin import link_undo, may_undo
 from catalog.edits.admin import edit_many
+from catalog.media.forms import add_pictures
 from catalog.models import Product, ProductText, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search.words import MOST_WORDS, find_words
+from catalog.staff.duplicates import duplicate_product
 from catalog.staff.filters import BrandFilter, CategoryFilter, OfProductIdFilter
-from catalog.staff.forms import ProductForm
+from catalog.staff.forms import PathChoiceField, ProductForm
 from catalog.staff.inlines import ImageInline, TextInline, VariantInline
 from catalog.staff.product_list import ProductColumns, ProductList, StatusFilter
 from catalog.staff.slugged import RECORD
@@ -39,6 +42,8 @@ STATUS_SECONDS = 20.0
 
 # The products that the page before a change of many names.
 SHOWN_FIRST = 20
+# The part of the form where pictures are dropped.
+PICTURES = "Pictures"
 # What the list posts to run an action.
 CARRIED = ("action", "select_across", "index", ACTION_CHECKBOX_NAME)
 
@@ -66,16 +71,29 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
     autocomplete_fields = ("brand", "category")
     prepopulated_fields: ClassVar = {"slug": ("title",)}
     readonly_fields = ("price", "lowest_price_30_days", "in_stock", "image_url", "large_picture", *RECORD)
-    fieldsets = (
-        (None, {"fields": ("title", ("sku", "slug"), ("status", "rating"))}),
-        ("Where it belongs", {"fields": (("brand", "category"), "attributes")}),
-        (
-            "Price and stock",
-            {"fields": (("price", "compare_at_price"), ("currency", "lowest_price_30_days"), "in_stock")},
-        ),
-        ("Picture", {"fields": ("large_picture", "image_url")}),
-        ("Record", {"fields": (RECORD,)}),
+    # What a new product needs, with its variants below. A stored one has tabs for the rest.
+    added_fieldsets = (
+        (None, {"fields": ("title", ("sku", "slug"), ("status", "currency"), ("brand", "category"))}),
+        (PICTURES, {"fields": ("pictures",)}),
+        ("Attributes", {"fields": ("attributes",)}),
     )
+    fieldsets = (
+        (None, {"fields": ("title", ("sku", "slug"), ("status", "brand", "category"), "large_picture")}),
+        (PICTURES, {"fields": ("pictures",)}),
+        ("Attributes", {"fields": ("attributes",)}),
+        (
+            "Price",
+            {
+                "classes": ("tab",),
+                "fields": (("price", "compare_at_price"), ("currency", "lowest_price_30_days"), "in_stock"),
+            },
+        ),
+        ("Record", {"classes": ("tab",), "fields": ("rating", "image_url", RECORD)}),
+    )
+    change_form_before_template = "admin/option_matrix.html"
+    actions_submit_line = ("duplicate",)
+    # Bytes of the form with its pictures.
+    most_bytes = 64 * 2**20
 
     @admin.display(description="picture")
     def large_picture(self, product: Product) -> SafeString | str:
@@ -86,6 +104,10 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
 
     def describe_found(self, row: Product) -> tuple[str, str]:
         return row.title, f"{row.sku}, {row.price} {row.currency}, {row.get_status_display().lower()}"
+
+    @property
+    def media(self) -> Any:
+        return super().media + forms.Media(js=("tenfold/product.js",), css={"all": ("tenfold/product.css",)})
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -108,12 +130,42 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
         found: QuerySet[Any] = products.matching(words) if words else products.none()
         return found
 
+    def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
+        shown = self.fieldsets if obj else self.added_fieldsets
+        # Who may only look has no form, and so no field of it.
+        is_form = obj is None or self.has_change_permission(request, obj)
+        return shown if is_form else tuple(one for one in shown if one[0] != PICTURES)
+
+    def get_inlines(self, request: HttpRequest, obj: Product | None) -> Any:
+        """A new product has no pictures to put in order."""
+        return self.inlines if obj else tuple(inline for inline in self.inlines if inline is not ImageInline)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "category":
+            kwargs["form_class"] = PathChoiceField
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @action(description="Duplicate", icon="content_copy", permissions=("duplicate",))  # type: ignore[untyped-decorator]  # unfold has no types
+    def duplicate(self, request: HttpRequest, product: Product) -> None:
+        """Save, and open a draft like it. `response_change` makes it, once all is saved."""
+
+    def has_duplicate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(self.has_add_permission(request))
+
+    def response_change(self, request: HttpRequest, obj: Product) -> HttpResponse:
+        if "catalog_product_duplicate" not in request.POST or not self.has_add_permission(request):
+            return super().response_change(request, obj)
+        copy = duplicate_product(obj)
+        self.message_user(request, f"This is a copy of {obj}, as a draft without stock.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:catalog_product_change", args=(copy.pk,)))
+
     def save_related(
         self, request: HttpRequest, form: forms.ModelForm[Product], formsets: list[Any], change: bool
     ) -> None:
         super().save_related(request, form, formsets, change)
         # An empty inline saves nothing, and searches don't find a product without this row.
         ProductText.objects.get_or_create(product=form.instance)
+        add_pictures(form.instance, form.cleaned_data.get("pictures") or [])
 
     @admin.action(permissions=("change",), description="Publish: set active")
     def publish(self, request: HttpRequest, queryset: ProductQuerySet) -> HttpResponse | None:

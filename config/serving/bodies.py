@@ -72,6 +72,9 @@ def find_rule(environ: Environ) -> BodyRule:
     if not has_credentials(environ):
         return BodyRule(STRANGER_BYTES) if view is None else BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, When.NEVER)
     find_limit = getattr(view, "find_body_limit", None)
+    # Pages of the admin that take files.
+    if (page := getattr(match and match.func, "model_admin", None)) and hasattr(page, "most_bytes"):
+        return BodyRule(page.most_bytes)
     streamed = getattr(view, "streamed_type", "")
     if find_limit and not is_form_in_chunks(environ) and environ.get("CONTENT_TYPE", "").lower().startswith(streamed):
         return BodyRule(find_limit(), When.STREAMED)

@@ -86,7 +86,8 @@ class RemembersShown:
     """
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs["show_hidden_initial"] = True
+        # What is dragged writes all inputs whose names end so, the remembered ones too.
+        kwargs["show_hidden_initial"] = db_field.name != getattr(self, "ordering_field", None)
         return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]  # an admin's
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -27,6 +27,8 @@ from tests.factories import make_user
 MOST = configured.DATA_UPLOAD_MAX_MEMORY_SIZE
 CALLER = {"HTTP_AUTHORIZATION": "Token any"}
 SESSION = {"HTTP_COOKIE": "csrftoken=a; sessionid=any"}
+FORM = {"CONTENT_TYPE": "multipart/form-data; boundary=a", "CONTENT_LENGTH": "9"}
+PICTURES = "/api/v1/products/7/images/"
 PRODUCTS, IMPORTS, LOGIN = "/api/v1/products/", "/api/v1/imports/", "/api/v1/auth/login/"
 
 
@@ -41,7 +43,11 @@ PRODUCTS, IMPORTS, LOGIN = "/api/v1/products/", "/api/v1/imports/", "/api/v1/aut
         ("/", {}, STRANGER_BYTES, When.AHEAD),
         ("/nowhere/", {}, STRANGER_BYTES, When.AHEAD),
         ("/admin/catalog/product/add/", {}, STRANGER_BYTES, When.AHEAD),
-        ("/admin/catalog/product/add/", SESSION, MOST, When.AHEAD),
+        ("/admin/catalog/product/add/", SESSION, 64 * 2**20, When.AHEAD),
+        ("/admin/catalog/brand/add/", SESSION, MOST, When.AHEAD),
+        (PICTURES, {}, MOST, When.NEVER),
+        (PICTURES, CALLER | {"CONTENT_TYPE": "application/json"}, MOST, When.AHEAD),
+        (PICTURES, CALLER | FORM, configured.MEDIA_MAX_BYTES + 65_536, When.STREAMED),
         (PRODUCTS, {}, MOST, When.NEVER),
         (PRODUCTS, {"HTTP_COOKIE": "csrftoken=a"}, MOST, When.NEVER),
         (PRODUCTS, CALLER, MOST, When.AHEAD),

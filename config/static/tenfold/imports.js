@@ -1,0 +1,132 @@
+// The page of a new import: shows what the chosen file would do, lets columns be read as other fields, and starts it.
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+    const guide = document.getElementById("import-guide");
+    const form = guide && document.querySelector("#importjob_form");
+    const upload = form && form.querySelector("[name=upload]");
+    if (!upload) return;
+    // Beside the file, before the options that few files need.
+    upload.closest(".field-upload, .form-row")?.after(guide);
+    const part = (name) => guide.querySelector(`[data-${name}]`);
+    const fields = guide.dataset.fields.split(",");
+    const KEY = "tenfold-import-recipes";
+    const recipes = () => JSON.parse(localStorage.getItem(KEY) || "{}");
+    // Which column is read as which field, as somebody chose: {"Artikel": "title"}.
+    let chosen = {};
+
+    const element = (tag, text, properties = {}) => Object.assign(document.createElement(tag), { textContent: text }, properties);
+    const table = (heads, rows) => {
+        const made = element("table", "", { className: "w-full text-left" });
+        const line = (cells, tag) => {
+            const row = document.createElement("tr");
+            for (const cell of cells) {
+                const box = element(tag, "", { className: "px-2 py-1 border-b border-base-200 dark:border-base-800 whitespace-nowrap" });
+                box.append(cell ?? "");
+                row.append(box);
+            }
+            return row;
+        };
+        made.append(line(heads, "th"), ...rows.map((cells) => line(cells, "td")));
+        return made;
+    };
+
+    const writeMap = () => {
+        form.querySelector("[name=map]").value = Object.entries(chosen).map(([column, field]) => `${field}=${column}`).join(",");
+    };
+
+    const showColumns = (columns, format) => {
+        const isMapped = fields.length && ["csv", "ndjson", "json", "xlsx", ""].includes(format);
+        part("recipes").hidden = !isMapped;
+        const rows = columns.map(({ column, field }) => {
+            if (!isMapped) return [column, field || "not read"];
+            const select = element("select", "", { className: "tenfold-box", ariaLabel: `Field of ${column}` });
+            select.append(...["", ...fields].map((name) => element("option", name || "not read", { value: name })));
+            select.value = chosen[column] || (fields.includes(field) ? field : "");
+            select.onchange = () => {
+                for (const other of Object.keys(chosen)) if (chosen[other] === select.value) delete chosen[other];
+                if (select.value) chosen[column] = select.value;
+                else delete chosen[column];
+                look();
+            };
+            return [column, select];
+        });
+        part("columns").replaceChildren(table(["Column of the file", "Read as"], rows));
+    };
+
+    const showFound = (found) => {
+        const counts = found.counts.products || {};
+        const told = Object.entries(counts).filter(([, number]) => number).map(([what, number]) => `${number} ${what}`).join(", ");
+        part("state").textContent = `Recognised as ${found.format}. Of the first ${found.rows} rows: ${told || "no products"}.`;
+        showColumns(found.columns, found.format);
+        const refusals = found.errors.slice(0, 20).map((one) => element("li", `Line ${one.line}: ${one.reason}`));
+        part("refused").replaceChildren(...(refusals.length ? [element("strong", `${found.errors_total} refused`), ...refusals] : []));
+        const names = ["sku", "title", "price", "brand", "category", "status"];
+        const rows = found.products.map((one) => [...names.map((name) => String(one[name] ?? (one.variants?.[0]?.[name] ?? ""))), String(one.variants?.length ?? "")]);
+        part("products").replaceChildren(rows.length ? table([...names, "variants"], rows) : "");
+        part("found").hidden = false;
+        part("start").hidden = false;
+    };
+
+    // A file without a column of SKUs is refused as a whole; its first line still tells the columns.
+    const readHead = async (file) => {
+        const [line] = (await file.slice(0, 65536).text()).replace(/^\uFEFF/, "").split(/\r?\n/);
+        const sign = [";", "\t", ",", "|"].sort((one, other) => line.split(other).length - line.split(one).length)[0];
+        return line.split(sign).map((name) => name.trim().replace(/^"|"$/g, "")).filter(Boolean);
+    };
+
+    let asked = 0;
+    const look = async () => {
+        const [file] = upload.files;
+        guide.hidden = !file;
+        if (!file) return;
+        const number = (asked += 1);
+        writeMap();
+        part("state").textContent = "Looking at the file…";
+        const body = new FormData();
+        body.append("file", file);
+        for (const name of ["format", "map", "encoding", "decimal", "category_separator", "weight_unit", "status"]) {
+            const value = form.querySelector(`[name=${name}]`)?.value;
+            if (value) body.append(name, value);
+        }
+        for (const name of ["update_only", "create_only"]) if (form.querySelector(`[name=${name}]`)?.checked) body.append(name, "true");
+        const headers = { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value, Accept: "application/json" };
+        let answer, found;
+        try {
+            answer = await fetch(guide.dataset.preview, { method: "POST", body, headers });
+            found = await answer.json();
+        } catch {
+            part("state").textContent = "The server gave no answer: choose the file again.";
+            return;
+        }
+        if (number !== asked) return; // something else was chosen meanwhile
+        if (answer.ok) return showFound(found);
+        part("state").textContent = found.errors?.[0]?.detail || `${found.detail} ${found.hint || ""}`;
+        for (const name of ["refused", "products"]) part(name).replaceChildren();
+        const heads = /\.(csv|tsv|txt)$/i.test(file.name) ? await readHead(file) : [];
+        part("found").hidden = !heads.length;
+        part("start").hidden = true;
+        if (heads.length) showColumns(heads.map((column) => ({ column, field: fields.includes(column.toLowerCase()) ? column.toLowerCase() : "" })), "");
+    };
+
+    const listRecipes = (name = "") => {
+        part("recipe").replaceChildren(element("option", "none", { value: "" }), ...Object.keys(recipes()).map((one) => element("option", one, { value: one })));
+        part("recipe").value = name;
+    };
+    part("recipe").onchange = (event) => {
+        chosen = { ...(recipes()[event.target.value] || {}) };
+        look();
+    };
+    part("keep").onclick = () => {
+        const name = part("recipe-name").value.trim();
+        if (!name) return part("recipe-name").focus();
+        localStorage.setItem(KEY, JSON.stringify({ ...recipes(), [name]: chosen }));
+        listRecipes(name);
+    };
+    part("start").onclick = () => form.requestSubmit(form.querySelector("[name=_save]") || document.querySelector("[name=_save]"));
+    upload.addEventListener("change", () => { chosen = {}; look(); });
+    for (const name of ["format", "encoding", "decimal", "category_separator", "weight_unit", "status"]) {
+        form.querySelector(`[name=${name}]`)?.addEventListener("change", look);
+    }
+    listRecipes();
+});

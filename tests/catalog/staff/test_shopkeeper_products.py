@@ -1,0 +1,208 @@
+"""A shop-keeper's day with products, in a browser: each task with its clicks and page loads (tests/README.md)."""
+
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from tests.launching import launch_server, run_command
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [pytest.mark.slow, pytest.mark.once]
+
+KEEPER = """
+from accounts.models import User
+User.objects.create_superuser("keeper@example.com", "secret")
+"""
+
+
+class Keeper:
+    """Somebody at a browser, whose clicks and page loads are counted."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.clicks = self.loads = 0
+        self.errors: list[str] = []
+        page.on("load", self.note_load)
+        page.on("pageerror", lambda error: self.errors.append(str(error.stack)))
+
+    def note_load(self, *_: Any) -> None:
+        self.loads += 1
+
+    def begin(self, path: str) -> None:
+        self.page.goto(f"{self.url}{path}")
+        self.clicks, self.loads = 0, 1
+
+    def click(self, target: Any) -> None:
+        (self.page.locator(target) if isinstance(target, str) else target).first.click()
+        self.clicks += 1
+
+    def save(self) -> None:
+        with self.page.expect_navigation():
+            self.click("button[name=_save]")
+
+    def read(self, path: str) -> Any:
+        return self.page.request.get(f"{self.url}/api/v1/{path}").json()
+
+    def spend(self) -> tuple[int, int]:
+        assert not self.errors
+        return self.clicks, self.loads
+
+
+@pytest.fixture(scope="module")
+def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("keeper")
+    database = shutil.copy(migrated, folder / "shop.sqlite3")
+    places = {
+        "DATABASE_URL": f"sqlite:///{database}",
+        "MEDIA_STORAGE_URL": f"file://{folder}/media",
+        "EXPORT_STORAGE_URL": f"file://{folder}/files",
+    }
+    for command in (("seed", "--products", "20"), ("shell", "-v0", "-c", KEEPER)):
+        done = run_command("manage.py", *command, **places)
+        assert done.returncode == 0, done.stderr
+    with launch_server(**places) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser(server: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        yield started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+
+
+@pytest.fixture
+def keeper(server: str, browser: Any) -> Iterator[Keeper]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{server}/admin/login/")
+    page.fill("[name=username]", "keeper@example.com")
+    page.fill("[name=password]", "secret")
+    with page.expect_navigation():
+        page.click("button[type=submit]")
+    yield Keeper(page, server)
+    page.close()
+
+
+def drag(page: Any, handle: Any, above: Any) -> None:
+    """As a hand does, in steps: the page looks at where the pointer moves."""
+    start, end = handle.bounding_box(), above.bounding_box()
+    page.mouse.move(start["x"] + 8, start["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 8, start["y"] - 20, steps=5)
+    page.mouse.move(start["x"] + 8, end["y"] + 5, steps=15)
+    page.mouse.up()
+
+
+def draw(color: str) -> dict[str, Any]:
+    out = BytesIO()
+    Pillow.new("RGB", (300, 200), color).save(out, "JPEG")
+    return {"name": f"{color}.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+def test_a_product_with_six_variants_and_three_pictures_is_added_on_one_page(keeper: Keeper) -> None:
+    keeper.begin("/admin/catalog/product/add/")
+    page = keeper.page
+    page.fill("[name=title]", "Harbour Tee")
+    page.fill("[name=sku]", "TEE")
+    page.set_input_files("[name=pictures]", [draw(color) for color in ("red", "green", "blue")])
+    assert page.locator(".tenfold-chosen img").count() == 3
+    keeper.click(".tenfold-matrix summary")
+    kinds = page.locator(".tenfold-matrix [data-kind]")
+    for number, texts in enumerate((("Size", "S, M, L"), ("Colour", "Red, Navy"))):
+        for place, text in enumerate(texts):
+            kinds.nth(number).locator("input").nth(place).fill(text)
+    page.fill(".tenfold-matrix [data-price]", "19.90")
+    keeper.click(".tenfold-matrix [data-make]")
+    page.get_by_text("6 added below").wait_for()
+    keeper.save()
+    [row] = keeper.read("products/?sku=TEE&expand=images,variants")["results"]
+    assert [variant["sku"] for variant in row["variants"]] == [
+        "TEE-S-RED", "TEE-S-NAVY", "TEE-M-RED", "TEE-M-NAVY", "TEE-L-RED", "TEE-L-NAVY",
+    ]  # fmt: skip
+    assert row["variants"][3]["options"] == {"Size": "M", "Colour": "Navy"}
+    assert {variant["price"] for variant in row["variants"]} == {"19.90"}
+    assert [(image["position"], image["width"]) for image in row["images"]] == [(1, 300), (2, 300), (3, 300)]
+    assert keeper.spend() == (3, 2)
+
+
+def test_a_product_is_duplicated(keeper: Keeper) -> None:
+    [row] = keeper.read("products/?sku=TF-00000007&expand=variants,images")["results"]
+    keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
+    with keeper.page.expect_navigation():
+        keeper.click(keeper.page.get_by_role("button", name="Duplicate"))
+    keeper.page.fill("[name=title]", "Keld Cotton Cardigan")
+    keeper.save()
+    [copy] = keeper.read("products/?sku=TF-00000007-COPY&expand=variants,images")["results"]
+    assert (copy["title"], copy["status"], copy["in_stock"]) == ("Keld Cotton Cardigan", "draft", False)
+    assert [one["url"] for one in copy["images"]] == [one["url"] for one in row["images"]]
+    assert [one["options"] for one in copy["variants"]] == [one["options"] for one in row["variants"]]
+    assert copy["variants"][0]["sku"] == "TF-00000007-COPY-1"
+    assert keeper.spend() == (2, 3)
+
+
+def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
+    row = next(row for row in keeper.read("products/?expand=images&page_size=20")["results"] if len(row["images"]) >= 3)
+    keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
+    keeper.click(keeper.page.get_by_role("link", name="Images", exact=True))
+    rows = keeper.page.locator("#images-group tbody.original")
+    drag(keeper.page, rows.nth(2).get_by_text("drag_indicator").first, rows.nth(0))
+    keeper.clicks += 1
+    keeper.save()
+    after = [one["id"] for one in keeper.read(f"products/{row['id']}/?expand=images")["images"]]
+    before = [one["id"] for one in row["images"]]
+    assert after[0] == before[2]
+    assert sorted(after) == sorted(before)
+    assert keeper.spend() == (3, 2)
+
+
+SUPPLIER = "Artikelnummer;Bezeichnung;Preis;Lager\nL-1;Lampe;12.50;4\nL-2;Stuhl;99.00;viele\n"
+
+
+def test_a_file_with_unknown_column_names_is_imported(keeper: Keeper) -> None:
+    keeper.begin("/admin/catalog/importjob/add/")
+    page = keeper.page
+    file = {"name": "supplier.csv", "mimeType": "text/csv", "buffer": SUPPLIER.encode()}
+    page.set_input_files("[name=upload]", file)
+    page.get_by_text("supplier.csv has no column sku").wait_for()
+    for column, field in (
+        ("Artikelnummer", "sku"),
+        ("Bezeichnung", "title"),
+        ("Preis", "price"),
+        ("Lager", "stock"),
+    ):
+        with page.expect_response("**/imports/preview/"):
+            page.get_by_label(f"Field of {column}").select_option(field)
+        keeper.clicks += 1
+    page.get_by_text("1 created, 1 refused").wait_for()
+    page.get_by_text("Line 3: Lager: 'viele' is not a number").wait_for()
+    page.fill("[data-recipe-name]", "Supplier")
+    keeper.click("[data-keep]")
+    with page.expect_navigation():
+        keeper.click("[data-start]")
+    [job] = keeper.read("imports/")["results"]
+    assert page.url.endswith(f"/admin/catalog/importjob/{job['id']}/change/")
+    assert job["map"] == "sku=Artikelnummer,title=Bezeichnung,price=Preis,stock=Lager"
+    assert keeper.clicks == 6
+    # The next file of this supplier takes one choice.
+    keeper.begin("/admin/catalog/importjob/add/")
+    page.set_input_files("[name=upload]", file)
+    page.get_by_text("supplier.csv has no column sku").wait_for()
+    page.select_option("[data-recipe]", "Supplier")
+    page.get_by_text("1 created, 1 refused").wait_for()
+    assert not keeper.errors
+
+
+def test_stock_and_a_price_are_changed_in_the_table_of_variants(keeper: Keeper) -> None:
+    [row] = keeper.read("products/?sku=TF-00000002&expand=variants")["results"]
+    keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
+    keeper.page.fill("[name=variants-0-on_hand]", "77")
+    keeper.page.fill("[name=variants-0-price]", "12.34")
+    keeper.save()
+    variant = keeper.read(f"variants/{row['variants'][0]['sku']}/?expand=stock")
+    assert variant["price"] == "12.34"
+    assert {one["location"]: one["on_hand"] for one in variant["stock"]}["main"] == 77
+    assert keeper.spend() == (1, 2)
