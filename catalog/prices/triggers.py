@@ -70,25 +70,45 @@ BEGIN
     END IF;
 END $$"""
 
+# One statement, nearly always. If it writes no row, RECORD looks why: the last row is this transaction's, or missing.
+APPEND = """
+    INSERT INTO catalog_{kind}price ({kind}_id, price, currency, since, writer)
+    SELECT NEW.id, NEW.price, p.currency, greatest(clock_timestamp(), l.since), me FROM (
+        SELECT price, currency, since, writer FROM catalog_{kind}price WHERE {kind}_id = NEW.id
+        ORDER BY since DESC, id DESC LIMIT 1
+    ) l, (SELECT {currency} AS currency) p
+    WHERE l.writer <> me AND (l.price, l.currency) <> (NEW.price, p.currency);"""
+CURRENCY = "(SELECT p.currency FROM catalog_product p WHERE p.id = NEW.product_id)"
+
 # `ready` is the moment of the migration: a row of before may not be filled yet.
 VARIANT_UPDATED = f"""
 CREATE OR REPLACE FUNCTION catalog_variant_price_updated() {DEFINER} AS $$
 DECLARE
-    currency text := (SELECT p.currency FROM catalog_product p WHERE p.id = NEW.product_id);
+    me bigint := {WRITER};
+    product_currency text;
 BEGIN
-    IF OLD.created_at < '{{ready}}' THEN
-        PERFORM catalog_record_variant_price(NEW.id, NEW.price, currency, OLD.price, currency);
-    ELSIF currency IS NOT NULL THEN
-        PERFORM catalog_record_variant_price(NEW.id, NEW.price, currency, NULL, NULL);
+    {APPEND.format(kind="variant", currency=CURRENCY)}
+    IF NOT FOUND THEN
+        product_currency := {CURRENCY};
+        IF OLD.created_at < '{{ready}}' THEN
+            PERFORM catalog_record_variant_price(NEW.id, NEW.price, product_currency, OLD.price, product_currency);
+        ELSIF product_currency IS NOT NULL THEN
+            PERFORM catalog_record_variant_price(NEW.id, NEW.price, product_currency, NULL, NULL);
+        END IF;
     END IF;
     RETURN NEW;
-END $$"""  # noqa: S608 (ours)
+END $$"""
 
 PRODUCT_UPDATED = f"""
 CREATE OR REPLACE FUNCTION catalog_product_price_updated() {DEFINER} AS $$
+DECLARE
+    me bigint := {WRITER};
 BEGIN
     IF (NEW.price, NEW.currency) <> (OLD.price, OLD.currency) THEN
-        IF OLD.created_at < '{{ready}}' AND EXISTS (
+        {APPEND.format(kind="product", currency="NEW.currency")}
+        IF FOUND THEN
+            NULL;
+        ELSIF OLD.created_at < '{{ready}}' AND EXISTS (
             SELECT FROM catalog_variant WHERE product_id = NEW.id AND created_at < '{{ready}}'
         ) THEN
             PERFORM catalog_record_product_price(NEW.id, NEW.price, NEW.currency, OLD.price, OLD.currency);
@@ -100,8 +120,11 @@ BEGIN
         PERFORM catalog_record_variant_price(v.id, v.price, NEW.currency, NULL, NULL)
         FROM catalog_variant v WHERE v.product_id = NEW.id;
     END IF;
-    NEW.lowest_price_30_days := CASE WHEN NEW.compare_at_price IS NOT NULL THEN
-        ({write_lowest("NEW.id", "l.since - interval '720 hours'")}) END;
+    IF NEW.compare_at_price IS NULL THEN
+        NEW.lowest_price_30_days := NULL;
+    ELSE
+        NEW.lowest_price_30_days := ({write_lowest("NEW.id", "l.since - interval '720 hours'")});
+    END IF;
     RETURN NEW;
 END $$"""  # noqa: S608 (ours)
 
@@ -174,6 +197,10 @@ def list_postgresql(kind: str, ready: str) -> list[str]:
         INSERTS[kind],
         DELETED.format(kind=kind),
         TRUNCATED.format(kind=kind),
+        *(
+            f"DROP TRIGGER IF EXISTS record_price_{event} ON catalog_{kind}"
+            for event in ("update", "insert", "delete", "truncate")
+        ),
         f"CREATE TRIGGER record_price_update BEFORE UPDATE {each} WHEN ({FIRES[kind]}) {run}updated()",
         f"CREATE TRIGGER record_price_insert AFTER INSERT {statement.format('NEW')} {run}inserted()",
         f"CREATE TRIGGER record_price_delete AFTER DELETE {statement.format('OLD')} {run}deleted()",
@@ -183,6 +210,7 @@ def list_postgresql(kind: str, ready: str) -> list[str]:
 
 FORGET_LOWEST = (
     LOWEST_INSERTED,
+    "DROP TRIGGER IF EXISTS record_price_before ON catalog_product",
     "CREATE TRIGGER record_price_before BEFORE INSERT ON catalog_product FOR EACH ROW"
     " WHEN (NEW.lowest_price_30_days IS NOT NULL) EXECUTE FUNCTION catalog_lowest_price_inserted()",
 )
