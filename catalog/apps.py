@@ -100,7 +100,7 @@ class CatalogConfig(AppConfig):
                 "products",
                 shape=ProductRead,
                 flat_shape=exporting.ProductRow,
-                formats=(*TABLE_FORMATS, "google", "google_tsv"),
+                formats=(*TABLE_FORMATS, "google", "google_tsv", "agentic"),
                 filters=ProductFilters,
                 open_parameters=("attr.",),
                 check_rows=exporting.refuse_cut_search,

@@ -34,6 +34,7 @@ NAMES = (
     "BASE_PATH", "CACHE_S_MAXAGE",
     "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_SERVICE_NAME", "SENTRY_DSN", "SENTRY_ENVIRONMENT", "MCP", "MCP_TOKEN",
+    "SELLER_NAME", "SELLER_COUNTRIES", "SELLER_RETURNS_URL",
 )  # fmt: skip
 
 # Names that the SDKs read beside those, and that are similar to some. The rest of OTEL_… isn't.
@@ -240,6 +241,26 @@ def read_template(name: str, words: Sequence[str]) -> str:
         raise ImproperlyConfigured(
             f"{name}={text!r}: expected a URL with one of {known}, as in {name}=https://shop.example.com/p/{{{words[0]}}}"
         )
+    return text
+
+
+def read_countries(name: str) -> list[str]:
+    """Comma-separated codes of ISO 3166, as in `US,CA`."""
+    countries = read_list(name, "")
+    for country in countries:
+        if not re.fullmatch("[A-Z]{2}", country):
+            raise ImproperlyConfigured(
+                f"{name}={country!r}: expected two capital letters (ISO 3166), as in {name}=US,CA"
+            )
+    return countries
+
+
+def read_url(name: str) -> str:
+    """The address of a page; "" for none."""
+    text = read_text(name, "")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ImproperlyConfigured(f"{name}={text!r}: expected a URL, as in {name}=https://shop.example.com/returns")
     return text
 
 

@@ -78,6 +78,10 @@ BASE_PATH = env.read_path(
 PUBLIC_URL = f"{env.read_origin('PUBLIC_URL', LOCAL_URL)}{BASE_PATH}"
 # The address of a product in the shop, for feeds.
 PRODUCT_URL_TEMPLATE = env.read_template("PRODUCT_URL_TEMPLATE", ("slug", "id", "sku"))
+# Who sells, for the feed `agentic`: the first country is the shop's, and all are those that it delivers to.
+SELLER_NAME = env.read_text("SELLER_NAME", "")
+SELLER_COUNTRIES = env.read_countries("SELLER_COUNTRIES")
+SELLER_RETURNS_URL = env.read_url("SELLER_RETURNS_URL")
 REDIS_URL = env.read_redis_url("REDIS_URL")
 WEB_WORKERS = env.read_count("WEB_WORKERS", 1, most=256)
 WEB_THREADS = env.read_count("WEB_THREADS", 4, most=256)

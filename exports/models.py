@@ -59,6 +59,7 @@ class ExportJob(Job):
         XLSX = "xlsx", "XLSX"
         GOOGLE = "google", "Google Merchant Center (RSS)"
         GOOGLE_TSV = "google_tsv", "Google Merchant Center (TSV)"
+        AGENTIC = "agentic", "OpenAI's product feed (JSON Lines)"
 
     class Compression(models.TextChoices):
         NONE = "none"

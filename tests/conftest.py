@@ -45,6 +45,7 @@ FOLDERS = count(1)
 settings.CACHE_LEASE_MS = 0
 # Without it feeds are an error.
 settings.PRODUCT_URL_TEMPLATE = "https://shop.example/p/{slug}"
+settings.SELLER_NAME, settings.SELLER_COUNTRIES = "Example Shop", ["US"]
 # Each probe of a test sees what the test has changed.
 health.REUSE_SECONDS = 0.0
 # Django's default hasher takes 1.5 million rounds, a third of a second for each user.

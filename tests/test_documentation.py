@@ -128,7 +128,7 @@ def test_each_file_that_is_named_exists() -> None:
     answered = {
         name
         for name in named
-        if name.startswith("exports/") and name.endswith((".csv", ".ndjson", ".google", ".google_tsv"))
+        if name.startswith("exports/") and name.endswith((".csv", ".ndjson", ".google", ".google_tsv", ".agentic"))
     }
     assert [name for name in sorted(named - answered) if not (ROOT / name).exists()] == []
 

@@ -107,6 +107,7 @@ ROWS: dict[str, str] = {
     "GET exports/products.csv": "401 403 403 403 200 403 200 401",
     "GET exports/products.google": "401 403 403 403 200 403 200 401",
     "GET exports/products.google_tsv": "401 403 403 403 200 403 200 401",
+    "GET exports/products.agentic": "401 403 403 403 200 403 200 401",
     "GET exports/products.ndjson": "401 403 403 403 200 403 200 401",
     "GET exports/stock.csv": "401 403 403 403 200 403 200 401",
     "GET exports/stock.ndjson": "401 403 403 403 200 403 200 401",

@@ -114,17 +114,21 @@ def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any]) -> 
     chosen = {OPTIONS.get(name.lower(), name): value for name, value in variant["options"].items()}
     # Google has no attribute for these, and wants variants to differ in something.
     others = [value for name, value in chosen.items() if name not in OPTIONS.values()]
-    is_free = any(stock["on_hand"] > stock["reserved"] for stock in variant["stock"])
     gtin = variant["barcode"] if GTIN.fullmatch(variant["barcode"]) else ""
     return {
         **{name: value for name, value in chosen.items() if name in OPTIONS.values()},
         **describe_price(product, variant),
         "id": shorten(variant["sku"]),
         "title": ", ".join([product["title"], *others])[:MOST_TITLE],
-        "availability": "in_stock" if is_free else "out_of_stock",
+        "availability": "in_stock" if is_free(variant) else "out_of_stock",
         "gtin": gtin,
         "identifier_exists": "" if gtin else "no",
     }
+
+
+def is_free(variant: Mapping[str, Any]) -> bool:
+    """Whether a piece can be bought."""
+    return any(stock["on_hand"] > stock["reserved"] for stock in variant["stock"])
 
 
 def describe_price(product: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from exports.streaming import slots
 from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import Body
 from tests.exports.conftest import make_many, read_body
-from tests.factories import make_caller, make_product, make_user
+from tests.factories import make_brand, make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +105,7 @@ def test_what_belongs_to_a_draft_is_for_who_may_see_it(caller: APIClient, staff:
 def test_the_command_writes_what_is_streamed(
     table: str, format_: str, staff: APIClient, tmp_path: Path, settings: Any
 ) -> None:
-    product = make_product(sku="=A", stock=9)
+    product = make_product(sku="=A", stock=9, brand=make_brand("Acme"), variants=2)
     make_product(status="draft")
     place_order(make_user(), [{"sku": product.sku, "quantity": 1}])
     settings.PUBLIC_URL = "http://testserver"
