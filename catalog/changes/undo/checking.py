@@ -8,7 +8,7 @@ from django.db.models import DB_CASCADE, Model
 from catalog.changes.entities import list_entities
 from catalog.changes.undo.histories import Reason, Step
 from catalog.changes.undo.reading import Key, Reading
-from catalog.changes.undo.rows import list_links, list_restorable, sort_entities
+from catalog.changes.undo.rows import list_links, list_restorable, list_unique, sort_entities
 from catalog.writes.among import is_among
 
 
@@ -70,12 +70,12 @@ def name_entity(model: Any) -> str:
 def check_unique(model: type[Model], steps: Collection[Step], written: Collection[Step]) -> None:
     """Another row may have the SKU or slug by now, unless it changes, too."""
     own = {step.key for step in steps if not step.reason}
-    for field in [field for field in model._meta.concrete_fields if field.unique and not field.primary_key]:
-        wanted = {step.values[field.attname]: step for step in written if field.attname in step.values}
-        rows = model._default_manager.filter(is_among(field.attname, list(wanted))).values_list("pk", field.attname)
+    for name in list_unique(model):
+        wanted = {step.values[name]: step for step in written if name in step.values}
+        rows = model._default_manager.filter(is_among(name, list(wanted))).values_list("pk", name)
         for key, value in rows:
             if key not in own:
-                wanted[value].refuse(Reason.TAKEN, field.attname)
+                wanted[value].refuse(Reason.TAKEN, name)
 
 
 def check_links(entity: str, written: Collection[Step], steps: Iterable[Step], promised: Iterable[Key]) -> None:

@@ -14,23 +14,28 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Model
 
-from catalog.changes.entities import list_without_product
+from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.log import number_all
 from catalog.changes.undo.checking import check_steps
 from catalog.changes.undo.chosen import Chosen
 from catalog.changes.undo.histories import Step
 from catalog.changes.undo.models import MOST_KEPT_CONFLICTS, MOST_KEPT_STEPS, UndoJob
 from catalog.changes.undo.reading import Key, Reading, read_products, read_rows
-from catalog.changes.undo.rows import list_restorable
+from catalog.changes.undo.rows import list_restorable, list_unique
 from catalog.changes.undo.sentences import explain_step
 from catalog.changes.undo.writing import take_steps
+from catalog.models import Product, Variant
+from catalog.writes.among import is_among
 from config.api.database.authorship import sign_writes
 from config.api.database.leases import STOP
 from config.api.jobs.running import write_as
 
 # Products of a batch, which is one transaction. On SQLite other writers wait for it.
 BATCH = {"postgresql": 1_000, "sqlite": 200}
+# Products of later batches that a batch takes along, since they hold a value that one of its rows gets back.
+MOST_PARTNERS = 1_000
 # After so many seconds a step of the job ends, so that workers see early that it was canceled, and make room.
 STEP_SECONDS = 20.0
 
@@ -70,8 +75,7 @@ class Phases:
         if not keys:
             job.write(phase=job.phase + 1, last_key=0)
             return job.phase < len(self.all)
-        reading = read(keys)
-        steps = [step for history in reading.histories.values() if (step := history.plan()) and step.op in ops]
+        reading, steps = self.read_with_partners(keys, read, ops)
         check_steps(steps, reading, self.promised, force=job.force)
         if job.dry_run:
             self.promised |= {(step.entity, step.key) for step in steps if step.op == "create" and not step.reason}
@@ -81,6 +85,33 @@ class Phases:
         done = sum(change.is_chosen for history in reading.histories.values() for change in history.changes)
         job.write(last_key=last, **tell_progress(job, steps, 0 if ops == REMOVED else done))
         return True
+
+    def read_with_partners(self, keys: Sequence[Any], read: Any, ops: Collection[str]) -> tuple[Reading, list[Step]]:
+        """The batch, with products of later batches that hold a SKU or slug which a row gets back."""
+        wider: list[Any] = list(keys)
+        while True:
+            reading = read(wider)
+            steps = [step for history in reading.histories.values() if (step := history.plan()) and step.op in ops]
+            partners = self.list_partners(steps, wider) if isinstance(keys[-1], int) else []
+            if not partners or len(wider) + len(partners) > len(keys) + MOST_PARTNERS:
+                return reading, steps
+            wider += partners
+
+    def list_partners(self, steps: Sequence[Step], keys: Sequence[int]) -> list[int]:
+        holders: set[int] = set()
+        for model in (Product, Variant):
+            for name in list_unique(model):
+                wanted = [step.values[name] for step in steps if is_of(step, model) and name in step.values]
+                product = "pk" if model is Product else "product_id"
+                if wanted:
+                    holders.update(model.objects.filter(is_among(name, wanted)).values_list(product, flat=True))
+        others = holders - set(keys)
+        chosen = self.chosen.rows.filter(product_id__in=others).values_list("product_id", flat=True) if others else ()
+        return sorted(key for key in set(chosen) if key)
+
+
+def is_of(step: Step, model: type[Model]) -> bool:
+    return list_entities()[step.entity] is model and step.op != "delete"
 
 
 def run_undo(job: UndoJob, seconds: float = STEP_SECONDS) -> None:

@@ -66,6 +66,12 @@ def list_columns(entity: str) -> tuple[str, ...]:
 
 
 @cache
+def list_unique(model: type[Model]) -> tuple[str, ...]:
+    """The columns in which no two rows may have the same value."""
+    return tuple(field.attname for field in model._meta.concrete_fields if field.unique and not field.primary_key)
+
+
+@cache
 def list_links(entity: str) -> Mapping[str, str]:
     """The columns that refer to a row of another logged table, each with that table's entity."""
     entities = {model: name for name, model in list_entities().items()}

@@ -7,11 +7,12 @@ from typing import Any
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
 from catalog.changes.entities import list_entities
 from catalog.changes.tables import MOVED, VERSION
 from catalog.changes.undo.histories import Reason, Step
-from catalog.changes.undo.rows import sort_entities
+from catalog.changes.undo.rows import list_unique, sort_entities
 from catalog.writes.among import is_among
 from catalog.writes.saving import make_batch, move_versions
 
@@ -26,11 +27,36 @@ def take_steps(steps: Sequence[Step], versions: Mapping[int, int]) -> None:
 
 
 def group_units(steps: Any) -> dict[Any, list[Step]]:
-    """Steps that go together: those of a product, or one row without a product."""
+    """Steps that go together: those of a product, or one row without a product; and those that swap unique values."""
     units: dict[Any, list[Step]] = defaultdict(list)
+    homes: dict[Any, Any] = {}
     for step in steps:
-        units[step.product_id or (step.entity, step.key)].append(step)
+        own = step.product_id or (step.entity, step.key)
+        for value in list_values(step):
+            join(units, homes, own, homes.setdefault(value, find_home(homes, own)))
+        units[find_home(homes, own)].append(step)
     return units
+
+
+def list_values(step: Step) -> list[tuple[str, str, Any]]:
+    """The unique values that the step takes or gives back."""
+    if step.op != "update":
+        return []
+    columns = [name for name in list_unique(list_entities()[step.entity]) if name in step.values]
+    return [(step.entity, name, value) for name in columns for value in (step.values[name], step.present[name])]
+
+
+def find_home(homes: dict[Any, Any], unit: Any) -> Any:
+    while (above := homes.get(unit, unit)) != unit:
+        unit = above
+    return unit
+
+
+def join(units: dict[Any, list[Step]], homes: dict[Any, Any], one: Any, other: Any) -> None:
+    one, other = find_home(homes, one), find_home(homes, other)
+    if one != other:
+        homes[one] = other
+        units[other] += units.pop(one, [])
 
 
 def take_units(units: list[list[Step]], versions: Mapping[int, int]) -> None:
@@ -76,9 +102,22 @@ def create(steps: Sequence[Step], model: type[Model]) -> None:
         model._default_manager.bulk_create(rows)
 
 
+def free_values(steps: Sequence[Step], model: type[Model]) -> None:
+    """Give rows whose unique value another step needs a passing one: the database compares row by row, in any order."""
+    for name in list_unique(model):
+        changing = [step for step in steps if name in step.values]
+        wanted = {step.values[name] for step in changing}
+        holding = [step.key for step in changing if step.present[name] in wanted]
+        batch, passing = make_batch(model, ""), get_random_string(12)
+        for row in model._default_manager.filter(pk__in=holding).order_by("pk") if holding else ():
+            batch.put(row, {name: f"undo-{passing}-{row.pk}"}, is_new=False)
+        batch.save()
+
+
 def update(steps: Sequence[Step], model: type[Model]) -> None:
     if not steps:
         return
+    free_values(steps, model)
     batch = make_batch(model, "")
     values = {step.key: step.values for step in steps}
     for row in model._default_manager.filter(is_among("pk", values)).order_by("pk"):

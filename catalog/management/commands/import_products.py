@@ -1,6 +1,7 @@
 """`manage.py import_products FILE`: the command line of catalog.imports. All printing happens here."""
 
 import json
+import secrets
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from catalog.imports.report import RARE, Report
 from catalog.imports.runs import ImportRun, follow_run
 from catalog.imports.values import FIELDS
 from catalog.models import Product
+from config.api.jobs.running import name_request
+from config.logs import REQUEST_ID
 
 # The errors that are printed; --json has the first 1,000.
 SHOWN_ERRORS = 20
@@ -88,6 +91,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError: exit code 2 for an unusable file, 1 (after the summary) for refused rows."""
+        # So that one undo takes all of it back; a job has its own number there.
+        nothing = REQUEST_ID.set(name_request("import_products", secrets.token_hex(6)))
+        try:
+            self.run_import(options)
+        finally:
+            REQUEST_ID.reset(nothing)
+
+    def run_import(self, options: dict[str, Any]) -> None:
         path: Path = options["file"]
         try:
             if options["preview"]:
@@ -97,7 +108,8 @@ class Command(BaseCommand):
         except BadFile as error:
             raise CommandError(str(error), returncode=BAD_FILE) from None
         except KeyboardInterrupt:
-            raise CommandError("stopped; complete batches are saved, and the same command continues") from None
+            told = f"stopped; complete batches are saved (request id {REQUEST_ID.get()}); the same command continues"
+            raise CommandError(told) from None
         except DatabaseError as error:
             reason = str(error).partition("\n")[0]
             raise CommandError(
@@ -106,7 +118,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path} can't be read: {error.strerror or error}", returncode=BAD_FILE) from None
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json()))
+            self.stdout.write(json.dumps(report.as_json() | {"request_id": REQUEST_ID.get()}))
         else:
             self.print_summary(report)
         if report.refused:
@@ -141,6 +153,8 @@ class Command(BaseCommand):
         for line in list_notes(report):
             console.print(line, markup=False, highlight=False)
         console.print(describe_run(report), markup=False, highlight=False)
+        if report.has_changes and not report.dry_run:
+            console.print(f"To take it back, undo the request id {REQUEST_ID.get()}.", markup=False, highlight=False)
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def write_as(job: Job) -> Iterator[None]:
         REQUEST_ID.reset(nothing)
 
 
-def name_request(kind: str, key: int) -> str:
+def name_request(kind: str, key: object) -> str:
     """The request id under which a job writes."""
     return f"{kind}/{key}"
 

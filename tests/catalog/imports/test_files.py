@@ -1,6 +1,7 @@
 """`import_products` on small files of our own: what a row means, and what is refused by its line."""
 
 import json
+import re
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from rest_framework.test import APIClient
 
 from catalog.imports import runs
 from catalog.management.commands import import_products
 from catalog.models import Brand, Category, Image, Product, Stock, Variant
+from tests.catalog.changes.undo.shop import read_shop, undo
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -478,6 +481,18 @@ def test_a_second_import_changes_nothing_and_says_so(tmp_path: Path) -> None:
     assert "Nothing changed, the catalogue already says what file.csv says" in out.getvalue()
 
 
+def test_what_the_command_imported_is_undone_by_its_request_id(tmp_path: Path, staff: APIClient) -> None:
+    make_product(sku="A", title="Old", price="1.00")
+    before = read_shop()
+    file, out = tmp_path / "file.csv", StringIO()
+    file.write_text("sku,title,price\nA,New,2\nB,Lamp,3\n")
+    call_command("import_products", str(file), stdout=out, stderr=StringIO())
+    [request_id] = re.findall(r"undo the request id (import_products/\w+)\.", out.getvalue())
+    assert read_shop() != before
+    assert undo(staff, request_id=request_id)["conflicts"] == []
+    assert read_shop() == before
+
+
 def test_a_dry_run_reports_what_the_real_run_does_and_writes_nothing(tmp_path: Path) -> None:
     make_product(sku="OLD", title="Old")
     lines = ["sku,title,price,brand,category", "OLD,New,2,,", "A,Lamp,x,,", "B,Lamp,1,Oleo,Home", "B,Lamp,1,,"]
@@ -487,6 +502,7 @@ def test_a_dry_run_reports_what_the_real_run_does_and_writes_nothing(tmp_path: P
     real = run_import(tmp_path, *lines)
     assert dry.pop("dry_run")
     assert not real.pop("dry_run")
+    assert dry.pop("request_id") != real.pop("request_id")
     assert dry | {"seconds": 0} == real | {"seconds": 0}
     assert real["products"] == {"created": 1, "updated": 1, "unchanged": 0, "refused": 2}
 

@@ -8,9 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import Order
+from catalog.changes.undo import jobs as undo_jobs
 from catalog.changes.undo import submitting
 from catalog.changes.undo.tasks import advance_undo
 from catalog.models import Brand, Change, Image, Product, Stock, UndoJob, Variant
+from config.api.database.authorship import sign_writes
+from config.logs import REQUEST_ID
 from tests.catalog.changes.undo.shop import URL, read_shop, undo
 from tests.catalog.conftest import import_file
 from tests.factories import make_brand, make_caller, make_category, make_product
@@ -145,6 +148,54 @@ def test_a_value_that_another_row_has_by_now_is_named(staff: APIClient) -> None:
     reasons = {conflict["entity"]: conflict["reason"] for conflict in undo(staff, request_id="mine")["conflicts"]}
     assert (reasons["product"], reasons["image"]) == ("taken", "missing")
     assert Product.objects.count() == 1
+
+
+def rename_round(model: Any, name: str, headers: dict[str, str]) -> None:
+    """Each row gets the value of the next one, the last one that of the first."""
+    rows = list(model.objects.order_by("pk"))
+    values = [getattr(row, name) for row in rows]
+    token = REQUEST_ID.set(headers["X-Request-ID"])
+    with sign_writes():
+        for step in ([f"passing-{row.pk}" for row in rows], [*values[1:], values[0]]):
+            for row, value in zip(rows, step, strict=True):
+                model.objects.filter(pk=row.pk).update(**{name: value})
+    REQUEST_ID.reset(token)
+
+
+@pytest.mark.parametrize("size", [200, 1], ids=["one batch", "a batch for each"])
+@pytest.mark.parametrize(
+    ("model", "name"), [(Product, "sku"), (Product, "slug"), (Variant, "sku"), (Brand, "slug")], ids=str
+)
+def test_values_that_rows_swapped_come_back(
+    model: Any, name: str, size: int, staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        make_product(sku=f"A{number}", brand=make_brand(f"B{number}"))
+    before = read_shop()
+    rename_round(model, name, MINE)
+    if model is not Brand:
+        monkeypatch.setattr(undo_jobs, "BATCH", {"sqlite": size, "postgresql": size})
+    assert undo(staff, request_id="mine", dry_run=True)["conflicts"] == []
+    done = undo(staff, request_id="mine")
+    assert (done["conflicts"], read_shop() == before) == ([], True)
+    # And once more, as an undo of the undo.
+    assert undo(staff, request_id=f"undo/{done['id']}")["conflicts"] == []
+    assert read_shop() != before
+
+
+def test_a_swap_beside_a_value_that_is_taken_comes_back_alone(staff: APIClient) -> None:
+    for number in range(4):
+        make_product(sku=f"A{number}")
+    token = REQUEST_ID.set("mine")
+    with sign_writes():
+        for old, new in (("A0", "x"), ("A1", "A0"), ("x", "A1"), ("A2", "B2")):
+            Product.objects.filter(sku=old).update(sku=new)
+        REQUEST_ID.set("other")
+        Product.objects.filter(sku="A3").update(sku="A2")
+    REQUEST_ID.reset(token)
+    [conflict] = undo(staff, request_id="mine")["conflicts"]
+    assert (conflict["reason"], conflict["columns"]) == ("taken", ["sku"])
+    assert list(Product.objects.order_by("pk").values_list("sku", flat=True)) == ["A0", "A1", "B2", "A2"]
 
 
 def test_an_order_isnt_undone_and_doesnt_keep_a_product(staff: APIClient) -> None:
