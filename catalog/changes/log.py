@@ -69,6 +69,16 @@ def number_all() -> None:
         pass
 
 
+def refresh_log_statistics() -> None:
+    """Let PostgreSQL look at the log's rows, for after many changes: it reads the log whole for a batch else.
+
+    Of 540,000 changes those of 1,000 products took 578 ms before, 10 after; the look itself takes a second.
+    """
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {connection.ops.quote_name(Change._meta.db_table)}")
+
+
 @contextmanager
 def number_meanwhile() -> Iterator[Callable[[], None]]:
     """Number changes while others are written: the block calls the function after each commit.

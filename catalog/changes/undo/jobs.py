@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from catalog.changes.entities import list_entities, list_without_product
-from catalog.changes.log import number_all
+from catalog.changes.log import number_all, refresh_log_statistics
 from catalog.changes.undo.checking import check_steps
 from catalog.changes.undo.chosen import Chosen
 from catalog.changes.undo.histories import Step
@@ -36,6 +36,8 @@ from config.api.jobs.running import write_as
 BATCH = {"postgresql": 1_000, "sqlite": 200}
 # Products of later batches that a batch takes along, since they hold a value that one of its rows gets back.
 MOST_PARTNERS = 1_000
+# Before an undo of more changes the database counts the log's rows anew.
+MANY = 10_000
 # After so many seconds a step of the job ends, so that workers see early that it was canceled, and make room.
 STEP_SECONDS = 20.0
 
@@ -117,6 +119,8 @@ def is_of(step: Step, model: type[Model]) -> bool:
 def run_undo(job: UndoJob, seconds: float = STEP_SECONDS) -> None:
     """Undo as much as fits into one step. The caller holds the job's lease."""
     end, phases = time.monotonic() + seconds, Phases(job)
+    if (job.rows_total or 0) > MANY and job.phase == 0:
+        refresh_log_statistics()
     with write_as(job), sign_writes():
         job.begin()
         while job.phase < len(phases.all):
