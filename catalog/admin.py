@@ -21,7 +21,7 @@ from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, ScheduledPrice, Stock, Variant
 from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
-from catalog.staff.forms import CategoryForm, RuledForm, StockForm, VariantForm
+from catalog.staff.forms import CategoryForm, ImageForm, RuledForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
 from catalog.staff.scheduled import ScheduledPriceAdmin
@@ -119,7 +119,7 @@ class StockAdmin(BoundedAdmin):
 @admin.register(Image)
 class ImageAdmin(BoundedAdmin):
     icon = "image"
-    form = RuledForm
+    form = ImageForm
     list_display = ("picture", "url", "product", "position")
     list_display_links = ("picture", "url")
     list_filter = (OfProductFilter,)
@@ -130,7 +130,7 @@ class ImageAdmin(BoundedAdmin):
 
     @admin.display(description="")
     def picture(self, image: Image) -> SafeString | str:
-        return show_picture(image.url, image.alt)
+        return show_picture((image.thumbnails or {}).get("small") or image.url, image.alt)
 
 
 @admin.register(ProductText)

@@ -151,3 +151,13 @@ def test_who_may_only_look_sees_the_page_without_a_form() -> None:
     page = browser.get(find_page(product))
     assert page.status_code == 200
     assert b'name="pictures"' not in page.content
+
+
+def test_an_image_with_another_address_forgets_the_former_picture(office: Client) -> None:
+    product = make_product(images=0)
+    save(office, product, pictures=[draw("red")])
+    image = product.images.get()
+    path = reverse("admin:catalog_image_change", args=(image.pk,))
+    assert office.post(path, read_form(office.get(path)) | {"url": "/other.jpg"}).status_code == 302
+    image.refresh_from_db()
+    assert (image.url, image.width, image.thumbnails) == ("/other.jpg", None, None)
