@@ -23,7 +23,10 @@ FILE = "products.csv"
 
 @dataclass(frozen=True)
 class Call:
-    """A request: `target` is path and query, `kind` the media type of `body`; `reads` is json, text or "" (no body)."""
+    """A request: `target` is path and query, `kind` the media type of `body`.
+
+    `reads` is json, text, lines (of an answer without an end), or "" (no body).
+    """
 
     method: str
     target: str
@@ -57,6 +60,8 @@ def make_call(method: str, path: str, operation: Schema, schemas: Mapping[str, S
 def find_reading(operation: Schema) -> str:
     answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
     kinds = [kind for answer in answers for kind in answer.get("content", ())]
+    if "text/event-stream" in kinds:
+        return "lines"
     return ("json" if kinds[0].endswith("json") and "ndjson" not in kinds[0] else "text") if kinds else ""
 
 
@@ -72,6 +77,8 @@ def write_samples(call: Call) -> list[dict[str, str]]:
 
 def write_curl(call: Call) -> Iterator[str]:
     method = "" if call.method == "get" else f" -X {call.method.upper()}"
+    if call.reads == "lines":
+        method = " -N"
     parts = [f'curl{method} "$TENFOLD{call.target}"']
     if call.is_private:
         parts.append('  -H "Authorization: Bearer $TOKEN"')
@@ -91,7 +98,12 @@ def write_python(call: Call) -> Iterator[str]:
         yield f"    headers={{{', '.join(headers)}}},"
     if call.kind:
         yield f'    data=open("{FILE}", "rb"),' if call.body is None else f"    json={call.body!r},"
+    if call.reads == "lines":
+        yield "    stream=True,"
     yield from ("    timeout=30,", ")", "answer.raise_for_status()")
+    if call.reads == "lines":
+        yield from ("for line in answer.iter_lines(decode_unicode=True):", "    print(line)")
+        return
     yield f"print(answer.{'json()' if call.reads == 'json' else call.reads or 'status_code'})"
 
 
@@ -107,6 +119,10 @@ def write_fetch(call: Call) -> Iterator[str]:
         body = f'await readFile("{FILE}")' if call.body is None else f"JSON.stringify({write_json(call.body)})"
         yield f"  body: {body},"
     yield from ("});", "if (!answer.ok) throw new Error(await answer.text());")
+    if call.reads == "lines":
+        yield "const text = answer.body!.pipeThrough(new TextDecoderStream()).getReader();"
+        yield "for (let read = await text.read(); !read.done; read = await text.read()) console.log(read.value);"
+        return
     yield f"console.log({f'await answer.{call.reads}()' if call.reads else 'answer.status'});"
 
 
