@@ -54,7 +54,7 @@ LENGTHS = {
     "accounts/ordering": 90,
     "exports": 125,
     "exports/feeds": 60,
-    "tests": 117,
+    "tests": 125,
 }
 FOLDERS = [folder for folder in LENGTHS if folder != "."]
 NOTES = [ROOT / ".github" / name for name in ("CONTRIBUTING.md", "SECURITY.md")]
