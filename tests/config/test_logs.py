@@ -218,6 +218,13 @@ def test_no_formatter_writes_a_secret(formatter: logging.Formatter) -> None:
     assert "0123456789" not in formatter.format(logging.makeLogRecord(values))
 
 
+@pytest.mark.parametrize("formatter", [LineFormatter(), ConsoleFormatter()], ids=["json", "console"])
+def test_no_request_line_has_a_feed_s_secret(formatter: Any) -> None:
+    line = formatter.format_request(make_line(path=f"/shop/api/v1/feeds/7/{'x' * 32}/products.csv"))
+    assert "x" * 32 not in line
+    assert "/shop/api/v1/feeds/7/***/products.csv" in line
+
+
 def test_a_traceback_is_a_field_of_its_own(handler: CountingQueueHandler, logger: logging.Logger) -> None:
     stream = io.StringIO()
     writer = logging.StreamHandler(stream)
