@@ -16,7 +16,7 @@ class CatalogConfig(AppConfig):
         from catalog.changes import checks  # noqa: F401 (registers them)
         from catalog.changes.entities import list_covered
         from catalog.changes.events import LOG
-        from catalog.changes.log import find_backlog, follow_changes, number_batch
+        from catalog.changes.log import COUNTED_TABLE, find_backlog, follow_changes, number_batch
         from catalog.changes.subjects import Subject, find_any_write, find_end, find_new_price, register_subjects
         from catalog.changes.undo import tasks as undo_tasks  # noqa: F401 (registers the jobs)
         from catalog.edits import tasks as edit_tasks  # noqa: F401 (registers the jobs)
@@ -41,8 +41,7 @@ class CatalogConfig(AppConfig):
         from config.api.reads.root_lists import register_lists
         from config.api.webhooks.events import set_log
 
-        FRESHNESS.follow_log(follow_changes, list_covered(), number_batch)
-        # What is read from tallies follows the products that they count: the SQL names both.
+        FRESHNESS.follow_log(follow_changes, {*list_covered(), COUNTED_TABLE}, number_batch)
         FRESHNESS.watch((models.Tally._meta.db_table, models.TallyChange._meta.db_table))
         register_finder(find_backlog)
         register_finder(find_mistyped)

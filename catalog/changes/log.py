@@ -108,13 +108,28 @@ def number_apart() -> None:
         connections.close_all()
 
 
+# What a look at the log tells beside the logged entities: brands or categories have another `product_count`. An answer
+# that reads nothing else of products follows this, and not each price.
+COUNTED, COUNTED_TABLE = "tally", "catalog_tally"
+
 FOLLOW_POSTGRESQL = """
 SELECT newest, changed, (pg_current_wal_insert_lsn() - '0/0')::bigint,
        (SELECT oid::text FROM pg_database WHERE datname = current_database()) || '-' || pg_postmaster_start_time()
-FROM catalog_follow_changes(%s::bigint, %s::integer)
+FROM catalog_follow_counts(%s::bigint, %s::integer)
 """
 FOLLOW_SQLITE = "SELECT coalesce(max(position), 0) FROM catalog_change"
 CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s LIMIT 100"
+# As catalog_follow_counts() on PostgreSQL.
+COUNTED_SQLITE = """
+SELECT EXISTS (
+    SELECT 1 FROM catalog_change c LEFT JOIN catalog_product p ON p.id = c.entity_id
+    WHERE c.position > %s AND c.entity = 'product' AND (
+        c.op <> 'update' OR c.before IS NULL OR p.id IS NULL
+        OR json_extract(c.before, '$.brand_id') IS NOT p.brand_id
+        OR json_extract(c.before, '$.category_id') IS NOT p.category_id
+        OR json_extract(c.before, '$.status') IS NOT p.status
+    )
+)"""
 
 
 def follow_changes(after: int) -> LogState | None:
@@ -138,6 +153,8 @@ def follow_file(cursor: Any, after: int) -> LogState:
         if 0 < newest - after <= FOLLOWED_AT_ONCE:
             cursor.execute(CHANGED_SQLITE, [after])
             changed = [entity for (entity,) in cursor.fetchall()]
+            cursor.execute(COUNTED_SQLITE, [after])
+            changed += [COUNTED] if cursor.fetchone()[0] else []
     file = os.stat(connection.settings_dict["NAME"])
     return LogState(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
 
@@ -146,7 +163,7 @@ def name_tables(entities: list[str] | None) -> frozenset[str] | None:
     """The entities' tables; None, which means any table, if this release doesn't know one of the entities."""
     if entities is None:
         return None
-    tables = list_tables()
+    tables = {**list_tables(), COUNTED: COUNTED_TABLE}
     unknown = [entity for entity in entities if entity not in tables]
     for entity in unknown:
         warn_of(entity)

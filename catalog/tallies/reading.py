@@ -1,6 +1,7 @@
 """SQL that reads tallies.
 
-It names the table of products in a comment, since kept answers are stale when a table changes that their SQL names.
+Kept answers are stale when a table changes that their SQL names. Numbers of facets name the table of products in a
+comment. Those of brands and categories don't: the change log tells when they change (catalog/changes/log.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,6 @@ def write_uncounted(kinds: Iterable[str]) -> str:
 
 def write_count(source: str, word: str = "WHERE") -> str:
     """SQL: the sum of both tables. `source` follows FROM; TALLIES in it is a table and `word`."""
-    tables = (f"catalog_tally /* catalog_product */ {word} category = {WHOLE} AND", f"catalog_tallychange {word}")
+    tables = (f"catalog_tally {word} category = {WHOLE} AND", f"catalog_tallychange {word}")
     sums = (f"(SELECT coalesce(sum(number), 0) FROM {source.replace('TALLIES', table)})" for table in tables)  # noqa: S608 (ours)
     return f"({' + '.join(sums)})"

@@ -1,11 +1,12 @@
 """How many products brands and categories have: whoever writes, whatever is moved, however they are folded."""
 
+import json
 from random import Random
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -14,6 +15,7 @@ from catalog.models import Attribute, Brand, Category, Product, Tally, TallyChan
 from catalog.tallies import folding, triggers
 from catalog.tallies.folding import fold_tallies, recount
 from catalog.tallies.triggers import WHOLE
+from config.api.database.authorship import sign_writes
 from tests.factories import make_brand, make_category, make_product
 from tests.gates import Ask, warm
 from tests.together import run_together
@@ -71,6 +73,27 @@ def test_kept_answers_and_their_etags_follow_the_products(address: str, ask: Ask
     warm(ask, f"{address}?fields=slug")
     Product.objects.update(status="active")
     assert ask(f"{address}?fields=slug")[1]["X-Cache"] == "hit", "nobody asked for a count"
+    before = warm(ask, address)
+    Product.objects.update(title="New", rating=2)
+    after = ask(address)
+    assert (after[1]["X-Cache"], after[2]) == ("hit", before[2]), "no product came, went or moved"
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("keeps", [True, False])
+def test_kept_counts_are_those_of_now_whatever_is_written(keeps: bool, ask: Ask) -> None:
+    """Also if the log doesn't keep what rows were before."""
+
+    @settings(deadline=None, max_examples=4, phases=[Phase.generate])  # the database's time
+    @given(st.lists(st.integers(0, len(STEPS) - 3), max_size=8))
+    def write(steps: list[int]) -> None:
+        for step in steps:
+            STEPS[step]()
+            counts = {row["slug"]: row["product_count"] for row in json.loads(warm(ask, BRANDS)[2])["results"]}
+            assert counts == {row.slug: row.products.only_active().count() for row in Brand.objects.all()}
+
+    with sign_writes(keep_before=keeps):
+        write()
 
 
 STEPS: list[Any] = [

@@ -24,6 +24,10 @@ CONDITIONAL = frozenset({"cache-control", "content-location", "etag", "expires",
 # Bytes of memory that an entry takes in addition to its body.
 OVERHEAD = 3000
 
+# Of packed entries. A release that follows other tables than another one has another number, and can't unpack its
+# entries: it wouldn't learn that they are old.
+FORMAT = 2
+
 type Header = tuple[str, str]
 
 
@@ -71,17 +75,17 @@ class Entry:
     def pack(self) -> bytes:
         stamp = self.stamp
         about = [self.route, self.coding, self.made_at, self.rows, self.headers]
-        return orjson.dumps([stamp.epoch, stamp.position, sorted(stamp.tables), *about]) + b"\n" + self.body
+        return orjson.dumps([FORMAT, stamp.epoch, stamp.position, sorted(stamp.tables), *about]) + b"\n" + self.body
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry:
         """The entry that `pack` wrote; ValueError or TypeError for other bytes."""
         head, _, body = packed.partition(b"\n")
-        epoch, position, tables, route, coding, made_at, rows, headers = orjson.loads(head)
+        form, epoch, position, tables, route, coding, made_at, rows, headers = orjson.loads(head)
         pairs = [(name, value) for name, value in headers]
         texts = [epoch, route, coding, *tables, *(text for pair in pairs for text in pair)]
         numbers = isinstance(position, int) and isinstance(made_at, int | float) and isinstance(rows, int | None)
-        if not numbers or not all(isinstance(text, str) for text in texts):
+        if form != FORMAT or not numbers or not all(isinstance(text, str) for text in texts):
             raise ValueError("a head of another kind")
         return cls(Stamp(epoch, position, frozenset(tables)), route, pairs, body, coding, made_at, rows)
 
