@@ -1,4 +1,4 @@
-"""How users sign in: tokens without their secrets, sessions, the sign-in log."""
+"""How users sign in: registrations, tokens without their secrets, sessions, the sign-in log."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -83,6 +83,18 @@ class AuthTokenAdmin(ReadOnlyAdmin):
 
 def list_digests(keys: Sequence[str]) -> list[str]:
     return list(AuthToken.objects.filter(token_key__in=keys).values_list("digest", flat=True))
+
+
+class RegistrationAdmin(ReadOnlyAdmin):
+    """Registrations whose address isn't confirmed yet, without their passwords."""
+
+    icon = "how_to_reg"
+    exclude = ("password",)
+    list_display = ("email", "first_name", "last_name", "created_at")
+    list_filter = ("created_at",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("email__lower",)
+    search_help_text = "The whole e-mail address, in lower case"
 
 
 class SessionAdmin(ReadOnlyAdmin):

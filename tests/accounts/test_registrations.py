@@ -201,3 +201,12 @@ def test_the_page_of_a_link_confirms(client: APIClient, queued: Any) -> None:
     assert User.objects.get().check_password(PASSWORD)
     used = browser.get("/register/confirm/", {"token": token})
     assert (used.status_code, "used already" in used.content.decode()) == (400, True)
+
+
+def test_staff_see_who_waits_and_no_password(client: APIClient, admin_client: Client) -> None:
+    client.post(REGISTER, MIA)
+    waiting = Registration.objects.get()
+    for path in ("", f"{waiting.pk}/change/"):
+        page = admin_client.get(f"/admin/accounts/registration/{path}").content.decode()
+        assert waiting.email in page
+        assert waiting.password.rsplit("$", 1)[-1] not in page
