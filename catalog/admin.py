@@ -19,7 +19,19 @@ from catalog.edits.admin import EditJobAdmin
 from catalog.edits.models import EditJob
 from catalog.imports.admin import ImportJobAdmin
 from catalog.imports.models import ImportJob
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, ScheduledPrice, Stock, Variant
+from catalog.models import (
+    Attribute,
+    Brand,
+    Category,
+    Image,
+    Location,
+    Product,
+    ProductText,
+    ScheduledPrice,
+    Stock,
+    Variant,
+)
+from catalog.querysets import MAIN
 from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
 from catalog.staff.forms import CategoryForm, ImageForm, RuledForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
@@ -96,6 +108,28 @@ class VariantAdmin(BoundedAdmin):
         if bare := products - set(kept.values_list("product_id", flat=True)):
             names = "1 product" if len(bare) == 1 else f"{len(bare)} products"
             yield f"{names} would be left without a variant: delete the product itself."
+
+
+@admin.register(Location)
+class LocationAdmin(BoundedAdmin):
+    icon = "pin_drop"
+    form = RuledForm
+    list_display = ("code", "name", "sellable", "priority")
+    list_filter = ("sellable",)
+    ordering = ("code",)
+    sortable_by = ("code",)
+    search_fields = ("code__exact",)
+    fields = ("code", "name", "sellable", "priority", *RECORD)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Location | None = None) -> Sequence[str]:
+        # Stock refers to the code.
+        return (*RECORD, "code") if obj else RECORD
+
+    def find_hindrances(self, request: HttpRequest, rows: Sequence[Any]) -> Iterator[str]:
+        yield from super().find_hindrances(request, rows)
+        codes = [row.code for row in rows]
+        if MAIN in codes or Stock.objects.filter(location__in=codes).exists():
+            yield "There is stock there, or it is the default location: make it unsellable instead."
 
 
 @admin.register(Stock)

@@ -29,7 +29,6 @@ class CatalogConfig(AppConfig):
         from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
-            find_capital_locations,
             find_odd_currencies,
             find_odd_skus,
             find_wrong_title_keys,
@@ -53,7 +52,7 @@ class CatalogConfig(AppConfig):
         self.help_agents()
         self.register_chores()
         self.switch_prices()
-        register_finder(find_capital_locations)
+        self.keep_locations()
         self.register_gauges()
         register_lists(
             {
@@ -62,6 +61,7 @@ class CatalogConfig(AppConfig):
                 "brands": "brand-list",
                 "categories": "category-list",
                 "attributes": "attribute-list",
+                "locations": "location-list",
                 "scheduled_prices": "scheduledprice-list",
                 "changes": "changes",
                 "imports": "importjob-list",
@@ -177,3 +177,13 @@ class CatalogConfig(AppConfig):
         register_finder(switching.find_overdue)
         overdue = Family("Scheduled prices whose switch is more than ten seconds late, up to 10,000.")
         register_database_gauges(switching.read_overdue, {"scheduled_prices_overdue": overdue})
+
+    def keep_locations(self) -> None:
+        """Products follow a location that is switched; who looks after them hears of undeclared ones."""
+        from catalog.locations import settle_locations
+        from catalog.writes.stored import find_undeclared
+        from config.api.jobs.chores import register_chore
+        from config.api.problems.stored import register_finder
+
+        register_chore("settle locations", settle_locations)
+        register_finder(find_undeclared)

@@ -3,7 +3,7 @@
     {"_type": "brand", "id": 3, "slug": "acme", "name": "Acme"}
     {"_type": "category", "id": 12, "slug": "food-tea", "name": "Tea", "parent": "food"}
     {"_type": "attribute", "id": 1, "name": "volts", "type": "number"}
-    {"_type": "location", "code": "main"}
+    {"_type": "location", "code": "main", "name": "Main", "sellable": true, "priority": 1}
     {"_type": "product", "id": 7, "sku": "A-1", …, "variants": [{"sku": "A-1", …, "stock": […]}], "images": […]}
 
 A category comes after its parent. The lines of one catalogue are the same on both databases, apart from ids, versions
@@ -17,7 +17,7 @@ import orjson
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import ModelSerializer
 
-from catalog.models import Attribute, Brand, Category, Image, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, Stock, Variant
 from catalog.serializers import TextOfProduct
 from config.api.rendering.renderers import write_json
 
@@ -96,15 +96,12 @@ def sort_members(value: Any) -> Any:
 
 
 def read_head(alias: str) -> Iterator[dict[str, Any]]:
-    """All brands, categories, declared attributes and locations. One query each, since these tables are small.
-
-    The locations are those of the stock; to find them, the database reads all of its rows.
-    """
+    """All brands, categories, declared attributes and locations. One query each, since these tables are small."""
     yield from list_rows(Brand.objects.using(alias).values("id", "slug", "name"), "brand", "slug")
     yield from list_categories(alias)
     yield from list_rows(Attribute.objects.using(alias).values("id", "name", "type"), "attribute", "name")
-    codes = Stock.objects.using(alias).order_by().values_list("location", flat=True).distinct()
-    yield from ({"_type": "location", "code": code} for code in sorted(codes))
+    places = Location.objects.using(alias).values("code", "name", "sellable", "priority")
+    yield from list_rows(places, "location", "code")
 
 
 def list_rows(rows: Any, kind: str, key: str) -> Iterator[dict[str, Any]]:

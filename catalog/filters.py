@@ -10,8 +10,8 @@ from django.forms import DecimalField, IntegerField
 from django_filters import CharFilter, NumberFilter
 
 from catalog.attributes import narrow_by_attributes
-from catalog.models import Brand, Category, Product, ScheduledPrice, Stock, Variant
-from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, VariantQuerySet
+from catalog.models import Brand, Category, Location, Product, ScheduledPrice, Stock, Variant
+from catalog.querysets import CategoryQuerySet, ProductQuerySet, VariantQuerySet
 from catalog.search.words import MOST_WORDS, find_words
 from catalog.title_keys import Fold
 from catalog.writes.texts import compose, list_forms
@@ -170,8 +170,9 @@ class VariantFilters(SparseFilterSet):
         return rows.filter(product__in=ids)
 
     def keep_in_stock(self, rows: VariantQuerySet, name: str, is_in_stock: bool) -> VariantQuerySet:
-        # As for Product.in_stock: orders take from the location MAIN alone.
-        free = Exists(Stock.objects.filter(variant=OuterRef("pk"), location=MAIN, on_hand__gt=F("reserved")))
+        # As for Product.in_stock: orders take from sellable locations.
+        places = Location.objects.filter(sellable=True).order_by().values("code")
+        free = Exists(Stock.objects.filter(variant=OuterRef("pk"), location__in=places, on_hand__gt=F("reserved")))
         return rows.filter(free if is_in_stock else ~free)
 
 

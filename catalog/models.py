@@ -361,6 +361,28 @@ class ScheduledPrice(Timestamped):
         return f"{self.price} from {self.starts_at:%Y-%m-%d %H:%M:%S}"
 
 
+class Location(Timestamped):
+    """A place that has stock. Orders take pieces of the sellable ones, in the order of `priority`, then of `code`.
+
+    `Stock.location` is a code, not a foreign key: a program that writes stock by SQL may name a place before anybody
+    has declared it. Nothing is sold from there.
+    """
+
+    code = models.CharField(max_length=32, unique=True)
+    name = models.CharField(max_length=200, blank=True, default="")
+    sellable = models.BooleanField(default=True)
+    priority = models.PositiveIntegerField(default=1, help_text="Orders take from the lowest number first.")
+    # After a change of `sellable`: up to which stock Product.in_stock follows it (locations.py). Null if it does.
+    settled_to = models.BigIntegerField(null=True, editable=False)
+
+    class Meta:
+        logged = Logged("location", derived=("settled_to",))
+        ordering = ("code",)
+
+    def __str__(self) -> str:
+        return self.code
+
+
 class Stock(LateVersioned):
     """The number of pieces of a variant at a location.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The hits that tell whether a search finds anything. Drafts are among them.
 PROBED_HITS = 100
 
-# The default stock location: orders take from it, and a body or file without a location writes to it.
+# The default location: a body or file without a location writes to it.
 MAIN = "main"
 
 
@@ -121,8 +121,9 @@ class StockQuerySet(QuerySet["Stock"]):
     """Pieces on hand, some of them reserved for orders.
 
     `reserve`, `release`, `ship` and `take_back` take pieces by variant id and return the ids of the variants that were
-    changed. Each is one UPDATE with its condition inside: after a separate SELECT another buyer could take the same
-    piece. A caller that changes several rows first locks their products in the order of their ids, to avoid deadlocks.
+    changed. Each is one statement with its condition inside: after a separate SELECT another buyer could take the same
+    piece. Pieces of a variant are alike: which location has an order's pieces reserved isn't noted. A caller that
+    changes several rows first locks their products in the order of their ids, to avoid deadlocks.
     """
 
     def visible_to(self, caller: Caller) -> Self:
@@ -130,35 +131,80 @@ class StockQuerySet(QuerySet["Stock"]):
         return self.all() if caller.has_perm("catalog.view_product") else self.filter(variant__product__status=ACTIVE)
 
     def reserve(self, units: Mapping[int, int]) -> set[int]:
-        """Reserve free pieces of each variant. A variant with too few free pieces is left out."""
-        return self._change(units, "reserved = reserved + wanted.column2", "on_hand - reserved >= wanted.column2")
+        """Reserve free pieces at sellable locations, by priority. A variant with too few free pieces is left out."""
+        return self._take(
+            units,
+            pieces="s.on_hand - s.reserved",
+            places="l.sellable AND",
+            change="reserved = reserved + taken.number",
+            condition="on_hand - reserved >= taken.number",
+        )
 
     def release(self, units: Mapping[int, int]) -> set[int]:
-        """Make reserved pieces free again, at most as many as are reserved."""
-        left = "CASE WHEN reserved > wanted.column2 THEN reserved - wanted.column2 ELSE 0 END"
-        return self._change(units, f"reserved = {left}", "reserved > 0")
+        """Make reserved pieces free again, at most as many as are reserved. What was taken last comes first."""
+        return self._take(units, change="reserved = reserved - taken.number", are_all=False, order="DESC")
 
     def ship(self, units: Mapping[int, int]) -> set[int]:
         """Remove reserved pieces for good. A variant with too few reserved pieces is left out."""
-        less = "on_hand = on_hand - wanted.column2, reserved = reserved - wanted.column2, reason = ''"
-        return self._change(units, less, "reserved >= wanted.column2")
+        less = "on_hand = on_hand - taken.number, reserved = reserved - taken.number, reason = ''"
+        return self._take(units, change=less)
 
     def take_back(self, units: Mapping[int, int]) -> set[int]:
-        """Put pieces that came back on hand again. A variant without a row of stock is left out."""
-        return self._change(units, "on_hand = on_hand + wanted.column2, reason = 'returned'", "true")
+        """Put pieces that came back on hand again, at the first location. A variant without a row is left out."""
+        return set(self._run(TAKE_BACK, units))
 
-    def _change(self, units: Mapping[int, int], change: str, condition: str) -> set[int]:
+    def _take(self, units: Mapping[int, int], *, are_all: bool = True, **parts: str) -> set[int]:
+        usual = {"pieces": "s.reserved", "places": "", "condition": "reserved >= taken.number", "order": "ASC"}
+        whole = "AND total >= units" if are_all else ""
+        found = self._run(TAKE.format(**usual | parts, whole=whole), units)
+        # Somebody who locked no product may have taken pieces between the look and the write.
+        return {key for key, numbers in found.items() if not are_all or None in numbers or sum(numbers) == units[key]}
+
+    def _run(self, sql: str, units: Mapping[int, int]) -> dict[int, list[Any]]:
+        """The pieces that were taken at each location, by variant id; None on SQLite, which doesn't tell."""
         if not units:
-            return set()
-        # Both databases name the columns of VALUES column1, column2. The ORM has no UPDATE … RETURNING.
-        rows = ", ".join(["(%s, %s)"] * len(units))
-        sql = (  # no text of a caller is in it
-            f"UPDATE catalog_stock SET {change} FROM (VALUES {rows}) AS wanted"  # noqa: S608
-            f" WHERE catalog_stock.variant_id = wanted.column1 AND location = %s AND {condition} RETURNING variant_id"
-        )
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(sql, [*chain.from_iterable(units.items()), MAIN])
-            return {key for (key,) in cursor.fetchall()}
+            return {}
+        database = connections[self.db]
+        # Both databases name the columns of VALUES. The ORM has no UPDATE … RETURNING.
+        number = "taken.number" if database.vendor == "postgresql" else "NULL"
+        sql = sql.replace("ROWS", ", ".join(["(%s, %s)"] * len(units))).replace("NUMBER", number)
+        found = dict[int, list[Any]]()
+        with database.cursor() as cursor:
+            cursor.execute(sql, [*chain.from_iterable(units.items())])
+            for key, taken in cursor.fetchall():
+                found.setdefault(key, []).append(taken)
+        return found
+
+
+# Pieces of some variants, place by place. A location that nobody has declared comes last.
+TAKE = """
+WITH wanted (variant_id, units) AS (VALUES ROWS), places AS (
+    SELECT s.id, s.variant_id, w.units, {pieces} AS pieces,
+        sum({pieces}) OVER (PARTITION BY s.variant_id) AS total,
+        sum({pieces}) OVER (
+            PARTITION BY s.variant_id ORDER BY coalesce(l.priority, 2147483647) {order}, s.location {order}
+        ) - ({pieces}) AS ahead
+    FROM catalog_stock s JOIN wanted w ON w.variant_id = s.variant_id
+        LEFT JOIN catalog_location l ON l.code = s.location
+    WHERE {places} {pieces} > 0
+), taken AS (
+    SELECT id, CASE WHEN units - ahead < pieces THEN units - ahead ELSE pieces END AS number
+    FROM places WHERE ahead < units {whole}
+)
+UPDATE catalog_stock SET {change} FROM taken WHERE catalog_stock.id = taken.id AND {condition}
+RETURNING catalog_stock.variant_id, NUMBER"""
+TAKE_BACK = """
+WITH wanted (variant_id, units) AS (VALUES ROWS), taken AS (
+    SELECT s.id, w.units AS number, row_number() OVER (
+        PARTITION BY s.variant_id
+        ORDER BY CASE WHEN l.sellable THEN 0 ELSE 1 END, coalesce(l.priority, 2147483647), s.location
+    ) AS place
+    FROM catalog_stock s JOIN wanted w ON w.variant_id = s.variant_id
+        LEFT JOIN catalog_location l ON l.code = s.location
+)
+UPDATE catalog_stock SET on_hand = on_hand + taken.number, reason = 'returned' FROM taken
+WHERE catalog_stock.id = taken.id AND taken.place = 1
+RETURNING catalog_stock.variant_id, NUMBER"""
 
 
 class CategoryQuerySet(QuerySet["Category"]):

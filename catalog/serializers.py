@@ -18,7 +18,7 @@ from rest_framework.serializers import (
 )
 
 from catalog.media.models import SIZES
-from catalog.models import Attribute, Brand, Category, Image, Product, ScheduledPrice, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ScheduledPrice, Stock, Variant
 from catalog.prices.models import VariantPrice
 from catalog.tallies.reading import write_count
 from config.api.reads.addresses import TextAddressField
@@ -139,6 +139,16 @@ class AttributeRead(ModelSerializer[Attribute]):
     class Meta:
         model = Attribute
         fields = ("id", "name", "type", "version", "updated_at", "url")
+
+
+class LocationRead(ModelSerializer[Location]):
+    """`{"id": 2, "code": "berlin", "name": "Berlin", "sellable": true, "priority": 2, …}`: a place that has stock."""
+
+    url = TextAddressField(view_name="location-detail", lookup_field="code")
+
+    class Meta:
+        model = Location
+        fields = ("id", "code", "name", "sellable", "priority", "version", "created_at", "updated_at", "url")
 
 
 @extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/CategoryNode"}})

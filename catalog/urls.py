@@ -26,6 +26,7 @@ router.register("variants", views.VariantViewSet)
 router.register("brands", views.BrandViewSet)
 router.register("categories", views.CategoryViewSet)
 router.register("attributes", views.AttributeViewSet)
+router.register("locations", views.LocationViewSet)
 router.register("scheduled_prices", views.ScheduledPriceViewSet)
 
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.

@@ -32,7 +32,8 @@ from catalog.filters import (
     VariantFilters,
     read_words,
 )
-from catalog.models import Attribute, Brand, Category, Image, Product, ScheduledPrice, Stock, Variant
+from catalog.locations import delete_location
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ScheduledPrice, Stock, Variant
 from catalog.prices.models import VariantPrice
 from catalog.prices.scheduling import cancel_price
 from catalog.prices.serializers import ScheduledPriceWrite
@@ -44,6 +45,7 @@ from catalog.serializers import (
     CategoryNode,
     CategoryRead,
     ImageRead,
+    LocationRead,
     PriceRead,
     ProductRead,
     ScheduledPriceRead,
@@ -61,6 +63,7 @@ from catalog.writes.serializers import (
     BrandWrite,
     CategoryWrite,
     ImageUpload,
+    LocationWrite,
     MergeRead,
     MergeWrite,
     OneImageWrite,
@@ -555,6 +558,25 @@ class AttributeViewSet(WriteMixin[Attribute], SluggedViewSet):
     default_ordering = "name"
     index_served: IndexServed = frozenset({(None, "name")})
     lookup_field = "name"
+
+
+class LocationViewSet(WriteMixin[Location], SluggedViewSet):
+    """Places that have stock, by code. Anybody reads them; writes need the model permission.
+
+    After a change of `sellable`, `in_stock` of the products there follows: of many products, a worker moves the rest.
+    """
+
+    http_method_names = PATCHED
+    queryset = Location.objects.all()
+    read_serializer = LocationRead
+    write_serializer = LocationWrite
+    orderings = ("code", "-code")
+    default_ordering = "code"
+    index_served: IndexServed = frozenset({(None, "code")})
+    lookup_field = "code"
+
+    def perform_destroy(self, instance: Location) -> None:
+        delete_location(instance)
 
 
 # -- many at once -----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 
 from accounts.events import Event
 from accounts.models import Order, SessionOwner, User
-from catalog.models import Attribute
+from catalog.models import Attribute, Location
 from config.api.problems.errors import MOST_NAMED
 from config.api.schema.documents import build_document
 from config.api.webhooks.models import Webhook
@@ -94,6 +94,7 @@ def staff(root: User) -> APIClient:
 def shop(root: User) -> dict[str, Any]:
     """Rows behind every address; the values of paths that lead to them."""
     Attribute.objects.create(name="color", type="text")
+    Location.objects.create(code="north")
     brand, category = make_brand("Food Tea"), make_category("Food", "Tea")
     product = make_product(brand=brand, category=category)
     order = Order.objects.create(number="T-1", user=root)
@@ -102,6 +103,7 @@ def shop(root: User) -> dict[str, Any]:
     type(token).objects.update(digest=f"{MARK}{SECRET}")
     User.objects.update(password=SECRET)
     values = {"product": product.pk, "sku": product.sku, "slug": brand.slug, "name": "color", "number": order.number}
+    values |= {"code": "north"}
     job = ExportJob.objects.create(owner=root, resource="products", format="csv", finished_at=timezone.now())
     feed = Feed.objects.create(owner=root, resource="products", format="csv", job=job)
     values |= {"secret": feed.secret, "file": "products.csv"}

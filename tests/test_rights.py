@@ -20,7 +20,7 @@ from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import Attribute, ImportJob, Product, ScheduledPrice, UndoJob
+from catalog.models import Attribute, ImportJob, Location, Product, ScheduledPrice, UndoJob
 from config.api.access.scopes import SCOPES
 from config.api.database.authorship import sign_writes
 from config.api.jobs.files import write_file
@@ -83,6 +83,11 @@ ROWS: dict[str, str] = {
     "DELETE webhooks/{id}/": "401 403 403 403 204 403 404 401",
     "GET ": "200 200 200 200 200 200 200 401",
     "GET attributes/": "200 200 200 200 200 200 200 401",
+    "DELETE locations/{code}/": "401 403 403 204 403 403 204 401",
+    "GET locations/": "200 200 200 200 200 200 200 401",
+    "GET locations/{code}/": "200 200 200 200 200 200 200 401",
+    "PATCH locations/{code}/": "401 403 403 200 403 403 200 401",
+    "POST locations/": "401 403 403 201 403 403 201 401",
     "GET attributes/{name}/": "200 200 200 200 200 200 200 401",
     "GET auth/events/": "401 200 200 200 200 200 200 401",
     "GET auth/events/{id}/": "401 200 404 404 404 404 404 401",
@@ -229,6 +234,8 @@ BODIES: dict[str, Any] = {
     "POST imports/preview/": b"sku,title,price\nTEA,Sencha,2\n",
     "PATCH orders/{number}/": {"status": "paid"},
     "POST attributes/": {"name": "colour"},
+    "POST locations/": {"code": "south"},
+    "PATCH locations/{code}/": {"priority": 3},
     "POST brands/": {"name": "New"},
     "POST categories/": {"name": "New"},
     "POST brands/{slug}/merge/": {"into": "other"},
@@ -351,6 +358,7 @@ def filled(kept: None) -> Shop:
         "brands/": {"slug": "acme"},
         "categories/": {"slug": "food"},
         "attributes/": {"name": "volts"},
+        "locations/": {"code": Location.objects.create(code="north").code},
         "scheduled_prices/": {"id": make_scheduled(tea)},
         "auth/tokens/": {"id": token.mark},
         "auth/events/": {"id": Event.objects.filter(user=owner).first().pk},

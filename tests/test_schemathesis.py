@@ -22,7 +22,7 @@ from schemathesis.core.transport import Response
 from accounts.models import User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import Attribute
+from catalog.models import Attribute, Location
 from config.api.rendering.renderers import PROBLEM_TYPE
 from config.api.schema.components import list_codes
 from config.wsgi import application
@@ -126,6 +126,7 @@ def shop(filled: Shop, transactional_db: None) -> Shop:
 def fill_shop() -> dict[str, Any]:
     """A handful of products; the values of paths that lead to one of them, its brand and its category."""
     Attribute.objects.create(name="color", type="text")
+    Location.objects.create(code="north")
     brand, category = make_brand("Food Tea"), make_category("Food", "Tea")
     for _ in range(5):
         product = make_product(
@@ -137,6 +138,7 @@ def fill_shop() -> dict[str, Any]:
     token, _ = issue_token(order.user, "test", timezone.now() + timedelta(days=1))
     image = product.images.first()
     names = {"sku": product.sku, "slug": brand.slug, "name": "color", "mark": token.mark, "image": image.pk}
+    names["code"] = "north"
     return keys | names | {"secret": "x" * 32, "file": "products.csv"}
 
 

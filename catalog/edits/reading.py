@@ -15,6 +15,7 @@ from catalog.edits.kinds import (
     read_value,
     split_tags,
 )
+from catalog.locations import list_undeclared, say_undeclared
 from catalog.models import Brand, Category, Product
 from catalog.querysets import MAIN
 from catalog.writes.declared import read_types
@@ -146,6 +147,8 @@ def read_stock(given: Given) -> Edit:
     how = given.get("stock_how") or "set"
     pieces = read("pieces", given, COUNT.read if how == "set" else DELTA.read)
     location = read("location", {"location": given.get("location") or MAIN}, LOCATION.read)
+    if list_undeclared([location]):
+        raise BadEdit("location", say_undeclared(location))
     return StockEdit(how, pieces, location, read("reason", given, REASON.read))
 
 

@@ -40,6 +40,7 @@ class Outcome:
     images: Tally = field(default_factory=Tally)
     brands_created: int = 0
     categories_created: int = 0
+    locations_created: int = 0
     refused: int = 0
     # Products that an option or a command in the file left as they are, archived or deleted.
     skipped: int = 0
@@ -53,6 +54,7 @@ class Outcome:
         self.images.add(other.images)
         self.brands_created += other.brands_created
         self.categories_created += other.categories_created
+        self.locations_created += other.locations_created
         self.refused += other.refused
         for name in RARE:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -61,7 +63,7 @@ class Outcome:
     @property
     def has_changes(self) -> bool:
         tallies = (self.products, self.variants, self.images)
-        others = (self.archived, self.deleted, self.brands_created, self.categories_created)
+        others = (self.archived, self.deleted, self.brands_created, self.categories_created, self.locations_created)
         return any(others) or any(tally.created or tally.updated for tally in tallies)
 
 
@@ -99,6 +101,7 @@ class Report(Outcome):
             "images": asdict(self.images),
             "brands": {"created": self.brands_created},
             "categories": {"created": self.categories_created},
+            "locations": {"created": self.locations_created},
         }
 
     def count_rare(self) -> dict[str, int]:
@@ -114,6 +117,8 @@ class Report(Outcome):
         self.variants, self.images = Tally(**counts["variants"]), Tally(**counts["images"])
         self.brands_created = counts["brands"]["created"]
         self.categories_created = counts["categories"]["created"]
+        # A job of the former release has none.
+        self.locations_created = counts.get("locations", {}).get("created", 0)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """Brands, categories, attributes and locations that a file has as rows of their own in, the missing ones created out.
 
 Products refer to them, so a batch writes them first. Stored ones stay as they are: a row that says something else of
-one is an error. A location has no table: it is there as soon as it has stock.
+one is an error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,9 @@ from typing import Any
 
 from catalog.imports.errors import Line, Refusal
 from catalog.imports.report import Outcome
-from catalog.models import Attribute, Brand, Category
+from catalog.locations import declare_locations
+from catalog.models import Attribute, Brand, Category, Location
+from catalog.querysets import MAIN
 from catalog.writes.among import is_among
 from catalog.writes.drafts import Values
 from catalog.writes.sentences import say_taken, say_unknown
@@ -35,16 +37,28 @@ class TermDraft:
 
 def write_terms(drafts: Sequence[TermDraft]) -> Outcome:
     """Create what is missing, each kind by one statement; categories by one for each level."""
-    brands, categories, attributes = (
-        [draft for draft in drafts if draft.kind == kind] for kind in ("brand", "category", "attribute")
+    brands, categories, attributes, locations = (
+        [draft for draft in drafts if draft.kind == kind] for kind in ("brand", "category", "attribute", "location")
     )
     outcome = Outcome()
     outcome.brands_created = add_rows(Brand, "slug", brands, outcome)
     add_rows(Attribute, "name", attributes, outcome)
+    outcome.locations_created = add_locations(locations, outcome)
     tree = CategoryRows(categories)
     outcome.categories_created = tree.add(outcome)
     outcome.refused = len(outcome.errors)
     return outcome
+
+
+def add_locations(drafts: Sequence[TermDraft], outcome: Outcome) -> int:
+    """Create the missing ones. `main`, which is always there, is set as in the file unless somebody changed it."""
+    # A file of an older release has codes alone.
+    bare = [draft.key for draft in drafts if draft.fields["sellable"] is None]
+    full = [draft for draft in drafts if draft.fields["sellable"] is not None]
+    for draft in full:
+        if draft.key == MAIN:
+            Location.objects.filter(code=MAIN, version=1).update(**draft.fields)
+    return declare_locations(bare) + add_rows(Location, "code", full, outcome)
 
 
 def add_rows(model: Any, key: str, drafts: Sequence[TermDraft], outcome: Outcome) -> int:

@@ -12,6 +12,7 @@ from catalog.imports.errors import Refusal
 from catalog.imports.options import Options
 from catalog.imports.report import Outcome
 from catalog.imports.terms import TermDraft, write_terms
+from catalog.locations import declare_locations
 from catalog.writes.drafts import DraftFault, ProductDraft
 from catalog.writes.plans import Manner, Plan
 from catalog.writes.upserts import Upsert
@@ -86,9 +87,12 @@ def write_batch(drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FIL
 
 def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
     upsert = make_upsert(drafts, manner)
+    locations_created = declare_locations(list_codes(upsert.plans))
     upsert.save()
     outcome = Outcome(
-        brands_created=upsert.taxonomy.brands_created, categories_created=upsert.taxonomy.categories_created
+        locations_created=locations_created,
+        brands_created=upsert.taxonomy.brands_created,
+        categories_created=upsert.taxonomy.categories_created,
     )
     for plan in upsert.plans:
         if plan.is_skipped:
@@ -100,6 +104,12 @@ def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
         else:
             count_plan(outcome, plan)
     return outcome
+
+
+def list_codes(plans: Sequence[Plan]) -> set[str]:
+    """The locations of what will be written."""
+    good = (plan for plan in plans if not plan.faults and not plan.is_skipped)
+    return {code for plan in good for part in plan.variants for code in part.draft.pieces}
 
 
 def make_upsert(drafts: Sequence[ProductDraft], manner: Manner) -> Upsert:

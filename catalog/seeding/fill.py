@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.utils.text import slugify
 
 from catalog.changes.log import number_all, number_meanwhile
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, SKU_PREFIX, DemoProduct, make_product
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
+from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, OUTLET, SKU_PREFIX, DemoProduct, make_product
 from catalog.seeding.words import CATALOGUE, DEPARTMENT_BRANDS
 from catalog.statistics import refresh_statistics
 from catalog.title_keys import make_title_key
@@ -68,6 +68,8 @@ def put_up_shelves() -> Shelves:
     """Create brands, categories and declared attributes, unless they exist."""
     for name, kind in ATTRIBUTES.items():
         Attribute.objects.get_or_create(name=name, defaults={"type": kind})
+    # As `make_product` computes `in_stock`.
+    Location.objects.get_or_create(code=OUTLET, defaults={"name": "Outlet", "sellable": False, "priority": 2})
     moments = {"created_at": FIRST_DAY, "updated_at": FIRST_DAY}
     brands = {
         name: Brand.objects.get_or_create(slug=slugify(name), defaults=moments | {"name": name})[0].pk

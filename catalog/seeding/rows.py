@@ -29,6 +29,8 @@ SKU_PREFIX = "TF-"
 
 # A fixed day: with today's date, the rows would differ from machine to machine.
 LAST_DAY = datetime(2026, 10, 31, tzinfo=UTC)
+# A location beside the default one; nothing is sold from there.
+OUTLET = "outlet"
 FIRST_DAY = LAST_DAY - timedelta(days=730)
 
 # One digit of the barcode is the variant's number.
@@ -163,7 +165,7 @@ def make_barcode(number: int) -> str:
 def make_stock(chance: random.Random, variants: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """The stock rows of each variant. One product in eight is sold out, one in seven also has stock in an outlet."""
     sold_out, outlet = chance.random() < 0.12, chance.random() < 0.15
-    locations = (MAIN, "outlet") if outlet else (MAIN,)
+    locations = (MAIN, OUTLET) if outlet else (MAIN,)
     return [[make_pile(chance, location, sold_out) for location in locations] for _ in variants]
 
 

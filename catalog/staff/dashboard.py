@@ -12,8 +12,7 @@ from django.urls import reverse
 
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
-from catalog.models import Product, Stock
-from catalog.querysets import MAIN
+from catalog.models import Location, Product, Stock
 from config.api.admin.dashboard import Chart, Figure, list_days, show_count
 from config.api.database.time_limits import end_after
 from config.api.reads.counting import BOUND, count_at_most
@@ -37,7 +36,9 @@ def list_items(request: HttpRequest) -> Iterator[Figure | Chart]:
 
 def show_low_stock() -> Figure:
     few = settings.LOW_STOCK
-    low = Stock.objects.filter(location=MAIN, on_hand__lte=F("reserved") + few)
+    low = Stock.objects.filter(
+        location__in=Location.objects.filter(sellable=True).order_by().values("code"), on_hand__lte=F("reserved") + few
+    )
     link, note = f"{reverse('admin:catalog_stock_changelist')}?free=few", f"{few} free pieces or less"
     try:
         with end_after(connection, LOW_MS):

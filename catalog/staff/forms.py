@@ -8,8 +8,9 @@ from django.db.models import Max, Model
 from django.utils.text import slugify
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
+from catalog.locations import list_undeclared, say_undeclared
 from catalog.media.forms import PicturesField
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.staff.attributes import AttributesWidget
 from catalog.writes.declared import find_type_faults, read_types
@@ -20,6 +21,7 @@ from catalog.writes.values import (
     DESCRIPTION,
     IMAGE,
     LOCATION,
+    LOCATION_NAME,
     NAME,
     REASON,
     SEO_DESCRIPTION,
@@ -54,6 +56,7 @@ RULES: dict[type[Model], dict[str, Text]] = {
     Variant: {"sku": SKU, "barcode": BARCODE},
     Image: {"url": IMAGE, "alt": ALT},
     Stock: {"location": LOCATION, "reason": REASON},
+    Location: {"code": LOCATION, "name": LOCATION_NAME},
     Brand: {"name": NAME, "slug": SLUG},
     Category: {"name": NAME},
     Attribute: {"name": SLUG},
@@ -152,7 +155,14 @@ class VariantRowForm(VariantForm):
 
 
 class StockForm(RuledForm[Stock]):
-    """A location is written in lower case, as by the API. A stored one with capital letters may stay."""
+    """A location is written in lower case, and is a declared one, as by the API."""
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        code = values.get("location")
+        if code and "location" in self.changed_data and list_undeclared([code]):
+            self.add_error("location", say_undeclared(code))
+        return values
 
 
 class ImageForm(RuledForm[Image]):

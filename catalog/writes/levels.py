@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
 
+from catalog.locations import list_undeclared, say_undeclared
 from catalog.models import Product, Stock, Variant
 from catalog.writes.saving import make_batch, move_versions
 from catalog.writes.sentences import say_changed, say_repeated, say_reserved, say_short, say_unknown
@@ -14,7 +15,7 @@ from config.api.writes.bodies import Row, Values
 
 
 class StockWriter:
-    """Writes `{"sku", "location", "on_hand" or "adjust"}`: the pieces at a location. A new location is created.
+    """Writes `{"sku", "location", "on_hand" or "adjust"}`: the pieces at a declared location.
 
     The stock is locked before it is compared, so a delta is added to what is there, and nothing comes between
     `if_on_hand` or `if_version` and the write.
@@ -31,6 +32,7 @@ class StockWriter:
         self.keys = {sku: key for sku, (_, key) in found.items()}
         refuse_unknown(good, self.keys)
         refuse_repeated(good, "sku", "location")
+        refuse_undeclared(good)
         self.stock = self.lock_stock(good)
         for row in list_good(good):
             refuse_level(row, self.find_stock(row))
@@ -69,6 +71,13 @@ class StockWriter:
         for row in self.rows:
             if stock := self.stock.get((self.keys.get(row.values["sku"], 0), row.values["location"])):
                 row.names |= {"on_hand": stock.on_hand, "version": stock.version}
+
+
+def refuse_undeclared(rows: Sequence[Row]) -> None:
+    undeclared = list_undeclared(row.values["location"] for row in rows)
+    for row in rows:
+        if (code := row.values["location"]) in undeclared:
+            row.refuse(f"{row.pointer}/location", "not_found", say_undeclared(code))
 
 
 def find_level(row: Row, stock: Stock) -> int:

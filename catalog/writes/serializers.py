@@ -7,9 +7,10 @@ from django.core.files.uploadedfile import UploadedFile
 from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import BooleanField, CharField, FileField, IntegerField, Serializer
 
+from catalog.locations import change_location, create_location
 from catalog.media.cleaning import BadPicture, Cleaned, clean_picture
 from catalog.media.storing import store_picture
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
 from catalog.querysets import MAIN
 from catalog.writes import values
 from catalog.writes.fields import (
@@ -225,6 +226,21 @@ class AttributeWrite(StrictSerializer[Attribute]):
 
     def update(self, instance: Attribute, validated_data: dict[str, Any]) -> Attribute:
         return change_row(instance, validated_data)
+
+
+class LocationWrite(StrictSerializer[Location]):
+    """A place that has stock. Orders take from sellable ones, the lowest `priority` first; a new one is the last."""
+
+    code = TextField(values.LOCATION)
+    name = TextField(values.LOCATION_NAME, required=False)
+    sellable = BooleanField(required=False)
+    priority = WholeField(values.COUNT, required=False)
+
+    def create(self, validated_data: dict[str, Any]) -> Location:
+        return create_location(validated_data)
+
+    def update(self, instance: Location, validated_data: dict[str, Any]) -> Location:
+        return change_location(instance, validated_data)
 
 
 # -- bulk writes ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.db.models import Max, Model
 from django.db.models.functions import Length
 from django.http import Http404
 
-from catalog.models import Attribute, Brand, Category, Product
+from catalog.models import Attribute, Brand, Category, Location, Product
 from catalog.writes.among import is_among
 from catalog.writes.sentences import say_taken, say_unknown
 from catalog.writes.slugs import make_slug
@@ -91,6 +91,7 @@ UNIQUE: Mapping[type[Model], Mapping[str, tuple[str, ...]]] = {
     Brand: {"slug": ()},
     Category: {"slug": (), "name": ("parent",)},
     Attribute: {"name": ()},
+    Location: {"code": ()},
 }
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from django.db.models.functions import Lower
-
-from catalog.models import Product, Stock, Variant
+from catalog.models import Location, Product, Stock, Variant
 from catalog.title_keys import find_wrong_keys
 from catalog.writes.values import SKU, BadValue
 from config.api.writes.currencies import CURRENCIES
@@ -13,12 +11,13 @@ from config.api.writes.currencies import CURRENCIES
 NAMED_PRODUCTS = 5
 
 
-def find_capital_locations() -> Iterator[tuple[str, str]]:
-    """Finds stock at locations with capital letters. Orders take only from `main`, in lower case."""
-    rows = Stock.objects.exclude(location=Lower("location")).order_by("location").values_list("location", flat=True)
+def find_undeclared() -> Iterator[tuple[str, str]]:
+    """Finds stock at places that are no locations, as SQL can write it. Nothing is sold from there."""
+    declared = Location.objects.order_by().values("code")
+    rows = Stock.objects.exclude(location__in=declared).order_by("location").values_list("location", flat=True)
     if found := list(rows.distinct()[:NAMED_PRODUCTS]):
-        detail = f"Some stock is at locations with capital letters: {', '.join(found)}. Orders take only from main."
-        yield detail, "Write these locations in lower case, or move the stock to main."
+        detail = f"Some stock is at locations that nobody has declared: {', '.join(found)}. Nothing is sold from there."
+        yield detail, "Declare them by POST locations/, or move the stock."
 
 
 def find_odd_skus() -> Iterator[tuple[str, str]]:

@@ -205,6 +205,14 @@ class Choice(Rule):
         return str(given)
 
 
+@dataclass(frozen=True)
+class Flag(Rule):
+    def read(self, given: Given) -> bool:
+        if given not in (True, False) or not isinstance(given, bool):
+            raise BadValue("invalid", "is neither true nor false", "give one of these")
+        return given
+
+
 # -- numbers -------------------------------------------------------------------------------------------------------
 
 # Decimal and int would also accept "1_0" and the digits of other scripts.
@@ -374,10 +382,12 @@ ATTRIBUTE = Slug(60, needed="give a name")
 BARCODE = Key(50)
 OPTION = Line(255)
 OPTIONS = Texts(OPTION)
+FLAG = Flag()
 # Grams, pieces, positions in a list.
 COUNT = Whole()
 DELTA = Whole(least=-MOST_INTEGER)
 REASON = Line(200)
 IMAGE = Address(1000, needed="give the image's address")
 ALT = Text(500)
+LOCATION_NAME = Line(200)
 LOCATION = Location(32, needed="give a location")

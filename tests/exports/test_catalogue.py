@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
 from catalog.writes.texts import compose, find_unseen
 from tests.catalog.imports.test_files import import_file, snapshot
 from tests.exports.conftest import ask_for, download, post, read_body
@@ -52,6 +52,9 @@ def odd_catalogue(db: None) -> None:
     first, second, third = tea.variants.order_by("pk")
     Stock.objects.filter(variant=third).delete()
     Stock.objects.filter(variant=first).update(on_hand=7, reserved=2)
+    Location.objects.create(code="outlet-2", name="Zweites Lager", priority=7)
+    Location.objects.create(code="outlet_1", sellable=False)
+    Location.objects.create(code="outlet1", priority=2)
     Stock.objects.create(variant=first, location="outlet-2", on_hand=5)
     Stock.objects.create(variant=first, location="outlet_1", on_hand=0)
     Stock.objects.create(variant=first, location="outlet1", on_hand=1)
@@ -104,7 +107,7 @@ def test_an_empty_database_takes_the_catalogue_back(staff: APIClient, tmp_path: 
     assert report["format"] == "tenfold"
     assert report["products"] == {"created": 3, "updated": 0, "unchanged": 0, "refused": 0}
     assert report["unread_columns"] == report["guessed"] == []
-    assert (report["brands"], report["categories"]) == ({"created": 2}, {"created": 11})
+    assert [report[name]["created"] for name in ("brands", "categories", "locations")] == [2, 11, 3]
     assert strip(export(staff)) == lines
     tea = Product.objects.get(sku="z-1")
     assert (tea.price, tea.in_stock, tea.image_url) == (8, True, "https://i.example/0.jpg")
@@ -160,8 +163,9 @@ def test_a_job_writes_the_lines_of_the_stream(staff: APIClient) -> None:
 
 
 def test_an_empty_catalogue_is_a_file_too(staff: APIClient) -> None:
-    assert export(staff) == []
-    assert download(staff, ask_for(staff, resource="catalogue", format="ndjson")) == b""
+    main = {"_type": "location", "code": "main", "name": "", "sellable": True, "priority": 1}
+    assert export(staff) == [main]
+    assert json.loads(download(staff, ask_for(staff, resource="catalogue", format="ndjson"))) == main
 
 
 @pytest.mark.usefixtures("odd_catalogue")
@@ -194,6 +198,8 @@ def test_a_catalogue_has_one_format(staff: APIClient, tmp_path: Path) -> None:
         ({"_type": "attribute", "name": "volts", "type": "text"}, "The attribute 'volts' has 'number' here"),
         ({"_type": "attribute", "name": "size", "type": "colour"}, "is not one of text, number, boolean"),
         ({"_type": "location", "code": ""}, "code: '' is blank; give a location"),
+        ({"_type": "location", "code": "shop", "sellable": True}, "sellable: The location 'shop' has False here"),
+        ({"_type": "location", "code": "x", "sellable": "no"}, "sellable: 'no' is neither true nor false"),
         ({"_type": "product", "sku": "A", "brand": "none"}, "brand: There is no brand with the slug 'none'"),
         ({"_type": "product", "sku": "A", "variants": []}, "variants: is an empty list"),
     ],
@@ -205,6 +211,7 @@ def test_a_line_that_cannot_be_taken_is_refused_by_its_number(
     make_category("Tea")
     Attribute.objects.create(name="volts", type="number")
     make_product(sku="A")
+    Location.objects.create(code="shop", sellable=False)
     good = {"_type": "brand", "slug": "zeta", "name": "Zeta"}
     file = tmp_path / "file.ndjson"
     file.write_text(f"{json.dumps(good)}\n{json.dumps(line)}\n")
@@ -219,6 +226,12 @@ def test_a_term_that_the_file_has_twice_is_refused(tmp_path: Path) -> None:
     file.write_text('{"_type": "brand", "slug": "a", "name": "A"}\n{"_type": "brand", "slug": "a", "name": "B"}\n')
     (error,) = import_file(file)["errors"]
     assert (error["line"], error["reason"]) == (2, "brand: 'a' is already on line 1; keep one of the two")
+
+
+def test_a_file_of_an_older_release_has_codes_alone(tmp_path: Path) -> None:
+    lines = [json.dumps({"_type": "location", "code": code}) for code in ("main", "north")]
+    assert bring_back(lines, tmp_path / "file.ndjson")["locations"] == {"created": 1}
+    assert set(Location.objects.values_list("code", "sellable", "priority")) == {("main", True, 1), ("north", True, 2)}
 
 
 # -- any catalogue -------------------------------------------------------------------------------------------------
@@ -238,7 +251,13 @@ JSON = st.recursive(
 @st.composite
 def draw_catalogue(draw: Any) -> list[str]:
     skus = draw(SKUS)
-    lines: list[dict[str, Any]] = [{"_type": "location", "code": code} for code in ("main", "out-let", "outlet")]
+    lines: list[dict[str, Any]] = [
+        {
+            "_type": "location", "code": code, "name": draw(TITLES), "sellable": draw(st.booleans()),
+            "priority": draw(st.integers(0, 3)),
+        }
+        for code in ("main", "out-let", "outlet")
+    ]  # fmt: skip
     for number, sku in enumerate(skus[:2]):
         stock = [{"location": code["code"], "on_hand": draw(st.integers(0, 9))} for code in lines[:3]]
         own = {"barcode": "", "options": draw(st.dictionaries(TITLES, TITLES, max_size=2)), "weight": 0}

@@ -26,6 +26,7 @@ from catalog.writes.values import (
     COUNT,
     CURRENCY,
     DESCRIPTION,
+    FLAG,
     IMAGE,
     LOCATION,
     OPTIONS,
@@ -58,7 +59,12 @@ TERMS: Mapping[str, Mapping[str, Field]] = {
         "name": Field(Slug(60, needed="give a name").read),
         "type": Field(Choice(tuple(Attribute.Type.values)).read),
     },
-    "location": {"code": Field(LOCATION.read)},
+    "location": {
+        "code": Field(LOCATION.read),
+        "name": Field(SEO_TITLE.read, blank=""),
+        "sellable": Field(FLAG.read, blank=None),
+        "priority": Field(COUNT.read, blank=1),
+    },
 }
 TYPES = (*TERMS, "product")
 MEMBERS = (

@@ -206,6 +206,7 @@ def make_table(report: Report) -> Table:
         table.add_row(name, f"{tally.created:,}", f"{tally.updated:,}", f"{tally.unchanged:,}", refused)
     table.add_row("brands", f"{report.brands_created:,}")
     table.add_row("categories", f"{report.categories_created:,}")
+    table.add_row("locations", f"{report.locations_created:,}")
     return table
 
 

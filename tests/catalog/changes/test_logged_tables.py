@@ -13,7 +13,7 @@ from catalog.changes.entities import list_entities
 from catalog.changes.log import number_changes
 from catalog.changes.logged import find_logged
 from catalog.changes.tables import MOVED, VERSION
-from catalog.models import Attribute, Category, Change, Product, Variant
+from catalog.models import Attribute, Category, Change, Location, Product, Variant
 from tests.factories import make_brand, make_category, make_product
 from tests.gates import Ask, warm
 
@@ -29,6 +29,7 @@ ADDRESSES = {
     "stock": "/api/v1/products/{product}/variants/?expand=stock",
     "image": "/api/v1/products/{product}/images/",
     "attribute": "/api/v1/products/facets/",
+    "location": "/api/v1/locations/",
 }
 
 
@@ -36,6 +37,7 @@ ADDRESSES = {
 def product() -> Product:
     """With a row in each logged table, and a second one for foreign keys to lead to."""
     Attribute.objects.create(name="color")
+    Location.objects.create(code="north")
     make_product(category=make_category("Home"), brand=make_brand("Brio"), variants=1, stock=0)
     return make_product(
         category=make_category("Food", "Tea"),
@@ -52,7 +54,7 @@ def find_key(entity: str, product: Product) -> int:
     rows = {
         "brand": product.brand, "category": product.category, "product": product, "text": product, "variant": variant,
         "stock": variant.stock.get(), "image": product.images.get(),
-        "attribute": Attribute.objects.get(),
+        "attribute": Attribute.objects.get(), "location": Location.objects.get(code="north"),
     }  # fmt: skip
     key: int = rows[entity].pk
     return key

@@ -14,7 +14,7 @@ from accounts.models import User
 from catalog.edits import jobs, kinds
 from catalog.edits.models import EditJob
 from catalog.edits.tasks import advance_edit
-from catalog.models import Attribute, Product, Stock, Variant
+from catalog.models import Attribute, Location, Product, Stock, Variant
 from tests.catalog.changes.undo.shop import read_shop, undo
 from tests.factories import make_brand, make_category, make_product, make_user
 
@@ -106,6 +106,7 @@ def test_prices_of_a_brand_rise_by_per_cent_and_come_back(office: Client, staff:
 def test_each_kind_writes_what_it_previews(form: Form, told: str, found: dict[str, Any], office: Client) -> None:
     Attribute.objects.bulk_create([Attribute(name="width", type="number"), Attribute(name="organic", type="boolean")])
     product = make_product(attributes={"fabric": "linen", "tags": ["old"]})
+    Location.objects.create(code="north")
     keys = {"brand": make_brand("Acme").pk, "category": make_category("Food", "Tea").pk}
     linked = {name: str(keys[name]) if name in keys and text else text for name, text in form.items()}
     page, _ = preview(office, select(office, "", product) | linked)
@@ -221,6 +222,7 @@ def test_a_form_that_says_too_little_says_what_is_missing(office: Client) -> Non
         ({"edit": "tags"}, "Name a tag to add or to remove."),
         ({"edit": "attribute", "attribute": "tags", "value": "x"}, "Tags are a list"),
         ({"edit": "stock", "pieces": "-1"}, "below 0"),
+        ({"edit": "stock", "pieces": "1", "location": "man"}, "Did you mean main?"),
     ):
         page, posted = preview(office, form | values)
         assert said in page

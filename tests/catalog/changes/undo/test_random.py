@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from catalog.models import Brand, Product, Variant
+from catalog.models import Brand, Location, Product, Variant
 from tests.catalog.changes.undo.shop import Rows, read_shop, undo
 from tests.factories import make_brand, make_product
 
@@ -100,6 +100,7 @@ def test_after_an_undo_all_is_as_it_was_but_for_what_others_changed(
 
 
 def check_history(acts: list[tuple[Act, bool]], choice: Random, staff: APIClient) -> None:
+    Location.objects.create(code="north")
     for _ in range(2):
         make_product(brand=make_brand(), variants=2, images=2, stock=4)
     make_product()

@@ -68,6 +68,5 @@ def ask_all(shop: Shop, address: str) -> dict[str, Told]:
 
 def is_kept(path: str) -> bool:
     """The catalogue, as far as everybody may read it; what is somebody's, or needs a right, never is."""
-    return (
-        path.startswith(("products/", "variants/", "brands/", "categories/", "attributes/")) and "history" not in path
-    )
+    lists = ("products/", "variants/", "brands/", "categories/", "attributes/", "locations/")
+    return path.startswith(lists) and "history" not in path

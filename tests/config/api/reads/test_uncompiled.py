@@ -83,6 +83,7 @@ def list_addresses(full: Product) -> Iterator[str]:
     yield from ("/api/v1/variants/", "/api/v1/variants/A-1/", "/api/v1/brands/", "/api/v1/brands/zeta/")
     yield from ("/api/v1/categories/", "/api/v1/categories/food/", "/api/v1/categories/food-tea/")
     yield from ("/api/v1/attributes/", "/api/v1/attributes/volts/")
+    yield from ("/api/v1/locations/", "/api/v1/locations/main/")
 
 
 def list_questions(address: str) -> Iterator[str]:
