@@ -55,7 +55,7 @@ def write_array(field: Any, rows: Iterable[models.Model]) -> str:
     name = field.attname
     values = [row.__dict__[name] for row in rows]
     if isinstance(field, models.JSONField):
-        values = [json.dumps(value) for value in values]
+        values = [None if value is None else json.dumps(value) for value in values]
     return "{" + ",".join(map(quote, values)) + "}"
 
 
