@@ -275,7 +275,7 @@ def test_a_password_that_was_changed_is_not_set_back(tmp_path: Path) -> None:
 
 def test_files_of_make_run_are_not_in_git() -> None:
     ignored = (settings.BASE_DIR / ".gitignore").read_text().splitlines()
-    assert {".env", ".demo", ".venv/"} <= set(ignored)
+    assert {".env", ".demo", ".venv"} <= set(ignored)
 
 
 def test_the_locks_name_no_package_host() -> None:

@@ -314,7 +314,6 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("price", "\u0663.\u0665", "invalid", f"is not a number; {DIGITS}"),
     ("compare_at_price", "1.000001", "max_decimal_places", "has more than two decimal places; round it, as in 12.50"),
     ("currency", False, "invalid", NOT_TEXT[1]),
-    ("price", "12,50", "invalid", f"is not a number; {DIGITS}"),
     ("price", "NaN", "invalid", f"is not a number; {DIGITS}"),
     ("price", "1_0", "invalid", f"is not a number; {DIGITS}"),
     ("price", "٣", "invalid", f"is not a number; {DIGITS}"),
@@ -420,6 +419,15 @@ def test_a_bad_value_has_one_code_and_one_wording(
         assert codes == [code], name
         assert reasons == [f"{name_column(path)}: {expected.removesuffix('.')}"], name
     assert snapshot() == before
+
+
+def test_a_comma_is_refused_where_files_may_say_what_it_means(staff: APIClient) -> None:
+    body = spoil("price", "12,50")
+    (single,) = staff.post(URL, body).json()["errors"]
+    assert single == {"pointer": "/price", "code": "invalid", "detail": f"'12,50' is not a number; {DIGITS}."}
+    codes, (reason,) = collect_refusals(json.dumps(name_fields(body)), "file.ndjson")
+    assert codes == ["ambiguous"]
+    assert reason.endswith("name the decimal sign by the option decimal, as . or ,")
 
 
 def collect_refusals(text: str, name: str) -> tuple[list[str], list[str]]:
