@@ -95,12 +95,14 @@ def share(ask: Ask, redis: Any) -> list[bytes]:
 
 GARBAGE = [
     b"", b"\n", b"[]\n{}", b"{}\n", b"not json\n{}", pickle.dumps({"results": []}),
-    b'["epoch", 1, [], "route", "", 0, 1, []]',  # another epoch's
-    b'[1, 2, 3, 4, 5, 6, 7, 8]\n{"results": []}',
-    b'["EPOCH", "9", ["catalog_brand"], "route", "", 0, 1, []]\n{"results": []}',
-    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, 1, [["ETag", 7]]]\n{"results": []}',
-    b'["EPOCH", 9, ["catalog_brand"], "route", "", 0, "1", []]\n{"results": []}',
-    b'["EPOCH", null, null, null, null, null, null, null]\n{"results": []}',
+    b'[2, "epoch", 1, [], "route", "", 0, 1, []]',  # another epoch's
+    b'[2, 2, 3, 4, 5, 6, 7, 8, 9]\n{"results": []}',
+    b'[2, "EPOCH", "9", ["catalog_brand"], "route", "", 0, 1, []]\n{"results": []}',
+    b'[2, "EPOCH", 9, ["catalog_brand"], "route", "", 0, 1, [["ETag", 7]]]\n{"results": []}',
+    b'[2, "EPOCH", 9, ["catalog_brand"], "route", "", 0, "1", []]\n{"results": []}',
+    b'[2, "EPOCH", null, null, null, null, null, null, null]\n{"results": []}',
+    b'[1, "EPOCH", 9, [], "route", "", 0, 1, []]\n{"results": []}',  # of another form
+    b'["EPOCH", 9, [], "route", "", 0, 1, []]\n{"results": []}',  # of the first form
 ]  # fmt: skip
 
 
@@ -108,7 +110,7 @@ GARBAGE = [
 def test_bytes_that_are_no_entry_are_ignored(garbage: bytes, ask: Ask, redis: Any) -> None:
     make_brand("Acme")
     keys = share(ask, redis)
-    epoch = orjson.loads(redis.get(keys[0]).partition(b"\n")[0])[0]
+    epoch = orjson.loads(redis.get(keys[0]).partition(b"\n")[0])[1]
     for key in keys:
         redis.set(key, garbage.replace(b"EPOCH", epoch.encode()), ex=60)
     begin_anew()

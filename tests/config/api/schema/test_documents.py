@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.orders import place_order
-from catalog.models import Attribute, Variant
+from catalog.models import Attribute, Location, Variant
 from config.api.reads.selections import list_expandable
 from config.api.rendering.examples import EXAMPLES, read_examples
 from config.api.schema import documents
@@ -195,7 +195,7 @@ BULK = {
         {"sku": "TEA-6", "title": "Mate", "brand": "nobody", "price": "3.00"},
     ],
 }
-LEVELS = [{"sku": "TF-00000002-1", "on_hand": 4}, {"sku": "TF-00000002-1", "location": "north", "on_hand": 12}]
+LEVELS = [{"sku": "TF-00000002-1", "on_hand": 4}, {"sku": "TF-00000002-1", "location": "outlet", "on_hand": 12}]
 AMOUNTS = [{"sku": "TF-00000002-1", "price": "5.50"}]
 MIXED = [*AMOUNTS, {"sku": "TEA-0", "price": "9.50"}]
 
@@ -288,6 +288,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
 def fill_shop() -> int:
     """Brands, categories and SKUs of the demo catalogue, so that the examples can be tried out on it."""
     Attribute.objects.create(name="color", type="text")
+    Location.objects.create(code="outlet", name="Outlet")
     make_category("Food", "Coffee")
     make_product(sku="CUP-1", slug="cup", title="Cup", brand=make_brand("Borealis"), category=make_category("Home"))
     tea = make_product(
