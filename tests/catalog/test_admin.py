@@ -150,7 +150,8 @@ def test_all_are_offered_where_some_are_left_out(narrowed: str, offered: bool, o
         ("?o=3&status__exact=active", "product_by_title_key"),
         ("?o=-5&status__exact=active", "product_by_price"),
         ("?o=-8&status__exact=active", "product_by_rating"),
-        ("?status__exact=active", "product_by_status"),
+        # Which of the two depends on how many are active, as another test may have told the planner.
+        ("?status__exact=active", "product_by_(status|created)"),
         ("?brand=acme", "product_by_brand"),
     ],
 )
@@ -163,10 +164,10 @@ def test_a_list_is_read_in_the_order_of_an_index(order: str, index: str, office:
             cursor.execute(
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
             )
-        assert index in rows.explain()
+        assert re.search(rf"{index}\b", rows.explain())
     elif "active-" not in f"{order}-" or "o=" not in order:  # without statistics SQLite takes the first index it finds
         plan = rows.explain()
-        assert index in plan
+        assert re.search(rf"{index}\b", plan)
         assert "TEMP B-TREE" not in plan, plan
     columns = [str(column) for column in rows.query.order_by]
     assert len({column.startswith("-") for column in columns}) == 1, columns
