@@ -85,7 +85,7 @@ class PathChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # take
 
 
 class ProductForm(RuledForm[Product]):
-    pictures = PicturesField(label="add pictures")
+    pictures = PicturesField(label="Add pictures")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

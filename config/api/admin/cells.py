@@ -23,7 +23,8 @@ def show_picture(url: str, alt: str, size: int = 40) -> SafeString | str:
         return "-"
     picture = (
         '<img src="{}" alt="{}" height="{}" width="{}" loading="lazy" class="rounded-default object-cover"'
-        ' style="width:{}px;height:{}px">'
+        # Wide lists would squeeze it.
+        ' style="width:{}px;height:{}px;max-width:none">'
     )
     return format_html(picture, find_address(url), alt, size, size, size, size)
 
