@@ -1,6 +1,6 @@
 """Which places have stock: they are declared, and `Product.in_stock` follows when one is switched.
 
-Triggers note a change of `sellable` in `settled_to`, whoever writes. `settle_locations` then waits for all who are
+Triggers note each change of `sellable` in `settled_to`. `settle_locations` then waits for all who are
 writing stock, since they may go by the old value. It looks at the stock in the order of its ids, and moves `in_stock`
 of the products there, a batch for each transaction. A request does the first batches of its own change, a worker what
 is left.

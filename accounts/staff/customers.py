@@ -8,7 +8,7 @@ from django.db.models.lookups import Exact
 
 from accounts.models import Address, User
 
-# More customers than that aren't looked at: whoever asks for "Smith" goes on by the first name.
+# At most so many customers are looked at. A search for "Smith" finds the others with the first name added.
 MOST_CUSTOMERS = 200
 
 

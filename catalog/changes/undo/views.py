@@ -14,7 +14,7 @@ from config.api.jobs.views import JobViewSet
 
 
 class UndoViewSet(JobViewSet):
-    """The caller's own undos, newest first. An undo takes changes back, whoever made them.
+    """The caller's own undos, newest first. An undo takes back the changes of anybody.
 
     POST names the changes of a request or an import, or a position and products. Values come from the change log. A row
     that somebody changed since is skipped and listed in `conflicts`, or overwritten with `on_conflict=force`; columns

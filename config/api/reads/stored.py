@@ -7,7 +7,7 @@ Nearly all of a page's time is the database's, which writes the same JSON again 
         stored_lists = {"images": ("image_url",)}
 
 Then the columns of its own table, as far as they stand next to each other among the members, are kept as pieces of text
-in the row itself: triggers write them, in the transaction of whoever writes the row. They also keep each list that
+in the row itself: triggers write them, in the transaction that writes the row. They also keep each list that
 `stored_lists` names. (A change of a list's rows writes it again; a change of the named columns, which are derived from
 the list, does it at once, and so saves a second update of the row.) What belongs to other rows is put between the
 pieces when they are read: a brand's or a category's own pieces, columns of other tables, addresses. A renamed brand
