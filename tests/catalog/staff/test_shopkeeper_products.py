@@ -87,13 +87,19 @@ def keeper(server: str, browser: Any) -> Iterator[Keeper]:
     page.close()
 
 
-def drag(page: Any, handle: Any, above: Any) -> None:
-    """As a hand does, in steps: the page looks at where the pointer moves."""
-    start, end = handle.bounding_box(), above.bounding_box()
+def drag_to_top(page: Any, rows: Any, position: int) -> None:
+    """As a hand does: the row follows the pointer, at its own pace, and is let go where it is wanted."""
+    names = rows.locator("input[name$='-id']")
+    dragged = names.nth(position).get_attribute("name")
+    start = rows.nth(position).get_by_text("drag_indicator").first.bounding_box()
     page.mouse.move(start["x"] + 8, start["y"] + 8)
     page.mouse.down()
-    page.mouse.move(start["x"] + 8, start["y"] - 20, steps=5)
-    page.mouse.move(start["x"] + 8, end["y"] + 5, steps=15)
+    for step in range(60):
+        top = rows.nth(0).bounding_box()["y"] + 5
+        page.mouse.move(start["x"] + 8, max(start["y"] - 10 * step, top + step % 2))
+        if names.nth(0).get_attribute("name") == dragged:
+            break
+        page.wait_for_timeout(20)
     page.mouse.up()
 
 
@@ -149,7 +155,7 @@ def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
     keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
     keeper.click(keeper.page.get_by_role("link", name="Images", exact=True))
     rows = keeper.page.locator("#images-group tbody.original")
-    drag(keeper.page, rows.nth(2).get_by_text("drag_indicator").first, rows.nth(0))
+    drag_to_top(keeper.page, rows, 2)
     keeper.clicks += 1
     keeper.save()
     after = [one["id"] for one in keeper.read(f"products/{row['id']}/?expand=images")["images"]]
