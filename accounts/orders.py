@@ -18,6 +18,7 @@ from accounts.errors import OutOfStock, ReferenceUsed, WrongStep
 from accounts.models import Order, OrderLine, User
 from catalog.models import Product, Stock, Variant
 from catalog.writes.texts import index_composed, list_forms
+from config.api.database.advisory_locks import wait_for
 from config.api.problems.errors import Conflict, Fault, InvalidBody
 
 GREATEST_QUANTITY = 1_000_000
@@ -53,6 +54,8 @@ def place_order(user: User, wanted: Wanted, **details: Any) -> Order:
     with transaction.atomic():
         if details.get("reference"):
             details["request_hash"] = hash_request(wanted, details)
+            # Before the look: the order of a request that held the lock is committed by now.
+            wait_for(f"order:{user.pk}:{details['reference']}")
             if order := find_placed(user, details["reference"], details["request_hash"]):
                 return order
         variants = lock_variants([line["sku"] for line in wanted])

@@ -142,19 +142,31 @@ def flatten(row: dict[str, Json]) -> dict[str, Json]:
 
 
 def check_stock(ask: Ask, given: Arguments) -> Json:
-    """What can be bought of each SKU, from the location that orders take from and in all."""
+    """What can be bought of each SKU, at each sellable location and in all."""
     query = {"sku": join_values(given["skus"]), "expand": "stock", "fields": "sku,product,price,options,stock"}
     variants = ask(Call("variants/", {**query, "page_size": str(MOST_SKUS)}))["results"]
     known = {variant["sku"] for variant in variants}
     return {
-        "variants": list(describe_stock(variants)),
+        "variants": list(describe_stock(variants, list_sellable(ask))),
         "not_found": [sku for sku in given["skus"] if sku not in known],
     }
 
 
-def describe_stock(variants: list[dict[str, Json]]) -> Iterator[dict[str, Json]]:
+def list_sellable(ask: Ask) -> set[str]:
+    """The codes of the locations that orders take from."""
+    codes, query = set[str](), {"fields": "code,sellable", "page_size": "200"}
+    while True:
+        page = ask(Call("locations/", query))
+        codes |= {row["code"] for row in page["results"] if row["sellable"]}
+        if not page["next_cursor"]:
+            return codes
+        query = {**query, "cursor": page["next_cursor"]}
+
+
+def describe_stock(variants: list[dict[str, Json]], sellable: set[str]) -> Iterator[dict[str, Json]]:
     for variant in variants:
-        free = {row["location"]: row["on_hand"] - row["reserved"] for row in variant.pop("stock")}
+        rows = [row for row in variant.pop("stock") if row["location"] in sellable]
+        free = {row["location"]: row["on_hand"] - row["reserved"] for row in rows}
         yield {**variant, "free": sum(free.values()), "free_by_location": free}
 
 
@@ -230,8 +242,8 @@ TOOLS = (
         name="check_stock",
         title="Check stock",
         description=(
-            "How many pieces of variants can be bought now, in all and by location. Take the SKUs from the variants of "
-            "get_product."
+            "How many pieces of variants can be bought now, in all and by the locations that orders take from. Take "
+            "the SKUs from the variants of get_product."
         ),
         properties={
             "skus": {

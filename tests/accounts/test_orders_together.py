@@ -36,6 +36,25 @@ def test_500_orders_for_the_last_100_pieces_sell_100() -> None:
     assert not Product.objects.get().in_stock
 
 
+def test_one_reference_is_one_order_for_all_who_send_it_at_once() -> None:
+    make_product(sku="TEA", stock=1)  # the last piece: nobody else is told that it is out of stock
+    user = make_user()
+
+    def send(note: str) -> tuple[int, str | None]:
+        client = APIClient()
+        client.force_authenticate(user)
+        answer = client.post(
+            "/api/v1/orders/", {"lines": [{"sku": "TEA", "quantity": 1}], "reference": "PO-7", "note": note}
+        )
+        return answer.status_code, answer.json().get("code") or answer.json()["number"]
+
+    answers = Counter(run_together([lambda: send("same")] * 24 + [lambda: send("other")] * 8))
+    order = Order.objects.get()
+    same, other = (24, 8) if order.note == "same" else (8, 24)
+    assert answers == {(201, order.number): 1, (200, order.number): same - 1, (409, "reference_used"): other}
+    assert Stock.objects.get().reserved == 1
+
+
 def fill_shop(number: int = 3000) -> None:
     """So many products that the planner looks stock up line by line, as in a real shop; 20 rows it reads in a row."""
     products = Product.objects.bulk_create(Product(sku=f"P{n}", slug=f"p{n}", title="x") for n in range(number))

@@ -131,7 +131,9 @@ def test_new_variants_of_a_file_find_their_products(name: str, odd_products: int
 
 def list_variants() -> list[tuple[Any, ...]]:
     columns = ("product__sku", "sku", "price", "weight", "options", "barcode", "position")
-    return list(Variant.objects.order_by("sku", "stock__location").values_list(*columns, "stock__location", "stock__on_hand"))
+    return list(
+        Variant.objects.order_by("sku", "stock__location").values_list(*columns, "stock__location", "stock__on_hand")
+    )
 
 
 def snapshot_parts() -> list[list[Any]]:

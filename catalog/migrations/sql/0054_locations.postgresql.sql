@@ -18,9 +18,9 @@ UPDATE catalog_stock SET location = lower(location) WHERE location <> lower(loca
 
 -- Nothing changes for orders: they go on to take from main alone, until somebody makes another one sellable.
 INSERT INTO catalog_location (code, name, sellable, priority, version, created_at, updated_at)
-VALUES ('main', '', true, 1, 1, now(), now());
+VALUES ('main', 'Main', true, 1, 1, now(), now());
 INSERT INTO catalog_location (code, name, sellable, priority, version, created_at, updated_at)
-SELECT DISTINCT location, '', false, 2, 1, now(), now() FROM catalog_stock WHERE location <> 'main';
+SELECT DISTINCT location, location, false, 2, 1, now(), now() FROM catalog_stock WHERE location <> 'main';
 
 -- From here on the triggers go by `sellable`.
 -- The lock is shared by all who go by `sellable`. Who settles a location that was switched waits for them (locations.py).

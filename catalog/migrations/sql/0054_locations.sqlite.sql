@@ -18,9 +18,9 @@ UPDATE catalog_stock SET location = lower(location) WHERE location <> lower(loca
 
 -- Nothing changes for orders: they go on to take from main alone, until somebody makes another one sellable.
 INSERT INTO catalog_location (code, name, sellable, priority, version, created_at, updated_at)
-SELECT 'main', '', true, 1, 1, n.now, n.now FROM catalog_now n;
+SELECT 'main', 'Main', true, 1, 1, n.now, n.now FROM catalog_now n;
 INSERT INTO catalog_location (code, name, sellable, priority, version, created_at, updated_at)
-SELECT DISTINCT location, '', false, 2, 1, n.now, n.now FROM catalog_stock JOIN catalog_now n WHERE location <> 'main';
+SELECT DISTINCT location, location, false, 2, 1, n.now, n.now FROM catalog_stock JOIN catalog_now n WHERE location <> 'main';
 
 -- From here on the triggers go by `sellable`.
 DROP TRIGGER stock_insert;

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Self
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.http.request import RawPostDataException
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.status import is_success
 from rest_framework.views import APIView
 
+from config.api.database.advisory_locks import take_if_free
 from config.api.freshness.commits import note_commit
 from config.api.models import IdempotencyKey
 from config.api.problems.errors import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidHeader
@@ -75,10 +76,8 @@ class Attempt:
         return cls(request.user.pk, key, request._request.get_full_path_info(), hash_body(request))
 
     @property
-    def lock(self) -> int:
-        """A number for PostgreSQL's advisory lock: 64 bits, signed."""
-        text = f"{self.user_id}:{self.key}".encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), signed=True)
+    def lock(self) -> str:
+        return f"{self.user_id}:{self.key}"
 
 
 def answer_once(
@@ -87,8 +86,9 @@ def answer_once(
     """The answer of `handle`, or the stored answer if the same request has succeeded before."""
     attempt = Attempt.read(request, hash_body)
     with transaction.atomic():
-        is_alone = take_turn(attempt)
-        # Only after the lock: a request that held it before has committed by now.
+        is_alone = take_if_free(attempt.lock)
+        # Only after the lock: a request that held it before has committed by now. While another one holds it, its row
+        # can't be seen.
         if stored := find_answer(attempt):
             return replay(stored, attempt)
         if not is_alone:
@@ -97,18 +97,6 @@ def answer_once(
         if is_success(response.status_code):
             keep_answer(attempt, response)
         return response
-
-
-def take_turn(attempt: Attempt) -> bool:
-    """Lock the key; false while another request with it runs, whose row can't be seen before its commit.
-
-    SQLite has one writer at a time, so there this request has waited already.
-    """
-    if connection.vendor != "postgresql":
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [attempt.lock])
-        return bool(cursor.fetchone()[0])
 
 
 def find_answer(attempt: Attempt) -> IdempotencyKey | None:

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Order, User
 from accounts.tokens import issue_token
-from catalog.models import Attribute, Image, Product, Stock, Variant
+from catalog.models import Attribute, Image, Location, Product, Stock, Variant
 from config.api.tools.bounding import MOST_BYTES, bound
 from config.api.tools.registry import TOOLS
 from tests.config.mcp.conftest import Say
@@ -117,9 +117,14 @@ def test_a_comparison_parts_what_is_the_same_from_what_differs(use: Say, shop: l
 def test_stock_is_what_is_free(use: Say, shop: list[Product]) -> None:
     variant = shop[0].variants.get()
     Stock.objects.filter(variant=variant).update(on_hand=7, reserved=2)
+    # More locations than a page has. Nothing is sold at "attic", nor at a place that nobody declared.
+    rows = [Location(code=f"a{number}") for number in range(200)]
+    Location.objects.bulk_create([*rows, Location(code="attic", sellable=False), Location(code="north")])
+    for place in ("attic", "north", "nowhere"):
+        Stock.objects.create(variant=variant, location=place, on_hand=3)
     _, found = use("check_stock", skus=[variant.sku, "NONE"])
     assert [(row["sku"], row["free"], row["free_by_location"]) for row in found["variants"]] == [
-        (variant.sku, 5, {"main": 5})
+        (variant.sku, 8, {"main": 5, "north": 3})
     ]
     assert found["not_found"] == ["NONE"]
 
