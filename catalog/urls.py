@@ -59,6 +59,7 @@ urlpatterns = [
     path("imports/preview/", import_views.ImportViewSet.as_view(IMPORT_PREVIEW), name="importjob-preview"),
     *route_jobs("imports/", import_views.ImportViewSet),
     re_path(rf"^imports/{JOB}errors/$", import_views.ImportErrors.as_view(IMPORT_ERRORS), name="importjob-errors"),
+    re_path(rf"^imports/{JOB}refused/$", import_views.FileToMend.as_view(IMPORT_ERRORS), name="importjob-refused"),
     *route_jobs("changes/undo/", UndoViewSet),
     path("changes/stream/", ChangeStream.as_view(), name="change-stream"),
     path("changes/", change_views.ChangeFeed.as_view(), name="changes"),

@@ -17,7 +17,7 @@ report.py     counts of what happened; previews.py what would happen, by the fir
 
 uploads.py    a request's body or a form's file -> a file in the storage, of limited size
 jobs.py       the same run as the step of a job (config/api/jobs/), with a checkpoint for each batch; tasks.py  its task
-refusals.py   a job's refused rows -> a CSV
+refusals.py   a job's errors -> a CSV; mending.py  its refused rows -> a file to mend and send again
 
 Nothing here prints or knows the command line, so the command and the API's jobs use the same run.
 """

@@ -1,6 +1,6 @@
 """The admin's pages of imports: a form to send a file, and each job's progress, refused rows and a way to cancel it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
@@ -24,6 +25,7 @@ from catalog.changes.undo.admin import link_undo
 from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
+from catalog.imports.mending import TABLES, send_refused
 from catalog.imports.models import ImportJob
 from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
@@ -63,6 +65,13 @@ def make_text(longest: int, help_text: str) -> Any:
 
 def make_flag(help_text: str) -> Any:
     return forms.BooleanField(required=False, help_text=help_text, widget=UnfoldBooleanSwitchWidget)
+
+
+def choose_again(job: ImportJob) -> dict[str, str]:
+    """The job's options for a file of its refused rows: a CSV or NDJSON in UTF-8, which doesn't name all products."""
+    options = {name: value for name, value in job.options.items() if name not in ("encoding", "missing")}
+    of_shop = {} if job.format in (*TABLES, "ndjson", "json") else {"format": job.format}
+    return {"map": job.map, **of_shop, **options}
 
 
 class ImportForm(forms.ModelForm[ImportJob]):
@@ -123,7 +132,7 @@ class ImportJobAdmin(JobAdmin):
     most_bytes = 64 * 2**20
     shown: ClassVar[Sequence[str]] = (
         "name", "owner", "state", "progress", "error", "kind", "map", "chosen", "trial", "size_shown", "rows",
-        "outcome", "way_back", "refused_rows", "unread", "guesses", "created_at", "started_at", "finished_at",
+        "outcome", "way_back", "refusals", "to_mend", "unread", "guesses", "created_at", "started_at", "finished_at",
     )  # fmt: skip
 
     @property
@@ -159,15 +168,25 @@ class ImportJobAdmin(JobAdmin):
         return self.shown if obj else ()
 
     def get_urls(self) -> list[URLPattern]:
-        errors = path("<int:pk>/errors/", self.admin_site.admin_view(self.download), name="catalog_importjob_errors")
-        return [errors, *super().get_urls()]
+        files = [
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(self.download),
+                {"send": send},
+                name=f"catalog_importjob_{name}",
+            )
+            for name, send in (("errors", send_errors), ("refused", send_refused))
+        ]
+        return [*files, *super().get_urls()]
 
-    def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """The refused rows as a CSV."""
+    def download(
+        self, request: HttpRequest, pk: int, send: Callable[[ImportJob], HttpResponseBase]
+    ) -> HttpResponseBase:
+        """A file of the job: its errors, or the rows to mend."""
         job = self.get_object(request, str(pk)) if self.may_import(request) else None
         if job is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
-        return send_errors(job)
+        return send(job)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         try:
@@ -226,7 +245,7 @@ class ImportJobAdmin(JobAdmin):
         return "-" if job.dry_run else link_undo(name_request(job.kind, job.pk), "Undo this import…")
 
     @admin.display(description="refused rows")
-    def refused_rows(self, job: ImportJob) -> str:
+    def refusals(self, job: ImportJob) -> str:
         found = job.errors.values_list("line", "key", "reason")[:SHOWN_ERRORS]
         lines = format_html_join("", "<div>line {}, {}: {}</div>", found)
         link = reverse("admin:catalog_importjob_errors", args=[job.pk])
@@ -236,6 +255,21 @@ class ImportJobAdmin(JobAdmin):
             else "none"
         )
         return format_html("{}{}", lines, more)
+
+    @admin.display(description="mend and send again")
+    def to_mend(self, job: ImportJob) -> str:
+        """The refused rows as a file, and the form with the same options for it."""
+        if not job.refused_rows_kept:
+            return "-"
+        left_out = job.refused_rows - job.refused_rows_kept
+        return format_html(
+            '<a href="{}" class="tenfold-box">Download {} refused rows</a>'
+            ' <a href="{}" class="tenfold-box">Send the mended file…</a>{}',
+            reverse("admin:catalog_importjob_refused", args=[job.pk]),
+            f"{job.refused_rows_kept:,}",
+            f"{reverse('admin:catalog_importjob_add')}?{urlencode(choose_again(job))}",
+            f" {left_out:,} more don't fit into it." if left_out else "",
+        )
 
     @admin.display(description="format")
     def kind(self, job: ImportJob) -> str:

@@ -5,6 +5,9 @@ from typing import NamedTuple, Self
 
 from config.api.jobs.models import JobFailure
 
+# The column of a file to mend that says why its row was refused. An import doesn't read it.
+REASON = "import_error"
+
 
 class BadFile(JobFailure):
     """The file can't be imported at all. The sentence has its name, the rule and the remedy."""

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
 from catalog.imports.errors import Refusal
-from catalog.imports.models import ImportJob
+from catalog.imports.mending import RefusedRows
+from catalog.imports.models import ImportJob, RefusedRow
 from catalog.imports.options import Options
 from catalog.imports.previews import Preview
 from catalog.imports.readers import check_text, open_source
@@ -77,6 +78,10 @@ class JobRun(ImportRun):
         source = open_source(stream, job.name, options)
         report = restore_report(job, Report(file=job.name, dry_run=job.dry_run))
         super().__init__(source, options, report=report, checkpoint=self.keep)
+        self.refused = RefusedRows(job, self.source)
+
+    def read_groups(self) -> Iterator[list[Record]]:
+        return self.refused.watch(super().read_groups())
 
     def watch_rows(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in super().watch_rows(records):
@@ -87,7 +92,8 @@ class JobRun(ImportRun):
     def keep(self, outcome: Outcome, report: Report) -> None:
         """Write the checkpoint. Raises LeaseLost if another worker has the job; then the batch is rolled back too."""
         keep_errors(self.job, outcome.errors, before=report.errors_total - len(outcome.errors))
-        self.job.write(**tell_progress(self.job, report))
+        self.job.refused.bulk_create(self.refused.take(outcome.errors, report.line))
+        self.job.write(**tell_progress(self.job, report), **self.refused.tell())
 
 
 class DryJobRun(JobRun):
@@ -99,11 +105,13 @@ class DryJobRun(JobRun):
     def __init__(self, job: ImportJob, stream: Any) -> None:
         super().__init__(job, stream)
         self.job_errors: list[Refusal] = []
+        self.job_refused: list[RefusedRow] = []
         self.aside = ThreadPoolExecutor(1, thread_name_prefix="progress")
         self.written: Future[None] | None = None
 
     def keep(self, outcome: Outcome, report: Report) -> None:
         self.job_errors += outcome.errors[: MOST_KEPT_ERRORS - len(self.job_errors)]
+        self.job_refused += self.refused.take(outcome.errors, report.line)
         if connection.vendor == "sqlite":
             return  # the run holds the only write lock, so another connection would wait until its end
         if self.written is None or self.written.done():
@@ -112,7 +120,16 @@ class DryJobRun(JobRun):
     def take_steps(self) -> Iterator[Report]:
         with self.aside:
             yield from super().take_steps()
+        with transaction.atomic():
+            self.write_refused()
+
+    def write_refused(self) -> None:
+        # A worker that was killed behind this write left its rows, and the run begins again.
+        self.job.errors.all().delete()
+        self.job.refused.all().delete()
         keep_errors(self.job, self.job_errors, before=0)
+        self.job.refused.bulk_create(self.job_refused)
+        self.job.write(**self.refused.tell())
 
 
 def restore_report(job: ImportJob, report: Report) -> Report:

@@ -39,6 +39,14 @@ class ImportJob(Job):
         blank=True,
         help_text="Columns that weren't read, each with the field that it may mean.",
     )
+    # Of a table; a file that has none is mended as NDJSON (mending.py).
+    columns = models.JSONField(default=list, db_default=NOTHING, blank=True, editable=False)
+    refused_rows = models.PositiveBigIntegerField(
+        default=0, db_default=0, editable=False, help_text="Rows of products that were refused."
+    )
+    refused_rows_kept = models.PositiveBigIntegerField(
+        default=0, db_default=0, editable=False, help_text="So many of them are in the file to mend."
+    )
     guessed = models.JSONField(
         default=list, db_default=NOTHING, blank=True, help_text="Options that nobody gave, and what was used."
     )
@@ -81,3 +89,21 @@ class ImportRefusal(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class RefusedRow(models.Model):
+    """A row of a file that wasn't imported, with what a person needs to mend it."""
+
+    job = models.ForeignKey(ImportJob, models.DB_CASCADE, related_name="refused", db_index=False)
+    line = models.PositiveBigIntegerField()
+    # A JSON object by column. As text: cells may hold what JSON columns of a database refuse, such as a NUL.
+    cells = models.TextField()
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        # imports/{id}/refused/, in the order of the file, and the foreign key.
+        indexes = (models.Index(fields=("job", "id"), name="refused_row_by_job"),)
+
+    def __str__(self) -> str:
+        return f"line {self.line}"

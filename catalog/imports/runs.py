@@ -128,8 +128,7 @@ class ImportRun:
             yield Step(batch, self.rows_read, self.source.bytes_read * self.rows_read // self.rows_seen)
 
     def read_drafts(self) -> Iterator[Row]:
-        records = self.watch_rows(self.source.records)
-        for rows in group_rows(records, self.format) if self.format.is_grouped else ([record] for record in records):
+        for rows in self.read_groups():
             self.rows_read += len(rows)
             try:
                 draft = self.format.draft(rows)
@@ -138,6 +137,11 @@ class ImportRun:
             else:
                 if draft:
                     yield draft
+
+    def read_groups(self) -> Iterable[list[Record]]:
+        """The rows of each product."""
+        records = self.watch_rows(self.source.records)
+        return group_rows(records, self.format) if self.format.is_grouped else ([record] for record in records)
 
     def watch_rows(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:

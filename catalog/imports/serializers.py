@@ -34,13 +34,17 @@ class ImportRead(ModelSerializer[ImportJob]):
         child=DictField(), read_only=True, help_text="Created, updated, unchanged, refused rows by table."
     )
     errors_url = HyperlinkedIdentityField(view_name="importjob-errors", help_text="The refused rows, as a CSV.")
+    refused_url = HyperlinkedIdentityField(
+        view_name="importjob-refused", help_text="The refused rows in the file's own columns, to be mended and sent."
+    )
     url = HyperlinkedIdentityField(view_name="importjob-detail")
 
     class Meta:
         model = ImportJob
         fields = (
             "id", "status", "name", "format", "map", "options", "dry_run", "size", *PROGRESS, "report",
-            "unread_columns", "guessed", "errors_total", "errors_url", "url",
+            "unread_columns", "guessed", "errors_total", "errors_url",
+            "refused_rows", "refused_rows_kept", "refused_url", "url",
         )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def skip_rows(lines: Lines, first: Sequence[str], separator: str, rows: int) -> 
 
 def read_header(reader: Iterator[list[str]], name: str, is_known: IsKnown) -> tuple[str, ...]:
     try:
-        header = tuple(cell.strip().strip("\ufeff") for cell in next(reader))
+        header = tuple(unguard_text(cell.strip().strip("\ufeff")) for cell in next(reader))
         "".join(header).encode()
     except StopIteration:
         raise BadFile(f"{name} has no rows: give a line of column names, and the rows below it") from None

@@ -19,6 +19,7 @@ from catalog.errors import FileRefused
 from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import preview_upload
+from catalog.imports.mending import send_refused
 from catalog.imports.models import ImportJob
 from catalog.imports.options import DECIMALS, DEFAULTS, HELP, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
@@ -223,3 +224,14 @@ class ImportErrors(OwnImports):
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def download(self, request: Request, pk: str) -> StreamingHttpResponse:
         return send_errors(self.get_object(), is_head=request.method == "HEAD")
+
+
+class FileToMend(ImportErrors):
+    """The refused rows with the file's own columns, and one more that says why. Mend them, and send the file again.
+
+    A CSV; NDJSON, if the file wasn't a table. It has the first 16 MiB of them: `refused_rows_kept` says how many.
+    """
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/x-ndjson"): OpenApiTypes.STR})
+    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
+        return send_refused(self.get_object(), is_head=request.method == "HEAD")

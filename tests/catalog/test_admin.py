@@ -33,7 +33,8 @@ MODELS = [
     for label in ("catalog", "accounts", "django_tasks_database")
     for model in apps.get_app_config(label).get_models()
     # On the page of its import; on those of images; written by triggers alone, and shown elsewhere.
-    if model.__name__ not in ("ImportRefusal", "Picture", "Tally", "TallyChange", "ProductPrice", "VariantPrice")
+    if model.__name__
+    not in ("ImportRefusal", "RefusedRow", "Picture", "Tally", "TallyChange", "ProductPrice", "VariantPrice")
 ]
 
 

@@ -1,6 +1,6 @@
 """All formats, in the order in which they are asked whether a file is theirs; the plain one takes what is left."""
 
-from catalog.imports.errors import BadFile
+from catalog.imports.errors import REASON, BadFile
 from catalog.imports.formats.base import Format
 from catalog.imports.formats.bigcommerce import BigCommerce
 from catalog.imports.formats.etsy import Etsy
@@ -55,9 +55,18 @@ def choose_format(source: Source, options: Options) -> Format:
         labels = " or ".join(shop.label for shop in candidates)
         raise BadFile(f"{source.name} hasn't the columns of {labels}: leave format out, or use format {source.kind}")
     chosen = found(source, options)
-    if options.missing == "archive" and not chosen.names_products:
-        raise BadFile(f"missing=archive: {source.name} is {found.label}, which doesn't name all products: leave it out")
+    if options.missing == "archive":
+        refuse_partial(chosen)
     return chosen
+
+
+def refuse_partial(chosen: Format) -> None:
+    """Raises BadFile for a file that doesn't name all products: the others would be archived."""
+    name, advice = chosen.source.name, "which doesn't name all products: leave it out"
+    if not chosen.names_products:
+        raise BadFile(f"missing=archive: {name} is {chosen.label}, {advice}")
+    if REASON in chosen.source.columns:
+        raise BadFile(f"missing=archive: {name} has the refused rows of another file (column {REASON}), {advice}")
 
 
 def name_format(source: Source, chosen: Format) -> str:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from catalog.imports.errors import BadFile
+from catalog.imports.errors import REASON, BadFile
 from catalog.imports.formats.mapping import SLIP, suggest
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
@@ -70,9 +70,12 @@ class Format(ABC):
         read = set(self.list_read())
         return [
             {"column": column, "field": self.find_field(column) if column in read else ""}
-            for column in self.source.columns
-            if column
+            for column in self.name_columns()
         ]
+
+    def name_columns(self) -> list[str]:
+        """The file's columns that are somebody's: a file to mend (mending.py) also has our reasons."""
+        return [column for column in self.source.columns if column and column != REASON]
 
     def find_field(self, column: str) -> str:
         """The field of a column that is read."""
@@ -87,7 +90,7 @@ class Format(ABC):
         """The file's columns that aren't read, each with the most similar name that could be."""
         read = set(self.list_read())
         free = self.known - set(self.source.columns)
-        unread = [column for column in self.source.columns if column and column not in read]
+        unread = [column for column in self.name_columns() if column not in read]
         return [{"column": column, "near": suggest(column, free, SLIP) or ""} for column in unread]
 
     def refuse_map(self) -> None:

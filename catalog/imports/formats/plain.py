@@ -64,8 +64,8 @@ class Plain(Format):
         read = set(self.list_read())
         return [
             {"column": column, "near": suggest(drop_brackets(column), free, SLIP) or ""}
-            for column in self.source.columns
-            if column and column not in read
+            for column in self.name_columns()
+            if column not in read
         ]
 
     def draft(self, records: Sequence[Record]) -> ProductDraft | TermDraft:

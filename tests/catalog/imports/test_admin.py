@@ -1,5 +1,6 @@
 """Imports in the admin: who may send a file, what its page shows, what stops it."""
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,19 @@ def test_a_file_is_sent_and_its_page_shows_what_became_of_it(office: Client) -> 
     assert b"".join(office.get(f"{JOBS}{job.pk}/errors/")).startswith(
         b"line,sku,reason,column,value,rule,remedy\r\n3,B,"
     )
+
+
+def test_refused_rows_are_downloaded_and_sent_again_with_the_same_options(office: Client) -> None:
+    send(office, b"index,title,price\nA,Lamp,x\n", map="sku=index", decimal=",", archive_missing="on")
+    job = ImportJob.objects.get()
+    advance_import.call(job.pk)
+    page = office.get(f"{JOBS}{job.pk}/change/").content.decode()
+    assert "Download 1 refused rows" in page
+    answer = office.get(f"{JOBS}{job.pk}/refused/")
+    assert answer.getvalue().decode().splitlines()[0] == "\ufeffindex,title,price,import_error"
+    [link] = re.findall(r'href="(/admin/catalog/importjob/add/\?map[^"]*)"', page)
+    form = office.get(html.unescape(link)).context["adminform"].form
+    assert form.initial == {"map": "sku=index", "decimal": ","}
 
 
 def test_a_dry_run_writes_nothing(office: Client) -> None:

@@ -90,6 +90,8 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     assert job.fence > half.fence
     assert job.report["products"] == {"created": ROWS - 2, "updated": 0, "unchanged": 0, "refused": 2}
     assert list(job.errors.values_list("line", "key")) == [(9, "S7"), (11_992, "S3")]
+    assert list(job.refused.values_list("line", flat=True)) == [9, 11_992]
+    assert (job.refused_rows, job.refused_rows_kept) == (2, 2)
     counts = [model.objects.count() for model in (Product, ProductText, Variant, Stock)]
     assert counts == [ROWS - 2] * 4
     assert done.items() <= dict(Product.objects.values_list("sku", "pk")).items()
