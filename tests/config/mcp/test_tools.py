@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema_rs import meta
 from rest_framework.test import APIClient
 
 from accounts.models import Order, User
@@ -18,6 +18,7 @@ from config.api.tools.registry import TOOLS
 from tests.config.mcp.conftest import Say
 from tests.factories import make_brand, make_category, make_product, make_user
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAMES = ["search_products", "product_facets", "get_product", "compare_products", "check_stock", "place_order"]
 
 
@@ -44,7 +45,7 @@ def test_the_tools_are_listed_with_schemas_that_a_client_can_check(post: Say) ->
     listed = post("tools/list").json()["result"]["tools"]
     assert [tool["name"] for tool in listed] == list(TOOLS) == NAMES
     for tool in listed:
-        Draft202012Validator.check_schema(tool["inputSchema"])
+        meta.validate({"$schema": DIALECT} | tool["inputSchema"])
         assert tool["inputSchema"]["additionalProperties"] is False
         assert all("description" in each or "enum" in each for each in tool["inputSchema"]["properties"].values())
         assert tool["annotations"]["readOnlyHint"] == (tool["name"] != "place_order")

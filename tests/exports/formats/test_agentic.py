@@ -9,7 +9,7 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
 from catalog.models import Product, Stock, Variant
@@ -63,7 +63,7 @@ LINE = Draft202012Validator(
             "group_id": ["variant_dict", "listing_has_variations"], "variant_dict": ["group_id"],
         },
     },
-    format_checker=FormatChecker(),
+    validate_formats=True,
 )  # fmt: skip
 
 
