@@ -41,7 +41,9 @@ def find_subject(resource: str) -> Subject | None:
 def select_changes(resource: str, after: int) -> QuerySet[Change]:
     """The changes after the cursor of whatever a row of the resource shows."""
     subject = find_subject(resource)
-    of_rows = Q(entity__in=subject.entities) if subject else Q(product_id__isnull=False)
+    # A product may show its brand's and its category's name.
+    of_product = Q(product_id__isnull=False) | Q(entity__in=("brand", "category"), op=Change.Op.UPDATE)
+    of_rows = Q(entity__in=subject.entities) if subject else of_product
     rows: QuerySet[Change] = Change.objects.using("default").filter(of_rows | Q(op=Change.Op.TRUNCATE))
     return rows.filter(position__gt=after).defer("before").order_by("position")
 

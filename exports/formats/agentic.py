@@ -16,15 +16,16 @@ from config.api.rendering.renderers import write_json
 from exports.errors import SettingMissing
 from exports.formats.encoders import Format
 from exports.formats.google import (
-    GTIN,
     MOST_DESCRIPTION,
     MOST_TITLE,
     OPTIONS,
     FeedProduct,
+    begin_link,
     describe_price,
     describe_product,
+    finish_link,
     is_free,
-    write_link,
+    is_gtin,
 )
 
 # Options that are also members of an object.
@@ -67,21 +68,26 @@ NEEDED = {
 
 def make_lines(product: Mapping[str, Any]) -> Iterator[Line]:
     about = describe_product(product)
-    if not (about["brand"] and about["image_link"]):
+    if not ("brand" in about and "image_link" in about):
         return
     variants = product["variants"]
-    shared = {
-        "description": write_text(product["description"])[:MOST_DESCRIPTION] or product["title"],
-        "brand": about["brand"],
-        "image_url": about["image_link"],
-        "additional_image_urls": about["additional_image_link"],
-        "product_category": about["product_type"],
-        **describe_seller(),
-    }
-    group = name_group(product) if len(variants) > 1 else ""
+    shared = drop_empty(
+        {
+            "description": write_text(product["description"])[:MOST_DESCRIPTION] or product["title"],
+            "brand": about["brand"],
+            "image_url": about["image_link"],
+            "additional_image_urls": about.get("additional_image_link"),
+            "product_category": about.get("product_type"),
+            **describe_seller(),
+        }
+    )
+    group, link = name_group(product) if len(variants) > 1 else "", begin_link(product)
     for variant in variants:
-        line = shared | describe_variant(product, variant, group)
-        yield {name: value for name, value in line.items() if value or value is False}
+        yield shared | {"url": finish_link(link, variant)} | drop_empty(describe_variant(product, variant, group))
+
+
+def drop_empty(line: Line) -> Line:
+    return {name: value for name, value in line.items() if value or value is False}
 
 
 def describe_seller() -> Line:
@@ -104,7 +110,6 @@ def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any], gro
     return {
         "item_id": variant["sku"],
         "title": write_text(title)[:MOST_TITLE],
-        "url": write_link(product, variant),
         **describe_price(product, variant),
         "availability": "in_stock" if is_free(variant) else "out_of_stock",
         "gtin": variant["barcode"] if is_gtin(variant["barcode"]) else "",
@@ -124,14 +129,7 @@ def name_group(product: Mapping[str, Any]) -> str:
     return group
 
 
-def is_gtin(code: str) -> bool:
-    """Whether it has the right number of digits, and the last one proves the others (GS1, modulo 10)."""
-    if not GTIN.fullmatch(code):
-        return False
-    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(code)))
-    return weighted % 10 == 0
-
-
 def write_text(text: str) -> str:
     """Plain text: blanks in place of tags and control characters."""
-    return BLANKS.sub(" ", CONTROLS.sub(" ", unescape(TAGS.sub(" ", text)))).strip()
+    plain = unescape(TAGS.sub(" ", text)) if "<" in text or "&" in text else text
+    return BLANKS.sub(" ", CONTROLS.sub(" ", plain)).strip()

@@ -1,19 +1,19 @@
 """Products for Google Merchant Center: an item for each variant, as RSS 2.0 or as a table with tabs.
 
 catalog/imports/formats/google.py reads such files. What Google limits is cut here: an id to 50 characters (its end
-becomes a fingerprint), a title to 150, a description to 5,000. Items of one product have its SKU as their group.
+becomes a fingerprint), a title to 150, a description to 5,000, and so on. Items of one
+product have its SKU as their group.
 """
 
-import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from io import StringIO
 from typing import Any, ClassVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
 from django.conf import settings
+from django.utils.encoding import iri_to_uri
 from rest_framework.relations import SlugRelatedField
 from rest_framework.serializers import ModelSerializer
 
@@ -23,7 +23,7 @@ from catalog.writes.slugs import fingerprint
 from exports.errors import SettingMissing
 from exports.formats.encoders import Column, Format
 
-MOST_ID, MOST_TITLE, MOST_DESCRIPTION = 50, 150, 5_000
+MOST_ID, MOST_TITLE, MOST_DESCRIPTION, MOST_BRAND, MOST_TYPE = 50, 150, 5_000, 70, 750
 # The pictures beside the first one, and the variants of a product.
 MOST_IMAGES, MOST_VARIANTS = 10, 10**9
 # The attributes in which Google lets variants differ, by the names that shops give them.
@@ -33,13 +33,24 @@ OPTIONS = {
     **dict.fromkeys(("material", "matériau"), "material"),
     **dict.fromkeys(("pattern", "muster", "motif"), "pattern"),
 }
-NAMES = (
-    "id", "item_group_id", "title", "description", "link", "image_link", "additional_image_link", "availability",
-    "price", "sale_price", "brand", "gtin", "identifier_exists", "product_type", "color", "size", "material", "pattern",
+# The letters of those attributes that an item may have.
+MOST_CHOSEN = {"color": 100, "size": 100, "material": 200, "pattern": 100}
+# The attributes of a variant, and those that its product's variants share.
+OWN = (
+    "id", "title", "link", "availability", "price", "sale_price", "gtin", "identifier_exists", *MOST_CHOSEN,
 )  # fmt: skip
+SHARED = ("item_group_id", "description", "image_link", "additional_image_link", "brand", "product_type")
+NAMES = OWN + SHARED
 GTIN = re.compile(r"\d{8}|\d{12,14}", re.ASCII)
-# XML 1.0 has no such characters, not even escaped.
-NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# XML 1.0 has no such characters, not even escaped. The last two are U+FFFE and U+FFFF.
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\r"))
+NOT_IN_XML = re.compile(b"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+# What a text may have and still say nothing.
+NO_TEXT = "".join(
+    letter for letter in map(chr, range(0x10000)) if letter < " " or letter > "\ufffd" or letter.isspace()
+)
+NOT_IN_CELLS = re.compile(r"[\t\r\n\v\f\x85\u2028\u2029\0]+")
 
 # The texts of an item by attribute; several for additional_image_link.
 type Item = dict[str, str | list[str]]
@@ -85,45 +96,66 @@ class FeedProduct(ModelSerializer[Product]):
 
 
 def make_items(product: Mapping[str, Any]) -> Iterator[Item]:
-    shared = describe_product(product)
-    group = {"item_group_id": shorten(product["sku"])} if len(product["variants"]) > 1 else {}
+    """What the item of each variant has of its own. `describe_product` has the rest."""
+    link = begin_link(product)
     for variant in product["variants"]:
-        item = shared | group | describe_variant(product, variant) | {"link": write_link(product, variant)}
-        yield {name: value for name in NAMES if (value := item.get(name))}
+        yield describe_variant(product, variant, finish_link(link, variant))
 
 
 def describe_product(product: Mapping[str, Any]) -> Item:
-    images = [urljoin(f"{settings.PUBLIC_URL}/", image["url"].lstrip("/")) for image in product["images"]]
-    return {
+    """What all items of a product have."""
+    images = [write_address(image["url"]) for image in product["images"]]
+    item: Item = {
+        "item_group_id": shorten(product["sku"]) if len(product["variants"]) > 1 else "",
         # Google asks for a description.
-        "description": (product["description"].strip() or product["title"])[:MOST_DESCRIPTION],
+        "description": (product["description"].strip(NO_TEXT) or product["title"])[:MOST_DESCRIPTION],
         "image_link": images[0] if images else "",
         "additional_image_link": images[1:],
-        "brand": product["brand"] or "",
+        "brand": (product["brand"] or "")[:MOST_BRAND],
         # Google knows no \> within a name.
-        "product_type": (product["category"] or "").replace(r"\>", ">"),
+        "product_type": (product["category"] or "").replace(r"\>", ">")[:MOST_TYPE],
     }
+    return {name: value for name, value in item.items() if value}
 
 
-def write_link(product: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
-    words = {"id": product["id"], "slug": product["slug"], "sku": variant["sku"]}
-    return re.sub(r"\{(\w+)\}", lambda found: quote(str(words[found[1]]), safe=""), settings.PRODUCT_URL_TEMPLATE)
+def write_address(url: str) -> str:
+    """A picture's whole address, in ASCII and without blanks."""
+    whole = url if SCHEME.match(url) else f"{settings.PUBLIC_URL}/{url.lstrip('/')}"
+    return str(iri_to_uri(whole))
 
 
-def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any]) -> Item:
+def begin_link(product: Mapping[str, Any]) -> str:
+    """The address of a product's page, still with `{sku}`: what is put in has no braces once it is quoted."""
+    template: str = settings.PRODUCT_URL_TEMPLATE
+    return template.replace("{id}", str(product["id"])).replace("{slug}", quote(product["slug"], safe=""))
+
+
+def finish_link(link: str, variant: Mapping[str, Any]) -> str:
+    return link.replace("{sku}", quote(variant["sku"], safe=""))
+
+
+def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any], link: str) -> Item:
     chosen = {OPTIONS.get(name.lower(), name): value for name, value in variant["options"].items()}
     # Google has no attribute for these, and wants variants to differ in something.
-    others = [value for name, value in chosen.items() if name not in OPTIONS.values()]
-    gtin = variant["barcode"] if GTIN.fullmatch(variant["barcode"]) else ""
-    return {
-        **{name: value for name, value in chosen.items() if name in OPTIONS.values()},
-        **describe_price(product, variant),
+    others = [value for name, value in chosen.items() if name not in MOST_CHOSEN]
+    gtin = variant["barcode"] if is_gtin(variant["barcode"]) else ""
+    item: Item = {
         "id": shorten(variant["sku"]),
         "title": ", ".join([product["title"], *others])[:MOST_TITLE],
+        "link": link,
         "availability": "in_stock" if is_free(variant) else "out_of_stock",
-        "gtin": gtin,
-        "identifier_exists": "" if gtin else "no",
+        **describe_price(product, variant),
+        **({"gtin": gtin} if gtin else {"identifier_exists": "no"}),
     }
+    return item | {name: chosen[name][:most] for name, most in MOST_CHOSEN.items() if chosen.get(name)}
+
+
+def is_gtin(code: str) -> bool:
+    """Whether it has the right number of digits, and the last one proves the others (GS1, modulo 10)."""
+    if not GTIN.fullmatch(code):
+        return False
+    digits = [*map(int, reversed(code))]
+    return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0
 
 
 def is_free(variant: Mapping[str, Any]) -> bool:
@@ -157,11 +189,11 @@ class Google(Format):
 
     @classmethod
     def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return cls.write_items(item for row in rows for item in make_items(row))
+        return "".join(line for row in rows for line in cls.write_lines(row)).encode()
 
     @classmethod
-    def write_items(cls, items: Iterable[Item]) -> bytes:
-        """The lines of these items in the file's own form; each of the two formats has one."""
+    def write_lines(cls, product: Mapping[str, Any]) -> Iterator[str]:
+        """The lines of a product's items, in the file's own form; each of the two formats has one."""
         raise NotImplementedError
 
 
@@ -186,15 +218,29 @@ class GoogleRss(Google):
         return b"</channel>\n</rss>\n"
 
     @classmethod
-    def write_items(cls, items: Iterable[Item]) -> bytes:
-        return "".join(
-            f"<item>{''.join(write_element(*pair) for pair in item.items())}</item>\n" for item in items
-        ).encode()
+    def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        return blank_for_xml(super().write_rows(rows))
+
+    @classmethod
+    def write_lines(cls, product: Mapping[str, Any]) -> Iterator[str]:
+        shared = write_elements(describe_product(product))
+        for item in make_items(product):
+            yield f"<item>{write_elements(item)}{shared}</item>\n"
 
 
-def write_element(name: str, value: str | list[str]) -> str:
-    texts = value if isinstance(value, list) else [value]
-    return "".join(f"<g:{name}>{escape(NOT_IN_XML.sub(' ', text))}</g:{name}>" for text in texts)
+def write_elements(item: Item) -> str:
+    return "".join(
+        f"<g:{name}>{escape(text)}</g:{name}>"
+        for name, value in item.items()
+        for text in (value if isinstance(value, list) else (value,))
+    )
+
+
+def blank_for_xml(data: bytes) -> bytes:
+    """The text with a blank in place of each character that XML hasn't."""
+    # Nearly no text has one, and to look for them so takes a fifth of what the expression takes.
+    is_clean = len(data.translate(None, CONTROLS)) == len(data) and b"\xef\xbf" not in data
+    return data if is_clean else NOT_IN_XML.sub(b" ", data)
 
 
 class GoogleTsv(Google):
@@ -207,20 +253,22 @@ class GoogleTsv(Google):
 
     @staticmethod
     def begin_file(columns: Sequence[Column]) -> bytes:
-        return write_table([NAMES])
+        return ("\t".join(NAMES) + "\n").encode()
 
     @classmethod
-    def write_items(cls, items: Iterable[Item]) -> bytes:
-        return write_table([[write_cell(item.get(name, "")) for name in NAMES] for item in items])
+    def write_lines(cls, product: Mapping[str, Any]) -> Iterator[str]:
+        shared = write_cells(describe_product(product), SHARED)
+        for item in make_items(product):
+            yield f"{write_cells(item, OWN)}\t{shared}\n"
+
+
+def write_cells(item: Item, names: Sequence[str]) -> str:
+    return "\t".join(write_cell(value) if (value := item.get(name)) else "" for name in names)
 
 
 def write_cell(value: str | list[str]) -> str:
     # Google wants a comma between addresses, so one inside is encoded.
     text = ",".join(url.replace(",", "%2C") for url in value) if isinstance(value, list) else value
-    return re.sub(r"[\t\r\n\v\f\x85\u2028\u2029\0]+", " ", text)
-
-
-def write_table(rows: Iterable[Sequence[str]]) -> bytes:
-    block = StringIO()
-    csv.writer(block, delimiter="\t", lineterminator="\n").writerows(rows)
-    return block.getvalue().encode()
+    # As RFC 4180 quotes: only a text with a quote needs any.
+    text = NOT_IN_CELLS.sub(" ", text)
+    return '"' + text.replace('"', '""') + '"' if '"' in text else text

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.changes.feed import read_cursor
 from catalog.changes.log import purge_changes
-from catalog.models import Product, Variant
+from catalog.models import Brand, Product, Variant
 from config.logs import redact
 from exports.feeds import serializers
 from exports.feeds.building import make_feeds
@@ -111,9 +111,12 @@ def test_on_change_a_file_is_made_only_after_a_change(staff: APIClient) -> None:
     make_product(sku="TEA")
     feed = save(staff, on_change=True)
     assert make(feed) is not None
-    make_brand("Another")
+    brand = make_brand("Another")
     make_due()
     assert make(feed) is None, "no product has changed"
+    Brand.objects.filter(pk=brand.pk).update(name="Other")
+    assert make(feed) is not None, "a product may show the name"
+    make_due()
     Variant.objects.update(barcode="4006381333931")
     assert make(feed) is not None
 

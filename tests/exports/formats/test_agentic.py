@@ -8,13 +8,14 @@ import pytest
 from django.core.management import call_command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
 from catalog.models import Product, Stock, Variant
-from exports.formats.agentic import Agentic, is_gtin, make_lines
+from exports.formats.agentic import Agentic
+from exports.formats.google import is_gtin
 from tests.exports.conftest import ask_for, download, post, read_body
+from tests.exports.formats.any_product import PRODUCTS
 from tests.exports.formats.test_packers import UNPACK
 from tests.factories import make_brand, make_category, make_product
 
@@ -171,37 +172,6 @@ def test_a_setting_that_is_missing_is_named(staff: APIClient, settings: Any, nam
         assert answer.json()["hint"].startswith(f"Set it, as in {name}=")
 
 
-WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=300).filter(str.strip)
-PRICES = st.decimals(0, 10**8, places=2).map(lambda price: f"{price:.2f}")
-VARIANTS = st.fixed_dictionaries(
-    {
-        "sku": st.sampled_from(["A", "B", "product-7", "product-7-", "é /?"]),
-        "barcode": st.sampled_from(["", "X", "4006381333931", "12345670", "123"]),
-        "options": st.dictionaries(st.sampled_from(["Size", "colour", "Fit"]), WORDS.map(lambda text: text[:100])),
-        "price": PRICES,
-        "stock": st.lists(
-            st.fixed_dictionaries({"on_hand": st.integers(0, 2), "reserved": st.integers(0, 2)}), max_size=2
-        ),
-    }
-)
-PRODUCTS = st.fixed_dictionaries(
-    {
-        "id": st.just(7),
-        "sku": st.just("A"),
-        "slug": st.just("oak-chair"),
-        "title": WORDS.filter(lambda text: "<" not in text and "&" not in text),
-        "brand": st.none() | st.just("Weavers"),
-        "category": st.none() | st.just("Home > Chairs"),
-        "currency": st.sampled_from(["USD", "EUR"]),
-        "price": PRICES,
-        "compare_at_price": st.none() | PRICES,
-        "description": st.sampled_from(["", "<b>" * 99, "a" * 9000]) | st.text(max_size=300),
-        "variants": st.lists(VARIANTS, min_size=1, max_size=4, unique_by=lambda variant: variant["sku"]),
-        "images": st.lists(st.sampled_from([{"url": "https://i.example/a.jpg"}, {"url": "/media/b.jpg"}]), max_size=3),
-    }
-)  # fmt: skip
-
-
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(PRODUCTS)
 def test_each_line_of_any_product_is_valid(product: Any) -> None:
@@ -221,4 +191,3 @@ def test_a_gtin_proves_itself() -> None:
         "036000291452",
         "12345670",
     ]
-    assert not list(make_lines({"brand": None, "images": [], "description": "", "title": "a", "category": None}))

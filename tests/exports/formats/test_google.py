@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
 from catalog.models import Product, Stock, Variant
+from exports.formats.google import GoogleRss, GoogleTsv
 from tests.catalog.imports.test_files import import_file
 from tests.exports.conftest import ask_for, download, post, read_body
+from tests.exports.formats.any_product import PRODUCTS
 from tests.exports.formats.test_packers import UNPACK
 from tests.factories import make_brand, make_category, make_product
 
@@ -20,6 +25,43 @@ pytestmark = pytest.mark.django_db
 
 RSS, TSV = "/api/v1/exports/products.google", "/api/v1/exports/products.google_tsv"
 G = "{http://base.google.com/ns/1.0}"
+URL = {"type": "string", "maxLength": 2000, "pattern": r"^https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+$"}
+MONEY = {"type": "string", "pattern": r"^[0-9]+\.[0-9]{2} [A-Z]{3}$"}
+
+
+def text(most: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": r"\S"}
+
+
+# As https://support.google.com/merchants/answer/7052112 has it.
+ITEM = Draft202012Validator(
+    {
+        "type": "object",
+        "properties": {
+            "id": text(50),
+            "item_group_id": text(50),
+            "title": text(150),
+            "description": text(5000),
+            "link": URL,
+            "image_link": URL,
+            "additional_image_link": {"type": "array", "items": URL, "minItems": 1, "maxItems": 10},
+            "availability": {"enum": ["in_stock", "out_of_stock", "preorder", "backorder"]},
+            "price": MONEY,
+            "sale_price": MONEY,
+            "brand": text(70),
+            "gtin": {"type": "string", "pattern": r"^(\d{8}|\d{12,14})$"},
+            "identifier_exists": {"enum": ["yes", "no"]},
+            "product_type": text(750),
+            "color": text(100),
+            "size": text(100),
+            "material": text(200),
+            "pattern": text(100),
+        },
+        "required": ["id", "title", "description", "link", "availability", "price"],
+        "oneOf": [{"required": ["gtin"]}, {"required": ["identifier_exists"]}],
+        "additionalProperties": False,
+    }
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +81,9 @@ def shirt() -> Product:
     small, large = shirt.variants.order_by("pk")
     options = {"Colour": "Red", "Size": "S", "Fit": "Slim"}
     Variant.objects.filter(pk=small.pk).update(options=options, barcode="4006381333931")
-    Variant.objects.filter(pk=large.pk).update(options=options | {"Size": "L"}, price="21.00", barcode="X-1")
+    # A wrong last digit is no GTIN.
+    other = {"options": options | {"Size": "L"}, "price": "21.00", "barcode": "4006381333932"}
+    Variant.objects.filter(pk=large.pk).update(**other)
     Stock.objects.filter(variant=large).update(reserved=1)
     shirt.images.filter(position=2).update(url="/media/a,b.jpg")
     return shirt
@@ -66,21 +110,21 @@ def test_a_variant_is_an_item_with_what_google_asks_for(shirt: Product, staff: A
     link = f"https://shop.example/p/hemd-%C3%BC?id={shirt.pk}&sku="
     assert first == [
         ("id", "S/1"),
-        ("item_group_id", "S/1"),
         ("title", 'Shirt <b> & "Co", Slim'),
-        ("description", "Soft\tlinen"),
         ("link", f"{link}S%2F1"),
-        ("image_link", pictures[0]),
-        ("additional_image_link", "https://api.example/media/a,b.jpg"),
-        ("additional_image_link", pictures[2]),
         ("availability", "in_stock"),
         ("price", "25.00 USD"),
         ("sale_price", "19.90 USD"),
-        ("brand", "Weavers"),
         ("gtin", "4006381333931"),
-        ("product_type", "Clothes > Shirts"),
         ("color", "Red"),
         ("size", "S"),
+        ("item_group_id", "S/1"),
+        ("description", "Soft\tlinen"),
+        ("image_link", pictures[0]),
+        ("additional_image_link", "https://api.example/media/a,b.jpg"),
+        ("additional_image_link", pictures[2]),
+        ("brand", "Weavers"),
+        ("product_type", "Clothes > Shirts"),
     ]
     assert dict(second) | {"id": "S/1-2", "link": f"{link}S%2F1-2", "availability": "out_of_stock"} == dict(second)
     # The price before is that of the cheapest variant, and another code than a GTIN is none.
@@ -96,6 +140,29 @@ def test_the_table_says_the_same(shirt: Product, staff: APIClient) -> None:
         assert pictures[0] == "https://api.example/media/a%2Cb.jpg"
         item.pop("additional_image_link")
         assert row == item | {"description": "Soft linen"}
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(PRODUCTS)
+def test_each_line_of_any_product_is_valid(product: Any) -> None:
+    feed = GoogleRss.begin_file([]) + GoogleRss.write_rows([product]) + GoogleRss.end_file()
+    items = [gather(item) for item in read_rss(feed)]
+    table = GoogleTsv.write_rows([product])
+    assert len(items) == table.count(b"\n") == len(product["variants"])
+    rows = read_tsv(GoogleTsv.begin_file([]) + table)
+    for item, row in zip(items, rows, strict=True):
+        ITEM.validate(item)
+        pictures = {name: urls.split(",") for name, urls in row.items() if name == "additional_image_link"}
+        ITEM.validate(row | pictures)
+        assert row.keys() == item.keys()
+
+
+def gather(item: list[tuple[str, str]]) -> dict[str, Any]:
+    """An item's texts by name; no name comes twice but the one that may."""
+    pictures = [value for name, value in item if name == "additional_image_link"]
+    rest = {name: value for name, value in item if name != "additional_image_link"}
+    assert len(rest) + len(pictures) == len(item)
+    return rest | ({"additional_image_link": pictures} if pictures else {})
 
 
 def test_a_product_of_one_variant_is_no_group(staff: APIClient) -> None:
