@@ -27,11 +27,18 @@ ATTEMPT_SECONDS = 10.0
 # Bytes of an answer that are read.
 ANSWER_BYTES = 500
 PORTS = {"http": 80, "https": 443}
+# Below it, servers of mail, files and the like listen. They would read a message as theirs.
+LEAST_PORT = 1024
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # IPv6 networks whose last bytes are an IPv4 address: NAT64 (RFC 6052, RFC 8215), and the former IPv4-compatible form.
 CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+# What stands before an IPv4 address in an interface's identifier of ISATAP (RFC 5214), without the bits that differ.
+ISATAP = 0x00005EFE
+# Networks that Python (3.13) takes for the internet: Azure's address for a machine's own platform, which gives out
+# credentials; the deprecated relays of 6to4; documentation (RFC 9637).
+REFUSED = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.88.99.0/24", "3fff::/20")))
 
 
 class AddressRefused(OSError):
@@ -66,18 +73,28 @@ def check_address(text: str) -> None:
 def list_forms(address: Address) -> Iterator[Address]:
     """The address and the IPv4 addresses that it carries: a gateway would connect to those."""
     carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())] if address.version == 6 else []
-    if address.version == 6 and any(address in network for network in CARRIERS):
+    if address.version == 6 and (is_isatap(address) or any(address in network for network in CARRIERS)):
         carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     found = [each for each in carried if each is not None]
     # A mapped address is the IPv4 address itself.
     yield from found if address.version == 6 and address.ipv4_mapped else [address, *found]
 
 
+def is_isatap(address: ipaddress.IPv6Address) -> bool:
+    # Two bits tell whether the IPv4 address is unique in the world, and whether it is a group's.
+    return (int(address) >> 32) & 0xFCFFFFFF == ISATAP
+
+
 def is_refused(address: Address) -> bool:
-    if any(address in network for network in list_allowed(tuple(settings.WEBHOOK_ALLOW_NETWORKS))):
+    if is_allowed(address):
         return False
     is_site_local = getattr(address, "is_site_local", False)
-    return not address.is_global or address.is_multicast or address.is_reserved or is_site_local
+    is_special = address.is_multicast or address.is_reserved or any(address in network for network in REFUSED)
+    return not address.is_global or is_special or is_site_local
+
+
+def is_allowed(address: Address) -> bool:
+    return any(address in network for network in list_allowed(tuple(settings.WEBHOOK_ALLOW_NETWORKS)))
 
 
 @cache
@@ -89,13 +106,15 @@ def check_url(url: str) -> None:
     """Raise ValueError with a sentence if nothing can be sent to this URL. A name isn't resolved here."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError("This isn't a URL.") from None
     if parts.scheme not in PORTS or not host:
         raise ValueError("Give an absolute URL that begins with http:// or https://.")
     if parts.username is not None or parts.fragment:
         raise ValueError("Give a URL without user name, password and fragment.")
+    if port is not None and port not in PORTS.values() and port < LEAST_PORT:
+        raise ValueError(f"Give port 80, port 443, or one from {LEAST_PORT}: the others are those of other services.")
     if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
         raise ValueError("Write the URL in ASCII, without blanks: a name as xn--…, other letters as %XX.")
     try:
@@ -104,6 +123,17 @@ def check_url(url: str) -> None:
         raise ValueError(f"{error}.") from None
     except ValueError:
         pass  # a name
+
+
+def check_peer(stream: httpcore.NetworkStream) -> None:
+    """Close the connection and raise AddressRefused if it leads to this machine, whose firewall doesn't see it.
+
+    A machine may have an address of the internet. A connection to it comes from the same address.
+    """
+    own, peer = (stream.get_extra_info(name)[0] for name in ("client_addr", "server_addr"))
+    if own == peer and not is_allowed(ipaddress.ip_address(peer.partition("%")[0])):
+        stream.close()
+        raise AddressRefused(f"{peer} is this machine's own address, and WEBHOOK_ALLOW_NETWORKS doesn't allow it")
 
 
 # -- connections -------------------------------------------------------------------------------------------------
@@ -166,6 +196,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
             except httpcore.NetworkError as refusal:
                 error = refusal
             else:
+                check_peer(stream)
                 return LimitedStream(stream)
         raise error
 

@@ -18,7 +18,10 @@ REFUSED = (
     *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1", "fec0::1"),
     # IPv4 inside IPv6: mapped, compatible, NAT64, 6to4, Teredo.
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:7f00:1::"),
-    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "::ffff:0:7f00:1", "64:ff9b:1:7f00:0:100::", "fe80::5efe:7f00:1"),
+    # ISATAP, with and without the bit of an address that is unique in the world.
+    *("2606:4700::5efe:7f00:1", "2606:4700::200:5efe:a00:1"),
+    *("168.63.129.16", "::ffff:168.63.129.16", "192.88.99.1", "3fff::1", "100::1", "5f00::1", "fd00:ec2::254"),
 )
 
 
@@ -40,7 +43,9 @@ def test_addresses_of_the_internet_and_allowed_networks_pass(settings: Any) -> N
 
 
 # 127.0.0.1 as resolvers read it, too.
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "0", "0x7f.1"]
+)
 def test_no_way_to_write_this_machine_leads_to_it(host: str, receiver: Receiver, settings: Any) -> None:
     settings.WEBHOOK_ALLOW_NETWORKS = []
     port = receiver.server.server_address[1]
@@ -75,6 +80,18 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(
         with open_pool() as pool:
             assert post(pool, f"http://rebind.example:{port}/", {}, b"{}").status is None
     assert connected == ["93.184.215.14"]
+
+
+def test_this_machines_own_address_of_the_internet_is_refused(
+    receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WEBHOOK_ALLOW_NETWORKS = []
+    # As if the address of this machine were one of the internet.
+    monkeypatch.setattr(outbound, "check_address", lambda _: None)
+    with open_pool() as pool:
+        answer = post(pool, receiver.url, {}, b"{}")
+    assert (answer.status, answer.error[:41]) == (None, "127.0.0.1 is this machine's own address, ")
+    assert not receiver.received
 
 
 def test_one_private_address_among_a_names_addresses_is_not_used(
@@ -143,6 +160,8 @@ def test_a_receiver_that_drips_is_left_at_the_deadline(settings: Any, monkeypatc
         ),
         *("https://me:secret@shop.example/", "https://shop.example/#part", "https://caf\u00e9.example/", "http://a b/"),
         *("http://127.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/", "http://shop.example:99999/"),
+        *("http://shop.example:0/", "http://shop.example:25/", "http://shop.example:+80/", "HTTP://10.0.0.1?x"),
+        *("http:10.0.0.1", "http://shop.example\\@127.0.0.1/", "http://[fe80::1%25eth0]/", "http://[::1%25lo]/"),
     ],
 )
 def test_a_url_that_can_not_be_sent_to_is_refused_when_it_is_given(url: str, settings: Any) -> None:
