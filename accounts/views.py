@@ -147,7 +147,7 @@ class Shipments(OrderPieces):
 
 
 class Returns(OrderPieces):
-    """Take pieces back that were shipped. They are on hand again, unless `restock` is false."""
+    """Take pieces back that were shipped. They are on hand where they were sent from, unless `restock` is false."""
 
     write_serializer = ReturnWrite
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from operator import or_
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # The hits that tell whether a search finds anything. Drafts are among them.
 PROBED_HITS = 100
+
+# Pieces by location, by variant id.
+type Taken = dict[int, dict[str, int]]
 
 # The default location: a body or file without a location writes to it.
 MAIN = "main"
@@ -120,17 +123,17 @@ class VariantQuerySet(QuerySet["Variant"]):
 class StockQuerySet(QuerySet["Stock"]):
     """Pieces on hand, some of them reserved for orders.
 
-    `reserve`, `release`, `ship` and `take_back` take pieces by variant id and return the ids of the variants that were
-    changed. Each is one statement with its condition inside: after a separate SELECT another buyer could take the same
-    piece. Pieces of a variant are alike: which location has an order's pieces reserved isn't noted. A caller that
-    changes several rows first locks their products in the order of their ids, to avoid deadlocks.
+    `reserve`, `release` and `ship` take pieces by variant id, and return what was moved, and where. On PostgreSQL each
+    is one statement with its condition inside: after a separate SELECT another buyer could take the same piece. Pieces
+    of a variant are alike: which location has an order's pieces reserved isn't noted. A caller that changes several
+    rows first locks their products in the order of their ids, to avoid deadlocks.
     """
 
     def visible_to(self, caller: Caller) -> Self:
         """The stock of the variants that the caller may see."""
         return self.all() if caller.has_perm("catalog.view_product") else self.filter(variant__product__status=ACTIVE)
 
-    def reserve(self, units: Mapping[int, int]) -> set[int]:
+    def reserve(self, units: Mapping[int, int]) -> Taken:
         """Reserve free pieces at sellable locations, by priority. A variant with too few free pieces is left out."""
         return self._take(
             units,
@@ -140,44 +143,53 @@ class StockQuerySet(QuerySet["Stock"]):
             condition="on_hand - reserved >= taken.number",
         )
 
-    def release(self, units: Mapping[int, int]) -> set[int]:
+    def release(self, units: Mapping[int, int]) -> Taken:
         """Make reserved pieces free again, at most as many as are reserved. What was taken last comes first."""
         return self._take(units, change="reserved = reserved - taken.number", are_all=False, order="DESC")
 
-    def ship(self, units: Mapping[int, int]) -> set[int]:
+    def ship(self, units: Mapping[int, int]) -> Taken:
         """Remove reserved pieces for good. A variant with too few reserved pieces is left out."""
         less = "on_hand = on_hand - taken.number, reserved = reserved - taken.number, reason = ''"
         return self._take(units, change=less)
 
-    def take_back(self, units: Mapping[int, int]) -> set[int]:
-        """Put pieces that came back on hand again, at the first location. A variant without a row is left out."""
-        return set(self._run(TAKE_BACK, units))
+    def take_back(self, units: Mapping[tuple[int, str], int]) -> set[tuple[int, str]]:
+        """Put pieces that came back on hand again, by variant id and location; returns those that have a row."""
+        rows = [(*place, pieces) for place, pieces in units.items()]
+        return set(self._run(TAKE_BACK, rows)) if rows else set()
 
-    def _take(self, units: Mapping[int, int], *, are_all: bool = True, **parts: str) -> set[int]:
+    def find_first(self, variants: Collection[int]) -> dict[int, str]:
+        """The location of each variant that orders take from first; of one without any row the default one."""
+        rows = self._run(FIRST, [(key,) for key in variants]) if variants else []
+        return dict.fromkeys(variants, MAIN) | dict(reversed(rows))
+
+    def _take(self, units: Mapping[int, int], *, are_all: bool = True, **parts: str) -> Taken:
         usual = {"pieces": "s.reserved", "places": "", "condition": "reserved >= taken.number", "order": "ASC"}
-        whole = "AND total >= units" if are_all else ""
-        found = self._run(TAKE.format(**usual | parts, whole=whole), units)
+        parts = usual | parts | {"whole": "AND total >= units" if are_all else ""}
+        taken: Taken = {}
+        for key, place, number in self._move(PLACES.format(**parts), MOVE.format(**parts), units):
+            taken.setdefault(key, {})[place] = number
         # Somebody who locked no product may have taken pieces between the look and the write.
-        return {key for key, numbers in found.items() if not are_all or None in numbers or sum(numbers) == units[key]}
+        return {key: places for key, places in taken.items() if not are_all or sum(places.values()) == units[key]}
 
-    def _run(self, sql: str, units: Mapping[int, int]) -> dict[int, list[Any]]:
-        """The pieces that were taken at each location, by variant id; None on SQLite, which doesn't tell."""
-        if not units:
-            return {}
-        database = connections[self.db]
-        # Both databases name the columns of VALUES. The ORM has no UPDATE … RETURNING.
-        number = "taken.number" if database.vendor == "postgresql" else "NULL"
-        sql = sql.replace("ROWS", ", ".join(["(%s, %s)"] * len(units))).replace("NUMBER", number)
-        found = dict[int, list[Any]]()
-        with database.cursor() as cursor:
-            cursor.execute(sql, [*chain.from_iterable(units.items())])
-            for key, taken in cursor.fetchall():
-                found.setdefault(key, []).append(taken)
+    def _move(self, look: str, move: str, units: Mapping[int, int]) -> list[Any]:
+        rows = list(units.items())
+        if not rows or connections[self.db].vendor == "postgresql":
+            return self._run(f"{look}{move}, taken.number", rows) if rows else []
+        # SQLite returns columns of the updated table only. It has one writer at a time, so the look is what happens.
+        found = self._run(f"{look}{SHOW}", rows)
+        self._run(look + move, rows)
         return found
+
+    def _run(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run it with the rows as VALUES, whose columns both databases can name."""
+        place = f"({', '.join(['%s'] * len(rows[0]))})"
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(sql.replace("ROWS", ", ".join([place] * len(rows))), [*chain.from_iterable(rows)])
+            return cursor.fetchall()
 
 
 # Pieces of some variants, place by place. A location that nobody has declared comes last.
-TAKE = """
+PLACES = """
 WITH wanted (variant_id, units) AS (VALUES ROWS), places AS (
     SELECT s.id, s.variant_id, w.units, {pieces} AS pieces,
         sum({pieces}) OVER (PARTITION BY s.variant_id) AS total,
@@ -191,20 +203,20 @@ WITH wanted (variant_id, units) AS (VALUES ROWS), places AS (
     SELECT id, CASE WHEN units - ahead < pieces THEN units - ahead ELSE pieces END AS number
     FROM places WHERE ahead < units {whole}
 )
-UPDATE catalog_stock SET {change} FROM taken WHERE catalog_stock.id = taken.id AND {condition}
-RETURNING catalog_stock.variant_id, NUMBER"""
+"""
+SHOW = "SELECT s.variant_id, s.location, taken.number FROM catalog_stock s JOIN taken ON taken.id = s.id"
+MOVE = """UPDATE catalog_stock SET {change} FROM taken WHERE catalog_stock.id = taken.id AND {condition}
+RETURNING catalog_stock.variant_id, catalog_stock.location"""
 TAKE_BACK = """
-WITH wanted (variant_id, units) AS (VALUES ROWS), taken AS (
-    SELECT s.id, w.units AS number, row_number() OVER (
-        PARTITION BY s.variant_id
-        ORDER BY CASE WHEN l.sellable THEN 0 ELSE 1 END, coalesce(l.priority, 2147483647), s.location
-    ) AS place
-    FROM catalog_stock s JOIN wanted w ON w.variant_id = s.variant_id
-        LEFT JOIN catalog_location l ON l.code = s.location
-)
-UPDATE catalog_stock SET on_hand = on_hand + taken.number, reason = 'returned' FROM taken
-WHERE catalog_stock.id = taken.id AND taken.place = 1
-RETURNING catalog_stock.variant_id, NUMBER"""
+WITH wanted (variant_id, location, units) AS (VALUES ROWS)
+UPDATE catalog_stock SET on_hand = on_hand + wanted.units, reason = 'returned' FROM wanted
+WHERE catalog_stock.variant_id = wanted.variant_id AND catalog_stock.location = wanted.location
+RETURNING catalog_stock.variant_id, catalog_stock.location"""
+FIRST = """
+WITH wanted (variant_id) AS (VALUES ROWS)
+SELECT s.variant_id, s.location FROM catalog_stock s JOIN wanted w ON w.variant_id = s.variant_id
+    LEFT JOIN catalog_location l ON l.code = s.location
+ORDER BY CASE WHEN l.sellable THEN 0 ELSE 1 END, coalesce(l.priority, 2147483647), s.location"""
 
 
 class CategoryQuerySet(QuerySet["Category"]):

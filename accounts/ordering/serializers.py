@@ -3,7 +3,15 @@
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
-from rest_framework.serializers import BooleanField, CharField, Field, IntegerField, JSONField, ModelSerializer
+from rest_framework.serializers import (
+    BooleanField,
+    CharField,
+    Field,
+    IntegerField,
+    JSONField,
+    ModelSerializer,
+    ValidationError,
+)
 
 from accounts.models import Order, OrderLine
 from accounts.ordering.changes import change_order
@@ -12,7 +20,7 @@ from accounts.orders import GREATEST_QUANTITY, place_order
 from accounts.serializers import AddressWrite
 from catalog.writes.fields import TextField, WholeField
 from catalog.writes.texts import compose
-from catalog.writes.values import Key, Text, Whole
+from catalog.writes.values import LOCATION, Key, Text, Whole
 from config.api.reads.addresses import TextAddressField
 from config.api.writes.bodies import ChoiceField, StrictSerializer, name_type
 
@@ -146,10 +154,20 @@ class ShipmentWrite(StrictSerializer[Order]):
 
 
 class ReturnWrite(StrictSerializer[Order]):
-    """The pieces of a return; without `lines` all that were shipped. `restock` puts them on hand again."""
+    """The pieces of a return; without `lines` all that were shipped.
+
+    `restock` puts them on hand again: at `location`, or where they were sent from.
+    """
 
     lines = OrderLineWrite(many=True, required=False, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
     restock = BooleanField(default=True)
+    location = TextField(LOCATION, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "location" in attrs and not attrs["restock"]:
+            raise ValidationError({"location": ["Leave it out, or restock: the pieces go nowhere."]}, "unexpected")
+        return attrs
 
     def update(self, instance: Order, validated_data: dict[str, Any]) -> Order:
-        return take_back(instance, validated_data.get("lines", ()), validated_data["restock"])
+        where = validated_data.get("location")
+        return take_back(instance, validated_data.get("lines", ()), validated_data["restock"], where)

@@ -4,20 +4,20 @@ The order is locked first, so two people at once can't send the same piece: the 
 products, in the order of their ids, and their stock, as when an order is placed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from django.db import transaction
 
 from accounts.errors import TooManyPieces, WrongStep
 from accounts.models import Order, OrderLine
-from accounts.orders import STEPS, Wanted, lock_lines, move_order, ship_stock
+from accounts.orders import STEPS, Pieces, Wanted, lock_lines, move_order, ship_stock
+from catalog.locations import list_undeclared, say_undeclared
 from catalog.models import Stock
 from config.api.problems.errors import Fault, InvalidBody
 
 # How many pieces of a line are left for a step.
 type Left = Callable[[OrderLine], int]
-# Pieces by line.
-type Pieces = Mapping[OrderLine, int]
 
 
 def ship_pieces(order: Order, wanted: Wanted) -> Order:
@@ -33,23 +33,26 @@ def ship_pieces(order: Order, wanted: Wanted) -> Order:
         pieces = pick(lines, wanted, lambda line: line.quantity - line.shipped, "left to be shipped")
         if all(line.quantity - line.shipped == pieces.get(line, 0) for line in lines):
             return move_order(order, Order.Status.SHIPPED)
-        ship_stock(lines, count_pieces(pieces))
-        write_pieces(pieces, "shipped")
+        ship_stock(pieces)
     return order
 
 
-def take_back(order: Order, wanted: Wanted, restock: bool) -> Order:
+def take_back(order: Order, wanted: Wanted, restock: bool, location: str | None = None) -> Order:
     """Note that these pieces came back; all that were shipped without `wanted`. The status stays.
 
-    With `restock` they are on hand again.
+    With `restock` they are on hand again: at `location`, or where they were sent from. Raises InvalidBody if nobody
+    has declared `location`.
     """
+    if location and list_undeclared([location]):
+        raise InvalidBody([Fault("/location", "not_found", say_undeclared(location))])
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
         lines = lock_lines(order)
         pieces = pick(lines, wanted, lambda line: line.shipped - line.returned, "with the customer")
+        places = {line: take_from(line, count) for line, count in pieces.items()}
         if restock:
-            restock_pieces(pieces)
-        write_pieces(pieces, "returned")
+            restock_pieces(places, location)
+        OrderLine.objects.bulk_update(pieces, ["returned", "sent_from"])
     return order
 
 
@@ -84,23 +87,33 @@ def find_over(wanted: Wanted, by_sku: Mapping[str, OrderLine], left: Left, where
             yield Fault(f"/lines/{index}/quantity", "too_many_pieces", detail)
 
 
-def count_pieces(pieces: Pieces) -> dict[int, int]:
-    """The pieces by variant id, without those whose variant was deleted: they have no stock."""
-    return {line.variant_id: count for line, count in pieces.items() if line.variant_id is not None}
+def take_from(line: OrderLine, count: int) -> Counter[str]:
+    """Take the pieces off those that are with the customer. Returns where they were sent from; "" if nobody knows."""
+    places = Counter[str]()
+    for place, sent in sorted(line.sent_from.items()):
+        places[place] = min(sent, count - places.total())
+    line.sent_from = dict(Counter(line.sent_from) - places)
+    line.returned += count
+    return +places + Counter({"": count - places.total()})
 
 
-def restock_pieces(pieces: Pieces) -> None:
-    units = count_pieces(pieces)
+def restock_pieces(places: Mapping[OrderLine, Counter[str]], location: str | None) -> None:
+    units = find_places({line.variant_id: where for line, where in places.items() if line.variant_id}, location)
     back = Stock.objects.all().take_back(units)
     # Somebody deleted the row meanwhile. Who writes stock locks the products first, as here.
     Stock.objects.bulk_create(
-        Stock(variant_id=variant, on_hand=count, reason="returned")
-        for variant, count in units.items()
-        if variant not in back
+        Stock(variant_id=variant, location=place, on_hand=count, reason="returned")
+        for (variant, place), count in units.items()
+        if (variant, place) not in back
     )
 
 
-def write_pieces(pieces: Pieces, column: str) -> None:
-    for line, count in pieces.items():
-        setattr(line, column, getattr(line, column) + count)
-    OrderLine.objects.bulk_update(pieces, [column])
+def find_places(came: Mapping[int, Counter[str]], location: str | None) -> Counter[tuple[int, str]]:
+    """The pieces by variant and location. Of unknown ones, and of one that is gone, they go to the first location."""
+    gone = {"", *list_undeclared(place for where in came.values() for place in where)}
+    first = Stock.objects.all().find_first([key for key, where in came.items() if gone & where.keys()])
+    units = Counter[tuple[int, str]]()
+    for key, where in came.items():
+        for place, count in where.items():
+            units[key, location or (first[key] if place in gone else place)] += count
+    return units

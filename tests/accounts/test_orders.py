@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -170,8 +171,9 @@ def test_an_order_costs_as_many_queries_whatever_its_length(
 ) -> None:
     skus = [make_product(stock=5).sku for _ in range(size)]
     # 1. a savepoint  2. a savepoint (both are BEGIN outside a test)  3. variants and products, locked  4. the stock
-    # 5. the order  6. its lines  7. the end of 2  8. the order as it is shown  9. the end of 1
-    with django_assert_num_queries(9):
+    # 5. the order  6. its lines  7. the end of 2  8. the order as it is shown  9. the end of 1. SQLite looks at
+    # the stock before it changes it.
+    with django_assert_num_queries(9 if connection.vendor == "postgresql" else 10):
         assert buy(buyer, *[(sku, 1) for sku in skus]).status_code == 201
 
 

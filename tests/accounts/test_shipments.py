@@ -13,7 +13,7 @@ from accounts.errors import TooManyPieces
 from accounts.models import Order, OrderLine, User
 from accounts.ordering.shipments import ship_pieces, take_back
 from accounts.orders import place_order
-from catalog.models import Product, Stock
+from catalog.models import Location, Product, Stock
 from tests.factories import make_product, make_user
 from tests.together import run_together
 
@@ -89,6 +89,64 @@ def test_pieces_come_back_to_the_stock_or_not(clerk: APIClient, order: Order) ->
     assert (count_pieces("TEA")[0], count_pieces("CUP")[0]) == (6, 8)
 
 
+def count_places(sku: str = "TEA") -> dict[str, int]:
+    return dict(Stock.objects.filter(variant__sku=sku).values_list("location", "on_hand"))
+
+
+@pytest.fixture
+def spread(order: Order) -> Order:
+    """The order, whose four of TEA are reserved: one at main, three at north."""
+    Stock.objects.filter(variant__sku="TEA").update(on_hand=1, reserved=1)
+    variant = Stock.objects.get(variant__sku="TEA").variant
+    for code, place, number in (("north", 2, 3), ("attic", 3, 0)):
+        Location.objects.create(code=code, priority=place, sellable=code != "attic")
+        Stock.objects.create(variant=variant, location=code, on_hand=number, reserved=number)
+    return order
+
+
+def test_pieces_come_back_to_where_they_were_sent_from(clerk: APIClient, spread: Order) -> None:
+    post(clerk, spread, "shipments", ("TEA", 2))
+    post(clerk, spread, "shipments")
+    assert OrderLine.objects.get(sku="TEA").sent_from == {"main": 1, "north": 3}
+    assert count_places() == {"main": 0, "north": 0, "attic": 0}
+    Location.objects.filter(code="main").update(sellable=False)
+    assert post(clerk, spread, "returns", ("TEA", 2)).status_code == 200
+    assert count_places() == {"main": 1, "north": 1, "attic": 0}
+    assert OrderLine.objects.get(sku="TEA").sent_from == {"north": 2}
+    Stock.objects.filter(location="north").delete()
+    post(clerk, spread, "returns", ("TEA", 1))
+    assert count_places() == {"main": 1, "north": 1, "attic": 0}, "somebody had deleted the row"
+
+
+def test_pieces_come_back_to_the_location_that_the_body_names(clerk: APIClient, spread: Order) -> None:
+    post(clerk, spread, "shipments")
+    answer = post(clerk, spread, "returns", ("TEA", 3), location="atic")
+    fault = answer.json()["errors"][0]
+    assert (answer.status_code, fault["pointer"], fault["code"]) == (400, "/location", "not_found")
+    assert "attic" in fault["detail"]
+    refused = post(clerk, spread, "returns", ("TEA", 3), location="attic", restock=False)
+    assert refused.json()["errors"][0]["pointer"] == "/location"
+    assert post(clerk, spread, "returns", ("TEA", 3), location="Attic").status_code == 200
+    assert count_places() == {"main": 0, "north": 0, "attic": 3}
+    assert OrderLine.objects.get(sku="TEA").sent_from == {"north": 1}
+    assert post(clerk, spread, "returns", ("TEA", 2), location="attic").json()["code"] == "too_many_pieces"
+
+
+def test_pieces_of_a_place_that_is_gone_or_unknown_come_to_the_first_one(clerk: APIClient, spread: Order) -> None:
+    post(clerk, spread, "shipments")
+    OrderLine.objects.filter(sku="TEA").update(sent_from={"gone": 1})
+    post(clerk, spread, "returns", ("TEA", 3))
+    assert count_places() == {"main": 3, "north": 0, "attic": 0}
+
+
+def test_an_order_that_a_server_of_the_former_release_ships_has_shipped_pieces(clerk: APIClient, order: Order) -> None:
+    before = Order.objects.get().version
+    Order.objects.filter(pk=order.pk).update(status="shipped")
+    assert list(OrderLine.objects.values_list("shipped", flat=True)) == [4, 1]
+    assert Order.objects.get().version > before, "followers read the lines again"
+    assert post(clerk, order, "returns", ("TEA", 1)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("what", "lines", "refusal"),
     [
@@ -111,12 +169,17 @@ def test_more_than_there_is_moves_nothing(
     assert [count_pieces("TEA"), count_pieces("CUP"), Order.objects.get().version] == before
 
 
-def test_only_a_paid_order_is_shipped_and_nothing_comes_back_twice(clerk: APIClient, order: Order) -> None:
+def test_only_a_paid_order_is_shipped(clerk: APIClient, order: Order) -> None:
     for status in ("placed", "shipped", "completed", "canceled"):
         Order.objects.update(status=status)
         answer = post(clerk, order, "shipments", ("TEA", 1))
         assert (answer.status_code, answer.json()["code"]) == (409, "wrong_step")
+
+
+def test_nothing_comes_back_twice(clerk: APIClient, order: Order) -> None:
     assert post(clerk, order, "returns").json()["code"] == "too_many_pieces"
+    post(clerk, order, "shipments")
+    assert [post(clerk, order, "returns").status_code for _ in range(2)] == [200, 409]
 
 
 def test_a_step_compares_the_version_and_happens_once(clerk: APIClient, order: Order) -> None:

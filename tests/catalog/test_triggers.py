@@ -28,7 +28,7 @@ def test_a_product_is_in_stock_while_a_piece_is_free() -> None:
     product.refresh_from_db()
     assert product.in_stock
     key = Variant.objects.get(product=product).pk
-    assert Stock.objects.all().reserve({key: 2}) == {key}
+    assert Stock.objects.all().reserve({key: 2}) == {key: {"main": 2}}
     product.refresh_from_db()
     assert not product.in_stock
 

@@ -163,7 +163,7 @@ def test_a_job_writes_the_lines_of_the_stream(staff: APIClient) -> None:
 
 
 def test_an_empty_catalogue_is_a_file_too(staff: APIClient) -> None:
-    main = {"_type": "location", "code": "main", "name": "", "sellable": True, "priority": 1}
+    main = {"_type": "location", "code": "main", "name": "Main", "sellable": True, "priority": 1}
     assert export(staff) == [main]
     assert json.loads(download(staff, ask_for(staff, resource="catalogue", format="ndjson"))) == main
 
