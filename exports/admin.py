@@ -7,8 +7,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -17,10 +18,14 @@ from catalog.models import Product
 from catalog.rights import EXPORT
 from catalog.staff.products import ProductAdmin, find_by_sku
 from config.api.admin.cells import show_moment, show_unbroken
+from config.api.admin.dashboard import show_count
 from config.api.admin.lists import BoundedAdmin
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.running import submit_job
 from config.api.problems.errors import ApiError
+from config.api.reads.counting import BOUND
+from config.api.reads.resources import RESOURCES
+from exports.jobs.forms import ExportForm, list_resources
 from exports.jobs.submitting import check_request, retry_job
 from exports.models import ExportJob, Feed
 
@@ -30,16 +35,49 @@ ENDED = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
 
 @admin.register(ExportJob)
 class ExportJobAdmin(JobAdmin):
-    """All users' export jobs. A job can't be edited, only canceled, tried again or deleted (with its file)."""
+    """All users' export jobs, and a page that begins one. None can be edited, only canceled, tried again or deleted."""
 
     icon = "download"
     list_display = ("number", "what", "owner", "state", "progress", "rows", "download", "created", "error")
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (
         "owner", "state", "progress", "download", "error", "resource", "format", "compression", "filters", "fields",
-        "expand", "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at",
+        "expand", "raw", "rows", "size", "checksum", "changes_cursor", "created_at", "started_at", "finished_at",
         "expires_at",
     )  # fmt: skip
+
+    # -- beginning one
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and bool(list_resources(request.user))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """GET asks what to export; POST counts its rows (`count`), or starts it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        names = list_resources(request.user)
+        chosen = request.GET.get("resource", names[0])
+        if chosen not in names:
+            raise Http404(f"There is no export of {chosen!r}, or you may not make it.")
+        form = ExportForm(RESOURCES[chosen], request.user, request.POST if request.method == "POST" else None)
+        if form.is_valid() and "count" not in request.POST and self.submit(request, form.job):
+            return HttpResponseRedirect(reverse("admin:exports_exportjob_change", args=(form.job.pk,)))
+        return self.show(request, form, chosen, names)
+
+    def submit(self, request: HttpRequest, job: ExportJob) -> bool:
+        try:
+            submit_job(job)
+        except ApiError as error:
+            self.message_user(request, f"{error.detail} {error.hint}", messages.ERROR)
+        return job.pk is not None
+
+    def show(self, request: HttpRequest, form: ExportForm, chosen: str, names: Sequence[str]) -> HttpResponse:
+        number = show_count(form.count_rows(), BOUND) if form.is_valid() else ""
+        context = {
+            **self.admin_site.each_context(request), "title": "New export", "opts": self.opts, "form": form,
+            "resource": chosen, "resources": names, "number": number, "media": form.media,
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/export.html", context)
 
     # -- columns
 
@@ -58,6 +96,11 @@ class ExportJobAdmin(JobAdmin):
     @admin.display(description="size")
     def size(self, job: ExportJob) -> str:
         return show_unbroken(filesizeformat(job.bytes))
+
+    @admin.display(description="SHA-256")
+    def checksum(self, job: ExportJob) -> str:
+        # Its 64 digits are wider than a phone.
+        return format_html('<span class="break-all">{}</span>', job.sha256 or "-")
 
     # -- actions
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import User
 from catalog.models import Product
+from config.api.reads.resources import RESOURCES
 from exports.models import ExportJob
 from tests.exports.conftest import ask_for, list_files, read_body, run_job
 from tests.factories import make_brand, make_product, make_user
@@ -46,7 +47,63 @@ def test_the_page_shows_a_bar_for_each_job(office: Client) -> None:
     for text in ("width: 40%", "40 %, 12 s left", "4,000 of 10,000", "Its files can&#x27;t be written."):
         assert text in page, text
     assert office.get(f"{JOBS}{ExportJob.objects.first().pk}/change/").status_code == 200
-    assert office.get(f"{JOBS}add/").status_code == 403
+
+
+def test_an_export_is_chosen_counted_and_started_on_one_page(office: Client, admin_user: User) -> None:
+    brand = make_brand("Oak & Co")
+    make_product(sku="A", brand=brand)
+    make_product(sku="B")
+    page = f"{JOBS}add/?resource=products"
+    asked = {"format": "csv", "compression": "none", "columns": ["sku", "title"], "filter-brand": brand.slug}
+    assert "The file will have <strong>1</strong> row." in office.post(page, asked | {"count": "1"}).content.decode()
+    assert not ExportJob.objects.exists()
+    answer = office.post(page, asked | {"start": "1"})
+    job = ExportJob.objects.get()
+    assert answer["Location"] == f"{JOBS}{job.pk}/change/"
+    assert (job.owner, job.filters, job.fields) == (admin_user, {"brand": brand.slug}, "sku,title")
+    run_job(job.pk)
+    assert read_body(office.get(f"/api/v1/exports/{job.pk}/file/")).splitlines()[0] == b"sku,title"
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "sentence"),
+    [
+        ({"filter-price_min": "cheap"}, "filter-price_min", "is not a number"),
+        ({"attributes": "colur=red"}, "attributes", "colur"),
+        ({"filter-brand": "nobody"}, "filter-brand", "valid choice"),
+        ({"columns": []}, "columns", "required"),
+    ],
+)
+def test_what_cannot_be_exported_is_an_error_of_its_field(
+    values: dict[str, Any], field: str, sentence: str, office: Client
+) -> None:
+    asked = {"format": "csv", "compression": "none", "columns": ["sku"], "start": "1"}
+    answer = office.post(f"{JOBS}add/?resource=products", asked | values)
+    assert sentence in str(answer.context["form"].errors[field])
+    assert not ExportJob.objects.exists()
+
+
+def test_every_resource_has_its_form_with_its_usual_columns(office: Client) -> None:
+    for name, resource in RESOURCES.items():
+        page = office.get(f"{JOBS}add/?resource={name}")
+        assert page.status_code == 200, name
+        form = page.context["form"]
+        usual = {"columns": form.fields["columns"].initial, "compression": "none", "count": "1"}
+        for kind in resource.formats:
+            counted = office.post(f"{JOBS}add/?resource={name}", usual | {"format": kind}).context["form"]
+            assert (counted.errors, counted.job.fields) == ({}, ""), (name, kind)
+
+
+def test_only_what_a_user_may_export_is_offered(client: Client) -> None:
+    user = make_user("Export partner")
+    user.is_staff = True
+    user.save()
+    user.user_permissions.add(Permission.objects.get(codename="view_exportjob"))
+    client.force_login(user)
+    assert "orders" not in client.get(f"{JOBS}add/").context["resources"]
+    assert client.get(f"{JOBS}add/?resource=orders").status_code == 404
+    user.user_permissions.remove(Permission.objects.get(codename="view_exportjob"))
+    assert client.get(f"{JOBS}add/").status_code == 403
 
 
 def test_a_job_that_is_started_in_the_admin_is_downloaded_in_the_admin(office: Client, admin_user: User) -> None:
