@@ -17,8 +17,8 @@ from catalog.changes.undo.admin import UndoJobAdmin
 from catalog.changes.undo.models import UndoJob
 from catalog.edits.admin import EditJobAdmin
 from catalog.edits.models import EditJob
-from catalog.imports.admin import ImportJobAdmin
-from catalog.imports.models import ImportJob
+from catalog.imports.admin import ImportJobAdmin, ImportRecipeAdmin
+from catalog.imports.models import ImportJob, ImportRecipe
 from catalog.models import (
     Attribute,
     Brand,
@@ -46,6 +46,7 @@ admin.site.register(Change, ChangeAdmin)
 admin.site.register(EditJob, EditJobAdmin)
 admin.site.register(UndoJob, UndoJobAdmin)
 admin.site.register(ImportJob, ImportJobAdmin)
+admin.site.register(ImportRecipe, ImportRecipeAdmin)
 admin.site.register(ScheduledPrice, ScheduledPriceAdmin)
 
 

@@ -2,13 +2,14 @@
 
 ApiError
 ├── ChangesGone                           410
+├── TooManyRecipes                        409
 ├── FileRefused                           422  an upload
 └── ImportsWaiting                        429
 """
 
 from http import HTTPStatus
 
-from config.api.problems.errors import ApiError, Fault
+from config.api.problems.errors import ApiError, Conflict, Fault
 
 
 class ChangesGone(ApiError):
@@ -46,3 +47,12 @@ class ImportsWaiting(ApiError):
     def __init__(self, most: int) -> None:
         detail = f"You have {most} imports that wait or run; this is the limit."
         super().__init__(detail, "Send the file again when one of them has finished.")
+
+
+class TooManyRecipes(Conflict):
+    """The caller has reached the limit of recipes for imports."""
+
+    default_code = "too_many_recipes"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} recipes; this is the limit.", "Delete one that you no longer need.")

@@ -25,7 +25,7 @@ from catalog.changes.logged import Logged
 from catalog.changes.models import Change  # noqa: F401 (Django looks for models in this module)
 from catalog.changes.undo.models import UndoJob  # noqa: F401 (the same)
 from catalog.edits.models import EditJob  # noqa: F401 (the same)
-from catalog.imports.models import ImportJob, ImportRefusal, RefusedRow  # noqa: F401 (the same)
+from catalog.imports.models import ImportJob, ImportRecipe, ImportRefusal, RefusedRow  # noqa: F401 (the same)
 from catalog.media.models import MEDIA, Picture  # noqa: F401 (the same)
 from catalog.prices.models import ProductPrice, VariantPrice  # noqa: F401 (the same)
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, StockQuerySet, VariantQuerySet

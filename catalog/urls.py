@@ -27,6 +27,7 @@ router.register("brands", views.BrandViewSet)
 router.register("categories", views.CategoryViewSet)
 router.register("attributes", views.AttributeViewSet)
 router.register("locations", views.LocationViewSet)
+router.register("imports/recipes", import_views.RecipeViewSet)
 router.register("scheduled_prices", views.ScheduledPriceViewSet)
 
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.

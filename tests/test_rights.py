@@ -20,7 +20,7 @@ from accounts.events import Event
 from accounts.models import Address, SessionOwner, User
 from accounts.orders import place_order
 from accounts.tokens import issue_token
-from catalog.models import Attribute, ImportJob, Location, Product, ScheduledPrice, UndoJob
+from catalog.models import Attribute, ImportJob, ImportRecipe, Location, Product, ScheduledPrice, UndoJob
 from config.api.access.scopes import SCOPES
 from config.api.database.authorship import sign_writes
 from config.api.jobs.files import write_file
@@ -75,6 +75,7 @@ ROWS: dict[str, str] = {
     "DELETE exports/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE feeds/{id}/": "401 403 403 403 204 403 404 401",
     "DELETE imports/{id}/": "401 403 403 204 403 403 404 401",
+    "DELETE imports/recipes/{id}/": "401 403 403 204 403 403 404 401",
     "DELETE me/addresses/{id}/": "401 204 404 404 404 404 404 401",
     "DELETE products/{id}/": "401 403 403 204 403 403 204 401",
     "DELETE products/{product}/images/{id}/": "401 403 403 204 403 403 204 401",
@@ -129,6 +130,8 @@ ROWS: dict[str, str] = {
     "GET imports/": "401 403 403 200 403 403 200 401",
     "GET imports/{id}/": "401 403 403 200 403 403 404 401",
     "GET imports/{id}/errors/": "401 403 403 200 403 403 404 401",
+    "GET imports/recipes/": "401 403 403 200 403 403 200 401",
+    "GET imports/recipes/{id}/": "401 403 403 200 403 403 404 401",
     "GET imports/{id}/refused/": "401 403 403 200 403 403 404 401",
     "GET me/": "401 200 200 200 200 200 200 401",
     "GET me/addresses/": "401 200 200 200 200 200 200 401",
@@ -161,6 +164,7 @@ ROWS: dict[str, str] = {
     "GET webhooks/": "401 403 403 403 200 403 200 401",
     "GET webhooks/{id}/": "401 403 403 403 200 403 404 401",
     "GET webhooks/{id}/deliveries/": "401 403 403 403 200 403 404 401",
+    "PATCH imports/recipes/{id}/": "401 403 403 200 403 403 404 401",
     "PATCH feeds/{id}/": "401 403 403 403 200 403 404 401",
     "PATCH me/": "401 200 200 200 200 200 200 401",
     "PATCH me/addresses/{id}/": "401 200 404 404 404 404 404 401",
@@ -190,6 +194,7 @@ ROWS: dict[str, str] = {
     "POST exports/": "401 403 403 403 201 403 201 401",
     "POST feeds/": "401 403 403 403 201 403 201 401",
     "POST imports/": "401 403 403 201 403 403 201 401",
+    "POST imports/recipes/": "401 403 403 201 403 403 201 401",
     "POST imports/preview/": "401 403 403 200 403 403 200 401",
     "POST me/addresses/": "401 201 201 201 201 201 201 401",
     "POST orders/": "401 201 201 201 201 201 201 401",
@@ -231,6 +236,8 @@ BODIES: dict[str, Any] = {
     "POST exports/": {"resource": "products", "format": "csv"},
     "POST feeds/": {"resource": "products", "format": "csv"},
     "PATCH feeds/{id}/": {"every": 30},
+    "POST imports/recipes/": {"name": "Coffee"},
+    "PATCH imports/recipes/{id}/": {"shared": False},
     "POST imports/": b"sku,title,price\nTEA,Sencha,2\n",
     "POST imports/preview/": b"sku,title,price\nTEA,Sencha,2\n",
     "PATCH orders/{number}/": {"status": "paid"},
@@ -368,6 +375,7 @@ def filled(kept: None) -> Shop:
         "users/": {"id": owner.pk, "user": owner.pk},
         "orders/": {"number": order.number},
         "imports/": {"id": ImportJob.objects.create(owner=people["editor"], name="tea.csv").pk},
+        "imports/recipes/": {"id": ImportRecipe.objects.create(owner=people["editor"], name="Tea").pk},
         "feeds/": make_feed(people["partner"]),
         "webhooks/": {"id": Webhook.objects.create(owner=people["partner"], position=0).pk},
         "changes/undo/": {"id": UndoJob.objects.create(owner=people["editor"], request_id="tea").pk},

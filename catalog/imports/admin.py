@@ -1,6 +1,6 @@
 """The admin's pages of imports: a form to send a file, and each job's progress, refused rows and a way to cancel it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -26,7 +26,7 @@ from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
 from catalog.imports.mending import TABLES, send_refused
-from catalog.imports.models import ImportJob
+from catalog.imports.models import ImportJob, ImportRecipe
 from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
@@ -34,6 +34,7 @@ from catalog.imports.values import FIELDS
 from catalog.models import Product
 from catalog.rights import IMPORT
 from config.api.admin.cells import show_unbroken
+from config.api.admin.lists import BoundedAdmin
 from config.api.jobs.admin import JobAdmin
 from config.api.jobs.files import remove_file
 from config.api.jobs.running import name_request, submit_job
@@ -214,7 +215,7 @@ class ImportJobAdmin(JobAdmin):
 
     @admin.display(description="rows")
     def rows(self, job: Any) -> str:
-        return f"{super().rows(job)}{show_unbroken(' (dry run)') if job.dry_run else ''}"
+        return format_html("{}{}", super().rows(job), show_unbroken(" (dry run)") if job.dry_run else "")
 
     @display(description="refused", label={"some": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
     def refused(self, job: ImportJob) -> tuple[str, str] | None:
@@ -277,7 +278,7 @@ class ImportJobAdmin(JobAdmin):
 
     @admin.display(description="options")
     def chosen(self, job: ImportJob) -> str:
-        return ", ".join(f"{name}={value}" for name, value in job.options.items())
+        return show_options(job.options)
 
     @admin.display(description="columns not read")
     def unread(self, job: ImportJob) -> str:
@@ -288,3 +289,27 @@ class ImportJobAdmin(JobAdmin):
     def guesses(self, job: ImportJob) -> str:
         lines = ((one["option"], one["used"], one["reason"]) for one in job.guessed)
         return format_html_join("", "<div>{}={}: {}</div>", lines)
+
+
+class ImportRecipeAdmin(BoundedAdmin):
+    """All users' recipes. They are made beside a file, on the page of a new import; here they are shared or deleted."""
+
+    icon = "menu_book"
+    list_display = ("name", "owner", "is_shared", "chosen")
+    list_filter = ("is_shared",)
+    list_select_related = ("owner",)
+    search_fields = ("owner__email__lower",)
+    search_help_text = "The owner's e-mail address in lower case"
+    fields = ("name", "owner", "is_shared", "chosen")
+    readonly_fields = ("owner", "chosen")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(description="options")
+    def chosen(self, recipe: ImportRecipe) -> str:
+        return show_options(recipe.options)
+
+
+def show_options(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())

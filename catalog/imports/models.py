@@ -1,11 +1,15 @@
 """The tables of imports: the jobs, and the errors in their files. Comments name the query that each index serves."""
 
+from typing import Any, ClassVar, Self
+
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from catalog.changes.logged import Logged
 from catalog.errors import ImportsWaiting
 from catalog.rights import IMPORT
+from config.api.access.permissions import Caller
 from config.api.jobs.models import Job, JobQuerySet
 
 # The database's own defaults, with which processes of the former release write rows.
@@ -107,3 +111,34 @@ class RefusedRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}"
+
+
+class RecipeQuerySet(models.QuerySet["ImportRecipe"]):
+    def visible_to(self, caller: Caller) -> Self:
+        """The caller's own recipes, and those that others share."""
+        return self.filter(Q(owner_id=caller.pk) | Q(is_shared=True))
+
+
+class ImportRecipe(models.Model):
+    """How files of one source are read: options of an import under a name, for its owner or for all who import."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=60)
+    is_shared = models.BooleanField("shared", default=False, help_text="Everybody who imports may use it.")
+    options = models.JSONField(default=dict, help_text="Options of an import by name, and `map`.")
+
+    objects: ClassVar[Any] = RecipeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            # The owner's recipes; serves the foreign key too.
+            models.UniqueConstraint(fields=("owner", "name"), name="import_recipe_once"),
+        )
+        indexes = (
+            # Those that others share.
+            models.Index(fields=("id",), name="import_recipe_shared", condition=Q(is_shared=True)),
+        )
+
+    def __str__(self) -> str:
+        return self.name

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,18 +21,20 @@ from catalog.imports.errors import BadFile
 from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import preview_upload
 from catalog.imports.mending import send_refused
-from catalog.imports.models import ImportJob
+from catalog.imports.models import ImportJob, ImportRecipe
 from catalog.imports.options import DECIMALS, DEFAULTS, HELP, MISSING, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
-from catalog.imports.serializers import ImportRead, ImportWrite, PreviewRead
+from catalog.imports.serializers import ImportRead, ImportWrite, PreviewRead, RecipeRead, RecipeWrite
 from catalog.imports.uploads import Upload, store_upload
 from catalog.models import Product
-from config.api.access.permissions import write_refusal
+from config.api.access.permissions import HasRight, write_refusal
+from config.api.access.privacy import PrivateMixin
 from config.api.access.scopes import IMPORTS
 from config.api.jobs.files import remove_file
 from config.api.jobs.views import JobViewSet, OwnJobs, refuse_without_storage
 from config.api.problems.errors import Fault, InvalidBody, InvalidParameter
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
+from config.api.viewsets import ReadViewSet, WriteMixin
 
 OPTIONS = (*DEFAULTS, "dry_run")
 # The first ones are named in documents; the others are what browsers and Windows call the same files.
@@ -235,3 +238,29 @@ class FileToMend(ImportErrors):
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/x-ndjson"): OpenApiTypes.STR})
     def download(self, request: Request, pk: str) -> StreamingHttpResponse:
         return send_refused(self.get_object(), is_head=request.method == "HEAD")
+
+
+class RecipeViewSet(PrivateMixin, WriteMixin[ImportRecipe], ReadViewSet):
+    """Options of imports under a name: the caller's own ones, and those that others share. Only one's own are changed.
+
+    A recipe is for a source whose files come again and again: which column is which field, the decimal sign, and so on.
+    """
+
+    http_method_names = ("get", "post", "patch", "delete", "head", "options")
+    compiled = False  # `is_own` depends on the caller
+    queryset = ImportRecipe.objects.all()
+    permission_classes = (HasRight,)
+    right = ImportJob.right
+    scope = IMPORTS
+    read_serializer = RecipeRead
+    write_serializer = RecipeWrite
+    conditional_methods = ()
+    default_ordering = "pk"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> Any:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(self.request.user) if self.request.method in SAFE_METHODS else self.find_own(rows)
+
+    def find_own(self, rows: Any) -> Any:
+        return rows.filter(owner_id=self.request.user.pk)

@@ -10,8 +10,11 @@ document.addEventListener("DOMContentLoaded", () => {
     upload.closest(".field-upload, .form-row")?.after(guide);
     const part = (name) => guide.querySelector(`[data-${name}]`);
     const fields = guide.dataset.fields.split(",");
-    const KEY = "tenfold-import-recipes";
-    const recipes = () => JSON.parse(localStorage.getItem(KEY) || "{}");
+    const OPTIONS = ["format", "encoding", "decimal", "category_separator", "weight_unit", "status"];
+    const FLAGS = ["update_only", "create_only"];
+    const headers = { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value, Accept: "application/json" };
+    // As the server has them: one's own, and those that others share.
+    let recipes = [];
     // Which column is read as which field, as somebody chose: {"Artikel": "title"}.
     let chosen = {};
 
@@ -33,6 +36,20 @@ document.addEventListener("DOMContentLoaded", () => {
 
     const writeMap = () => {
         form.querySelector("[name=map]").value = Object.entries(chosen).map(([column, field]) => `${field}=${column}`).join(",");
+    };
+
+    const find = (name) => form.querySelector(`[name=${name}]`);
+    // The options that somebody chose, by name.
+    const readOptions = () => ({
+        ...Object.fromEntries(["map", ...OPTIONS].map((name) => [name, find(name)?.value]).filter(([, value]) => value)),
+        ...Object.fromEntries(FLAGS.filter((name) => find(name)?.checked).map((name) => [name, true])),
+    });
+    const useOptions = (options) => {
+        for (const name of OPTIONS) if (find(name)) find(name).value = options[name] ?? "";
+        for (const name of FLAGS) if (find(name)) find(name).checked = Boolean(options[name]);
+        // As the server reads it: a comma ends a pair only where the next one begins.
+        const pairs = (options.map || "").split(/,(?=\s*\w+=)/).filter(Boolean).map((pair) => pair.split(/=(.*)/s));
+        chosen = Object.fromEntries(pairs.map(([field, column]) => [column, field.trim()]));
     };
 
     const showColumns = (columns, format) => {
@@ -60,7 +77,9 @@ document.addEventListener("DOMContentLoaded", () => {
         part("state").textContent = `Recognised as ${found.format}. Of the first ${found.rows} rows: ${told || "no products"}.`;
         showColumns(found.columns, found.format);
         const refusals = found.errors.slice(0, 20).map((one) => element("li", `Line ${one.line}: ${one.reason}`));
-        part("refused").replaceChildren(...(refusals.length ? [element("strong", `${found.errors_total} refused`), ...refusals] : []));
+        const list = element("ul", "", { className: "list-disc pl-5" });
+        list.append(...refusals);
+        part("refused").replaceChildren(...(refusals.length ? [element("strong", `${found.errors_total} refused`), list] : []));
         const names = ["sku", "title", "price", "brand", "category", "status"];
         const rows = found.products.map((one) => [...names.map((name) => String(one[name] ?? (one.variants?.[0]?.[name] ?? ""))), String(one.variants?.length ?? "")]);
         part("products").replaceChildren(rows.length ? table([...names, "variants"], rows) : "");
@@ -85,12 +104,7 @@ document.addEventListener("DOMContentLoaded", () => {
         part("state").textContent = "Looking at the file…";
         const body = new FormData();
         body.append("file", file);
-        for (const name of ["format", "map", "encoding", "decimal", "category_separator", "weight_unit", "status"]) {
-            const value = form.querySelector(`[name=${name}]`)?.value;
-            if (value) body.append(name, value);
-        }
-        for (const name of ["update_only", "create_only"]) if (form.querySelector(`[name=${name}]`)?.checked) body.append(name, "true");
-        const headers = { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value, Accept: "application/json" };
+        for (const [name, value] of Object.entries(readOptions())) body.append(name, value);
         let answer, found;
         try {
             answer = await fetch(guide.dataset.preview, { method: "POST", body, headers });
@@ -109,24 +123,73 @@ document.addEventListener("DOMContentLoaded", () => {
         if (heads.length) showColumns(heads.map((column) => ({ column, field: fields.includes(column.toLowerCase()) ? column.toLowerCase() : "" })), "");
     };
 
-    const listRecipes = (name = "") => {
-        part("recipe").replaceChildren(element("option", "none", { value: "" }), ...Object.keys(recipes()).map((one) => element("option", one, { value: one })));
-        part("recipe").value = name;
+    const call = async (method, end, body) => {
+        const answer = await fetch(`${guide.dataset.recipes}${end}`, {
+            method, headers: { ...headers, "Content-Type": "application/json" }, body: body && JSON.stringify(body),
+        });
+        const found = answer.status === 204 ? {} : await answer.json();
+        if (!answer.ok) throw new Error(found.errors?.[0]?.detail || `${found.detail} ${found.hint || ""}`);
+        return found;
     };
-    part("recipe").onchange = (event) => {
-        chosen = { ...(recipes()[event.target.value] || {}) };
+    const listRecipes = async (name = "") => {
+        recipes = (await call("GET", "?page_size=200")).results;
+        const label = (one) => (one.is_own ? one.name : `${one.name} (shared)`);
+        part("recipe").replaceChildren(element("option", "none", { value: "" }), ...recipes.map((one) => element("option", label(one), { value: String(one.id) })));
+        part("recipe").value = String(recipes.find((one) => one.is_own && one.name === name)?.id ?? "");
+        showChosen();
+    };
+    const findChosen = () => recipes.find((one) => String(one.id) === part("recipe").value);
+    const showChosen = () => {
+        const recipe = findChosen();
+        part("remove").hidden = !recipe?.is_own;
+        if (!recipe?.is_own) return;
+        part("recipe-name").value = recipe.name;
+        part("share").checked = recipe.shared;
+    };
+    const tell = async (change, sentence) => {
+        try {
+            await change();
+            part("recipe-state").textContent = sentence;
+        } catch (error) {
+            part("recipe-state").textContent = error.message;
+        }
+    };
+    part("recipe").onchange = () => {
+        showChosen();
+        useOptions(findChosen()?.options || {});
         look();
     };
     part("keep").onclick = () => {
         const name = part("recipe-name").value.trim();
         if (!name) return part("recipe-name").focus();
-        localStorage.setItem(KEY, JSON.stringify({ ...recipes(), [name]: chosen }));
-        listRecipes(name);
+        const body = { name, shared: part("share").checked, options: readOptions() };
+        const own = recipes.find((one) => one.is_own && one.name === name);
+        tell(async () => {
+            await (own ? call("PATCH", `${own.id}/`, body) : call("POST", "", body));
+            await listRecipes(name);
+        }, `“${name}” is kept.`);
+    };
+    part("remove").onclick = () => {
+        const { id, name } = findChosen();
+        tell(async () => {
+            await call("DELETE", `${id}/`);
+            await listRecipes();
+        }, `“${name}” is removed.`);
+    };
+    // The former release kept recipes in the browser: {"Supplier A": {"Artikel": "title"}}.
+    const KEY = "tenfold-import-recipes";
+    const bringAlong = async () => {
+        for (const [name, columns] of Object.entries(JSON.parse(localStorage.getItem(KEY) || "{}"))) {
+            const map = Object.entries(columns).map(([column, field]) => `${field}=${column}`).join(",");
+            await call("POST", "", { name, options: { map } }).catch(() => {});
+        }
+        localStorage.removeItem(KEY);
     };
     part("start").onclick = () => form.requestSubmit(form.querySelector("[name=_save]") || document.querySelector("[name=_save]"));
     upload.addEventListener("change", () => { chosen = {}; look(); });
-    for (const name of ["format", "encoding", "decimal", "category_separator", "weight_unit", "status"]) {
-        form.querySelector(`[name=${name}]`)?.addEventListener("change", look);
-    }
-    listRecipes();
+    for (const name of [...OPTIONS, ...FLAGS]) find(name)?.addEventListener("change", look);
+    tell(async () => {
+        await bringAlong();
+        await listRecipes();
+    }, "");
 });
