@@ -43,8 +43,8 @@ from config.api.problems.errors import ApiError
 # The errors on a job's page; the CSV has more.
 SHOWN_ERRORS = 20
 FORM_FIELDS = (
-    "upload", "format", "map", "dry_run", "encoding", "decimal", "category_separator", "weight_unit", "status",
-    "archive_missing", "update_only", "create_only",
+    "upload", "format", "map", "dry_run", "encoding", "decimal", "category_separator", "weight_unit",
+    "new_status", "archive_missing", "update_only", "create_only",
 )  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def make_flag(help_text: str) -> Any:
 
 def choose_again(job: ImportJob) -> dict[str, str]:
     """The job's options for a file of its refused rows: a CSV or NDJSON in UTF-8, which doesn't name all products."""
-    options = {name: value for name, value in job.options.items() if name not in ("encoding", "missing")}
+    chosen = {name: value for name, value in job.options.items() if name not in ("encoding", "missing")}
+    options = {"new_status" if name == "status" else name: value for name, value in chosen.items()}
     of_shop = {} if job.format in (*TABLES, "ndjson", "json") else {"format": job.format}
     return {"map": job.map, **of_shop, **options}
 
@@ -86,7 +87,8 @@ class ImportForm(forms.ModelForm[ImportJob]):
     format = make_choice(FORMATS.items(), "guess from the file", "")
     decimal = make_choice(zip(DECIMALS, ("dot: 1299.50", "comma: 1299,50"), strict=True), "dot", HELP["decimal"])
     weight_unit = make_choice(((unit, unit) for unit in WEIGHT_UNITS), "as the column says", HELP["weight_unit"])
-    status = make_choice(Product.Status.choices, "as the file says", HELP["status"], label="status of new products")
+    # Not `status`, which is the job's own.
+    new_status = make_choice(Product.Status.choices, "as the file says", HELP["status"], label="status of new products")
     encoding = make_text(40, HELP["encoding"])
     category_separator = make_text(LONGEST_SEPARATOR, HELP["category_separator"])
     archive_missing = make_flag("Archive products that the file doesn't name.")
@@ -110,7 +112,8 @@ class ImportForm(forms.ModelForm[ImportJob]):
     def store(self, values: dict[str, Any]) -> None:
         upload = store_upload(values["upload"], values["upload"].name)
         try:
-            options = Options.of(values | {"missing": MISSING[values["archive_missing"]]})
+            own = {"status": values["new_status"], "missing": MISSING[values["archive_missing"]]}
+            options = Options.of(values | own)
             values["format"] = find_format(upload, options)
         except BadFile:
             remove_file(upload.file)

@@ -38,7 +38,7 @@ document.addEventListener("DOMContentLoaded", () => {
         form.querySelector("[name=map]").value = Object.entries(chosen).map(([column, field]) => `${field}=${column}`).join(",");
     };
 
-    const find = (name) => form.querySelector(`[name=${name}]`);
+    const find = (name) => form.querySelector(`[name=${name === "status" ? "new_status" : name}]`);
     // The options that somebody chose, by name.
     const readOptions = () => ({
         ...Object.fromEntries(["map", ...OPTIONS].map((name) => [name, find(name)?.value]).filter(([, value]) => value)),

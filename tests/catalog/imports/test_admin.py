@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.forms import BooleanField, FileField
 from django.test import Client
 
 from catalog.imports.tasks import advance_import
@@ -72,8 +73,22 @@ def test_a_file_is_sent_and_its_page_shows_what_became_of_it(office: Client) -> 
     )
 
 
+def test_a_form_as_a_browser_sends_it_starts_the_import(office: Client) -> None:
+    """Browsers send each field, also those that nobody has filled in."""
+    form = office.get(f"{JOBS}add/").context["adminform"].form
+    sent = {name: "" for name, field in form.fields.items() if not isinstance(field, (BooleanField, FileField))}
+    for status, made in (("", "active"), ("draft", "draft")):
+        send(office, f"sku,title,price\nNEW-{made},Lamp,1\n".encode(), **(sent | {"new_status": status}))
+        job = ImportJob.objects.latest("pk")
+        assert job.status == "queued"
+        advance_import.call(job.pk)
+        assert Product.objects.get(sku=f"NEW-{made}").status == made
+
+
 def test_refused_rows_are_downloaded_and_sent_again_with_the_same_options(office: Client) -> None:
-    send(office, b"index,title,price\nA,Lamp,x\n", map="sku=index", decimal=",", archive_missing="on")
+    send(
+        office, b"index,title,price\nA,Lamp,x\n", map="sku=index", decimal=",", new_status="draft", archive_missing="on"
+    )
     job = ImportJob.objects.get()
     advance_import.call(job.pk)
     page = office.get(f"{JOBS}{job.pk}/change/").content.decode()
@@ -82,7 +97,7 @@ def test_refused_rows_are_downloaded_and_sent_again_with_the_same_options(office
     assert answer.getvalue().decode().splitlines()[0] == "\ufeffindex,title,price,import_error"
     [link] = re.findall(r'href="(/admin/catalog/importjob/add/\?map[^"]*)"', page)
     form = office.get(html.unescape(link)).context["adminform"].form
-    assert form.initial == {"map": "sku=index", "decimal": ","}
+    assert form.initial == {"map": "sku=index", "decimal": ",", "new_status": "draft"}
 
 
 def test_a_dry_run_writes_nothing(office: Client) -> None:
