@@ -280,6 +280,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "EventKind": "accounts.events.Event.Kind",
         "OrderStatus": "accounts.models.Order.Status",
         "JobStatus": "config.api.jobs.models.Job.Status",
+        "ImportFormatEnum": "catalog.imports.serializers.FORMAT_CHOICES",
         "ExportFormat": "exports.models.ExportJob.Format",
         "WebhookStatus": "config.api.webhooks.models.Status",
         "WebhookWish": "config.api.webhooks.models.WISHES",

@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 
 from accounts.events import Event
 from accounts.models import Order, SessionOwner, User
-from catalog.models import Attribute, Location
+from catalog.models import Attribute, ImportRecipe, Location
 from config.api.problems.errors import MOST_NAMED
 from config.api.schema.documents import build_document
 from config.api.webhooks.models import Webhook
@@ -114,6 +114,7 @@ def shop(root: User) -> dict[str, Any]:
         "auth/events": Event.objects.create(kind="sign_in", user=root).pk,
         "users": root.pk,
         "products/{product}/images": product.images.get().pk,
+        "imports/recipes": ImportRecipe.objects.create(owner=root, name="Tea").pk,
         "feeds": feed.pk,
         "webhooks": Webhook.objects.create(owner=root, position=0, secret=SECRET, former_secret=SECRET).pk,
         "me": root.addresses.create(name="Root").pk,

@@ -64,7 +64,7 @@ def test_each_row_with_an_address_has_a_url() -> None:
     details = [found.callback for found in walk_patterns(get_resolver()) if str(found.name).endswith("-detail")]
     views: set[Any] = {getattr(found, "cls", None) for found in details} - {None}
     shapes = {getattr(view, "read_serializer", view.serializer_class) for view in views}
-    assert len(shapes) == 18
+    assert len(shapes) == 19
     assert [shape.__name__ for shape in shapes if "url" not in find_fields(shape)] == []
 
 

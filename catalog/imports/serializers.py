@@ -30,6 +30,8 @@ from config.api.jobs.running import submit_job
 from config.api.problems.errors import Conflict
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
+FORMAT_CHOICES = list(FORMATS.items())
+
 
 class ImportRead(ModelSerializer[ImportJob]):
     """`{"id": 7, "status": "running", "percent": 40, "rows_done": 400000, "report": {"products": {…}}, …}`"""
@@ -73,7 +75,7 @@ class PreviewRead(Serializer[ImportJob]):
 class OptionsWrite(StrictSerializer[Any]):
     """How a file is read and written: `{"map": "title=product", "decimal": ","}`"""
 
-    format = ChoiceField(choices=list(FORMATS.items()), default="", allow_blank=True)
+    format = ChoiceField(choices=FORMAT_CHOICES, default="", allow_blank=True)
     map = CharField(
         default="",
         allow_blank=True,
