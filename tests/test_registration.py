@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,9 +118,10 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a program with one more app shows, on an empty SQLite file of its own."""
+def seen(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a program with one more app shows, on an SQLite file of its own."""
     folder = tmp_path_factory.mktemp("more")
+    shutil.copy(migrated, folder / "more.sqlite3")
     (folder / "suppliers").mkdir()
     (folder / "suppliers" / "__init__.py").touch()
     for name, source in APP.items():

@@ -1,10 +1,9 @@
-"""A worker that is killed in the middle of an edit, again and again: the next one goes on, and no price rises twice."""
+"""Workers that are killed in the middle of an edit and of its undo: the next one goes on, and no price rises twice."""
 
-import signal
+import os
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 
 import pytest
 from django.db.models import Max
@@ -14,51 +13,82 @@ from accounts.models import User
 from catalog.changes.log import number_all
 from catalog.edits.jobs import submit_edit
 from catalog.edits.models import EditJob
-from catalog.models import Product, Variant
+from catalog.models import Change, Product, UndoJob, Variant
 from tests.catalog.changes.undo.shop import undo
-from tests.catalog.changes.undo.test_faults import make_rows
-from tests.catalog.imports.test_faults import start_worker, wait_until
+from tests.catalog.imports.test_faults import kill, start_worker, wait_until
 
 __all__ = ["start_worker"]
 
 pytestmark = pytest.mark.slow
 
-KILLS = 2
+# Twelve batches.
+PRODUCTS = 3_000
+# In an edit, and as many in its undo.
+KILLS = int(os.environ.get("KILLS", "1"))
 OLD, NEW = Decimal("5.00"), Decimal("5.25")
 
 
-def is_past(job_id: int, rows: int) -> bool:
-    return bool(EditJob.objects.get(pk=job_id).rows_done > rows)
+def make_rows() -> None:
+    products = Product.objects.bulk_create(
+        Product(sku=f"S{number}", slug=f"s{number}", title="T") for number in range(PRODUCTS)
+    )
+    Variant.objects.bulk_create(Variant(product=product, sku=product.sku, price=OLD) for product in products)
+
+
+type Worker = subprocess.Popen[bytes]
+type Start = Callable[[], Worker]
+
+
+def end_after_kills(worker: Worker, start_worker: Start, job: EditJob | UndoJob, check: Callable[[], None]) -> Worker:
+    """Kill the workers of this job half way; `check` looks at what each has left. Returns the one that ended it."""
+    done = 0
+    for _ in range(KILLS):
+        wait_until(lambda done=done: read_again(job).rows_done > done)  # type: ignore[misc]  # a default
+        kill(worker)
+        check()
+        done = read_again(job).rows_done
+        worker = start_worker()
+    wait_until(lambda: read_again(job).status == "ready")
+    return worker
+
+
+def read_again(job: EditJob | UndoJob) -> EditJob | UndoJob:
+    job.refresh_from_db()
+    return job
+
+
+def count_prices(price: Decimal) -> int:
+    return Variant.objects.filter(price=price).count()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_killed_half_way_leaves_an_edit_that_the_next_one_ends(
-    start_worker: Callable[[], subprocess.Popen[bytes]],
-) -> None:
+def test_workers_killed_half_way_leave_an_edit_and_its_undo_that_the_next_one_ends(start_worker: Start) -> None:
     make_rows()
     number_all()
     owner = User.objects.create_superuser("root@example.com", "x")
-    last, total = Product.objects.aggregate(last=Max("pk"))["last"], Product.objects.count()
+    last = Product.objects.aggregate(last=Max("pk"))["last"]
     values = {"edit": "price", "price_how": "percent", "amount": "5"}
-    job = submit_edit(EditJob(owner=owner, values=values, since=10**9, until_key=last, rows_total=total))
+    edit = submit_edit(EditJob(owner=owner, values=values, since=10**9, until_key=last, rows_total=PRODUCTS))
 
-    done = 0
-    for _ in range(KILLS):
-        worker = start_worker()
-        wait_until(partial(is_past, job.pk, done))
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        half = EditJob.objects.get(pk=job.pk)
+    def check_edit() -> None:
         # The raised prices, and what the job says of them, are one transaction.
-        assert half.report.get("changed", 0) == Variant.objects.filter(price=NEW).count()
-        done = half.rows_done
-    start_worker()
-    wait_until(lambda: EditJob.objects.get(pk=job.pk).status == "ready")
-    assert set(Variant.objects.values_list("price", flat=True)) == {NEW}
-    assert EditJob.objects.get(pk=job.pk).report == {"changed": total, "unchanged": 0, "refused": 0}
+        assert 0 < read_again(edit).report["changed"] == count_prices(NEW) < PRODUCTS
+
+    worker = end_after_kills(start_worker(), start_worker, edit, check_edit)
+    assert count_prices(NEW) == PRODUCTS
+    assert edit.report == {"changed": PRODUCTS, "unchanged": 0, "refused": 0}
 
     staff = APIClient()
     staff.force_authenticate(owner)
-    taken_back = undo(staff, request_id=f"edit/{job.pk}")["id"]
-    wait_until(lambda: staff.get(f"/api/v1/changes/undo/{taken_back}/").json()["status"] == "ready")
-    assert set(Variant.objects.values_list("price", flat=True)) == {OLD}
+    undone = UndoJob.objects.get(pk=undo(staff, request_id=f"edit/{edit.pk}")["id"])
+
+    def check_undo() -> None:
+        # What is back, and what the job says is back, are one transaction.
+        assert 0 < read_again(undone).report["variant"]["updated"] == count_prices(OLD) < PRODUCTS
+
+    end_after_kills(worker, start_worker, undone, check_undo)
+    assert (undone.report["variant"], undone.conflicts) == ({"updated": PRODUCTS}, [])
+    assert count_prices(OLD) == PRODUCTS == Product.objects.count()
+    staff.head("/api/v1/changes/")
+    changes = Change.objects.filter(request_id=f"undo/{undone.pk}", entity="variant")
+    assert changes.count() == changes.values("entity_id").distinct().count() == PRODUCTS

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand rows a batch on either database."""
-    monkeypatch.setitem(runs.BATCH_WEIGHT, connection.vendor, 1_000)
+    """150 rows a batch on either database."""
+    monkeypatch.setitem(runs.BATCH_WEIGHT, connection.vendor, 150)
 
 
 def make_rows(count: int, price: int = 1) -> bytes:
@@ -111,10 +111,10 @@ def measure_peak(count: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.once
-def test_memory_does_not_grow_with_the_file() -> None:
+def test_memory_does_not_grow_with_the_file(small_batches: None) -> None:
     measure_peak(100)  # what is loaded once
-    # A tenth for the allocator's mood; the file itself, 2 MB at 24,000 rows, lies outside the measurement.
-    assert measure_peak(24_000) <= measure_peak(8_000) * 1.1
+    # A tenth for the allocator's mood; the file itself, 400 KB at 4,500 rows, lies outside the measurement.
+    assert measure_peak(4_500) <= measure_peak(1_500) * 1.1
 
 
 @pytest.mark.once
@@ -122,12 +122,12 @@ def test_memory_does_not_grow_with_the_file() -> None:
 def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> None:
     peaks = []
     tracemalloc.start()
-    for _ in ImportRun(open_source(BytesIO(make_rows(4_000)), "file.csv"), dry_run=True).take_steps():
-        gc.collect()  # psycopg leaves cycles, 1.6 MB a batch, which Python collects every few batches
+    for _ in ImportRun(open_source(BytesIO(make_rows(1_500)), "file.csv"), dry_run=True).take_steps():
+        gc.collect()  # psycopg leaves cycles, which Python collects every few batches
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
     tracemalloc.stop()
-    # The first batch also loads what is loaded once. Rows that were kept would double the peak by the fourth batch;
+    # The first batch also loads what is loaded once. Rows that were kept would double the peak by the tenth batch;
     # on a busy machine the allocator's mood alone made 1.14 of it.
     assert max(peaks[2:]) <= peaks[1] * 1.4
 
@@ -135,7 +135,7 @@ def test_memory_does_not_grow_while_rows_are_written(small_batches: None) -> Non
 def test_python_collects_garbage_between_batches_only(small_batches: None) -> None:
     during = []
     with patch.object(runs, "import_batch", lambda *given, **how: during.append(gc.isenabled()) or Outcome()):
-        steps = ImportRun(open_source(BytesIO(make_rows(2_000)), "file.csv")).take_steps()
+        steps = ImportRun(open_source(BytesIO(make_rows(300)), "file.csv")).take_steps()
         between = [gc.isenabled() for _ in steps]
     assert (during, between) == ([False] * 2, [True] * 2)
     with patch.object(runs, "import_batch", side_effect=ZeroDivisionError), suppress(ZeroDivisionError):
@@ -150,7 +150,7 @@ def test_reasons_are_kept_up_to_a_thousand_and_all_are_counted() -> None:
 
 def test_a_batch_of_long_texts_is_shorter(small_batches: None) -> None:
     row = b"S%d,Lamp,1," + b"word " * 4_000 + b"\n"
-    content = b"sku,title,price,description\n" + b"".join(row % number for number in range(400))
+    content = b"sku,title,price,description\n" + b"".join(row % number for number in range(60))
     run = ImportRun(open_source(BytesIO(content), "file.csv"), dry_run=True)
     assert sum(1 for _ in run.take_steps()) == 2
 

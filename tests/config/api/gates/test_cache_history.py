@@ -1,6 +1,6 @@
 """Writers and readers over several processes while Redis and workers fail: no read is older than a known write.
 
-The short form is a few thousand reads; `make test-faults` makes 100,000, from a seed that it prints.
+The short form is a thousand reads; `make test-faults` makes 100,000, from a seed that it prints.
 """
 
 import os
@@ -24,11 +24,11 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="without Redis there is one web process"),
 ]
 
-READS = int(os.environ.get("READS", "4000"))
+READS = int(os.environ.get("READS", "1000"))
 SEED = int(os.environ.get("SEED", SystemRandom().randrange(10**6)))
 READERS, WRITERS, PRODUCTS = 4, 2, 2
 # Some hundred writes are enough, and each makes the reads that follow slower.
-PAUSE_SECONDS = min(READS / 10_000, 2.0)
+PAUSE_SECONDS = min(READS / 2_500, 2.0)
 
 type Trouble = Callable[[Fleet, Random], None]
 
