@@ -291,7 +291,7 @@ def test_no_other_member_is_taken(write: Write, shop: dict[str, Any], staff: API
     foreign_words = {*share_words(f"{path} {place}", set(WORDS) - members), *SERVERS_OWN & set(WORDS) - members}
     # An answer names twenty.
     for foreign in batched(sorted(foreign_words), MOST_NAMED, strict=False):
-        body = put_words(fill_schema(read_request_schema(path, method)), place, dict.fromkeys(foreign, 1))
+        body = put_words(fill_schema(read_request_schema(path, method)), place, dict.fromkeys(foreign, -17))
         answer = getattr(staff, method)(fill_path(path, shop), body)
         assert answer.status_code == 400, answer.content
         named = {fault["pointer"] for fault in answer.json()["errors"] if fault["code"] == "unknown_member"}

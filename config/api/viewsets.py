@@ -46,6 +46,7 @@ from config.api.reads.row_plans import RowPlan, fetch_row
 from config.api.reads.selections import ReadSerializer, Selection
 from config.api.reads.unserved import IndexServed
 from config.api.rendering.renderers import JSONRenderer
+from config.api.writes import sent_back
 from config.api.writes.attempts import attempt_twice
 from config.api.writes.idempotency import RepeatablePost
 
@@ -325,7 +326,16 @@ class WriteMixin[Row: Model](ShapedViewSet):
         partial = kwargs.pop("partial", False)
         row, versions = self.get_object(), read_versions(request)
         serializer = self.get_serializer(row, data=request.data, partial=partial)
+        if sent_back.has_read_only(request.data, serializer):
+            serializer.initial_data = self.leave_out_unchanged(row, request.data, serializer)
         return self.write(serializer, HTTPStatus.OK, lambda: self.claim(row, versions))
+
+    def leave_out_unchanged(self, row: Row, body: Any, serializer: BaseSerializer[Any]) -> Any:
+        """The body without members that can't be written and are as the row has them. One query."""
+        expand = sent_back.list_expanded(body, self.read_serializer)
+        selection = selections.build_selection(self.read_serializer, expand, detail=True)
+        [text, *_] = self.show(type(row)._default_manager.filter(pk=row.pk), selection)
+        return sent_back.leave_out_unchanged(body, orjson.loads(text), serializer)
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = self.update(request, *args, partial=True, **kwargs)

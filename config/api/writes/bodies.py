@@ -1,6 +1,6 @@
 """A body in, checked values out. Unknown members are errors. Each row of a list is checked by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
 
@@ -12,8 +12,11 @@ from rest_framework.settings import api_settings
 from config.api.problems.error_handler import find_faults
 from config.api.problems.errors import MOST_NAMED, Conflict, Fault, InvalidBody
 from config.api.problems.near import suggest
+from config.api.reads.selections import find_fields
 
 type Values = dict[str, Any]
+
+READ_ONLY = "This can't be written. Leave it out; a change may also send it as the row has it now."
 
 # Codes of faults that come from stored data, not from the body, and their hints.
 CLASHES = {
@@ -42,13 +45,21 @@ class StrictSerializer[Instance](Serializer[Instance]):
     def find_unknown(self, data: Values) -> Values:
         known = [name for name, field in self.fields.items() if not field.read_only]
         unknown = [name for name in data if name not in known]
+        shown = self.list_shown()
         told: Values = {
-            name: [ErrorDetail(f"Unknown member. {suggest(name, known)}", "unknown_member")]
+            name: [
+                ErrorDetail(READ_ONLY if name in shown else f"Unknown member. {suggest(name, known)}", "unknown_member")
+            ]
             for name in unknown[:MOST_NAMED]
         }
         if (more := len(unknown) - len(told)) > 0:
             told[api_settings.NON_FIELD_ERRORS_KEY] = [ErrorDetail(f"{more} more unknown members.", "unknown_member")]
         return told
+
+    def list_shown(self) -> Collection[str]:
+        """The members of the row that the view shows."""
+        shape = getattr(self.context.get("view"), "read_serializer", None)
+        return find_fields(shape) if self.parent is None and shape else ()
 
 
 # The names of Python's types in JSON.
