@@ -14,6 +14,15 @@ VERBS = {
     "partial_update": "update",
     "destroy": "delete",
 }
+# The summaries of the standard actions.
+WORDS = {
+    "list": "List {many}",
+    "retrieve": "Read {one}",
+    "create": "Create {one}",
+    "update": "Replace {one}",
+    "partial_update": "Change {one}",
+    "destroy": "Delete {one}",
+}
 # The ends of plurals, and those of their singulars.
 ENDS = (("sses", "ss"), ("ies", "y"), ("s", ""))
 
