@@ -191,7 +191,7 @@ class Suggestions(Serializer[Any]):
 
 @extend_schema_field(
     {
-        "type": ["object", "null"],
+        "type": "object",
         "description": "Small pictures (WebP) with at most 160, 480 and 1200 pixels a side.",
         "properties": {name: {"type": "string"} for name in SIZES},
         "required": list(SIZES),

@@ -16,7 +16,7 @@ from tenfold_client.api.products import (
     update_product,
 )
 from tenfold_client.models import (
-    ExportFormatEnum,
+    ExportFormat,
     ExportRequest,
     JobStatus,
     ModeEnum,
@@ -56,7 +56,7 @@ bulk = bulk_write_products.sync(client=client, body=ProductBulkRequest(mode=Mode
 lines = OrderRequest(lines=[OrderLineRequest(sku=os.environ["STOCKED"], quantity=1)])
 orders = [create_order.sync(client=client, body=lines, idempotency_key=SKU) for _ in range(2)]
 
-wanted = ExportRequest(resource=ResourceEnum.RESOURCE_PRODUCTS, format_=ExportFormatEnum.EXPORT_FORMAT_CSV)
+wanted = ExportRequest(resource=ResourceEnum.RESOURCE_PRODUCTS, format_=ExportFormat.EXPORT_FORMAT_CSV)
 job = create_export.sync(client=client, body=wanted)
 while job.status not in (JobStatus.JOB_STATUS_READY, JobStatus.JOB_STATUS_FAILED):
     time.sleep(0.2)

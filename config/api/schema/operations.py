@@ -105,10 +105,11 @@ class Schema(Answers, Members):
 
     def describe_body(self, body: dict[str, Any]) -> None:
         rows = self.get_request_serializer()
-        for content in body.get("content", {}).values():
+        for media_type, content in body.get("content", {}).items():
             if isinstance(rows, ListSerializer):
                 content["schema"] |= describe_lengths(rows)
-            for status in (HTTPStatus.OK, HTTPStatus.CREATED):
+            # The stored examples are JSON; a form has other members.
+            for status in (HTTPStatus.OK, HTTPStatus.CREATED) if media_type == "application/json" else ():
                 content.update(components.build_examples(f"{self.get_operation_id()}_{status}", "body"))
 
     def get_request_serializer(self) -> Any:

@@ -466,3 +466,23 @@ def test_a_page_refuses_as_everything_does(name: str, client: APIClient) -> None
     for answer in (client.get(url, HTTP_ACCEPT="application/json"), client.post(url), client.options(url)):
         assert answer.status_code in (405, 406)
         assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_generators_take_each_schema_and_each_example_of_a_body(document: dict[str, Any]) -> None:
+    """What their validators refuse: a type named twice, and an example without a member that is required."""
+    schemas = document["components"]["schemas"]
+    types = [each["type"] for each in walk_objects(document) if isinstance(each.get("type"), list)]
+    assert [each for each in types if len(set(each)) < len(each)] == []
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                needed = schemas.get(content["schema"].get("$ref", "").rpartition("/")[2], {}).get("required", ())
+                for example in content.get("examples", {}).values():
+                    assert all(name in example["value"] for name in needed), path
+
+
+def walk_objects(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from walk_objects(below)
