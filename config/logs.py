@@ -358,8 +358,8 @@ def build_logging(level: str, style: str) -> dict[str, Any]:
             # Without Django's own console and mail handlers. The request lines already have 4xx answers.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
-            # A forged Host has its request line (400), and scanners send many.
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # A forged Host, or too many parameters: it has its request line (400), and scanners send many.
+            "django.security": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         },
     }
