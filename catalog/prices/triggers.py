@@ -70,63 +70,74 @@ BEGIN
     END IF;
 END $$"""
 
-# One statement, nearly always. If it writes no row, RECORD looks why: the last row is this transaction's, or missing.
-APPEND = """
-    INSERT INTO catalog_{kind}price ({kind}_id, price, currency, since, writer)
-    SELECT NEW.id, NEW.price, p.currency, greatest(clock_timestamp(), l.since), me FROM (
-        SELECT price, currency, since, writer FROM catalog_{kind}price WHERE {kind}_id = NEW.id
-        ORDER BY since DESC, id DESC LIMIT 1
-    ) l, (SELECT {currency} AS currency) p
-    WHERE l.writer <> me AND (l.price, l.currency) <> (NEW.price, p.currency);"""
-CURRENCY = "(SELECT p.currency FROM catalog_product p WHERE p.id = NEW.product_id)"
-
-# `ready` is the moment of the migration: a row of before may not be filled yet.
-VARIANT_UPDATED = f"""
-CREATE OR REPLACE FUNCTION catalog_variant_price_updated() {DEFINER} AS $$
+# The prices that a statement changed. If this writes fewer rows, RECORD looks why: the last row is this transaction's,
+# or missing. MATERIALIZED keeps the join a full one, and OFFSET 0 the look-up by key, whatever the first statement of a
+# session has: its plan is kept (migrations/sql/0057_by_statement).
+UPDATED = f"""
+CREATE OR REPLACE FUNCTION catalog_{{kind}}_prices_updated() {DEFINER} {BY_INDEX} AS $$
 DECLARE
     me bigint := {WRITER};
-    product_currency text;
+    is_short boolean;
 BEGIN
-    {APPEND.format(kind="variant", currency=CURRENCY)}
-    IF NOT FOUND THEN
-        product_currency := {CURRENCY};
-        IF OLD.created_at < '{{ready}}' THEN
-            PERFORM catalog_record_variant_price(NEW.id, NEW.price, product_currency, OLD.price, product_currency);
-        ELSIF product_currency IS NOT NULL THEN
-            PERFORM catalog_record_variant_price(NEW.id, NEW.price, product_currency, NULL, NULL);
-        END IF;
+    WITH moved AS MATERIALIZED ({{moved}}), written AS (
+        INSERT INTO catalog_{{kind}}price ({{kind}}_id, price, currency, since, writer)
+        SELECT m.id, m.price, m.currency, greatest(clock_timestamp(), l.since), me FROM moved m, LATERAL (
+            SELECT price, currency, since, writer FROM catalog_{{kind}}price WHERE {{kind}}_id = m.id
+            ORDER BY since DESC, id DESC LIMIT 1
+        ) l WHERE l.writer <> me AND (l.price, l.currency) <> (m.price, m.currency) RETURNING 1
+    ) SELECT (SELECT count(*) FROM moved) > (SELECT count(*) FROM written) INTO is_short;
+    IF is_short THEN
+        PERFORM catalog_record_{{kind}}_price(m.id, m.price, m.currency, m.old_price, m.old_currency)
+        FROM (WITH moved AS MATERIALIZED ({{moved}}) SELECT * FROM moved) m
+        WHERE m.currency IS NOT NULL;
     END IF;
-    RETURN NEW;
-END $$"""
+    RETURN NULL;
+END $$"""  # noqa: S608 (ours)
+# `ready` is the moment of the migration: a row of before may not be filled yet.
+UPDATES = {
+    "variant": UPDATED.format(
+        kind="variant", moved="""
+        SELECT n.id, n.price, p.currency, p.currency AS old_currency,
+            CASE WHEN o.created_at < '{ready}' THEN o.price END AS old_price
+        FROM changed n FULL JOIN before o ON o.id = n.id LEFT JOIN LATERAL (
+            SELECT currency FROM catalog_product WHERE id = n.product_id OFFSET 0
+        ) p ON true WHERE (o.price, o.product_id) IS DISTINCT FROM (n.price, n.product_id)""",
+    ),
+    # PRODUCT_UPDATED has the other ones.
+    "product": UPDATED.format(
+        kind="product", moved="""
+        SELECT n.id, n.price, n.currency, o.currency AS old_currency, CASE WHEN o.created_at < '{ready}' AND EXISTS (
+            SELECT FROM catalog_variant WHERE product_id = n.id AND created_at < '{ready}'
+        ) THEN o.price END AS old_price FROM changed n FULL JOIN before o ON o.id = n.id
+        WHERE n.compare_at_price IS NULL AND (o.price, o.currency) IS DISTINCT FROM (n.price, n.currency)""",
+    ),
+}  # fmt: skip
 
+# A product with a `compare_at_price`: its lowest price goes by the row of the new one, and is in the product's own row.
 PRODUCT_UPDATED = f"""
 CREATE OR REPLACE FUNCTION catalog_product_price_updated() {DEFINER} AS $$
 DECLARE
-    me bigint := {WRITER};
+    is_old boolean := OLD.created_at < '{{ready}}' AND EXISTS (
+        SELECT FROM catalog_variant WHERE product_id = NEW.id AND created_at < '{{ready}}');
 BEGIN
-    IF (NEW.price, NEW.currency) <> (OLD.price, OLD.currency) THEN
-        {APPEND.format(kind="product", currency="NEW.currency")}
-        IF FOUND THEN
-            NULL;
-        ELSIF OLD.created_at < '{{ready}}' AND EXISTS (
-            SELECT FROM catalog_variant WHERE product_id = NEW.id AND created_at < '{{ready}}'
-        ) THEN
-            PERFORM catalog_record_product_price(NEW.id, NEW.price, NEW.currency, OLD.price, OLD.currency);
-        ELSE
-            PERFORM catalog_record_product_price(NEW.id, NEW.price, NEW.currency, NULL, NULL);
-        END IF;
-    END IF;
-    IF NEW.currency <> OLD.currency THEN
-        PERFORM catalog_record_variant_price(v.id, v.price, NEW.currency, NULL, NULL)
-        FROM catalog_variant v WHERE v.product_id = NEW.id;
-    END IF;
     IF NEW.compare_at_price IS NULL THEN
         NEW.lowest_price_30_days := NULL;
-    ELSE
-        NEW.lowest_price_30_days := ({write_lowest("NEW.id", "l.since - interval '720 hours'")});
+        RETURN NEW;
+    ELSIF (NEW.price, NEW.currency) <> (OLD.price, OLD.currency) THEN
+        PERFORM catalog_record_product_price(
+            NEW.id, NEW.price, NEW.currency, CASE WHEN is_old THEN OLD.price END, OLD.currency);
     END IF;
+    NEW.lowest_price_30_days := ({write_lowest("NEW.id", "l.since - interval '720 hours'")});
     RETURN NEW;
-END $$"""  # noqa: S608 (ours)
+END $$"""
+
+CURRENCY_UPDATED = f"""
+CREATE OR REPLACE FUNCTION catalog_currency_updated() {DEFINER} AS $$
+BEGIN
+    PERFORM catalog_record_variant_price(v.id, v.price, NEW.currency, NULL, NULL)
+    FROM catalog_variant v WHERE v.product_id = NEW.id;
+    RETURN NULL;
+END $$"""
 
 # No product has a price before its first variant.
 INSERTED = f"""
@@ -135,6 +146,9 @@ DECLARE
     products bigint[] := ARRAY(SELECT DISTINCT {{product}} FROM changed);
     variants bigint[] := ARRAY(SELECT id FROM {{variants}});
 BEGIN
+    IF variants = '{{{{}}}}' THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO catalog_variantprice (variant_id, price, currency, since, writer)
     SELECT v.id, v.price, p.currency, clock_timestamp(), {WRITER}
     FROM catalog_variant v JOIN catalog_product p ON p.id = v.product_id WHERE v.id = ANY (variants);
@@ -168,14 +182,6 @@ BEGIN
     RETURN NEW;
 END $$"""
 
-# PostgreSQL fires triggers in the order of their names: after `derive_…`, before `stored_row`.
-FIRES = {
-    "variant": "(OLD.price, OLD.product_id) IS DISTINCT FROM (NEW.price, NEW.product_id)",
-    "product": (
-        "(OLD.price, OLD.currency, OLD.compare_at_price IS NULL, OLD.lowest_price_30_days)"
-        " IS DISTINCT FROM (NEW.price, NEW.currency, NEW.compare_at_price IS NULL, NEW.lowest_price_30_days)"
-    ),
-}
 INSERTS = {
     "product": INSERTED.format(
         table="product", product="id", variants="catalog_variant WHERE product_id = ANY (products)"
@@ -185,15 +191,12 @@ INSERTS = {
 
 
 def list_postgresql(kind: str, ready: str) -> list[str]:
-    updated = {"variant": VARIANT_UPDATED, "product": PRODUCT_UPDATED}[kind]
     # The first row of a product is written at its first variant's insert, not at the price that this one brings.
     is_first_written = "true" if kind == "variant" else "false"
-    each = f"ON catalog_{kind} FOR EACH ROW"
-    statement = f"ON catalog_{kind} REFERENCING {{}} TABLE AS changed FOR EACH STATEMENT"
-    run = f"EXECUTE FUNCTION catalog_{kind}_price_"
+    statement = f"ON catalog_{kind} REFERENCING {{}} FOR EACH STATEMENT EXECUTE FUNCTION catalog_{kind}_price"
     return [
         RECORD.format(kind=kind, writer=WRITER, is_first_written=is_first_written),
-        updated.format(ready=ready),
+        UPDATES[kind].format(ready=ready),
         INSERTS[kind],
         DELETED.format(kind=kind),
         TRUNCATED.format(kind=kind),
@@ -201,13 +204,30 @@ def list_postgresql(kind: str, ready: str) -> list[str]:
             f"DROP TRIGGER IF EXISTS record_price_{event} ON catalog_{kind}"
             for event in ("update", "insert", "delete", "truncate")
         ),
-        f"CREATE TRIGGER record_price_update BEFORE UPDATE {each} WHEN ({FIRES[kind]}) {run}updated()",
-        f"CREATE TRIGGER record_price_insert AFTER INSERT {statement.format('NEW')} {run}inserted()",
-        f"CREATE TRIGGER record_price_delete AFTER DELETE {statement.format('OLD')} {run}deleted()",
-        f"CREATE TRIGGER record_price_truncate AFTER TRUNCATE ON catalog_{kind} FOR EACH STATEMENT {run}truncated()",
+        f"CREATE TRIGGER record_price_update AFTER UPDATE"
+        f" {statement.format('OLD TABLE AS before NEW TABLE AS changed')}s_updated()",
+        f"CREATE TRIGGER record_price_insert AFTER INSERT {statement.format('NEW TABLE AS changed')}_inserted()",
+        f"CREATE TRIGGER record_price_delete AFTER DELETE {statement.format('OLD TABLE AS changed')}_deleted()",
+        f"CREATE TRIGGER record_price_truncate AFTER TRUNCATE ON catalog_{kind} FOR EACH STATEMENT"
+        f" EXECUTE FUNCTION catalog_{kind}_price_truncated()",
     ]
 
 
+# PostgreSQL fires triggers in the order of their names: before `stored_row`.
+FOLLOW_LOWEST = (
+    "DROP TRIGGER IF EXISTS record_lowest_price ON catalog_product",
+    """
+CREATE TRIGGER record_lowest_price BEFORE UPDATE ON catalog_product FOR EACH ROW WHEN (
+    (OLD.lowest_price_30_days, NEW.lowest_price_30_days, NEW.compare_at_price) IS DISTINCT FROM (NULL, NULL, NULL)
+    AND (OLD.price, OLD.currency, OLD.compare_at_price IS NULL, OLD.lowest_price_30_days)
+        IS DISTINCT FROM (NEW.price, NEW.currency, NEW.compare_at_price IS NULL, NEW.lowest_price_30_days)
+) EXECUTE FUNCTION catalog_product_price_updated()""",
+    "DROP TRIGGER IF EXISTS record_currency ON catalog_product",
+    CURRENCY_UPDATED,
+    """
+CREATE TRIGGER record_currency AFTER UPDATE ON catalog_product FOR EACH ROW WHEN (OLD.currency <> NEW.currency)
+EXECUTE FUNCTION catalog_currency_updated()""",
+)
 FORGET_LOWEST = (
     LOWEST_INSERTED,
     "DROP TRIGGER IF EXISTS record_price_before ON catalog_product",
@@ -307,6 +327,7 @@ def create_triggers(editor: Any, ready: str) -> None:
     """`ready` is the moment from which on the triggers see each new row, as PostgreSQL reads it."""
     statements: Any = SQLITE
     if editor.connection.vendor == "postgresql":
-        statements = [*(text for kind in OWNERS for text in list_postgresql(kind, ready)), *FORGET_LOWEST]
+        by_kind = (text for kind in OWNERS for text in list_postgresql(kind, ready))
+        statements = [*by_kind, PRODUCT_UPDATED.format(ready=ready), *FOLLOW_LOWEST, *FORGET_LOWEST]
     for statement in statements:
         editor.execute(statement, params=None)
