@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from tests.services import free_port
+from tests.services import find_binary, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +49,16 @@ def find_database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
     return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def copy_tables(url: str) -> None:
+    """Fill an empty database of PostgreSQL as the tests' own was before the first test: migrations take 6 s of CPU."""
+    pg_dump, psql = str(find_binary("pg_dump")), str(find_binary("psql"))
+    dump = subprocess.run(
+        [pg_dump, "--no-owner", "--no-comments", "--exclude-schema=migrated", find_database_url()],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run([psql, "-qX", "-v", "ON_ERROR_STOP=1", url], input=dump.stdout, check=True, capture_output=True)
 
 
 class Launched:

@@ -13,6 +13,9 @@ from tests.launching import run_command
 
 OPEN = """
 import json
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("seed", products={products}, json=True)
 from accounts.models import AuthToken, User
 from catalog.models import Stock, Variant
 user = User.objects.create_superuser("load@example.com", "secret")
@@ -43,9 +46,7 @@ class Shop:
     skus: list[str] = field(default_factory=list)
 
     def open(self, products: int = 500) -> None:
-        self.run("migrate", "-v0")
-        self.run("seed", "--products", str(products), "--json")
-        self.token, self.skus = self.shell(OPEN)
+        self.token, self.skus = self.shell(OPEN.format(products=products))
 
     def run(self, *arguments: str) -> str:
         done = run_command("manage.py", *arguments, DATABASE_URL=self.database, REDIS_URL=self.redis)

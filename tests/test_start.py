@@ -7,12 +7,14 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from django.conf import settings
 
 from accounts.management.commands import welcome
 from accounts.models import AuthToken, User
+from config.api.models import Worker
 from config.dotenv import add_secret_key
 from tests.launching import PATIENCE, ROOT, launch, launch_server, run_command
 from tests.services import free_port
@@ -41,64 +44,61 @@ def read_url(url: str, **headers: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_server_writes_every_request_line_before_it_ends(database: str) -> None:
-    ids = [f"walk-{number}" for number in range(300)]
-    with launch_server(DATABASE_URL=database) as (url, launched):
-        for request_id in ids:
-            read_url(f"{url}/livez", **{"X-Request-ID": request_id})
-        assert launched.stop() == 0
-    records = [json.loads(line) for line in launched.lines if line.startswith("{")]
-    assert [record["request_id"] for record in records if record["request_id"] in ids] == ids
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_server_and_worker_and_leaves_no_process(database: str, how: signal.Signals) -> None:
     with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
         launched.wait_for("Starting worker")
-        read_url(f"{url}/livez")
+        wait_until_it_is_heard_of(url)
+        assert count_workers(database) == 1
+        ids = ask_for_lines(url)
         # stop() waits for the end of the output, which an orphan would hold open.
-        assert launched.stop(how) == 0
+        assert launched.stop(how) == (-how if how == signal.SIGKILL else 0)
     with pytest.raises(OSError, match="refused"):
         read_url(f"{url}/livez")
+    if how != signal.SIGKILL:
+        assert count_workers(database) == 0  # it signed off
+        records = [json.loads(line) for line in launched.lines if line.startswith("{")]
+        assert [found for record in records if (found := record["request_id"]) in ids] == ids
+
+
+def wait_until_it_is_heard_of(url: str) -> None:
+    """A worker beats in a thread of its own."""
+    end = time.monotonic() + PATIENCE
+    while json.loads(read_url(f"{url}/readyz"))["worker"] != "ok":
+        assert time.monotonic() < end, "the worker was never heard"
+        time.sleep(0.05)  # a poll of another process's state; nothing tells us
+
+
+def ask_for_lines(url: str) -> list[str]:
+    """The ids of requests, each of which is a line of the log."""
+    ids = [f"walk-{number}" for number in range(300)]
+    for request_id in ids:
+        read_url(f"{url}/livez", **{"X-Request-ID": request_id})
+    return ids
+
+
+def count_workers(database: str) -> int:
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as line:
+        return int(line.execute(f"SELECT count(*) FROM {Worker._meta.db_table}").fetchone()[0])
+
+
+# A worker finds the task that was there before.
+ENQUEUE = """
+import django
+django.setup()
+from django.core.management import call_command
+from exports.tasks import advance_export
+advance_export.enqueue(0)
+call_command("work")
+"""
 
 
 @pytest.mark.slow
-def test_a_killed_server_takes_its_processes_with_it(database: str) -> None:
-    with launch_server("--with-worker", DATABASE_URL=database) as (_, launched):
-        launched.wait_for("Starting worker")
-        assert launched.stop(signal.SIGKILL) == -signal.SIGKILL
-
-
-@pytest.mark.slow
-def test_a_worker_beside_the_server_is_heard_of(database: str) -> None:
-    with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
-        launched.wait_for("Starting worker")
-        end = time.monotonic() + PATIENCE
-        while json.loads(read_url(f"{url}/readyz"))["worker"] != "ok":
-            assert time.monotonic() < end, "the worker beats in a thread of its own, and was never heard"
-            time.sleep(0.05)  # a poll of another process's state; nothing tells us
-        launched.stop()
-    code = "import django; django.setup(); from config.api.models import Worker; print(Worker.objects.count())"
-    done = run_command("-c", code, DATABASE_URL=database, DJANGO_SETTINGS_MODULE="config.settings")
-    assert done.stdout == "0\n"  # it signed off
-
-
-@pytest.mark.slow
-def test_a_worker_alone_ends_on_sigterm(database: str) -> None:
-    with launch("manage.py", "work", DATABASE_URL=database) as launched:
-        launched.wait_for("Starting worker")
-        assert launched.stop() == 0
-
-
-@pytest.mark.slow
-def test_a_worker_runs_a_task_and_writes_its_lines(database: str) -> None:
+def test_a_worker_alone_runs_a_task_writes_its_lines_and_ends_on_sigterm(database: str) -> None:
     # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
     services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}
-    code = "import django; django.setup(); from exports.tasks import advance_export as task; task.enqueue(0)"
-    done = run_command("-c", code, DJANGO_SETTINGS_MODULE="config.settings", **services)
-    assert done.returncode == 0, done.stderr
-    with launch("manage.py", "work", **services) as launched:
+    with launch("-c", ENQUEUE, DJANGO_SETTINGS_MODULE="config.settings", **services) as launched:
+        launched.wait_for("Starting worker")
         line = json.loads(launched.wait_for("state=SUCCESSFUL"))
         assert launched.stop() == 0
     assert "exports.tasks.advance_export" in line["message"]
@@ -306,19 +306,17 @@ def prepare(folder: Path, **variables: str) -> str:
 
 
 @pytest.mark.slow
-def test_prepare_fills_a_fresh_database_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"}
+def test_prepare_fills_a_fresh_database_a_second_run_changes_nothing_and_the_printed_curl_lines_work_as_pasted(
+    tmp_path: Path,
+) -> None:
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}", "PORT": str(free_port())}
     first, second = prepare(tmp_path, **variables), prepare(tmp_path, **variables)
     assert "25 demo products added" in first
     assert "Nothing to do: demo products up to number 25 were added before" in second
     # The same login, token and lines.
     assert first.partition("Start page")[2] == second.partition("Start page")[2] != ""
 
-
-@pytest.mark.slow
-def test_the_printed_curl_lines_work_as_pasted(tmp_path: Path, database: str) -> None:
-    variables = {"DATABASE_URL": database, "PORT": str(free_port())}
-    listing, change, export = (line for line in prepare(tmp_path, **variables).splitlines() if line.startswith("curl "))
+    listing, change, export = (line for line in second.splitlines() if line.startswith("curl "))
     with launch_server(**variables):
         rows = json.loads(paste_curl(listing, tmp_path))["results"]
         changed = json.loads(paste_curl(change, tmp_path))

@@ -12,25 +12,28 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.launching import launch_server, run_command
+from tests.launching import copy_tables, launch_server
 
-pytestmark = pytest.mark.skipif(
-    not os.environ["DATABASE_URL"].startswith("postgres"), reason="connections are counted on PostgreSQL"
-)
+# Their tables are copied from the tests' own database.
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(
+        not os.environ["DATABASE_URL"].startswith("postgres"), reason="connections are counted on PostgreSQL"
+    ),
+]
 
 THREADS = 4
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def database(django_db_setup: None) -> Iterator[str]:
     """A database with all tables, of this module alone: its connections are the server's."""
     server = os.environ["DATABASE_URL"]
     with psycopg.connect(server, autocommit=True) as control:
         control.execute("DROP DATABASE IF EXISTS pool_tests")
         control.execute("CREATE DATABASE pool_tests")
         url = f"{server.rpartition('/')[0]}/pool_tests"
-        done = run_command("manage.py", "migrate", "-v0", DATABASE_URL=url)
-        assert done.returncode == 0, done.stderr
+        copy_tables(url)
         yield url
         control.execute("DROP DATABASE pool_tests WITH (FORCE)")
 

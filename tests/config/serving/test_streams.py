@@ -76,7 +76,7 @@ class Listener:
         self.socket.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(filled: Shop) -> Iterator[tuple[int, Launched]]:
     port = free_port()
     with launch_server(PORT=str(port), **filled.environment) as (_, launched):
@@ -145,7 +145,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(version: str, server: tuple
         closing(Listener(port, filled.token, 0, version=version)) as quick,
     ):
         assert quick.read_until(lambda each: len(each.text) > 8 * GRACE_BYTES)
-        change_price(port, filled, "6.50")
+        change_price(port, filled, f"6.{version[-1]}0")
         ids = quick.ids
         assert quick.read_until(lambda each: len(each.ids) > len(ids))
         assert quick.ids == list(range(1, len(quick.ids) + 1)), "each once and in order"
@@ -159,7 +159,7 @@ def test_after_a_kill_a_listener_goes_on_where_it_was(server: tuple[int, Launche
     listener, seen = Listener(port, filled.token), []
     listener.begin()
     after = int(re.findall(rb"id: (\d+)\n\n", listener.text)[0])
-    for number in range(3):
+    for number in range(2):
         change_price(port, filled, f"7.{number}0")
         assert listener.read_until(lambda each: each.ids)
         seen += listener.ids
@@ -175,7 +175,7 @@ def test_after_a_kill_a_listener_goes_on_where_it_was(server: tuple[int, Launche
     seen += listener.ids
     listener.close()
     assert seen == list(range(after + 1, seen[-1] + 1))
-    assert len(seen) >= 6
+    assert len(seen) >= 4
 
 
 def wait_for_server(port: int) -> None:

@@ -18,20 +18,24 @@ import psycopg
 import pytest
 
 from tests.clusters import Cluster
-from tests.launching import launch_server, run_command
+from tests.launching import copy_tables, launch_server, run_command
 from tests.proxies import Fault
 from tests.services import PostgresServer
 
-pytestmark = pytest.mark.skipif(
-    not os.environ["DATABASE_URL"].startswith("postgres"), reason="streaming replicas are PostgreSQL's"
-)
+# Their tables are copied from the tests' own database.
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(
+        not os.environ["DATABASE_URL"].startswith("postgres"), reason="streaming replicas are PostgreSQL's"
+    ),
+]
 
 PRODUCTS = "/api/v1/products/?fields=id,title&ordering=created_at&page_size=1"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
+def cluster(django_db_setup: None) -> Iterator[Cluster]:
+    with Cluster(copy_tables) as cluster:
         yield cluster
 
 
