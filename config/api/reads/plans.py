@@ -4,9 +4,14 @@ A page of 50 took 0.8 ms of server CPU to plan, and 0.75 to read and send. A pla
 from the database. If making it ran queries, it holds what they found, such as a category's subtree. Such a plan has a
 stamp, as cached answers have, and serves until a table changes that it was made from. A plan is cached only if the view
 can name the callers who see the same rows.
+
+If PostgreSQL's planner was asked which way is best (unserved.py), a plan serves for PLANNER_SECONDS. It isn't made
+again after each write, since another way gives the same rows.
 """
 
+import math
 import re
+import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +30,10 @@ from config.process.bounded import BoundedMap
 # The most plans in the cache. One takes about 6 KB for its SQL, parameters and queryset.
 GREATEST_NUMBER = 1024
 
+
+# The planner's answer follows its statistics, which autovacuum renews once a minute at most.
+PLANNER_SECONDS = 60.0
+PLANNER = "EXPLAIN"
 
 # Characters of a query string. A plan holds several copies of it, so requests with a longer one aren't cached.
 LONGEST_QUERY = 2048
@@ -89,14 +98,20 @@ def parse_query(text: str) -> Query | None:
 
 
 class Made[Plan](NamedTuple):
-    """A plan, and the stamp of the tables that it was made from; None if it was made without a query."""
+    """A plan, and the stamp of the tables that it was made from; None if it was made without a query.
+
+    It serves until `until`, in seconds of the monotonic clock.
+    """
 
     plan: Plan
     stamp: Stamp | None
+    until: float = math.inf
 
     @property
     def is_current(self) -> bool:
         """Whether none of the tables has changed, as far as this process may know."""
+        if time.monotonic() > self.until:
+            return False
         if self.stamp is None:
             return True
         lease = FRESHNESS.peek()
@@ -119,9 +134,12 @@ class Plans[Plan](BoundedMap[Hashable, Made[Plan]]):
         lease = FRESHNESS.lease or LogLease()  # what the process knew before the queries, however old
         with read_at_least(lease.reached), note_statements() as statements:
             plan = make()
-        tables = find_all_tables(statements)
+        read = [sql for sql in statements if not sql.startswith(PLANNER)]
+        tables = find_all_tables(read)
         if key is not None and tables <= FRESHNESS.tables:
-            self.keep(key, Made(plan, Stamp(lease.epoch, lease.position, tables) if statements else None))
+            stamp = Stamp(lease.epoch, lease.position, tables) if read else None
+            until = math.inf if len(read) == len(statements) else time.monotonic() + PLANNER_SECONDS
+            self.keep(key, Made(plan, stamp, until))
         return plan
 
 

@@ -1,15 +1,19 @@
 """Pages that no index serves: the same rows as by any other plan, and few rows read, wherever those that match lie."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from catalog.models import Brand, Product
+from config.api.freshness.leases import FRESHNESS, LogLease
 from config.api.reads import unserved
 from config.api.reads.counting import walk_plan
+from config.api.reads.plans import PLANNER_SECONDS
 from config.api.reads.unserved import find_keys, find_steps
 from tests.factories import make_brand, make_category
 
@@ -112,3 +116,20 @@ def test_the_ordering_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) 
 def test_a_plan_that_reads_few_rows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unserved, "TRUSTED_COST", 40_000)
     assert find_steps(choose(Product.objects.only_active().filter(in_stock=True))) is None
+
+
+def test_the_planner_is_asked_again_after_a_minute_and_not_after_each_write(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+
+    def count_questions(seconds: float, position: int) -> int:
+        lease = LogLease(now + 3600, now + 3600, "e", position, changed={"catalog_product": position})
+        monkeypatch.setattr(FRESHNESS, "lease", lease)
+        monkeypatch.setattr(time, "monotonic", lambda: now + seconds)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"{URL}?brand=last&in_stock=true&ordering=title").json()["results"]
+        return sum("EXPLAIN" in query["sql"] for query in queries)
+
+    asked = [count_questions(0, 1), count_questions(1, 2), count_questions(PLANNER_SECONDS + 1, 3)]
+    assert asked == [2, 0, 2]
