@@ -9,10 +9,14 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
+from django.db import connections
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from catalog.models import Category
 from catalog.querysets import ProductQuerySet
+from catalog.search.queries import search_hits
+from catalog.search.vocabulary import GREATEST_LETTER
 from catalog.search.words import Search, list_name_words, match_name, names_brand
 from catalog.title_keys import Fold
 from config.api.database.folding import fold
@@ -22,12 +26,16 @@ from config.api.database.statements import Statement
 MOST_SUGGESTED = 10
 # The titles whose words may end the text, and the names that are compared.
 MOST_READ = 100
+# Beside titles that begin with the text, so many hits are ranked. For each, PostgreSQL reads and compares a document:
+# 1,000 of them, as a list has, took 92 ms of a million products.
+MOST_HITS = 200
 WORD = re.compile(r"[^\W_]+")
 
 
 # Both in one round trip. The rows keep the order of their subselect.
 BOTH = "SELECT 1 AS kind, p.* FROM ({products}) p UNION ALL SELECT 2, c.* FROM ({categories}) c"
 PRODUCT, CATEGORY = 1, 2
+EITHER = "SELECT * FROM ({hits}) h UNION ALL SELECT * FROM ({titles}) t"
 
 
 def suggest(text: str, products: ProductQuerySet) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def prefer(text: str, rows: list[Any]) -> list[Any]:
 
 def read_rows(products: ProductQuerySet, search: Search) -> tuple[list[Any], list[tuple[str, str]]]:
     """Ids, slugs and titles of products; slugs and names of the categories in whose name each word begins a word."""
-    matching = products.matching(search).by_rank(search).values_list("pk", "slug", "title")
+    matching = find_products(products, search).by_rank(search).values_list("pk", "slug", "title")
     first, second = (Statement.compile(rows[:MOST_READ]) for rows in (matching, find_categories(search)))
     assert first
     assert second
@@ -74,6 +82,20 @@ def read_rows(products: ProductQuerySet, search: Search) -> tuple[list[Any], lis
         found = cursor.fetchall()
     named = [row[2:] for row in found if row[0] == CATEGORY and is_named(search, row[3])]
     return [row[1:] for row in found if row[0] == PRODUCT], named
+
+
+def find_products(products: ProductQuerySet, search: Search) -> ProductQuerySet:
+    """Products whose titles begin with the text, and MOST_HITS that match its words.
+
+    If many match, the hits are any of them. But titles that begin so are what people mean first, and an index has them.
+    """
+    begun = products.only_active().order_by("title_key", "pk").values("pk")
+    folded = search.folded
+    titles = Statement.compile(begun.filter(title_key__gte=folded, title_key__lt=folded + GREATEST_LETTER)[:MOST_READ])
+    assert titles
+    hits = search_hits(connections[products.db].vendor, search, MOST_HITS)
+    sql = EITHER.format(hits=hits.sql, titles=titles.sql)
+    return products.filter(pk__in=RawSQL(sql, (*hits.params, *titles.parameters)))  # noqa: S611 (no text of a caller is in the SQL)
 
 
 def find_categories(search: Search) -> QuerySet[Any, Any]:

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from catalog.models import Brand
+from catalog.search import suggestions
 from catalog.search.vocabulary import count_words
 from tests.factories import make_brand, make_category, make_product
 
@@ -74,6 +75,19 @@ def test_ten_of_each_kind_are_the_most(client: APIClient) -> None:
     assert {name: len(found) for name, found in suggest(client, "tea").items()} == dict.fromkeys(
         ("products", "brands", "categories", "phrases"), 10
     )
+
+
+def test_a_title_that_begins_with_the_text_is_suggested_however_many_match(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        make_product(title=f"Cushion {number} for a teapot", images=0)
+    make_product(slug="whole", title="Teapot")
+    make_product(slug="begun", title="Teapot \u00c9t\u00e9")
+    monkeypatch.setattr(suggestions, "MOST_HITS", 3)
+    found = [row["slug"] for row in suggest(client, "TEAPOT")["products"]]
+    assert found[0] == "whole"
+    assert "begun" in found
 
 
 def test_it_costs_two_queries(client: APIClient) -> None:
