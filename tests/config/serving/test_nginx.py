@@ -4,14 +4,17 @@ import http.client
 import shutil
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.clients import add_up, clients
-from tests.launching import Launched
+from tests.config.serving.test_streams import Listener, change_price
+from tests.launching import Launched, launch_server
 from tests.nginx import run_nginx
 from tests.services import free_port
+from tests.shop import Shop
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx on this machine (Debian: nginx-light)"),
@@ -66,6 +69,25 @@ def test_no_client_says_where_it_comes_from(name: str, database: str) -> None:
     finally:
         launched.end()
     assert statuses == [200, 200, 429]
+
+
+def test_events_pass_at_once(migrated: Path, tmp_path: Path) -> None:
+    """nginx collects an answer of HTTP/1.0 until a buffer is full, unless the answer says otherwise."""
+    shop = Shop(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
+    shop.open(1)
+    port = free_port()
+    with (
+        launch_server(PORT=str(port), TRUSTED_PROXIES="1", **shop.environment),
+        run_nginx(port, free_port()) as proxy,
+        closing(Listener(proxy, shop.token)) as listener,
+    ):
+        listener.begin()
+        for number in range(3):
+            began = time.monotonic()
+            change_price(proxy, shop, f"5.{number}0")
+            assert listener.read_until(lambda each, seen=number: len(each.ids) > seen)
+            # Otherwise the next comment brings it, after fifteen seconds.
+            assert time.monotonic() - began < 10
 
 
 def ask_as(port: int, name: str, address: str) -> int:
