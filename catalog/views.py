@@ -387,7 +387,8 @@ class ProductImages(OfProduct[Image]):
     def get_serializer_class(self) -> Any:
         return ImageUpload if self.is_upload else super().get_serializer_class()
 
-    @extend_schema(request={"application/json": OneImageWrite, FORM: ImageUpload})
+    # The form comes first: openapi-generator takes the first, and its TypeScript can't name a form that comes later.
+    @extend_schema(request={FORM: ImageUpload, "application/json": OneImageWrite})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().create(request, *args, **kwargs)
 

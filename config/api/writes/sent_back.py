@@ -63,7 +63,8 @@ def leave_out_unchanged(body: Body, shown: Body, serializer: BaseSerializer[Any]
         elif (part := find_part(fields[name])) and isinstance(value, list):
             rows = {row["id"]: row for row in list_of(shown.get(name)) if "id" in row}
             kept[name] = [leave_out_of_part(each, rows, part[0]) for each in value]
-        else:
+        # A related row as `expand` shows it, which is written by its slug.
+        elif not (isinstance(value, dict) and is_same(value, shown.get(name))):
             kept[name] = value
     return kept
 

@@ -57,7 +57,7 @@ def test_a_row_is_saved_as_it_was_read(name: str, addresses: dict[str, str], sta
 
 
 def test_a_whole_product_is_put_with_what_it_was_read_with(addresses: dict[str, str], staff: APIClient) -> None:
-    url = f"{addresses['products']}?expand=variants.stock,images"
+    url = f"{addresses['products']}?expand=brand,category,variants.stock,images"
     row = staff.get(url).json()
     row["title"], row["variants"][1]["price"] = "Green Tea", "77.00"
     answer = staff.put(url, row)
