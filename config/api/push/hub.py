@@ -36,6 +36,8 @@ logger = logging.getLogger("tenfold.push")
 LOOK_SECONDS = 0.2
 # Seconds without a byte after which a stream gets a comment. Proxies cut a silent connection after a minute.
 BEAT_SECONDS = 15.0
+# The same while somebody waits for a place: a client that has left is noticed when a second comment can't be sent.
+PROBE_SECONDS = 2.0
 # Seconds after which a caller's token and rights are read again.
 CHECK_SECONDS = 10.0
 # Seconds that a client with waiting rows may read nothing.
@@ -67,6 +69,7 @@ class Hub:
         self.lock = threading.Lock()
         # Streams that are open or about to be. `is_running` tells of the thread.
         self.count, self.is_running = 0, False
+        self.refused_at = -BEAT_SECONDS
         self.failure: type[Exception] | None = None
 
     # -- for the threads of requests
@@ -75,6 +78,7 @@ class Hub:
         """Take one of `most` places, for `join` or `release`. Raises TooManyStreams."""
         with self.lock:
             if self.count >= most:
+                self.refused_at = time.monotonic()
                 raise TooManyStreams(most)
             self.count += 1
 
@@ -145,11 +149,12 @@ class Hub:
     def look_after(self) -> None:
         """Forget who has left, cut who doesn't read, and write to who has had nothing for long."""
         now = time.monotonic()
+        silence = PROBE_SECONDS if now - self.refused_at < BEAT_SECONDS else BEAT_SECONDS
         for stream in self.streams:
             stuck = stream.stuck_at is not None and now - stream.stuck_at > STUCK_SECONDS
             if stuck:
                 stream.channel.cut()
-            elif now - stream.written_at > BEAT_SECONDS and stream.channel.is_open and stream.channel.has_room:
+            elif now - stream.written_at > silence and stream.channel.is_open and stream.channel.has_room:
                 stream.beat()
         gone = [stream for stream in self.streams if not stream.channel.is_open]
         self.streams = [stream for stream in self.streams if stream.channel.is_open]

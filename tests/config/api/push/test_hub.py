@@ -231,6 +231,19 @@ def test_past_its_places_nobody_gets_a_stream(hub: Hub) -> None:
     hub.release()
 
 
+def test_while_somebody_waits_for_a_place_streams_soon_show_whether_they_are_there(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "PROBE_SECONDS", -1.0)
+    _, wire = open_stream(hub)
+    hub.turn()
+    blocks = len(wire.blocks)
+    with pytest.raises(TooManyStreams):
+        hub.reserve(1)
+    hub.turn()
+    assert wire.blocks[blocks:] == [b":\n\n"]
+
+
 def test_the_thread_ends_with_the_last_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FRESHNESS, "read", lambda: None)
     monkeypatch.setattr(hubs, "LOOK_SECONDS", 0.01)
