@@ -380,11 +380,21 @@ def run_finding(
     for database in stage.databases.values():
         prepare(database, say)
     plan = Plan(options.rounds, max(1, options.seconds / 4), 1)
-    samples = run_rounds(list_found(servers), plan, stage.postgres.process.pid, say)
+    samples = run_rounds(list_found(servers | start_planned(options, stage)), plan, stage.postgres.process.pid, say)
     roots = (servers["tenfold"].process.pid, stage.postgres.process.pid)
     say("writing with tallies and without")
     written = measure_derived(stage.databases[options.peer_rows], writer, WritePlan(3 * options.rounds, 0), roots)
     return samples | find_slowest(samples) | written
+
+
+def start_planned(options: Options, stage: Stage) -> dict[str, Server]:
+    """Ours, which keep plans as usual, but no answers.
+
+    A plan of filters holds what it found, such as categories. CACHE=off makes such a plan anew for each request.
+    """
+    rows = {"tenfold": options.peer_rows, "most": options.rows[-1], "fewest": options.rows[0]}
+    nowhere = {"CACHE": "on", "CACHE_MEMORY_BYTES": "0", "REDIS_URL": ""}
+    return {name: stage.start("tenfold", number, **nowhere) for name, number in rows.items()}
 
 
 def run_writes(options: Options, stage: Stage, server: Server, writer: Writer, say: Callable[[str], None]) -> Samples:
