@@ -70,8 +70,9 @@ class ProductQuerySet(QuerySet["Product"]):
     def correcting(self, text: str) -> Self | None:
         """The same rows, of which a search for `text` shows those of the nearest text that an active product matches.
 
-        Their list then has the member `search: {"asked", "used"}`. None if a product matches the text itself, or none
-        does any text near it. The other filters don't count: this tells words that exist from slips.
+        Their list then has the member `search: {"asked", "used"}`. None if an active product matches the text itself,
+        or if none matches a text near it. The list's other filters don't matter: `cotton` at a price that no product
+        has is no slip.
         """
         search = self.read_search(text)
         if self.finds(search) or (corrected := self.correct(search)) is None:
