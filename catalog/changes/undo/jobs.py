@@ -78,6 +78,8 @@ class Phases:
             job.write(phase=job.phase + 1, last_key=0)
             return job.phase < len(self.all)
         reading, steps = self.read_with_partners(keys, read, ops)
+        if ops == ALL:
+            steps = leave_removed(steps)
         check_steps(steps, reading, self.promised, force=job.force)
         if job.dry_run:
             self.promised |= {(step.entity, step.key) for step in steps if step.op == "create" and not step.reason}
@@ -110,6 +112,15 @@ class Phases:
         others = holders - set(keys)
         chosen = self.chosen.rows.filter(product_id__in=others).values_list("product_id", flat=True) if others else ()
         return sorted(key for key in set(chosen) if key)
+
+
+def leave_removed(steps: Sequence[Step]) -> list[Step]:
+    """Without products that the undone changes created: the phase before deleted them, or said why it doesn't.
+
+    A dry run and a refusal leave them there, so they would be counted twice.
+    """
+    removed = {step.key for step in steps if step.entity == "product" and step.op == "delete"}
+    return [step for step in steps if (step.key if step.entity == "product" else step.product_id) not in removed]
 
 
 def is_of(step: Step, model: type[Model]) -> bool:

@@ -78,7 +78,10 @@ def test_a_new_product_is_deleted_unless_somebody_else_wrote_to_it(staff: APICli
         body = {"sku": sku, "title": sku, "variants": [{"sku": sku, "price": "3.00", "on_hand": 1}]}
         assert staff.post("/api/v1/products/", body, format="json", headers=MINE).status_code == 201
     staff.patch("/api/v1/stock/bulk/", [{"sku": "B", "on_hand": 4}], format="json", headers=OTHER)
+    trial = undo(staff, request_id="mine", dry_run=True)
+    assert trial["report"]["product"] == {"deleted": 1, "skipped": 1}
     job = undo(staff, request_id="mine")
+    assert (job["report"], job["conflicts"]) == (trial["report"], trial["conflicts"])
     assert list(Product.objects.values_list("sku", flat=True)) == ["B"]
     reasons = {conflict["entity"]: conflict["reason"] for conflict in job["conflicts"]}
     assert (reasons["product"], reasons["stock"]) == ("used", "changed")
