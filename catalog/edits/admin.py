@@ -4,12 +4,11 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
-from django.db.models import Max, Model, QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
@@ -23,7 +22,7 @@ from catalog.edits.models import EditJob
 from catalog.edits.rows import propose
 from catalog.models import Product
 from config.api.admin.dashboard import show_count
-from config.api.jobs.admin import JobAdmin
+from config.api.jobs.admin import RightJobAdmin
 from config.api.jobs.models import JobFailure
 from config.api.jobs.running import name_request
 from config.api.problems.errors import ApiError
@@ -49,7 +48,7 @@ def edit_many(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -
     return HttpResponseRedirect(f"{reverse(BEGIN)}?{query}")
 
 
-class EditJobAdmin(JobAdmin):
+class EditJobAdmin(RightJobAdmin):
     """All users' edits, for staff who may change products. None can be changed, only canceled or deleted."""
 
     icon = "edit_note"
@@ -62,33 +61,10 @@ class EditJobAdmin(JobAdmin):
     fields = shown
     readonly_fields = shown
 
-    # -- permissions
-
-    def may_edit(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(EditJob.right)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.may_edit(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.may_edit(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.may_edit(request)
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return self.may_edit(request)
-
     # -- beginning one
-
-    def get_urls(self) -> list[URLPattern]:
-        begin = path("begin/", self.admin_site.admin_view(self.begin), name="catalog_editjob_begin")
-        return [begin, *super().get_urls()]
 
     def begin(self, request: HttpRequest) -> HttpResponse:
         """GET asks what to change and, once that is said, shows a preview; POST edits."""
-        if not self.may_edit(request):
-            raise PermissionDenied
         given = request.POST if request.method == "POST" else request.GET
         form = EditForm(given if "edit" in given else None)
         try:

@@ -32,10 +32,9 @@ from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
 from catalog.imports.values import FIELDS
 from catalog.models import Product
-from catalog.rights import IMPORT
 from config.api.admin.cells import show_unbroken
 from config.api.admin.lists import BoundedAdmin
-from config.api.jobs.admin import JobAdmin
+from config.api.jobs.admin import RightJobAdmin
 from config.api.jobs.files import remove_file
 from config.api.jobs.running import name_request, submit_job
 from config.api.problems.errors import ApiError
@@ -122,7 +121,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
         self.instance.name, self.instance.file, self.instance.size = upload.name, upload.file, upload.size
 
 
-class ImportJobAdmin(JobAdmin):
+class ImportJobAdmin(RightJobAdmin):
     """All users' imports, for staff with the permission to import. A job can't be edited, only canceled or deleted."""
 
     icon = "upload"
@@ -143,27 +142,10 @@ class ImportJobAdmin(JobAdmin):
     def media(self) -> Any:
         return super().media + forms.Media(js=("tenfold/imports.js",), css={"all": ("tenfold/product.css",)})
 
-    # -- permissions
-
-    def may_import(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(IMPORT)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.may_import(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.may_import(request)
+    # -- pages
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.may_import(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.may_import(request)
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return self.may_import(request)
-
-    # -- pages
+        return self.may_use(request)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
         return self.shown if obj else FORM_FIELDS
@@ -187,7 +169,7 @@ class ImportJobAdmin(JobAdmin):
         self, request: HttpRequest, pk: int, send: Callable[[ImportJob], HttpResponseBase]
     ) -> HttpResponseBase:
         """A file of the job: its errors, or the rows to mend."""
-        job = self.get_object(request, str(pk)) if self.may_import(request) else None
+        job = self.get_object(request, str(pk)) if self.may_use(request) else None
         if job is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
         return send(job)

@@ -3,12 +3,10 @@
 from typing import ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -20,7 +18,7 @@ from catalog.changes.undo.histories import FORCEABLE
 from catalog.changes.undo.models import UndoJob
 from catalog.changes.undo.submitting import Asked, submit_undo
 from catalog.rights import UNDO
-from config.api.jobs.admin import JobAdmin
+from config.api.jobs.admin import RightJobAdmin
 from config.api.jobs.running import name_request
 from config.api.problems.errors import ApiError
 
@@ -39,7 +37,7 @@ def link_undo(request_id: str, text: str = "Undo…") -> SafeString | str:
     return format_html('<a href="{}" class="{}">{}</a>', address, style, text) if request_id else "-"
 
 
-class UndoJobAdmin(JobAdmin):
+class UndoJobAdmin(RightJobAdmin):
     """All users' undos, for staff with the permission to undo. None can be edited, only canceled or deleted."""
 
     icon = "undo"
@@ -52,30 +50,10 @@ class UndoJobAdmin(JobAdmin):
     fields = shown
     readonly_fields = shown
 
-    # -- permissions
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return may_undo(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return may_undo(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return may_undo(request)
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return may_undo(request)
-
     # -- beginning one
-
-    def get_urls(self) -> list[URLPattern]:
-        begin = path("begin/", self.admin_site.admin_view(self.begin), name="catalog_undojob_begin")
-        return [begin, *super().get_urls()]
 
     def begin(self, request: HttpRequest) -> HttpResponse:
         """GET shows what was changed, and asks; POST previews the undo, or undoes with `dry_run=0`."""
-        if not may_undo(request):
-            raise PermissionDenied
         return self.submit(request) if request.method == "POST" else self.ask(request)
 
     def ask(self, request: HttpRequest) -> HttpResponse:

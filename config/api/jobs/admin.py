@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from config.api.admin.cells import show_moment, show_unbroken
@@ -97,3 +99,36 @@ class JobAdmin(BoundedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for job in queryset:
             self.delete_model(request, job)
+
+
+class RightJobAdmin(JobAdmin):
+    """For staff with the permission that the jobs need (`Job.right`), in place of Django's permissions of their table.
+
+    `begin` is a page that begins a job, at `…/begin/`. Without the permission it is a 403.
+    """
+
+    def may_use(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(self.model.right))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.may_use(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may_use(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may_use(request)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return self.may_use(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_begin"
+        begin = path("begin/", self.admin_site.admin_view(self.open_begin), name=name)
+        return [begin, *super().get_urls()] if hasattr(self, "begin") else super().get_urls()
+
+    def open_begin(self, request: HttpRequest) -> HttpResponse:
+        if not self.may_use(request):
+            raise PermissionDenied
+        response: HttpResponse = self.begin(request)
+        return response
