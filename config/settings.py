@@ -476,6 +476,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.api.admin.site.find_icon"}],
     "SITE_URL": "config.api.admin.site.find_home",
     "SCRIPTS": ["config.api.admin.site.find_script"],
+    "STYLES": ["config.api.admin.site.find_style"],
     "DASHBOARD_CALLBACK": "config.api.admin.dashboard.fill_dashboard",
     "ACCOUNT": {"navigation": "config.api.admin.account_links.list_account_links"},
     "SIDEBAR": {"navigation": "config.api.admin.site.list_sidebar"},

@@ -42,7 +42,7 @@ class ExportJobAdmin(JobAdmin):
     actions = ("cancel", "retry", "delete_selected")
     fields: ClassVar[Sequence[str]] = (
         "owner", "state", "progress", "download", "error", "resource", "format", "compression", "filters", "fields",
-        "expand", "raw", "rows", "size", "checksum", "changes_cursor", "created_at", "started_at", "finished_at",
+        "expand", "raw", "rows", "size", "sha256", "changes_cursor", "created_at", "started_at", "finished_at",
         "expires_at",
     )  # fmt: skip
 
@@ -96,11 +96,6 @@ class ExportJobAdmin(JobAdmin):
     @admin.display(description="size")
     def size(self, job: ExportJob) -> str:
         return show_unbroken(filesizeformat(job.bytes))
-
-    @admin.display(description="SHA-256")
-    def checksum(self, job: ExportJob) -> str:
-        # Its 64 digits are wider than a phone.
-        return format_html('<span class="break-all">{}</span>', job.sha256 or "-")
 
     # -- actions
 

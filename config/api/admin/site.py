@@ -124,6 +124,11 @@ def find_script(request: HttpRequest) -> str:
     return static("tenfold/admin.js")
 
 
+def find_style(request: HttpRequest) -> str:
+    """The address of our styles (UNFOLD's STYLES)."""
+    return static("tenfold/admin.css")
+
+
 def link_table(table: dict[str, Any]) -> dict[str, Any]:
     page = admin.site.get_model_admin(table["model"])
     return {"title": capfirst(table["name"]), "link": table["admin_url"], "icon": getattr(page, "icon", NO_ICON)}

@@ -33,3 +33,38 @@ document.addEventListener("click", (event) => {
     field.dispatchEvent(new Event("change", { bubbles: true }));
     field.focus();
 });
+
+// -- names for screen readers, where Django, unfold and select2 give none (axe: label, aria-input-field-name)
+
+const readText = (node) => (node?.textContent || "").replace(/\s+/g, " ").replace(/\*\s*$/, "").trim();
+
+// A field of a table is called by its column, and a part of a date by its whole and its placeholder.
+const findName = (field) => {
+    const cell = field.closest("td");
+    const heading = cell && cell.closest("table")?.querySelector(`thead th:nth-child(${cell.cellIndex + 1})`);
+    const row = field.closest(".form-row, fieldset, .field-row");
+    const part = field.placeholder || field.title || "";
+    return readText(heading) || [readText(row?.querySelector("label, legend")), part].filter(Boolean).join(": ");
+};
+
+const nameFields = () => {
+    for (const field of document.querySelectorAll("main input, main select, main textarea, form input, form select, form textarea")) {
+        if (field.type === "hidden" || field.labels?.length || field.ariaLabel || field.getAttribute("aria-labelledby")) continue;
+        const name = findName(field);
+        if (name) field.ariaLabel = name;
+    }
+    for (const box of document.querySelectorAll(".select2-container")) {
+        const select = box.previousElementSibling;
+        const name = select?.matches?.("select") && (select.ariaLabel || readText(select.labels?.[0]) || findName(select));
+        if (!name) continue;
+        for (const part of box.querySelectorAll(".select2-selection, .select2-selection__rendered[role], .select2-search__field")) part.ariaLabel = name;
+    }
+    for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) hint.setAttribute("role", "img");
+    for (const region of document.querySelectorAll(".overflow-x-auto:not([tabindex])")) if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
+};
+
+// After the scripts that make their parts once the page is there, and when a row is added.
+addEventListener("load", () => {
+    setTimeout(nameFields);
+    document.addEventListener("formset:added", () => setTimeout(nameFields));
+});

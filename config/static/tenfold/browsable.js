@@ -1,6 +1,9 @@
 // The browsable API's forms: send a body by any method, show the answer's page, and lead to the line of an error.
 "use strict";
 
+// DRF's own page names no language.
+document.documentElement.lang = "en";
+
 // Replaces the page with an answer's. A redirect was followed already, so the address is the answer's own.
 async function showAnswer(answer) {
     if (!(answer.headers.get("Content-Type") || "").startsWith("text/html")) {

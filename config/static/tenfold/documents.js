@@ -1,6 +1,9 @@
 // Dark colours by the reader's own setting: a class for Swagger UI, a theme for ReDoc.
 "use strict";
 
+// The page of the package names no language.
+document.documentElement.lang = "en";
+
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const showColours = () => document.documentElement.classList.toggle("dark-mode", prefersDark.matches);
 prefersDark.addEventListener("change", showColours);

@@ -1,5 +1,6 @@
 """A shop-keeper's day with products, in a browser: each task with its clicks and page loads (tests/README.md)."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from io import BytesIO
@@ -214,3 +215,32 @@ def test_stock_and_a_price_are_changed_in_the_table_of_variants(keeper: Keeper) 
     assert variant["price"] == "12.34"
     assert {one["location"]: one["on_hand"] for one in variant["stock"]}["main"] == 77
     assert keeper.spend() == (1, 2)
+
+
+# The folder of the npm package axe-core; `make test-clients` installs it.
+AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "real_clients/node_modules/axe-core")) / "axe.min.js"
+PAGES = (
+    *("/admin/", "/admin/catalog/product/", "/admin/catalog/product/add/", "/admin/catalog/importjob/add/"),
+    *("/admin/exports/exportjob/add/", "/admin/accounts/user/add/", "/admin/catalog/category/add/"),
+    *("/", "/api/v1/products/"),
+)
+FIND_FAULTS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter((fault) => ["serious", "critical"].includes(fault.impact))
+    .map((fault) => `${fault.id}: ${fault.nodes.map((node) => node.target.join(" ")).slice(0, 5)}`)"""
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core isn't installed: make test-clients, or AXE_CORE=its folder")
+def test_no_page_shuts_somebody_out(keeper: Keeper) -> None:
+    """axe finds nothing serious, in light and in dark, wide and on a phone; no page is wider than its screen."""
+    page, found = keeper.page, []
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 1000})
+        for path in PAGES:
+            keeper.begin(path)
+            page.evaluate(AXE.read_text())
+            faults = page.evaluate(FIND_FAULTS)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                faults.append("wider than the screen")
+            found += [(path, scheme, fault) for fault in faults]
+    assert not found
