@@ -14,7 +14,7 @@ from catalog.changes.tables import MOVED, VERSION
 from catalog.changes.undo.histories import Reason, Step
 from catalog.changes.undo.rows import list_unique, sort_entities
 from catalog.writes.among import is_among
-from catalog.writes.saving import make_batch, move_versions
+from catalog.writes.saving import UNKNOWN_PICTURE, make_batch, move_versions
 
 # A change of their rows is a change of the product, for clients that send If-Match.
 PARTS = ("variant", "image")
@@ -114,12 +114,17 @@ def free_values(steps: Sequence[Step], model: type[Model]) -> None:
         batch.save()
 
 
+def find_values(step: Step) -> dict[str, Any]:
+    """The columns to write. Of an image that gets its former URL back, workers find out width and thumbnails again."""
+    return step.values | UNKNOWN_PICTURE if step.entity == "image" and "url" in step.values else step.values
+
+
 def update(steps: Sequence[Step], model: type[Model]) -> None:
     if not steps:
         return
     free_values(steps, model)
     batch = make_batch(model, "")
-    values = {step.key: step.values for step in steps}
+    values = {step.key: find_values(step) for step in steps}
     for row in model._default_manager.filter(is_among("pk", values)).order_by("pk"):
         batch.put(row, values[row.pk], is_new=False)
     batch.save()

@@ -89,6 +89,16 @@ def test_a_new_product_is_deleted_unless_somebody_else_wrote_to_it(staff: APICli
     assert (Product.objects.count(), Stock.objects.count()) == (0, 0)
 
 
+def test_an_image_that_gets_its_url_back_keeps_nothing_of_the_other_picture(staff: APIClient) -> None:
+    image = make_product(images=1).images.get()
+    path = f"/api/v1/products/{image.product_id}/images/{image.pk}/"
+    assert staff.patch(path, {"url": "/media/other.jpg"}, format="json", headers=MINE).status_code == 200
+    Image.objects.update(width=800, height=600, thumbnails={"small": "/media/other-160.webp"})
+    assert undo(staff, request_id="mine")["conflicts"] == []
+    before, image = image, Image.objects.get()
+    assert (image.url, image.width, image.height, image.thumbnails) == (before.url, None, None, None)
+
+
 def test_an_undo_is_undone_like_any_other_change(staff: APIClient) -> None:
     product = make_product(variants=2, images=1)
     price(staff, MINE, **dict.fromkeys(Variant.objects.values_list("sku", flat=True), "1.00"))
