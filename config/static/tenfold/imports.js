@@ -47,8 +47,11 @@ document.addEventListener("DOMContentLoaded", () => {
     const useOptions = (options) => {
         for (const name of OPTIONS) if (find(name)) find(name).value = options[name] ?? "";
         for (const name of FLAGS) if (find(name)) find(name).checked = Boolean(options[name]);
+        useMap(options.map || "");
+    };
+    const useMap = (map) => {
         // As the server reads it: a comma ends a pair only where the next one begins.
-        const pairs = (options.map || "").split(/,(?=\s*\w+=)/).filter(Boolean).map((pair) => pair.split(/=(.*)/s));
+        const pairs = map.split(/,(?=\s*\w+=)/).filter(Boolean).map((pair) => pair.split(/=(.*)/s));
         chosen = Object.fromEntries(pairs.map(([field, column]) => [column, field.trim()]));
     };
 
@@ -186,7 +189,12 @@ document.addEventListener("DOMContentLoaded", () => {
         localStorage.removeItem(KEY);
     };
     part("start").onclick = () => form.requestSubmit(form.querySelector("[name=_save]") || document.querySelector("[name=_save]"));
-    upload.addEventListener("change", () => { chosen = {}; look(); });
+    // A form for the mended rows of an import comes with its map.
+    const given = find("map").value;
+    upload.addEventListener("change", () => {
+        useMap(findChosen()?.options.map ?? given);
+        look();
+    });
     for (const name of [...OPTIONS, ...FLAGS]) find(name)?.addEventListener("change", look);
     tell(async () => {
         await bringAlong();
