@@ -294,7 +294,7 @@ class TextPath:
 
 
 class Preconditions:
-    """Answers 400 to a write with a condition (`If-Match`, `If-None-Match`) that its view doesn't check.
+    """Answers 400 to a write with a condition (`If-Match`, `If-None-Match`, `If-Unmodified-Since`) that nobody checks.
 
     The view would write even if the condition were false.
     """
@@ -310,7 +310,9 @@ class Preconditions:
         if kind is None or method in ("GET", "HEAD", "OPTIONS") or not has_method(view, str(method).lower()):
             return None  # a method that the view doesn't have is a 405, whatever the headers are
         checked = ("If-Match",) if method in getattr(kind, "conditional_methods", ()) else ()
-        for name in ("If-Match", "If-None-Match"):
+        if "If-Match" in request.headers:
+            checked = (*checked, "If-Unmodified-Since")  # RFC 9110: If-Match is what counts
+        for name in ("If-Match", "If-None-Match", "If-Unmodified-Since"):
             if name in request.headers and name not in checked:
                 return respond_to(request, InvalidHeader(name, f"This {method} compares no {name}.", WITHOUT))
         return None

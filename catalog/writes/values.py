@@ -132,7 +132,17 @@ class Key(Line):
     may_join = False
 
 
-class Location(Key):
+class AddressedKey(Key):
+    """A key that stands in addresses. Clients take `.` and `..` there for steps, and so never reach the row."""
+
+    def read(self, given: Given) -> str:
+        text = super().read(given)
+        if text in (".", ".."):
+            raise BadValue("invalid", "is a step in an address", "add a letter or a digit")
+        return text
+
+
+class Location(AddressedKey):
     """The short code of a place, without case: `Main` is `main`."""
 
     def read(self, given: Given) -> str:
@@ -364,7 +374,7 @@ ID = Whole(least=1, most=None)
 # The lengths of those columns.
 BRAND_SLUG = Key(220, needed="give a brand's slug, or null")
 CATEGORY_SLUG = Key(500, needed="give a category's slug, or null")
-SKU = Key(100, needed="give a SKU")
+SKU = AddressedKey(100, needed="give a SKU")
 SLUG = Slug(255, needed="give a slug, or leave it out")
 TITLE = Line(500, needed="give a title")
 STATUS = Choice(tuple(Product.Status.values))

@@ -225,10 +225,13 @@ UNCHECKED = [
     ("post", "exports/", {"resource": "products", "format": "csv"}),
     ("post", "auth/tokens/", {"name": "N"}),
 ]
+THEN = "Mon, 30 Nov 1998 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("write", UNCHECKED)
-@pytest.mark.parametrize("header", [("If-Match", "*"), ("If-Match", '"zz"'), ("If-None-Match", "*")])
+@pytest.mark.parametrize(
+    "header", [("If-Match", "*"), ("If-Match", '"zz"'), ("If-None-Match", "*"), ("If-Unmodified-Since", THEN)]
+)
 def test_a_write_with_a_condition_that_it_does_not_check_is_refused(
     header: tuple[str, str], write: tuple[str, str, Any], product: Product, staff: APIClient
 ) -> None:
@@ -241,12 +244,20 @@ def test_a_write_with_a_condition_that_it_does_not_check_is_refused(
     assert not Stock.objects.filter(on_hand=77).exists()
 
 
+@pytest.mark.parametrize("header", [("If-None-Match", "*"), ("If-Unmodified-Since", THEN)])
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_no_write_of_a_row_takes_if_none_match(method: str, product: Product, staff: APIClient) -> None:
+def test_no_write_of_a_row_takes_if_none_match_or_a_time(
+    method: str, header: tuple[str, str], product: Product, staff: APIClient
+) -> None:
     body = {"sku": "A-1", "title": "New"}
-    answer = getattr(staff, method)(url_of(product), body, headers={"If-None-Match": "*"})
+    answer = getattr(staff, method)(url_of(product), body, headers=dict([header]))
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
     assert Product.objects.get().title == product.title
+
+
+def test_a_time_beside_if_match_does_not_count(product: Product, staff: APIClient) -> None:
+    headers = {"If-Match": staff.get(url_of(product))["ETag"], "If-Unmodified-Since": THEN}
+    assert staff.patch(url_of(product), {"title": "New"}, headers=headers).status_code == 200
 
 
 def test_a_write_of_a_row_without_version_refuses_if_match() -> None:

@@ -365,6 +365,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("sku", "A\u2028 1", UNSEEN, f"holds U+2028 as its character 2, {LOST}"),
     ("sku", "A\u31641", UNSEEN, f"holds U+3164 as its character 2, {LOST}"),
     ("sku", "क्\u200dष", UNSEEN, f"holds U+200D as its character 3, {LOST}"),
+    ("sku", "..", "invalid", "is a step in an address; add a letter or a digit"),
+    ("variants/0/sku", ".", "invalid", "is a step in an address; add a letter or a digit"),
     ("title", "Lam\u200dp", UNSEEN, f"holds U+200D as its character 4, {LOST}"),
     ("title", "Lamp\u2066", UNSEEN, f"holds U+2066 as its character 5, {LOST}"),
     ("slug", "a\u00adb", UNSEEN, f"holds U+00AD as its character 2, {LOST}"),
