@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import BadRequest
 from django.db import DatabaseError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -282,7 +283,10 @@ class BodyLimit:
 
 
 class TextPath:
-    """Answers 404 for a path with a NUL character: no key has one, and databases don't accept it in texts."""
+    """Answers 404 for a path with a NUL character: no key has one, and databases don't accept it in texts.
+
+    A page with one in its query is a 400. The API names the parameter itself.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -291,6 +295,10 @@ class TextPath:
         if "\0" in request.path_info:
             raise Http404
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        if not hasattr(view, "cls") and any("\0" in value for _, values in request.GET.lists() for value in values):
+            raise BadRequest("The address has a NUL character (%00), which no text may have.")
 
 
 class Preconditions:

@@ -79,6 +79,11 @@ def notice_others(form: type[Any]) -> type[Any]:
     return type(form.__name__, (NoticesOthers, form), {"__module__": form.__module__})
 
 
+# Rows that a page reads of a posted form, of each kind. Django's limit of 1,000 fields ends about there, too. Its own
+# limit of rows is 2,000: a body that names so many, and has none, took a minute to be shown again.
+MOST_ROWS = 100
+
+
 class RemembersShown:
     """Forms that remember the shown values, so that saving an old page doesn't undo other users' later changes.
 
@@ -94,7 +99,8 @@ class RemembersShown:
         return notice_others(super().get_form(request, obj, change=change, **kwargs))  # type: ignore[misc]  # the same
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        formset = super().get_formset(request, obj, **kwargs)  # type: ignore[misc]  # an inline's
+        most = {"max_num": MOST_ROWS, "absolute_max": MOST_ROWS}
+        formset = super().get_formset(request, obj, **most | kwargs)  # type: ignore[misc]  # an inline's
         formset.form = notice_others(formset.form)
         return formset
 

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.test import Client, RequestFactory
 
 from accounts.models import Registration
+from catalog.models import Product
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -48,10 +49,26 @@ def test_a_list_is_filtered_by_what_its_filters_name(admin_client: Client) -> No
     assert "Green Tea" not in page
 
 
-@pytest.mark.parametrize("address", ["catalog/product/?status__exact=%00", "catalog/change/?who=%00"])
-def test_a_character_that_no_text_may_have_finds_nothing(address: str, admin_client: Client) -> None:
-    answer = admin_client.get(f"/admin/{address}")
-    assert (answer.status_code, answer.headers["Location"].endswith("?e=1")) == (302, True)
+@pytest.mark.parametrize("address", ["product/?status__exact=%00", "change/?who=%00", "undojob/begin/?request_id=%00"])
+def test_a_character_that_no_text_may_have_is_refused(address: str, admin_client: Client) -> None:
+    assert admin_client.get(f"/admin/catalog/{address}").status_code == 400
+
+
+@pytest.mark.parametrize("key", ["a", "\0", "1.5"])
+@pytest.mark.parametrize("table", ["catalog/product", "accounts/authtoken"])
+def test_what_is_no_key_selects_nothing(table: str, key: str, admin_client: Client) -> None:
+    make_product()
+    body = {"action": "delete_selected", "_selected_action": key, "post": "yes"}
+    assert admin_client.post(f"/admin/{table}/", body).status_code == 302
+    assert Product.objects.exists()
+
+
+def test_a_form_that_names_many_rows_and_has_none_is_shown_again_soon(admin_client: Client) -> None:
+    body = {"variants-TOTAL_FORMS": "99999999", "variants-INITIAL_FORMS": "0"}
+    page = admin_client.post("/admin/catalog/product/add/", body)
+    assert page.status_code == 200
+    assert page.content.count(b'-price"') < 1000
+    assert b"Please submit at most 100 forms" in page.content
 
 
 def test_a_search_in_a_list_without_searched_columns_finds_nothing(admin_client: Client) -> None:
