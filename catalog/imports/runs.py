@@ -124,8 +124,9 @@ class ImportRun:
         self.report.guessed = self.source.notes.as_json()
 
     def read_steps(self, seen: Seen) -> Generator[Step]:
-        for batch in cut_batches(self.skip_done(seen.refuse_repeats(self.read_drafts()))):
-            yield Step(batch, self.rows_read, self.source.bytes_read * self.rows_read // self.rows_seen)
+        for rows in cut_batches(self.read_drafts()):
+            if batch := self.skip_done(seen.refuse_repeats(rows)):
+                yield Step(batch, self.rows_read, self.source.bytes_read * self.rows_read // self.rows_seen)
 
     def read_drafts(self) -> Iterator[Row]:
         for rows in self.read_groups():
@@ -148,9 +149,9 @@ class ImportRun:
             self.rows_seen += 1
             yield record
 
-    def skip_done(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def skip_done(self, rows: Iterable[Row]) -> list[Row]:
         done = self.report.line
-        return (row for row in rows if find_line(row) > done)
+        return [row for row in rows if find_line(row) > done]
 
 
 def follow_run(open_run: Callable[[], AbstractContextManager[ImportRun]]) -> Iterator[Report]:

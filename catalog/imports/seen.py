@@ -4,8 +4,9 @@ Afterwards `Seen` tells which products the file names. The SKUs are in a tempora
 its connection: ten million SKUs in a Python set would take about a gigabyte.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from catalog.imports.errors import BadRow, Line
@@ -23,6 +24,7 @@ PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
 CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 BEGIN;
 """
+FIND = "SELECT key, line FROM seen WHERE key IN (SELECT value FROM json_each(?))"
 
 
 class Seen:
@@ -36,40 +38,54 @@ class Seen:
     def close(self) -> None:
         self.database.close()
 
-    def refuse_repeats(self, drafts: Iterable[Draft | BadRow]) -> Iterator[Draft | BadRow]:
-        """The first draft with a key passes. A later one becomes a BadRow that names the first one's line."""
-        for draft in drafts:
-            yield draft if isinstance(draft, BadRow) else self.refuse_repeat(draft)
+    def refuse_repeats(self, batch: Sequence[Draft | BadRow]) -> list[Draft | BadRow]:
+        """The first draft with a key passes. A later one becomes a BadRow that names the first one's line.
 
-    def refuse_repeat(self, draft: Draft) -> Draft | BadRow:
-        for kind, place, member, value in list_names(draft):
-            key = f"{kind}\0{value}"
-            if self.database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place.number)).rowcount == 0:
-                (first,) = self.database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
-                sentence = describe_repeat(member, value, Line(first))
-                found: Any = draft.place
-                refusal = describe_fault(draft.key, DraftFault(place, member, "repeated", sentence))
-                return BadRow([refusal], found.number)
-        return draft
+        SQLite is asked once a batch: a statement for each key took a seventh of the CPU of an unchanged file.
+        """
+        keys = [key for row in batch if not isinstance(row, BadRow) for key, *_ in list_names(row)]
+        found = self.database.execute(FIND, (json.dumps(keys),)).fetchall()
+        lines = dict(found)
+        rows = [row if isinstance(row, BadRow) else refuse_repeat(row, lines) for row in batch]
+        added = list(lines.items())[len(found) :]
+        self.database.executemany("INSERT INTO seen VALUES (?, ?)", sorted(added))
+        return rows
 
     def has(self, kind: str, value: str) -> bool:
         """Whether the file names a `product` (by its SKU) or a `slug`."""
-        found = self.database.execute("SELECT 1 FROM seen WHERE key = ?", (f"{kind}\0{value}",))
+        found = self.database.execute("SELECT 1 FROM seen WHERE key = ?", (make_key(kind, value),))
         return found.fetchone() is not None
 
 
+def refuse_repeat(draft: Draft, lines: dict[str, int]) -> Draft | BadRow:
+    """Adds the draft's keys to `lines`."""
+    for key, place, member, value in list_names(draft):
+        if key in lines:
+            sentence = describe_repeat(member, value, Line(lines[key]))
+            found: Any = draft.place
+            refusal = describe_fault(draft.key, DraftFault(place, member, "repeated", sentence))
+            return BadRow([refusal], found.number)
+        lines[key] = place.number
+    return draft
+
+
 def list_names(draft: Draft) -> Iterator[tuple[str, Any, str, str]]:
-    """`(kind, place, member, name)` of each slug and SKU in the draft."""
+    """`(key, place, member, name)` of each slug and SKU in the draft."""
     if isinstance(draft, TermDraft):
-        yield draft.kind, draft.place, draft.kind, draft.key
+        yield make_key(draft.kind, draft.key), draft.place, draft.kind, draft.key
         return
     if draft.slug:
-        yield "slug", draft.place, "Handle" if draft.is_found_by_slug else "slug", draft.slug
+        member = "Handle" if draft.is_found_by_slug else "slug"
+        yield make_key("slug", draft.slug), draft.place, member, draft.slug
     if draft.sku:
-        yield "product", draft.place, "sku", draft.sku
+        yield make_key("product", draft.sku), draft.place, "sku", draft.sku
     for variant in list_variants(draft):
         if variant.sku:
-            yield "variant", variant.place, "sku", variant.sku
+            yield make_key("variant", variant.sku), variant.place, "sku", variant.sku
+
+
+def make_key(kind: str, name: str) -> str:
+    return f"{kind}\n{name}"
 
 
 def describe_repeat(member: str, value: str, first: Line) -> str:

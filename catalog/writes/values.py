@@ -197,7 +197,13 @@ class Address(Key):
         return url
 
 
+# What most addresses are. `is_url` takes each of them, in ten times the time.
+PLAIN_URL = re.compile(r"https?://(?=[^/]{1,253}/)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}/[!-~]*", re.ASCII)
+
+
 def is_full(url: str) -> bool:
+    if PLAIN_URL.fullmatch(url):
+        return True
     try:
         is_url(url)
     except ValidationError:
