@@ -25,6 +25,7 @@ from config.api.admin import counts, deletion
 from config.api.admin.lists import BoundedAdmin
 from tests.factories import make_brand, make_category, make_product
 
+# What a page says, and what a form refuses before it writes, is asked on SQLite only: `once`.
 pytestmark = pytest.mark.django_db
 
 PRODUCTS = "/admin/catalog/product/"
@@ -88,6 +89,7 @@ def read_form(answer: Any) -> dict[str, Any]:
 # -- what every page shares -------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_times_are_written_in_one_way(office: Client, admin_user: User) -> None:
     product = make_product(sku="TEA", variants=1)
     order = place_order(admin_user, [{"sku": "TEA", "quantity": 1}])
@@ -135,6 +137,7 @@ def test_a_count_stops_at_its_bound_and_says_so(office: Client, monkeypatch: pyt
     assert str(counts.OrMore(10_000)) == "10,000+"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("narrowed", "offered"), [("", False), ("?q=cup", True), ("?status__exact=active", True)])
 def test_all_are_offered_where_some_are_left_out(narrowed: str, offered: bool, office: Client) -> None:
     make_product(title="Cup")
@@ -174,6 +177,7 @@ def test_a_list_is_read_in_the_order_of_an_index(order: str, index: str, office:
     assert len({column.startswith("-") for column in columns}) == 1, columns
 
 
+@pytest.mark.once
 def test_no_form_lists_a_big_table(office: Client) -> None:
     Brand.objects.bulk_create(Brand(name=f"Listed {number}", slug=f"listed-{number}") for number in range(300))
     product = make_product(category=make_category("Food"), variants=2)
@@ -297,6 +301,7 @@ def test_a_page_left_open_overwrites_nobodys_later_change(office: Client) -> Non
     assert (first.barcode, first.price, first.options) == ("4006381333931", Decimal("3.00"), {"Size": "M"})
 
 
+@pytest.mark.once
 def test_the_second_of_two_people_is_shown_what_the_first_changed(office: Client) -> None:
     product = make_product(title="Old", brand=make_brand("Old"), variants=1)
     path = f"{PRODUCTS}{product.pk}/change/"
@@ -318,6 +323,7 @@ def test_the_second_of_two_people_is_shown_what_the_first_changed(office: Client
     assert product.price == 7
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [("attributes", "[1]", "JSON object"), ("currency", "u$", "ISO 4217"), ("rating", "7", "less than or equal to 5")],
@@ -329,6 +335,7 @@ def test_a_bad_value_is_refused_by_its_field(field: str, value: str, sentence: s
     assert sentence in str(answer.context["adminform"].form.errors[field])
 
 
+@pytest.mark.once
 def test_empty_attributes_are_an_empty_object(office: Client) -> None:
     product = make_product(attributes={"material": "oak"})
     path = f"{PRODUCTS}{product.pk}/change/"
@@ -337,6 +344,7 @@ def test_empty_attributes_are_an_empty_object(office: Client) -> None:
     assert product.attributes == {}
 
 
+@pytest.mark.once
 def test_an_empty_rating_says_unrated(office: Client) -> None:
     product = make_product(rating="4.5")
     path = f"{PRODUCTS}{product.pk}/change/"
@@ -364,6 +372,7 @@ def run_action(office: Client, model: Any, action: str, rows: list[Any], **more:
     return office.post(list_path(model), values | more, follow=True)
 
 
+@pytest.mark.once
 def test_before_many_products_are_published_a_page_says_how_many_and_which(office: Client) -> None:
     products = [make_product(title=f"Draft {number}", status="draft") for number in range(22)]
     make_product(title="Shown already")
@@ -467,6 +476,7 @@ def test_a_brand_that_is_used_from_now_on_is_refused_by_the_database(
     assert Brand.objects.exists()
 
 
+@pytest.mark.once
 def test_the_last_variant_stays(office: Client) -> None:
     product = make_product(variants=2)
     path = f"{PRODUCTS}{product.pk}/change/"
@@ -481,6 +491,7 @@ def test_the_last_variant_stays(office: Client) -> None:
     assert Variant.objects.exists()
 
 
+@pytest.mark.once
 def test_a_product_without_a_variant_is_not_added(office: Client) -> None:
     values = read_form(office.get(f"{PRODUCTS}add/")) | {"title": "Pot", "sku": "P", "slug": "p"}
     values |= {"variants-TOTAL_FORMS": "0", "images-TOTAL_FORMS": "0"}
@@ -488,6 +499,7 @@ def test_a_product_without_a_variant_is_not_added(office: Client) -> None:
     assert not Product.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_product_of_two_hundred_variants_can_be_saved(office: Client) -> None:
     # Six fields each, twice, would pass Django's limit of 1,000; they come twenty a page.
@@ -501,6 +513,7 @@ def test_a_product_of_two_hundred_variants_can_be_saved(office: Client) -> None:
     assert Variant.objects.count() == 200
 
 
+@pytest.mark.once
 def test_a_user_with_only_the_view_permission_sees_no_form(client: Any) -> None:
     clerk = User.objects.create_user("clerk@example.com", "x", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
@@ -516,6 +529,7 @@ def test_a_user_with_only_the_view_permission_sees_no_form(client: Any) -> None:
 # -- the policy --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_looser_policy_holds_in_the_admin_alone(office: Client) -> None:
     for path in ("/admin/", "/admin/login/", PRODUCTS, "/admin/search/?s=bra", "/admin/nothing/"):
         policy = office.get(path)["Content-Security-Policy"]
@@ -538,12 +552,14 @@ def test_background_work_is_listed_wherever_it_waits(redis: str, office: Client,
     assert "Django_Rq" not in page
 
 
+@pytest.mark.once
 def test_the_palette_finds_tables(office: Client) -> None:
     page = office.get("/admin/search/", {"s": "bra"}).content.decode()
     assert "/admin/catalog/brand/" in page
     assert office.get("/admin/search/").status_code == 200
 
 
+@pytest.mark.once
 def test_pictures_are_loaded_when_they_come_into_view(office: Client) -> None:
     make_product(images=1)
     page = office.get(PRODUCTS).content.decode()

@@ -27,6 +27,7 @@ from catalog.writes.texts import find_unseen
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
 from config.operation.doctor import Level, examine_data
+from tests.examples import share
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -190,7 +191,7 @@ def mark_type(value: Any) -> Any:
 
 @pytest.mark.slow
 # Each example goes through all four doors, three times: half a second. Both halves of the suite draw some.
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     bodies=st.lists(PRODUCTS, min_size=1, max_size=3),
     changes=st.lists(CHANGES, min_size=3, max_size=3),

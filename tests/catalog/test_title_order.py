@@ -17,6 +17,7 @@ from catalog.writes.stored import find_wrong_title_keys
 from config.api.database.folding import BLOCKS, FOLDS, fold
 from config.api.gates.cache_gate import CACHE
 from config.api.reads.plans import PLANS
+from tests.examples import share
 from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +53,7 @@ def test_the_database_folds_each_letter_as_python_does() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(titles=st.lists(TEXTS.filter(bool), min_size=1, max_size=12))
 def test_lists_are_sorted_by_the_key_forward_and_backward(titles: list[str], client: APIClient) -> None:
     with transaction.atomic():

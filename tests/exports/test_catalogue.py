@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
 from catalog.writes.texts import compose, find_unseen
 from tests.catalog.imports.test_files import import_file, snapshot
+from tests.examples import share
 from tests.exports.conftest import ask_for, download, post, read_body
 from tests.factories import make_brand, make_category, make_product
 
@@ -291,7 +292,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=draw_catalogue())
 def test_any_catalogue_comes_back_line_by_line(lines: list[str], staff: APIClient, scratch: Path) -> None:
     with transaction.atomic():

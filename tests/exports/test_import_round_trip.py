@@ -13,6 +13,7 @@ from catalog.imports.tasks import advance_import
 from catalog.models import Brand, ImportJob, Product, ProductText, Stock, Variant
 from catalog.writes.texts import compose, find_unseen
 from tests.catalog.imports.test_files import snapshot
+from tests.examples import share
 from tests.exports.conftest import ask_for, download, read_body
 from tests.factories import make_category, make_product
 
@@ -152,7 +153,7 @@ VALUES = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "ndjson"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(titles=st.lists(TITLES, min_size=1, max_size=4), attributes=st.dictionaries(TEXTS, VALUES, max_size=3))
 def test_hostile_text_comes_back_as_it_was(
     name: str, titles: list[str], attributes: dict[str, Any], staff: APIClient

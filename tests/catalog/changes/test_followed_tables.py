@@ -6,6 +6,7 @@ Each is what `makemigrations` would write, run by Django's own schema editor, fo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -73,10 +74,20 @@ def product() -> Product:
     return tea
 
 
+@cache
+def load_state() -> ProjectState:
+    return MigrationLoader(connection).project_state()
+
+
+def read_state() -> ProjectState:
+    """The state after our own migrations, for a test to change."""
+    return load_state().clone()
+
+
 @contextmanager
 def migrated(*operations: Any) -> Iterator[None]:
     """The database with these operations, as `makemigrations` surrounds them, and without them afterwards."""
-    before, triggers = MigrationLoader(connection).project_state(), read_triggers()
+    before, triggers = read_state(), read_triggers()
     if any(isinstance(operation, FieldOperation) for operation in operations):
         # The serializers, and so the triggers of stored rows, don't know the changed columns.
         stored = [StoreRows(name) for (_, name), model in before.models.items() if STORED in model.options]
@@ -290,7 +301,7 @@ def test_makemigrations_follows_the_tables_by_itself() -> None:
 
 def test_a_table_whose_triggers_are_not_its_models_is_named() -> None:
     assert not run_checks(tags=["database"], databases=["default"])
-    before = MigrationLoader(connection).project_state()
+    before = read_state()
     migration = Migration("tried", "catalog")
     migration.operations = [AddField("stock", "shelf", models.IntegerField(null=True)), FollowTable("stock")]
     with connection.schema_editor() as editor:

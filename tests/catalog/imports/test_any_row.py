@@ -16,11 +16,12 @@ from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
 from catalog.imports.values import FIELDS
 from catalog.models import Product
+from tests.examples import share
 
 pytestmark = pytest.mark.django_db
 
 # The database is rolled back by hand after each example.
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=share(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = (
     "",
     " ",

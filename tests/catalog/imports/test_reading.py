@@ -26,6 +26,7 @@ from catalog.imports.readers import check_text, open_source
 from catalog.imports.records import Source
 from catalog.writes.drafts import ProductDraft
 from tests.catalog.imports.test_formats import draft, read, refuse
+from tests.examples import share
 
 ROWS = "sku,title,price\nA,Lamp,1.50\nB,Torch,2\n"
 
@@ -338,7 +339,7 @@ def test_a_price_that_may_be_another_is_refused(text: str, decimal: str) -> None
     assert refuse(f'sku;title;price\nA;T;"{text}"\n', decimal=decimal)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share(60), deadline=None)
 @given(st.integers(0, 999_999_999), st.sampled_from([",", "."]), st.booleans())
 def test_each_price_comes_back_from_each_way_to_write_it(cents: int, decimal: str, is_grouped: bool) -> None:
     other = {",": ".", ".": ","}[decimal]

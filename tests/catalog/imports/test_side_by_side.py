@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
 ]
 
-ROWS = 600
+ROWS = 300
 HEADER = "sku,title,price,stock,brand,category,image\n"
 
 

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product, Stock, Variant
 from exports.formats.agentic import Agentic
 from exports.formats.google import is_gtin
+from tests.examples import share
 from tests.exports.conftest import ask_for, download, post, read_body
 from tests.exports.formats.any_product import PRODUCTS
 from tests.exports.formats.test_packers import UNPACK
@@ -172,7 +173,7 @@ def test_a_setting_that_is_missing_is_named(staff: APIClient, settings: Any, nam
         assert answer.json()["hint"].startswith(f"Set it, as in {name}=")
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=share(60), deadline=None)
 @given(PRODUCTS)
 def test_each_line_of_any_product_is_valid(product: Any) -> None:
     lines = [json.loads(line) for line in Agentic.write_rows([product]).splitlines()]

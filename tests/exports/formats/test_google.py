@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product, Stock, Variant
 from exports.formats.google import GoogleRss, GoogleTsv
 from tests.catalog.imports.test_files import import_file
+from tests.examples import share
 from tests.exports.conftest import ask_for, download, post, read_body
 from tests.exports.formats.any_product import PRODUCTS
 from tests.exports.formats.test_packers import UNPACK
@@ -142,7 +143,7 @@ def test_the_table_says_the_same(shirt: Product, staff: APIClient) -> None:
         assert row == item | {"description": "Soft linen"}
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=share(60), deadline=None)
 @given(PRODUCTS)
 def test_each_line_of_any_product_is_valid(product: Any) -> None:
     feed = GoogleRss.begin_file([]) + GoogleRss.write_rows([product]) + GoogleRss.end_file()

@@ -17,6 +17,7 @@ from catalog.models import Brand, Product, ProductText
 from exports.management.commands.export import OPERATOR
 from exports.rows.chunks import find_ends, make_query, parse_rows, read_chunks
 from tests.config.api.reads.test_projection import HOSTILE, OBJECTS, PRICES
+from tests.examples import share
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +54,7 @@ def guard(text: str) -> str:
 
 
 class TestAnyText(TestCase):
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.tuples(HARD, HARD, HARD, PRICES, OBJECTS), min_size=1, max_size=4))
     def test_what_is_stored_is_what_is_read(self, values: list[tuple[Any, ...]]) -> None:
         wanted = []

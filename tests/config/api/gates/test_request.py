@@ -17,6 +17,7 @@ from config.api.gates.cache_gate import AT_THE_GATE, CACHE, CacheGate
 from config.api.gates.plan_gate import PlanGate
 from config.api.gates.request import read_gate_request
 from config.api.reads.plans import LONGEST_QUERY, PLANS, parse_query, read_query
+from tests.examples import share
 from tests.factories import make_category, make_product
 from tests.gates import Ask, Django, send
 
@@ -69,7 +70,7 @@ HEADERS = st.fixed_dictionaries(
 METHODS = st.sampled_from(["GET", "GET", "GET", "HEAD"])
 REQUESTS = st.lists(st.tuples(METHODS, PATHS, QUERIES, HEADERS), min_size=1, max_size=3)
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=share(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # What the headers of one answer alone differ by.
 MOMENTS = ("Server-Timing", "X-Cache")

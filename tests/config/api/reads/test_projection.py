@@ -21,6 +21,7 @@ from config.api.reads.projection import compile_projection, select_json
 from config.api.reads.selections import build_selection, find_fields, list_expandable
 from config.api.rendering.renderers import write_json
 from config.api.schema.checks import check_projections
+from tests.examples import share
 
 # No NUL (neither database stores one) and no lone surrogate (it is no text).
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -87,7 +88,7 @@ SERIALIZERS: list[type[serializers.ModelSerializer[Any]]] = [
 
 class Oracle(TestCase):
     @pytest.mark.slow
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(values=products(), data=st.data())
     def test_the_databases_json_is_the_serializers(self, values: dict[str, Any], data: st.DataObject) -> None:
         save_product(values)

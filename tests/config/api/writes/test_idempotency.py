@@ -263,11 +263,11 @@ def test_32_at_once_with_one_key_have_one_effect(notes: None, admin_user: User) 
 @pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_thousand_keys_have_a_thousand_effects(notes: None, admin_user: User) -> None:
-    lists = [[f"k-{thread}-{number}" for number in range(125)] for thread in range(8)]
+def test_so_many_keys_have_so_many_effects(notes: None, admin_user: User) -> None:
+    lists = [[f"k-{thread}-{number}" for number in range(25)] for thread in range(8)]
     answers = post_together(lists, admin_user)
-    assert [answer.status_code for answer in answers] == [201] * 1000
-    assert Address.objects.count() == IdempotencyKey.objects.count() == 1000
+    assert [answer.status_code for answer in answers] == [201] * 200
+    assert Address.objects.count() == IdempotencyKey.objects.count() == 200
 
 
 @pytest.mark.django_db(transaction=True)
