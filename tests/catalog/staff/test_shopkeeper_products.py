@@ -1,4 +1,4 @@
-"""A shop-keeper's day with products, in a browser: each task with its clicks and page loads (tests/README.md)."""
+"""A shop-keeper's day with products, in a browser: each task with its clicks and page loads (README.md)."""
 
 import os
 import shutil
