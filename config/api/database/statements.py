@@ -33,7 +33,7 @@ from config.api.problems.errors import DEAR_MS, QueryTimeout, SearchTooDear, fin
 FULL_TEXT = "::tsquery"
 # The SQL of a search, by which it is recognized. A search may take DEAR_MS: the commonest words are in every row.
 SEARCHES = (FULL_TEXT, " MATCH %s")
-SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear)
+SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear, retry_ms=DEAR_MS // 2)
 
 type Text = bytes | str
 type Values = tuple[Any, ...]
@@ -206,11 +206,21 @@ class Statement:
             cursor = self.execute(connection, parameters)
         except OperationalError as error:
             if self.time_limit and find_limit(error) is QueryTimeout:
-                raise self.time_limit.refuse() from error
-            connection = self.replace(connection, error)
-            cursor = self.execute(connection, parameters)
+                cursor = self.retry(connection, parameters, self.time_limit, error)
+            else:
+                cursor = self.execute(self.replace(connection, error), parameters)
         with cursor:
             yield cursor
+
+    def retry(self, connection: Any, parameters: Sequence[Any], limit: TimeLimit, error: OperationalError) -> Any:
+        """A cursor of a second try. Raises the limit's error if there is none, or it takes too long as well."""
+        if not limit.retry_ms or connection.vendor != "postgresql":
+            raise limit.refuse() from error
+        try:
+            with end_after(connection, limit.retry_ms, by_indexes=True):
+                return execute(connection.cursor(), self.sql, parameters)
+        except OperationalError as again:
+            raise limit.refuse() from again
 
     def replace(self, connection: Any, error: OperationalError) -> Any:
         """The connection to try after a read failed: the primary's for a replica's, a new one for a lost one."""
