@@ -20,7 +20,7 @@ from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.log import number_all, refresh_log_statistics
 from catalog.changes.undo.checking import check_steps
 from catalog.changes.undo.chosen import Chosen
-from catalog.changes.undo.histories import Step
+from catalog.changes.undo.histories import Reason, Step
 from catalog.changes.undo.models import MOST_KEPT_CONFLICTS, MOST_KEPT_STEPS, UndoJob
 from catalog.changes.undo.reading import Key, Reading, read_products, read_rows
 from catalog.changes.undo.rows import list_restorable, list_unique
@@ -81,6 +81,7 @@ class Phases:
         if ops == ALL:
             steps = leave_removed(steps)
         check_steps(steps, reading, self.promised, force=job.force)
+        keep_whole(steps)
         if job.dry_run:
             self.promised |= {(step.entity, step.key) for step in steps if step.op == "create" and not step.reason}
         else:
@@ -121,6 +122,14 @@ def leave_removed(steps: Sequence[Step]) -> list[Step]:
     """
     removed = {step.key for step in steps if step.entity == "product" and step.op == "delete"}
     return [step for step in steps if (step.key if step.entity == "product" else step.product_id) not in removed]
+
+
+def keep_whole(steps: Sequence[Step]) -> None:
+    """A product that isn't deleted keeps its parts: without its variants and texts it would be none."""
+    kept = {step.key for step in steps if step.entity == "product" and step.op == "delete" and step.reason}
+    for step in steps:
+        if step.product_id in kept and step.op == "delete" and not step.reason:
+            step.refuse(Reason.USED)
 
 
 def is_of(step: Step, model: type[Model]) -> bool:

@@ -89,6 +89,15 @@ def test_a_new_product_is_deleted_unless_somebody_else_wrote_to_it(staff: APICli
     assert (Product.objects.count(), Stock.objects.count()) == (0, 0)
 
 
+def test_a_new_product_that_stays_keeps_its_variants(staff: APIClient) -> None:
+    job = import_file(make_caller("Catalogue editor"), b"sku,title,price\nA,Lamp,1\nB,Lamp,1\n")
+    path = f"/api/v1/products/{Product.objects.get(sku='B').pk}/"
+    assert staff.patch(path, {"title": "Edited"}, format="json", headers=OTHER).status_code == 200
+    report = undo(staff, request_id=f"import/{job.pk}")["report"]
+    assert report["variant"] == report["text"] == report["product"] == {"deleted": 1, "skipped": 1}
+    assert Product.objects.get().variants.count() == 1
+
+
 def test_an_image_that_gets_its_url_back_keeps_nothing_of_the_other_picture(staff: APIClient) -> None:
     image = make_product(images=1).images.get()
     path = f"/api/v1/products/{image.product_id}/images/{image.pk}/"
