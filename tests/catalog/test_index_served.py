@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from catalog.views import SERVED, SERVED_FOR_STAFF
+from catalog.views.products import SERVED, SERVED_FOR_STAFF
 from config.api.database.statements import Page, Statement
 from config.api.reads import unserved
 from config.api.reads.counting import walk_plan
+from config.api.reads.plans import PLANS
 from tests.factories import make_brand
 
 pytestmark = [
@@ -88,6 +89,7 @@ def test_an_ordering_that_sorts_too_much_is_refused_with_the_alternatives(
 ) -> None:
     assert staff.get(URL, {"ordering": "title"}).status_code == 200, "20,000 rows are read in no time"
     monkeypatch.setattr(unserved, "TRUSTED_COST", 500)
+    PLANS.clear()
     assert client.get(URL, {"ordering": "title", "in_stock": "true"}).status_code == 200
     # The index by title is of active products only.
     answer = staff.get(URL, {"ordering": "title"})
