@@ -4,11 +4,11 @@ from typing import Any
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from catalog import views
 from catalog.changes import views as change_views
 from catalog.changes.stream import ChangeStream
 from catalog.changes.undo.views import UndoViewSet
 from catalog.imports import views as import_views
+from catalog.views import bulk, parts, prices, products, small_lists
 from config.api.jobs.views import JOB, route_jobs
 
 
@@ -21,14 +21,14 @@ class MethodRouter(SimpleRouter):
 
 
 router = MethodRouter()
-router.register("products", views.ProductViewSet)
-router.register("variants", views.VariantViewSet)
-router.register("brands", views.BrandViewSet)
-router.register("categories", views.CategoryViewSet)
-router.register("attributes", views.AttributeViewSet)
-router.register("locations", views.LocationViewSet)
+router.register("products", products.ProductViewSet)
+router.register("variants", parts.VariantViewSet)
+router.register("brands", small_lists.BrandViewSet)
+router.register("categories", small_lists.CategoryViewSet)
+router.register("attributes", small_lists.AttributeViewSet)
+router.register("locations", small_lists.LocationViewSet)
 router.register("imports/recipes", import_views.RecipeViewSet)
-router.register("scheduled_prices", views.ScheduledPriceViewSet)
+router.register("scheduled_prices", prices.ScheduledPriceViewSet)
 
 # At most 18 digits: no id is longer, and SQLite can't compare a longer number.
 OF_PRODUCT = r"^products/(?P<product>[0-9]{1,18})"
@@ -42,20 +42,20 @@ IMPORT_ERRORS: dict[str, Any] = {"get": "download", "head": "download"}
 IMPORT_PREVIEW: dict[str, Any] = {"post": "preview"}
 
 urlpatterns = [
-    re_path(rf"{OF_PRODUCT}/variants/$", views.ProductVariants.as_view(PARTS), name="product-variants"),
-    re_path(rf"{OF_PRODUCT}/images/$", views.ProductImages.as_view(PARTS), name="product-images"),
+    re_path(rf"{OF_PRODUCT}/variants/$", parts.ProductVariants.as_view(PARTS), name="product-variants"),
+    re_path(rf"{OF_PRODUCT}/images/$", parts.ProductImages.as_view(PARTS), name="product-images"),
     re_path(
         rf"{OF_PRODUCT}/images/(?P<pk>[0-9]{{1,18}})/$",
-        views.ProductImages.as_view(PART, detail=True),
+        parts.ProductImages.as_view(PART, detail=True),
         name="product-image",
     ),
-    path("products/facets/", views.ProductFacets.as_view(FACETS), name="product-facets"),
-    path("products/by-slug/<slug>/", views.ProductBySlug.as_view(BY_SLUG), name="product-by-slug"),
-    path("products/suggest/", views.ProductSuggestions.as_view(SUGGEST), name="product-suggest"),
-    path("products/bulk/", views.ProductBulk.as_view(), name="product-bulk"),
-    path("stock/bulk/", views.StockBulk.as_view(), name="stock-bulk"),
-    path("prices/bulk/", views.PriceBulk.as_view(), name="price-bulk"),
-    path("prices/history/", views.PriceHistory.as_view({"get": "list"}), name="price-history"),
+    path("products/facets/", products.ProductFacets.as_view(FACETS), name="product-facets"),
+    path("products/by-slug/<slug>/", products.ProductBySlug.as_view(BY_SLUG), name="product-by-slug"),
+    path("products/suggest/", products.ProductSuggestions.as_view(SUGGEST), name="product-suggest"),
+    path("products/bulk/", bulk.ProductBulk.as_view(), name="product-bulk"),
+    path("stock/bulk/", bulk.StockBulk.as_view(), name="stock-bulk"),
+    path("prices/bulk/", bulk.PriceBulk.as_view(), name="price-bulk"),
+    path("prices/history/", prices.PriceHistory.as_view({"get": "list"}), name="price-history"),
     re_path(rf"{OF_PRODUCT}/history/$", change_views.ProductHistory.as_view(), name="product-history"),
     path("imports/preview/", import_views.ImportViewSet.as_view(IMPORT_PREVIEW), name="importjob-preview"),
     *route_jobs("imports/", import_views.ImportViewSet),

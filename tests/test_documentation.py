@@ -16,8 +16,9 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog import views
 from catalog.filters import ProductFilters
+from catalog.serializers import ProductRead
+from catalog.views.products import ProductViewSet
 from config import env
 from config.api.problems.error_handler import CODES
 from config.api.problems.errors import ApiError
@@ -196,8 +197,8 @@ def test_each_parameter_is_explained() -> None:
     parameters = {*PARAMETERS, *ProductFilters.base_filters, "ordering", "attr.NAME"}
     parameters |= {*KeysetPagination.parameters, *PageNumberPagination.parameters}
     assert parameters <= QUOTED
-    assert set(list_expandable(views.ProductRead)) <= QUOTED
-    assert {name.lstrip("-") for name in views.ProductViewSet.orderings} <= QUOTED
+    assert set(list_expandable(ProductRead)) <= QUOTED
+    assert {name.lstrip("-") for name in ProductViewSet.orderings} <= QUOTED
 
 
 def test_each_error_code_is_explained() -> None:

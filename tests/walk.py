@@ -2,7 +2,7 @@
 
 It sends one request of each kind to the server's application in this process, and traces all calls of our functions.
 
-- A *room* is one of our packages: `config/api/reads/plans.py` is in the room `config.api.reads`, `catalog/views.py` in
+- A *room* is one of our packages: `config/api/reads/plans.py` is in the room `config.api.reads`, `catalog/urls.py` in
   `catalog`.
 - A *turn* is a call from a function in one room to a function in another. Functions of Django, DRF and other libraries
   are skipped: if they call our function, its caller is our function that called them. Several calls in a row, from one

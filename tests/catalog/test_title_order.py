@@ -145,7 +145,7 @@ def test_a_cursor_of_the_former_order_is_refused(client: APIClient, monkeypatch:
     for title in "ab":
         make_product(title=title)
     with monkeypatch.context() as patch:
-        patch.setattr("catalog.views.ProductViewSet.order_columns", {})
+        patch.setattr("catalog.views.products.ProductViewSet.order_columns", {})
         former = client.get(f"{URL}?ordering=title&page_size=1&fields=title").json()["next"]
         PLANS.clear()
     answer = client.get(former)

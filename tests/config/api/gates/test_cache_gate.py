@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Attribute, Brand, Category, Product, Stock, Variant
-from catalog.views import BrandViewSet
+from catalog.views.small_lists import BrandViewSet
 from config.api.database.wal_positions import read_written_position
 from config.api.freshness.commits import acknowledge
 from config.api.freshness.leases import FRESHNESS, Freshness

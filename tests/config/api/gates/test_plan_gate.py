@@ -12,7 +12,7 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 from accounts.models import User
 from catalog.models import Brand, Product
 from catalog.serializers import BrandRead
-from catalog.views import ProductViewSet
+from catalog.views.products import ProductViewSet
 from config.api.gates.cache_gate import AT_THE_GATE
 from config.api.gates.plan_gate import PlanGate
 from config.api.reads.plans import PLANS

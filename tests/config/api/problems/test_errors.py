@@ -312,7 +312,7 @@ def test_a_failure_of_ours_is_a_500_that_tells_nothing(monkeypatch: pytest.Monke
     def fail(*args: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("catalog.views.ProductViewSet.get_queryset", fail)
+    monkeypatch.setattr("catalog.views.products.ProductViewSet.get_queryset", fail)
     answer = Client(raise_request_exception=False).get(URL)
     assert_problem(answer, 500, "server_error")
     assert b"secret" not in answer.content
@@ -324,7 +324,7 @@ def test_a_database_that_fails_is_a_503_with_retry_after(monkeypatch: pytest.Mon
     def fail(*args: Any) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr("catalog.views.ProductViewSet.get_queryset", fail)
+    monkeypatch.setattr("catalog.views.products.ProductViewSet.get_queryset", fail)
     answer = client.get(URL)
     assert_problem(answer, 503, "service_unavailable")
     assert answer["Retry-After"] == "2"
