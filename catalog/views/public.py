@@ -27,9 +27,9 @@ class SluggedViewSet(ReadViewSet):
     permission_classes = (PublicRead,)
     scope = CATALOGUE
     pagination_class = PageNumberPagination
-    orderings = ("slug", "-slug")
+    orderings = ("slug", "-slug", "id", "-id")
     default_ordering = "slug"
-    index_served: IndexServed = frozenset({(None, "slug")})
+    index_served: IndexServed = frozenset({(None, "slug"), (None, "id")})
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
 

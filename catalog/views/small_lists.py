@@ -101,9 +101,9 @@ class AttributeViewSet(WriteMixin[Attribute], SluggedViewSet):
     queryset = Attribute.objects.all()
     read_serializer = AttributeRead
     write_serializer = AttributeWrite
-    orderings = ("name", "-name")
+    orderings = ("name", "-name", "id", "-id")
     default_ordering = "name"
-    index_served: IndexServed = frozenset({(None, "name")})
+    index_served: IndexServed = frozenset({(None, "name"), (None, "id")})
     lookup_field = "name"
 
 
@@ -117,9 +117,9 @@ class LocationViewSet(WriteMixin[Location], SluggedViewSet):
     queryset = Location.objects.all()
     read_serializer = LocationRead
     write_serializer = LocationWrite
-    orderings = ("code", "-code")
+    orderings = ("code", "-code", "id", "-id")
     default_ordering = "code"
-    index_served: IndexServed = frozenset({(None, "code")})
+    index_served: IndexServed = frozenset({(None, "code"), (None, "id")})
     lookup_field = "code"
 
     def perform_destroy(self, instance: Location) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from catalog.models import Attribute, Brand, Category, Product
+from catalog.models import Attribute, Brand, Category, Location, Product
 from catalog.writes.small_lists import DEEPEST
 from tests.factories import make_brand, make_category, make_product
 
@@ -23,6 +23,21 @@ def test_brands_come_in_order_with_their_count(client: APIClient) -> None:
     assert (page["page"], page["count"], page["count_relation"]) == (1, 2, "eq")
     assert client.get(f"{URL}acme/").json()["name"] == "Acme"
     assert client.get(f"{URL}nobody/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["brands", "categories", "attributes", "locations"])
+def test_each_list_comes_by_id_too(name: str, client: APIClient) -> None:
+    """As generic admin front ends ask for it."""
+    make_category("Home", "Air")
+    make_brand("Zeta")
+    make_brand("Acme")
+    for code in ("zinc", "amber"):
+        Attribute.objects.create(name=code)
+        Location.objects.create(code=code)
+    for paged in ("", "&page_size=1&cursor="):
+        found = [row["id"] for row in client.get(f"/api/v1/{name}/?ordering=-id{paged}").json()["results"]]
+        assert found == sorted(found, reverse=True)
+        assert found[0] > 1
 
 
 def test_a_tree_is_nested_by_name(client: APIClient) -> None:
