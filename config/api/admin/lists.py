@@ -14,7 +14,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Field, ForeignKey, Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseRedirect
@@ -124,6 +124,16 @@ def name_filter(item: Any) -> str:
     return str(getattr(item, "parameter_name", item))
 
 
+def is_key(field: Field[Any, Any], text: str) -> bool:
+    """Whether the text can be a value of the key, or of the key that the relation `field` leads to."""
+    key = field.target_field if isinstance(field, ForeignKey) else field
+    try:
+        key.run_validators(key.to_python(text))
+    except ValidationError:
+        return False
+    return "\0" not in text
+
+
 class BoundedAdmin(RemembersShown, CountedDeletion):
     """The base of all admin classes here. A page opens in the same time at a thousand and at ten million rows.
 
@@ -156,17 +166,16 @@ class BoundedAdmin(RemembersShown, CountedDeletion):
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Django's method. It asks the database for whatever is selected, also for what is no key."""
-        if not all(map(self.is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+        if not all(is_key(self.opts.pk, text) for text in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             messages.error(request, "A selected row has no such key. Nothing was changed; select the rows again.")
             return HttpResponseRedirect(request.get_full_path())
         return super().changelist_view(request, *args, **kwargs)
 
-    def is_key(self, text: str) -> bool:
-        try:
-            self.opts.pk.to_python(text)
-        except ValidationError:
-            return False
-        return "\0" not in text
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's method: what the address of a new row's form proposes. What is no key of a row is left out."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        related = {field.name: field for field in self.opts.fields if field.is_relation}
+        return {name: value for name, value in initial.items() if name not in related or is_key(related[name], value)}
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only columns that a filter of the list names.

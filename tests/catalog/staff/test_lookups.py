@@ -73,3 +73,10 @@ def test_a_form_that_names_many_rows_and_has_none_is_shown_again_soon(admin_clie
 
 def test_a_search_in_a_list_without_searched_columns_finds_nothing(admin_client: Client) -> None:
     assert admin_client.get("/admin/exports/exportjob/?q=tea").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["a", "1,2", "", "9" * 30, "%00"])
+def test_a_form_for_a_new_row_leaves_out_what_its_address_has_for_a_key(key: str, admin_client: Client) -> None:
+    page = admin_client.get(f"/admin/catalog/product/add/?category={key}&brand={key}&title=Lamp")
+    assert page.status_code == (400 if "%00" in key else 200)
+    assert "%00" in key or b'value="Lamp"' in page.content
