@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -95,3 +96,26 @@ def test_an_undo_is_previewed_and_then_done_in_the_admin(staff: APIClient, admin
     assert "Undo this undo" in done
     assert Product.objects.filter(status="draft").count() == 2
     assert list(UndoJob.objects.order_by("pk").values_list("dry_run", flat=True)) == [True, False]
+
+
+def test_what_others_changed_since_stays_and_the_rest_is_undone(staff: APIClient, admin_client: Client) -> None:
+    kept, undone = make_product(title="Old"), make_product(title="Old")
+    items = [{"id": product.pk, "title": "New"} for product in (kept, undone)]
+    request_id = staff.post("/api/v1/products/bulk/", {"mode": "update", "items": items})["X-Request-ID"]
+    staff.patch(f"/api/v1/products/{kept.pk}/", {"title": "Newest"})
+    begin = reverse("admin:catalog_undojob_begin")
+    page = admin_client.post(begin, {"request_id": request_id}, follow=True).content.decode()
+    assert "Preview with what others changed since" in page
+    admin_client.post(begin, urlencode(fill_form(page, "Undo now")), "application/x-www-form-urlencoded")
+    titles = Product.objects.order_by("pk").values_list("title", flat=True)
+    assert list(titles) == ["Newest", "Old"]
+
+
+def fill_form(page: str, pressed: str) -> list[tuple[str, str]]:
+    """What a browser sends of the page's form: hidden fields and the pressed button, in their order."""
+    sent = []
+    for hidden, button, text in re.findall(r"(<input type=\"hidden\"[^>]*>)|(<button[^>]*>)([^<]*)", page):
+        if hidden or text.strip() == pressed:
+            told = dict(re.findall(r'(name|value)="([^"]*)"', hidden or button))
+            sent += [(told["name"], told["value"])] if len(told) == 2 else []
+    return sent
