@@ -61,7 +61,8 @@ test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services 
 		or edit_and_its_undo or grocery_listing or any_value_of_any" || status=1; \
 	SHARE=1 $(BIN)/python -m pytest -q -m "hypothesis and not faults and not clients" || status=1; \
 	SCHEMATHESIS_WHOLE=true $(BIN)/python -m pytest tests/test_schemathesis.py || status=1; \
-	TEST_BACKEND=embedded SHARE=1 $(BIN)/python -m pytest tests/test_mass_assignment.py tests/test_any_text.py || status=1; \
+	TEST_BACKEND=embedded SHARE=1 WALKED_ROWS=6000 $(BIN)/python -m pytest tests/test_mass_assignment.py tests/test_any_text.py \
+		tests/catalog/staff/test_shopkeeper_day.py || status=1; \
 	wait $$jobs || status=1; cat "$$log"; rm "$$log"; \
 	$(BIN)/python -m pytest -m faults --ignore tests/exports || status=1; exit $$status
 

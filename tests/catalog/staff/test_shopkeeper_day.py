@@ -3,6 +3,7 @@
 The table in README.md has the same figures. A key is a click, too, unless it is typed text.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from accounts.models import AuthToken, Order, User
 from accounts.orders import move_order, place_order
-from catalog.models import ImportJob, Product, Stock, Variant
+from catalog.changes.undo.tasks import advance_undo
+from catalog.models import ImportJob, Product, Stock, UndoJob, Variant
 from config.api.models import SavedView
 from exports.models import ExportJob
 from tests.catalog.conftest import import_file, run_import
@@ -39,7 +41,10 @@ DAY = {
     "put stock where it is low": (3, 3),
     "export a brand with the columns of one's choice": (3, 8),
     "mend the refused rows of an import and send them again": (4, 5),
+    "undo an import of 6,000 rows while others edit": (5, 5),
 }
+# 6,000 in `make test-faults`.
+WALKED_ROWS = int(os.environ.get("WALKED_ROWS", "600"))
 GUIDE = Path(__file__).parent / "README.md"
 
 
@@ -74,6 +79,11 @@ class Walk:
     def choose(self, selector: str, value: str) -> None:
         self.clicks += 1
         self.page.select_option(selector, value)
+
+    def find(self, text: str, found: str) -> None:
+        """Type into the open box of rows until it shows one. Before it has the focus, letters are the list's keys."""
+        self.page.locator(".select2-search__field:focus").press_sequentially(text)
+        self.page.wait_for_selector(f".select2-results__option:has-text('{found}')")
 
     def press(self, key: str, loads: bool = False) -> None:
         self.clicks += 1
@@ -166,8 +176,7 @@ def walk_prices(walk: Walk) -> None:
         walk.click("a:has-text('Products') >> nth=0", loads=True)
         walk.click(".filter-open-button")
         walk.click("#changelist-filter .select2-selection >> nth=0")
-        page.keyboard.type("acm")
-        page.wait_for_selector(".select2-results__option:has-text('Acme')")
+        walk.find("acm", "Acme")
         walk.press("Enter")
         walk.click("#changelist-filter button[type=submit]", loads=True)
         walk.click("#action-toggle")
@@ -262,6 +271,7 @@ def walk_edits(walk: Walk) -> None:
 def walk_files(walk: Walk) -> None:
     walk_export(walk)
     walk_mending(walk)
+    walk_way_back(walk)
 
 
 def walk_export(walk: Walk) -> None:
@@ -270,8 +280,7 @@ def walk_export(walk: Walk) -> None:
         walk.click("a:has-text('Export jobs') >> nth=0", loads=True)
         walk.click("a[href$='/exportjob/add/'] >> nth=0", loads=True)
         walk.click("#id_filter-brand ~ .select2-container >> nth=0")
-        page.keyboard.type("acm")
-        page.wait_for_selector(".select2-results__option:has-text('Acme')")
+        walk.find("acm", "Acme")
         walk.press("Enter")
         walk.click("summary:has-text('Columns')")
         walk.click("[name=columns][value=url]")
@@ -301,6 +310,31 @@ def walk_mending(walk: Walk) -> None:
         run_import(ImportJob.objects.latest("pk").pk)
         walk.wait_for("text=products: 1 created")
     assert Product.objects.get(sku="MEND-1").price == 7
+
+
+def work_off(job: UndoJob) -> None:
+    while job.is_unfinished:  # a task ends after some seconds, and the next one goes on
+        advance_undo.call(job.pk)
+        job.refresh_from_db()
+
+
+def walk_way_back(walk: Walk) -> None:
+    rows = b"".join(b"BACK-%d,Lamp,1\n" % number for number in range(WALKED_ROWS))
+    job = import_file(make_caller("Catalogue editor"), b"sku,title,price\n" + rows)
+    with walk.task("undo an import of 6,000 rows while others edit"):
+        walk.click("a:has-text('Import jobs') >> nth=0", loads=True)
+        walk.click(f"#result_list a[href*='/{job.pk}/'] >> nth=0", loads=True)
+        Product.objects.filter(sku="BACK-7").update(title="Edited before the undo")
+        walk.click("text=Undo this import", loads=True)
+        walk.click("text=Preview the undo", loads=True)
+        work_off(UndoJob.objects.latest("pk"))
+        walk.wait_for(f"text=product: {WALKED_ROWS - 1:,} deleted, 1 skipped")
+        Product.objects.filter(sku="BACK-8").update(title="Edited between preview and undo")
+        walk.click("text=Undo now", loads=True)
+        work_off(UndoJob.objects.latest("pk"))
+        walk.wait_for("text=Undo this undo")
+    kept = Product.objects.filter(sku__startswith="BACK-").values_list("sku", flat=True)
+    assert sorted(kept) == ["BACK-7", "BACK-8"]
 
 
 @pytest.mark.once
