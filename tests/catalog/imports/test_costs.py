@@ -113,8 +113,9 @@ def measure_peak(count: int) -> int:
 @pytest.mark.once
 def test_memory_does_not_grow_with_the_file(small_batches: None) -> None:
     measure_peak(100)  # what is loaded once
-    # A tenth for the allocator's mood; the file itself, 400 KB at 4,500 rows, lies outside the measurement.
-    assert measure_peak(4_500) <= measure_peak(1_500) * 1.1
+    # 0.8 MB, and 0.2 for the allocator's mood beside other threads; the file itself lies outside the measurement. Rows
+    # that were kept, at 60 bytes each and more, would be seen.
+    assert measure_peak(6_000) <= measure_peak(1_500) * 1.33
 
 
 @pytest.mark.once

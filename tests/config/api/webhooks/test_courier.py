@@ -55,7 +55,7 @@ def test_a_failure_waits_and_then_tells_the_same_message_first(receiver: Receive
     deliver()
     assert len(receiver.received) == 2, "it waits"
     for _ in range(2):
-        Webhook.objects.update(next_at=timezone.now())
+        Webhook.objects.update(next_at=timezone.now() - timedelta(seconds=1))  # SQLite's now ends in milliseconds
         deliver()
     assert receiver.list_events(webhook) == [("brand.created", brand.pk) for brand in (*brands, brands[1], brands[1])]
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 2
