@@ -92,7 +92,7 @@ BEGIN
         WHERE m.currency IS NOT NULL;
     END IF;
     RETURN NULL;
-END $$"""  # noqa: S608 (ours)
+END $$"""  # noqa: S608 (names of our own tables and columns)
 # `ready` is the moment of the migration: a row of before may not be filled yet.
 UPDATES = {
     "variant": UPDATED.format(
@@ -157,7 +157,7 @@ BEGIN
     WHERE p.id = ANY (products) AND EXISTS (SELECT FROM catalog_variant v WHERE v.product_id = p.id)
         AND NOT EXISTS (SELECT FROM catalog_productprice e WHERE e.product_id = p.id);
     RETURN NULL;
-END $$"""  # noqa: S608 (ours)
+END $$"""  # noqa: S608 (names of our own tables and columns)
 
 DELETED = f"""
 CREATE OR REPLACE FUNCTION catalog_{{kind}}_price_deleted() {DEFINER} {BY_INDEX} AS $$
@@ -166,14 +166,14 @@ DECLARE
 BEGIN
     DELETE FROM catalog_{{kind}}price WHERE {{kind}}_id = ANY (keys);
     RETURN NULL;
-END $$"""  # noqa: S608 (ours)
+END $$"""  # noqa: S608 (names of our own tables and columns)
 
 TRUNCATED = f"""
 CREATE OR REPLACE FUNCTION catalog_{{kind}}_price_truncated() {DEFINER} AS $$
 BEGIN
     DELETE FROM catalog_{{kind}}price;
     RETURN NULL;
-END $$"""  # noqa: S608 (ours)
+END $$"""  # noqa: S608 (names of our own tables and columns)
 
 LOWEST_INSERTED = """
 CREATE OR REPLACE FUNCTION catalog_lowest_price_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -307,7 +307,7 @@ BEGIN
     UPDATE catalog_product SET lowest_price_30_days = iif(compare_at_price IS NULL, NULL, (
         {write_lowest("NEW.id", BEGIN)})) WHERE id = NEW.id
         AND (compare_at_price IS NOT NULL OR lowest_price_30_days IS NOT NULL);
-END""",  # noqa: S608 (ours)
+END""",  # noqa: S608 (names of our own tables and columns)
     f"""
 CREATE TRIGGER record_currency AFTER UPDATE OF currency ON catalog_product WHEN OLD.currency <> NEW.currency
 BEGIN {record("variant", "product_id")} END""",
@@ -317,7 +317,7 @@ BEGIN UPDATE catalog_product SET lowest_price_30_days = NULL WHERE id = NEW.id; 
     *(
         f"""
 CREATE TRIGGER record_{kind}_price_delete AFTER DELETE ON catalog_{kind}
-BEGIN DELETE FROM catalog_{kind}price WHERE {kind}_id = OLD.id; END"""  # noqa: S608 (ours)
+BEGIN DELETE FROM catalog_{kind}price WHERE {kind}_id = OLD.id; END"""  # noqa: S608 (names of our own tables and columns)
         for kind in OWNERS
     ),
 )  # fmt: skip

@@ -64,11 +64,11 @@ class ExportForm(forms.Form):
         super().__init__(data)
         self.resource, self.owner = resource, owner
         labels = dict(ExportJob.Format.choices)
-        self.fields["format"].choices = [(name, labels[name]) for name in resource.formats]  # type: ignore[attr-defined]
+        self.fields["format"].choices = [(name, labels[name]) for name in resource.formats]  # type: ignore[attr-defined]  # a choice
         flat = resource.choose_shape(owner, is_flat=True)
         self.usual = build_selection(flat).names
         every = build_selection(flat, detail=True).names
-        self.fields["columns"].choices = [(name, name) for name in every]  # type: ignore[attr-defined]
+        self.fields["columns"].choices = [(name, name) for name in every]  # type: ignore[attr-defined]  # the same
         self.fields["columns"].initial = list(self.usual)
         if ATTRIBUTES not in resource.open_parameters:
             del self.fields["attributes"]

@@ -100,7 +100,7 @@ class RemembersShown:
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         most = {"max_num": MOST_ROWS, "absolute_max": MOST_ROWS}
-        formset = super().get_formset(request, obj, **most | kwargs)  # type: ignore[misc]  # an inline's
+        formset = super().get_formset(request, obj, **most | kwargs)  # type: ignore[misc]  # the mixin stands before an inline
         formset.form = notice_others(formset.form)
         return formset
 

@@ -43,7 +43,7 @@ def end_after_kills(worker: Worker, start_worker: Start, job: EditJob | UndoJob,
     """Kill the workers of this job half way; `check` looks at what each has left. Returns the one that ended it."""
     done = 0
     for _ in range(KILLS):
-        wait_until(lambda done=done: read_again(job).rows_done > done)  # type: ignore[misc]  # a default
+        wait_until(lambda done=done: read_again(job).rows_done > done)  # type: ignore[misc]  # mypy knows no lambda's default
         kill(worker)
         check()
         done = read_again(job).rows_done

@@ -94,7 +94,7 @@ def test_json_is_mended_as_lines(caller: APIClient) -> None:
 def test_numbers_of_a_workbook_keep_the_decimal_sign_of_the_import(caller: APIClient) -> None:
     book, file = openpyxl.Workbook(), io.BytesIO()
     for row in (("sku", "title", "price"), ("A", "", 12.5), ("B", "Lamp", 3)):
-        book.active.append(row)  # type: ignore[union-attr]
+        book.active.append(row)  # type: ignore[union-attr]  # a new book has a sheet
     book.save(file)
     job = import_file(caller, file.getvalue(), name="file.xlsx", decimal=",")
     (row,) = read_table(caller, job)

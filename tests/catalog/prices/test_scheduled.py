@@ -299,7 +299,7 @@ def check_reads(ask: Ask, switches: int, reads: int) -> None:
     def switch_all() -> None:
         for number in range(switches):
             while shelf.reads < number * reads // switches:
-                time.sleep(0.001)
+                time.sleep(0.001)  # lets the readers in between two switches
             shelf.switch(number + 2)
 
     run_together([switch_all, *[lambda: shelf.read_many(reads)] * 3])
