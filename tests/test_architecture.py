@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RULE = (
     "config.process",
     "config.metrics",
+    "config.redaction",
     "config.logs",
     "config.telemetry",
     "config.api.rendering",

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from config.api.gates.records import RECORD
 from config.api.gates.request import Environ, StartResponse, find_action
-from config.logs import redact
+from config.redaction import redact
 from config.serving.front import PROBES
 from config.serving.slots import is_stream
 from config.telemetry.tracer import Current, OtelSpan

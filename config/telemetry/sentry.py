@@ -12,7 +12,8 @@ import sentry_sdk
 from django.conf import settings
 from sentry_sdk.integrations.logging import EventHandler
 
-from config.logs import REQUEST_ID, redact
+from config.logs import REQUEST_ID
+from config.redaction import redact
 from config.telemetry.process import FLUSH_SECONDS
 
 HANDLER = EventHandler(level=logging.ERROR)

@@ -14,7 +14,7 @@ from accounts.models import User
 from catalog.changes.feed import read_cursor
 from catalog.changes.log import purge_changes
 from catalog.models import Brand, Product, Variant
-from config.logs import redact
+from config.redaction import redact
 from exports.feeds import serializers
 from exports.feeds.building import make_feeds
 from exports.models import ExportJob, Feed
