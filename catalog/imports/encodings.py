@@ -8,6 +8,7 @@ import codecs
 from typing import IO
 
 from catalog.imports.errors import BadFile
+from catalog.imports.guessing import advise
 from catalog.imports.unpacking import PIECE
 
 BOMS = (
@@ -19,16 +20,10 @@ BOMS = (
 )
 # Python's codecs that aren't encodings of files.
 NO_FILES = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "utf_7"}
-# The encodings that a guess names, with the letters that speak for each.
-CANDIDATES = (
-    ("windows-1252", "äöüßÄÖÜéèêàâçñáíóúãõôîïëåøæœÅØÆÉÈÀÇÑ€\u2019\u201c\u201d\u2013®°£"),
-    ("windows-1250", "ąćęłńśźżŁŚŻčďěňřšťůžőűČŘŠŽ"),
-    ("windows-1251", "".join(map(chr, range(0x410, 0x450)))),
-    ("cp850", "äöüßÄÖÜéèêàâçñáíóú"),
-    ("mac_roman", "äöüßÄÖÜéèêàâçñáíóúåøæ\u2019\u201c\u201d"),
-)
-EAST_ASIAN = (("shift_jis", "\u3040", "\u30ff"), ("gb18030", "\u4e00", "\u9fff"), ("euc_kr", "\uac00", "\ud7a3"))
-# The characters around a bad byte that a guess looks at.
+# Files of this name have the signs of windows-1252 (dashes, quotes, the euro sign), where it has unseen control
+# characters. Browsers read them so, too (https://encoding.spec.whatwg.org/#names-and-labels).
+LATIN = {"iso8859-1": "cp1252"}
+# The bytes around a bad one that a guess looks at.
 SAMPLE = 4_096
 
 
@@ -41,9 +36,9 @@ def find_codec(name: str) -> str:
         codec = "undefined"
     if codec.replace("-", "_") in NO_FILES:
         raise BadFile(
-            f"encoding: {name!r} is no encoding of files: give one such as windows-1252, iso-8859-1 or utf-16"
+            f"encoding: {name!r} is no encoding of files: give one such as windows-1252, iso-8859-2 or utf-16"
         )
-    return codec
+    return LATIN.get(codec, codec)
 
 
 def find_encoding(start: bytes, given: str = "") -> str:
@@ -64,8 +59,9 @@ def find_encoding(start: bytes, given: str = "") -> str:
 def check_encoding(stream: IO[bytes], name: str, encoding: str) -> None:
     """Decode everything. Raises BadFile that names the line, the byte and the encoding that it seems to be."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    line, before = 1, b""
+    line, before, as_utf8 = 1, b"", Utf8Watch(is_wanted=not encoding.startswith("utf"))
     while piece := stream.read(PIECE):
+        as_utf8.look(piece)
         try:
             decoder.decode(piece)
         except UnicodeDecodeError as error:
@@ -79,6 +75,32 @@ def check_encoding(stream: IO[bytes], name: str, encoding: str) -> None:
     except UnicodeDecodeError as error:
         error.object = before[-SAMPLE:] if len(before) > len(error.object) else error.object
         raise BadFile(describe(name, line, error, encoding)) from None
+    if as_utf8.letter:
+        wrong = as_utf8.letter.encode().decode(encoding, errors="replace")
+        raise BadFile(
+            f"encoding: {name} is UTF-8, and {encoding} reads its {as_utf8.letter!r} as {wrong!r}: leave encoding out"
+        )
+
+
+class Utf8Watch:
+    """Tells whether a text is UTF-8, though another encoding was given for it.
+
+    `letter` is then its first letter beyond ASCII. A text of letters in another encoding is never UTF-8 by chance.
+    """
+
+    def __init__(self, *, is_wanted: bool) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")() if is_wanted else None
+        self.letter = ""
+
+    def look(self, piece: bytes) -> None:
+        if not self.decoder:
+            return
+        try:
+            text = self.decoder.decode(piece)
+        except UnicodeDecodeError:
+            self.decoder, self.letter = None, ""
+        else:
+            self.letter = self.letter or ("" if text.isascii() else next(sign for sign in text if not sign.isascii()))
 
 
 def describe(name: str, line: int, error: UnicodeDecodeError, encoding: str) -> str:
@@ -89,33 +111,12 @@ def describe(name: str, line: int, error: UnicodeDecodeError, encoding: str) -> 
     sample = error.object[max(0, error.start - SAMPLE) : error.start + SAMPLE]
     if is_mixed(sample):
         return f"{where}, though the texts around are: correct what is wrong there, and save the file as UTF-8"
-    likely = guess_encoding(sample)
-    return f"{where}. It seems to be {likely}: save the file as UTF-8, or give encoding={likely}"
+    # All before the bad byte is UTF-8, so its line begins with a whole character.
+    begin = error.object.rfind(b"\n", 0, error.start) + 1
+    return f"{where}. {advise(error.object[max(begin, error.start - SAMPLE) : error.start + SAMPLE])}"
 
 
 def is_mixed(sample: bytes) -> bool:
     """Whether three of four letters beyond ASCII are UTF-8, so that no other encoding fits the whole file."""
     odd = [sign for sign in sample.decode(errors="replace") if not sign.isascii()]
     return odd.count("\ufffd") <= len(odd) / 4
-
-
-def guess_encoding(sample: bytes) -> str:
-    """The encoding in which the bytes beyond ASCII are most often letters of its languages."""
-    best, name = 0.0, "windows-1252"
-    for candidate, letters in CANDIDATES:
-        text = sample.decode(candidate, errors="replace")
-        share = measure(text, letters)
-        best, name = (share, candidate) if share > best else (best, name)
-    if best > 0.8:
-        return name
-    for candidate, first, last in EAST_ASIAN:
-        text = sample.decode(candidate, errors="replace")
-        odd = [sign for sign in text if not sign.isascii()]
-        if odd and sum(first <= sign <= last for sign in odd) > len(odd) * 0.6:
-            return candidate
-    return name
-
-
-def measure(text: str, letters: str) -> float:
-    odd = [sign for sign in text if not sign.isascii()]
-    return sum(sign in letters for sign in odd) / len(odd) if odd else 0.0

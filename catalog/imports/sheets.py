@@ -20,7 +20,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from catalog.imports.errors import BadFile
 from catalog.imports.records import Notes, Record
-from catalog.imports.tables import FIRST_ROWS, SURE, IsKnown, check_header, find_header_row
+from catalog.imports.tables import FIRST_ROWS, SURE, IsKnown, check_header, find_header_row, tidy
 from config.api.rendering.formulas import unguard_text
 
 SHARED_TEXTS = "xl/sharedStrings.xml"
@@ -57,7 +57,7 @@ def open_xlsx(
     _, above = find_header_row(read_first(first), is_known)
     if above:
         notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
-    header = trim(tuple(str(read_cell(cell.value) or "").strip() for cell in first[above]))
+    header = trim(tuple(tidy(str(read_cell(cell.value) or "")) for cell in first[above]))
     check_header(header, name, is_known)
     return header, read_rows(chain(first[above + 1 :], rows), header, above + 2)
 

@@ -29,6 +29,10 @@ BLANKS = string.whitespace + "\x1a"
 SURE = 2
 # Signs that some programs take for quotes.
 QUOTES = "'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb`"
+# Characters that can't be seen, as web pages and programs leave them in texts.
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+# Signs that end a line for some programs, but not in a CSV.
+ODD_ENDS = re.compile("[\v\f\x1c-\x1e\u0085\u2028\u2029]")
 NUMBER_CELL = re.compile(r"[+-]?\d[\d.,]*")
 
 # Tells whether a cell is the name of a column that some format knows.
@@ -98,7 +102,8 @@ def skip_rows(lines: Lines, first: Sequence[str], separator: str, rows: int) -> 
 
 def read_header(reader: Iterator[list[str]], name: str, is_known: IsKnown) -> tuple[str, ...]:
     try:
-        header = tuple(unguard_text(cell.strip().strip("\ufeff")) for cell in next(reader))
+        row = next(reader)
+        header = tuple(unguard_text(tidy(cell)) for cell in row)
         "".join(header).encode()
     except StopIteration:
         raise BadFile(f"{name} has no rows: give a line of column names, and the rows below it") from None
@@ -106,9 +111,24 @@ def read_header(reader: Iterator[list[str]], name: str, is_known: IsKnown) -> tu
         raise BadFile(f"{name}: its first line can't be read as column names ({error}): is it a CSV file?") from None
     except UnicodeEncodeError:
         raise BadFile(f"{name}: its column names aren't UTF-8: save the file as UTF-8") from None
+    refuse_odd_ends(row, name)
     refuse_joined(header, name, is_known)
     check_header(header, name, is_known)
     return header
+
+
+def tidy(name: str) -> str:
+    """A column's name with single blanks, whatever they were (NBSP, a line break), and without unseen characters."""
+    return " ".join(UNSEEN.sub("", name).split())
+
+
+def refuse_odd_ends(row: Sequence[str], name: str) -> None:
+    """Raises BadFile for a header that goes on with the rows, since its program ends lines by another sign."""
+    if sign := next(filter(None, map(ODD_ENDS.search, row)), None):
+        raise BadFile(
+            f"{name}: its column names hold U+{ord(sign[0]):04X}, where some programs end a line: end each line with LF"
+            " or CRLF, and remove this sign from names"
+        )
 
 
 def refuse_joined(header: tuple[str, ...], name: str, is_known: IsKnown) -> None:

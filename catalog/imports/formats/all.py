@@ -21,6 +21,7 @@ from catalog.imports.formats.variants import OwnVariants
 from catalog.imports.formats.woocommerce import WooCommerce
 from catalog.imports.options import Options
 from catalog.imports.records import Source
+from catalog.imports.tables import tidy
 from catalog.imports.values import FIELDS
 
 # Formats whose columns are fixed: of shops, and of our own export of the catalogue.
@@ -39,7 +40,7 @@ KNOWN = frozenset(name.lower() for shop in (*SHOPS, *OWN) if not shop.is_exact f
 
 def is_known_column(cell: str) -> bool:
     """Whether some format has a column of this name."""
-    name = cell.strip()
+    name = tidy(cell)
     return name.lower() in KNOWN or normalise(name) in FIELDS or normalise(name) in SYNONYMS
 
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from catalog.imports.errors import BadFile
 from catalog.imports.numbers import find_unit
 from catalog.imports.records import Source
+from catalog.imports.tables import tidy
 from catalog.imports.values import FIELDS
 
 type Columns = dict[str, tuple[str, ...]]
@@ -107,6 +108,7 @@ def refuse_field(field: str, chosen: Columns) -> None:
 
 def split_column(field: str, column: str, source: Source) -> tuple[str, ...]:
     """The column, or the columns of a category's path. Raises BadFile if the file lacks one of them."""
+    column = column if column in source.columns else tidy(column)
     if column in source.columns:
         return (column,)
     path = tuple(part.strip() for part in column.split("/")) if field == "category" else (column,)

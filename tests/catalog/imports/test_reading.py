@@ -104,6 +104,17 @@ def test_separators_without_cells_do_not_count() -> None:
     assert "has 4 cells, but the header has 3 columns" in faults[0].fault
 
 
+def test_names_of_columns_may_have_odd_blanks_and_unseen_characters() -> None:
+    names = '\u00a0sku\u200b,Option1\u00a0 Name,"compare at\nprice"'
+    assert list(open_bytes(f"{names}\nA,Size,1\n").columns) == ["sku", "Option1 Name", "compare at price"]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u0085", "\v"])
+def test_a_file_whose_lines_end_by_another_sign_is_named_as_one(sign: str) -> None:
+    with pytest.raises(BadFile, match=rf"its column names hold U\+{ord(sign):04X}, where some programs end a line"):
+        open_bytes(f"sku,title,price{sign}A,Lamp,1")
+
+
 def test_a_file_without_a_header_is_named_as_one() -> None:
     with pytest.raises(BadFile, match=r"has no header: its first line has '9780000000001', which is no column's name"):
         open_bytes("Book,9780000000001,Photography,9780000000001,9.99\n")
@@ -134,6 +145,14 @@ def test_unicode_is_read_without_an_option(encoding: str) -> None:
         ("Größe für Türen, Käse", "mac_roman", "mac_roman"),
         ("テーブルランプ", "shift_jis", "shift_jis"),
         ("台灯商品目录", "gb18030", "gb18030"),
+        ("台灣製造的檯燈", "big5", "big5"),
+        ("램프 조명 기구 벽 거울", "euc_kr", "euc_kr"),
+        ("日本製の電球 ランプシェード", "euc_jp", "euc_jp"),
+        ("НАСТОЛЬНАЯ ЛАМПА", "windows-1251", "windows-1251"),
+        ("Настольная лампа", "koi8_r", "koi8-r"),
+        ("Λάμπα γραφείου", "iso8859_7", "windows-1253"),
+        ("Masa lambas\u0131 ş\u0131k güneş", "windows-1254", "windows-1254"),
+        ("Zażółć gęślą jaźń", "iso8859_2", "iso-8859-2"),
     ],
 )
 def test_another_encoding_is_refused_whole_by_its_name_and_read_with_it(text: str, encoding: str, seen: str) -> None:
@@ -141,6 +160,37 @@ def test_another_encoding_is_refused_whole_by_its_name_and_read_with_it(text: st
     with pytest.raises(BadFile, match=rf"its line 3 has the byte 0x.. ?.*It seems to be {seen}: .* encoding={seen}"):
         open_bytes(content)
     assert read_rows(content, encoding=encoding)[1]["title"] == text.replace(",", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "readings"),
+    [
+        ("램프", "euc_kr", "euc_kr, which reads '램프' or gb18030, which reads '伐橇'"),
+        ("Écran", "mac_roman", "mac_roman, which reads 'Écran' or cp850, which reads 'âcran'"),
+        ("Größe", "cp850", "cp850, which reads 'Größe' or windows-1252, which reads 'Gr”áe'"),
+    ],
+)
+def test_an_encoding_that_a_short_text_leaves_open_is_not_guessed(text: str, encoding: str, readings: str) -> None:
+    with pytest.raises(BadFile) as raised:
+        open_bytes(f"sku,title\nA,{text}\n".encode(encoding))
+    assert f"It may be {readings}" in str(raised.value)
+    assert "give the right one of these by the option encoding" in str(raised.value)
+
+
+def test_utf_16_without_its_mark_and_without_letters_of_ascii_is_named() -> None:
+    with pytest.raises(BadFile, match="It seems to be UTF-16 without its mark"):
+        open_bytes(("sku,title\nA," + "台灯商品目录" * 200 + "\n").encode("utf-16-le"))
+
+
+def test_another_encoding_given_for_utf_8_is_refused_with_what_it_would_read() -> None:
+    with pytest.raises(BadFile, match="is UTF-8, and cp1252 reads its 'é' as 'Ã©': leave encoding out"):
+        open_bytes(ACCENTS, encoding="windows-1252")
+    assert read_rows(ROWS, encoding="windows-1252") == PLAIN
+
+
+def test_a_file_that_is_said_to_be_latin_1_has_the_signs_of_windows() -> None:
+    content = "sku,title,price\nA,Café \u2013 “5 €”,1\n".encode("cp1252")
+    assert read_rows(content, encoding="iso-8859-1")[0]["title"] == "Café \u2013 “5 €”"
 
 
 @pytest.mark.parametrize("name", ["latin-99", "rot13", "unicode_escape", "idna", "zip"])
