@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from catalog.changes.entities import list_tables
 from catalog.changes.models import Change
+from catalog.tallies.triggers import CORRECTED
 from config.api.database.lost_connections import read_again
 from config.api.database.replicas import choose_again
 from config.api.database.statements import fetch_row
@@ -112,12 +113,16 @@ def number_apart() -> None:
 # that reads nothing else of products follows this, and not each price.
 COUNTED, COUNTED_TABLE = "tally", "catalog_tally"
 
-FOLLOW_POSTGRESQL = """
+# Corrected tallies are no change of a row, so they aren't in the log: they begin another epoch.
+EPOCH_END = f"coalesce((SELECT '-' || number FROM {COUNTED_TABLE} WHERE category = {CORRECTED}), '')"  # noqa: S608 (ours)
+
+FOLLOW_POSTGRESQL = f"""
 SELECT newest, changed, (pg_current_wal_insert_lsn() - '0/0')::bigint,
        (SELECT oid::text FROM pg_database WHERE datname = current_database()) || '-' || pg_postmaster_start_time()
+       || {EPOCH_END}
 FROM catalog_follow_counts(%s::bigint, %s::integer)
-"""
-FOLLOW_SQLITE = "SELECT coalesce(max(position), 0) FROM catalog_change"
+"""  # noqa: S608 (ours)
+FOLLOW_SQLITE = f"SELECT (SELECT coalesce(max(position), 0) FROM catalog_change), {EPOCH_END}"  # noqa: S608 (ours)
 CHANGED_SQLITE = "SELECT DISTINCT entity FROM catalog_change WHERE position > %s LIMIT 100"
 # As catalog_follow_counts() on PostgreSQL.
 COUNTED_SQLITE = """
@@ -144,9 +149,9 @@ def follow_changes(after: int) -> LogState | None:
 
 
 def follow_file(cursor: Any, after: int) -> LogState:
-    """`follow_changes` on SQLite. The epoch is the file's device and inode: another file has another log."""
+    """`follow_changes` on SQLite. The epoch has the file's device and inode: another file has another log."""
     cursor.execute(FOLLOW_SQLITE)
-    (newest,) = cursor.fetchone()
+    newest, end = cursor.fetchone()
     changed: list[str] | None = []
     if newest != after:
         changed = None
@@ -156,7 +161,7 @@ def follow_file(cursor: Any, after: int) -> LogState:
             cursor.execute(COUNTED_SQLITE, [after])
             changed += [COUNTED] if cursor.fetchone()[0] else []
     file = os.stat(connection.settings_dict["NAME"])
-    return LogState(f"{file.st_dev}-{file.st_ino}", newest, name_tables(changed), newest)
+    return LogState(f"{file.st_dev}-{file.st_ino}{end}", newest, name_tables(changed), newest)
 
 
 def name_tables(entities: list[str] | None) -> frozenset[str] | None:

@@ -7,6 +7,7 @@ from itertools import batched
 from django.db import connections, transaction
 
 from catalog.tallies.triggers import (
+    CORRECTED,
     MOST_VALUES,
     NO_CATEGORY,
     OFF,
@@ -77,6 +78,10 @@ SELECT {WHOLE}, kind, key, sum(CASE category WHEN {WHOLE} THEN -number ELSE numb
 FROM catalog_tally WHERE category >= {WHOLE} GROUP BY kind, key
 HAVING sum(CASE category WHEN {WHOLE} THEN -number ELSE number END) <> 0
 ON CONFLICT (category, kind, key) DO UPDATE SET number = catalog_tally.number + excluded.number"""  # noqa: S608 (ours)
+# How many corrections there were: kept answers are those of one number (catalog/changes/log.py).
+NOTE = f"""
+INSERT INTO catalog_tally (category, kind, key, number) VALUES ({CORRECTED}, '', '', 1)
+ON CONFLICT (category, kind, key) DO UPDATE SET number = catalog_tally.number + 1"""  # noqa: S608 (ours)
 TALLIES = "SELECT category, kind, key, -number FROM {table} WHERE category BETWEEN {first} AND {last}"
 
 
@@ -84,9 +89,9 @@ def recount(database: str = "default") -> int:
     """Correct the tallies where they are wrong or missing. Returns how many were. Safe to stop and to run again."""
     wrong = 0
     for first, last in list_spans(database):
-        wrong += run_alone(database, write_correction(connections[database].vendor, first, last))
+        wrong += correct(database, write_correction(connections[database].vendor, first, last))
         fold_all(database)
-    wrong += run_alone(database, LEVEL)
+    wrong += correct(database, LEVEL)
     run_alone(database, "DELETE FROM catalog_tally WHERE number = 0")
     return wrong
 
@@ -115,6 +120,14 @@ def write_correction(vendor: str, first: int, last: int) -> str:
     products = write_numbers("1", write_values(vendor, "p", "catalog_product", condition))
     tables = ("catalog_tally", "catalog_tallychange")
     return write_append(products, *(TALLIES.format(table=table, first=first, last=last) for table in tables))
+
+
+def correct(database: str, sql: str) -> int:
+    """Run a statement that corrects. If it does, it is noted in the same transaction, and nothing kept is current."""
+    with transaction.atomic(using=database):
+        if wrong := run_alone(database, sql):
+            run_alone(database, NOTE)
+    return wrong
 
 
 def run_alone(database: str, sql: str) -> int:

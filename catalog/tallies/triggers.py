@@ -23,7 +23,7 @@ Tallies are derived: they aren't logged, and raise no version.
 from decimal import Decimal
 from typing import Any
 
-NO_CATEGORY, WHOLE, OFF = 0, -1, -2
+NO_CATEGORY, WHOLE, OFF, CORRECTED = 0, -1, -2, -3
 # The most characters of an attribute's value, so that an index holds it.
 LONGEST_KEY = 100
 # An attribute with more values isn't counted any longer: folding.py marks it by a row of the category OFF.

@@ -179,6 +179,19 @@ def test_what_was_written_past_the_triggers_is_counted_again(
     assert not Tally.objects.filter(number=0).exists()
 
 
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("address", [BRANDS, "/api/v1/products/facets/?facets=brand"])
+def test_kept_answers_follow_a_correction(address: str, client: APIClient, ask: Ask) -> None:
+    fold_tallies()
+    Tally.objects.filter(kind="brand").update(number=7)
+    wrong = warm(ask, address)[2]
+    assert (ask(address)[1]["X-Cache"], recount() > 0) == ("hit", True)
+    right = warm(ask, address)[2]
+    assert recount() == 0
+    assert ask(address)[1]["X-Cache"] == "hit"
+    assert right == client.get(address).content != wrong
+
+
 FACETS = "/api/v1/products/facets/?facets=attr.color,attr.size"
 
 
