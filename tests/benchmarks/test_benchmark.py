@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.benchmarks.probe import capture_statement, sign_cursor, sign_in
 from tests.benchmarks.processes import read_cpu, read_memory
 from tests.benchmarks.seed import SCRIPT, TABLES, describe_lack, fill_tables
 from tests.benchmarks.storing import drop_stored
+from tests.benchmarks.streaming import CSV
 from tests.benchmarks.watching import PLAIN, SILENT
 from tests.benchmarks.writing import make_prices, make_products
 
@@ -214,6 +216,40 @@ def test_the_captured_statement_gives_what_the_server_answers(settings: Any) -> 
     answer = Client(headers={"host": "127.0.0.1"}).get(PAGE).json()
     assert rows[: captured["page_size"]] == answer["results"]
     assert len(answer["results"]) == captured["page_size"]
+
+
+# Both lists and exports of a peer; Flask's has no export.
+PEERS = Path(__file__).parent / "peers"
+PEERS_OF_PAGES = ("shop/serializers.py", "shop/ninja_api.py", "shop/bolt_api.py", "fastapi_app.py", "flask_app.py")
+PEERS_OF_EXPORTS = ("shop/export.py", "fastapi_app.py")
+
+
+def read_members(value: Any) -> set[str]:
+    """The names of all members, nested ones too; what an attribute is called differs from product to product."""
+    if isinstance(value, list):
+        return set().union(*map(read_members, value))
+    if not isinstance(value, dict):
+        return set()
+    return {*value}.union(*(read_members(below) for name, below in value.items() if name != "attributes"))
+
+
+def read_words(peer: str) -> set[str]:
+    return set(re.findall(r"\w+", (PEERS / peer).read_text()))
+
+
+@postgresql
+@pytest.mark.usefixtures("filled")
+def test_every_peer_names_each_member_that_ours_shows() -> None:
+    members = read_members(Client(headers={"host": "127.0.0.1"}).get(PAGE).json()["results"])
+    assert "thumbnails" in members
+    assert {peer: members - read_words(peer) for peer in PEERS_OF_PAGES} == {peer: set() for peer in PEERS_OF_PAGES}
+
+
+@pytest.mark.django_db
+def test_every_peer_exports_each_column_that_ours_exports(staff: APIClient) -> None:
+    header = b"".join(staff.get(CSV).streaming_content).decode().strip()
+    columns = {column.removesuffix("_slug") for column in header.split(",")}
+    assert {peer: columns - read_words(peer) for peer in PEERS_OF_EXPORTS} == {peer: set() for peer in PEERS_OF_EXPORTS}
 
 
 @postgresql

@@ -55,6 +55,9 @@ class ImageOut(Row):
     url: str
     alt: str
     position: int
+    width: int | None
+    height: int | None
+    thumbnails: dict[str, str] | None
 
 
 class ProductOut(Row):
@@ -68,6 +71,7 @@ class ProductOut(Row):
     currency: str
     price: Decimal
     compare_at_price: Decimal | None
+    lowest_price_30_days: Decimal | None
     in_stock: bool
     rating: Annotated[Decimal | None, BeforeValidator(lambda rating: rating or None)]
     image_url: str
@@ -125,8 +129,8 @@ async def list_facets(session: Session, category: str = "") -> dict[str, list[li
 
 
 CELLS = (
-    "id", "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price", "in_stock",
-    "rating", "image_url", "attributes", "version", "created_at", "updated_at",
+    "id", "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price",
+    "lowest_price_30_days", "in_stock", "rating", "image_url", "attributes", "version", "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -177,10 +181,10 @@ def read_object(product: Any) -> list[Any]:
 
 def write_row(row: Any) -> list[Any]:
     cells = list(row)
-    cells[10] = "true" if cells[10] else "false"
-    cells[11] = cells[11] or None
-    cells[13] = orjson.dumps(cells[13]).decode()
-    cells[15:] = (moment.isoformat() for moment in cells[15:])
+    cells[11] = "true" if cells[11] else "false"
+    cells[12] = cells[12] or None
+    cells[14] = orjson.dumps(cells[14]).decode()
+    cells[16:] = (moment.isoformat() for moment in cells[16:])
     return cells
 
 

@@ -40,7 +40,8 @@ def show_category(row: Category) -> dict[str, Any]:
 
 
 def show_image(row: Image) -> dict[str, Any]:
-    return {"id": row.id, "url": row.url, "alt": row.alt, "position": row.position}
+    size = {"width": row.width, "height": row.height, "thumbnails": row.thumbnails}
+    return {"id": row.id, "url": row.url, "alt": row.alt, "position": row.position} | size
 
 
 def show_product(row: Product) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def show_product(row: Product) -> dict[str, Any]:
         "currency": row.currency,
         "price": row.price,
         "compare_at_price": row.compare_at_price,
+        "lowest_price_30_days": row.lowest_price_30_days,
         "in_stock": row.in_stock,
         "rating": row.rating or None,
         "image_url": row.image_url,

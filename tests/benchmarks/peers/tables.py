@@ -44,6 +44,9 @@ class Image(Base):
     url: Mapped[str]
     alt: Mapped[str]
     position: Mapped[int]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    thumbnails: Mapped[dict[str, str] | None] = mapped_column(JSONB)
 
 
 class Product(Versioned, Base):
@@ -58,6 +61,7 @@ class Product(Versioned, Base):
     currency: Mapped[str]
     price: Mapped[Decimal]
     compare_at_price: Mapped[Decimal | None]
+    lowest_price_30_days: Mapped[Decimal | None]
     in_stock: Mapped[bool]
     rating: Mapped[Decimal]
     image_url: Mapped[str]
@@ -81,8 +85,8 @@ def select_cells(upto: int) -> Select[Any]:
     one = Product
     columns = (
         one.id, one.sku, one.slug, one.title, Brand.slug, Category.slug, one.status, one.currency, one.price,
-        one.compare_at_price, one.in_stock, one.rating, one.image_url, one.attributes, one.version, one.created_at,
-        one.updated_at,
+        one.compare_at_price, one.lowest_price_30_days, one.in_stock, one.rating, one.image_url, one.attributes,
+        one.version, one.created_at, one.updated_at,
     )  # fmt: skip
     statement = select(*columns).outerjoin(Product.brand).outerjoin(Product.category)
     return statement.where(Product.id <= upto).order_by(Product.id)

@@ -37,6 +37,9 @@ class ImageOut(Serializer):
     url: str
     alt: str
     position: int
+    width: int | None
+    height: int | None
+    thumbnails: dict[str, str] | None
 
 
 class ProductOut(Serializer):
@@ -50,6 +53,7 @@ class ProductOut(Serializer):
     currency: str
     price: Decimal
     compare_at_price: Decimal | None
+    lowest_price_30_days: Decimal | None
     in_stock: bool
     rating: Decimal | None = field(source="known_rating")
     image_url: str

@@ -32,7 +32,8 @@ class FlatSerializer(serializers.ModelSerializer):
         model = Product
         fields = read_only_fields = [
             "id", "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price",
-            "in_stock", "rating", "image_url", "attributes", "version", "created_at", "updated_at",
+            "lowest_price_30_days", "in_stock", "rating", "image_url", "attributes", "version", "created_at",
+            "updated_at",
         ]  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Product(models.Model):
     currency = models.CharField(max_length=3)
     price = models.DecimalField(max_digits=12, decimal_places=2)
     compare_at_price = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    lowest_price_30_days = models.DecimalField(max_digits=12, decimal_places=2, null=True)
     in_stock = models.BooleanField()
     rating = models.DecimalField(max_digits=3, decimal_places=2)
     image_url = models.CharField(max_length=1000)
@@ -72,6 +73,9 @@ class Image(models.Model):
     url = models.CharField(max_length=1000)
     alt = models.CharField(max_length=500)
     position = models.PositiveIntegerField()
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    thumbnails = models.JSONField(null=True)
 
     class Meta:
         managed = False

@@ -43,6 +43,9 @@ class ImageOut(Schema):
     url: str
     alt: str
     position: int
+    width: int | None
+    height: int | None
+    thumbnails: dict[str, str] | None
 
 
 class ProductOut(Schema):
@@ -56,6 +59,7 @@ class ProductOut(Schema):
     currency: str
     price: Decimal
     compare_at_price: Decimal | None
+    lowest_price_30_days: Decimal | None
     in_stock: bool
     rating: Decimal | None
     image_url: str

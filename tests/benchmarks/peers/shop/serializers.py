@@ -30,7 +30,7 @@ class CategorySerializer(serializers.ModelSerializer):
 class ImageSerializer(serializers.ModelSerializer):
     class Meta:
         model = Image
-        fields = read_only_fields = ["id", "url", "alt", "position"]
+        fields = read_only_fields = ["id", "url", "alt", "position", "width", "height", "thumbnails"]
 
 
 class ProductSerializer(serializers.ModelSerializer):
@@ -43,5 +43,6 @@ class ProductSerializer(serializers.ModelSerializer):
         model = Product
         fields = read_only_fields = [
             "id", "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price",
-            "in_stock", "rating", "image_url", "attributes", "images", "version", "created_at", "updated_at",
+            "lowest_price_30_days", "in_stock", "rating", "image_url", "attributes", "images", "version", "created_at",
+            "updated_at",
         ]  # fmt: skip
