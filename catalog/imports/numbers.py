@@ -65,6 +65,9 @@ def write_number(cell: Cell, decimal: str) -> Cell:
         if not WITH_COMMA.fullmatch(text):
             raise BadValue("invalid", "is not a number whose decimal sign is a comma", "write it as in 1.299,50")
         return text.replace(",", ".")
+    if HAS_COMMA.fullmatch(text):
+        remedy = f"write it as in 1299.50, or {NAME_SIGN}"
+        raise BadValue("invalid", "has a comma, though the decimal sign is a dot", remedy)
     return text
 
 

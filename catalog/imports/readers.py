@@ -31,7 +31,10 @@ FOREIGN = (
     (b"\xfd7zXZ", "compressed with xz: use gzip, zstd or zip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: use gzip, zstd or zip"),
     (b"Rar!", "a RAR archive: use gzip, zstd or zip"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"an old Excel file (.xls), or another one of old Office: {AS_CSV}"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        f"an old Excel file (.xls), a workbook with a password, or another file of old Office: {AS_CSV}",
+    ),
     (b"%PDF", f"a PDF, which has no columns: {AS_CSV}"),
     (b"{\\rtf", f"a text document (RTF): {AS_CSV}"),
     (b"SQLite format 3", "an SQLite database: export its table as CSV"),
@@ -95,8 +98,8 @@ def open_text(unpacked: Unpacked, name: str, options: Options, notes: Notes) -> 
     if kind == "csv":
         header, records = open_csv(lines, name, make_known(options), notes)
         return Source(name, kind, dict.fromkeys(header), records, unpacked.packed, notes)
-    read = read_ndjson if kind == "ndjson" else read_document
-    return Source(name, kind, *open_json(read(lines), name), unpacked.packed, notes)
+    records = read_ndjson(lines) if kind == "ndjson" else read_document(lines, notes)
+    return Source(name, kind, *open_json(records, name), unpacked.packed, notes)
 
 
 def check_text(stream: IO[bytes], name: str, options: Options) -> None:

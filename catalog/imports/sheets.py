@@ -31,6 +31,9 @@ DAMAGED = (BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeErr
 # A cell with a formula, and without its result. Its attributes, and its place among them.
 UNCALCULATED = re.compile(rb"<c([^>]*)>\s*<f(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v>\s*</v>|<v\s*/>)?\s*</c>")
 CELL_NAME = re.compile(rb'\br="([A-Z]+[0-9]+)"')
+# How a workbook writes control characters, and a _ before what looks like one (ECMA-376, ST_Xstring).
+ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff])_")
+MERGED = re.compile(rb'<mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
 PIECE, MOST_CELL = 1024 * 1024, 64 * 1024
 # Excel holds 15 digits of a number.
 MOST_EXACT = 10**15
@@ -45,7 +48,7 @@ def open_xlsx(
             warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
         sheet, rows = find_sheet(book, is_known)
-        check_formulas(stream, sheet, name)
+        merged = scan_sheet(stream, sheet, name)
         first = list(islice(rows, FIRST_ROWS))
     except (*DAMAGED, DefusedXmlException, InvalidFileException) as error:
         raise BadFile(f"{name} is an Excel workbook that can't be read ({error}): save it again, or as CSV") from None
@@ -57,7 +60,8 @@ def open_xlsx(
     _, above = find_header_row(read_first(first), is_known)
     if above:
         notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
-    header = trim(tuple(tidy(str(read_cell(cell.value) or "")) for cell in first[above]))
+    refuse_merged(merged, name, above + 1)
+    header = trim(tuple(tidy(str(read_cell(cell) or "")) for cell in first[above]))
     check_header(header, name, is_known)
     return header, read_rows(chain(first[above + 1 :], rows), header, above + 2)
 
@@ -96,15 +100,16 @@ def find_sheet(book: Any, is_known: IsKnown) -> tuple[Any, Iterator[Any]]:
 
 
 def read_first(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    return ([read_cell(cell.value) for cell in row] for row in rows)
+    return ([read_cell(cell) for cell in row] for row in rows)
 
 
-def check_formulas(stream: IO[bytes], sheet: Any, name: str) -> None:
-    """Raises BadFile for a formula without a stored result, as programs write it that don't calculate.
+def scan_sheet(stream: IO[bytes], sheet: Any, name: str) -> list[bytes]:
+    """The ranges of merged cells. Raises BadFile for a formula without a stored result: programs that don't calculate
+    write such.
 
     openpyxl reads such a cell as a blank one, and a blank cell would keep or clear a value in silence.
     """
-    before = b""
+    before, merged = b"", dict[bytes, None]()
     with ZipFile(stream) as book, book.open(sheet._worksheet_path) as source:
         while piece := source.read(PIECE):
             before += piece
@@ -116,7 +121,20 @@ def check_formulas(stream: IO[bytes], sheet: Any, name: str) -> None:
                         f"{name} has a formula without a result{where}: open it in a spreadsheet program and save it,"
                         " or send the table as CSV"
                     )
+            merged |= dict.fromkeys(MERGED.findall(before))
             before = before[max(0, before.rfind(b"<c ")) :][-MOST_CELL:]
+    return list(merged)
+
+
+def refuse_merged(merged: Iterable[bytes], name: str, header: int) -> None:
+    """Raises BadFile for merged cells of several rows below the header: only the first row has their value."""
+    for area in merged:
+        first, last = (int(number) for number in re.findall(rb"\d+", area))
+        if max(first, header) < last:
+            raise BadFile(
+                f"{name} has merged cells ({area.decode()}), of which only the first has the value: unmerge them, and"
+                " fill each cell"
+            )
 
 
 def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iterator[Record]:
@@ -136,14 +154,20 @@ def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iter
 def make_record(number: int, header: tuple[str, ...], row: Any) -> Record:
     if wrong := next((cell for cell in row if cell.data_type == "e"), None):
         return Record(number, {}, f"has the error {wrong.value} in cell {wrong.coordinate}; correct its formula")
-    cells = {column: read_cell(cell.value) for column, cell in zip(header, row, strict=False) if column}
+    cells = {column: read_cell(cell) for column, cell in zip(header, row, strict=False) if column}
     if any(cell.value is not None for cell in row[len(header) :]):
         return Record(number, cells, f"has cells beyond the header's {len(header)} columns; name their columns")
     return Record(number, dict.fromkeys(filter(None, header)) | cells)
 
 
-def read_cell(value: Any) -> Any:
-    return unguard_text(value) if isinstance(value, str) else show_cell(value)
+def read_cell(cell: Any) -> Any:
+    value = cell.value
+    if isinstance(value, str):
+        return unguard_text(ESCAPED.sub(lambda found: chr(int(found[1], 16)), value))
+    # A whole number in the format 00000 is a code, which a person sees with its zeros.
+    if type(value) is int and value >= 0 and not cell.number_format.strip("0"):
+        return str(value).zfill(len(cell.number_format))
+    return show_cell(value)
 
 
 SHOWN = (int, bool, str, datetime.datetime, datetime.date, datetime.time)

@@ -33,6 +33,8 @@ QUOTES = "'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb`"
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 # Signs that end a line for some programs, but not in a CSV.
 ODD_ENDS = re.compile("[\v\f\x1c-\x1e\u0085\u2028\u2029]")
+# How a CSV keeps the zeros of a code in a spreadsheet: ="00123".
+TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 NUMBER_CELL = re.compile(r"[+-]?\d[\d.,]*")
 
 # Tells whether a cell is the name of a column that some format knows.
@@ -187,8 +189,7 @@ def describe_csv_error(error: Exception, first: int, last: int) -> str:
 
 
 def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
-    # Our own exports put an apostrophe before cells that look like formulas; it is removed here.
-    cells = {column: unguard_text(cell) for column, cell in zip(header, row, strict=False) if column}
+    cells = {column: read_cell(cell) for column, cell in zip(header, row, strict=False) if column}
     # Spreadsheets write separators for cells that once had something.
     if len(row) == len(header) or (len(row) > len(header) and not any(map(str.strip, row[len(header) :]))):
         return Record(line, cells)
@@ -196,3 +197,10 @@ def make_record(line: int, header: tuple[str, ...], row: list[str]) -> Record:
     remedy = few if len(row) < len(header) else "quote cells that contain the separator"
     number = "1 cell" if len(row) == 1 else f"{len(row)} cells"
     return Record(line, cells, f"has {number}, but the header has {len(header)} columns; {remedy}")
+
+
+def read_cell(cell: str) -> str:
+    if cell.startswith('="') and (found := TEXT_FORMULA.fullmatch(cell)):
+        return found[1].replace('""', '"')
+    # Our own exports put an apostrophe before cells that look like formulas; it is removed here.
+    return unguard_text(cell)

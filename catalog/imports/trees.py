@@ -9,13 +9,15 @@ from typing import Any
 
 from catalog.imports.errors import BadFile
 from catalog.imports.lines import MOST_LINE, Lines, LineTooLong
-from catalog.imports.records import Record
+from catalog.imports.records import Notes, Record
 from catalog.imports.tables import MOST_COLUMNS, refuse_wide
 
 # JSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
 FIRST_RECORDS = 100
 # Members of an object around a list, as APIs send it.
 WRAPPED = re.compile(r'\s*\{\s*"(?:products|items|data|results|rows|records)"\s*:\s*(?=\[)')
+# The name of a member behind this list.
+FURTHER = re.compile(r',\s*"([^"]{1,60})"\s*:')
 BLANK = re.compile(r"\s*")
 PIECE = 64 * 1024
 # So many characters tell whether an object around a list begins.
@@ -106,7 +108,7 @@ def is_document(first: list[str]) -> bool:
     return False
 
 
-def read_document(lines: Lines) -> Iterator[Record]:
+def read_document(lines: Lines, notes: Notes) -> Iterator[Record]:
     """The objects of a list, or those that follow each other, numbered from 1."""
     text = Text(lines)
     is_wrapped = WRAPPED.match(text.text) is not None
@@ -122,7 +124,9 @@ def read_document(lines: Lines) -> Iterator[Record]:
             return
         yield text.read_value(number)
         text.take(",")
-    # Behind a list in an object are the object's other members.
+    if is_wrapped and text.skip(BLANK) and (member := FURTHER.match(text.text, text.place)):
+        reason = f"the object around the list goes on with {member[1]!r}, which isn't read"
+        notes.guess("list", "the first of the file", reason)
     if not (text.has_failed or is_wrapped) and text.skip(BLANK):
         yield Record(number + 1, {}, "comes after the end of the list, and wasn't read; send one list")
 
