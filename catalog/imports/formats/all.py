@@ -1,5 +1,8 @@
 """All formats, in the order in which they are asked whether a file is theirs; the plain one takes what is left."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from catalog.imports.errors import REASON, BadFile
 from catalog.imports.formats.base import Format
 from catalog.imports.formats.bigcommerce import BigCommerce
@@ -34,8 +37,9 @@ OWN: tuple[type[Format], ...] = (OwnStock, OwnVariants, Plain)
 KINDS = {"csv": "CSV", "ndjson": "NDJSON", "json": "JSON", "xlsx": "Excel workbook", "parquet": "Parquet"}
 # The names that the option `format` takes, with labels for people.
 FORMATS = {"shopify": Shopify.label} | {shop.name: shop.label for shop in SHOPS if shop.name != "shopify"} | KINDS
+TABLES = ("csv", "xlsx", "parquet")
 # Of tables: an exact file is never one.
-KNOWN = frozenset(name.lower() for shop in (*SHOPS, *OWN) if not shop.is_exact for name in shop.known)
+KNOWN = frozenset(name for shop in (*SHOPS, *OWN) if not shop.is_exact for name in shop.spellings())
 
 
 def is_known_column(cell: str) -> bool:
@@ -52,6 +56,8 @@ def choose_format(source: Source, options: Options) -> Format:
         raise BadFile(f"{source.name} is {KINDS.get(source.kind, source.kind)}, not {KINDS[wanted]}: leave format out")
     candidates = OWN if wanted in KINDS else [shop for shop in (*SHOPS, *OWN) if wanted in ("", shop.name)]
     found = next((shop for shop in candidates if shop.recognises(columns, source.kind)), None)
+    if found in (None, Plain) and (other := find_respelt(source, candidates)):
+        found = respell(source, other)
     if found is None:
         labels = " or ".join(shop.label for shop in candidates)
         raise BadFile(f"{source.name} hasn't the columns of {labels}: leave format out, or use format {source.kind}")
@@ -59,6 +65,30 @@ def choose_format(source: Source, options: Options) -> Format:
     if options.missing == "archive":
         refuse_partial(chosen)
     return chosen
+
+
+def find_respelt(source: Source, candidates: Iterable[type[Format]]) -> type[Format] | None:
+    """The shop whose columns these are, but for capitals or the language. It reads more of them than a plain file."""
+    plain = sum(normalise(column) in FIELDS or normalise(column) in SYNONYMS for column in source.columns)
+    for shop in candidates if source.kind in TABLES else ():
+        names = [shop.spellings().get(column.lower(), column) for column in source.columns]
+        if len({*names} & shop.known) > plain and shop.recognises(frozenset(names), source.kind):
+            return shop if len({*names}) == len(names) else None
+    return None
+
+
+def respell(source: Source, shop: type[Format]) -> type[Format]:
+    """Give the columns the names that the shop's format has; the report says which were others."""
+    names = {column: shop.spellings().get(column.lower(), column) for column in source.columns}
+    for column, name in names.items():
+        if column.lower() != name.lower():
+            source.notes.guess("columns", f"{name}={column}", f"{shop.label} has this column by another name", column)
+    source.columns = dict.fromkeys(names.values())
+    source.records = (
+        replace(record, cells={names[column]: cell for column, cell in record.cells.items()})
+        for record in source.records
+    )
+    return shop
 
 
 def refuse_partial(chosen: Format) -> None:

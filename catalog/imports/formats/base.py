@@ -5,6 +5,7 @@ A format that has several rows a product says by `group` which rows belong toget
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import ClassVar
 
 from catalog.imports.errors import REASON, BadFile
@@ -43,6 +44,12 @@ class Format(ABC):
     def __init__(self, source: Source, options: Options) -> None:
         self.source = source
         self.options = options
+
+    @classmethod
+    @cache
+    def spellings(cls) -> Mapping[str, str]:
+        """Names of columns as the format writes them, by how a file may write them, in small letters."""
+        return {name.lower(): name for name in sorted(cls.known)}
 
     @classmethod
     @abstractmethod

@@ -37,8 +37,8 @@ CATEGORIES = ("product_type", "google_product_category")
 OPTIONS = ("color", "size", "material", "pattern", "size_type", "size_system", "age_group", "gender")
 TIMES = "sale_price_effective_date"
 OTHERS = ("id", "item_group_id", "image_link", "additional_image_link", "availability", TIMES)
-MONEY = re.compile(r"(?:([A-Z]{3})\s*)?([\d.,' ]*\d)(?:\s*([A-Z]{3}))?")
-SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
+MONEY = re.compile(r"(?:([A-Z]{3})\s*)?([\d.,' ]*\d)(?:\s*([A-Z]{3}))?", re.IGNORECASE)
+SIGNS = {"US$": "USD", "$": "USD", "€": "EUR", "£": "GBP"}
 
 
 class Google(ShopFormat):
@@ -115,7 +115,7 @@ class Google(ShopFormat):
         found = MONEY.fullmatch(text)
         if not found:
             raise BadValue("invalid", "is not a price", f"write it as in 12.50 {settings.CURRENCY}")
-        currency = found[1] or found[3] or settings.CURRENCY
+        currency = (found[1] or found[3] or settings.CURRENCY).upper()
         if currency != settings.CURRENCY:
             rule = f"is in {currency}, not in this server's {settings.CURRENCY}"
             raise BadValue("invalid", rule, "convert the prices, or set CURRENCY")

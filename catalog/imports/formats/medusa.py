@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 
-from catalog.imports.formats.shop import ProductRows, ShopFormat, read_texts
+from catalog.imports.formats.shop import ProductRows, ShopFormat, name_group, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.values import is_blank
@@ -69,6 +69,9 @@ class Medusa(ShopFormat):
         return normalise(column)
 
     def group(self, record: Record) -> str:
+        return name_group(self.name_product(record))
+
+    def name_product(self, record: Record) -> str:
         return next(
             (str(cell or "").strip() for c, cell in record.cells.items() if normalise(c) == "product handle"), ""
         )

@@ -226,6 +226,11 @@ class ProductRows:
         return fields | pick(cheapest, ("compare_at_price",))
 
 
+def name_group(handle: str) -> str:
+    """The key of rows with this handle: its slug, by which the product is found. `Mug` and `mug` are one product."""
+    return make_slug(handle, 255) if handle else ""
+
+
 def draft_variant(base: str, position: int, row: VariantRow) -> VariantDraft:
     fields = pick(row.values, VARIANT_FIELDS) | {"options": row.options, "position": position}
     sku = row.values.get("sku") or make_sku(base, row.options)

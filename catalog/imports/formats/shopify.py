@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from catalog.imports.formats.rows import RowReader, pick
-from catalog.imports.formats.shop import ColumnMap, ProductRows, ShopFormat
+from catalog.imports.formats.shop import ColumnMap, ProductRows, ShopFormat, name_group, read_texts
 from catalog.imports.records import Record
 from catalog.imports.values import is_blank
 from catalog.writes.drafts import ProductDraft
@@ -77,7 +77,10 @@ class Shopify(ShopFormat):
         return is_old or ("URL handle" in columns and bool({"Title", "Price"} & columns))
 
     def group(self, record: Record) -> str:
-        return next((str(record.cells[name]).strip() for name in HANDLES if not is_blank(record.cells.get(name))), "")
+        return name_group(self.name_product(record))
+
+    def name_product(self, record: Record) -> str:
+        return read_texts(record, HANDLES)
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft | None:
         product.require_key(records[0], "Handle", "give each row the Handle of its product")

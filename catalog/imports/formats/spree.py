@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from catalog.imports.formats.rows import RowReader
-from catalog.imports.formats.shop import ProductRows, ShopFormat, read_texts
+from catalog.imports.formats.shop import ProductRows, ShopFormat, name_group, read_texts
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.values import is_blank
@@ -61,6 +61,9 @@ class Spree(ShopFormat):
         return [name for name in self.source.columns if name in own or any(one.fullmatch(name) for one in patterns)]
 
     def group(self, record: Record) -> str:
+        return name_group(self.name_product(record))
+
+    def name_product(self, record: Record) -> str:
         return read_texts(record, ("slug",))
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:

@@ -1,10 +1,12 @@
 """Pieces by location: our own export of stock, and Shopify's inventory file. A row sets one variant at one location."""
 
+import re
 from collections.abc import Sequence
 
 from catalog.imports.formats.rows import RowReader, name_key
 from catalog.imports.formats.shop import ShopFormat, find_cell
-from catalog.imports.records import Record
+from catalog.imports.options import Options
+from catalog.imports.records import Record, Source
 from catalog.imports.values import Blank, is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft, VariantDraft
@@ -55,6 +57,11 @@ class OwnStock(ShopFormat):
             pieces[location] = count
 
 
+# Shopify's older inventory file, which has a column for each location behind these.
+WIDE = frozenset({"Handle", "SKU", "HS Code", "COO"})
+OTHERS = re.compile(r"Title|Option\d (?:Name|Value)")
+
+
 class ShopifyInventory(OwnStock):
     """Shopify's inventory export. A filled `On hand (new)` comes before the current count."""
 
@@ -67,9 +74,26 @@ class ShopifyInventory(OwnStock):
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
-        return columns >= {"SKU", "Location"} and bool(columns & set(cls.counts))
+        is_wide = columns >= WIDE and not columns & {"Location", "Price", "Variant Price"}
+        return is_wide or (columns >= {"SKU", "Location"} and bool(columns & set(cls.counts)))
+
+    def __init__(self, source: Source, options: Options) -> None:
+        super().__init__(source, options)
+        has_location = "Location" in source.columns
+        self.wide = [name for name in source.columns if not (has_location or name in WIDE or OTHERS.fullmatch(name))]
+
+    def list_read(self) -> Sequence[str]:
+        return (*super().list_read(), *self.wide)
 
     def read_pieces(self, row: RowReader, record: Record, pieces: dict[str, int]) -> None:
+        if self.wide:
+            for name in self.wide:
+                cells = {self.locations[0]: name, self.counts[0]: record.cells.get(name)}
+                self.read_place(row, Record(record.line, cells), pieces)
+        else:
+            self.read_place(row, record, pieces)
+
+    def read_place(self, row: RowReader, record: Record, pieces: dict[str, int]) -> None:
         column = next((name for name in self.counts if not is_blank(record.cells.get(name))), None)
         # Shopify writes this for a variant that the location doesn't sell.
         if column and str(record.cells[column]).strip().lower() != "not stocked":

@@ -4,7 +4,8 @@ Parent is a SKU, or `id:10` if the product has none.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from catalog.imports.formats.rows import RowReader
@@ -37,6 +38,51 @@ ATTRIBUTE = re.compile(r"Attribute (\d+) (name|value\(s\))")
 # Values with a comma of their own have it as `\,`.
 COMMA = re.compile(r"(?<!\\),")
 
+UNITS = ("kg", "g", "lbs", "oz")
+# An export has its columns in the language of its shop. `{}` is the number of an attribute.
+TRANSLATIONS = {
+    "SKU": ("Artikelnummer", "UGS"),
+    "Type": ("Typ", "Tipo"),
+    "Name": ("Nom", "Nombre"),
+    "Published": ("Veröffentlicht", "Publié", "Publicado"),
+    "Short description": ("Kurzbeschreibung", "Description courte", "Descripción corta"),
+    "Description": ("Beschreibung", "Descripción"),
+    "Date sale price starts": (
+        "Datum, an dem Angebotspreis beginnt",
+        "Date de début de promo",
+        "Día en que empieza el precio rebajado",
+    ),
+    "Date sale price ends": (
+        "Datum, an dem Angebotspreis endet",
+        "Date de fin de promo",
+        "Día en que termina el precio rebajado",
+    ),
+    "GTIN, UPC, EAN, or ISBN": ("GTIN, UPC, EAN oder ISBN", "GTIN, UPC, EAN ou ISBN", "GTIN, UPC, EAN o ISBN"),
+    "In stock?": ("Vorrätig?", "En stock ?", "¿Existencias?"),
+    "Stock": ("Lager", "Bestand", "Inventario"),
+    "Sale price": ("Angebotspreis", "Tarif promo", "Precio rebajado"),
+    "Regular price": ("Regulärer Preis", "Tarif régulier", "Precio normal"),
+    "Categories": ("Kategorien", "Catégories", "Categorías"),
+    "Tags": ("Schlagwörter", "Étiquettes", "Etiquetas"),
+    "Images": ("Bilder", "Imágenes"),
+    "Brands": ("Marken", "Marques", "Marcas"),
+    "Parent": ("Übergeordnetes Produkt", "Superior", "Principal"),
+    "Attribute {} name": (
+        "Attribut {} Name",
+        "Nom de l\u2019attribut {}",
+        "Nom de l'attribut {}",
+        "Nombre del atributo {}",
+    ),
+    "Attribute {} value(s)": (
+        "Attribut {} Wert(e)",
+        "Valeur(s) de l\u2019attribut {}",
+        "Valeur(s) de l'attribut {}",
+        "Valor(es) del atributo {}",
+    ),
+} | {
+    f"Weight ({unit})": (f"Gewicht ({unit})", f"Poids ({unit})", f"Peso ({unit})") for unit in ("kg", "g", "lbs", "oz")
+}
+
 
 class WooCommerce(ShopFormat):
     name = "woocommerce"
@@ -54,6 +100,17 @@ class WooCommerce(ShopFormat):
         self.fields |= self.make_weight(find_unit(self.weight))
         self.fields |= dict.fromkeys(("sale_price", "regular_price"), self.fields["price"])
         self.numbers = sorted({int(found[1]) for column in source.columns if (found := ATTRIBUTE.fullmatch(column))})
+
+    @classmethod
+    @cache
+    def spellings(cls) -> Mapping[str, str]:
+        translated = {
+            other.format(number).lower(): name.format(number)
+            for name, others in TRANSLATIONS.items()
+            for other in (name, *others)
+            for number in (range(1, 31) if "{}" in name else (0,))
+        }
+        return {**super().spellings(), **translated}
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:

@@ -130,11 +130,7 @@ def test_a_shopify_product_with_a_bad_row_is_left_out_whole(tmp_path: Path) -> N
         ((",A,S,1",), 2, "Handle: is blank"),
         (("a,,S,1",), 2, "title: There is no product 'a' yet, and a new one needs a title; give one"),
         (("a,A,S,",), 2, "price: There is no variant 'a.s' yet, and a new one needs a price; give one"),
-        (
-            ("Mug,A,S,1", "mug,B,S,1"),
-            3,
-            "Handle: 'mug' is already the Handle on line 2; spell it alike in all rows of one product, or give this",
-        ),
+        (("Mug,A,S,1", "mug,,S,1"), 3, "Option values: are the same as on line 2"),
     ],
 )
 def test_a_shopify_row_that_fits_no_product_is_refused(

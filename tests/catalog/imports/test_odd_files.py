@@ -18,7 +18,7 @@ from catalog.imports.formats.mapping import map_columns
 from catalog.imports.options import Options
 from catalog.imports.readers import check_text, open_source
 from catalog.writes.drafts import ProductDraft
-from tests.catalog.imports.test_formats import read
+from tests.catalog.imports.test_formats import read, show
 
 pytestmark = pytest.mark.once
 
@@ -96,6 +96,61 @@ def test_a_file_that_cannot_be_read_is_named_as_what_it_is(content: bytes, name:
     assert sentence in str(raised.value)
 
 
+# -- columns of shops by other names -------------------------------------------------------------------------------
+
+SHOPIFY = "Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty"
+GERMAN = (
+    "ID,Typ,Artikelnummer,Name,Veröffentlicht,Kurzbeschreibung,Vorrätig?,Lager,Gewicht (kg),Angebotspreis,"
+    "Regulärer Preis,Kategorien,Schlagwörter,Bilder,Übergeordnetes Produkt,Attribut 1 Name,Attribut 1 Wert(e)"
+)
+FRENCH = (
+    "ID,Type,UGS,Nom,Publié,Description courte,En stock ?,Stock,Poids (kg),Tarif promo,Tarif régulier,Catégories,"
+    "Étiquettes,Images,Parent,Nom de l\u2019attribut 1,Valeur(s) de l\u2019attribut 1 "
+)
+SPANISH = (
+    "ID,Tipo,SKU,Nombre,Publicado,Descripción corta,¿Existencias?,Inventario,Peso (kg),Precio rebajado,Precio normal,"
+    "Categorías,Etiquetas,Imágenes,Superior,Nombre del atributo 1,Valor(es) del atributo 1"
+)
+SHIRTS = "10,variable,T,Tee,1,Short,1,,0.5,,,Tees,,,,Size,S\n11,variation,T-S,Tee,1,,1,3,,9.90,12.50,,,,T,Size,S\n"
+
+
+@pytest.mark.parametrize("write", [str.lower, str.upper])
+def test_columns_of_a_shop_are_known_whatever_their_capitals(write: Any) -> None:
+    run, rows = read(f"{write(SHOPIFY)}\na,A,Acme,Size,S,A-S,5,1\n")
+    (product,) = [row for row in rows if isinstance(row, ProductDraft)]
+    assert (run.report.format, product.slug, show(product)) == (
+        "shopify", "a", [("A-S", {"Size": "S"}, "5.00", None, {"main": 1})],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("header", [GERMAN, FRENCH, SPANISH])
+def test_woocommerces_export_is_read_in_the_language_of_its_shop(header: str) -> None:
+    run, rows = read(f"{header}\n{SHIRTS}")
+    (tee,) = [row for row in rows if isinstance(row, ProductDraft)]
+    assert (tee.sku, tee.text["description"], str(tee.links["category"])) == ("T", "Short", "Tees")
+    assert show(tee) == [("T-S", {"Size": "S"}, "9.90", 500, {"main": 3})]
+    assert ("columns", "Regular price") in {
+        (one["option"], one["used"].partition("=")[0]) for one in run.source.notes.as_json()
+    }
+
+
+def test_a_plain_file_with_a_column_of_a_shop_stays_one() -> None:
+    run, _ = read("sku,title,price,brand,stock,handle\nA,T,1,Acme,2,a\n")
+    assert (run.report.format, [one["column"] for one in run.format.list_unread()]) == ("csv", ["handle"])
+
+
+def test_shopifys_older_inventory_has_a_column_for_each_location() -> None:
+    header = "Handle,Title,Option1 Name,Option1 Value,SKU,HS Code,COO,Berlin,Main street"
+    _, rows = read(f"{header}\na,A,Size,S,A-S,,,5,not stocked\nb,B,Size,S,B-S,,,,7\n")
+    pieces = [row.variants[0].pieces for row in rows if isinstance(row, ProductDraft) and row.variants]
+    assert pieces == [{"berlin": 5}, {"main street": 7}]
+
+
+def test_rows_of_one_handle_in_other_letters_are_one_product() -> None:
+    _, rows = read(f"{SHOPIFY}\nMug,,,,L,M-L,6,1\nmug,Mug,Acme,Size,S,M-S,5,1\n")
+    assert [len(row.variants or ()) for row in rows if isinstance(row, ProductDraft)] == [2]
+
+
 def test_one_of_two_columns_of_a_field_can_be_chosen() -> None:
     content = BytesIO(b"sku,title,price,Price\nA,T,1,2\n")
     options = Options(map="price=Price")
@@ -158,9 +213,8 @@ def test_what_a_row_loses_is_said(content: bytes | str, name: str, reasons: list
     assert list_reasons(content, name) == reasons
 
 
-COMMA = (
-    "has a comma, between thousands or before decimal places; name the decimal sign by the option decimal, as . or ,"
-)
+SIGN = "name the decimal sign by the option decimal, as . or ,"
+COMMA = f"has a comma, between thousands or before decimal places; {SIGN}"
 ROUNDED = "is a number that a spreadsheet has rounded; show all of its digits there, and save again"
 FAILED = "is the error of a formula, or of a column that was too narrow; correct it, or enter the code"
 
@@ -178,11 +232,22 @@ FAILED = "is the error of a formula, or of a column that was too narrow; correct
         ("barcode", "#BEZUG!", FAILED),
         ("barcode", "#¿NOMBRE?", FAILED),
         ("barcode", "#NV", FAILED),
+        ("rating", "4,5", f"has a comma, though the decimal sign is a dot; write it as in 1299.50, or {SIGN}"),
     ],
 )
 def test_a_cell_says_which_option_it_needs_or_what_a_spreadsheet_did(field: str, value: str, rule: str) -> None:
     content = f'sku,title,"{field}"\nA,T,"{value}"\n'
     assert list_reasons(content) == [f"{field}: '{value}' {rule}"]
+
+
+def test_a_code_that_a_csv_keeps_from_a_spreadsheet_has_its_zeros() -> None:
+    assert list_skus('sku,title,price\n="00123",T,1\n"=""00124""",T,1\n') == ["00123", "00124"]
+
+
+def test_what_stands_beside_a_list_is_said() -> None:
+    run, _ = read(f'{{"products": [{ROW}], "variants": [{{"sku": "V"}}]}}', "f.json")
+    (guess,) = run.source.notes.as_json()
+    assert guess["reason"] == "the object around the list goes on with 'variants', which isn't read"
 
 
 def test_a_list_of_tags_may_be_json() -> None:
@@ -205,6 +270,39 @@ def test_the_sheet_with_names_of_columns_is_read() -> None:
 def test_a_formula_that_nobody_has_calculated_is_no_blank_cell() -> None:
     with pytest.raises(BadFile, match="has a formula without a result in the cell C2: open it in a spreadsheet"):
         read(save_workbook([HEADER, ["A", "T", "=1+1"]]), "f.xlsx")
+
+
+def edit_workbook(edit: Any) -> bytes:
+    book = openpyxl.Workbook()
+    edit(book.worksheets[0])
+    stream = BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def test_merged_cells_of_several_rows_are_refused() -> None:
+    def merge(sheet: Any, area: str) -> None:
+        for row in (["Our prices"], HEADER, ["A", "T", 1], ["B", "T", None]):
+            sheet.append(row)
+        sheet.merge_cells(area)
+
+    assert list_skus(edit_workbook(lambda sheet: merge(sheet, "A1:C1")), "f.xlsx") == ["A", "B"]
+    with pytest.raises(
+        BadFile, match=r"has merged cells \(C3:C4\), of which only the first has the value: unmerge them"
+    ):
+        read(edit_workbook(lambda sheet: merge(sheet, "C3:C4")), "f.xlsx")
+
+
+def test_a_code_is_read_as_a_person_sees_it() -> None:
+    def write(sheet: Any) -> None:
+        for row in (HEADER, [123, "line_x000D__x005F_x000D_", 1], [124, "T", 1]):
+            sheet.append(row)
+        sheet["A2"].number_format = "00000"
+
+    _, rows = read(edit_workbook(write), "f.xlsx")
+    assert [row.sku for row in rows if isinstance(row, ProductDraft)] == ["124"]
+    (bad,) = [row for row in rows if isinstance(row, BadRow)]
+    assert (bad.refusals[0].key, bad.refusals[0].value) == ("00123", r"'line\r_x000D_'")
 
 
 def test_parquet_has_texts_objects_and_lists() -> None:
