@@ -50,6 +50,8 @@ DESCRIBES = re.compile(r"Product Image (?:URL|File)")
 # `Type=Rectangle|Name=Size|Value=S`, and in the older export `[S]Size=S,[RB]Colour=Red`.
 NEW_OPTION = re.compile(r"Name=([^|]+)\|Value=(.*?)(?=[,;|]?\s*Type=|$)", re.DOTALL)
 OLD_OPTION = re.compile(r"\[\w+\]([^=,]+)=([^,]*)")
+# The modern export has ids of categories: [23;24].
+IDS = re.compile(r"\[?\d+(?:[;,|]\s*\d+)*\]?")
 COLOUR = re.compile(r"\[?#[0-9A-Fa-f]{3,8}\]?$")
 
 
@@ -109,7 +111,7 @@ class BigCommerce(ShopFormat):
         return product.draft(sku=sku) if sku else product.draft(handle=read_texts(first, tuple(NAMES)))
 
     def read_own(self, product: ProductRows, row: RowReader, record: Record) -> None:
-        if (cell := find_cell(record, *CATEGORIES)) is not None:
+        if (cell := find_cell(record, *CATEGORIES)) is not None and not self.has_ids(str(cell)):
             product.values["category"] = self.read_category(row, str(cell))
         if visible := read_texts(record, VISIBLE).lower():
             product.values["status"] = "active" if visible in ("true", "y", "yes", "1") else "draft"
@@ -118,6 +120,13 @@ class BigCommerce(ShopFormat):
         for column, described in self.alts.items():
             alt = row.read_cell(described, self.fields["alt"], record.cells.get(described))
             product.add_images(row, column, record.cells.get(column), **({"alt": alt} if alt else {}))
+
+    def has_ids(self, cell: str) -> bool:
+        is_of_ids = IDS.fullmatch(cell.strip()) is not None
+        if is_of_ids:
+            reason = "the file has ids of categories, whose names it lacks, so categories stay as they are"
+            self.source.notes.guess("category", "none", reason)
+        return is_of_ids
 
     def read_category(self, row: RowReader, cell: str) -> Any:
         """The first of several paths, with / between names."""
@@ -137,6 +146,8 @@ class BigCommerce(ShopFormat):
 
     def read_part(self, product: ProductRows, record: Record, own: dict[str, Any]) -> None:
         row = product.open_row(record)
+        if self.find_kind(record) == "rule":
+            self.source.notes.guess("rules", "none", "rules that change the price or weight of variants aren't read")
         for column in IMAGES:
             product.add_images(row, column, record.cells.get(column))
         if self.find_kind(record) in ("variant", "sku"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from html import unescape
 from itertools import product as combine
 
 from catalog.imports.formats.rows import RowReader
@@ -12,6 +13,7 @@ from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
 
 PRODUCT = {"TITLE": "title", "DESCRIPTION": "description"}
+TEXTS = ("TITLE", "DESCRIPTION", "TAGS", "MATERIALS", *(f"VARIATION {number} VALUES" for number in (1, 2)))
 VARIANT = {"PRICE": "price"}
 IMAGES = tuple(f"IMAGE{number}" for number in range(1, 21))
 VARIATIONS = tuple(
@@ -36,7 +38,7 @@ class Etsy(ShopFormat):
         return read_texts(record, ("SKU", "TITLE"))
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft:
-        (record,) = records
+        (record,) = (unescape_texts(one) for one in records)
         row = product.open_row(record)
         product.read_product(row, record, PRODUCT)
         row.read_cell("CURRENCY_CODE", self.fields["currency"], record.cells.get("CURRENCY_CODE"))
@@ -81,6 +83,12 @@ class Etsy(ShopFormat):
             return {}
         values = product.read(row, record, {"QUANTITY": "stock"})
         return {MAIN: values["stock"]} if "stock" in values else {}
+
+
+def unescape_texts(record: Record) -> Record:
+    """Etsy writes texts as for a web page: `Mum&#39;s mug`."""
+    texts = {name: unescape(cell) for name in TEXTS if isinstance(cell := record.cells.get(name), str)}
+    return Record(record.line, record.cells | texts, record.fault)
 
 
 def split_list(text: str) -> list[str]:

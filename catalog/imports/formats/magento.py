@@ -40,6 +40,8 @@ OTHERS = ("store_view_code", "product_type", "categories", "product_online", "co
 DATES = ("special_price_from_date", "special_price_to_date")
 # The root of all categories, which no shop shows.
 ROOT = "Default Category"
+# What Magento has in place of a picture.
+NO_IMAGE = "no_selection"
 PAIR = re.compile(r"\s*([^=,|]+)=([^,|]*)")
 
 
@@ -81,6 +83,10 @@ class Magento(ShopFormat):
 
     def read_product(self, product: ProductRows, records: Sequence[Record]) -> ProductDraft | None:
         own = [record for record in records if is_blank(record.cells.get("store_view_code"))]
+        if len(own) < len(records):
+            self.source.notes.guess(
+                "store_view_code", "blank", "rows of a store view are translations, and aren't read"
+            )
         if not own:
             return None
         main = next((record for record in own if self.list_variations(record)), own[0])
@@ -140,4 +146,4 @@ def drop_zeros(cell: Any) -> Any:
 
 def read_paths(record: Record, column: str) -> list[str]:
     """Pictures are paths in Magento's media folder, `/w/s/ws01.jpg`, or addresses."""
-    return [part.strip() for part in read_texts(record, (column,)).split(",") if part.strip()]
+    return [part.strip() for part in read_texts(record, (column,)).split(",") if part.strip() not in ("", NO_IMAGE)]

@@ -73,9 +73,18 @@ class Matrixify(Shopify):
                 if word not in taken:
                     rule = f"is not one of {', '.join(filter(None, taken))}"
                     product.open_row(record).refuse(column, rule, "give one of these, or remove the rows", repr(word))
+        self.refuse_others(product, records)
         product.finish()
         words = [word for record in records if (word := read_texts(record, ("Command",)).upper())]
         return COMMANDS[words[0] if words else ""]
+
+    def refuse_others(self, product: ProductRows, records: Sequence[Record]) -> None:
+        """Refuse a row with another command than the first that its product has."""
+        told = [(record, word) for record in records if (word := read_texts(record, ("Command",)).upper())]
+        for record, word in told:
+            if word != told[0][1]:
+                rule = f"is another command than {told[0][1]} on line {told[0][0].line}"
+                product.open_row(record).refuse("Command", rule, "give all rows of a product the same", repr(word))
 
     def read_images(self, product: ProductRows, row: RowReader, record: Record) -> None:
         """Only of pictures: a product has no films and models here."""

@@ -151,6 +151,39 @@ def test_rows_of_one_handle_in_other_letters_are_one_product() -> None:
     assert [len(row.variants or ()) for row in rows if isinstance(row, ProductDraft)] == [2]
 
 
+ETSY = "TITLE,DESCRIPTION,PRICE,CURRENCY_CODE,QUANTITY,MATERIALS,SKU"
+MATRIXIFY = "Handle,Command,Title,Variant SKU,Variant Price"
+MAGENTO = "sku,store_view_code,product_type,name,price,base_image"
+BIGCOMMERCE = "Item,Name,SKU,Options,Price,Categories"
+
+
+def test_etsys_texts_are_no_html() -> None:
+    _, rows = read(f"{ETSY}\nMum&#39;s mug,a &amp; b,9.50,USD,1,,M\n")
+    assert [(row.fields["title"], row.text["description"]) for row in rows if isinstance(row, ProductDraft)] == [
+        ("Mum's mug", "a & b")
+    ]
+
+
+def test_two_commands_for_one_product_are_refused() -> None:
+    assert list_reasons(f"{MATRIXIFY}\na,MERGE,A,A,5\na,DELETE,,,\n") == [
+        "Command: 'DELETE' is another command than MERGE on line 2; give all rows of a product the same"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (f"{MAGENTO}\nT,,simple,Tee,5,no_selection\nT,de,,Hemd,,\n", "rows of a store view are translations"),
+        (f"{BIGCOMMERCE}\nProduct,Tee,T,,5,[23;24]\n", "the file has ids of categories, whose names it lacks"),
+        (f"{BIGCOMMERCE}\nProduct,Tee,T,,5,\nRule,,[S]T,,6,\n", "rules that change the price or weight of variants"),
+    ],
+)
+def test_rows_and_cells_of_a_shop_that_are_not_read_are_named(content: str, reason: str) -> None:
+    run, rows = read(content)
+    assert [(row.images, row.links.get("category")) for row in rows if isinstance(row, ProductDraft)] == [(None, None)]
+    assert [one["reason"].startswith(reason) for one in run.source.notes.as_json()] == [True]
+
+
 def test_one_of_two_columns_of_a_field_can_be_chosen() -> None:
     content = BytesIO(b"sku,title,price,Price\nA,T,1,2\n")
     options = Options(map="price=Price")
