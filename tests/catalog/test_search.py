@@ -139,6 +139,19 @@ def test_a_page_of_parts_is_one_statement_and_its_plan_is_kept(client: APIClient
     assert len(PLANS) == 1
 
 
+@postgresql
+@pytest.mark.usefixtures("shelf")
+def test_the_first_page_finds_and_counts_its_hits_at_once(client: APIClient, staff: APIClient) -> None:
+    Product.objects.filter(sku="SOAP-1").update(status="draft")
+    for caller, number in ((staff, 2), (client, 1)):
+        with CaptureQueriesContext(connection) as queries:
+            first = caller.get(URL, {"search": "coconut", "page_size": 1}).json()
+        assert [query["sql"].count("WITH whole") for query in queries if "tsquery" in query["sql"]] == [1]
+        second = caller.get(URL, {"search": "coconut", "page_size": 1, "page": 2}).json()
+        by_price = caller.get(URL, {"search": "coconut", "ordering": "price", "count": "bounded"}).json()
+        assert {page["count"] for page in (first, second, by_price)} == {number}
+
+
 def test_many_words_are_one_search(client: APIClient) -> None:
     make_product(sku="A", title="Coconut oil")
     assert find_skus(client, " ".join(["conut"] * 300)) == ["A"]

@@ -27,6 +27,7 @@ from config.api.reads.counting import (
     Count,
     CountUpTo,
     compile_count,
+    count_first,
     estimate_rows,
     name_count,
     refuse_dear_count,
@@ -148,12 +149,13 @@ class ListPlan(PagePlan):
     def fetch(self, name: Any, rows: Callable[[], QuerySet[Any]], values: Sequence[Any] = ()) -> Page:
         return self.reader.fetch(name, rows, self.page_size, self.keyset, values)
 
-    @property
-    def counted(self) -> QuerySet[Any]:
+    def counted(self, is_first: bool = False) -> QuerySet[Any]:
         """The rows, with the bounded count as their last column if it is wanted, so that both take one round trip."""
         if self.count_way != "bounded" or not self.reader.counts_along:
             return self.reader.rows
-        return self.reader.rows.annotate(**{COUNTED: CountUpTo(self.rows, BOUND)})
+        # Another page is read by its keys or from a cursor on, so it doesn't see all rows.
+        count = count_first if is_first and not find_steps(self.rows) else CountUpTo
+        return self.reader.rows.annotate(**{COUNTED: count(self.rows, BOUND)})
 
     def count(self, page: Page) -> Count | None:
         """The count that the request wants; None for `count=none`."""
@@ -200,7 +202,7 @@ class KeysetPlan(ListPlan):
     def fetch_at(self, position: CursorPosition | None) -> Page:
         """The page at the position. A page that was read backward is put into the list's order."""
         if position is None:
-            return self.fetch("first", lambda: cut_slice(self.counted, self.rows, 0, self.page_size + 1))
+            return self.fetch("first", lambda: cut_slice(self.counted(is_first=True), self.rows, 0, self.page_size + 1))
         way = (position.backward, position.inclusive)
         page = self.fetch(way, lambda: self.cut_at(position), position.values)
         if not position.backward:
@@ -208,7 +210,7 @@ class KeysetPlan(ListPlan):
         return Page(page.rows[::-1], page.has_more, page.last, page.first)
 
     def cut_at(self, position: CursorPosition) -> QuerySet[Any]:
-        shown, rows = (narrow_steps(each, partial(self.narrow, position)) for each in (self.counted, self.rows))
+        shown, rows = (narrow_steps(each, partial(self.narrow, position)) for each in (self.counted(), self.rows))
         return cut_slice(shown, rows, 0, self.page_size + 1)
 
     def narrow(self, position: CursorPosition, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -239,7 +241,9 @@ class NumberPlan(ListPlan):
 
     def read(self, cursor: str | None) -> Envelope:
         start = (self.number - 1) * self.page_size
-        page = self.fetch("page", lambda: cut_slice(self.counted, self.rows, start, start + self.page_size + 1))
+        page = self.fetch(
+            "page", lambda: cut_slice(self.counted(start == 0), self.rows, start, start + self.page_size + 1)
+        )
         count, relation = self.count_from(start, page) or (None, None)
         after = self.write_cursor(page.last) if page.has_more else None
         pages = None if count is None else self.count_pages(count)
