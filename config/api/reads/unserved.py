@@ -4,17 +4,17 @@ The planner takes matching rows to lie evenly along an ordering, and so walks th
 of them. If few rows match, or only the last ones do, it walks the whole table: 4 s of a million products. So their keys
 are found in two steps of one statement, and then the page is read by its keys:
 
-1. the first WALKED_ROWS of the ordering are looked through;
+1. the first rows of the ordering are looked through, some more than would hold a page if the matching ones lay evenly;
 2. if they hold no page, all rows that match are read in the way that is best for the filters, and sorted.
 
-Both are bounded: the first by its number, the second by the filters, not by the table. The first is left out for so few
-rows that reading all of them takes less.
+Both are bounded: the first by WALKED_ROWS, the second by the filters, not by the table. The first is left out if it
+would cost as much as the second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connections
@@ -23,7 +23,7 @@ from django.db.models.expressions import RawSQL
 
 from config.api.database.statements import Statement
 from config.api.problems.errors import SortTooLarge
-from config.api.reads.counting import read_plan, strip_rows
+from config.api.reads.counting import read_plan
 from config.api.reads.orderings import Keyset
 
 # Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price").
@@ -33,10 +33,13 @@ type IndexServed = frozenset[tuple[str | None, str]]
 SMALLEST_PAGE = 2
 # The planner's cost of reading about 10,000 scattered rows. A plan that costs no more, read to its end, is taken.
 TRUSTED_COST = 40_000
-# So many matching rows are read and sorted without a look at the first rows of the ordering: they take about 10 ms.
+# So many matching rows are read and sorted in an ordering that no index serves: they take about 10 ms.
 SORTED_ROWS = 10_000
-# Of the ordering, which are looked through for a page. They take about 10 ms.
+# The most rows of the ordering that are looked through for a page. They lie anywhere, and take about 15 ms.
 WALKED_ROWS = 5_000
+# The rows of a page, and how many times the rows that hold it on average are looked through: then it is there in 99 of
+# 100 lists whose rows lie evenly.
+PAGE_ROWS, MARGIN = 50, 1.5
 
 GATHER = """
 SELECT {key} FROM ({matching} OFFSET 0) gathered ORDER BY {order} LIMIT {size} OFFSET {start}"""
@@ -54,9 +57,13 @@ SELECT {key} FROM (
 
 @dataclass(frozen=True)
 class Steps:
-    """How a page is found. `walk` are all rows, whose ordering an index serves; None: the first step is left out."""
+    """How a page is found. `walk` are all rows, whose ordering an index serves; None: the first step is left out.
+
+    `walked` is the number of them that are looked through.
+    """
 
     walk: QuerySet[Any] | None = None
+    walked: int = 0
 
 
 def find_steps(rows: QuerySet[Any]) -> Steps | None:
@@ -69,7 +76,7 @@ def choose_steps(
 ) -> QuerySet[Any]:
     """`rows` in the ordering `name`, with the steps that find their pages. `find_all` gives them without `filters`.
 
-    At most two EXPLAINs. Raises SortTooLarge if no index serves the ordering, and too many rows match to sort them.
+    At most three EXPLAINs. Raises SortTooLarge if no index serves the ordering, and too many rows match to sort them.
     """
     column = name.lstrip("-")
     is_served = len(filters) <= 1 and (filters[0] if filters else None, column) in served
@@ -78,16 +85,34 @@ def choose_steps(
     # With all columns, as a page has them, and for the smallest one, for which the planner walks most readily.
     if is_trusted(read_plan(rows[:SMALLEST_PAGE])):
         return rows
-    found = int(read_plan(strip_rows(rows)).get("Plan Rows", 0))
+    gather = read_plan(find_matching(rows))
+    found = int(gather.get("Plan Rows", 0))
     is_walked = (None, column) in served
     if found > SORTED_ROWS and not is_walked:
         alternatives = {other for narrow, other in served if narrow in (None, *filters) and other != column}
         raise SortTooLarge(name, found, SORTED_ROWS, sorted(alternatives))
     chosen = rows.all()
-    walk = find_all().order_by(*rows.query.order_by) if found > SORTED_ROWS else None
     # A query has the attributes of the one that it is a copy of.
-    chosen.query.steps = Steps(walk)  # type: ignore[attr-defined]  # ours
+    chosen.query.steps = (  # type: ignore[attr-defined]  # ours
+        plan_walk(find_all().order_by(*rows.query.order_by), gather) if is_walked else Steps()
+    )
     return chosen
+
+
+def find_matching(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """All rows that match, with what orders them, in any order."""
+    return rows.order_by().values(*Keyset.of(rows).names)
+
+
+def plan_walk(everything: QuerySet[Any], gather: dict[str, Any]) -> Steps:
+    """The steps of a page, by the planner's estimates of all rows and of those that match."""
+    walk = read_plan(everything[:WALKED_ROWS])
+    [below] = walk.get("Plans", [walk])[:1]
+    needed = PAGE_ROWS * below.get("Plan Rows", 0) / max(1, gather.get("Plan Rows", 0))
+    walked = min(WALKED_ROWS, int(MARGIN * needed))
+    cost = walk.get("Total Cost", 0) * walked / max(1, WALKED_ROWS)
+    is_cheaper = needed <= WALKED_ROWS and cost < gather.get("Total Cost", 0)
+    return Steps(everything, walked) if is_cheaper else Steps()
 
 
 def is_trusted(plan: dict[str, Any]) -> bool:
@@ -100,7 +125,7 @@ def narrow_steps(rows: QuerySet[Any], narrow: Callable[[QuerySet[Any]], QuerySet
     """`narrow(rows)`, with steps that are narrowed, too."""
     narrowed, steps = narrow(rows), find_steps(rows)
     if steps and steps.walk is not None:
-        narrowed.query.steps = Steps(narrow(steps.walk))  # type: ignore[attr-defined]  # ours
+        narrowed.query.steps = replace(steps, walk=narrow(steps.walk))  # type: ignore[attr-defined]  # ours
     return narrowed
 
 
@@ -112,20 +137,20 @@ def find_keys(rows: QuerySet[Any], steps: Steps, start: int, end: int) -> RawSQL
         "key": quote(keyset.names[-1]), "order": ", ".join(quote(name) + direction for name in keyset.names),
         "start": start, "end": end, "size": end - start,
     }  # fmt: skip
-    matching = Statement.compile(rows.order_by().values(*keyset.names))
+    matching = Statement.compile(find_matching(rows))
     if matching is None:
         return None
     if steps.walk is None:
         return RawSQL(GATHER.format(matching=matching.sql, **parts), matching.parameters)  # noqa: S611 (SQL that Django compiled)
-    walked = walk(rows.values(*keyset.names)[:end], steps.walk)
+    walked = walk(rows.values(*keyset.names)[:end], steps.walk[: steps.walked])
     sql = WALK_OR_GATHER.format(walked=walked.sql, matching=matching.sql, **parts)
     return RawSQL(sql, (*walked.parameters, *matching.parameters))  # noqa: S611 (SQL that Django compiled)
 
 
-def walk(rows: QuerySet[Any], everything: QuerySet[Any]) -> Statement:
-    """The statement of `rows`, as far as they are among the first WALKED_ROWS of `everything`."""
+def walk(rows: QuerySet[Any], looked_through: QuerySet[Any]) -> Statement:
+    """The statement of `rows`, as far as they are among `looked_through`."""
     table = connections[rows.db].ops.quote_name(rows.model._meta.db_table)
-    first, found = Statement.compile(everything[:WALKED_ROWS]), Statement.compile(rows)
+    first, found = Statement.compile(looked_through), Statement.compile(rows)
     assert first
     assert found
     sql = found.sql.replace(f"FROM {table}", f"FROM ({first.sql}) {table}", 1)

@@ -14,7 +14,7 @@ from config.api.freshness.leases import FRESHNESS, LogLease
 from config.api.reads import unserved
 from config.api.reads.counting import walk_plan
 from config.api.reads.plans import PLANNER_SECONDS
-from config.api.reads.unserved import find_keys, find_steps
+from config.api.reads.unserved import Steps, find_keys, find_steps, plan_walk
 from tests.factories import make_brand, make_category
 
 pytestmark = [
@@ -61,12 +61,9 @@ QUERIES = {
 
 
 # Without a look at the ordering's beginning; with one that finds no page, some pages, all pages.
-@pytest.mark.parametrize(("sorted_rows", "walked"), [(ROWS, 0), (0, 5), (0, 300), (0, ROWS)])
-def test_each_page_has_the_rows_of_its_place(
-    sorted_rows: int, walked: int, client: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(unserved, "SORTED_ROWS", sorted_rows)
-    monkeypatch.setattr(unserved, "WALKED_ROWS", walked)
+@pytest.mark.parametrize("walked", [0, 5, 300, ROWS])
+def test_each_page_has_the_rows_of_its_place(walked: int, client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather: Steps(rows, walked) if walked else Steps())
     for query, filters in QUERIES.items():
         for sign in ("", "-"):
             rows = Product.objects.filter(status="active", **filters).order_by(f"{sign}title_key", f"{sign}pk")
@@ -104,13 +101,31 @@ def test_the_ordering_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) 
     none = choose(Product.objects.only_active().filter(brand__in=[Brand.objects.get(slug="last").pk], rating__gt=5))
     plan = find_plan(none)
     assert not [node for node in plan if "title_key" in node], plan
-    monkeypatch.setattr(unserved, "SORTED_ROWS", 0)
-    monkeypatch.setattr(unserved, "WALKED_ROWS", 100)
+    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather: Steps(rows, 100))
     many = choose(Product.objects.only_active().filter(in_stock=True))
     walked = find_plan(many)
     # What would gather all rows has run no time.
     assert [node for node in walked if "title_key" in node and node.endswith(" 1")], walked
     assert [node for node in walked if "Scan" in node and node.endswith(" 0")], walked
+
+
+@pytest.mark.parametrize(
+    ("found", "cost", "walked"),
+    [
+        (950, 1e6, 150),  # every second row: 100 hold a page, and half as many more are looked through
+        (100, 1e6, 1000),  # never more than so many rows
+        (90, 1e6, 0),  # they would hardly hold a page
+        (950, 1, 0),  # all that match cost less
+    ],
+)
+def test_the_beginning_is_looked_through_if_it_should_hold_a_page_and_costs_less(
+    found: int, cost: float, walked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unserved, "WALKED_ROWS", 1_000)
+    everything = Product.objects.only_active().order_by("title_key", "pk")  # 1,900 of ROWS
+    steps = plan_walk(everything, {"Plan Rows": found, "Total Cost": cost})
+    assert steps.walked == pytest.approx(walked, rel=0.1)
+    assert (steps.walk is None) == (walked == 0)
 
 
 def test_a_plan_that_reads_few_rows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,4 +147,4 @@ def test_the_planner_is_asked_again_after_a_minute_and_not_after_each_write(
         return sum("EXPLAIN" in query["sql"] for query in queries)
 
     asked = [count_questions(0, 1), count_questions(1, 2), count_questions(PLANNER_SECONDS + 1, 3)]
-    assert asked == [2, 0, 2]
+    assert asked == [3, 0, 3]
