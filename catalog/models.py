@@ -193,8 +193,9 @@ class Product(Timestamped):
                 condition=Q(status__in=("active", "draft", "archived")), name="product_status_known"
             ),
         )
-        # sku= and id= use the unique indexes. attr.NAME= uses a GIN index, also with category= (PostgreSQL; it is
-        # made by the migration filters_in_categories).
+        # sku=, slug= and id= use the unique indexes; those that Django adds for LIKE are dropped by the migration
+        # unread_indexes. attr.NAME= uses a GIN index, also with category= (PostgreSQL; it is made by the migration
+        # filters_in_categories).
         indexes = (
             # ?ordering=±created_at, created_after and created_before within one status. Most callers see one status.
             models.Index(fields=("status", "created_at", "id"), name="product_by_status"),

@@ -96,3 +96,12 @@ def test_an_ordering_that_sorts_too_much_is_refused_with_the_alternatives(
     assert (answer.status_code, answer.json()["code"]) == (400, "sort_too_large")
     assert "created_at" in answer.json()["hint"]
     assert staff.get(URL, {"ordering": "title", "price_max": "100"}).status_code == 200
+
+
+def test_products_have_no_index_for_beginnings_which_nothing_looks_for() -> None:
+    """Django adds one to each unique text, and a write of a product would write it, too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'catalog_product'")
+        definitions = [text for (text,) in cursor.fetchall()]
+    assert len(definitions) > 10
+    assert not [text for text in definitions if "pattern_ops" in text]
