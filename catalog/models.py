@@ -26,7 +26,8 @@ from catalog.changes.models import Change  # noqa: F401 (Django looks for models
 from catalog.changes.undo.models import UndoJob  # noqa: F401 (for Django)
 from catalog.edits.models import EditJob  # noqa: F401 (for Django)
 from catalog.imports.models import ImportJob, ImportRecipe, ImportRefusal, RefusedRow  # noqa: F401 (for Django)
-from catalog.media.models import MEDIA, Picture  # noqa: F401 (for Django)
+from catalog.media.addresses import MEDIA
+from catalog.media.models import Picture  # noqa: F401 (for Django)
 from catalog.prices.models import ProductPrice, VariantPrice  # noqa: F401 (for Django)
 from catalog.querysets import MAIN, CategoryQuerySet, ProductQuerySet, StockQuerySet, VariantQuerySet
 from config.api.models import Versioned

@@ -17,11 +17,12 @@ from rest_framework.serializers import (
     Serializer,
 )
 
+from catalog.media.addresses import MEDIA, SERVED
 from catalog.media.models import SIZES
 from catalog.models import Attribute, Brand, Category, Image, Location, Product, ScheduledPrice, Stock, Variant
 from catalog.prices.models import VariantPrice
 from catalog.tallies.reading import write_count
-from config.api.reads.addresses import TextAddressField
+from config.api.reads.addresses import OwnPathField, TextAddressField, find_origin
 from config.api.reads.dialects import DIALECTS, fill_expression
 
 # The brands and categories of a page of 50 would have 6 KB of addresses, a ninth of the page; its variants 9 KB.
@@ -202,9 +203,17 @@ class ThumbnailsField(JSONField):
     """`{"small": "/media/….webp", "medium": …, "large": …}`; null until they are made, and for pictures elsewhere."""
 
     database_expression = "nullif({column}, '{{}}')"
+    own_paths = (MEDIA,)
 
     def to_representation(self, value: Any) -> Any:
-        return value or None
+        origin = find_origin(self.context["request"])
+        return {size: f"{origin}{path}" for size, path in value.items()} if value else None
+
+
+class PictureAddress(OwnPathField):
+    """The address of a picture. Those that this server serves are stored as paths."""
+
+    own_paths = SERVED
 
 
 class ImageRead(ModelSerializer[Image]):
@@ -213,6 +222,7 @@ class ImageRead(ModelSerializer[Image]):
     The last three are known of uploaded pictures, and null for others.
     """
 
+    url = PictureAddress(read_only=True)
     thumbnails = ThumbnailsField(read_only=True, allow_null=True)
 
     class Meta:
@@ -298,6 +308,7 @@ class ProductRead(ModelSerializer[Product]):
     description = TextOfProduct(source="text.description", read_only=True)
     seo_title = TextOfProduct(source="text.seo_title", read_only=True)
     seo_description = TextOfProduct(source="text.seo_description", read_only=True)
+    image_url = PictureAddress(read_only=True)
     images = ImageRead(many=True, read_only=True)
     images_url = HyperlinkedIdentityField(view_name="product-images", lookup_url_kwarg="product")
     variants = VariantRead(many=True, read_only=True)

@@ -5,8 +5,6 @@ from django.db.models import Q
 
 from config.api.database.leases import ClaimedRow, ClaimedRowQuerySet
 
-# All addresses of uploaded pictures begin so.
-MEDIA = "/media/"
 # The longest sides of the small pictures, by the names that the API gives them.
 SIZES = {"small": 160, "medium": 480, "large": 1200}
 

@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 from django.db import transaction
 
+from catalog.media.addresses import MEDIA
 from catalog.media.cleaning import Cleaned
-from catalog.media.models import MEDIA, Picture
+from catalog.media.models import Picture
 from config.api.jobs import storage
 from config.api.jobs.files import write_file
 from config.api.jobs.views import refuse_without_storage

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from catalog.media.models import MEDIA, Picture
+from catalog.media.addresses import MEDIA
+from catalog.media.models import Picture
 from catalog.media.storing import find_file
 from catalog.models import Image
 from config.api.jobs import storage

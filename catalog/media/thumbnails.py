@@ -13,7 +13,8 @@ from typing import Any
 from django.db.models import Q
 from PIL import Image as Pillow
 
-from catalog.media.models import MEDIA, SIZES, Picture
+from catalog.media.addresses import MEDIA
+from catalog.media.models import SIZES, Picture
 from catalog.media.storing import find_file
 from catalog.models import Image
 from config.api.database.leases import STOP

@@ -3,9 +3,10 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from catalog.media.addresses import MEDIA
 from catalog.media.cleaning import MEDIA_TYPES
 from catalog.media.demo import draw_picture
-from catalog.media.models import MEDIA, Picture
+from catalog.media.models import Picture
 from catalog.media.storing import find_file
 from config.api.jobs import storage
 from config.api.jobs.files import name_errors

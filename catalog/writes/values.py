@@ -16,6 +16,7 @@ from typing import Any, Self
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
+from catalog.media.addresses import shorten
 from catalog.models import Product
 from catalog.writes.texts import compose, describe_unseen, find_unseen
 from config.api.writes.currencies import CURRENCIES
@@ -182,10 +183,11 @@ is_url = URLValidator(schemes=SCHEMES)
 
 
 class Address(Key):
-    """The address of an image: a URL, a path of this server, or a file's name."""
+    """The address of an image: a URL, a path of this server, or a file's name. A picture of ours is a path again."""
 
     def read(self, given: Given) -> str:
-        url = super().read(given)
+        # First, since a name of ours may be one without a dot.
+        url = shorten(super().read(given))
         if (size := len(url.encode())) > MOST_URL_BYTES:
             raise BadValue("max_length", f"has {size:,} bytes", f"shorten it to {MOST_URL_BYTES:,}")
         scheme = re.match(r"([a-zA-Z][\w+.-]*):", url)

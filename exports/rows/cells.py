@@ -54,6 +54,8 @@ class RawCells(Cells):
 
 
 class CellCompiler(Compiler):
+    quote = ""
+
     def write_constant(self, value: Any) -> str:
         return "NULL" if value is None else quote_text(str(value))
 

@@ -1,10 +1,14 @@
-"""Addresses of rows: where the key stands in them, and the field of those whose key is a text."""
+"""Addresses of rows: where the key stands in them, and the field of those whose key is a text.
 
-from typing import Any
+Paths of this server that are stored, such as those of pictures, become addresses when they are read.
+"""
+
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, reverse
+from rest_framework.fields import CharField
 from rest_framework.relations import HyperlinkedIdentityField
 
 from config.api.reads.columns import NotCompilable
@@ -39,6 +43,22 @@ class TextAddressField(HyperlinkedIdentityField):
         before, behind = split_address(self, "text")
         key = quote(getattr(obj, self.lookup_field), safe="")
         return f"{find_origin(request)}{before}{key}{behind}"
+
+
+class OwnPathField(CharField):
+    """A column with an address. A path that begins with one of `own_paths` is shown behind the request's origin.
+
+    So the stored text is right under each host, and clients of any origin can follow what they are shown.
+    """
+
+    own_paths: ClassVar[tuple[str, ...]] = ()
+
+    def to_representation(self, value: Any) -> str:
+        return complete_path(super().to_representation(value), self.own_paths, find_origin(self.context["request"]))
+
+
+def complete_path(address: str, own_paths: tuple[str, ...], origin: str) -> str:
+    return f"{origin}{address}" if address.startswith(own_paths) else address
 
 
 def split_address(member: HyperlinkedIdentityField, kind: str) -> tuple[str, str]:

@@ -135,9 +135,9 @@ def find_form(member: Any, column: Any) -> str:
 
 def check_field(member: Any) -> None:
     """Raise NotCompilable if the field doesn't show its column as DRF's class does by default."""
-    own = {"to_representation": "database_expression", "get_attribute": "database_default"}
+    own = {"to_representation": ("database_expression", "own_paths"), "get_attribute": ("database_default",)}
     for method, instead in own.items():
-        if is_overridden(type(member), method, drf.Field) and not hasattr(member, instead):
+        if is_overridden(type(member), method, drf.Field) and not any(hasattr(member, name) for name in instead):
             raise NotCompilable(f"{type(member).__name__}.{method}() computes in Python")
     if isinstance(member, drf.DecimalField) and not is_plain_decimal(member):
         raise NotCompilable("a decimal is written as a string with a fixed number of places")

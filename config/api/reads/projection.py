@@ -122,10 +122,14 @@ class Compiler:
     """
 
     dialect: Dialect
+    # Stored text has no origin.
+    has_origins: bool = True
     paths: list[str] = field(default_factory=list)
     joined: dict[str, str] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     aliases: int = 0
+    # Before a text, and before an address, which is bound with it.
+    quote = '"'
 
     def begin(self, serializer: ReadSerializer) -> str:
         """The placeholder name of the row's own table."""
@@ -271,9 +275,28 @@ class Compiler:
             sql = fill_expression(expression, sql, table, self.dialect)
         form = find_form(member, column)
         value = self.dialect.decimal(sql, member.decimal_places) if form == "decimal" else self.write_form(form, sql)
+        if self.has_origins and (own_paths := getattr(member, "own_paths", ())):
+            value = self.complete_paths(form, sql, value, own_paths)
         # An expression may give null for any value, unless the field says that it never does.
         may_be_null = not getattr(member, "is_never_null", False) if expression else column.null
         return self.write_given(may_be_null, sql, value)
+
+    def complete_paths(self, form: str, sql: str, value: str, own_paths: Sequence[str]) -> str:
+        """SQL: `value`, which `form` writes of the column `sql`, with the origin before paths of this server."""
+        if form == "json":
+            for path in own_paths:
+                value = self.insert_origin(value, "", path)
+            return value
+        is_own = " OR ".join(f"substr({sql}, 1, {len(path)}) = {quote_text(path)}" for path in own_paths)
+        self.paths.append("")
+        behind = f"substr({value}, {len(self.quote) + 1})"
+        return f"CASE WHEN {is_own} THEN {self.dialect.parameter} || {behind} ELSE {value} END"
+
+    def insert_origin(self, json: str, before: str, path: str) -> str:
+        """SQL: the text `json`, with the origin in each string that begins with `path` and stands behind `before`."""
+        self.paths.append("")
+        instead = f"{quote_text(before)} || {self.dialect.parameter} || {quote_text(path)}"
+        return f"replace({json}, {quote_text(f'{before}{self.quote}{path}')}, {instead})"
 
     def write_form(self, form: str, sql: str) -> str:
         written: str = getattr(self.dialect, form)(sql)
