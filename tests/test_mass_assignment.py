@@ -117,10 +117,17 @@ def shop(root: User) -> dict[str, Any]:
         "products/{product}/images": product.images.get().pk,
         "imports/recipes": ImportRecipe.objects.create(owner=root, name="Tea").pk,
         "feeds": feed.pk,
-        "webhooks": Webhook.objects.create(owner=root, position=0, secret=SECRET, former_secret=SECRET).pk,
-        "me": root.addresses.create(name="Root").pk,
+        "webhooks": add_webhook(root).pk,
+        "me": root.addresses.create(name="Root", line1="1 High St", city="York", postcode="YO1", country="GB").pk,
     }
     return values | {"id": product.pk, "user": root.pk, "ids": ids}
+
+
+def add_webhook(owner: User) -> Webhook:
+    secrets = {"secret": SECRET, "former_secret": SECRET}
+    return Webhook.objects.create(
+        owner=owner, position=0, url="https://8.8.8.8/", events=["product.created"], **secrets
+    )
 
 
 def fill_path(path: str, shop: dict[str, Any]) -> str:

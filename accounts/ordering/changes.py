@@ -21,10 +21,10 @@ def change_order(order: Order, values: Mapping[str, Any], caller: Caller) -> Ord
     Callers without the permission CHANGE change and cancel it while it is placed, and nothing else. The view has
     checked that it is their own.
     """
-    values = dict(values)
-    status = values.pop("status", None)
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
+        values = find_changed(order, values)
+        status = values.pop("status", None)
         may_change = caller.has_perm(CHANGE)
         if not may_change and status not in (None, Order.Status.CANCELED):
             raise PermissionDenied(write_refusal(CHANGE))
@@ -34,9 +34,15 @@ def change_order(order: Order, values: Mapping[str, Any], caller: Caller) -> Ord
         return move_order(order, status) if status else order
 
 
+def find_changed(order: Order, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that differ from the order's: clients send back what they have read. Addresses are copies."""
+    copied = copy_addresses(order.user, values)
+    return {name: value for name, value in copied.items() if value != getattr(order, name)}
+
+
 def write_details(order: Order, values: Mapping[str, Any]) -> None:
     if not values:
         return
-    for name, value in copy_addresses(order.user, values).items():
+    for name, value in values.items():
         setattr(order, name, value)
     order.save(update_fields=[*values])

@@ -11,12 +11,14 @@ from rest_framework.test import APIClient
 
 from accounts.models import Order, OrderLine, User
 from accounts.orders import MOVES, RESERVING, STEPS, place_order
+from catalog.changes.models import Change
 from catalog.models import Product, Stock, Variant
 from tests.factories import make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
 ORDERS, OWN = "/api/v1/orders/", "/api/v1/me/orders/"
+HOME = {"name": "Mia", "line1": "1 High St", "line2": "", "city": "York", "postcode": "YO1", "country": "GB"}
 
 
 def sign_in(user: User) -> APIClient:
@@ -289,9 +291,24 @@ def test_only_the_steps_of_the_table_are_taken(status: str, asked: str, clerk: A
         assert answer.json()["status"] == asked
         assert (asked in MOVES) == (find_pieces("TEA") != before)
         return
+    if asked == status:  # no change
+        assert (answer.status_code, find_pieces("TEA")) == (200, before)
+        return
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_step")
     assert find_pieces("TEA") == before
     assert clerk.get(placed).json()["status"] == status
+
+
+@pytest.mark.parametrize("status", Order.Status.values)
+def test_an_order_sent_back_as_it_was_read_stays_as_it_is(
+    status: str, clerk: APIClient, buyer: APIClient, placed: str
+) -> None:
+    clerk.patch(placed, {"shipping_address": HOME, "note": "Ring twice"})
+    walk_to(clerk, placed, status)
+    for caller in (clerk, buyer):
+        read, before = caller.get(placed).json(), Change.objects.count()
+        answer = caller.patch(placed, read)
+        assert (answer.status_code, answer.json(), Change.objects.count()) == (200, read, before)
 
 
 def test_the_table_is_what_readme_says() -> None:

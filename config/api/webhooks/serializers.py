@@ -124,12 +124,18 @@ class WebhookWrite(StrictSerializer[Webhook]):
             return webhook
 
     def update(self, instance: Webhook, validated_data: dict[str, Any]) -> Webhook:
-        fresh = FRESH if validated_data.get("status") == Status.ACTIVE else {}
-        if validated_data:
+        if changed := find_changed(instance, validated_data):
             # Whoever sends now loses the lease, and the next one sends by the new values.
-            instance.find_row().revoke(**validated_data, **fresh)
+            instance.find_row().revoke(**changed)
             instance.refresh_from_db()
         return instance
+
+
+def find_changed(webhook: Webhook, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that differ from the webhook's. `active` lets one that has failed go on at once, also if it waits."""
+    changed = {name: value for name, value in values.items() if value != getattr(webhook, name)}
+    goes_on = values.get("status") == Status.ACTIVE and ("status" in changed or webhook.failures)
+    return {**changed, **FRESH} if goes_on else changed
 
 
 def list_names() -> list[str]:
