@@ -15,7 +15,7 @@ from catalog.edits.jobs import submit_edit
 from catalog.edits.models import EditJob
 from catalog.models import Change, Product, UndoJob, Variant
 from tests.catalog.changes.undo.shop import undo
-from tests.catalog.imports.test_faults import kill, start_worker, wait_until
+from tests.catalog.imports.test_faults import kill, start_worker, wait_for_death, wait_until
 
 __all__ = ["start_worker"]
 
@@ -36,20 +36,21 @@ def make_rows() -> None:
 
 
 type Worker = subprocess.Popen[bytes]
-type Start = Callable[[], Worker]
+type Start = Callable[..., Worker]
 
 
-def end_after_kills(worker: Worker, start_worker: Start, job: EditJob | UndoJob, check: Callable[[], None]) -> Worker:
-    """Kill the workers of this job half way; `check` looks at what each has left. Returns the one that ended it."""
-    done = 0
-    for _ in range(KILLS):
+def end_after_deaths(start_worker: Start, job: EditJob | UndoJob, check: Callable[[], None]) -> None:
+    """The first worker of this job dies in the worst place, others anywhere; `check` looks at what each has left."""
+    wait_for_death(start_worker(dies_at=2))
+    check()
+    for _ in range(KILLS - 1):
+        worker, done = start_worker(), read_again(job).rows_done
         wait_until(lambda done=done: read_again(job).rows_done > done)  # type: ignore[misc]  # mypy knows no lambda's default
         kill(worker)
         check()
-        done = read_again(job).rows_done
-        worker = start_worker()
+    worker = start_worker()
     wait_until(lambda: read_again(job).status == "ready")
-    return worker
+    kill(worker)
 
 
 def read_again(job: EditJob | UndoJob) -> EditJob | UndoJob:
@@ -74,7 +75,7 @@ def test_workers_killed_half_way_leave_an_edit_and_its_undo_that_the_next_one_en
         # The raised prices, and what the job says of them, are one transaction.
         assert 0 < read_again(edit).report["changed"] == count_prices(NEW) < PRODUCTS
 
-    worker = end_after_kills(start_worker(), start_worker, edit, check_edit)
+    end_after_deaths(start_worker, edit, check_edit)
     assert count_prices(NEW) == PRODUCTS
     assert edit.report == {"changed": PRODUCTS, "unchanged": 0, "refused": 0}
 
@@ -86,7 +87,7 @@ def test_workers_killed_half_way_leave_an_edit_and_its_undo_that_the_next_one_en
         # What is back, and what the job says is back, are one transaction.
         assert 0 < read_again(undone).report["variant"]["updated"] == count_prices(OLD) < PRODUCTS
 
-    end_after_kills(worker, start_worker, undone, check_undo)
+    end_after_deaths(start_worker, undone, check_undo)
     assert (undone.report["variant"], undone.conflicts) == ({"updated": PRODUCTS}, [])
     assert count_prices(OLD) == PRODUCTS == Product.objects.count()
     staff.head("/api/v1/changes/")

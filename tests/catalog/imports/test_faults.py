@@ -38,7 +38,10 @@ ROWS, BATCH = 3_000, 250
 
 @pytest.fixture
 def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """A worker on the tests' database, with small batches, and leases of a second or of so many."""
+    """A worker on the tests' database, with small batches, and leases of a second or of so many.
+
+    It dies before its checkpoint number `dies_at`; 0 means never.
+    """
     environment = os.environ | {
         "DATABASE_URL": find_database_url(),
         "EXPORT_STORAGE_URL": f"file://{files}",
@@ -46,8 +49,8 @@ def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]
     }
     workers: list[subprocess.Popen[bytes]] = []
 
-    def start(lease_seconds: int = 1) -> subprocess.Popen[bytes]:
-        own = {"JOB_LEASE_SECONDS": str(lease_seconds), "BATCH": str(BATCH)}
+    def start(lease_seconds: int = 1, dies_at: int = 0) -> subprocess.Popen[bytes]:
+        own = {"JOB_LEASE_SECONDS": str(lease_seconds), "BATCH": str(BATCH), "DIES_AT": str(dies_at)}
         command = [sys.executable, "-m", "tests.catalog.worker"]
         workers.append(subprocess.Popen(command, cwd=project.BASE_DIR, env=environment | own))
         return workers[-1]
@@ -70,6 +73,10 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
+def wait_for_death(worker: subprocess.Popen[bytes]) -> None:
+    assert worker.wait(timeout=90) == -signal.SIGKILL
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     start_worker: Callable[..., subprocess.Popen[bytes]],
@@ -82,11 +89,8 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
     job_id = answer.json()["id"]
     if connection.vendor == "postgresql":
         hand_over(job_id, start_worker)
-    done = Product.objects.count()
     # The tests' own queue forgets tasks: the workers' sweep finds the job, now and once it is lost.
-    first = start_worker()
-    wait_until(lambda: Product.objects.count() > done)
-    kill(first)
+    wait_for_death(start_worker(dies_at=2))
     half = ImportJob.objects.get(pk=job_id)
     assert half.status == "running"
     # What is in, and what the job says is in, are one transaction.
@@ -204,15 +208,13 @@ RARE = [pytest.param(kind, marks=pytest.mark.faults) for kind in (*TABLES, *OTHE
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", [*SUITE, *RARE])
 def test_a_worker_killed_in_a_file_of_another_format_loses_no_row(
-    kind: str, start_worker: Callable[[], subprocess.Popen[bytes]]
+    kind: str, start_worker: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     products = ROWS // 2 if kind == "shopify" else ROWS
     content, kind = make_file(kind), kind.partition(",")[0]
     answer = make_caller("Catalogue editor").generic("POST", URL, content, "application/octet-stream")
     assert answer.json()["format"] == kind
-    first = start_worker()
-    wait_until(Product.objects.exists)
-    kill(first)
+    wait_for_death(start_worker(dies_at=2))
     assert 0 < Product.objects.count() < products
     start_worker()
     wait_until(lambda: ImportJob.objects.get(pk=answer.json()["id"]).status == "ready")
