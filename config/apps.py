@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 
 from config.logs import start_listener
@@ -39,3 +41,10 @@ class ConfigConfig(AppConfig):
         start_listener()
         start_ledger()
         start_telemetry()
+        collect_garbage()
+
+
+def collect_garbage() -> None:
+    """Search for garbage from now on, but not among what was loaded: it stays until the process ends."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -23,8 +23,8 @@ env.refuse_near_misses()
 
 # -- the process ------------------------------------------------------------------------------------------------
 
-# 1,800 modules are loaded, and with Python's own 2,000 the search for garbage among them is a tenth of a start's CPU.
-gc.set_threshold(20_000, 20, 50)
+# 2,000 modules are loaded, and the search for garbage among them was a tenth of a start's CPU. `config.apps` ends this.
+gc.set_threshold(1_000_000)
 
 DEBUG = env.read_flag("DEBUG", False)
 LOGGING = build_logging(
