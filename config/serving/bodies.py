@@ -71,14 +71,20 @@ def find_rule(environ: Environ) -> BodyRule:
         return BodyRule(STRANGER_BYTES)
     if not has_credentials(environ):
         return BodyRule(STRANGER_BYTES) if view is None else BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, When.NEVER)
-    find_limit = getattr(view, "find_body_limit", None)
-    # Pages of the admin that take files.
-    if (page := getattr(match and match.func, "model_admin", None)) and hasattr(page, "most_bytes"):
-        return BodyRule(page.most_bytes)
-    streamed = getattr(view, "streamed_type", "")
-    if find_limit and not is_form_in_chunks(environ) and environ.get("CONTENT_TYPE", "").lower().startswith(streamed):
+    if is_form_in_chunks(environ):
+        return BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if page := find_file_page(match and match.func):
+        return BodyRule(page.most_bytes, When.STREAMED)
+    find_limit, streamed = getattr(view, "find_body_limit", None), getattr(view, "streamed_type", "")
+    if find_limit and environ.get("CONTENT_TYPE", "").lower().startswith(streamed):
         return BodyRule(find_limit(), When.STREAMED)
     return BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def find_file_page(view: Any) -> Any:
+    """The ModelAdmin of a view whose forms have files; None for other views. Its `most_bytes` bounds a form."""
+    page = getattr(view, "model_admin", None)
+    return page if hasattr(page, "most_bytes") else None
 
 
 def read_path(environ: Environ) -> str:

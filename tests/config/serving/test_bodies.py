@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.contrib.auth.models import Permission
+from django.test import Client
 from rest_framework.test import APIClient
 
-from config.api.problems.errors import Overloaded
+from config.api.problems.errors import BodyTooSlow, Overloaded
 from config.process.connections import find_sockets
 from config.serving import readings, shares, slots
 from config.serving.bodies import MEMORY_BYTES, STRANGER_BYTES, When, find_rule
@@ -43,7 +44,8 @@ PRODUCTS, IMPORTS, LOGIN = "/api/v1/products/", "/api/v1/imports/", "/api/v1/aut
         ("/", {}, STRANGER_BYTES, When.AHEAD),
         ("/nowhere/", {}, STRANGER_BYTES, When.AHEAD),
         ("/admin/catalog/product/add/", {}, STRANGER_BYTES, When.AHEAD),
-        ("/admin/catalog/product/add/", SESSION, 64 * 2**20, When.AHEAD),
+        ("/admin/catalog/product/add/", SESSION, 64 * 2**20, When.STREAMED),
+        ("/admin/catalog/importjob/add/", SESSION, 64 * 2**20, When.STREAMED),
         ("/admin/catalog/brand/add/", SESSION, MOST, When.AHEAD),
         (PICTURES, {}, MOST, When.NEVER),
         (PICTURES, CALLER | {"CONTENT_TYPE": "application/json"}, MOST, When.AHEAD),
@@ -133,6 +135,36 @@ def test_only_who_may_import_sends_a_file(right: str, status: int, settings: Any
     body: Any = {"CONTENT_LENGTH": str(size), "wsgi.input": Unread()}
     answer = browser.generic("POST", IMPORTS, content_type="multipart/form-data; boundary=x", **body)
     assert answer.status_code == status
+
+
+FILE_PAGES = ["/admin/catalog/importjob/add/", "/admin/catalog/product/add/"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", FILE_PAGES)
+def test_who_may_not_use_a_page_for_files_is_sent_away_unread(page: str) -> None:
+    body: Any = {"CONTENT_LENGTH": str(60 * 2**20), "wsgi.input": Unread(), "CONTENT_TYPE": FORM["CONTENT_TYPE"]}
+    stranger = Client(enforce_csrf_checks=True, headers={"cookie": "csrftoken=a; sessionid=any"})
+    answer = stranger.generic("POST", page, **body)
+    assert (answer.status_code, answer["Location"]) == (302, f"/admin/login/?next={page}")
+    clerk = Client(enforce_csrf_checks=True)
+    clerk.force_login(make_user(is_staff=True))
+    assert clerk.generic("POST", page, **body).status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", FILE_PAGES)
+def test_a_form_with_a_file_that_comes_too_slowly_is_refused(page: str) -> None:
+    class TooSlow(BytesIO):
+        def read(self, *args: Any) -> bytes:
+            raise BodyTooSlow(10, 16_384)
+
+    keeper = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    keeper.force_login(make_user(is_staff=True, is_superuser=True))
+    keeper.cookies["csrftoken"] = "a" * 32
+    body: Any = {"CONTENT_LENGTH": "9999", "wsgi.input": TooSlow(), "CONTENT_TYPE": FORM["CONTENT_TYPE"]}
+    answer = keeper.generic("POST", page, **body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_too_slow")
 
 
 # -- read ahead --------------------------------------------------------------------------------------------------
