@@ -35,8 +35,8 @@ SMALLEST_PAGE = 2
 TRUSTED_COST = 40_000
 # So many matching rows are read and sorted in an ordering that no index serves: they take about 10 ms.
 SORTED_ROWS = 10_000
-# The most rows of the ordering that are looked through for a page. They lie anywhere, and take about 15 ms.
-WALKED_ROWS = 5_000
+# The most rows of the ordering that are looked through for a page. They lie anywhere, and take about 25 ms.
+WALKED_ROWS = 10_000
 # The rows of a page, and how many times the rows that hold it on average are looked through: then it is there in 99 of
 # 100 lists whose rows lie evenly.
 PAGE_ROWS, MARGIN = 50, 1.5
