@@ -1,6 +1,6 @@
 """Products, stock and prices, many at once."""
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -68,27 +68,29 @@ STOCK_ROWS = StockWrite(many=True, max_length=GREATEST_NUMBER)  # type: ignore[c
 PRICE_ROWS = PriceWrite(many=True, max_length=GREATEST_NUMBER)  # type: ignore[call-arg]  # many=True makes a ListSerializer
 
 
+@extend_schema_view(
+    patch=extend_schema(
+        operation_id="bulk_update_stock", request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING
+    )
+)
 class StockBulk(BulkListView):
     """Set the stock of up to 1,000 variants by SKU and location, in one transaction."""
 
     queryset = Stock.objects.all()
     scope = CATALOGUE
     serializer_class = StockWrite
-
-    @extend_schema(operation_id="bulk_update_stock", request=STOCK_ROWS, responses=StockBulkRead, parameters=HANDLING)
-    def patch(self, request: Request) -> Response:
-        rows, handling = self.read_rows(request)
-        return self.answer(write_rows(rows, StockWriter, handling), handling)
+    writer = StockWriter
 
 
+@extend_schema_view(
+    patch=extend_schema(
+        operation_id="bulk_update_prices", request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING
+    )
+)
 class PriceBulk(BulkListView):
     """Set the prices of up to 1,000 variants by SKU, in one transaction."""
 
     queryset = Variant.objects.all()
     scope = CATALOGUE
     serializer_class = PriceWrite
-
-    @extend_schema(operation_id="bulk_update_prices", request=PRICE_ROWS, responses=PriceBulkRead, parameters=HANDLING)
-    def patch(self, request: Request) -> Response:
-        rows, handling = self.read_rows(request)
-        return self.answer(write_rows(rows, PricesWriter, handling), handling)
+    writer = PricesWriter

@@ -63,7 +63,8 @@ class Kind(AutoSchema):
 
     @property
     def is_repeatable(self) -> bool:
-        return isinstance(self.view, RepeatablePost) and self.view.stores_answers and self.method == "POST"
+        view = self.view
+        return isinstance(view, RepeatablePost) and view.stores_answers and self.method in view.repeatable
 
     @property
     def has_body(self) -> bool:

@@ -105,9 +105,15 @@ class BulkView(RepeatablePost, GenericAPIView[Any]):
 
 
 class BulkListView(BulkView):
-    """For a body that is a list. The query string has `on_error` and `dry_run`."""
+    """PATCH with a list, whose rows `writer` writes. The query string has `on_error` and `dry_run`."""
 
     known_parameters = ("on_error", "dry_run")
+    repeatable = ("PATCH",)
+    writer: Callable[[list[Row]], Writer]
+
+    def patch(self, request: Request) -> Response:
+        rows, handling = self.read_rows(request)
+        return self.answer(write_rows(rows, self.writer, handling), handling)
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         return super().get_serializer(*args, many=True, max_length=GREATEST_NUMBER, **kwargs)

@@ -41,17 +41,20 @@ type HashBody = Callable[[Request], bytes]
 class RepeatablePost(APIView):
     """A mixin for views whose POST respects `Idempotency-Key`, once the permissions are checked.
 
+    `repeatable` names the methods. A PATCH that adds to what is there isn't idempotent by itself either.
+
     A view whose answers have a secret, which is shown once, sets `stores_answers` to False: the header has no effect.
     """
 
-    post: Callable[..., Response]
     stores_answers = True
+    repeatable: tuple[str, ...] = ("POST",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.stores_answers and request.method == "POST" and HEADER in request.headers and hasattr(self, "post"):
+        name, is_kept = str(request.method).lower(), self.stores_answers and request.method in self.repeatable
+        if is_kept and HEADER in request.headers and (handle := getattr(self, name, None)):
             # DRF looks the handler up after this, on the instance, where a viewset puts its actions too.
-            self.post = partial(answer_once, self.post, self.hash_body)
+            setattr(self, name, partial(answer_once, handle, self.hash_body))
 
     def hash_body(self, request: Request) -> bytes:
         """BLAKE2b of the request's body, 32 bytes. A view that streams the body overrides this."""

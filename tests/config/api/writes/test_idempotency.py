@@ -17,12 +17,12 @@ from rest_framework.serializers import CharField, Serializer
 from rest_framework.test import APIClient
 
 from accounts.models import Address, User
-from catalog.models import Product
+from catalog.models import Product, Stock
 from config.api.database.advisory_locks import take_if_free
 from config.api.models import PURGED_AT_ONCE, IdempotencyKey
 from config.api.viewsets import ShapedViewSet
 from config.api.writes import idempotency
-from config.api.writes.idempotency import GREATEST_KEY
+from config.api.writes.idempotency import GREATEST_KEY, REPLAYED
 from tests.config.api.schema.test_documents import list_routes
 from tests.factories import make_product
 
@@ -172,6 +172,18 @@ def test_a_repetition_costs_its_look_up(staff: APIClient, django_assert_num_quer
     # the savepoint or transaction, the lock, the stored answer, the end, and the version for X-Data-Version
     with django_assert_num_queries(5 if connection.vendor == "postgresql" else 4):
         post(staff, "k-1")
+
+
+@pytest.mark.parametrize(("url", "member"), [("stock", "adjust"), ("prices", "price")])
+def test_a_bulk_change_with_a_key_has_one_effect(url: str, member: str, staff: APIClient) -> None:
+    make_product(sku="A-1", stock=9)
+    body = [{"sku": "A-1", member: -3 if member == "adjust" else "4.00"}]
+    sent = [staff.patch(f"/api/v1/{url}/bulk/", body, HTTP_IDEMPOTENCY_KEY="k-1") for _ in range(2)]
+    assert sent[0].content == sent[1].content
+    assert [REPLAYED in answer for answer in sent] == [False, True]
+    assert Stock.objects.get().on_hand == (6 if member == "adjust" else 9)
+    other = staff.patch(f"/api/v1/{url}/bulk/", [], HTTP_IDEMPOTENCY_KEY="k-1")
+    assert other.json()["code"] == "idempotency_key_reused"
 
 
 # -- every route -------------------------------------------------------------------------------------------------
