@@ -20,6 +20,7 @@ from catalog.querysets import ProductQuerySet
 from catalog.writes.values import NUMBER
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 from config.api.reads.filtering import MOST_VALUES, split_values
+from config.api.reads.parameters import EMPTY_VALUE
 
 PREFIX = "attr."
 NOT, MIN, MAX = ".not", ".min", ".max"
@@ -50,8 +51,8 @@ def list_texts(query: Any, name: str) -> list[str]:
     """The values of a parameter that may be repeated; [] for an empty one."""
     given = [text for text in (query.getlist(name) if hasattr(query, "getlist") else [query[name]]) if text]
     texts = [value for text in given for value in split_values(text)]
-    if given and not texts:
-        raise InvalidParameter(name, "It has commas, but no value.")
+    if "" in texts:
+        raise InvalidParameter(name, EMPTY_VALUE)
     if len(texts) > MOST_VALUES:
         raise InvalidParameter(name, f"It has {len(texts)} values; at most {MOST_VALUES} are allowed.")
     return texts

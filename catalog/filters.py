@@ -15,7 +15,7 @@ from catalog.querysets import CategoryQuerySet, ProductQuerySet, VariantQuerySet
 from catalog.search.words import MOST_WORDS, find_words
 from catalog.title_keys import Fold
 from catalog.writes.texts import compose, list_forms
-from catalog.writes.values import PRICE, BadValue
+from catalog.writes.values import PRICE, RATING, BadValue, Number
 from config.api.database.folding import fold
 from config.api.problems.errors import InvalidParameter
 from config.api.problems.near import suggest_near
@@ -34,23 +34,40 @@ MOST_KEYS = 200
 GREATEST_ID = 2**63 - 1
 
 
-class PriceField(DecimalField):
-    """A price by the rule for writes. Django's own field accepts `1_000` and the digits of all scripts."""
+class RuledField(DecimalField):
+    """A number by its rule for writes. Django's own field accepts `1_000` and the digits of all scripts."""
+
+    rule: Number
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=0, max_digits=PRICE.digits, decimal_places=2, **options)
+        rule = self.rule
+        super().__init__(min_value=0, max_value=rule.most, max_digits=rule.digits, decimal_places=2, **options)
 
     def to_python(self, value: Any) -> Any:
         try:
-            return PRICE.read(value) if value else None
+            return self.rule.read(value) if value else None
         except BadValue as error:
             raise ValidationError(f"{error.tell(value)}.") from error
+
+
+class PriceField(RuledField):
+    rule = PRICE
 
 
 class PriceFilter(NumberFilter):
     """An amount of money, as in `12.50`."""
 
     field_class = PriceField
+
+
+class RatingField(RuledField):
+    rule = RATING
+
+
+class RatingFilter(NumberFilter):
+    """A rating, as in `4.5`."""
+
+    field_class = RatingField
 
 
 class IdField(IntegerField):
@@ -94,9 +111,7 @@ class ProductFilters(SparseFilterSet):
     price_min = PriceFilter(field_name="price", lookup_expr="gte", label="Minimum price, included")
     price_max = PriceFilter(field_name="price", lookup_expr="lte", label="Maximum price, included")
     on_sale = FlagFilter(method="keep_on_sale", label="Whether compare_at_price is above the price")
-    rating_min = NumberFilter(
-        field_name="rating", lookup_expr="gte", min_value=0, max_value=5, label="Least rating, included"
-    )
+    rating_min = RatingFilter(field_name="rating", lookup_expr="gte", label="Least rating, included")
     in_stock = FlagFilter(field_name="in_stock", label="Whether at least one variant can be bought now")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte", label="Created at or after this time")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Created before, not at, this time")

@@ -25,7 +25,7 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from config.api.problems.errors import ApiError, Fault, InvalidParameter
-from config.api.reads.parameters import read_choice
+from config.api.reads.parameters import EMPTY_VALUE, read_choice
 from config.api.reads.unserved import choose_steps
 
 # A time before now, such as `-7d`.
@@ -105,14 +105,13 @@ MOST_VALUES = 50
 
 
 def split_values(text: str) -> list[str]:
-    r"""`a,b\,c` → `["a", "b,c"]`. Blank values are left out."""
-    values = (value.strip().replace("\\,", ",") for value in SEPARATOR.split(text))
-    return [value for value in values if value]
+    r"""`a,b\,c` → `["a", "b,c"]`. A value is empty if there is a comma too many: `a,,b` → `["a", "", "b"]`."""
+    return [value.strip().replace("\\,", ",") for value in SEPARATOR.split(text)]
 
 
 def read_list(query: QueryDict, name: str) -> list[str]:
-    """All values of a parameter, repeated or comma-separated."""
-    return [value for text in query.getlist(name) for value in split_values(text)]
+    """All values of a parameter, repeated or comma-separated; [] if it is empty, which is no filter."""
+    return [value for text in query.getlist(name) if text for value in split_values(text)]
 
 
 def join_values(values: Iterable[Any]) -> str:
@@ -126,8 +125,7 @@ class ListWidget(BaseCSVWidget):
         if name not in data:
             return None
         texts = data.getlist(name) if hasattr(data, "getlist") else [data[name]]
-        given = [text for text in texts if text]
-        return [value for text in given for value in split_values(text) or [""]]
+        return [value for text in texts if text for value in split_values(text)]
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         """A text field if there are several values: a selection shows one."""
@@ -137,7 +135,7 @@ class ListWidget(BaseCSVWidget):
 
 
 class ListField(BaseCSVField):
-    """Raises ValidationError for more than `most` values, and for a text that has commas only."""
+    """Raises ValidationError for more than `most` values, and for an empty one."""
 
     base_widget_class = ListWidget
 
@@ -149,7 +147,7 @@ class ListField(BaseCSVField):
         if value and len(value) > self.most:
             raise ValidationError(f"It has {len(value)} values; at most {self.most} are allowed.")
         if value and "" in value:
-            raise ValidationError("It has commas, but no value.")
+            raise ValidationError(EMPTY_VALUE)
         return super().clean(value)
 
 

@@ -14,6 +14,9 @@ from config.api.problems.errors import InvalidParameter, UnknownParameter
 GREATEST_LENGTH = 25_000
 
 
+# Of a list. Left out in silence, it might be the value that was meant.
+EMPTY_VALUE = "It has an empty value: a comma too many."
+
 # The parameters of a selection. Their values are lists of names.
 WORD_LISTS = ("fields", "omit", "expand")
 
@@ -49,9 +52,11 @@ def check_text(name: str, text: str) -> None:
 
 
 def read_names(query: QueryDict, name: str) -> list[str]:
-    """The words of a parameter that is repeated, comma-separated, or both; [] if it isn't given."""
-    words = (word.strip() for text in query.getlist(name) for word in text.split(","))
-    return [word for word in words if word]
+    """The words of a parameter that is repeated, comma-separated, or both; [] if it isn't given, or empty."""
+    words = [word.strip() for text in query.getlist(name) if text for word in text.split(",")]
+    if "" in words:
+        raise InvalidParameter(name, EMPTY_VALUE)
+    return words
 
 
 def read_choice(query: QueryDict, name: str, choices: Collection[str]) -> str | None:

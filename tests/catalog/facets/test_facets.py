@@ -142,7 +142,11 @@ REFUSED = {
     "facet_size=201&facets=brand": ("?facet_size", "'201' is not a whole number from 1 to 200.", ""),
     "facets=brand&brand=acmee": ("?brand", "There is no brand with the slug 'acmee'.", "Did you mean acme?"),
     "facets=attr.weight&attr.weight=heavy": ("?attr.weight", "'heavy' is not a number.", ""),
-    "facets=rating&rating_min=many": ("?rating_min", "Enter a number.", ""),
+    "facets=rating&rating_min=many": (
+        "?rating_min",
+        "'many' is not a number; write digits and a dot, as in 4.5.",
+        "",
+    ),
     "facet=brand": ("?facet", "facet is not a parameter of this address.", "Did you mean facet_size or facets?"),
 }
 
