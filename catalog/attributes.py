@@ -11,7 +11,7 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import CharField, Func, Q, Value
+from django.db.models import BooleanField, Case, CharField, ExpressionWrapper, Func, Q, Value, When
 from django.db.models.fields.json import KeyTransform
 from django.db.models.lookups import Exact, In
 
@@ -103,10 +103,10 @@ def read_value(parameter: str, type_: str, text: str) -> str | bool | int | floa
 def narrow(rows: ProductQuerySet, asked: Asked) -> ProductQuerySet:
     if asked.ending in LOOKUPS:
         return keep_range(rows, asked)
-    if connections[rows.db].vendor == "postgresql":
+    if not asked.ending and connections[rows.db].vendor == "postgresql":
         # Containment, so that a GIN index serves it.
-        wanted = reduce(or_, [Q(attributes__contains={asked.name: value}) for value in asked.values])
-        return rows.exclude(wanted) if asked.ending else rows.filter(wanted)
+        return rows.filter(reduce(or_, [Q(attributes__contains={asked.name: value}) for value in asked.values]))
+    # Without values no index helps, and of a row each containment would read the whole object.
     rows, name = name_value(rows, asked.name)
     # The type, too: Django reads the text "true" like the value true.
     wanted = Q(is_of_type(rows.db, asked.name, asked.type), **{f"{name}__in": asked.values})
@@ -120,10 +120,15 @@ def name_value(rows: ProductQuerySet, name: str) -> tuple[ProductQuerySet, str]:
 
 
 def keep_range(rows: ProductQuerySet, asked: Asked) -> ProductQuerySet:
-    """Only numbers: each database sorts other types of JSON among them."""
+    """Only numbers: each database sorts other types of JSON among them.
+
+    PostgreSQL takes a CASE to hold for half of the rows. Of a comparison of types it expects one in 200, and so read
+    60,000 rows as if they were one.
+    """
     rows, alias = name_value(rows, asked.name)
     [bound] = asked.values
-    return rows.filter(is_of_type(rows.db, asked.name, asked.type), **{f"{alias}__{LOOKUPS[asked.ending]}": bound})
+    compared = ExpressionWrapper(Q(**{f"{alias}__{LOOKUPS[asked.ending]}": bound}), BooleanField())
+    return rows.filter(Case(When(is_of_type(rows.db, asked.name, asked.type), then=compared), default=False))
 
 
 # What `json_type` of SQLite and `jsonb_typeof` of PostgreSQL say of values of each declared type.

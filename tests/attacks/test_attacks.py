@@ -38,6 +38,8 @@ FILTERS: tuple[dict[str, str], ...] = (
     {}, {"price_min": "9999999"}, {"in_stock": "false", "price_max": "0.01"}, {"status": "active"},
     {"created_after": "1990-01-01", "price_min": "0"}, {"id": ",".join(map(str, range(1, 201)))},
     {"sku": ",".join("x" * 100 for _ in range(200))}, {"brand": "tidewater"}, {"updated_since": "2100-01-01T00:00:00Z"},
+    {"attr.weight.min": "0", "attr.weight.max": "1000000"}, {"attr.weight.min": "99999999"}, {"currency": "XAF"},
+    {f"attr.{name}.not": ",".join(map(str, range(50))) for name in ("color", "material", "collection")},
     *({"search": words} for words in SEARCHES),
 )  # fmt: skip
 PAGES: tuple[dict[str, str], ...] = (

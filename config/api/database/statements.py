@@ -26,7 +26,7 @@ from django.db.models import Expression, Field, QuerySet
 
 from config.api.database.replicas import find_reader, replace_failed
 from config.api.database.time_limits import TimeLimit, end_after
-from config.api.problems.errors import DEAR_MS, QueryTimeout, SearchTooDear, find_limit
+from config.api.problems.errors import DEAR_MS, FilterTooDear, QueryTimeout, SearchTooDear, find_limit
 
 # A full-text search isn't prepared. PostgreSQL must know the word to plan for the number of rows that have it: with a
 # plan for any word, a search for a common one read all rows (39 ms instead of 8, 300,000 products).
@@ -34,6 +34,9 @@ FULL_TEXT = "::tsquery"
 # The SQL of a search, by which it is recognized. A search may take DEAR_MS: the commonest words are in every row.
 SEARCHES = (FULL_TEXT, " MATCH %s")
 SEARCH_LIMIT = TimeLimit(DEAR_MS, SearchTooDear, retry_ms=DEAR_MS // 2)
+
+# Of a query with `is_dear` (reads/unserved.py), and of queries that are made of it.
+FILTER_LIMIT = TimeLimit(DEAR_MS, FilterTooDear)
 
 type Text = bytes | str
 type Values = tuple[Any, ...]
@@ -152,7 +155,8 @@ class Statement:
         except EmptyResultSet:
             return None
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
-        return cls(rows.db, sql, tuple(parameters), converters, find_time_limit(sql))
+        limit = find_time_limit(sql) or (FILTER_LIMIT if getattr(rows.query, "is_dear", False) else None)
+        return cls(rows.db, sql, tuple(parameters), converters, limit)
 
     def count(self, time_limit: TimeLimit | None = None) -> Statement:
         """A statement that counts the rows of this one."""

@@ -5,7 +5,7 @@ ApiError
 ├── InvalidCursor, PageTooDeep            400  pages
 ├── SortTooLarge                          400  an ordering that no index serves
 ├── CountTooDear, SearchTooDear,
-│   FacetsTooDear                         400  more of the database's time than one answer may have
+│   FilterTooDear, FacetsTooDear          400  more of the database's time than one answer may have
 ├── InvalidHeader                         400  a header that can't be read
 ├── BodyTooDeep, BodyTooSlow              400
 ├── TooManyAffected                       400  a bulk write past `Prefer: max-affected`
@@ -125,7 +125,7 @@ class SortTooLarge(ApiError):
         super().__init__(detail, hint, [Fault("?ordering", "sort_too_large", f"{name}: {detail}")])
 
 
-# Milliseconds of the database that a search, an exact count or facets may take.
+# Milliseconds of the database that a search, a list without an index, an exact count or facets may take.
 DEAR_MS = 250
 
 
@@ -149,6 +149,16 @@ class SearchTooDear(ApiError):
         detail = f"This search takes the database more than {DEAR_MS} ms."
         hint = "Send longer words, or fewer of them."
         super().__init__(detail, hint, [Fault("?search", "search_too_dear", detail)])
+
+
+class FilterTooDear(ApiError):
+    """A list of rows that no index finds took longer than DEAR_MS and was stopped."""
+
+    default_code = "filter_too_dear"
+
+    def __init__(self) -> None:
+        detail = f"This list takes the database more than {DEAR_MS} ms, since no index serves its filters."
+        super().__init__(detail, "Add a filter that leaves few rows, such as sku, brand, category or updated_since.")
 
 
 class FacetsTooDear(ApiError):

@@ -23,7 +23,7 @@ from django.db.models.expressions import RawSQL
 
 from config.api.database.statements import Statement
 from config.api.problems.errors import SortTooLarge
-from config.api.reads.counting import read_plan
+from config.api.reads.counting import GREATEST_COST, read_plan
 from config.api.reads.orderings import Keyset
 
 # Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price").
@@ -96,6 +96,8 @@ def choose_steps(
     chosen.query.steps = (  # type: ignore[attr-defined]  # ours
         plan_walk(find_all().order_by(*rows.query.order_by), gather) if is_walked else Steps()
     )
+    # If no index finds the rows either, statements.py limits the time of the page and of its count.
+    chosen.query.is_dear = gather.get("Total Cost", 0) > GREATEST_COST  # type: ignore[attr-defined]  # ours
     return chosen
 
 

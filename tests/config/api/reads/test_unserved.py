@@ -10,11 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from catalog.models import Brand, Product
+from config.api.database.statements import Statement
 from config.api.freshness.leases import FRESHNESS, LogLease
+from config.api.problems.errors import FilterTooDear
 from config.api.reads import unserved
-from config.api.reads.counting import walk_plan
+from config.api.reads.counting import compile_count, walk_plan
+from config.api.reads.list_plans import cut_slice
 from config.api.reads.plans import PLANNER_SECONDS
-from config.api.reads.unserved import Steps, find_keys, find_steps, plan_walk
+from config.api.reads.unserved import Steps, choose_steps, find_keys, find_steps, plan_walk
 from tests.factories import make_brand, make_category
 
 pytestmark = [
@@ -58,6 +61,20 @@ QUERIES = {
     "category=food&rating_min=2": {"category__isnull": False, "rating__gte": 2},
     "price_min=200": {"price__gte": 200},
 }
+
+
+def test_rows_that_no_index_finds_have_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_limits(cost: int) -> list[Any]:
+        monkeypatch.setattr(unserved, "GREATEST_COST", cost)
+        rows = Product.objects.filter(currency="EUR").order_by("-created_at", "-pk")
+        chosen = choose_steps(rows, Product.objects.all, "-created_at", ["currency"], frozenset({(None, "created_at")}))
+        page, counted = Statement.compile(cut_slice(chosen, chosen, 0, 50)), compile_count(chosen, 10)
+        assert page
+        assert counted
+        return [page.time_limit and page.time_limit.refuse, counted.time_limit and counted.time_limit.refuse]
+
+    assert find_limits(cost=10) == [FilterTooDear, FilterTooDear]
+    assert find_limits(cost=10_000) == [None, None]
 
 
 # Without a look at the ordering's beginning; with one that finds no page, some pages, all pages.
