@@ -202,6 +202,7 @@ def examine_cache() -> Findings:
     with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
         client.ping()
         took = min(time_call(client.ping) for _ in range(5)) * 1000
+        yield from find_failed_keeping(client)
     if took > SLOW_CACHE_MS:
         yield Finding("cache", Level.WARNING, f"Redis takes {took:.1f} ms.", "Move it nearer, or check its load.")
     else:
@@ -210,6 +211,17 @@ def examine_cache() -> Findings:
     if policy.startswith("allkeys"):
         detail = f"maxmemory-policy {policy} may drop waiting tasks."
         yield Finding("cache", Level.ERROR, detail, "CONFIG SET maxmemory-policy noeviction")
+
+
+def find_failed_keeping(client: Any) -> Findings:
+    """A full Redis, and a replica, answer what they are asked and keep nothing."""
+    try:
+        client.set("doctor", b"", ex=1)
+    except redis.ResponseError as error:
+        detail = f"Redis answers, but keeps nothing ({type(error).__name__}): sign-ins and new jobs are refused."
+        yield Finding(
+            "cache", Level.ERROR, detail, "Give it more memory (maxmemory), or let REDIS_URL name the primary."
+        )
 
 
 def time_call(call: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
-from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
@@ -79,6 +79,15 @@ def refuse_for_database(exc: Exception) -> APIException:
     return (find_limit(exc) or Unavailable)()
 
 
+# PostgreSQL's SQLSTATE for a write on a standby, or with default_transaction_read_only.
+READ_ONLY = "25006"
+
+
+def refuse_for_standby(exc: Exception) -> APIException | None:
+    """The error if the database takes no writes; None for any other error."""
+    return refuse_for_database(exc) if getattr(exc.__cause__, "sqlstate", None) == READ_ONLY else None
+
+
 # PostgreSQL's SQLSTATEs for a prepared statement that doesn't exist, or exists already: the session is another one.
 LOST_STATEMENTS = ("26000", "42P05")
 
@@ -104,6 +113,7 @@ REFUSALS: tuple[tuple[type[Exception], Callable[[Any], APIException | None]], ..
     (RequestDataTooBig, lambda exc: BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
     (OperationalError, refuse_for_database),
     (InterfaceError, refuse_for_database),
+    (InternalError, refuse_for_standby),
     (ProgrammingError, refuse_for_pooler),
     (IntegrityError, lambda exc: Conflict("Another row already has this value, or still refers to the deleted one.")),
 )

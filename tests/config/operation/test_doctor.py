@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -181,6 +182,19 @@ def test_a_redis_that_may_drop_tasks_is_an_error(settings: Any, monkeypatch: pyt
     monkeypatch.setattr(doctor, "read_eviction_policy", lambda: "allkeys-lru")
     [finding] = find("cache", Level.ERROR)
     assert finding.remedy == "CONFIG SET maxmemory-policy noeviction"
+
+
+@pytest.mark.parametrize(("name", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+def test_a_redis_that_keeps_nothing_is_an_error(settings: Any, name: str, value: str) -> None:
+    if not settings.REDIS_URL:
+        pytest.skip("the embedded cache has no Redis")
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.config_set(name, value)
+        try:
+            [finding] = find("cache", Level.ERROR)
+        finally:
+            client.config_set(name, "0")
+    assert finding.detail.startswith("Redis answers, but keeps nothing (")
 
 
 def test_a_database_that_is_away_is_an_error_and_the_rest_is_still_examined(monkeypatch: pytest.MonkeyPatch) -> None:

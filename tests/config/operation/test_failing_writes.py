@@ -98,6 +98,18 @@ def test_what_a_request_does_wrong_is_no_failure_of_the_database(staff: APIClien
     assert "writes" not in get_ready(client)[1]
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's own error is one of a database that is away")
+def test_writes_on_a_standby_are_a_503(staff: APIClient) -> None:
+    product = make_product()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            assert write(staff, product) == 503
+            assert staff.get(URL).status_code == 200
+        finally:
+            cursor.execute("RESET default_transaction_read_only")
+
+
 FAILED_WRITE = "It answers reads, but a write failed ("
 
 
