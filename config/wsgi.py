@@ -16,9 +16,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class Request(WSGIRequest):
-    """Django's request. A malformed Content-Type, or one with another charset than UTF-8, counts as missing.
+    """Django's request. Of a malformed Content-Type, or one with another charset than UTF-8, only the charset is left.
 
-    That gives 415 if the view reads a body.
+    That gives a 415, which names it, if the view reads a body.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -28,8 +28,9 @@ class Request(WSGIRequest):
             self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
         except ValueError:
             self.content_params = {"charset": "unreadable"}
-        if self.content_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-            meta["CONTENT_TYPE"] = self.content_type = ""
+        charset = self.content_params.get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8"):
+            meta["CONTENT_TYPE"] = self.content_type = f"charset={charset[:20]}"
             self.content_params = {}
 
 

@@ -134,8 +134,17 @@ def begin_form(path: str, length: int, beginning: bytes) -> Callable[[int], byte
     return lambda number: write_post(path, length, beginning, FORM)
 
 
+def write_unknown(members: int) -> bytes:
+    return b'{"a":1' + b"".join(b',"m%d":1' % number for number in range(members)) + b"}"
+
+
+def write_sign_in(email: str) -> bytes:
+    body = b'{"email": "%s", "password": "wrong"}' % email.encode()
+    return write_post("/api/v1/auth/login/", len(body), body)
+
+
 PAGES = ("/livez", "/", "/admin/login/")
-UNKNOWN = b'{"a":1' + b"".join(b',"m%d":1' % number for number in range(860)) + b"}"
+UNKNOWN, LONG = write_unknown(860), write_unknown(16_000)
 FORM = "multipart/form-data; boundary=x"
 LETTERS = quote_plus(" ".join("abcdefghij"))
 
@@ -174,7 +183,9 @@ ATTACKS: dict[str, Flood | HalfSent] = {
     "probes": Flood((lambda: write_get("/readyz"), lambda: write_get("/metrics"), lambda: write_get("/livez"))),
     # Whole, and of a length that is refused before it is read.
     "unknown members": Flood((lambda: write_post("/api/v1/auth/login/", len(UNKNOWN), UNKNOWN),)),
-    "long bodies": Flood((lambda: write_post("/api/v1/auth/login/", 160_000),)),
+    "long bodies": Flood((lambda: write_post("/api/v1/auth/login/", len(LONG), LONG),)),
+    # A password is hashed also for an account that doesn't exist.
+    "passwords": Flood((lambda: write_sign_in(f"a{next(NUMBERS)}@example.com"),)),
     "half-sent forms": HalfSent(tuple(begin_form(path, 5000, b"--x") for path in PAGES)),
     # From two hundred addresses, so that taking turns helps nobody.
     "bodies of a byte": HalfSent(

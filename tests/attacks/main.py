@@ -21,6 +21,7 @@ from itertools import count
 import psycopg
 
 from tests.attacks.floods import ATTACKS
+from tests.attacks.harms import Sign
 from tests.attacks.protections import PROTECTIONS
 from tests.clients import percentile
 from tests.launching import PATIENCE, ROOT, build_environment, launch
@@ -110,7 +111,7 @@ def main(arguments: list[str]) -> int:
         return show(run_attacks(port, options.only, options.seconds))
 
 
-def show(outcomes: Iterator[Outcome]) -> int:
+def show(outcomes: Iterator[Outcome | Sign]) -> int:
     """Print each outcome as it comes; 1 if one is bad."""
     print(HEAD, flush=True)
     return min(sum(print_outcomes(outcomes)), 1)
@@ -125,7 +126,7 @@ def show_protections(names: list[str], products: int, seconds: float) -> int:
     return min(len(useless), 1)
 
 
-def print_outcomes(outcomes: Iterator[Outcome]) -> list[bool]:
+def print_outcomes(outcomes: Iterator[Outcome | Sign]) -> list[bool]:
     """Whether each is bad."""
     bad = []
     for outcome in outcomes:
@@ -134,17 +135,22 @@ def print_outcomes(outcomes: Iterator[Outcome]) -> list[bool]:
     return bad
 
 
-def miss_protections(names: list[str], products: int, seconds: float) -> Iterator[tuple[str, Iterator[Outcome]]]:
+def miss_protections(names: list[str], products: int, seconds: float) -> Iterator[tuple[str, Iterator[Outcome | Sign]]]:
     """Each protection, and what its attack does to the others without it. With it, that is printed only."""
     with keep_shop(products) as shop:
         for name in names:
-            attacks = [PROTECTIONS[name].attack]
             print(f"with {name}")
             with serve_shop(shop) as port:
-                print_outcomes(run_attacks(port, attacks, seconds))
+                print_outcomes(do_harm(name, port, seconds))
             print(f"without {name}")
             with serve_shop(shop, "tests.attacks.protections", name) as port:
-                yield name, run_attacks(port, attacks, seconds)
+                yield name, do_harm(name, port, seconds)
+
+
+def do_harm(name: str, port: int, seconds: float) -> Iterator[Outcome | Sign]:
+    """What a stranger does against whom the protection stands."""
+    harm = PROTECTIONS[name].harm
+    yield from run_attacks(port, [harm], seconds) if isinstance(harm, str) else harm.show(port)
 
 
 def run_attacks(port: int, names: list[str], seconds: float) -> Iterator[Outcome]:

@@ -8,8 +8,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from tests.attacks import floods
+from tests.attacks.harms import Dear, Harm, Long, Slow
 
 
 def forget_addresses() -> None:
@@ -40,19 +43,62 @@ def accept_few_connections() -> None:
     server.count_connections = lambda: 128
 
 
+def wait_for_heads() -> None:
+    """A head may take an hour."""
+    from config import server
+
+    server.HEAD_MS = 3_600_000
+
+
+def wait_for_bodies() -> None:
+    """A body may take an hour."""
+    from config.serving import readings
+
+    readings.BODY_SECONDS = readings.HURRY_SECONDS = 3600
+
+
+def read_any_body() -> None:
+    """A body of any length is read, whoever sends it to whatever address."""
+    from config.serving import bodies, slots
+
+    slots.find_rule = lambda environ: bodies.BodyRule(2**31)
+
+
+def read_facets_for_any_time() -> None:
+    """Facets read rows for any time, and don't draw some of them instead."""
+    from catalog.facets import statements
+
+    statements.WAYS = (replace(statements.READING, limit=None),)
+
+
+def read_whole_rows() -> None:
+    """A page reads the rows that it skips with all their members, not by their keys."""
+    from config.api.reads import list_plans
+
+    list_plans.cut_slice = lambda shown, rows, start, end: shown[start:end]
+
+
 @dataclass(frozen=True)
 class Protection:
-    """What takes it off, in the launcher if it `forks`; the attack that then hurts others."""
+    """What takes it off, in the launcher if it `forks`; the attack that then hurts others, or what one request does."""
 
-    attack: str
+    harm: str | Harm
     take_off: Callable[[], None]
     forks: bool = False
 
 
+HUGE_FORM = floods.begin_form("/admin/login/", 1_200_000_000, b"--x")(0)
+# Each is missed with 60,000 products. Limits of searches and counts aren't reached there, and what a flood of passwords
+# or long bodies would take without their own limits is borne by turns.
 PROTECTIONS = {
     "turns by address": Protection("pages", forget_addresses),
     "bodies before slots": Protection("bodies of a byte", read_bodies_in_slots),
     "many connections": Protection("half-sent heads", accept_few_connections, forks=True),
+    "lengths before bodies": Protection(Long(HUGE_FORM), read_any_body),
+    "deadlines of bodies": Protection(Slow(floods.write_post("/api/v1/auth/login/", 50, b"{")), wait_for_bodies),
+    "deadlines of heads": Protection(Slow(b"GET / HTTP/1.1\r\nX-Slow: "), wait_for_heads, forks=True),
+    "limits of facets": Protection(Dear(floods.ask_facets("&price_max=100000")), read_facets_for_any_time),
+    "keys of a page first": Protection(Dear(floods.ask(f"page=50&ordering=title&{floods.EXPAND}")), read_whole_rows),
 }
 
 

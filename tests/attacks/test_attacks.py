@@ -121,6 +121,6 @@ def test_others_go_on_while_a_stranger_attacks() -> None:
 
 
 def test_each_protection_is_missed_when_it_is_taken_off() -> None:
-    missed = miss_protections(list(PROTECTIONS), PRODUCTS, seconds=4)
+    missed = miss_protections(list(PROTECTIONS), max(PRODUCTS, 60_000), seconds=4)
     found = {name: [outcome.is_hurt for outcome in outcomes] for name, outcomes in missed}
     assert [name for name, hurt in found.items() if not any(hurt)] == []

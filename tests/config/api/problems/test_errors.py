@@ -1,5 +1,6 @@
 """Every refusal is a problem document (RFC 9457) that names what is wrong and the way out."""
 
+import json
 from io import BytesIO
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -296,8 +297,9 @@ def test_a_query_string_that_cant_be_read_is_refused_whatever_the_charset(path: 
 @pytest.mark.parametrize("charset", UNREADABLE)
 def test_a_body_of_another_charset_is_a_415(charset: str) -> None:
     body = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "2", "wsgi.input": BytesIO(b"{}")}
-    status, _ = ask_server(f"application/json; charset{charset}", "/api/v1/auth/login/", **body)
+    status, answer = ask_server(f"application/json; charset{charset}", "/api/v1/auth/login/", **body)
     assert status == "415 Unsupported Media Type"
+    assert json.loads(answer)["detail"].startswith('Unsupported media type "charset=')
 
 
 def test_a_forged_host_is_a_problem_too_and_no_error_of_the_log(
