@@ -31,6 +31,7 @@ class CatalogConfig(AppConfig):
         from catalog.writes.stored import (
             find_odd_currencies,
             find_odd_skus,
+            find_without_variants,
             find_wrong_title_keys,
         )
         from catalog.writes.trial import try_write
@@ -46,6 +47,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
         register_finder(find_odd_skus)
+        register_finder(find_without_variants)
         register_finder(find_wrong_title_keys)
         register_trial(try_write)
         self.fill_admin()

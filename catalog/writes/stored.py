@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from django.db.models import Exists, OuterRef
+
 from catalog.models import Location, Product, Stock, Variant
 from catalog.title_keys import find_wrong_keys
 from catalog.writes.values import SKU, BadValue
@@ -18,6 +20,14 @@ def find_undeclared() -> Iterator[tuple[str, str]]:
     if found := list(rows.distinct()[:NAMED_PRODUCTS]):
         detail = f"Some stock is at locations that nobody has declared: {', '.join(found)}. Nothing is sold from there."
         yield detail, "Declare them by POST locations/, or move the stock."
+
+
+def find_without_variants() -> Iterator[tuple[str, str]]:
+    """Finds products that nobody can order: an undo or SQL may have deleted their last variant."""
+    rows = Product.objects.filter(~Exists(Variant.objects.filter(product=OuterRef("pk")))).order_by("pk")
+    if found := list(rows.values_list("sku", flat=True)[: NAMED_PRODUCTS + 1]):
+        named = ", ".join(found[:NAMED_PRODUCTS]) + (" and others" if len(found) > NAMED_PRODUCTS else "")
+        yield f"Some products have no variant, so they have no price: {named}.", "Add one to each, or archive them."
 
 
 def find_odd_skus() -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from catalog.imports.runs import ImportRun
 from catalog.models import Attribute, Image, Product, ProductText, Stock, Variant
 from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
-from catalog.writes.stored import find_odd_currencies
+from catalog.writes.stored import find_odd_currencies, find_without_variants
 from catalog.writes.texts import find_unseen
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
@@ -524,6 +524,14 @@ def test_zeros_after_the_cent_are_ignored(price: str, door: str, staff: APIClien
     DOORS[door](staff, [{"sku": "A", "title": "T", "price": price, "compare_at_price": "0.0000"}])
     product = Product.objects.get()
     assert (product.price, product.compare_at_price) == (Decimal("1.00"), Decimal("0.00"))
+
+
+def test_doctor_lists_products_without_a_variant() -> None:
+    make_product(sku="BARE", variants=0)
+    make_product(sku="WHOLE")
+    assert [detail for detail, _ in find_without_variants()] == [
+        "Some products have no variant, so they have no price: BARE."
+    ]
 
 
 def test_doctor_lists_a_stored_currency_that_does_not_exist() -> None:
