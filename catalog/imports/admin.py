@@ -27,7 +27,7 @@ from catalog.imports.formats.all import FORMATS
 from catalog.imports.jobs import find_format
 from catalog.imports.mending import TABLES, send_refused
 from catalog.imports.models import ImportJob, ImportRecipe
-from catalog.imports.options import DECIMALS, HELP, LONGEST_SEPARATOR, MISSING, WEIGHT_UNITS, Options
+from catalog.imports.options import DECIMALS, DEFAULTS, HELP, LONGEST_SEPARATOR, WEIGHT_UNITS, Options
 from catalog.imports.refusals import send_errors
 from catalog.imports.uploads import store_upload
 from catalog.imports.values import FIELDS
@@ -43,7 +43,7 @@ from config.api.problems.errors import ApiError
 SHOWN_ERRORS = 20
 FORM_FIELDS = (
     "upload", "format", "map", "dry_run", "encoding", "decimal", "category_separator", "weight_unit",
-    "new_status", "archive_missing", "update_only", "create_only",
+    "new_status", "missing", "update_only", "create_only",
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
     new_status = make_choice(Product.Status.choices, "as the file says", HELP["status"], label="status of new products")
     encoding = make_text(40, HELP["encoding"])
     category_separator = make_text(LONGEST_SEPARATOR, HELP["category_separator"])
-    archive_missing = make_flag("Archive products that the file doesn't name.")
+    missing = make_choice([("archive", "archive them")], "keep them", "", label="products that the file doesn't name")
     update_only = make_flag(HELP["update_only"])
     create_only = make_flag(HELP["create_only"])
 
@@ -111,7 +111,7 @@ class ImportForm(forms.ModelForm[ImportJob]):
     def store(self, values: dict[str, Any]) -> None:
         upload = store_upload(values["upload"], values["upload"].name)
         try:
-            own = {"status": values["new_status"], "missing": MISSING[values["archive_missing"]]}
+            own = {"status": values["new_status"], "missing": values["missing"] or DEFAULTS["missing"]}
             options = Options.of(values | own)
             values["format"] = find_format(upload, options)
         except BadFile:

@@ -10,7 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
     upload.closest(".field-upload, .form-row")?.after(guide);
     const part = (name) => guide.querySelector(`[data-${name}]`);
     const fields = guide.dataset.fields.split(",");
-    const OPTIONS = ["format", "encoding", "decimal", "category_separator", "weight_unit", "status"];
+    const OPTIONS = ["format", "encoding", "decimal", "category_separator", "weight_unit", "status", "missing"];
     const FLAGS = ["update_only", "create_only"];
     const headers = { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value, Accept: "application/json" };
     // As the server has them: one's own, and those that others share.

@@ -86,9 +86,7 @@ def test_a_form_as_a_browser_sends_it_starts_the_import(office: Client) -> None:
 
 
 def test_refused_rows_are_downloaded_and_sent_again_with_the_same_options(office: Client) -> None:
-    send(
-        office, b"index,title,price\nA,Lamp,x\n", map="sku=index", decimal=",", new_status="draft", archive_missing="on"
-    )
+    send(office, b"index,title,price\nA,Lamp,x\n", map="sku=index", decimal=",", new_status="draft", missing="archive")
     job = ImportJob.objects.get()
     advance_import.call(job.pk)
     page = office.get(f"{JOBS}{job.pk}/change/").content.decode()

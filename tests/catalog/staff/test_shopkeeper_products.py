@@ -187,8 +187,14 @@ def test_a_file_with_unknown_column_names_is_imported(keeper: Keeper) -> None:
         keeper.clicks += 1
     page.get_by_text("1 created, 1 refused").wait_for()
     page.get_by_text("Line 3: Lager: 'viele' is not a number").wait_for()
+    with page.expect_response("**/imports/preview/"):
+        page.select_option("[name=missing]", "archive")
     page.fill("[data-recipe-name]", "Supplier")
     keeper.click("[data-keep]")
+    page.get_by_text("“Supplier” is kept.").wait_for()
+    assert keeper.read("imports/recipes/")["results"][0]["options"]["missing"] == "archive"
+    with page.expect_response("**/imports/preview/"):
+        page.select_option("[name=missing]", "")
     with page.expect_navigation():
         keeper.click("[data-start]")
     [job] = keeper.read("imports/")["results"]
@@ -202,6 +208,7 @@ def test_a_file_with_unknown_column_names_is_imported(keeper: Keeper) -> None:
     page.get_by_text("supplier.csv has no column sku").wait_for()
     page.select_option("[data-recipe]", "Supplier")
     page.get_by_text("1 created, 1 refused").wait_for()
+    assert page.input_value("[name=missing]") == "archive"
     assert not keeper.errors
 
 
