@@ -37,6 +37,7 @@ class PriceHistory(SeenByRight, ListMixin):
     orderings = ("since", "-since")
     default_ordering = "-since"
     index_served: IndexServed = frozenset({(None, "since")})
+    refusals = (HTTPStatus.NOT_FOUND,)
 
     def get_queryset(self) -> QuerySet[Any]:
         sku = self.request.query_params.get("sku")
