@@ -59,12 +59,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Files with slow tests come first, so that no worker begins one when the others end.
     """
+    refuse_shared_ids(items)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: (-slow[item.path], item.path if slow[item.path] else Path()))
     if os.environ.get("TEST_BACKEND") == "production":
         once = [item for item in items if not belongs_to_both(item)]
         config.hook.pytest_deselected(items=once)
         items[:] = [item for item in items if belongs_to_both(item)]
+
+
+def refuse_shared_ids(items: list[pytest.Item]) -> None:
+    """Tests with one id look like one to pytest-xdist, which leaves the others out and says nothing."""
+    shared = [name for name, number in Counter(item.nodeid for item in items).items() if number > 1]
+    if shared:
+        raise pytest.UsageError(f"{shared[0]} is the id of several tests, of which one would run: give each its own")
 
 
 # Looking through thousands of collected tests for garbage, over and over, took a sixth of a worker's time.
