@@ -24,7 +24,6 @@ from exports.formats.google import (
     describe_price,
     describe_product,
     finish_link,
-    is_free,
     is_gtin,
 )
 
@@ -111,7 +110,7 @@ def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any], gro
         "item_id": variant["sku"],
         "title": write_text(title)[:MOST_TITLE],
         **describe_price(product, variant),
-        "availability": "in_stock" if is_free(variant) else "out_of_stock",
+        "availability": "in_stock" if variant["is_free"] else "out_of_stock",
         "gtin": variant["barcode"] if is_gtin(variant["barcode"]) else "",
         **{name: chosen[name] for name in CHOSEN if name in chosen},
         "group_id": group,

@@ -15,9 +15,9 @@ from xml.sax.saxutils import escape
 from django.conf import settings
 from django.utils.encoding import iri_to_uri
 from rest_framework.relations import SlugRelatedField
-from rest_framework.serializers import ModelSerializer
+from rest_framework.serializers import BooleanField, ModelSerializer
 
-from catalog.models import Image, Product, Stock, Variant
+from catalog.models import Image, Product, Variant
 from catalog.serializers import TextOfProduct
 from catalog.writes.slugs import fingerprint
 from exports.errors import SettingMissing
@@ -56,19 +56,22 @@ NOT_IN_CELLS = re.compile(r"[\t\r\n\v\f\x85\u2028\u2029\0]+")
 type Item = dict[str, str | list[str]]
 
 
-class FeedStock(ModelSerializer[Stock]):
-    class Meta:
-        model = Stock
-        fields = ("on_hand", "reserved")
+class FreeField(BooleanField):
+    """Whether an order can take a piece of the variant with the id in the field's column, as for Product.in_stock."""
+
+    # The sellable locations are looked up once a statement, not once a variant.
+    database_expression = """EXISTS (
+        SELECT 1 FROM catalog_stock s WHERE s.variant_id = {column} AND s.on_hand > s.reserved
+        AND s.location IN (SELECT code FROM catalog_location WHERE sellable))"""
+    is_never_null = True
 
 
 class FeedVariant(ModelSerializer[Variant]):
-    stock = FeedStock(many=True, read_only=True, max_length=MOST_VARIANTS)  # type: ignore[call-arg]  # many=True makes a ListSerializer
+    is_free = FreeField(source="id", read_only=True)
 
     class Meta:
         model = Variant
-        fields = ("sku", "barcode", "options", "price", "stock")
-        shown: ClassVar = ("stock",)
+        fields = ("sku", "barcode", "options", "price", "is_free")
 
 
 class FeedImage(ModelSerializer[Image]):
@@ -143,7 +146,7 @@ def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any], lin
         "id": shorten(variant["sku"]),
         "title": ", ".join([product["title"], *others])[:MOST_TITLE],
         "link": link,
-        "availability": "in_stock" if is_free(variant) else "out_of_stock",
+        "availability": "in_stock" if variant["is_free"] else "out_of_stock",
         **describe_price(product, variant),
         **({"gtin": gtin} if gtin else {"identifier_exists": "no"}),
     }
@@ -156,11 +159,6 @@ def is_gtin(code: str) -> bool:
         return False
     digits = [*map(int, reversed(code))]
     return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0
-
-
-def is_free(variant: Mapping[str, Any]) -> bool:
-    """Whether a piece can be bought."""
-    return any(stock["on_hand"] > stock["reserved"] for stock in variant["stock"])
 
 
 def describe_price(product: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, str]:

@@ -11,9 +11,7 @@ VARIANTS = st.fixed_dictionaries(
         "barcode": st.sampled_from(["", "X", "4006381333931", "12345670", "123"]),
         "options": st.dictionaries(st.sampled_from(["Size", "colour", "Fit"]), WORDS.map(lambda text: text[:100])),
         "price": PRICES,
-        "stock": st.lists(
-            st.fixed_dictionaries({"on_hand": st.integers(0, 2), "reserved": st.integers(0, 2)}), max_size=2
-        ),
+        "is_free": st.booleans(),
     }
 )
 PRODUCTS = st.fixed_dictionaries(

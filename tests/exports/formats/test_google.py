@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
-from catalog.models import Product, Stock, Variant
+from catalog.models import Location, Product, Stock, Variant
 from exports.formats.google import GoogleRss, GoogleTsv
 from tests.catalog.imports.test_files import import_file
 from tests.examples import share
@@ -172,6 +172,15 @@ def test_a_product_of_one_variant_is_no_group(staff: APIClient) -> None:
     assert "item_group_id" not in item
     assert "image_link" not in item
     assert (len(item["id"]), len(item["title"]), item["description"]) == (50, 150, "T" * 200)
+
+
+def test_pieces_where_orders_take_none_are_not_in_stock(staff: APIClient) -> None:
+    Location.objects.create(code="repair", sellable=False)
+    stock = make_product(stock=3).variants.get().stock
+    for place, free in (("main", "in_stock"), ("repair", "out_of_stock")):
+        stock.update(location=place)
+        for url in (RSS, TSV):
+            assert free.encode() in fetch(staff, url)
 
 
 def test_only_active_products_are_shown_unless_the_status_is_named(staff: APIClient) -> None:
