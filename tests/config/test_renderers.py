@@ -142,6 +142,15 @@ def test_the_weights_of_accept_choose(accept: str, kind: str, client: APIClient)
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("accept", ["a/b," * 1_100, "*/*," * 1_100, "a" * 5_000])
+def test_a_very_long_accept_header_is_not_read(accept: str, client: APIClient) -> None:
+    answer = client.get("/api/v1/brands/", headers={"Accept": accept})
+    assert answer.status_code == 406
+    assert answer.json()["detail"] == "The Accept header has more than 4,096 characters."
+    # An error outside of DRF.
+    assert client.get("/nothing/", headers={"Accept": accept}).json()["code"] == "not_found"
+
+
 def test_nothing_that_is_weighed_zero_is_sent(client: APIClient) -> None:
     answer = client.get("/api/v1/brands/", headers={"Accept": "application/json;q=0, text/html;q=0.0"})
     assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")

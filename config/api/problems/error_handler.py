@@ -31,7 +31,7 @@ from config.api.problems.errors import (
     find_limit,
     write_pointer,
 )
-from config.api.rendering.renderers import PROBLEM_TYPE, weigh, write_json
+from config.api.rendering.renderers import PROBLEM_TYPE, read_ranges, weigh, write_json
 from config.logs import REQUEST_ID
 
 logger = logging.getLogger("tenfold.errors")
@@ -176,7 +176,7 @@ def respond_with(error: APIException) -> HttpResponse:
 def respond_to(request: HttpRequest, error: APIException) -> HttpResponse:
     """Like `respond_with`, but an HTML page if the client accepts HTML."""
     response = respond_with(error)
-    ranges = (request.headers.get("Accept") or "*/*").split(",")
+    ranges = read_ranges(request.headers.get("Accept", ""))
     if weigh(ranges, "text/html") > weigh(ranges, "application/json"):
         response.content = render_to_string("problem.html", {"problem": build_problem(error)})
         response["Content-Type"] = "text/html; charset=utf-8"

@@ -48,10 +48,14 @@ WISH = re.compile(
 ALIASES = {"x-gzip": "gzip"}
 # Characters; a browser's header has 30. A longer header is parsed each time, so that nobody fills the memory with them.
 LONGEST_KEPT = 256
+# Of a longer one, all codings would take a tenth of a second to read.
+LONGEST_READ = 4_096
 
 
 def choose_coding(header: str, among: Sequence[str] = CODINGS) -> str:
     """The coding that a client weighs most, or the first of `among` that it weighs so; IDENTITY if it wants none."""
+    if len(header) > LONGEST_READ:
+        return IDENTITY
     weights = read_weights(header) if len(header) <= LONGEST_KEPT else read_weights.__wrapped__(header)
     others = weights.get("*", 0.0)
     best = max(among, key=lambda coding: weights.get(coding, others))

@@ -17,6 +17,7 @@ from django.http.request import MediaType
 from django.utils.duration import duration_iso_string
 from django.utils.safestring import mark_safe
 from drf_orjson_renderer.renderers import ORJSONRenderer
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
@@ -34,6 +35,8 @@ PROBLEM_TYPE = "application/problem+json"
 KEPT_CHOICES: BoundedMap[Any, tuple[int, str]] = BoundedMap(256)
 # Characters; a browser's Accept header has 150. The choice for a longer one isn't kept.
 LONGEST_CHOICE = 512
+# A longer one isn't read: the 30,000 ranges of 125 kB took a second of the processor.
+LONGEST_ACCEPT = 4_096
 
 
 class JSONRenderer(ORJSONRenderer):
@@ -168,10 +171,18 @@ class Negotiation(DefaultContentNegotiation):
         return renderers[found[0]], found[1]
 
     def get_accept_list(self, request: Request) -> list[str]:
-        return [kind.strip() for kind in (request.META.get("HTTP_ACCEPT") or "*/*").split(",")]
+        header = request.META.get("HTTP_ACCEPT", "")
+        if len(header) > LONGEST_ACCEPT:
+            raise NotAcceptable(f"The Accept header has more than {LONGEST_ACCEPT:,} characters.")
+        return read_ranges(header)
 
     def get_format_suffix(self, request: Request) -> None:
         return None
+
+
+def read_ranges(header: str) -> list[str]:
+    """The ranges of an Accept header: `*/*` of an empty one, none of one that is too long."""
+    return [kind.strip() for kind in (header or "*/*").split(",")] if len(header) <= LONGEST_ACCEPT else []
 
 
 def keep_weightiest(ranges: Sequence[str], renderers: Sequence[Any]) -> list[Any]:

@@ -79,6 +79,11 @@ def test_a_long_header_is_read_and_not_remembered() -> None:
     assert read_weights.cache_info().currsize == before
 
 
+def test_a_very_long_header_is_not_read() -> None:
+    assert choose_coding("gzip," * 800) == "gzip"
+    assert choose_coding("gzip," * 1_000) == IDENTITY
+
+
 # -- every door --------------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["zstd", "br", "gzip", "x-gzip", "GZip", "identity", "deflate", "*"])
