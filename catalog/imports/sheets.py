@@ -31,8 +31,8 @@ DAMAGED = (BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeErr
 # A cell with a formula, and without its result. Its attributes, and its place among them.
 UNCALCULATED = re.compile(rb"<c([^>]*)>\s*<f(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v>\s*</v>|<v\s*/>)?\s*</c>")
 CELL_NAME = re.compile(rb'\br="([A-Z]+[0-9]+)"')
-# How a workbook writes control characters, and a _ before what looks like one (ECMA-376, ST_Xstring).
-ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff])_")
+# How a workbook writes what XML may not have, and a _ before what looks like one (ECMA-376, ST_Xstring).
+ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff]|FFF[EF])_")
 MERGED = re.compile(rb'<mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
 PIECE, MOST_CELL = 1024 * 1024, 64 * 1024
 # Excel holds 15 digits of a number.
