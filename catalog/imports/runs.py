@@ -4,7 +4,6 @@ While the database writes a batch, a thread reads and checks the next one. A dry
 transaction that is rolled back: later batches see the earlier ones, so its counts and errors are those of the real run.
 """
 
-import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -29,6 +28,7 @@ from catalog.rights import DELETE
 from catalog.statistics import refresh_statistics
 from catalog.writes.drafts import ProductDraft
 from config.api.database.ahead import read_ahead
+from config.process.collector import pause_collector
 
 type Row = ProductDraft | TermDraft | BadRow
 # Called in each batch's transaction, with the result of the batch and of the file so far.
@@ -200,20 +200,6 @@ def weigh_row(row: Row) -> int:
 
 def refuse_bad(rows: list[BadRow]) -> Outcome:
     return Outcome(refused=len(rows), errors=[refusal for row in rows for refusal in row.refusals])
-
-
-@contextmanager
-def pause_collector() -> Iterator[None]:
-    """Pause Python's garbage collector for a batch: it would walk the batch's rows again and again.
-
-    Objects in reference cycles stay until the batch is over; all others are freed as usual.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        # Always enable: two imports in one process may end in either order.
-        gc.enable()
 
 
 @contextmanager
