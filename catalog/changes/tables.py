@@ -18,6 +18,9 @@ from config.api.database.schema_editors import FOLLOWED
 # The two fields that count a row's changes. The triggers set them and ignore what a writer puts there.
 VERSION, MOVED = "version", "updated_at"
 
+# How a row of another table is joined.
+JOIN = "LEFT JOIN {table} {alias} ON {there} = {here}"
+
 
 @dataclass(frozen=True)
 class LoggedTable:
@@ -74,8 +77,8 @@ class LoggedTable:
 
     # -- other tables
 
-    def walk(self, path: str, row: str) -> tuple[str, list[str]]:
-        """The column at the end of `path` as SQL, and the JOINs that lead to it."""
+    def walk(self, path: str, row: str, join: str = JOIN) -> tuple[str, list[str]]:
+        """The column at the end of `path` as SQL, and the JOINs that lead to it, each of the form `join`."""
         *hops, last = path.split(LOOKUP_SEP)
         model: Any = self.model
         joins = list[str]()
@@ -83,7 +86,7 @@ class LoggedTable:
             link, alias = model._meta.get_field(hop), "_".join(("of", *hops[:number]))
             model = link.remote_field.model
             there, here = f"{alias}.{self.quote(link.target_field.column)}", f"{row}.{self.quote(link.column)}"
-            joins.append(f"LEFT JOIN {self.quote(model._meta.db_table)} {alias} ON {there} = {here}")
+            joins.append(join.format(table=self.quote(model._meta.db_table), alias=alias, there=there, here=here))
             row = alias
         field = model._meta.pk if last == "pk" else model._meta.get_field(last)
         return f"{row}.{self.quote(field.column)}", joins
@@ -95,9 +98,9 @@ class LoggedTable:
         # '' if a deleted variant took the row along: its SKU is gone too.
         return f"coalesce({self.walk(self.logged.sku, row)[0]}, '')" if self.logged.sku else "''"
 
-    def join(self, row: str) -> str:
+    def join(self, row: str, join: str = JOIN) -> str:
         paths = [path for path in (self.logged.sku, self.logged.product) if path]
-        return " ".join(dict.fromkeys(join for path in paths for join in self.walk(path, row)[1]))
+        return " ".join(dict.fromkeys(found for path in paths for found in self.walk(path, row, join)[1]))
 
     def find_touched(self) -> dict[str, str]:
         """Names for the SQL that touches the row which counts this row's changes: its table, key and the link."""

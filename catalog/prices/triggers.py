@@ -35,7 +35,7 @@ def write_lowest(key: str, begin: str) -> str:
 
 # -- PostgreSQL
 
-DEFINER = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT"
+DEFINER = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET jit = off"
 # Of the functions that take the keys of many rows; migrations/sql/0040_whole_products has the reason.
 BY_INDEX = "SET plan_cache_mode = force_generic_plan SET enable_seqscan = off"
 WRITER = "pg_current_xact_id()::text::bigint"

@@ -122,7 +122,7 @@ def write_numbers(number: str, values: str) -> str:
 # -- PostgreSQL
 
 # With its owner's privileges: a role that writes products needs none for the tallies.
-DEFINER = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT"
+DEFINER = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET jit = off"
 COUNTED = f"""(
     {{row}}.brand_id, {{row}}.category_id, {{row}}.status, {{row}}.in_stock, floor({{row}}.rating),
     width_bucket({{row}}.price, {RANGES}), {{row}}.attributes
