@@ -265,8 +265,8 @@ class BodyLimit:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         """Send away who may not use a page of the admin that takes files, before the CSRF check reads the form."""
-        page = find_file_page(view)
-        if request.method in SAFE_METHODS or page is None:
+        page = None if request.method in SAFE_METHODS else find_file_page(view)
+        if page is None:
             return None
         if not page.admin_site.has_permission(request):
             return redirect_to_login(request.get_full_path(), reverse("admin:login"))
