@@ -32,7 +32,8 @@ def guard_text(text: str) -> str:
 
 
 def unguard_text(cell: str) -> str:
-    return find_guards.sub("", cell)
+    # Most cells have no apostrophe, and to look for one takes a tenth of the time.
+    return find_guards.sub("", cell) if "'" in cell else cell
 
 
 def guard_json(text: str) -> str:
