@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from catalog.changes.history import describe_changes
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
-from catalog.changes.sentences import tell_changes
+from catalog.changes.sentences import list_differences, tell_changes
 from catalog.changes.undo.admin import link_undo, may_undo
 from catalog.changes.visibility import only_visible
 from catalog.staff.filters import EntityFilter, OfProductIdFilter, OfRequestFilter, WhenFilter, WhoFilter
@@ -85,7 +85,5 @@ class ChangeAdmin(ReadOnlyAdmin):
     def differences(self, change: Change) -> SafeString:
         """The columns that differ; all columns if the row was created or deleted."""
         [shown] = describe_changes([change.pk])
-        before, after = shown["before"] or {}, shown["after"] or {}
-        rows = [(name, before.get(name, "-"), after.get(name, "-")) for name in before | after]
         head = ("column", "before", "after")
-        return render_to_string("admin/differences.html", {"head": head, "rows": rows})
+        return render_to_string("admin/differences.html", {"head": head, "rows": list_differences(shown)})

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from catalog.changes.entities import list_entities
@@ -68,11 +69,25 @@ def write_sentence(change: Mapping[str, Any], sku: str, names: Names) -> str:
     return f"Changed {what}: {'; '.join(parts[:MOST_COLUMNS])}{more}."
 
 
+def list_differences(change: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """`("brand", "nothing", "Acme")`: each column that differs, before and after; `-` where there was no row."""
+    before, after, names = change["before"] or {}, change["after"] or {}, name_linked([change])
+
+    def cell(row: Mapping[str, Any], name: str) -> str:
+        return tell(follow(change["entity"], name, row[name], names)) if name in row else "-"
+
+    return [(name_column(name), cell(before, name), cell(after, name)) for name in before | after]
+
+
+def name_column(name: str) -> str:
+    return name.removesuffix("_id").replace("_", " ")
+
+
 def write_part(entity: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any], names: Names) -> str:
     if isinstance(before[name], dict) and isinstance(after.get(name), dict):
         return write_members(name, before[name], after[name])
     old, new = (show(entity, name, row.get(name), names) for row in (before, after))
-    return f"{name.removesuffix('_id').replace('_', ' ')} from {old} to {new}"
+    return f"{name_column(name)} from {old} to {new}"
 
 
 def write_members(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -83,15 +98,30 @@ def write_members(name: str, before: Mapping[str, Any], after: Mapping[str, Any]
 
 
 def show(entity: str, name: str, value: Any, names: Names) -> str:
+    return cut(follow(entity, name, value, names))
+
+
+def follow(entity: str, name: str, value: Any, names: Names) -> Any:
+    """The name of the row that a column refers to; the value itself of other columns."""
     # A later release may log tables that this one doesn't know.
     other = list_links(entity).get(name) if entity in list_entities() else None
-    return cut(names.get((other, value), value) if other and value is not None else value)
+    return names.get((other, value), value) if other and value is not None else value
+
+
+def tell(value: Any) -> str:
+    if value in (None, "", {}, []):
+        return "nothing"
+    if isinstance(value, dict):
+        return ", ".join(f"{member}: {tell(one)}" for member, one in value.items())
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(map(tell, value))
+    return "yes" if value is True else "no" if value is False else str(value)
 
 
 def cut(value: Any) -> str:
-    if value is None or value == "":
-        return "nothing"
-    text = "yes" if value is True else "no" if value is False else str(value)
+    text = tell(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from catalog.changes.models import Change
 from catalog.changes.sentences import write_sentence
 from catalog.models import Product, UndoJob
 from tests.factories import make_brand, make_product
@@ -44,6 +45,16 @@ def test_a_change_is_told_as_a_sentence_by_who_made_it(staff: APIClient, admin_c
     assert "Deleted an image of TEA." in page
     assert "Added the brand Acme." in page
     assert "root@example.com" in page
+
+
+def test_the_page_of_a_change_shows_names_and_no_code(admin_client: Client) -> None:
+    make_product(sku="TEA", brand=make_brand("Acme"), attributes={"color": "red", "organic": True})
+    first = Change.objects.get(entity="product", op="create")
+    page = admin_client.get(reverse("admin:catalog_change_change", args=[first.pk])).content.decode()
+    shown = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "brand - Acme" in shown
+    assert "compare at price - nothing" in shown
+    assert "attributes - color: red, organic: yes" in shown
 
 
 def test_the_end_of_a_job_is_told_without_how_workers_held_it() -> None:
