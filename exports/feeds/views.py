@@ -13,19 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from catalog.changes.pages import CURSOR_HEADER, GREATEST_CURSOR
+from catalog.changes.pages import CURSOR_HEADER
 from config.api.access.permissions import HasRight, require_rights
 from config.api.access.privacy import PrivateMixin
 from config.api.access.scopes import ANY, FEEDS
 from config.api.reads.conditional import is_known
-from config.api.reads.parameters import read_number
 from config.api.reads.resources import RESOURCES
 from config.api.rendering.renderers import AnyAccept, JSONRenderer
 from config.api.viewsets import ReadViewSet, ShapedViewSet, WriteMixin
 from exports.errors import NotReady
 from exports.feeds.addresses import FeedAuthentication, find_feed, name_file
 from exports.feeds.building import find_rights
-from exports.feeds.following import read_delta
+from exports.feeds.following import CURSOR, Place, read_delta
 from exports.feeds.serializers import DeltaRead, ExportFeedRead, ExportFeedWrite, ScheduleWrite
 from exports.jobs.ranges import read_span
 from exports.jobs.requests import Exporter, build_query
@@ -35,7 +34,7 @@ from exports.models import ExportJob, Feed
 
 AFTER = OpenApiParameter(
     "after",
-    {"type": "integer", "minimum": 0, "maximum": GREATEST_CURSOR},
+    {"type": "string", "pattern": f"^{CURSOR}$"},
     description="`next_cursor` of the last answer. Without it, what changed since the file was made.",
 )
 FILE_PARAMETERS = [
@@ -157,10 +156,11 @@ class FeedDelta(OfFeed):
         members = {"next": following, "next_cursor": str(delta.cursor)}
         return Response({"rows": delta.rows, "gone": delta.gone} | members)
 
-    def read_after(self) -> int:
+    def read_after(self) -> Place:
         job = self.feed.job
-        made_at = job.changes_cursor if job and job.changes_cursor is not None else 0
-        return read_number(self.request.query_params, "after", made_at, 0, GREATEST_CURSOR)
+        if (text := self.request.query_params.get("after")) is not None:
+            return Place.parse(text)
+        return Place(job.changes_cursor if job and job.changes_cursor is not None else 0)
 
     def build_query(self) -> Any:
         asked = {name: getattr(self.feed, name) for name in REQUEST} | {"format": "ndjson", "raw": False}

@@ -13,13 +13,13 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.changes.feed import read_cursor
 from catalog.changes.log import purge_changes
-from catalog.models import Brand, Product, Variant
+from catalog.models import Brand, Product, Stock, Variant
 from config.redaction import redact
 from exports.feeds import serializers
 from exports.feeds.building import make_feeds
 from exports.models import ExportJob, Feed
 from tests.exports.conftest import list_files, read_body, run_job
-from tests.factories import make_brand, make_product
+from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
 
@@ -170,6 +170,63 @@ def test_a_delta_comes_in_pieces(staff: APIClient, monkeypatch: pytest.MonkeyPat
         seen |= {row["id"] for row in piece["rows"]}
         url = piece["next"]
     assert seen == set(made)
+
+
+def walk(feed: dict[str, Any], after: str) -> list[Any]:
+    """The pieces of a delta."""
+    pieces: list[Any] = []
+    while not pieces or pieces[-1]["next"]:
+        pieces.append(fetch(f"{feed['delta_url']}?after={after}").json())
+        after = pieces[-1]["next_cursor"]
+    return pieces
+
+
+def list_told(pieces: list[Any]) -> list[int]:
+    return [row["id"] for piece in pieces for row in piece["rows"]]
+
+
+@pytest.mark.parametrize("renamed", ["brands/acme", "categories/home", "categories/home-chairs"])
+def test_another_name_of_a_brand_or_category_tells_its_products_piece_by_piece(
+    renamed: str, staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.feeds.following.MOST_CHANGES", 3)
+    feed = save(staff, format="ndjson", fields="id", expand="brand,category")
+    acme, chairs = make_brand("Acme"), make_category("Home", "Chairs")
+    made = [make_product(brand=acme, category=chairs).pk for _ in range(7)]
+    other, draft = make_product(brand=make_brand("Other")), make_product(brand=acme, category=chairs, status="draft")
+    before = read_cursor()
+    assert staff.patch(f"/api/v1/{renamed}/", {"name": "New"}).status_code == 200
+    Product.objects.filter(pk=other.pk).update(title="Another")
+    pieces = walk(feed, str(before))
+    assert sorted(list_told(pieces)) == sorted([*made, other.pk])
+    assert [key for piece in pieces for key in piece["gone"]] == [draft.pk]
+    assert max(len(piece["rows"]) for piece in pieces) <= 4
+    assert pieces[-1]["next_cursor"] == str(read_cursor())
+
+
+def test_variants_and_stock_follow_their_product(staff: APIClient) -> None:
+    product, before = make_product(variants=2), read_cursor()
+    variants = list(product.variants.values_list("pk", flat=True))
+    rows = {"variants": variants, "stock": list(Stock.objects.values_list("pk", flat=True))}
+    feeds = {name: save(staff, resource=name, format="ndjson", fields="id") for name in rows}
+    Product.objects.update(sku="NEW")
+    assert {name: list_told(walk(feed, str(before))) for name, feed in feeds.items()} == rows
+    Product.objects.update(status="draft")
+    gone = {name: [key for piece in walk(feed, str(before)) for key in piece["gone"]] for name, feed in feeds.items()}
+    assert gone == rows
+
+
+def test_the_delta_of_changes_has_the_changes(staff: APIClient) -> None:
+    make_product()
+    feed, before = save(staff, resource="changes", fields="position,entity"), read_cursor()
+    make_brand("Acme")
+    assert walk(feed, str(before))[0]["rows"] == [{"position": before + 1, "entity": "brand"}]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.2", "1.2.x", "1" * 13, "٣", ""])
+def test_what_is_no_cursor_is_refused(cursor: str, staff: APIClient) -> None:
+    answer = fetch(f"{save(staff)['delta_url']}?after={cursor}")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "?after")
 
 
 @pytest.mark.parametrize(
