@@ -12,7 +12,7 @@ from django.db.models import Min
 
 from catalog.changes.log import number_all
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
-from catalog.seeding.fill import count_seeded, put_up_shelves
+from catalog.seeding.fill import count_seeded, put_up_shelves, undo_in_memory
 from catalog.seeding.rows import MOST_VARIANTS, make_product
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +34,18 @@ def test_seed_adds_up_to_the_number() -> None:
     assert seed(30)["added"] == 30
     assert seed(50) | {"seconds": 0} == {"before": 30, "added": 20, "seconds": 0}
     assert Product.objects.count() == count_seeded() == 50
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PRAGMA is SQLite's")
+def test_what_undoes_a_statement_stays_in_memory_while_sqlite_is_filled() -> None:
+    def read() -> int:
+        with connection.cursor() as cursor:
+            return int(cursor.execute("PRAGMA temp_store").fetchone()[0])
+
+    with undo_in_memory():
+        assert read() == 2
+    assert read() == 0
 
 
 def test_a_second_seed_changes_nothing_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
