@@ -41,7 +41,7 @@ def test_a_roll_from_one_server_to_the_other_fails_no_request(database: str) -> 
     successor = None
     try:
         with run_nginx(first, second) as port:
-            with clients(4, port, "/api/v1/products/") as walks:
+            with clients(4, port, "/api/v1/products/", pause=0.02) as walks:
                 time.sleep(1)
                 successor = start(database, second)
                 assert launched.stop(signal.SIGTERM) == 0

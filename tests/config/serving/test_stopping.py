@@ -112,7 +112,8 @@ def roll(database: str, restarts: int, least: int) -> Walk:
         launched = first
         first.wait_for("serves on")
         try:
-            with clients(8, port, PAGE) as walks:
+            # With a pause that is longer than an answer, so that some wait for one and some for their next request.
+            with clients(8, port, PAGE, pause=0.02) as walks:
                 for _ in range(restarts):
                     launched = replace(launched, port, database)
                 time.sleep(1)
