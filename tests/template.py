@@ -51,7 +51,7 @@ class PostgresTemplate:
     def __init__(self, schema: str) -> None:
         self.schema = schema
         with connection.cursor() as cursor:
-            self.filled = list_written(cursor)
+            self.filled = [table for table, _ in list_written(cursor)]
             cursor.execute(f"CREATE SCHEMA {schema}")
             for table in self.filled:
                 cursor.execute(f"CREATE TABLE {schema}.{table} AS TABLE {table}")
@@ -60,8 +60,9 @@ class PostgresTemplate:
         with connection.cursor() as cursor:
             # Triggers would log these deletes, forbid emptying the log, and check foreign keys.
             cursor.execute("SET session_replication_role = replica")
-            if written := [table for table in list_written(cursor) if table not in self.filled]:
-                cursor.execute(f"TRUNCATE {', '.join(written)} CASCADE")
+            for table, size in list_written(cursor):
+                if table not in self.filled:
+                    cursor.execute(f"TRUNCATE {table} CASCADE" if size > GREATEST_DELETE else f"DELETE FROM {table}")
             for table in self.filled:
                 cursor.execute(REFILL.format(table=table, copy=f"{self.schema}.{table}"))
             cursor.execute("SET session_replication_role = DEFAULT")
@@ -71,13 +72,19 @@ class PostgresTemplate:
             cursor.execute(f"DROP SCHEMA {self.schema} CASCADE")
 
 
-def list_written(cursor: Any) -> list[str]:
+# Bytes. A TRUNCATE makes new files of a table and its indexes: 40 ms of CPU for those of a product. A DELETE leaves its
+# rows in the table to be skipped, so it is for few.
+GREATEST_DELETE = 128 * 1024
+
+
+def list_written(cursor: Any) -> list[tuple[str, int]]:
+    """Tables with their bytes."""
     cursor.execute(WRITTEN)
-    return [table for (table,) in cursor.fetchall()]
+    return list(cursor.fetchall())
 
 
 WRITTEN = """
-SELECT relname FROM pg_class
+SELECT relname, pg_relation_size(oid) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
 """
 
