@@ -32,7 +32,6 @@ class PriceHistory(SeenByRight, ListMixin):
     """All prices of one variant, the present one first: 404 if the caller can't see the variant."""
 
     queryset = VariantPrice.objects.all()
-    refusals = (HTTPStatus.NOT_FOUND,)
     read_serializer = PriceRead
     added_parameters = ("sku",)
     orderings = ("since", "-since")
