@@ -85,6 +85,13 @@ class WebhookWrite(StrictSerializer[Webhook]):
     expand = BooleanField(default=False, help_text="Send the row as the API shows it, too.")
     status = ChoiceField(choices=WISHES, default=Status.ACTIVE)
 
+    def get_fields(self) -> dict[str, Any]:
+        """The status as it is may be sent back, also `ended`: a client that saves a whole record changes nothing."""
+        fields: dict[str, Any] = super().get_fields()
+        if isinstance(self.instance, Webhook):
+            fields["status"].choices = [*WISHES, (self.instance.status, self.instance.get_status_display())]
+        return fields
+
     def validate_url(self, url: str) -> str:
         try:
             check_url(url)

@@ -81,6 +81,16 @@ def test_a_change_takes_the_lease_and_active_is_tried_at_once(staff: APIClient, 
     assert staff.delete(f"{URL}{webhook.pk}/").status_code == 204
 
 
+def test_an_ended_one_sent_back_whole_stays_ended(staff: APIClient, webhook: Webhook) -> None:
+    Webhook.objects.update(status=Status.ENDED, error="It answered 410.", failures=1)
+    read = staff.get(url := f"{URL}{webhook.pk}/").json()
+    answer = staff.patch(url, read)
+    assert (answer.status_code, answer.json()) == (200, read)
+    assert Webhook.objects.get().fence == webhook.fence, "nobody loses the lease, for nothing is changed"
+    assert staff.patch(url, {"status": "active"}).json()["status"] == "active"
+    assert find_faults(staff.patch(url, {"status": "ended"})) == {"/status": "'ended' is not one of active, paused."}
+
+
 def test_a_rotation_shows_the_new_secret_and_keeps_the_former_one(staff: APIClient, webhook: Webhook) -> None:
     answer = staff.post(f"{URL}{webhook.pk}/rotate/").json()
     former = webhook.secret
