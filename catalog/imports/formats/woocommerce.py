@@ -38,7 +38,6 @@ ATTRIBUTE = re.compile(r"Attribute (\d+) (name|value\(s\))")
 # Values with a comma of their own have it as `\,`.
 COMMA = re.compile(r"(?<!\\),")
 
-UNITS = ("kg", "g", "lbs", "oz")
 # An export has its columns in the language of its shop. `{}` is the number of an attribute.
 TRANSLATIONS = {
     "SKU": ("Artikelnummer", "UGS"),
