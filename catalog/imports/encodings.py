@@ -8,7 +8,7 @@ import codecs
 from typing import IO
 
 from catalog.imports.errors import BadFile
-from catalog.imports.guessing import advise
+from catalog.imports.guessing import advise, is_likelier_utf8
 from catalog.imports.unpacking import PIECE
 
 BOMS = (
@@ -75,22 +75,29 @@ def check_encoding(stream: IO[bytes], name: str, encoding: str) -> None:
     except UnicodeDecodeError as error:
         error.object = before[-SAMPLE:] if len(before) > len(error.object) else error.object
         raise BadFile(describe(name, line, error, encoding)) from None
-    if as_utf8.letter:
-        wrong = as_utf8.letter.encode().decode(encoding, errors="replace")
+    if as_utf8.sample:
+        refuse_utf8(as_utf8.sample, name, encoding)
+
+
+def refuse_utf8(sample: str, name: str, encoding: str) -> None:
+    """Raises BadFile for a text that is UTF-8 and, as its letters show, not in the given encoding."""
+    if is_likelier_utf8(sample, encoding):
+        letter = next(sign for sign in sample if not sign.isascii())
+        wrong = letter.encode().decode(encoding, errors="replace")
         raise BadFile(
-            f"encoding: {name} is UTF-8, and {encoding} reads its {as_utf8.letter!r} as {wrong!r}: leave encoding out"
+            f"encoding: {name} is UTF-8, and {encoding} reads its {letter!r} as {wrong!r}: leave encoding out"
         )
 
 
 class Utf8Watch:
     """Tells whether a text is UTF-8, though another encoding was given for it.
 
-    `letter` is then its first letter beyond ASCII. A text of letters in another encoding is never UTF-8 by chance.
+    `sample` is then a part of it with letters beyond ASCII. One short word may be UTF-8 by chance: "чай" in cp866.
     """
 
     def __init__(self, *, is_wanted: bool) -> None:
         self.decoder = codecs.getincrementaldecoder("utf-8")() if is_wanted else None
-        self.letter = ""
+        self.sample = ""
 
     def look(self, piece: bytes) -> None:
         if not self.decoder:
@@ -98,9 +105,15 @@ class Utf8Watch:
         try:
             text = self.decoder.decode(piece)
         except UnicodeDecodeError:
-            self.decoder, self.letter = None, ""
+            self.decoder, self.sample = None, ""
         else:
-            self.letter = self.letter or ("" if text.isascii() else next(sign for sign in text if not sign.isascii()))
+            self.sample = self.sample or ("" if text.isascii() else cut_sample(text))
+
+
+def cut_sample(text: str) -> str:
+    """The text from the line of its first letter beyond ASCII on."""
+    first = next(place for place, sign in enumerate(text) if not sign.isascii())
+    return text[max(text.rfind("\n", 0, first) + 1, first - SAMPLE) : first + SAMPLE]
 
 
 def describe(name: str, line: int, error: UnicodeDecodeError, encoding: str) -> str:

@@ -188,6 +188,19 @@ def test_another_encoding_given_for_utf_8_is_refused_with_what_it_would_read() -
     assert read_rows(ROWS, encoding="windows-1252") == PLAIN
 
 
+@pytest.mark.parametrize(("encoding", "title"), [("cp866", "чай"), ("cp866", "сад"), ("gb18030", "伞")])
+def test_a_word_that_is_utf_8_by_chance_is_read_in_the_encoding_given(encoding: str, title: str) -> None:
+    assert title.encode(encoding).decode() != title
+    assert read_rows(f"sku,title\nA,{title}\n".encode(encoding), encoding=encoding)[0]["title"] == title
+
+
+@pytest.mark.parametrize("title", ["être", "único", "Straße 5 €", "台灯", "чай", "ñandú", "カフェ", "☕", "Łódź"])
+@pytest.mark.parametrize("encoding", ["windows-1252", "gb18030", "cp866", "big5", "euc_kr", "iso-8859-15"])
+def test_utf_8_is_known_by_one_word_whatever_encoding_is_given(encoding: str, title: str) -> None:
+    with pytest.raises(BadFile, match=r"is UTF-8, and|isn't"):
+        open_bytes(f"sku,title\nA,{title}\n".encode(), encoding=encoding)
+
+
 def test_a_file_that_is_said_to_be_latin_1_has_the_signs_of_windows() -> None:
     content = "sku,title,price\nA,Café \u2013 “5 €”,1\n".encode("cp1252")
     assert read_rows(content, encoding="iso-8859-1")[0]["title"] == "Café \u2013 “5 €”"
