@@ -9,9 +9,10 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from accounts.models import Order, Registration, User
-from catalog.models import Stock
+from catalog.models import Product, Stock, Variant
 from tests.factories import make_brand, make_category, make_product, make_user
 from tests.launching import ROOT, find_database_url, launch_server
+from tests.together import run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.once]
 
@@ -54,6 +55,9 @@ def fill_shop() -> None:
     )  # fmt: skip
     for number in range(30):
         make_product(sku=f"CUP-{number}", title=f"Cup {number}", price="9.00", brand=make_brand("Tidewater"))
+    Variant.objects.create(
+        product=Product.objects.get(sku="TEA"), sku="TEA-L", price="9.90", options={"Size": "L"}, position=2
+    )
     make_user(email="mia@example.com")
     # The tests' own hasher is one that no server takes.
     User.objects.update(password=PBKDF2PasswordHasher().encode("secret", "salt", iterations=1000))
@@ -75,6 +79,7 @@ def test_a_visitor_finds_orders_and_cancels(front: Any) -> None:
         walk_search(page)
         walk_basket(page)
         number = walk_order(page)
+        walk_expired_session(page)
         walk_registration(page)
         assert page.evaluate("Object.keys(localStorage)") == ["basket"]
         browser.close()
@@ -111,6 +116,10 @@ def walk_search(page: Any) -> None:
 
 
 def walk_basket(page: Any) -> None:
+    page.get_by_text("L", exact=True).click()
+    page.get_by_text("Sold out").wait_for()
+    assert page.get_by_role("button", name="Put into the basket").is_disabled()
+    page.locator(".options label").first.click()
     page.get_by_role("button", name="Put into the basket").click()
     page.locator("header").get_by_role("link", name="Basket (1)").click()
     page.get_by_label("Pieces of Green Tea").fill("2")
@@ -125,19 +134,54 @@ def walk_basket(page: Any) -> None:
     page.locator("#sign-in").get_by_role("button").click()
 
 
+def walk_refusals(page: Any) -> None:
+    """Too many pieces, then no network: what was typed stays. The price is today's."""
+    # In a thread of its own: Django refuses queries beside Playwright's loop.
+    run_together([lambda: Variant.objects.filter(sku="TEA").update(price="4.80")])
+    change_pieces(page, 9, "$43.20")
+    page.get_by_role("button", name="Place the order").click()
+    page.get_by_text("Fewer pieces are left of Green Tea").wait_for()
+    change_pieces(page, 2, "$9.60")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Place the order").click()
+    page.get_by_text("The shop can't be reached. Try again.").wait_for()
+    page.context.set_offline(False)
+
+
+def change_pieces(page: Any, number: int, total: str) -> None:
+    page.get_by_label("Pieces of Green Tea").fill(str(number))
+    page.get_by_label("Pieces of Green Tea").press("Tab")
+    page.locator(".price", has_text=total).wait_for()
+
+
 def walk_order(page: Any) -> str:
     """The number of the order."""
     for label, text in (("Name", "Mia Wu"), ("Address", "1 High St"), ("City", "Bath"), ("Note", "Ring twice")):
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_label("Country, by its two letters").fill("gb")
+    walk_refusals(page)
     page.get_by_role("button", name="Place the order").click()
     page.get_by_role("heading", name="Order ").wait_for()
     number = str(page.url.rpartition("/")[2])
+    assert page.get_by_label("Note", exact=True).input_value() == "Ring twice"
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel the order").click()
     page.get_by_text("canceled").wait_for()
     page.get_by_role("link", name="Orders").click()
     page.get_by_role("link", name=number).wait_for()
     return number
+
+
+def walk_expired_session(page: Any) -> None:
+    """Whose token ends is told so, signs in again, and is back."""
+    page.evaluate("token = '0'.repeat(64)")
+    page.get_by_role("link", name="Basket").click()
+    page.get_by_role("link", name="Orders").click()
+    page.get_by_text("Your session has ended.").wait_for()
+    page.locator("#sign-in").get_by_label("E-mail address").fill("mia@example.com")
+    page.locator("#sign-in").get_by_label("Password").fill("secret")
+    page.locator("#sign-in").get_by_role("button").click()
+    page.get_by_role("heading", name="Your orders").wait_for()
 
 
 def walk_registration(page: Any) -> None:
