@@ -13,7 +13,7 @@ would cost as much as the second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,17 +85,23 @@ def choose_steps(
     # With all columns, as a page has them, and for the smallest one, for which the planner walks most readily.
     if is_trusted(read_plan(rows[:SMALLEST_PAGE])):
         return rows
-    gather = read_plan(find_matching(rows))
-    found = int(gather.get("Plan Rows", 0))
-    is_walked = (None, column) in served
-    if found > SORTED_ROWS and not is_walked:
-        alternatives = {other for narrow, other in served if narrow in (None, *filters) and other != column}
+    gather, is_walked = read_plan(find_matching(rows)), (None, column) in served
+    if not is_walked:
+        refuse_large_sort(name, gather, {other for narrow, other in served if narrow in (None, *filters)} - {column})
+        return take_steps(rows, Steps(), gather)
+    return take_steps(rows, plan_walk(find_all().order_by(*rows.query.order_by), gather), gather)
+
+
+def refuse_large_sort(name: str, gather: dict[str, Any], alternatives: Set[str]) -> None:
+    """Raise SortTooLarge if the planner expects more rows than are sorted. `alternatives` are columns with an index."""
+    if (found := int(gather.get("Plan Rows", 0))) > SORTED_ROWS:
         raise SortTooLarge(name, found, SORTED_ROWS, sorted(alternatives))
+
+
+def take_steps(rows: QuerySet[Any], steps: Steps, gather: dict[str, Any]) -> QuerySet[Any]:
+    """The rows, whose pages are found by these steps. A query has the attributes of the one that it is a copy of."""
     chosen = rows.all()
-    # A query has the attributes of the one that it is a copy of.
-    chosen.query.steps = (  # type: ignore[attr-defined]  # ours
-        plan_walk(find_all().order_by(*rows.query.order_by), gather) if is_walked else Steps()
-    )
+    chosen.query.steps = steps  # type: ignore[attr-defined]  # ours
     # If no index finds the rows either, statements.py limits the time of the page and of its count.
     chosen.query.is_dear = gather.get("Total Cost", 0) > GREATEST_COST  # type: ignore[attr-defined]  # ours
     return chosen
