@@ -8,6 +8,7 @@ import datetime
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from io import SEEK_END
 from itertools import chain, islice
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
@@ -21,6 +22,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from catalog.imports.errors import BadFile
 from catalog.imports.records import Notes, Record
 from catalog.imports.tables import FIRST_ROWS, SURE, IsKnown, check_header, find_header_row, tidy
+from catalog.imports.unpacking import RATIO_FROM
 from config.api.rendering.formulas import unguard_text
 
 SHARED_TEXTS = "xl/sharedStrings.xml"
@@ -28,12 +30,16 @@ MOST_SHARED_BYTES = 100 * 1024 * 1024
 # What else a reader holds in memory whole: names of sheets, styles.
 MOST_OTHER_BYTES = 16 * 1024 * 1024
 DAMAGED = (BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, ParseError, EOFError, OSError)
-# A cell with a formula, and without its result. Its attributes, and its place among them.
-UNCALCULATED = re.compile(rb"<c([^>]*)>\s*<f(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v>\s*</v>|<v\s*/>)?\s*</c>")
+# A cell with a formula, and without its result. Its attributes, and its place among them. No attribute has a <, and
+# blanks are never given back, so that what is no cell takes linear time, too.
+UNCALCULATED = re.compile(rb"<c([^<>]*)>\s*+<f(?:[^<>]*/>|[^<>]*>[^<]*</f>)\s*+(?:<v>\s*+</v>|<v\s*+/>)?+\s*+</c>")
 CELL_NAME = re.compile(rb'\br="([A-Z]+[0-9]+)"')
 # How a workbook writes what XML may not have, and a _ before what looks like one (ECMA-376, ST_Xstring).
 ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff]|FFF[EF])_")
 MERGED = re.compile(rb'<mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
+# Numbers of rows beyond the greatest that a sheet may have. A reader counts up to them, row by row.
+MOST_ROWS = 1_048_576
+FAR_ROW = re.compile(rb'<row\b[^<>]*?\br="([0-9]{7,})"')
 PIECE, MOST_CELL = 1024 * 1024, 64 * 1024
 # Excel holds 15 digits of a number.
 MOST_EXACT = 10**15
@@ -81,6 +87,9 @@ def check_sizes(stream: IO[bytes], name: str) -> None:
             raise BadFile(f"{name}: its part {member.filename[:60]} is too large: save the sheet as CSV (UTF-8)")
     if total > (most := settings.IMPORT_MAX_UNPACKED_BYTES):
         raise BadFile(f"{name} unpacks to more than {most:,} bytes: send it in several files")
+    ratio = settings.IMPORT_MAX_RATIO
+    if total > RATIO_FROM and total > ratio * stream.seek(0, SEEK_END):
+        raise BadFile(f"{name} unpacks to more than {ratio} times its size; no catalogue does: send it as CSV (UTF-8)")
     stream.seek(0)
 
 
@@ -90,7 +99,7 @@ def find_sheet(book: Any, is_known: IsKnown) -> tuple[Any, Iterator[Any]]:
     filled = []
     for sheet in visible:
         sheet.reset_dimensions()  # a wrong size in the file would cut its rows
-        rows = sheet.iter_rows()
+        rows = sheet.iter_rows(max_row=MOST_ROWS)
         first = list(islice(rows, FIRST_ROWS))
         if any(cell.value is not None for row in first for cell in row):
             filled.append((sheet, chain(first, rows)))
@@ -121,9 +130,19 @@ def scan_sheet(stream: IO[bytes], sheet: Any, name: str) -> list[bytes]:
                         f"{name} has a formula without a result{where}: open it in a spreadsheet program and save it,"
                         " or send the table as CSV"
                     )
+            refuse_far(FAR_ROW.findall(before), name)
             merged |= dict.fromkeys(MERGED.findall(before))
             before = before[max(0, before.rfind(b"<c ")) :][-MOST_CELL:]
     return list(merged)
+
+
+def refuse_far(numbers: Iterable[bytes], name: str) -> None:
+    # Compared as texts: Python refuses to read a number of thousands of digits.
+    for number in (each.lstrip(b"0") for each in numbers):
+        if (len(number), number) > (7, b"%d" % MOST_ROWS):
+            raise BadFile(
+                f"{name} has a row {number[:20].decode()}, and a sheet ends at {MOST_ROWS:,}: save it again, or as CSV"
+            )
 
 
 def refuse_merged(merged: Iterable[bytes], name: str, header: int) -> None:

@@ -3,6 +3,7 @@
 Entities and external documents are refused: they expand to gigabytes, or fetch what the sender chooses.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError
@@ -17,6 +18,8 @@ from catalog.imports.trees import find_columns
 ITEMS = ("item", "entry")
 # The most bytes of an item, since one is held in memory.
 MOST_ITEM = 4_194_304
+# The most elements within each other. A feed has five or so, and each end clears all that are open.
+MOST_DEPTH = 100
 
 
 def is_xml(start: bytes, encoding: str) -> bool:
@@ -28,7 +31,7 @@ def open_xml(stream: IO[bytes], name: str) -> tuple[dict[str, None], Iterator[Re
     columns, records = find_columns(read_items(stream), name)
     if not columns:
         first = next(records, None)
-        reason = first.fault if first else "has no items"
+        reason = first.fault if first and first.fault else "has no items with values"
         raise BadFile(f"{name} is XML that {reason}: send a feed of RSS 2.0 or Atom with its items, or a CSV")
     return columns, records
 
@@ -41,6 +44,7 @@ def read_items(stream: IO[bytes]) -> Iterator[Record]:
         for event, element in iterparse(pieces, events=("start", "end")):
             if event == "start":
                 path.append(element)
+                check_depth(path)
                 continue
             path.pop()
             if drop_namespace(element.tag) in ITEMS:
@@ -53,6 +57,11 @@ def read_items(stream: IO[bytes]) -> Iterator[Record]:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         reason = "declares entities, which are refused" if isinstance(error, DefusedXmlException) else str(error)
         yield Record(number + 1, {}, f"can't be read ({reason}), nor any after it; correct the file")
+
+
+def check_depth(path: list[Element]) -> None:
+    if len(path) > MOST_DEPTH:
+        raise ValueError(f"it has more than {MOST_DEPTH} elements within each other")
 
 
 class Pieces:
@@ -72,15 +81,10 @@ class Pieces:
 
 def read_item(item: Element) -> dict[str, Any]:
     """The texts by name, without namespaces; several of one name are a list."""
-    cells: dict[str, Any] = {}
+    found = defaultdict[str, list[str]](list)
     for child in item:
-        name = drop_namespace(child.tag)
-        text = "".join(child.itertext()).strip() or child.get("href", "")
-        if name in cells:
-            cells[name] = [*(cells[name] if isinstance(cells[name], list) else [cells[name]]), text]
-        else:
-            cells[name] = text
-    return cells
+        found[drop_namespace(child.tag)].append("".join(child.itertext()).strip() or child.get("href", ""))
+    return {name: texts if len(texts) > 1 else texts[0] for name, texts in found.items()}
 
 
 def drop_namespace(tag: str) -> str:

@@ -5,8 +5,10 @@ No database is asked.
 
 import datetime
 import json
+import time
 from io import BytesIO
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import openpyxl
 import pyarrow as pa
@@ -346,3 +348,50 @@ def test_parquet_has_texts_objects_and_lists() -> None:
     assert row.only
     assert (row.sku, row.attributes, row.only.fields["options"]) == ("A", {"colour": "red"}, {"Size": "M"})
     assert list_reasons(save_parquet(sku=[datetime.date(2026, 1, 5)], title=["T"], price=[1]), "f.parquet")
+
+
+# -- files that are made to keep a reader busy ------------------------------------------------------------------------
+
+
+def change_sheet(old: str, new: str) -> bytes:
+    """A workbook of 60 rows, with other words in its sheet."""
+    source = save_workbook([["sku", "title", "price"], *([f"A{number}", "T", 1] for number in range(60))])
+    stream = BytesIO()
+    with ZipFile(BytesIO(source)) as book, ZipFile(stream, "w", ZIP_DEFLATED) as changed:
+        for name in book.namelist():
+            body = book.read(name)
+            is_sheet = name == "xl/worksheets/sheet1.xml"
+            changed.writestr(name, body.replace(old.encode(), new.encode()) if is_sheet else body)
+    return stream.getvalue()
+
+
+def test_a_row_beyond_the_end_of_a_sheet_is_refused_before_rows_are_counted() -> None:
+    with pytest.raises(BadFile, match="has a row 300000000, and a sheet ends at 1,048,576: save it again"):
+        list_skus(change_sheet('<row r="61"', '<row r="300000000"'), "far.xlsx")
+
+
+@pytest.mark.parametrize("junk", ["<c " * 100_000, "<c><f/>" + " " * 100_000])
+def test_what_looks_like_cells_is_passed_in_linear_time(junk: str) -> None:
+    began = time.process_time()
+    assert len(list_skus(change_sheet("</sheetData>", f"</sheetData><!--{junk}-->"), "junk.xlsx")) == 60
+    assert time.process_time() - began < 2
+
+
+def test_a_workbook_that_unpacks_to_hundreds_of_times_its_size_is_refused() -> None:
+    with pytest.raises(BadFile, match="unpacks to more than 200 times its size"):
+        list_skus(change_sheet("</sheetData>", "</sheetData>" + " " * 9_000_000), "bomb.xlsx")
+
+
+ITEM = "<item><id>A</id><title>T</title><price>1 USD</price>"
+
+
+def test_items_within_items_end_at_a_depth() -> None:
+    feed = f"<rss><channel>{(ITEM + '</item>') * 30}{ITEM * 200}{'</item>' * 200}</channel></rss>"
+    assert "more than 100 elements within each other" in list_reasons(feed, "deep.xml")[-1]
+
+
+def test_many_members_of_one_name_are_read_in_linear_time() -> None:
+    began = time.process_time()
+    feed = f"<rss><channel>{ITEM}{'<label>1</label>' * 100_000}</item></channel></rss>"
+    assert list_skus(feed, "many.xml") == ["A"]
+    assert time.process_time() - began < 2
