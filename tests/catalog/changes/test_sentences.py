@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from catalog.changes.log import number_all
 from catalog.changes.models import Change
 from catalog.changes.sentences import write_sentence
 from catalog.models import Product, UndoJob
@@ -49,6 +50,7 @@ def test_a_change_is_told_as_a_sentence_by_who_made_it(staff: APIClient, admin_c
 
 def test_the_page_of_a_change_shows_names_and_no_code(admin_client: Client) -> None:
     make_product(sku="TEA", brand=make_brand("Acme"), attributes={"color": "red", "organic": True})
+    number_all()
     first = Change.objects.get(entity="product", op="create")
     page = admin_client.get(reverse("admin:catalog_change_change", args=[first.pk])).content.decode()
     shown = " ".join(re.sub(r"<[^>]*>", " ", page).split())

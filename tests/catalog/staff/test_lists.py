@@ -124,6 +124,8 @@ def test_products_are_sorted_by_title_price_rating_and_age(office: Client) -> No
     make_product(sku="A", title="Écru", price="2.00", rating="5")
     make_product(sku="B", title="apple", price="3.00", rating="1")
     make_product(sku="C", title="Zebra", price="1.00", rating="3", status="draft")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_product")  # of rows that another test left dead, the planner expects too many
     for order, skus in (("3", "BAC"), ("-5", "BAC"), ("8", "BCA"), ("-9", "CBA"), ("", "CBA")):
         assert "".join(list_skus(office, f"o={order}")) == skus, order
     assert list_skus(office, "o=5&status__exact=active") == ["A", "B"]
