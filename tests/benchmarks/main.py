@@ -133,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", default="", help="sizes of the table, as in 10000,1000000,5000000 (10000,1000000)")
     parser.add_argument("--rounds", type=int, help="rounds of each (5)")
     parser.add_argument("--seconds", type=float, help="seconds of a round (4)")
-    parser.add_argument("--quick", action="store_true", help="about two minutes: 100,000 rows and short rounds")
+    parser.add_argument("--quick", action="store_true", help="100,000 rows and short rounds")
     parser.add_argument("--only", default="", help="servers beside ours: bare,shop,bolt,fastapi,flask (all)")
     parser.add_argument("--groups", default=",".join(GROUPS), help=f"what is measured ({','.join(GROUPS)})")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
