@@ -25,13 +25,13 @@ from exports.rows.chunks import Query, select_json
 
 # The most changes that one answer tells, and the most rows that it tells for the sake of others.
 MOST_CHANGES = 1_000
-# The entities of which rows show something, or by which they are hidden, and the way from a row to them.
+# Rows show parts of these entities, or are hidden with them. Each entity has the look-up that leads to it from a row.
 FOLLOWED: Mapping[type[Model], Mapping[str, str]] = {
     Product: {"brand": "brand", "category": "category"},
     Variant: {"product": "product"},
     Stock: {"product": "variant__product", "variant": "variant"},
 }
-CURSOR = r"[0-9]{1,12}(\.[0-9]{1,12}\.[0-9]{1,18})?"
+CURSOR = r"[0-9]{1,12}(\.[1-9][0-9]{0,11}\.[0-9]{1,18})?"
 
 
 @dataclass(frozen=True)
