@@ -151,7 +151,7 @@ def refuse_merged(merged: Iterable[bytes], name: str, header: int) -> None:
         first, last = (int(number) for number in re.findall(rb"\d+", area))
         if max(first, header) < last:
             raise BadFile(
-                f"{name} has merged cells ({area.decode()}), of which only the first has the value: unmerge them, and"
+                f"{name} has merged cells ({area.decode()}); only the first one has the value: unmerge them, and"
                 " fill each cell"
             )
 

@@ -1,4 +1,7 @@
-"""The addresses of pictures that this server serves: stored as paths, shown with the origin of whoever asks."""
+"""The addresses of the pictures that this server serves.
+
+They are stored as paths. An answer shows each with the origin by which the client asked.
+"""
 
 import re
 from urllib.parse import urlsplit

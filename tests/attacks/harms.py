@@ -58,7 +58,7 @@ class Dear:
 
 @dataclass(frozen=True)
 class Long:
-    """A body of which the server takes more than it needs for a refusal."""
+    """The server reads more of a body than it needs to refuse it."""
 
     beginning: bytes
 

@@ -58,7 +58,7 @@ def wait_for_bodies() -> None:
 
 
 def read_any_body() -> None:
-    """A body of any length is read, whoever sends it to whatever address."""
+    """The server reads a body of any length, from anybody, at any address."""
     from config.serving import bodies, slots
 
     slots.find_rule = lambda environ: bodies.BodyRule(2**31)

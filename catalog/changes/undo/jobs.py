@@ -118,7 +118,7 @@ class Phases:
 def leave_removed(steps: Sequence[Step]) -> list[Step]:
     """Without products that the undone changes created: the phase before deleted them, or said why it doesn't.
 
-    After a dry run or a refusal they are still there, and this phase would count them a second time.
+    A dry run and a refusal leave these products there, and this phase would count them a second time.
     """
     removed = {step.key for step in steps if step.entity == "product" and step.op == "delete"}
     return [step for step in steps if (step.key if step.entity == "product" else step.product_id) not in removed]

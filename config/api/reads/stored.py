@@ -10,9 +10,9 @@ Then the columns of its own table, as far as they stand next to each other among
 in the row itself: triggers write them, in the transaction that writes the row. They also keep each list that
 `stored_lists` names. (A change of a list's rows writes it again; a change of the named columns, which are derived from
 the list, does it at once, and so saves a second update of the row.) Origins are put before paths of this server when
-a piece is read, which takes 0.08 ms of the page's 0.84. What belongs to other rows is put between the
-pieces when they are read: a brand's or a category's own pieces, columns of other tables, addresses. A renamed brand
-changes no product.
+a piece is read: 0.02 of the 0.24 ms that a plain page takes, 0.05 of 0.29 with images. What belongs to other rows is
+put between the pieces when they are read: a brand's or a category's own pieces, columns of other tables, addresses. A
+renamed brand changes no product.
 
 `makemigrations` writes the triggers into a migration (catalog/changes/autodetector.py). Each row has the number of the
 form that its pieces have, which is a fingerprint of the triggers' SQL. If a row has another number than the serializer
@@ -373,7 +373,8 @@ class StoredCompiler(Compiler):
 def find_own_paths(serializer: ReadSerializer, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What may stand in a piece with these members: a path's beginning, behind the text before its quotation mark.
 
-    Neither is ever within a string, where a quotation mark has a backslash before it. The blank is jsonb's.
+    Neither is ever within a string, where a quotation mark has a backslash before it. The blank is jsonb's:
+    nothing tells of which JSON column it is, so a column with paths must be the only one of its piece.
     """
     for name in names:
         member = find_fields(serializer)[name]

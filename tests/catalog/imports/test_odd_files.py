@@ -322,9 +322,7 @@ def test_merged_cells_of_several_rows_are_refused() -> None:
         sheet.merge_cells(area)
 
     assert list_skus(edit_workbook(lambda sheet: merge(sheet, "A1:C1")), "f.xlsx") == ["A", "B"]
-    with pytest.raises(
-        BadFile, match=r"has merged cells \(C3:C4\), of which only the first has the value: unmerge them"
-    ):
+    with pytest.raises(BadFile, match=r"has merged cells \(C3:C4\); only the first one has the value: unmerge them"):
         read(edit_workbook(lambda sheet: merge(sheet, "C3:C4")), "f.xlsx")
 
 
