@@ -35,7 +35,14 @@ DETAIL = (
     "&omit=images_url,variants_url,url,description,seo_title,seo_description"
 )
 BROWSABLE = "/api/v1/products/"
-ADMIN = "/admin/catalog/product/"
+# Pages of the admin: the path, and what only a page with its rows has.
+PRODUCTS = "/admin/catalog/product/"
+ADMIN = {
+    "first page": ("/admin/", b"Drafts waiting"),
+    "list": (PRODUCTS, b'id="result_list"'),
+    "search": (f"{PRODUCTS}?q=cotton+candle", b'id="result_list"'),
+    "product page": (f"{PRODUCTS}7/change/", b'name="title"'),
+}
 
 
 # Stands for a server where a contestant has none.

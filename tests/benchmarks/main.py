@@ -286,7 +286,8 @@ def check_agreement(options: Options, servers: dict[str, Server], keys: dict[str
         check_rows(one.name, read_rows(servers[one.server].fetch(one.path)), expected)
     for name, key in keys.items():
         servers[name].fetch(PAGE)
-        check_admin(servers[name].fetch(ADMIN, headers=key.admin))
+        for path, mark in ADMIN.values():
+            check_admin(servers[name].fetch(path, headers=key.admin), mark)
     detail = read_rows(servers["tenfold"].fetch(DETAIL))
     for name, server, path in DETAILS:
         if server in servers:
@@ -312,8 +313,8 @@ def run_groups(
         Target("count=bounded", most, f"{PAGE}&page=1&count=bounded"),
         Target("browsable", most, BROWSABLE, html),
         Target("browsable, fewest", fewest, BROWSABLE, html),
-        Target("admin", most, ADMIN, keys["most"].admin),
-        Target("admin, fewest", fewest, ADMIN, keys["fewest"].admin),
+        *list_admin(most, "", keys["most"]),
+        *list_admin(fewest, ", fewest", keys["fewest"]),
     ]
     rates = [
         Target("all fields", ours, PAGE),
@@ -326,6 +327,10 @@ def run_groups(
     for targets, plan in groups:
         samples |= run_rounds(targets, plan, stage.postgres.process.pid, say)
     return samples
+
+
+def list_admin(server: Server, end: str, keys: Keys) -> list[Target]:
+    return [Target(f"admin, {page}{end}", server, path, keys.admin) for page, (path, _) in ADMIN.items()]
 
 
 def run_stored(

@@ -198,11 +198,12 @@ def test_paths_and_search_documents_are_what_triggers_would_make_them() -> None:
 
 @postgresql
 @pytest.mark.usefixtures("filled")
-def test_the_session_opens_the_admin() -> None:
+@pytest.mark.parametrize(("path", "mark"), ADMIN.values(), ids=ADMIN)
+def test_the_session_opens_the_admin(path: str, mark: bytes) -> None:
     client = Client(headers={"host": "127.0.0.1"})
     with pytest.raises(Disagreement, match="signed in"):
-        check_admin(client.get(ADMIN, follow=True).content)
-    check_admin(client.get(ADMIN, headers={"cookie": sign_in()}).content)
+        check_admin(client.get(path, follow=True).content, mark)
+    check_admin(client.get(path, headers={"cookie": sign_in()}).content, mark)
 
 
 @postgresql
