@@ -33,6 +33,7 @@ class ConfigConfig(AppConfig):
         register_events(
             {
                 "log_lines_dropped": Family("Log lines that were lost: too many waited, or the disk was full."),
+                "slow_readers": Family("Connections that were cut because their clients didn't read."),
                 "pool_requests": Family("Requests for a connection of DATABASE_POOL.", of_pools),
                 "pool_wait_seconds": Family("Time that requests waited for a connection of DATABASE_POOL.", of_pools),
                 "pool_failures": Family("Requests that got no connection within DATABASE_POOL_TIMEOUT.", of_pools),

@@ -149,6 +149,7 @@ def load_application() -> Any:
     try:
         refuse_inherited_pools()
         from config.serving.held import hold_streams  # noqa: PLC0415 (they load the apps; the launcher must not)
+        from config.serving.unread import UnreadAnswers  # noqa: PLC0415
         from config.wsgi import application  # noqa: PLC0415
 
         KEEPER.begin(limit_api())
@@ -156,7 +157,7 @@ def load_application() -> Any:
     except ImproperlyConfigured as error:
         stop_listener()
         sys.exit(f"tenfold: {error}")
-    return Draining(application)
+    return Draining(UnreadAnswers(application))
 
 
 def end_with_parent() -> None:

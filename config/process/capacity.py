@@ -24,7 +24,10 @@ MOST_PROBES, MOST_PROBES_WAITING = 2, 32
 # The most streams of Server-Sent Events in a process. A stream takes a connection, a file and 20 kB, but no thread.
 MOST_STREAMS = 1024
 
-# Additional threads for streams, probes and 503s, so that probes and 503s always find a free thread.
+# The most bodies that are sent in pieces at the same time, such as files: each holds a thread while its client reads.
+MOST_SENT = 256
+
+# Additional threads for probes and 503s, so that probes and 503s always find a free thread.
 SPARE_THREADS = 64
 
 
@@ -56,4 +59,4 @@ def count_threads(slots: int) -> int:
     2.8.7). A single thread would cost 26, since nobody else wants Python's lock, but it couldn't wait for anything.
     """
     waiting = MOST_WAITING + MOST_AT_FLIGHTS + MOST_UPLOADS_WAITING + MOST_SEARCHES_WAITING + 3 * MOST_PROBES_WAITING
-    return slots + waiting + MOST_BODIES + MOST_BODIES_OF_STRANGERS + SPARE_THREADS
+    return slots + waiting + MOST_BODIES + MOST_BODIES_OF_STRANGERS + MOST_SENT + SPARE_THREADS

@@ -45,8 +45,13 @@ def is_connection(found: socket.socket, port: int) -> bool:
 
 def count_written(found: socket.socket) -> int:
     """The bytes written to the socket: those that the client has acknowledged, and those still queued."""
+    return count_acked(found) + count_queued(found)
+
+
+def count_acked(found: socket.socket) -> int:
+    """The bytes that the client has acknowledged."""
     acked: int = ACKED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED.size))[0]
-    return acked + count_queued(found)
+    return acked
 
 
 def count_queued(found: socket.socket) -> int:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
@@ -25,6 +26,10 @@ from config.process.draining import SIGNAL
 # Seconds that accepted connections get to send their first request, and that waiting ones get to be accepted.
 SETTLE_SECONDS = 0.1
 QUEUE_SECONDS = 2.0
+
+# The bytes of an answer that the kernel takes beyond what it may send; milliseconds without a sign of the client.
+UNSENT_BYTES = 32 * 1024
+DEAF_MS = 60_000
 
 # A classic BPF program (Linux's <linux/filter.h>) that drops segments with SYN and without ACK: load the byte of the
 # flags; keep SYN and ACK; if only SYN is left continue, else skip one step; drop; pass.
@@ -99,6 +104,12 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # Accepted connections inherit it. Without it a body waits until its headers are acknowledged, up to 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        # What a client doesn't read stays with its open connection, which unread.py sees; granian closes one whose
+        # answer the kernel has taken whole, and the kernel would keep that for minutes.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        if not settings.TRUSTED_PROXIES:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAF_MS)
     listener.bind(address)
     listener.listen(backlog)
     listener.setblocking(False)

@@ -1,9 +1,11 @@
 """What one connection of a stranger can cost a server, whose port is given: one dear request, a long or a slow one."""
 
+import re
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +16,8 @@ MOST_MEGABYTES = 16
 PIECE = b"x" * 65_536
 # A head and a body may take 10 seconds.
 MOST_SECONDS = 15
+# A client that reads nothing is cut after 30.
+MOST_DEAF_SECONDS = 45
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,43 @@ class Slow:
             client.sendall(self.beginning)
             client.recv(1)
         yield Sign(name_request(self.beginning), time.monotonic() - began, MOST_SECONDS, "s")
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """Clients that ask for a long answer and read only its head: what the server holds for them, and for how long."""
+
+    request: bytes
+    most_megabytes: float
+    connections: int = 600
+
+    def show(self, port: int) -> Iterator[Sign]:
+        with ExitStack() as held:
+            asked = [self.ask(port, held) for _ in range(self.connections)]
+            yield Sign(name_request(self.request), sum(size for _, size in asked) / 10**6, self.most_megabytes, "MB")
+            began = time.monotonic()
+            while (lasted := time.monotonic() - began) < MOST_DEAF_SECONDS and any(map(is_open, asked)):
+                time.sleep(0.5)
+            yield Sign(name_request(self.request), lasted, MOST_DEAF_SECONDS - 1, "s")
+
+    def ask(self, port: int, held: ExitStack) -> tuple[socket.socket, int]:
+        """The connection, and the bytes that it is promised; 0 if it is refused."""
+        client = held.enter_context(socket.socket())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+        client.sendall(self.request)
+        head = client.recv(2048).lower()
+        length = re.search(rb"content-length: (\d+)", head)
+        return client, int(length[1]) if length and head.startswith(b"http/1.1 200") else 0
+
+
+def is_open(asked: tuple[socket.socket, int]) -> bool:
+    """Whether the server still holds an answer for this connection. Nothing is read meanwhile."""
+    client, size = asked
+    ends = select.poll()
+    ends.register(client, 0)
+    return size > 0 and not ends.poll(0)
 
 
 def name_request(request: bytes) -> str:

@@ -139,11 +139,12 @@ def miss_protections(names: list[str], products: int, seconds: float) -> Iterato
     """Each protection, and what its attack does to the others without it. With it, that is printed only."""
     with keep_shop(products) as shop:
         for name in names:
+            settings = PROTECTIONS[name].settings
             print(f"with {name}")
-            with serve_shop(shop) as port:
+            with serve_shop(shop, **settings) as port:
                 print_outcomes(do_harm(name, port, seconds))
             print(f"without {name}")
-            with serve_shop(shop, "tests.attacks.protections", name) as port:
+            with serve_shop(shop, "tests.attacks.protections", name, **settings) as port:
                 yield name, do_harm(name, port, seconds)
 
 

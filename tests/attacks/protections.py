@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.attacks import floods
-from tests.attacks.harms import Dear, Harm, Long, Slow
+from tests.attacks.harms import Deaf, Dear, Harm, Long, Slow
 
 
 def forget_addresses() -> None:
@@ -78,6 +78,13 @@ def read_whole_rows() -> None:
     list_plans.cut_slice = lambda shown, rows, start, end: shown[start:end]
 
 
+def hold_whatever_is_unread() -> None:
+    """Answers and streams wait for their clients, however many and however long."""
+    from config.serving.unread import UnreadAnswers
+
+    UnreadAnswers.hold = lambda self, body, environ: body  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True)
 class Protection:
     """What takes it off, in the launcher if it `forks`; the attack that then hurts others, or what one request does."""
@@ -85,8 +92,12 @@ class Protection:
     harm: str | Harm
     take_off: Callable[[], None]
     forks: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
 
 
+# One process, whose clients come without a proxy: of a kept answer each of them may have a copy.
+ALONE = {"WEB_WORKERS": "1", "TRUSTED_PROXIES": "0", "CACHE": "on", "RATE_LIMIT_ANON": "off"}
+FILE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 HUGE_FORM = floods.begin_form("/admin/login/", 1_200_000_000, b"--x")(0)
 # Each is missed with 60,000 products. Limits of searches and counts aren't reached there, and what a flood of passwords
 # or long bodies would take without their own limits is borne by turns.
@@ -99,6 +110,12 @@ PROTECTIONS = {
     "deadlines of heads": Protection(Slow(b"GET / HTTP/1.1\r\nX-Slow: "), wait_for_heads, forks=True),
     "limits of facets": Protection(Dear(floods.ask_facets("&price_max=100000")), read_facets_for_any_time),
     "keys of a page first": Protection(Dear(floods.ask(f"page=50&ordering=title&{floods.EXPAND}")), read_whole_rows),
+    "limits of unread answers": Protection(
+        Deaf(floods.write_get(f"{floods.PRODUCTS}?page_size=200&{floods.EXPAND}"), 80),
+        hold_whatever_is_unread,
+        settings=ALONE,
+    ),
+    "limits of unread files": Protection(Deaf(floods.write_get(FILE), 450), hold_whatever_is_unread, settings=ALONE),
 }
 
 

@@ -309,8 +309,8 @@ class Overloaded(ApiError):
     default_code = "overloaded"
     wait = 1
 
-    def __init__(self) -> None:
-        super().__init__("The server has more requests than it can handle.", f"Try again in {self.wait} second.")
+    def __init__(self, detail: str = "The server has more requests than it can handle.", hint: str = "") -> None:
+        super().__init__(detail, hint or f"Try again in {self.wait} second.")
 
 
 class RowLocked(ApiError):

@@ -18,7 +18,7 @@ from config.api.database.lending import Loan
 from config.api.database.observers import observe
 from config.process.activity import ACTIVITY
 from config.serving import shares, slots
-from config.serving.slots import RequestSlots
+from config.serving.slots import Application, RequestSlots
 
 # Every connection here is one that no test's own transaction is on.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +34,7 @@ class Answers:
         self.status, self.headers = status, dict(headers)
 
 
-def ask(application: RequestSlots, path: str = "/", **environ: Any) -> tuple[str, Any, dict[str, str]]:
+def ask(application: Application, path: str = "/", **environ: Any) -> tuple[str, Any, dict[str, str]]:
     answers = Answers()
     body = b"".join(application({"PATH_INFO": path, "REQUEST_METHOD": "GET"} | environ, answers))
     return answers.status, body, answers.headers
