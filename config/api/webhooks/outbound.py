@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 from django.conf import settings
+from django.utils.http import parse_http_date_safe
 
 # Seconds for one attempt, from the look-up of the name to the last byte that is read.
 ATTEMPT_SECONDS = 10.0
@@ -264,16 +265,23 @@ def explain() -> Iterator[list[Answer]]:
 
 
 def read_beginning(response: httpcore.Response) -> str:
-    """The beginning of the body. A short body is read whole, so that the connection can be used again."""
+    """The beginning of the body. A short body is read whole, so that the connection can be used again.
+
+    The status is the answer, also if the body breaks off or never ends: the receiver has the message.
+    """
     data = b""
-    for piece in response.iter_stream():
-        data += piece
-        if len(data) >= ANSWER_BYTES:
-            break
+    with suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        for piece in response.iter_stream():
+            data += piece
+            if len(data) >= ANSWER_BYTES:
+                break
     return data[:ANSWER_BYTES].decode(errors="replace").replace("\0", "\ufffd")
 
 
 def read_retry_after(headers: dict[bytes, bytes]) -> float:
-    """The seconds of `Retry-After`; 0 without one, or with a date."""
-    text = next((value for name, value in headers.items() if name.lower() == b"retry-after"), b"")
-    return float(text) if text.isdigit() and len(text) < 6 else 0.0
+    """The seconds of `Retry-After`, which may also be a date; 0 without one, for a time that is past, or nonsense."""
+    text = next((value for name, value in headers.items() if name.lower() == b"retry-after"), b"").decode("latin-1")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    moment = parse_http_date_safe(text)
+    return 0.0 if moment is None else max(0.0, moment - time.time())

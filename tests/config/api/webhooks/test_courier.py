@@ -1,5 +1,6 @@
 """Deliveries: signed, in order, at least once; what a receiver does wrong delays its own webhook alone."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import standardwebhooks
 from django.core import mail
 from django.utils import timezone
+from django.utils.http import http_date
 
 from accounts.models import User
 from catalog.changes.feed import read_cursor
@@ -66,13 +68,20 @@ def test_a_failure_waits_and_then_tells_the_same_message_first(receiver: Receive
     assert (webhook.failures, webhook.failing_since, webhook.error) == (0, None, "")
 
 
-def test_a_receiver_says_how_long_to_wait(receiver: Receiver, make_webhook: MakeWebhook) -> None:
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("600", 600), ("", 600), ("9" * 400, 3600), (http_date(0), 1), ("-5", 1), ("soon", 1)],
+    ids=["seconds", "a date", "years", "the past", "less than nothing", "no time"],
+)
+def test_a_receiver_says_how_long_to_wait(
+    said: str, seconds: int, receiver: Receiver, make_webhook: MakeWebhook
+) -> None:
     webhook = make_webhook("brand.*")
     make_brand()
-    receiver.answers, receiver.headers = [429], {"Retry-After": "600"}
+    receiver.answers, receiver.headers = [429], {"Retry-After": said or http_date(time.time() + 600)}
     deliver()
     webhook.refresh_from_db()
-    assert webhook.next_at > timezone.now() + timedelta(seconds=590)
+    assert (webhook.next_at - timezone.now()).total_seconds() == pytest.approx(seconds, abs=20)
 
 
 def test_waits_double_up_to_an_hour_and_differ() -> None:

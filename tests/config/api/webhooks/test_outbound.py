@@ -148,6 +148,41 @@ def test_a_receiver_that_drips_is_left_at_the_deadline(settings: Any, monkeypatc
 
 
 @pytest.mark.parametrize(
+    ("said", "status", "text"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\nfine", 200, "fine"),
+        (b"HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 202, ""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nbroken", 200, "broken"),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\nbroken", 410, "broken"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + b"\x1f\0" * 9_999, 200, "\x1f\ufffd" * 250),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, None, ""),
+        (b"SSH-2.0-OpenSSH_9\r\n", None, ""),
+        (b"", None, ""),
+    ],
+)
+def test_the_status_is_the_answer_whatever_the_body_is(
+    said: bytes, status: int | None, text: str, settings: Any
+) -> None:
+    settings.WEBHOOK_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer_once() -> None:
+        peer, _ = server.accept()
+        with peer, suppress(OSError):
+            peer.recv(65536)
+            peer.sendall(said)
+
+    answering = Thread(target=answer_once, daemon=True)
+    answering.start()
+    with open_pool() as pool:
+        answer = post(pool, f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"{}")
+    answering.join()
+    server.close()
+    assert (answer.status, answer.text) == (status, text)
+    assert bool(answer.error) is (status is None)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         *(
