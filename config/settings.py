@@ -133,8 +133,8 @@ CORS_ALLOW_HEADERS = (
 # The headers of an answer that a script may read, besides those that it always may, such as Content-Type.
 CORS_EXPOSE_HEADERS = (
     "Accept-Ranges", "Age", "Allow", "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Link",
-    "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Server-Timing", "X-Cache",
-    "X-Data-Version", "X-Request-ID",
+    "Location", "Preference-Applied", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After",
+    "Server-Timing", "WWW-Authenticate", "X-Cache", "X-Changes-Cursor", "X-Data-Version", "X-Request-ID",
 )  # fmt: skip
 
 # -- middleware, from the outside in ----------------------------------------------------------------------------
