@@ -145,6 +145,9 @@ def test_each_process_has_its_own_limits(keeper: Keeper, limits: Limits, said: l
 def test_exports_have_theirs_in_every_process(keeper: Keeper) -> None:
     keeper.begin(limit_api())
     assert show_limits("exports") == ["1min", "10s", "1min"]
+    with connections["exports"].cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",), "to compile a chunk's statement takes longer than to run it"
     connections["exports"].close_pool()
 
 
