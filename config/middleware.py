@@ -7,16 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import BadRequest
 from django.db import DatabaseError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware import gzip
 from django.middleware.csp import ContentSecurityPolicyMiddleware
-from django.urls import is_valid_path, reverse
+from django.urls import is_valid_path
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.text import compress_sequence, compress_string
@@ -34,7 +33,7 @@ from config.api.problems.error_handler import respond_to
 from config.api.problems.errors import ApiError, InvalidHeader
 from config.api.push.responses import EventStream
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
-from config.serving.bodies import BodyRule, When, find_file_page, find_rule, has_body, read_at_most, read_length
+from config.serving.bodies import BodyRule, When, find_rule, has_body, read_at_most, read_length
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -262,17 +261,6 @@ class BodyLimit:
             if size > rule.limit:
                 return respond_to(request, rule.refuse())
             return self.get_response(request)
-
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        """Send away who may not use a page of the admin that takes files, before the CSRF check reads the form."""
-        page = None if request.method in SAFE_METHODS else find_file_page(view)
-        if page is None:
-            return None
-        if not page.admin_site.has_permission(request):
-            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
-        if not any(page.get_model_perms(request).values()):
-            raise PermissionDenied
-        return None
 
     @contextmanager
     def measure(self, request: HttpRequest, rule: BodyRule, length: int | None) -> Iterator[int]:

@@ -16,6 +16,7 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from rest_framework.permissions import AllowAny
 
 from config.api.problems.errors import BodyTooLarge
+from config.serving.file_forms import find_file_form
 from config.serving.readings import Reading
 from config.serving.shares import Share
 
@@ -73,18 +74,12 @@ def find_rule(environ: Environ) -> BodyRule:
         return BodyRule(STRANGER_BYTES) if view is None else BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, When.NEVER)
     if is_form_in_chunks(environ):
         return BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    if page := find_file_page(match and match.func):
+    if page := find_file_form(match):
         return BodyRule(page.most_bytes, When.STREAMED)
     find_limit, streamed = getattr(view, "find_body_limit", None), getattr(view, "streamed_type", "")
     if find_limit and environ.get("CONTENT_TYPE", "").lower().startswith(streamed):
         return BodyRule(find_limit(), When.STREAMED)
     return BodyRule(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-
-
-def find_file_page(view: Any) -> Any:
-    """The ModelAdmin of a view whose forms have files; None for other views. Its `most_bytes` bounds a form."""
-    page = getattr(view, "model_admin", None)
-    return page if hasattr(page, "most_bytes") else None
 
 
 def read_path(environ: Environ) -> str:

@@ -46,6 +46,9 @@ PRODUCTS, IMPORTS, LOGIN = "/api/v1/products/", "/api/v1/imports/", "/api/v1/aut
         ("/admin/catalog/product/add/", {}, STRANGER_BYTES, When.AHEAD),
         ("/admin/catalog/product/add/", SESSION, 64 * 2**20, When.STREAMED),
         ("/admin/catalog/importjob/add/", SESSION, 64 * 2**20, When.STREAMED),
+        ("/admin/catalog/product/7/change/", SESSION, 64 * 2**20, When.STREAMED),
+        ("/admin/catalog/product/", SESSION, MOST, When.AHEAD),
+        ("/admin/catalog/product/7/delete/", SESSION, MOST, When.AHEAD),
         ("/admin/catalog/brand/add/", SESSION, MOST, When.AHEAD),
         (PICTURES, {}, MOST, When.NEVER),
         (PICTURES, CALLER | {"CONTENT_TYPE": "application/json"}, MOST, When.AHEAD),
@@ -149,6 +152,24 @@ def test_who_may_not_use_a_page_for_files_is_sent_away_unread(page: str) -> None
     assert (answer.status_code, answer["Location"]) == (302, f"/admin/login/?next={page}")
     clerk = Client(enforce_csrf_checks=True)
     clerk.force_login(make_user(is_staff=True))
+    assert clerk.generic("POST", page, **body).status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("rights", "page"),
+    [
+        (["view_product", "delete_product", "change_product"], "/admin/catalog/product/add/"),
+        (["view_product", "delete_product"], "/admin/catalog/product/7/change/"),
+        (["view_importjob", "change_importjob", "delete_importjob"], "/admin/catalog/importjob/add/"),
+        (["view_importjob"], "/admin/catalog/importjob/7/change/"),
+    ],
+)
+def test_who_may_only_look_at_a_page_for_files_is_sent_away_unread(rights: list[str], page: str) -> None:
+    clerk, user = Client(enforce_csrf_checks=True), make_user(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    clerk.force_login(user)
+    body: Any = {"CONTENT_LENGTH": str(60 * 2**20), "wsgi.input": Unread(), "CONTENT_TYPE": FORM["CONTENT_TYPE"]}
     assert clerk.generic("POST", page, **body).status_code == 403
 
 
