@@ -7,7 +7,6 @@ every model and every `a__b` path is thrown at every operation, so a new model o
 import os
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import batched
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -24,9 +23,9 @@ from accounts.events import Event
 from accounts.models import Order, SessionOwner, User
 from catalog.models import Attribute, ImportRecipe, Location
 from config.api.problems.errors import MOST_NAMED
-from config.api.schema.documents import build_document
 from config.api.webhooks.models import Webhook
 from exports.models import ExportJob, Feed
+from tests.documents import read_document
 from tests.factories import make_brand, make_category, make_product
 
 # What is taken, shown and refused is decided before any SQL; each route's SQL is asked on both by schemathesis.
@@ -64,11 +63,6 @@ WORDS = sorted(list_words())
 # An operation is asked for one word in so many, and a body for each that the server decides: the operations together
 # for all. `make test-faults` asks each for all.
 SHARE = int(os.environ.get("SHARE", "8"))
-
-
-@cache
-def read_document() -> dict[str, Any]:
-    return build_document()
 
 
 def list_operations(*methods: str) -> list[tuple[str, str]]:
