@@ -18,6 +18,7 @@ from catalog.changes.undo.admin import link_undo
 from catalog.edits.forms import EditForm
 from catalog.edits.jobs import find_products, read_again, submit_edit
 from catalog.edits.kinds import Edit
+from catalog.edits.merging import MERGE, read_merge
 from catalog.edits.models import EditJob
 from catalog.edits.rows import propose
 from catalog.models import Product
@@ -139,7 +140,8 @@ class EditJobAdmin(RightJobAdmin):
 
     def render(self, part: str, job: EditJob) -> SafeString:
         context = {
-            "part": part, "job": job, "list": list_address(job), "refusals": job.refusals[:SHOWN_REFUSALS],
+            "part": part, "job": job, "own": tell_own(job), "list": list_address(job),
+            "refusals": job.refusals[:SHOWN_REFUSALS],
             "total": job.report.get("refused", 0), "undo": link_undo(name_request(job.kind, job.pk), "Undo this edit…"),
         }  # fmt: skip
         return SafeString(render_to_string("admin/edit_parts.html", context))
@@ -163,6 +165,11 @@ def read_whole(text: str | None) -> int:
 def require_right(request: HttpRequest, edit: Edit) -> None:
     if not request.user.has_perm(edit.right):
         raise JobFailure(f"This needs the permission {edit.right}; ask a superuser.")
+
+
+def tell_own(job: EditJob) -> str:
+    """The merged brands or categories, whose products an edit chooses itself; "" for other edits."""
+    return read_merge(job.values).tell_merged() if job.values.get("edit") == MERGE else ""
 
 
 def list_address(job: EditJob) -> str:

@@ -53,7 +53,7 @@ class EditForm(forms.Form):
 
     edit = forms.ChoiceField(
         label="What to change",
-        choices=[("", "Choose…"), *((kind, label) for kind, (label, _) in KINDS.items())],
+        choices=[("", "Choose…"), *((kind, KINDS[kind][0]) for kind in FIELDS)],
         widget=UnfoldAdminSelectWidget(attrs={"x-model": "kind", "autofocus": True}),
     )
     status = make_choice("Status", Product.Status.choices)

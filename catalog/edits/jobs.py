@@ -54,7 +54,7 @@ def run_edit(job: EditJob, seconds: float = STEP_SECONDS) -> None:
     """Edit as many products as fit into one step. The caller holds the job's lease."""
     end = time.monotonic() + seconds
     edit = read_again(job)
-    job.require_owner(job.right, edit.right)
+    job.require_owner(job.right, *edit.list_rights())
     with write_as(job), sign_writes():
         job.begin()
         for keys in list_batches(job):
@@ -64,7 +64,9 @@ def run_edit(job: EditJob, seconds: float = STEP_SECONDS) -> None:
             STOP.check()
             if time.monotonic() > end:
                 return
-        job.finish(rows_total=job.rows_done)
+        with transaction.atomic():
+            edit.end()
+            job.finish(rows_total=job.rows_done)
     number_all()
 
 
@@ -91,7 +93,9 @@ def list_keys(products: QuerySet[Product], after: int, until: int) -> list[int]:
 
 
 def find_products(job: EditJob) -> QuerySet[Product]:
-    """The selected products, or those that the list shows with the job's query, as its owner sees them."""
+    """The edit's own products, the selected ones, or those that the list shows with the job's query to its owner."""
+    if job.values and (chosen := read_again(job).choose()) is not None:
+        return chosen
     if job.keys:
         return Product.objects.filter(pk__in=job.keys)
     page = admin.site.get_model_admin(Product)

@@ -33,6 +33,16 @@ class Edit:
     # Beside the permission to change products.
     right: ClassVar[str] = "catalog.change_product"
 
+    def list_rights(self) -> tuple[str, ...]:
+        return (self.right,)
+
+    def choose(self) -> QuerySet[Product] | None:
+        """The products, if the edit itself says which: all of them, whoever changed them since the preview."""
+        return None
+
+    def end(self) -> None:
+        """What is left to do after the last product."""
+
     def find_rows(self, products: Sequence[Product], *, lock: bool) -> Sequence[Any]:
         """The rows to edit, in the order of their keys."""
         return products

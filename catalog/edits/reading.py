@@ -15,6 +15,7 @@ from catalog.edits.kinds import (
     read_value,
     split_tags,
 )
+from catalog.edits.merging import MERGE, read_merge
 from catalog.locations import list_undeclared, say_undeclared
 from catalog.models import Brand, Category, Product
 from catalog.querysets import MAIN
@@ -160,4 +161,5 @@ KINDS: Mapping[str, tuple[str, Callable[[Given], Edit]]] = {
     "attribute": ("Attribute", read_attribute),
     "price": ("Price", read_price),
     "stock": ("Stock", read_stock),
+    MERGE: ("Merge", read_merge),
 }

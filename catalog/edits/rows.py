@@ -56,7 +56,7 @@ def propose(edit: Edit, keys: Collection[int], since: int, *, lock: bool, narrow
     """What the edit does to the rows of these products; with `lock` nobody else changes them in this transaction."""
     products = lock_if(Product.objects.filter(is_among("pk", keys)), lock)
     rows = edit.find_rows(products, lock=lock)
-    earlier = read_earlier(edit, [product.pk for product in products], since)
+    earlier = read_earlier(edit, [product.pk for product in products], since) if edit.choose() is None else {}
     moved = {product.pk: find_move(product, earlier) for product in products} if narrows else {}
     return [build_proposal(edit, row, earlier, moved) for row in rows]
 
