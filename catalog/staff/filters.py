@@ -1,13 +1,13 @@
 """Filters of the admin's lists. Users type a text or choose a suggestion: links would list the whole table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 
@@ -36,6 +36,44 @@ class CategoryFilter(SuggestFilter):
 
     def narrow(self, rows: ProductQuerySet, value: str) -> ProductQuerySet:
         return rows.in_category(value)
+
+
+# No index finds products by what they lack, nor the changes of one user. So a page reads at most this many rows,
+# whatever the size of the table.
+SEARCHED_BACK = 100_000
+
+
+class LackFilter(admin.SimpleListFilter):
+    """Products that aren't ready for the shop. Those without brand or category are found by an index."""
+
+    title = f"lacks (of the newest {SEARCHED_BACK:,})"
+    parameter_name = "lacks"
+    found: Mapping[str, tuple[str, Q]] = {
+        "picture": ("Picture", Q(image_url="")),
+        "price": ("Price or variant", Q(price=0)),
+        "stock": ("Stock", Q(in_stock=False)),
+        "description": ("Description", Q(text__description="")),
+        "reduction": ("Price below its compare-at price", Q(compare_at_price__lte=F("price"))),
+        "brand": ("Brand", Q(brand=None)),
+        "category": ("Category", Q(category=None)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return [(name, label) for name, (label, _) in self.found.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Product]) -> QuerySet[Product]:
+        name = self.value() or ""
+        if name not in self.found:
+            return queryset
+        rows = queryset.filter(self.found[name][1])
+        oldest = None if name in ("brand", "category") else find_oldest()
+        return rows.filter(created_at__gte=oldest) if oldest else rows
+
+
+def find_oldest() -> datetime | None:
+    """When the last of the newest SEARCHED_BACK products was added; None if there are fewer. Lists have this order."""
+    rows = Product.objects.order_by("-created_at", "-pk").values_list("created_at", flat=True)
+    return next(iter(rows[SEARCHED_BACK - 1 : SEARCHED_BACK]), None)
 
 
 class OfProductFilter(TextFilter):
@@ -96,10 +134,6 @@ class OfRequestFilter(TextFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         return queryset.filter(request_id=self.value()) if self.value() else queryset
-
-
-# No index finds the changes of one user. So a page reads at most this many, whatever the size of the log.
-SEARCHED_BACK = 100_000
 
 
 class WhoFilter(TextFilter):

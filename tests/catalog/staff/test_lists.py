@@ -11,6 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.orders import place_order
 from catalog.models import Product
+from catalog.staff import filters
+from catalog.staff.filters import LackFilter
 from config.api.admin import lists, palette, saved
 from config.api.models import SavedView
 from tests.factories import make_brand, make_category, make_product, make_user
@@ -108,6 +110,28 @@ def test_each_filter_that_is_set_is_a_chip_that_takes_it_off(office: Client) -> 
     assert read_chips(office, chips["“product”"].removeprefix("?")).keys() == chips.keys() - {"“product”"}
     assert read_chips(office, "brand=nobody") == {"brand: nobody": "?"}
     assert 'value="acme" selected' in office.get(f"{PRODUCTS}?brand=acme").content.decode()
+
+
+@pytest.mark.parametrize("lack", LackFilter.found)
+def test_products_are_found_by_what_they_lack(lack: str, office: Client) -> None:
+    whole: dict[str, Any] = {"brand": make_brand("Acme"), "category": make_category("Tea"), "stock": 1, "price": "4.00"}
+    make_product(sku="WHOLE", description="Long", compare_at_price="5.00", **whole)
+    lacks: dict[str, dict[str, Any]] = {
+        "picture": {"images": 0}, "price": {"price": "0.00"}, "stock": {"stock": 0}, "description": {},
+        "reduction": {"compare_at_price": "4.00"}, "brand": {"brand": None}, "category": {"category": None},
+    }  # fmt: skip
+    make_product(sku="LACKS", **whole | ({} if lack == "description" else {"description": "Long"}) | lacks[lack])
+    assert list_skus(office, f"lacks={lack}") == ["LACKS"]
+    assert [chip.split(": ")[1] for chip in read_chips(office, f"lacks={lack}")] == [LackFilter.found[lack][0]]
+
+
+def test_what_products_lack_is_looked_for_in_the_newest_ones(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        make_product(sku=f"P{number}", stock=0)
+    assert list_skus(office, "lacks=stock") == ["P2", "P1", "P0"]
+    monkeypatch.setattr(filters, "SEARCHED_BACK", 2)
+    assert list_skus(office, "lacks=stock") == ["P2", "P1"]
+    assert list_skus(office, "lacks=brand") == ["P2", "P1", "P0"], "an index finds these"
 
 
 # -- columns and orders ------------------------------------------------------------------------------------------
