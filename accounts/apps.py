@@ -31,7 +31,9 @@ class AccountsConfig(AppConfig):
         from accounts.registrations import sweep_registrations
         from accounts.sessions import note_place
         from accounts.staff.dashboard import list_items
+        from accounts.staff.order_sentences import tell_line, tell_order
         from accounts.tools import TOOLS
+        from catalog.changes.sentences import register_teller
         from catalog.changes.subjects import Subject, register_subjects
         from config.api.access.devices import note_sign_in
         from config.api.access.scopes import ORDERS
@@ -57,6 +59,8 @@ class AccountsConfig(AppConfig):
         register_subjects(
             Subject("order", Order, OrderRead, "number", parts={OrderLine: ("lines", "order")}, scope=ORDERS.read)
         )
+        register_teller("order", tell_order)
+        register_teller("order_line", tell_line)
         for tool in TOOLS:
             register_tool(tool)
         register_resource(Resource("orders", "accounts.view_order", OrderRead, filters=OrderFilters, is_followed=True))

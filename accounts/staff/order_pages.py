@@ -5,10 +5,12 @@ from typing import Any
 
 from django.db.models import Q
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts.models import Order
 from accounts.orders import STEPS
+from accounts.staff.pieces import list_ways
 from catalog.changes.log import number_changes
 from catalog.changes.models import Change
 from catalog.changes.sentences import tell_changes
@@ -27,9 +29,11 @@ STEP_LABELS = {
 
 
 def show_steps(order: Order, action: str) -> SafeString:
-    """The buttons of the page's own form that move the order on."""
+    """The buttons of the page's own form that move the order on, and the ways to pages that move some of its pieces."""
     steps = [(status, STEP_LABELS[Order.Status(status)]) for status in STEPS[order.status]]
-    return render_to_string("admin/order_parts.html", {"part": "steps", "steps": steps, "action": action})
+    ways = [(reverse(f"admin:accounts_order_{way}", args=(order.pk,)), title) for way, title in list_ways(order)]
+    context = {"part": "steps", "steps": steps, "action": action, "ways": ways}
+    return render_to_string("admin/order_parts.html", context)
 
 
 def show_customer(order: Order) -> SafeString:

@@ -19,6 +19,7 @@ from accounts.orders import RESERVING, STEPS, move_order
 from accounts.staff.customers import find_customers
 from accounts.staff.filters import OfOrderFilter, OfUserFilter
 from accounts.staff.order_pages import show_address, show_customer, show_steps, show_timeline
+from accounts.staff.pieces import WAYS, Way, move_pieces
 from config.api.admin.cells import show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
@@ -154,7 +155,11 @@ class OrderAdmin(BoundedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         step = path("<int:pk>/step/", self.admin_site.admin_view(self.step), name="accounts_order_step")
-        return [step, *super().get_urls()]
+        pieces = [
+            path(f"<int:pk>/{name}/", self.admin_site.admin_view(self.pieces), {"way": way}, f"accounts_order_{name}")
+            for name, way in WAYS.items()
+        ]
+        return [step, *pieces, *super().get_urls()]
 
     def step(self, request: HttpRequest, pk: int) -> HttpResponse:
         """POST moves the order on. Of two people who press the same button, the second one is told."""
@@ -166,6 +171,13 @@ class OrderAdmin(BoundedAdmin):
             told = refusal or f"{order} is {status} now."
             self.message_user(request, told, messages.ERROR if refusal else messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:accounts_order_change", args=(pk,)))
+
+    def pieces(self, request: HttpRequest, pk: int, way: Way) -> HttpResponse:
+        """Send some pieces, or take some back."""
+        order = self.get_object(request, str(pk))
+        if order is None or not self.has_change_permission(request, order):
+            raise PermissionDenied
+        return move_pieces(self, request, order, way)
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         order = super().get_object(request, *args, **kwargs)

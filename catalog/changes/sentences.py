@@ -1,6 +1,6 @@
 """Described changes in, a sentence for people for each out: who, when, what, from what to what."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,17 @@ class Told:
     sentence: str
 
 
+# A described change and its SKU or number in, its own sentence out; "" if it is told as others are.
+type Teller = Callable[[Mapping[str, Any], str], str]
+
+TELLERS: dict[str, Teller] = {}
+
+
+def register_teller(entity: str, teller: Teller) -> None:
+    """Called by the app of the entity in its `ready()`."""
+    TELLERS[entity] = teller
+
+
 def tell_changes(changes: Sequence[Change]) -> dict[int, Told]:
     """By position. A handful of queries for any number of changes."""
     described = describe_changes([change.pk for change in changes])
@@ -44,9 +55,13 @@ def tell_changes(changes: Sequence[Change]) -> dict[int, Told]:
     products = name_products({change.product_id for change in changes if change.product_id and not change.sku})
     skus = {change.pk: change.sku or products.get(change.product_id, "") for change in changes}
     return {
-        row["position"]: Told(actors[row["actor"]], write_sentence(row, skus[row["position"]], names))
-        for row in described
+        row["position"]: Told(actors[row["actor"]], tell_change(row, skus[row["position"]], names)) for row in described
     }
+
+
+def tell_change(change: Mapping[str, Any], sku: str, names: Names) -> str:
+    teller = TELLERS.get(change["entity"])
+    return (teller(change, sku) if teller else "") or write_sentence(change, sku, names)
 
 
 def write_sentence(change: Mapping[str, Any], sku: str, names: Names) -> str:
@@ -130,7 +145,7 @@ def name_row(change: Mapping[str, Any], sku: str, row: Mapping[str, Any]) -> str
     entity, name = change["entity"], row.get("name")
     if entity in PARTS:
         return f"{PARTS[entity]} of {sku or 'a variant that is gone'}"
-    return f"the {entity} {sku or name or '#{}'.format(change['entity_id'])}"
+    return f"the {entity.replace('_', ' ')} {sku or name or '#{}'.format(change['entity_id'])}"
 
 
 def name_products(keys: Collection[int]) -> dict[int | None, str]:

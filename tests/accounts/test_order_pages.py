@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Address, Order, User
 from accounts.orders import move_order, place_order
 from accounts.staff.customers import find_customers
-from catalog.models import Stock
+from catalog.models import Location, Stock
 from tests.factories import make_product, make_user
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_an_order_shows_lines_with_pictures_totals_addresses_and_a_timeline(offi
     page = read(office, path)
     for text in ("Mia Berg , mia@example.com", "9.00 USD", "0 of 2", "Long Lane 1", "9000 Ghent", "Ring twice"):
         assert text in page
-    assert f"{admin_user.email}: Changed the order {order.number}: status from placed to paid." in page
+    assert f"{admin_user.email}: Marked order {order.number} as paid." in page
     assert f'src="{product.image_url}"' in office.get(path).content.decode()
 
 
@@ -73,12 +73,67 @@ def test_the_next_step_is_a_button_and_the_second_who_presses_it_is_told(office:
     assert order.status == "shipped"
 
 
+def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) -> None:
+    order = place()
+    line, base = order.lines.get(), f"{ORDERS}{order.pk}/"
+    assert "Send pieces" not in read(office, f"{base}change/")
+    move_order(order, "paid")
+    assert "Send pieces" in read(office, f"{base}change/")
+    assert 'value="2"' in office.get(f"{base}send/").content.decode(), "what is left is proposed"
+    office.post(f"{base}send/", {f"line-{line.pk}": 1})
+    assert count_stock() == (4, 1)
+    answer = office.post(f"{base}take_back/", {f"line-{line.pk}": 1, "restock": "on", "location": ""}, follow=True)
+    assert "1 piece taken back." in answer.content.decode()
+    assert count_stock() == (5, 1)
+    office.post(f"{base}send/", {f"line-{line.pk}": 1})
+    office.post(f"{base}take_back/", {f"line-{line.pk}": 1})
+    assert count_stock() == (4, 0), "not put on hand again"
+    timeline = read(office, f"{base}change/")
+    for told in (f"Placed order {order.number}: 20.00 USD.", f"Sent 1 of {line.sku}.", f"Took back 1 of {line.sku}."):
+        assert told in timeline
+    assert f"Marked order {order.number} as shipped." in timeline
+    assert "order_line" not in timeline
+    assert "No piece is left for this." in read(office, f"{base}take_back/")
+
+
+def count_stock() -> tuple[int, int]:
+    """On hand, and reserved."""
+    stock = Stock.objects.get()
+    return stock.on_hand, stock.reserved
+
+
+def test_too_many_pieces_are_refused_beside_their_line_and_none_with_a_sentence(office: Client) -> None:
+    order = place()
+    move_order(order, "paid")
+    path, name = f"{ORDERS}{order.pk}/send/", f"line-{order.lines.get().pk}"
+    for number, told in (
+        (3, "less than or equal to 2"),
+        (0, "Give at least one piece."),
+        (-1, "greater than or equal"),
+    ):
+        assert told in office.post(path, {name: number}).content.decode()
+    move_order(order, "canceled")
+    assert "can&#x27;t become shipped" in office.post(path, {name: 1}).content.decode()
+    assert count_stock() == (5, 0)
+
+
+def test_pieces_that_come_back_can_be_put_elsewhere(office: Client) -> None:
+    order = place()
+    for status in ("paid", "shipped"):
+        move_order(order, status)
+    Location.objects.create(code="attic", priority=9, sellable=False)
+    path, name = f"{ORDERS}{order.pk}/take_back/", f"line-{order.lines.get().pk}"
+    office.post(path, {name: 2, "restock": "on", "location": "attic"})
+    assert Stock.objects.get(location="attic").on_hand == 2
+
+
 def test_whoever_may_only_view_orders_moves_none() -> None:
     order = place()
     viewer = make_user(is_staff=True)
     browser = Client()
     browser.force_login(viewer)
-    assert browser.post(f"{ORDERS}{order.pk}/step/", {"step": "paid"}).status_code == 403
+    for way in ("step", "send", "take_back"):
+        assert browser.post(f"{ORDERS}{order.pk}/{way}/", {"step": "paid"}).status_code == 403
     from_group = make_user("Support", is_staff=True)
     from_group.groups.get().permissions.filter(codename="change_order").delete()
     browser.force_login(from_group)
