@@ -1,4 +1,4 @@
-"""The three groups that a migration makes, and what `is_staff` doesn't give."""
+"""The groups that migrations make, and what `is_staff` doesn't give."""
 
 from importlib import import_module
 
@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -15,6 +16,7 @@ from tests.factories import make_product, make_user
 pytestmark = pytest.mark.django_db
 
 roles = import_module("accounts.migrations.0002_roles")
+viewers = import_module("accounts.migrations.0018_viewers")
 EXPORT = "/api/v1/exports/products.csv"
 
 
@@ -50,6 +52,30 @@ def test_its_permissions_are_those_that_django_makes(fresh: None) -> None:
     Permission.objects.all().delete()
     call_command("migrate", verbosity=0)
     assert ours <= set(Permission.objects.values_list("content_type__app_label", "codename", "name"))
+
+
+def test_viewers_are_a_fourth_role_with_permissions_that_django_makes(fresh: None) -> None:
+    viewers.create_viewers(apps, connection.schema_editor())
+    assert list_rights() == {viewers.NAME: {f"catalog.view_{name}" for name in viewers.VIEWED}}
+    ours = set(Permission.objects.values_list("content_type__app_label", "codename", "name"))
+    Permission.objects.all().delete()
+    call_command("migrate", verbosity=0)
+    assert ours <= set(Permission.objects.values_list("content_type__app_label", "codename", "name"))
+
+
+def test_a_viewer_sees_drafts_and_changes_nothing() -> None:
+    product = make_product(status="draft")
+    user = make_user(viewers.NAME, is_staff=True)
+    viewer, url = sign_in(user), f"/api/v1/products/{product.pk}/"
+    assert viewer.get(url).json()["status"] == "draft"
+    assert [viewer.patch(url, {"title": "x"}).status_code, viewer.delete(url).status_code] == [403, 403]
+    assert viewer.get(EXPORT).status_code == 403
+    browser = Client()
+    browser.force_login(user)
+    path = f"/admin/catalog/product/{product.pk}/change/"
+    assert browser.get(path).status_code == 200
+    assert browser.post(path, {"title": "x"}).status_code == 403
+    assert browser.get("/admin/accounts/user/").status_code == 403
 
 
 def test_a_role_that_the_owner_changed_stays_changed(fresh: None) -> None:
