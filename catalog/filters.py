@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
 from django.forms import DecimalField, IntegerField
+from django.utils.text import slugify
 from django_filters import CharFilter, NumberFilter
 
 from catalog.attributes import narrow_by_attributes
@@ -283,7 +284,9 @@ def require_slugs(parameter: str, model: type[Brand | Category], wanted: Sequenc
 
 
 def suggest_slug(model: type[Brand | Category], slug: str) -> str:
+    # Many write the name, as in `Acme, Ltd`.
+    meant = slugify(slug, allow_unicode=True) or slug
     # An index serves a beginning; nobody mistypes the first two letters often.
-    similar = model.objects.filter(slug__startswith=slug[:2]).order_by("slug").values_list("slug", flat=True)
-    near = suggest_near(slug, list(similar[:MOST_COMPARED]))
+    similar = model.objects.filter(slug__startswith=meant[:2]).order_by("slug").values_list("slug", flat=True)
+    near = suggest_near(meant, list(similar[:MOST_COMPARED]))
     return near or f"{model._meta.verbose_name_plural}/ lists them all."

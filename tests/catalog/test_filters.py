@@ -100,6 +100,8 @@ def find(caller: APIClient, query: str) -> str:
 
 REFUSED = {
     "brand=acmee": ("?brand", "There is no brand with the slug 'acmee'.", "Did you mean acme?"),
+    "brand=ACME": ("?brand", "There is no brand with the slug 'ACME'.", "Did you mean acme?"),
+    "category=Food > Tea": ("?category", "There is no category with the slug 'Food > Tea'.", "Did you mean food-tea?"),
     "brand=acme,nobody": ("?brand", "There is no brand with the slug 'nobody'.", "brands/ lists them all."),
     "brand.not=zetta": ("?brand.not", "There is no brand with the slug 'zetta'.", "Did you mean zeta?"),
     "category=food-te": ("?category", "There is no category with the slug 'food-te'.", "Did you mean food-tea?"),
