@@ -125,7 +125,8 @@ class WebhookAdmin(BoundedAdmin):
         if change:
             super().save_model(request, obj, form, change)
             # Whoever sends now loses the lease, and the next one sends by the new values.
-            obj.find_row().revoke(filters=obj.filters)
+            fresh = FRESH if "url" in form.changed_data else {}
+            obj.find_row().revoke(filters=obj.filters, **fresh)
             return
         obj.owner, obj.position = request.user, EVENTS.log.find_newest()
         obj.save()

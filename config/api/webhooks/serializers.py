@@ -139,10 +139,13 @@ class WebhookWrite(StrictSerializer[Webhook]):
 
 
 def find_changed(webhook: Webhook, values: dict[str, Any]) -> dict[str, Any]:
-    """The values that differ from the webhook's. `active` lets one that has failed go on at once, also if it waits."""
+    """The values that differ from the webhook's. `active` lets one that has failed go on at once, also if it waits.
+
+    So does another URL: the failures were the former one's.
+    """
     changed = {name: value for name, value in values.items() if value != getattr(webhook, name)}
-    goes_on = values.get("status") == Status.ACTIVE and ("status" in changed or webhook.failures)
-    return {**changed, **FRESH} if goes_on else changed
+    is_wanted = values.get("status") == Status.ACTIVE and ("status" in changed or webhook.failures)
+    return {**changed, **FRESH} if is_wanted or "url" in changed else changed
 
 
 def list_names() -> list[str]:

@@ -81,6 +81,24 @@ def test_a_change_takes_the_lease_and_active_is_tried_at_once(staff: APIClient, 
     assert staff.delete(f"{URL}{webhook.pk}/").status_code == 204
 
 
+def test_another_url_is_tried_at_once(staff: APIClient, webhook: Webhook, admin_client: Client) -> None:
+    """The failures were the former one's."""
+    other = {"url": "https://other.example/hook"}
+    later = {"failures": 9, "failing_since": timezone.now(), "next_at": timezone.now() + timedelta(hours=1)}
+    form = {"events": BODY["events"], "deliveries-TOTAL_FORMS": "0", "deliveries-INITIAL_FORMS": "0"}
+    for change in (
+        lambda: staff.patch(f"{URL}{webhook.pk}/", other),
+        lambda: admin_client.post(f"/admin/api/webhook/{webhook.pk}/change/", form | other),
+    ):
+        Webhook.objects.update(url=webhook.url, **later)
+        staff.patch(f"{URL}{webhook.pk}/", {"description": "Of the shop"})
+        assert Webhook.objects.get().failures == 9
+        change()
+        changed = Webhook.objects.get()
+        assert (changed.url, changed.failures, changed.failing_since) == (other["url"], 0, None)
+        assert changed.next_at <= timezone.now()
+
+
 def test_an_ended_one_sent_back_whole_stays_ended(staff: APIClient, webhook: Webhook) -> None:
     Webhook.objects.update(status=Status.ENDED, error="It answered 410.", failures=1)
     read = staff.get(url := f"{URL}{webhook.pk}/").json()
