@@ -41,10 +41,12 @@ from catalog.serializers import BrandRead, CategoryRead, ProductRead
 from config.api.database import statements
 from config.api.database.statements import choose_compiled
 from config.api.database.storing import StoredForm, StoreRows
-from config.api.reads import oracle, projection, stored, stored_rows
+from config.api.reads import oracle, projection, stored
 from config.api.reads.plans import PLANS
 from config.api.reads.selections import build_selection
-from config.api.reads.stored_rows import find_unstored
+from config.api.reads.stored import pieces, reading
+from config.api.reads.stored.rows import find_unstored, list_tables
+from config.api.reads.stored.triggers import find_form
 from config.api.schema.checks import check_stored
 from tests.catalog.test_triggers_together import open_session, write_together
 from tests.factories import make_brand, make_category, make_product
@@ -62,7 +64,7 @@ SHOWN: list[tuple[Any, tuple[str, ...]]] = [
 @pytest.fixture(autouse=True)
 def sample_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests leave dead rows, among which a sample may miss the one that is wrong."""
-    monkeypatch.setattr(stored_rows, "SAMPLE", 10**9)
+    monkeypatch.setattr(stored.rows, "SAMPLE", 10**9)
 
 
 def check_all() -> None:
@@ -71,7 +73,7 @@ def check_all() -> None:
         for detail in (False, True):
             selection = build_selection(serializer, frozenset(expand), detail)
             rows = serializer.Meta.model._default_manager.order_by("pk")
-            selected = stored.select_json(rows, serializer, selection, ORIGIN)
+            selected = reading.select_json(rows, serializer, selection, ORIGIN)
             compiled = [text for (text,) in projection.select_json(rows, serializer, selection, ORIGIN)]
             assert [text for (text,) in selected] == compiled
             assert [text for (text,) in choose_compiled(selected)] == compiled
@@ -359,8 +361,8 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(monkeypatch: Any) -> None
     for _ in range(5):
         make_product()
     forget()
-    monkeypatch.setattr(stored_rows, "BATCH", 2)
-    [table] = [table for table in stored_rows.list_tables() if table.form.table == "catalog_product"]
+    monkeypatch.setattr(stored.rows, "BATCH", 2)
+    [table] = [table for table in list_tables() if table.form.table == "catalog_product"]
     assert next(table.store_rows(is_all=False)) == 2
     assert [detail for detail, _ in find_unstored()] == [
         "3 of 5 rows of catalog_product aren't stored, so each read writes their JSON again."
@@ -399,10 +401,10 @@ def make_form(serializer: Any) -> StoredForm:
     """Its form, although only ProductRead is stored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serializer.Meta, "stored", True, raising=False)
-        stored.find_pieces.cache_clear()
-        form = stored.find_form.__wrapped__(serializer)
+        pieces.find_pieces.cache_clear()
+        form = find_form.__wrapped__(serializer)
         assert form is not None
-    stored.find_pieces.cache_clear()
+    pieces.find_pieces.cache_clear()
     return form
 
 
@@ -534,7 +536,7 @@ def test_no_answer_is_wrong_or_fails_while_a_migration_and_a_rebuild_run() -> No
     with load:
         with other_form():
             time.sleep(0.3)
-        for table in stored_rows.list_tables():
+        for table in list_tables():
             for _ in table.store_rows(is_all=True):
                 time.sleep(0.02)
     assert load.failed == []
@@ -574,7 +576,7 @@ def test_makemigrations_writes_the_form_that_a_serializer_has_now(monkeypatch: A
     state.models["catalog", "brand"].options.pop("stored")
     monkeypatch.setattr(autodetector, "list_stored", lambda: [BrandRead, CategoryRead, ProductRead])
     [migration] = FollowingAutodetector(state, state.clone()).changes(loader.graph)["catalog"]
-    assert migration.operations[1].form == stored.find_form(BrandRead)
+    assert migration.operations[1].form == find_form(BrandRead)
     text = MigrationWriter(migration).as_string()
     written: dict[str, Any] = {}
     exec(text, written)
@@ -589,7 +591,7 @@ def test_makemigrations_writes_the_form_that_a_serializer_has_now(monkeypatch: A
 def test_a_subclass_is_not_stored() -> None:
     """It would have another form in the same columns."""
     loud = type("Loud", (BrandRead,), {"shout": CharField(source="name")})
-    assert stored.find_pieces(loud) == ()
+    assert pieces.find_pieces(loud) == ()
 
 
 class Clock(CharField):
@@ -606,8 +608,8 @@ class Timed(ModelSerializer[Brand]):
 
 @pytest.mark.once
 def test_what_the_clock_says_is_not_stored() -> None:
-    assert [name for name in ("slug", "at") if stored.is_own(Timed, name)] == ["slug"]
-    assert stored.is_own(ProductRead, "rating"), "its expression reads the column alone"
+    assert [name for name in ("slug", "at") if pieces.is_own(Timed, name)] == ["slug"]
+    assert pieces.is_own(ProductRead, "rating"), "its expression reads the column alone"
 
 
 @pytest.mark.once
