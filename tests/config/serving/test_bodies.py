@@ -150,9 +150,16 @@ def test_who_may_not_use_a_page_for_files_is_sent_away_unread(page: str) -> None
     stranger = Client(enforce_csrf_checks=True, headers={"cookie": "csrftoken=a; sessionid=any"})
     answer = stranger.generic("POST", page, **body)
     assert (answer.status_code, answer["Location"]) == (302, f"/admin/login/?next={page}")
-    clerk = Client(enforce_csrf_checks=True)
-    clerk.force_login(make_user(is_staff=True))
+    clerk = sign_in(make_user(is_staff=True))
     assert clerk.generic("POST", page, **body).status_code == 403
+
+
+def sign_in(user: Any) -> Client:
+    """A browser that had a form's page: for its CSRF token the form would be read."""
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    browser.cookies["csrftoken"] = "a" * 32
+    return browser
 
 
 @pytest.mark.django_db
@@ -166,9 +173,9 @@ def test_who_may_not_use_a_page_for_files_is_sent_away_unread(page: str) -> None
     ],
 )
 def test_who_may_only_look_at_a_page_for_files_is_sent_away_unread(rights: list[str], page: str) -> None:
-    clerk, user = Client(enforce_csrf_checks=True), make_user(is_staff=True)
+    user = make_user(is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
-    clerk.force_login(user)
+    clerk = sign_in(user)
     body: Any = {"CONTENT_LENGTH": str(60 * 2**20), "wsgi.input": Unread(), "CONTENT_TYPE": FORM["CONTENT_TYPE"]}
     assert clerk.generic("POST", page, **body).status_code == 403
 
