@@ -948,6 +948,22 @@ def test_openpyxl_tells_the_file_of_a_sheet() -> None:
     assert sheet._worksheet_path == "xl/worksheets/sheet1.xml"
 
 
+@borrows(
+    "openpyxl",
+    "ReadOnlyWorksheet._get_row",
+    users="catalog.imports.sheets",
+    remedy="A row must cost its filled cells, not its width: read WorkSheetParser's rows another way.",
+)
+def test_openpyxl_makes_rows_by_a_method_that_can_be_replaced() -> None:
+    book, stream = openpyxl.Workbook(), BytesIO()
+    book.active["C2"] = "x"
+    book.save(stream)
+    sheet: Any = openpyxl.load_workbook(stream, read_only=True).worksheets[0]
+    sheet.reset_dimensions()
+    sheet._get_row = lambda row, *_: [(cell["row"], cell["column"], cell["value"]) for cell in row]
+    assert [list(row) for row in sheet.iter_rows(max_row=2)] == [[], [(2, 3, "x")]]
+
+
 @pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.usefixtures("toolbar")

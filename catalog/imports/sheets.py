@@ -8,6 +8,7 @@ import datetime
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from io import SEEK_END
 from itertools import chain, islice
 from typing import IO, Any
@@ -17,6 +18,7 @@ from zipfile import BadZipFile, ZipFile
 import openpyxl
 from defusedxml.common import DefusedXmlException
 from django.conf import settings
+from openpyxl.cell.read_only import ReadOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
 from catalog.imports.errors import BadFile
@@ -67,7 +69,7 @@ def open_xlsx(
     if above:
         notes.guess("header", f"row {above + 1}", "the rows above have no names of columns, and aren't read")
     refuse_merged(merged, name, above + 1)
-    header = trim(tuple(tidy(str(read_cell(cell) or "")) for cell in first[above]))
+    header = read_header(first[above])
     check_header(header, name, is_known)
     return header, read_rows(chain(first[above + 1 :], rows), header, above + 2)
 
@@ -99,13 +101,19 @@ def find_sheet(book: Any, is_known: IsKnown) -> tuple[Any, Iterator[Any]]:
     filled = []
     for sheet in visible:
         sheet.reset_dimensions()  # a wrong size in the file would cut its rows
+        sheet._get_row = partial(read_filled, sheet)
         rows = sheet.iter_rows(max_row=MOST_ROWS)
         first = list(islice(rows, FIRST_ROWS))
-        if any(cell.value is not None for row in first for cell in row):
+        if any(first):
             filled.append((sheet, chain(first, rows)))
             if find_header_row(read_first(first), is_known)[0] >= SURE:
                 return filled[-1]
     return filled[0] if filled else (visible[0], iter(()))
+
+
+def read_filled(sheet: Any, row: Iterable[Any], *_: Any) -> list[Any]:
+    """The filled cells of a row. openpyxl gives all up to the last one, of which a file of 17 kB had a billion."""
+    return [ReadOnlyCell(sheet, **cell) for cell in row if cell["value"] is not None]
 
 
 def read_first(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -165,7 +173,7 @@ def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iter
         except (*DAMAGED, DefusedXmlException) as error:
             yield Record(number, {}, f"can't be read ({error}), nor any after it; save the workbook again, or as CSV")
             return
-        if any(cell.value is not None for cell in row):
+        if row:
             yield make_record(number, header, row)
         number += 1
 
@@ -173,8 +181,9 @@ def read_rows(rows: Iterator[Any], header: tuple[str, ...], number: int) -> Iter
 def make_record(number: int, header: tuple[str, ...], row: Any) -> Record:
     if wrong := next((cell for cell in row if cell.data_type == "e"), None):
         return Record(number, {}, f"has the error {wrong.value} in cell {wrong.coordinate}; correct its formula")
-    cells = {column: read_cell(cell) for column, cell in zip(header, row, strict=False) if column}
-    if any(cell.value is not None for cell in row[len(header) :]):
+    within = [cell for cell in row if cell.column <= len(header)]
+    cells = {column: read_cell(cell) for cell in within if (column := header[cell.column - 1])}
+    if len(within) < len(row):
         return Record(number, cells, f"has cells beyond the header's {len(header)} columns; name their columns")
     return Record(number, dict.fromkeys(filter(None, header)) | cells)
 
@@ -202,6 +211,7 @@ def show_cell(value: Any) -> Any:
     return value if isinstance(value, SHOWN) or value is None else str(value)
 
 
-def trim(header: tuple[str, ...]) -> tuple[str, ...]:
-    last = max((number for number, column in enumerate(header, 1) if column), default=0)
-    return header[:last]
+def read_header(row: Iterable[Any]) -> tuple[str, ...]:
+    """The columns' names; "" where the sheet has none."""
+    names = {cell.column: name for cell in row if (name := tidy(str(read_cell(cell) or "")))}
+    return tuple(names.get(column, "") for column in range(1, max(names, default=0) + 1))

@@ -61,8 +61,9 @@ def find_columns(records: Iterator[Record], name: str) -> tuple[dict[str, None],
 
 def note_columns(records: Iterator[Record], columns: dict[str, None]) -> Iterator[Record]:
     for record in records:
-        if not record.cells.keys() <= columns.keys() and len(columns) < MOST_COLUMNS:
-            columns.update(dict.fromkeys(record.cells))
+        if len(columns) < MOST_COLUMNS:
+            new = (column for column in record.cells if column not in columns)
+            columns |= dict.fromkeys(tuple(islice(new, MOST_COLUMNS - len(columns))))
         yield record
 
 

@@ -19,6 +19,8 @@ from catalog.imports.errors import BadFile, BadRow
 from catalog.imports.formats.mapping import map_columns
 from catalog.imports.options import Options
 from catalog.imports.readers import check_text, open_source
+from catalog.imports.tables import MOST_COLUMNS
+from catalog.imports.trees import FIRST_RECORDS
 from catalog.writes.drafts import ProductDraft
 from tests.catalog.imports.test_formats import read, show
 
@@ -373,6 +375,23 @@ def test_what_looks_like_cells_is_passed_in_linear_time(junk: str) -> None:
     began = time.process_time()
     assert len(list_skus(change_sheet("</sheetData>", f"</sheetData><!--{junk}-->"), "junk.xlsx")) == 60
     assert time.process_time() - began < 2
+
+
+def test_a_cell_far_to_the_right_costs_no_more_than_another() -> None:
+    """Each row would get 18,278 cells, most of them blank."""
+    rows = "".join(f'<row r="{number}"><c r="ZZZ{number}"><v>1</v></c></row>' for number in range(62, 8_062))
+    began = time.process_time()
+    reasons = list_reasons(change_sheet("</sheetData>", f"{rows}</sheetData>"), "wide.xlsx")
+    assert time.process_time() - began < 2
+    assert (len(reasons), "has cells beyond the header's 3 columns" in reasons[-1]) == (8_000, True)
+
+
+def test_columns_of_json_that_come_late_are_noted_up_to_a_limit() -> None:
+    first = b'{"sku": "A", "title": "a", "price": 1}\n' * FIRST_RECORDS
+    later = b'{"sku": "B"%s}\n' % b"".join(b', "m%d": 1' % number for number in range(5_000))
+    source = open_source(BytesIO(first + later), "a.ndjson")
+    assert len(list(source.records)) == FIRST_RECORDS + 1
+    assert len(source.columns) == MOST_COLUMNS
 
 
 def test_a_workbook_that_unpacks_to_hundreds_of_times_its_size_is_refused() -> None:
