@@ -206,14 +206,30 @@ class Product(Timestamped):
             models.Index(fields=("brand", "created_at", "id"), name="product_by_brand"),
             # ?brand=B&ordering=±price
             models.Index(fields=("brand", "price", "id"), name="product_by_brand_price", condition=Q(status="active")),
-            # ?category=C&ordering=±created_at, and the foreign key.
-            models.Index(fields=("category", "created_at", "id"), name="product_by_category"),
-            # ?category=C&ordering=±price. Also the other filters and orderings of a category with those below it: of
-            # 33,000 products they are read from this index alone in 10 ms, where the rows would take 100.
+            # ?category=C with any other filters, in each ordering: these columns are all that it reads of products that
+            # it doesn't show. Of C and those below it the rows are merged. The first is also for staff and the foreign
+            # key.
+            models.Index(
+                fields=("category", "created_at", "id"),
+                include=("status", "brand", "price", "compare_at_price", "rating", "in_stock"),
+                name="product_category_by_created",
+            ),
             models.Index(
                 fields=("category", "price", "id"),
-                include=("created_at", "rating", "in_stock", "compare_at_price", "brand", "title_key"),
-                name="product_in_category",
+                include=("brand", "compare_at_price", "rating", "in_stock"),
+                name="product_category_by_price",
+                condition=Q(status="active"),
+            ),
+            models.Index(
+                fields=("category", "title_key", "id"),
+                include=("brand", "price", "compare_at_price", "rating", "in_stock"),
+                name="product_category_by_title",
+                condition=Q(status="active"),
+            ),
+            models.Index(
+                fields=("category", "rating", "id"),
+                include=("brand", "price", "compare_at_price", "in_stock"),
+                name="product_category_by_rating",
                 condition=Q(status="active"),
             ),
             # ?updated_since=T and ?ordering=±updated_at, also for staff. Partners sync with these.

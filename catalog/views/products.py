@@ -34,6 +34,7 @@ SERVED_FOR_STAFF: IndexServed = frozenset(
         (None, "created_at"),
         (None, "updated_at"),
         ("brand", "created_at"),
+        ("category", "created_at"),
         ("status", "created_at"),
         ("created_after", "created_at"),
         ("created_before", "created_at"),
@@ -48,6 +49,9 @@ SERVED: IndexServed = SERVED_FOR_STAFF | {
     (None, "title"),
     (None, "rating"),
     ("brand", "price"),
+    ("category", "price"),
+    ("category", "title"),
+    ("category", "rating"),
     ("price_min", "price"),
     ("price_max", "price"),
 }

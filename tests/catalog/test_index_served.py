@@ -12,7 +12,7 @@ from config.api.database.statements import Page, Statement
 from config.api.reads import unserved
 from config.api.reads.counting import walk_plan
 from config.api.reads.plans import PLANS
-from tests.factories import make_brand
+from tests.factories import make_brand, make_category
 
 pytestmark = [
     pytest.mark.django_db,
@@ -23,9 +23,9 @@ URL = "/api/v1/products/"
 ROWS = 20_000
 
 FILL = """
-INSERT INTO catalog_product (sku, slug, title, title_key, brand_id, status, currency, price, in_stock, rating,
-                             image_url, attributes, version, created_at, updated_at)
-SELECT 'S' || n, 's' || n, 'Title ' || (n * 7919) %% 1000, 'title ' || (n * 7919) %% 1000, %s,
+INSERT INTO catalog_product (sku, slug, title, title_key, brand_id, category_id, status, currency, price, in_stock,
+                             rating, image_url, attributes, version, created_at, updated_at)
+SELECT 'S' || n, 's' || n, 'Title ' || (n * 7919) %% 1000, 'title ' || (n * 7919) %% 1000, %s, %s,
        CASE WHEN n %% 20 = 0 THEN 'draft' ELSE 'active' END,
        'USD', (n * 31) %% 5000, true, (n %% 500) / 100.0, '',
        '{}', 1, now() - n * interval '1 minute', now() - n * interval '2 minutes'
@@ -34,6 +34,7 @@ FROM generate_series(1, %s) n
 
 VALUES = {
     "brand": "acme",
+    "category": "food",
     "status": "draft",
     "created_after": "2020-01-01T00:00:00Z",
     "created_before": "2100-01-01T00:00:00Z",
@@ -49,7 +50,7 @@ def filled(db: None) -> None:
     with connection.cursor() as cursor:
         # Triggers would write 20,000 search documents, which no plan here looks at.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(FILL, [make_brand("Acme").pk, ROWS])
+        cursor.execute(FILL, [make_brand("Acme").pk, make_category("Food").pk, ROWS])
         cursor.execute("ANALYZE catalog_product")
 
 

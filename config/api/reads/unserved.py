@@ -1,6 +1,7 @@
 """Finds the rows of a page if no index serves its filters and its ordering together (PostgreSQL).
 
-The planner takes matching rows to lie evenly along an ordering, and so walks the ordering's index until it has a page
+If an index serves the ordering within each value of a filter, the rows of its values are merged (runs.py). Else the
+planner takes matching rows to lie evenly along an ordering, and so walks the ordering's index until it has a page
 of them. If few rows match, or only the last ones do, it walks the whole table: 4 s of a million products. So their keys
 are found in two steps of one statement, and then the page is read by its keys:
 
@@ -8,7 +9,7 @@ are found in two steps of one statement, and then the page is read by its keys:
 2. if they hold no page, all rows that match are read in the way that is best for the filters, and sorted.
 
 Both are bounded: the first by WALKED_ROWS, the second by the filters, not by the table. The first is left out if it
-would cost as much as the second.
+would cost as much as the second. Of a category, only its own rows are looked through.
 """
 
 from __future__ import annotations
@@ -20,19 +21,24 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.sql.where import WhereNode
 
 from config.api.database.statements import Statement
 from config.api.problems.errors import SortTooLarge
-from config.api.reads.counting import GREATEST_COST, read_plan
+from config.api.reads.counting import BOUND, GREATEST_COST, read_plan, walk_plan
 from config.api.reads.orderings import Keyset
+from config.api.reads.runs import Runs
 
-# Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price").
+# Pairs of a filter's name (None for a list without filters) and a column, such as ("brand", "price"). The index gives
+# the rows of one value of the filter, which has the name of its field.
 type IndexServed = frozenset[tuple[str | None, str]]
 
 # A row, and one row after it.
 SMALLEST_PAGE = 2
 # The planner's cost of reading about 10,000 scattered rows. A plan that costs no more, read to its end, is taken.
 TRUSTED_COST = 40_000
+# The same of the deepest page of merged rows. They are read from an index alone, about 400,000 of them.
+MERGED_COST = 40_000
 # So many matching rows are read and sorted in an ordering that no index serves: they take about 10 ms.
 SORTED_ROWS = 10_000
 # The most rows of the ordering that are looked through for a page. They lie anywhere, and take about 25 ms.
@@ -59,11 +65,27 @@ SELECT {key} FROM (
 class Steps:
     """How a page is found. `walk` are all rows, whose ordering an index serves; None: the first step is left out.
 
-    `walked` is the number of them that are looked through.
+    `walked` is the number of them that are looked through. With `runs`, an index has the ordering of each. Without a
+    walk the matching rows of the runs are merged, and that is all.
     """
 
     walk: QuerySet[Any] | None = None
     walked: int = 0
+    runs: Runs | None = None
+
+    def find_first(self) -> QuerySet[Any]:
+        """The rows that are looked through."""
+        assert self.walk is not None
+        if self.runs is None:
+            return self.walk[: self.walked]
+        return show_found(self.walk, self.runs.merge(self.walk, 0, self.walked))
+
+
+def show_found(rows: QuerySet[Any], keys: RawSQL | None) -> QuerySet[Any]:
+    """The rows with these keys, in any order. The keys already say which rows match, so the filters aren't needed."""
+    found = rows.order_by()
+    found.query.where = WhereNode()
+    return found.none() if keys is None else found.filter(pk__in=keys)
 
 
 def find_steps(rows: QuerySet[Any]) -> Steps | None:
@@ -76,20 +98,39 @@ def choose_steps(
 ) -> QuerySet[Any]:
     """`rows` in the ordering `name`, with the steps that find their pages. `find_all` gives them without `filters`.
 
-    At most three EXPLAINs. Raises SortTooLarge if no index serves the ordering, and too many rows match to sort them.
+    At most five EXPLAINs. Raises SortTooLarge if no index serves the ordering, and too many rows match to sort them.
     """
     column = name.lstrip("-")
-    is_served = len(filters) <= 1 and (filters[0] if filters else None, column) in served
-    if is_served or connections[rows.db].vendor != "postgresql":
+    if connections[rows.db].vendor != "postgresql":
         return rows
+    runs = Runs.of(rows, {narrow for narrow, other in served if narrow and other == column})
+    is_several = runs is not None and len(runs.values) > 1
+    if len(filters) <= 1 and (filters[0] if filters else None, column) in served and not is_several:
+        return rows
+    if runs and is_merged_well(rows, runs):
+        return take_steps(rows, Steps(runs=runs), {})
     # With all columns, as a page has them, and for the smallest one, for which the planner walks most readily.
     if is_trusted(read_plan(rows[:SMALLEST_PAGE])):
         return rows
-    gather, is_walked = read_plan(find_matching(rows)), (None, column) in served
-    if not is_walked:
+    gather = read_plan(find_matching(rows))
+    if (None, column) not in served:
         refuse_large_sort(name, gather, {other for narrow, other in served if narrow in (None, *filters)} - {column})
         return take_steps(rows, Steps(), gather)
-    return take_steps(rows, plan_walk(find_all().order_by(*rows.query.order_by), gather), gather)
+    everything = find_all().order_by(*rows.query.order_by)
+    return take_steps(rows, plan_walk(everything, gather, runs), gather)
+
+
+def is_merged_well(rows: QuerySet[Any], runs: Runs) -> bool:
+    """Whether the greatest page of merged rows reads an index alone, and little of it, wherever the rows lie in it."""
+    plan = read_plan(show_found(rows, runs.merge(rows, 0, BOUND)))
+    loops = [node for node in walk_plan(plan) if [below.get("Alias") for below in node.get("Plans", ())][:1] == ["run"]]
+    return any(is_index_alone(loop) and loop["Total Cost"] <= MERGED_COST for loop in loops)
+
+
+def is_index_alone(loop: dict[str, Any]) -> bool:
+    """Whether a loop over runs reads each by an Index Only Scan up to a limit, with nothing between."""
+    [limit] = loop["Plans"][1:]
+    return [below["Node Type"] for below in limit.get("Plans", ())] == ["Index Only Scan"]
 
 
 def refuse_large_sort(name: str, gather: dict[str, Any], alternatives: Set[str]) -> None:
@@ -112,15 +153,18 @@ def find_matching(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.order_by().values(*Keyset.of(rows).names)
 
 
-def plan_walk(everything: QuerySet[Any], gather: dict[str, Any]) -> Steps:
-    """The steps of a page, by the planner's estimates of all rows and of those that match."""
-    walk = read_plan(everything[:WALKED_ROWS])
-    [below] = walk.get("Plans", [walk])[:1]
+def plan_walk(everything: QuerySet[Any], gather: dict[str, Any], runs: Runs | None = None) -> Steps:
+    """The steps of a page, by the planner's estimates of all rows, or all of the runs, and of those that match."""
+    within = everything.filter(**{f"{runs.column}__in": runs.values}) if runs else everything
+    if runs and is_merged_well(within, runs):
+        everything = within
+    else:
+        runs = None
+    [below] = read_plan(everything[:WALKED_ROWS]).get("Plans", [{}])[:1]
     needed = PAGE_ROWS * below.get("Plan Rows", 0) / max(1, gather.get("Plan Rows", 0))
-    walked = min(WALKED_ROWS, int(MARGIN * needed))
-    cost = walk.get("Total Cost", 0) * walked / max(1, WALKED_ROWS)
-    is_cheaper = needed <= WALKED_ROWS and cost < gather.get("Total Cost", 0)
-    return Steps(everything, walked) if is_cheaper else Steps()
+    steps = Steps(everything, min(WALKED_ROWS, int(MARGIN * needed)), runs)
+    cost = read_plan(steps.find_first()).get("Total Cost", 0)
+    return steps if needed <= WALKED_ROWS and cost < gather.get("Total Cost", 0) else Steps()
 
 
 def is_trusted(plan: dict[str, Any]) -> bool:
@@ -148,9 +192,11 @@ def find_keys(rows: QuerySet[Any], steps: Steps, start: int, end: int) -> RawSQL
     matching = Statement.compile(find_matching(rows))
     if matching is None:
         return None
+    if steps.walk is None and steps.runs:
+        return steps.runs.merge(rows, start, end)
     if steps.walk is None:
         return RawSQL(GATHER.format(matching=matching.sql, **parts), matching.parameters)  # noqa: S611 (SQL that Django compiled)
-    walked = walk(rows.values(*keyset.names)[:end], steps.walk[: steps.walked])
+    walked = walk(rows.values(*keyset.names)[:end], steps.find_first())
     sql = WALK_OR_GATHER.format(walked=walked.sql, matching=matching.sql, **parts)
     return RawSQL(sql, (*walked.parameters, *matching.parameters))  # noqa: S611 (SQL that Django compiled)
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from catalog.models import Brand, Product
+from catalog.models import Brand, Category, Product
 from config.api.database.statements import Statement
 from config.api.freshness.leases import FRESHNESS, LogLease
 from config.api.problems.errors import FilterTooDear
@@ -17,6 +17,7 @@ from config.api.reads import unserved
 from config.api.reads.counting import compile_count, walk_plan
 from config.api.reads.list_plans import cut_slice
 from config.api.reads.plans import PLANNER_SECONDS
+from config.api.reads.runs import Runs
 from config.api.reads.unserved import Steps, choose_steps, find_keys, find_steps, plan_walk
 from tests.factories import make_brand, make_category
 
@@ -80,7 +81,7 @@ def test_rows_that_no_index_finds_have_a_time_limit(monkeypatch: pytest.MonkeyPa
 # Without a look at the ordering's beginning; with one that finds no page, some pages, all pages.
 @pytest.mark.parametrize("walked", [0, 5, 300, ROWS])
 def test_each_page_has_the_rows_of_its_place(walked: int, client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather: Steps(rows, walked) if walked else Steps())
+    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather, runs: Steps(rows, walked) if walked else Steps())
     for query, filters in QUERIES.items():
         for sign in ("", "-"):
             rows = Product.objects.filter(status="active", **filters).order_by(f"{sign}title_key", f"{sign}pk")
@@ -104,7 +105,10 @@ def find_plan(rows: Any, size: int = 51) -> list[str]:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {keys.sql}", keys.params)
         [[plan]] = cursor.fetchone()
     nodes = walk_plan(plan["Plan"])
-    return [f"{node['Node Type']} {node.get('Index Name', '')} {node['Actual Loops']}" for node in nodes]
+    return [
+        f"{node['Node Type']} {node.get('Index Name', '')} {node['Actual Loops']} {node['Actual Rows']}"
+        for node in nodes
+    ]
 
 
 def choose(rows: Any) -> Any:
@@ -118,12 +122,12 @@ def test_the_ordering_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) 
     none = choose(Product.objects.only_active().filter(brand__in=[Brand.objects.get(slug="last").pk], rating__gt=5))
     plan = find_plan(none)
     assert not [node for node in plan if "title_key" in node], plan
-    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather: Steps(rows, 100))
+    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather, runs: Steps(rows, 100))
     many = choose(Product.objects.only_active().filter(in_stock=True))
     walked = find_plan(many)
     # What would gather all rows has run no time.
-    assert [node for node in walked if "title_key" in node and node.endswith(" 1")], walked
-    assert [node for node in walked if "Scan" in node and node.endswith(" 0")], walked
+    assert [node for node in walked if "title_key" in node and " 1 " in node], walked
+    assert [node for node in walked if "Scan" in node and " 0 " in node], walked
 
 
 @pytest.mark.parametrize(
@@ -164,4 +168,74 @@ def test_the_planner_is_asked_again_after_a_minute_and_not_after_each_write(
         return sum("EXPLAIN" in query["sql"] for query in queries)
 
     asked = [count_questions(0, 1), count_questions(1, 2), count_questions(PLANNER_SECONDS + 1, 3)]
-    assert asked == [3, 0, 3]
+    assert asked == [4, 0, 4]
+
+
+# -- lists of several values, each of which an index has in order (runs.py)
+
+# By what the indexes have, and by what they don't have.
+WITHIN = {
+    "": {},
+    "&in_stock=true": {"in_stock": True},
+    "&brand=last": {"brand__slug": "last"},
+    "&updated_since=2000-01-01": {"updated_at__year__gte": 2000},
+}
+
+
+@pytest.fixture
+def vacuumed() -> None:
+    """As if it were: then it costs little to read an index alone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL random_page_cost = 0.001; SET LOCAL seq_page_cost = 0.001")
+
+
+@pytest.mark.usefixtures("vacuumed")
+@pytest.mark.parametrize("ordering", ["-created_at", "title"])
+def test_the_products_of_categories_are_in_one_order(ordering: str, client: APIClient) -> None:
+    make_category("Food", "Empty")
+    column, sign = ordering.replace("title", "title_key"), "-" * ordering.startswith("-")
+    for query, filters in WITHIN.items():
+        rows = Product.objects.filter(status="active", category__isnull=False, **filters).order_by(column, f"{sign}pk")
+        expected = list(rows.values_list("pk", flat=True))
+        address = f"{URL}?category=food{query}&ordering={ordering}&fields=id&page_size=200"
+        assert list(walk(client, address)) == expected, query
+        assert [row["id"] for row in client.get(f"{address}&page=2").json()["results"]] == expected[200:400], query
+    following = client.get(f"{URL}?category=food&ordering={ordering}&fields=id").json()["next"]
+    before = client.get(following).json()["previous"]
+    assert len(list(walk(client, before, "previous"))) == 50
+
+
+def choose_food(**filters: Any) -> Any:
+    categories = list(Category.objects.subtree("food").values_list("pk", flat=True))
+    food = Product.objects.only_active().filter(category__in=categories, **filters).order_by("title_key", "pk")
+    served = frozenset({(None, "title"), ("category", "title")})
+    return unserved.choose_steps(food, Product.objects.only_active, "title", ["category", "x"], served)
+
+
+@pytest.mark.usefixtures("vacuumed")
+def test_no_more_than_a_page_is_read_of_each_category_and_from_an_index_alone() -> None:
+    plan = find_plan(choose_food(rating__gte=0))
+    assert [node for node in plan if node.startswith("Index Only Scan product_category_by_title 2 51")], plan
+    assert len([node for node in plan if "Scan" in node]) == 2, plan
+
+
+@pytest.mark.usefixtures("vacuumed")
+def test_of_categories_with_other_filters_only_their_rows_are_looked_through() -> None:
+    runs = Runs("category_id", "bigint", tuple(Category.objects.order_by("pk").values_list("pk", flat=True)))
+    everything = Product.objects.only_active().order_by("title_key", "pk")
+    steps = plan_walk(everything, {"Plan Rows": 630, "Total Cost": 1e6}, runs)
+    # Half of the food matches: a page is there in 100 rows of it, and half as many more are looked through.
+    assert (steps.runs, steps.walked) == (runs, pytest.approx(150, rel=0.1))
+    rows = everything.filter(category__in=runs.values, currency="USD")
+    rows.query.steps = steps  # type: ignore[attr-defined]  # ours
+    plan = find_plan(rows)
+    assert [node for node in plan if node == f"Index Only Scan product_category_by_title 2 {steps.walked}"], plan
+
+
+def test_a_column_that_two_filters_compare_has_no_runs() -> None:
+    first, second = Category.objects.order_by("pk")
+    rows = Product.objects.filter(category__in=[first.pk, second.pk])
+    assert Runs.of(rows, {"category"}) == Runs("category_id", "bigint", (first.pk, second.pk))
+    assert Runs.of(rows.filter(category__in=[second.pk]), {"category"}) is None
+    assert Runs.of(Product.objects.filter(category__in=Category.objects.all()), {"category"}) is None
