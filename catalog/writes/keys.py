@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from django.db import connection
 from django.db.models import Model
 
-POSTGRESQL = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+# The sequence is looked for once: for each key that took nine tenths of the time.
+POSTGRESQL = """
+SELECT nextval(name) FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS name OFFSET 0) sequence,
+    generate_series(1, %s)
+"""
 # The greatest key that a row ever had. Only one transaction writes at a time.
 SQLITE = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)"
 

@@ -1,8 +1,10 @@
 """`manage.py seed`: the same rows everywhere, up to a number, with nothing left for the triggers to mend."""
 
 import json
+import time
 from io import StringIO
 from itertools import chain
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from django.db.models import Min
 
 from catalog.changes.log import number_all
 from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.seeding import fill
 from catalog.seeding.fill import count_seeded, put_up_shelves, undo_in_memory
-from catalog.seeding.rows import MOST_VARIANTS, make_product
+from catalog.seeding.rows import MOST_VARIANTS, make_product, make_sku
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +37,61 @@ def test_seed_adds_up_to_the_number() -> None:
     assert seed(30)["added"] == 30
     assert seed(50) | {"seconds": 0} == {"before": 30, "added": 20, "seconds": 0}
     assert Product.objects.count() == count_seeded() == 50
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fill, "BATCH", dict.fromkeys(fill.BATCH, 10))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.usefixtures("small_batches")
+def test_two_write_at_once_and_commit_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, write = set(), fill.write_batch
+
+    def note(numbers: range, shelves: fill.Shelves) -> int:
+        threads.add(get_ident())
+        if numbers[0] % 20 == 1:
+            time.sleep(0.02)  # the other is done first
+        assert count_seeded() < numbers[0]
+        return write(numbers, shelves)
+
+    monkeypatch.setattr(fill, "write_batch", note)
+    assert seed(95)["added"] == 95
+    assert list(Product.objects.order_by("sku").values_list("sku", flat=True)) == list(map(make_sku, range(1, 96)))
+    assert len(threads) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("failing", [1, 11, 91])
+def test_after_a_batch_that_fails_none_is_written_and_a_second_seed_goes_on(
+    monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    write = fill.write_batch
+
+    def fail(numbers: range, shelves: fill.Shelves) -> int:
+        if numbers[0] == failing:
+            raise OSError("no room left")
+        return write(numbers, shelves)
+
+    monkeypatch.setattr(fill, "write_batch", fail)
+    with pytest.raises(OSError, match="no room left"):
+        seed(100)
+    monkeypatch.setattr(fill, "write_batch", write)
+    assert count_seeded() == Product.objects.count() == failing - 1
+    assert seed(100)["added"] == 101 - failing
+    assert Product.objects.count() == 100
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("small_batches")
+def test_a_seed_that_is_stopped_ends_its_writers() -> None:
+    filling = fill.fill_catalogue(1, 1000)
+    assert [next(filling) for _ in range(3)] == [10, 10, 10]
+    filling.close()
+    assert Product.objects.count() == count_seeded() < 100
 
 
 @pytest.mark.django_db(transaction=True)

@@ -30,7 +30,7 @@ def call_ahead[Item](calls: Iterator[Callable[[], Item]], width: Callable[[], in
             del item  # otherwise memory would hold it together with the next one
 
 
-def read_ahead[Item](items: Generator[Item]) -> Iterator[Item]:
+def read_ahead[Item](items: Generator[Item]) -> Generator[Item]:
     """The generator's items. A thread makes the next item while the caller uses one. Its exceptions are raised here.
 
     The thread runs in the caller's context, which holds the request's record and the database that it reads.
