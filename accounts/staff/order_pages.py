@@ -32,7 +32,8 @@ def show_steps(order: Order, action: str) -> SafeString:
     """The buttons of the page's own form that move the order on, and the ways to pages that move some of its pieces."""
     steps = [(status, STEP_LABELS[Order.Status(status)]) for status in STEPS[order.status]]
     ways = [(reverse(f"admin:accounts_order_{way}", args=(order.pk,)), title) for way, title in list_ways(order)]
-    context = {"part": "steps", "steps": steps, "action": action, "ways": ways}
+    slip = reverse("admin:accounts_order_slip", args=(order.pk,)) if order.status == Order.Status.PAID else ""
+    context = {"part": "steps", "steps": steps, "action": action, "ways": ways, "slip": slip}
     return render_to_string("admin/order_parts.html", context)
 
 
@@ -40,12 +41,13 @@ def show_customer(order: Order) -> SafeString:
     return render_to_string("admin/order_parts.html", {"part": "customer", "user": order.user})
 
 
-def show_address(address: dict[str, Any] | None) -> SafeString:
-    """An address as on a parcel; a dash for none."""
+def show_address(address: dict[str, Any] | None, correction: str = "") -> SafeString:
+    """An address as on a parcel, a dash for none; and the way to the page that corrects it."""
     values = address or {}
     town = " ".join(filter(None, (values.get("postcode"), values.get("city"))))
     lines = [values.get("name"), values.get("line1"), values.get("line2"), town, values.get("country")]
-    return render_to_string("admin/order_parts.html", {"part": "address", "lines": list(filter(None, lines))})
+    context = {"part": "address", "lines": list(filter(None, lines)), "correction": correction}
+    return render_to_string("admin/order_parts.html", context)
 
 
 def show_timeline(order: Order) -> SafeString:
@@ -62,4 +64,5 @@ def list_events(order: Order) -> Iterator[tuple[Any, str, str]]:
     changes = list(Change.objects.filter(of_order | of_lines, product_id=None).order_by("-position")[:TOLD_CHANGES])
     told = tell_changes(changes)
     for change in changes:
-        yield change.at, told[change.pk].who, told[change.pk].sentence
+        if told[change.pk].says_something:
+            yield change.at, told[change.pk].who, told[change.pk].sentence

@@ -5,7 +5,7 @@ from typing import Any
 
 from accounts.models import Order
 from catalog.changes.models import Change
-from catalog.changes.sentences import SILENT
+from catalog.changes.sentences import list_told
 
 # What a step is called once it is taken.
 TAKEN: Mapping[str, str] = {
@@ -38,4 +38,4 @@ def tell_line(change: Mapping[str, Any], sku: str) -> str:
 
 def find_changed(before: Mapping[str, Any]) -> set[str]:
     """The columns of an update that say something to people. The change has those alone that differ."""
-    return {name for name in before if name not in SILENT and name != "sent_from"}
+    return {*list_told(before)} - {"sent_from"}

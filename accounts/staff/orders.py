@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,8 +19,9 @@ from accounts.models import Order, OrderLine
 from accounts.orders import RESERVING, STEPS, move_order
 from accounts.staff.customers import find_customers
 from accounts.staff.filters import OfOrderFilter, OfUserFilter
+from accounts.staff.order_address import COLUMNS, AddressForm
 from accounts.staff.order_pages import show_address, show_customer, show_steps, show_timeline
-from accounts.staff.pieces import WAYS, Way, move_pieces
+from accounts.staff.pieces import WAYS, Way, count_unsent, move_pieces
 from config.api.admin.cells import show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
@@ -27,7 +29,7 @@ from config.api.problems.errors import Conflict
 
 class OrderLineInline(TabularInline):
     model = OrderLine
-    fields = ("picture", "article", "title", "price", "quantity", "amount", "sent")
+    fields = ("picture", "article", "name", "price", "quantity", "amount", "sent")
     readonly_fields = fields
     extra = 0
     show_title = False
@@ -49,6 +51,11 @@ class OrderLineInline(TabularInline):
         style = "text-primary-600 whitespace-nowrap dark:text-primary-500"
         address = reverse("admin:catalog_product_change", args=(line.product_id,))
         return format_html('<a class="{}" href="{}">{}</a>', style, address, line.sku)
+
+    @admin.display(description="title")
+    def name(self, line: OrderLine) -> SafeString:
+        """Wide enough to be read on a telephone, where the table is scrolled."""
+        return format_html('<span class="block" style="min-width: 10rem">{}</span>', line.title)
 
     @admin.display(description="total")
     def amount(self, line: OrderLine) -> str:
@@ -154,18 +161,18 @@ class OrderAdmin(BoundedAdmin):
     # -- the page
 
     def get_urls(self) -> list[URLPattern]:
-        step = path("<int:pk>/step/", self.admin_site.admin_view(self.step), name="accounts_order_step")
-        pieces = [
-            path(f"<int:pk>/{name}/", self.admin_site.admin_view(self.pieces), {"way": way}, f"accounts_order_{name}")
-            for name, way in WAYS.items()
+        views: dict[str, tuple[Any, dict[str, Any]]] = {"step": (self.step, {}), "slip": (self.slip, {})}
+        views |= {name: (self.pieces, {"way": way}) for name, way in WAYS.items()}
+        views |= {name: (self.address, {"column": column}) for name, column in COLUMNS.items()}
+        own = [
+            path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), more, f"accounts_order_{name}")
+            for name, (view, more) in views.items()
         ]
-        return [step, *pieces, *super().get_urls()]
+        return [*own, *super().get_urls()]
 
     def step(self, request: HttpRequest, pk: int) -> HttpResponse:
         """POST moves the order on. Of two people who press the same button, the second one is told."""
-        order = self.get_object(request, str(pk))
-        if order is None or not self.has_change_permission(request, order):
-            raise PermissionDenied
+        order = self.get_own(request, pk)
         if request.method == "POST" and (status := request.POST.get("step")) in Order.Status.values:
             refusal = try_move(order, status)
             told = refusal or f"{order} is {status} now."
@@ -174,10 +181,47 @@ class OrderAdmin(BoundedAdmin):
 
     def pieces(self, request: HttpRequest, pk: int, way: Way) -> HttpResponse:
         """Send some pieces, or take some back."""
-        order = self.get_object(request, str(pk))
+        order = self.get_own(request, pk)
+        return move_pieces(self, request, order, way)
+
+    def address(self, request: HttpRequest, pk: int, column: str) -> HttpResponse:
+        """Correct an address while the order is placed."""
+        order = self.get_own(request, pk)
+        form = AddressForm(request.POST if request.method == "POST" else None, order, column)
+        if form.is_valid() and form.save(request.user):
+            return self.leave_order(request, order, "The address is corrected.")
+        title, note = f"Correct the {column.replace('_', ' ')}", "The customer's own addresses stay as they are."
+        return self.ask_order(request, order, form, title=title, note=note, word="Save")
+
+    def slip(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What is left to be sent, to be printed and put into the parcel: no prices."""
+        order = super().get_object(request, str(pk))
+        if order is None or not self.has_view_permission(request, order):
+            raise PermissionDenied
+        lines = list(order.lines.all())
+        for line in lines:
+            line.left = count_unsent(line)
+        context = {"order": order, "lines": lines, "ship_to": show_address(order.shipping_address)}
+        return TemplateResponse(request, "admin/packing_slip.html", context)
+
+    def get_own(self, request: HttpRequest, pk: int) -> Order:
+        """The order that the user may change. Raises PermissionDenied."""
+        order: Order | None = self.get_object(request, str(pk))
         if order is None or not self.has_change_permission(request, order):
             raise PermissionDenied
-        return move_pieces(self, request, order, way)
+        return order
+
+    def ask_order(self, request: HttpRequest, order: Order, form: Any, **more: str) -> HttpResponse:
+        more["title"] = f"{more['title']}: {order}"
+        context = {
+            **self.admin_site.each_context(request), "opts": self.opts, "form": form, "media": form.media,
+            "back": reverse("admin:accounts_order_change", args=(order.pk,)), **more,
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/order_form.html", context)
+
+    def leave_order(self, request: HttpRequest, order: Order, done: str) -> HttpResponse:
+        self.message_user(request, done, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:accounts_order_change", args=(order.pk,)))
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         order = super().get_object(request, *args, **kwargs)
@@ -199,11 +243,15 @@ class OrderAdmin(BoundedAdmin):
 
     @admin.display(description="ship to")
     def ship_to(self, order: Any) -> SafeString:
-        return show_address(order.shipping_address)
+        return show_address(order.shipping_address, self.find_correction(order, "ship_to"))
 
     @admin.display(description="bill to")
     def bill_to(self, order: Any) -> SafeString:
-        return show_address(order.billing_address)
+        return show_address(order.billing_address, self.find_correction(order, "bill_to"))
+
+    def find_correction(self, order: Any, name: str) -> str:
+        may = order.may_be_moved and order.status == Order.Status.PLACED
+        return reverse(f"admin:accounts_order_{name}", args=(order.pk,)) if may else ""
 
     @admin.display(description="timeline")
     def timeline(self, order: Order) -> SafeString:

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from accounts.models import Order, OrderLine
@@ -17,6 +14,7 @@ from accounts.orders import Wanted
 from catalog.models import Location
 from config.api.problems.errors import ApiError
 
+MOVED = "It can't be undone: the stock follows it, and the customer sees it."
 # The locations that the form offers, by priority.
 MOST_LOCATIONS = 100
 
@@ -105,20 +103,15 @@ def list_ways(order: Order) -> Iterator[tuple[str, str]]:
         yield "take_back", WAYS["take_back"].title
 
 
-def move_pieces(page: Any, request: HttpRequest, order: Order, way: Way) -> HttpResponse:
+def move_pieces(page: Any, request: HttpRequest, order: Order, way: Way) -> Any:
     """GET asks how many; POST moves them, and goes back to the order."""
     lines = list(order.lines.all())
     form = way.form(request.POST if request.method == "POST" else None, lines, way.left, way.first)
-    address = reverse("admin:accounts_order_change", args=(order.pk,))
     if form.is_valid() and try_way(way, order, form):
         number = sum(each["quantity"] for each in form.wanted)
-        page.message_user(request, f"{number:,} {'piece' if number == 1 else 'pieces'} {way.done}.", messages.SUCCESS)
-        return HttpResponseRedirect(address)
-    context = {
-        **page.admin_site.each_context(request), "title": f"{way.title}: {order}", "opts": page.opts, "form": form,
-        "back": address, "word": way.title, "media": form.media,
-    }  # fmt: skip
-    return TemplateResponse(request, "admin/pieces.html", context)
+        return page.leave_order(request, order, f"{number:,} {'piece' if number == 1 else 'pieces'} {way.done}.")
+    note = MOVED if form.lines else "No piece is left for this."
+    return page.ask_order(request, order, form, title=way.title, note=note, word=way.title if form.lines else "")
 
 
 def try_way(way: Way, order: Order, form: PiecesForm) -> bool:

@@ -35,6 +35,8 @@ class Told:
 
     who: str
     sentence: str
+    # False for an update that only a row below it has caused, which has a sentence of its own.
+    says_something: bool
 
 
 # A described change and its SKU or number in, its own sentence out; "" if it is told as others are.
@@ -55,8 +57,13 @@ def tell_changes(changes: Sequence[Change]) -> dict[int, Told]:
     products = name_products({change.product_id for change in changes if change.product_id and not change.sku})
     skus = {change.pk: change.sku or products.get(change.product_id, "") for change in changes}
     return {
-        row["position"]: Told(actors[row["actor"]], tell_change(row, skus[row["position"]], names)) for row in described
+        row["position"]: Told(actors[row["actor"]], tell_change(row, skus[row["position"]], names), says_something(row))
+        for row in described
     }
+
+
+def says_something(change: Mapping[str, Any]) -> bool:
+    return change["op"] != Change.Op.UPDATE or change["before"] is None or bool(list_told(change["before"]))
 
 
 def tell_change(change: Mapping[str, Any], sku: str, names: Names) -> str:
@@ -77,11 +84,16 @@ def write_sentence(change: Mapping[str, Any], sku: str, names: Names) -> str:
             return f"Emptied the whole table of {change['entity']} rows."
     if change["before"] is None:
         return f"Changed {what}; the row before it isn't kept."
-    parts = [write_part(change["entity"], name, before, after, names) for name in before if name not in SILENT]
+    parts = [write_part(change["entity"], name, before, after, names) for name in list_told(before)]
     if not parts:
         return f"Changed something that belongs to {what}."
     more = f", and {len(parts) - MOST_COLUMNS} more" if len(parts) > MOST_COLUMNS else ""
     return f"Changed {what}: {'; '.join(parts[:MOST_COLUMNS])}{more}."
+
+
+def list_told(row: Mapping[str, Any]) -> list[str]:
+    """The columns that say something to people."""
+    return [name for name in row if name not in SILENT]
 
 
 def list_differences(change: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -93,6 +93,7 @@ def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) ->
         assert told in timeline
     assert f"Marked order {order.number} as shipped." in timeline
     assert "order_line" not in timeline
+    assert "something that belongs" not in timeline
     assert "No piece is left for this." in read(office, f"{base}take_back/")
 
 
@@ -100,6 +101,33 @@ def count_stock() -> tuple[int, int]:
     """On hand, and reserved."""
     stock = Stock.objects.get()
     return stock.on_hand, stock.reserved
+
+
+def test_an_address_is_corrected_while_the_order_is_placed(office: Client) -> None:
+    order, good = place(), {"name": "Mia Berg", "line1": "Long Lane 1", "city": "Ghent", "country": "BE"}
+    path = f"{ORDERS}{order.pk}/ship_to/"
+    assert path in office.get(f"{ORDERS}{order.pk}/change/").content.decode()
+    page = office.post(path, good | {"country": "Belgium", "city": ""}).content.decode()
+    assert "Give two capital letters (ISO 3166), as in GB." in page
+    assert "This field is required." in page
+    assert "The address is corrected." in office.post(path, good, follow=True).content.decode()
+    order.refresh_from_db()
+    assert order.shipping_address == good | {"line2": "", "postcode": ""}
+    assert 'value="Long Lane 1"' in office.get(path).content.decode()
+    move_order(order, "paid")
+    assert "only while it is placed" in office.post(path, good | {"city": "Bruges"}).content.decode()
+    assert path not in office.get(f"{ORDERS}{order.pk}/change/").content.decode()
+
+
+def test_a_packing_slip_shows_what_is_left_and_no_prices(office: Client) -> None:
+    order = place(price="4.56")
+    move_order(order, "paid")
+    path = f"{ORDERS}{order.pk}/slip/"
+    assert path in office.get(f"{ORDERS}{order.pk}/change/").content.decode()
+    page = read(office, path)
+    assert order.number in page
+    assert f"{order.lines.get().sku} Product" in page
+    assert "4.56" not in page
 
 
 def test_too_many_pieces_are_refused_beside_their_line_and_none_with_a_sentence(office: Client) -> None:
@@ -132,7 +160,7 @@ def test_whoever_may_only_view_orders_moves_none() -> None:
     viewer = make_user(is_staff=True)
     browser = Client()
     browser.force_login(viewer)
-    for way in ("step", "send", "take_back"):
+    for way in ("step", "send", "take_back", "ship_to", "slip"):
         assert browser.post(f"{ORDERS}{order.pk}/{way}/", {"step": "paid"}).status_code == 403
     from_group = make_user("Support", is_staff=True)
     from_group.groups.get().permissions.filter(codename="change_order").delete()
