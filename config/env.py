@@ -196,7 +196,8 @@ def read_path(name: str, taken: Sequence[str]) -> str:
     is_plain = re.fullmatch(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~-]+)*", text)
     if not is_plain or text.split("/")[1:2] in [[word] for word in taken]:
         raise ImproperlyConfigured(
-            f"{name}={text!r}: expected a path that begins with none of {', '.join(taken)}, as in {name}=/shop"
+            f"{name}={text!r}: expected a path of letters, digits and ._~- that begins with none of "
+            f"{', '.join(taken)}, as in {name}=/shop"
         )
     return text
 
