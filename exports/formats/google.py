@@ -36,11 +36,13 @@ OPTIONS = {
 }
 # The letters of those attributes that an item may have.
 MOST_CHOSEN = {"color": 100, "size": 100, "material": 200, "pattern": 100}
+# The attribute of which an item may have several.
+MANY = "additional_image_link"
 # The attributes of a variant, and those that its product's variants share.
 OWN = (
     "id", "title", "link", "availability", "price", "sale_price", "gtin", "identifier_exists", *MOST_CHOSEN,
 )  # fmt: skip
-SHARED = ("item_group_id", "description", "image_link", "additional_image_link", "brand", "product_type")
+SHARED = ("item_group_id", "description", "image_link", MANY, "brand", "product_type")
 NAMES = OWN + SHARED
 GTIN = re.compile(r"\d{8}|\d{12,14}", re.ASCII)
 DIGITS = bytes.maketrans(b"0123456789", bytes(range(10)))
@@ -57,7 +59,7 @@ NO_TEXT = "".join(
 )
 NOT_IN_CELLS = re.compile(r"[\t\r\n\v\f\x85\u2028\u2029\0]+")
 
-# The texts of an item by attribute; several for additional_image_link.
+# The texts of an item by attribute; a list for MANY.
 type Item = dict[str, str | list[str]]
 
 
@@ -118,7 +120,7 @@ def describe_product(product: Mapping[str, Any]) -> Item:
         # Google asks for a description.
         "description": (product["description"].strip(NO_TEXT) or product["title"])[:MOST_DESCRIPTION],
         "image_link": images[0] if images else "",
-        "additional_image_link": images[1:],
+        MANY: images[1:],
         "brand": (product["brand"] or "")[:MOST_BRAND],
         # Google knows no \> within a name.
         "product_type": (product["category"] or "").replace(r"\>", ">")[:MOST_TYPE],
@@ -238,28 +240,24 @@ class GoogleRss(Google):
 
 
 def write_elements(item: Item) -> str:
-    names, texts = list_texts(item)
+    names, several = tuple(item), 1
+    texts: list[Any] = [*item.values()]
+    if MANY in item:
+        place = names.index(MANY)
+        several = len(texts[place])
+        texts[place : place + 1] = texts[place]
     whole = "".join(texts)
     # Nearly no text needs it, and to see that of all at once takes a tenth of what it takes to escape each.
     if "&" in whole or "<" in whole or ">" in whole:
-        texts = tuple(map(escape, texts))
-    return make_template(names) % texts
-
-
-def list_texts(item: Item) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    """The names and their texts. A name with several texts comes several times."""
-    if "additional_image_link" in item:
-        pairs = [
-            (name, text) for name, value in item.items() for text in ([value] if isinstance(value, str) else value)
-        ]
-        return tuple(name for name, _ in pairs), tuple(text for _, text in pairs)
-    return tuple(item), tuple(item.values())
+        texts = [escape(text) if "&" in text or "<" in text or ">" in text else text for text in texts]
+    return make_template(names, several) % tuple(texts)
 
 
 # A few names come or don't, and one comes up to ten times.
 @lru_cache(maxsize=1024)
-def make_template(names: tuple[str, ...]) -> str:
-    return "".join(f"<g:{name}>%s</g:{name}>" for name in names)
+def make_template(names: tuple[str, ...], several: int) -> str:
+    """The elements of an item; of MANY so many."""
+    return "".join(f"<g:{name}>%s</g:{name}>" * (several if name == MANY else 1) for name in names)
 
 
 def blank_for_xml(data: bytes) -> bytes:
