@@ -59,9 +59,10 @@ def apply(text: str, code: str) -> str:
 
 
 def build(folder: Path) -> None:
-    """A copy of the project with the blocks in it."""
+    """A copy of the project with the blocks in it. Bytecode is valid for a copy, and compiling took 3 s of CPU."""
     for app in APPS:
-        shutil.copytree(ROOT / app, folder / app, ignore=shutil.ignore_patterns("__pycache__"))
+        # A process beside us may be writing a file of bytecode, under a name of its own.
+        shutil.copytree(ROOT / app, folder / app, ignore=shutil.ignore_patterns("*.pyc.*"))
     for name in ("manage.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     for language, name, code in read_blocks():
