@@ -14,6 +14,7 @@ from tests.launching import build_environment, find_database_url, launch_server
 
 
 @pytest.mark.slow
+@pytest.mark.once  # how it is carried; what the tools do is tested on both databases, without a process
 @pytest.mark.django_db(transaction=True)
 def test_an_agent_finds_and_orders_over_both_transports() -> None:
     shopping = import_module("tests.config.mcp.shopping")
