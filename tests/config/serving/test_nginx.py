@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import add_up, clients
+from tests.config.serving.conftest import copy_shop
 from tests.config.serving.test_streams import Listener, change_price
 from tests.launching import Launched, launch_server
 from tests.nginx import run_nginx
@@ -71,10 +72,9 @@ def test_no_client_says_where_it_comes_from(name: str, database: str) -> None:
     assert statuses == [200, 200, 429]
 
 
-def test_events_pass_at_once(migrated: Path, tmp_path: Path) -> None:
+def test_events_pass_at_once(opened: Shop, tmp_path: Path) -> None:
     """nginx collects an answer of HTTP/1.0 until a buffer is full, unless the answer says otherwise."""
-    shop = Shop(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
-    shop.open(1)
+    shop = copy_shop(opened, tmp_path)
     port = free_port()
     with (
         launch_server(PORT=str(port), TRUSTED_PROXIES="1", **shop.environment),

@@ -1,7 +1,6 @@
 """The socket of a server: its answers, its end, and the start of its successor on the same port; no client notices."""
 
 import http.client
-import shutil
 import signal
 import socket
 import sys
@@ -14,25 +13,19 @@ import pytest
 
 from config.serving.supervisor import listen, stop_connects
 from tests.clients import Walk, add_up, clients, percentile
-from tests.launching import Launched, launch, launch_server, run_command
+from tests.config.serving.conftest import copy_shop
+from tests.launching import Launched, launch, launch_server
 from tests.services import free_port
+from tests.shop import Shop
 
 pytestmark = pytest.mark.slow
 
 PAGE = "/api/v1/products/?page_size=5"
 
 
-@pytest.fixture(scope="module")
-def catalogue(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = Path(shutil.copy(migrated, tmp_path_factory.mktemp("catalogue")))
-    done = run_command("manage.py", "seed", "--products", "50", "--json", DATABASE_URL=f"sqlite:///{file}")
-    assert done.returncode == 0, done.stderr
-    return file
-
-
 @pytest.fixture
-def database(catalogue: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(catalogue, tmp_path)}"
+def database(opened: Shop, tmp_path: Path) -> str:
+    return copy_shop(opened, tmp_path).database
 
 
 def ask(client: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
@@ -48,7 +41,7 @@ def test_an_answer_waits_for_no_acknowledgement_and_a_stopping_server_is_unready
     port = free_port()
     with launch_server(DATABASE_URL=database, PORT=str(port), DRAIN_SECONDS="30") as (_, launched):
         with clients(1, port, "/livez") as walks:
-            time.sleep(1)
+            time.sleep(0.3)
         # Head and body are two writes: with Nagle's algorithm the second waited 40 ms on every other kept connection.
         assert percentile(add_up(walks).seconds, 0.9) < 0.035
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -125,7 +118,7 @@ def roll(database: str, restarts: int, least: int) -> Walk:
 
 
 def test_a_rolling_restart_fails_no_request(database: str) -> None:
-    whole = roll(database, restarts=2, least=500)
+    whole = roll(database, restarts=1, least=300)
     assert whole.failures == []
     assert set(whole.statuses) == {200}
 

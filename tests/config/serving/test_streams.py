@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from config.serving.held import GRACE_BYTES, MOST_ROUNDS, ROUNDS, SocketFinder, Written, count_framed, make_pad
+from tests.config.serving.conftest import copy_shop
 from tests.launching import Launched, launch_server
 from tests.services import free_port
 from tests.shop import Shop
@@ -31,10 +31,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells 
 
 
 @pytest.fixture(scope="module")
-def filled(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    shop = Shop(f"sqlite:///{shutil.copy(migrated, tmp_path_factory.mktemp('shop') / 'shop.sqlite3')}")
-    shop.open(300)
-    return shop
+def filled(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return copy_shop(opened, tmp_path_factory.mktemp("shop"))
 
 
 class Listener:
