@@ -52,19 +52,20 @@ test-clients: .venv-clients/stamp .venv/dev.stamp  ## generated clients, data to
 
 # The faults of jobs, which mostly wait, beside the tests at their full size; then the faults that measure times.
 test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services and workers that die
-	@status=0; log=$$(mktemp); export NOTE_FIGURES=true TEST_BACKEND=production WEBHOOK_CHANGES=100000 WEBHOOK_KILLS=20 FEED_KILLS=20; \
+	@status=0; log=$$(mktemp); export NOTE_FIGURES=true TEST_BACKEND=production WEBHOOK_CHANGES=100000 WEBHOOK_KILLS=20 FEED_KILLS=20 \
+		IMPORT_BATCH=250; \
 	$(BIN)/python -m pytest -q -m faults tests/exports >"$$log" 2>&1 & jobs=$$!; \
-	RAISES=100 CUTS=100 COPIES=20 READS=100000 COMBINATIONS=1000 TITLES=1000 FORMS=100 PIECES=100 KILLS=3 SHARE=1 \
+	RAISES=100 COPIES=20 READS=100000 COMBINATIONS=1000 TITLES=1000 FORMS=100 PIECES=100 KILLS=3 SHARE=1 \
 	WHOLE_FILES=true $(BIN)/python -m pytest -s \
-		-k "raise_one_number or is_what_the_list_counts or with_a_slip_are_found or its_other_forms or is_cut_goes_on \
+		-k "raise_one_number or is_what_the_list_counts or with_a_slip_are_found or its_other_forms \
 		or are_the_table or is_older_than or somebody_holds or takes_too_long or sell_each_piece_once \
 		or edit_and_its_undo or write_every_product_once or grocery_listing or any_value_of_any" || status=1; \
 	SHARE=1 $(BIN)/python -m pytest -q -m "hypothesis and not faults and not clients" || status=1; \
 	for backend in production embedded; do \
 		SCHEMATHESIS_WHOLE=true TEST_BACKEND=$$backend $(BIN)/python -m pytest tests/test_schemathesis.py || status=1; \
 	done; \
-	TEST_BACKEND=embedded SHARE=1 WALKED_ROWS=6000 $(BIN)/python -m pytest tests/test_mass_assignment.py tests/test_any_text.py \
-		tests/catalog/staff/test_shopkeeper_day.py || status=1; \
+	TEST_BACKEND=embedded SHARE=1 WALKED_ROWS=6000 CUTS=100 $(BIN)/python -m pytest tests/test_mass_assignment.py tests/test_any_text.py \
+		tests/catalog/staff/test_shopkeeper_day.py tests/exports/jobs/test_downloads.py || status=1; \
 	wait $$jobs || status=1; cat "$$log"; rm "$$log"; \
 	$(BIN)/python -m pytest -m faults --ignore tests/exports || status=1; exit $$status
 

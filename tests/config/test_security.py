@@ -86,12 +86,12 @@ def test_hsts_options_are_sent_if_they_are_set(
     assert answer["Strict-Transport-Security"] == header
 
 
+@pytest.mark.slow
 def test_a_preload_list_takes_no_host_without_its_subdomains() -> None:
     done = run_command("manage.py", "check", HSTS_PRELOAD="true")
     assert (done.returncode, "HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true" in done.stderr) == (1, True)
 
 
-@pytest.mark.once
 @pytest.mark.faults  # `make audit`, which runs beside the suite in CI, writes it whenever it runs
 def test_the_bill_of_materials_names_what_is_locked(tmp_path: pytest.TempPathFactory) -> None:
     file = f"{tmp_path}/sbom.json"

@@ -15,14 +15,13 @@ from catalog.edits.jobs import submit_edit
 from catalog.edits.models import EditJob
 from catalog.models import Change, Product, UndoJob, Variant
 from tests.catalog.changes.undo.shop import undo
-from tests.catalog.imports.test_faults import kill, start_worker, wait_for_death, wait_until
+from tests.catalog.imports.test_faults import ROWS, kill, start_worker, wait_for_death, wait_until
 
 __all__ = ["start_worker"]
 
 pytestmark = pytest.mark.slow
 
-# Twelve batches.
-PRODUCTS = 3_000
+PRODUCTS = ROWS
 # In an edit, and as many in its undo.
 KILLS = int(os.environ.get("KILLS", "1"))
 OLD, NEW = Decimal("5.00"), Decimal("5.25")

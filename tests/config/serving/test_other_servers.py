@@ -10,7 +10,8 @@ from tests.factories import make_product
 from tests.launching import find_database_url, launch
 from tests.services import free_port, wait_for_port
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+# What another server does differently lies above the database.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.once]
 
 STYLES = "unfold/css/styles.css"
 

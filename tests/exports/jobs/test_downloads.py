@@ -261,6 +261,7 @@ CUTS = int(os.environ.get("CUTS", "5"))
 
 
 @pytest.mark.slow
+@pytest.mark.once  # a part of a file
 @pytest.mark.skipif(not shutil.which("curl"), reason="it is curl's -C that is tried")
 @pytest.mark.django_db(transaction=True)
 def test_a_download_that_is_cut_goes_on_where_it_was(server: int, files: Path, tmp_path: Path) -> None:

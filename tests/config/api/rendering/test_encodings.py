@@ -176,6 +176,7 @@ def test_a_script_is_compressed_a_piece_of_it_is_not(coding: str, client: APICli
 # -- secrets ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @sees_rows
 def test_what_a_browser_asks_with_its_cookies_is_padded_gzip_and_nothing_else(client: APIClient) -> None:
     """Else the length of a compressed secret would tell it, letter by letter (BREACH)."""
@@ -203,6 +204,7 @@ def test_a_form_asked_for_with_cookies_is_padded(client: APIClient) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once  # every coding, whichever database the rows come from
 @sees_rows
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
 def test_curl_reads_what_a_server_sends() -> None:
