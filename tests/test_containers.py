@@ -17,6 +17,7 @@ from config import env
 from config.api.models import STALE_SECONDS
 from config.process.capacity import count_threads
 from config.server import STOP_SECONDS
+from tests.config.test_env import read_settings
 from tests.launching import run_command
 
 pytestmark = pytest.mark.slow
@@ -68,10 +69,12 @@ def test_it_sets_our_variables_and_asks_for_no_others() -> None:
     assert asked <= {*env.NAMES, "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
-@pytest.mark.parametrize(
-    "more", [{}, {"HTTPS": "true", "DATABASE_REPLICA_URLS": "postgres://tenfold:secret@replica:5432/tenfold"}], ids=str
-)
-def test_what_it_sets_starts(more: dict[str, str]) -> None:
+def test_what_it_sets_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings(monkeypatch, **read_environment())["DATABASES"]["default"]["HOST"] in SERVICES
+
+
+def test_what_it_sets_starts() -> None:
+    more = {"HTTPS": "true", "DATABASE_REPLICA_URLS": "postgres://tenfold:secret@replica:5432/tenfold"}
     done = run_command("manage.py", "check", "--fail-level", "ERROR", **read_environment(**more))
     assert done.returncode == 0, done.stderr
 

@@ -26,6 +26,7 @@ with connection.cursor() as cursor:
     cursor.execute("SELECT 1")
 # redis-py imports the SDK's metrics wherever they are installed, and we none of these.
 ours = {"opentelemetry.sdk.trace", "opentelemetry.propagate", "opentelemetry.exporter", "google.protobuf", "sentry_sdk"}
+ours.add("debug_toolbar")
 loaded = ours & sys.modules.keys()
 print(sorted(loaded), type(wsgi.application).__name__, type(logs._lines).__name__, len(connection.execute_wrappers))
 """
