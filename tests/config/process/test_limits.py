@@ -59,8 +59,8 @@ def hold(statement: str) -> Iterator[None]:
         owner.rollback()
 
 
-@pytest.fixture
-def server(product: Product) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None) -> Iterator[str]:
     variables = {"DATABASE_URL": find_database_url(), "STATEMENT_TIMEOUT_MS": "600", "CACHE": "off"}
     with launch_server(**variables, RATE_LIMIT_ANON="off", RATE_LIMIT_TOKEN="off") as (url, _):
         yield f"{url}/api/v1"
@@ -77,6 +77,7 @@ def test_a_row_that_somebody_holds_is_a_503_in_bounded_time(server: str, product
     assert ask(url, "PATCH", token, {"title": "New"})[0] == 200
 
 
+@pytest.mark.usefixtures("product")
 def test_a_table_that_somebody_holds_is_a_503_for_readers_too(server: str) -> None:
     for _ in range(3):  # at the last by a kept plan, before Django
         with hold("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE"):
