@@ -64,7 +64,8 @@ test-faults: .venv/dev.stamp  ## the long tests: many clients at once, services 
 	for backend in production embedded; do \
 		SCHEMATHESIS_WHOLE=true TEST_BACKEND=$$backend $(BIN)/python -m pytest tests/test_schemathesis.py || status=1; \
 	done; \
-	TEST_BACKEND=embedded SHARE=1 WALKED_ROWS=6000 CUTS=100 $(BIN)/python -m pytest tests/test_mass_assignment.py tests/test_any_text.py \
+	TEST_BACKEND=embedded SHARE=1 WALKED_ROWS=6000 CUTS=100 KILLS=3 $(BIN)/python -m pytest tests/test_mass_assignment.py \
+		tests/test_any_text.py tests/catalog/edits/test_faults.py \
 		tests/catalog/staff/test_shopkeeper_day.py tests/exports/jobs/test_downloads.py || status=1; \
 	wait $$jobs || status=1; cat "$$log"; rm "$$log"; \
 	$(BIN)/python -m pytest -m faults --ignore tests/exports || status=1; exit $$status

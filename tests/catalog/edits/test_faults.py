@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.db.models import Max
 from rest_framework.test import APIClient
 
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.slow
 PRODUCTS = ROWS
 # In an edit, and as many in its undo.
 KILLS = int(os.environ.get("KILLS", "1"))
+# An import is killed on both databases, and a job's checkpoint is one mechanism.
+SEEN_ON_POSTGRESQL = connection.vendor != "postgresql" and KILLS == 1
 OLD, NEW = Decimal("5.00"), Decimal("5.25")
 
 
@@ -61,6 +64,7 @@ def count_prices(price: Decimal) -> int:
     return Variant.objects.filter(price=price).count()
 
 
+@pytest.mark.skipif(SEEN_ON_POSTGRESQL, reason="seen on PostgreSQL, and with KILLS=3 in make test-faults")
 @pytest.mark.django_db(transaction=True)
 def test_workers_killed_half_way_leave_an_edit_and_its_undo_that_the_next_one_ends(start_worker: Start) -> None:
     make_rows()
