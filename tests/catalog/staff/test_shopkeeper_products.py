@@ -73,18 +73,26 @@ def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser(server: str) -> Iterator[Any]:
+    """Signed in once, and with scripts and styles that it has compiled once."""
     with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        chromium = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = chromium.new_context(viewport={"width": 1280, "height": 1000})
+        sign_in(browser.new_page(), server)
+        yield browser
 
 
-@pytest.fixture
-def keeper(server: str, browser: Any) -> Iterator[Keeper]:
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+def sign_in(page: Any, server: str) -> None:
     page.goto(f"{server}/admin/login/")
     page.fill("[name=username]", "keeper@example.com")
     page.fill("[name=password]", "secret")
     with page.expect_navigation():
         page.click("button[type=submit]")
+    page.close()
+
+
+@pytest.fixture
+def keeper(server: str, browser: Any) -> Iterator[Keeper]:
+    page = browser.new_page()
     yield Keeper(page, server)
     page.close()
 
