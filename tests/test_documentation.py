@@ -143,6 +143,7 @@ def test_each_stage_of_a_read_has_its_module() -> None:
     ] == []
 
 
+@pytest.mark.slow
 def test_each_name_that_a_change_needs_exists() -> None:
     section = TEXT.split("\n## How to add\n")[1].partition("\n## ")[0]
     named = set(re.findall(r"`([A-Za-z_.]{4,})(?:\(\))?`", section))

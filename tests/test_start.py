@@ -192,6 +192,7 @@ def run_make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_an_old_python_is_one_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python-old"
     # Whatever it is asked, its version is too low.
@@ -208,6 +209,7 @@ def test_an_old_python_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_no_python_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").touch()
     done = run_make("install", "PYTHON=", folder=tmp_path)

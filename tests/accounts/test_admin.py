@@ -297,6 +297,7 @@ def test_ending_a_session_needs_the_right(db: None) -> None:
 # -- orders ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 40])
 def test_an_order_shows_its_lines_and_takes_only_a_status(
     lines: int, office: Client, django_assert_max_num_queries: Any

@@ -23,6 +23,7 @@ def fill_shop() -> list[str]:
     return [make_product(sku=f"TEA-{number}", stock=9).sku for number in range(5)]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_follower_of_the_feed_holds_what_the_tables_hold() -> None:
     skus = fill_shop()

@@ -181,6 +181,7 @@ def test_a_timeline_costs_the_same_however_long_it_is(moves: int, office: Client
     assert len(queries) <= 17, [query["sql"][:90] for query in queries]
 
 
+@pytest.mark.slow
 def test_orders_are_found_by_their_customers_name_and_address(office: Client) -> None:
     mia = make_user(first_name="Mia", last_name="van den Berg", email="mia@example.com")
     Address.objects.create(user=mia, name="Berg & Co", line1="1", city="Ghent", country="BE")

@@ -221,6 +221,7 @@ def test_a_page_with_its_lines_is_one_statement(
     assert [len(row["lines"]) for row in page] == [5] * size
 
 
+@pytest.mark.slow
 def test_all_lines_are_shown(buyer: APIClient) -> None:
     skus = [make_product(stock=1).sku for _ in range(100)]
     order = buy(buyer, *[(sku, 1) for sku in skus]).json()

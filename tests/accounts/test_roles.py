@@ -85,6 +85,7 @@ def test_a_role_that_the_owner_changed_stays_changed(fresh: None) -> None:
     assert list_rights()["Support"] == set()
 
 
+@pytest.mark.slow
 def test_an_export_needs_the_right_to_export() -> None:
     make_product()
     for user in (make_user(), make_user("Catalogue editor"), make_user("Support"), make_user(is_staff=True)):

@@ -216,6 +216,7 @@ def test_customers_ship_and_return_nothing(order: Order) -> None:
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(1, 3), st.booleans()), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(steps=STEPS)
 def test_any_sequence_of_steps_keeps_the_sum(steps: list[tuple[bool, int, bool]]) -> None:

@@ -89,6 +89,7 @@ def read_form(answer: Any) -> dict[str, Any]:
 # -- what every page shares -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_times_are_written_in_one_way(office: Client, admin_user: User) -> None:
     product = make_product(sku="TEA", variants=1)
@@ -115,6 +116,7 @@ def test_every_table_is_in_the_admin_and_searched_without_a_count(model: Any, of
             assert office.get(list_path(model) + query).status_code in (200, 302)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 50])
 def test_a_list_costs_six_queries(size: int, office: Client) -> None:
     for _ in range(size):
@@ -177,6 +179,7 @@ def test_a_list_is_read_in_the_order_of_an_index(order: str, index: str, office:
     assert len({column.startswith("-") for column in columns}) == 1, columns
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_no_form_lists_a_big_table(office: Client) -> None:
     Brand.objects.bulk_create(Brand(name=f"Listed {number}", slug=f"listed-{number}") for number in range(300))
@@ -231,6 +234,7 @@ def test_products_are_narrowed_by_brand_subtree_and_status(office: Client) -> No
         assert list(office.get(PRODUCTS, query).context["cl"].result_list) == [tea]
 
 
+@pytest.mark.slow
 def test_rows_of_a_product_are_found_by_its_sku(office: Client) -> None:
     make_product(sku="A-1", images=2)
     make_product(sku="A-2")
@@ -262,6 +266,7 @@ def test_a_product_is_added_with_its_variant_and_is_found_by_words(office: Clien
     assert list(Product.objects.matching("clay")) == [product]
 
 
+@pytest.mark.slow
 def test_a_form_writes_only_what_was_changed(office: Client) -> None:
     product = make_product(stock=1)
     path = f"{PRODUCTS}{product.pk}/change/"
@@ -301,6 +306,7 @@ def test_a_page_left_open_overwrites_nobodys_later_change(office: Client) -> Non
     assert (first.barcode, first.price, first.options) == ("4006381333931", Decimal("3.00"), {"Size": "M"})
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_second_of_two_people_is_shown_what_the_first_changed(office: Client) -> None:
     product = make_product(title="Old", brand=make_brand("Old"), variants=1)
@@ -323,6 +329,7 @@ def test_the_second_of_two_people_is_shown_what_the_first_changed(office: Client
     assert product.price == 7
 
 
+@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
@@ -445,6 +452,7 @@ def test_a_bulk_deletion_has_its_limit(office: Client, monkeypatch: pytest.Monke
 # -- refusals ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_used_brand_or_category_is_not_deleted_and_says_by_whom(office: Client) -> None:
     product = make_product(brand=make_brand(), category=make_category("Food", "Tea"))
     food = product.category.parent
@@ -476,6 +484,7 @@ def test_a_brand_that_is_used_from_now_on_is_refused_by_the_database(
     assert Brand.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_last_variant_stays(office: Client) -> None:
     product = make_product(variants=2)

@@ -102,6 +102,7 @@ def read_pagers(client: APIClient, url: str) -> tuple[str, dict[str, str]]:
     return words, {name: html.unescape(href) for href, name in re.findall(r'<a[^>]* href="([^"]*)">(.*?)</a>', above)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["page_size=2", "page=1&page_size=2"])
 def test_a_list_is_walked_by_links_to_its_end_and_back(query: str, client: APIClient) -> None:
     for _ in range(5):

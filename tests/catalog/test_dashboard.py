@@ -37,6 +37,7 @@ def fill(size: int, owner: User) -> None:
         ImportJob.objects.create(owner=owner, name="a.csv", status="failed", finished_at=timezone.now(), error="Bad.")
 
 
+@pytest.mark.slow
 def test_each_figure_leads_to_the_rows_that_it_counts(admin_client: Client, admin_user: User, settings: Any) -> None:
     fill(4, admin_user)
     settings.LOW_STOCK = 4

@@ -192,6 +192,7 @@ VALUES: dict[str, list[str]] = {
 QUERIES = st.dictionaries(st.sampled_from(sorted(VALUES)), st.sets(st.integers(0, 2), min_size=1), max_size=4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shop")
 def test_any_combination_finds_what_python_finds() -> None:
     products = list(Product.objects.select_related("brand", "category").order_by("pk"))

@@ -191,6 +191,7 @@ def order_one(user: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_many_orders_over_three_locations_take_exactly_what_is_there() -> None:
     product = stock_up(main=5, a=7, b=8)
@@ -211,6 +212,7 @@ def test_500_orders_over_three_locations_for_100_pieces() -> None:
     assert sum(reserved for _, reserved in read_stock().values()) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_adjustments_and_orders_crossed_are_right_to_the_piece() -> None:
     stock_up(main=20, a=20)

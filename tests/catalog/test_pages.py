@@ -330,6 +330,7 @@ def test_a_cursor_survives_a_new_secret_key(client: APIClient, settings: Any) ->
 
 
 class WalkProperties(TestCase):
+    @pytest.mark.slow
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         prices=st.lists(st.sampled_from(["0", "0.01", "9999999999.99", "5.50"]), max_size=12),

@@ -105,6 +105,7 @@ def test_what_nobody_asked_for_is_not_in_the_sql(
     assert "catalog_producttext" not in sql
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 10, 50])
 def test_an_expanded_page_costs_one_query(
     size: int, client: APIClient, django_assert_num_queries: DjangoAssertNumQueries

@@ -33,6 +33,7 @@ def test_a_number_is_always_the_same_product() -> None:
     assert make_product(4711) != make_product(4712)
 
 
+@pytest.mark.slow
 def test_seed_adds_up_to_the_number() -> None:
     assert seed(30)["added"] == 30
     assert seed(50) | {"seconds": 0} == {"before": 30, "added": 20, "seconds": 0}
@@ -189,6 +190,7 @@ def read_all(position: int, words: int) -> list[list[Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_triggers_do_the_same_for_rows_one_by_one() -> None:
     put_up_shelves()
     marks = mark()

@@ -118,6 +118,7 @@ def one_of(model: type[Brand | Category]) -> Any:
     return RANDOM.choice(list(model.objects.order_by("pk")))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shop")
 def test_whatever_is_written_the_tallies_are_true(client: APIClient) -> None:
     @settings(deadline=None, max_examples=15)  # the database's time

@@ -123,6 +123,7 @@ def save(browser: Client, path: str, **values: Any) -> Any:
     return browser.post(f"/admin/catalog/{path}", values)
 
 
+@pytest.mark.slow
 def test_the_admin_has_the_same_rules(browser: Client) -> None:
     answer = save(browser, "brand/add/", name="A\u202eb", slug="a")
     assert "U+202E as its character 2" in answer.content.decode()

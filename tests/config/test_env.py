@@ -136,6 +136,7 @@ def test_a_pool_has_its_four_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("manage.py", "check"), ("-m", "config.server"), ("manage.py", "work")])
 def test_a_command_says_one_sentence_and_no_traceback(command: tuple[str, ...]) -> None:
     done = run_command(*command, PORT="eighty")

@@ -83,6 +83,7 @@ def test_what_cannot_be_exported_is_an_error_of_its_field(
     assert not ExportJob.objects.exists()
 
 
+@pytest.mark.slow
 def test_every_resource_has_its_form_with_its_usual_columns(office: Client) -> None:
     for name, resource in RESOURCES.items():
         page = office.get(f"{JOBS}add/?resource={name}")
@@ -176,6 +177,7 @@ def test_a_list_of_products_becomes_a_job_of_its_filter(office: Client, admin_us
     assert (job.owner, run_job(job.pk).rows_done) == (admin_user, 3)
 
 
+@pytest.mark.slow
 def test_a_search_becomes_the_search_of_the_job(office: Client) -> None:
     tea, cup = make_product(sku="T", title="Green tea"), make_product(sku="C", title="Cup")
     for term, filters in (("green", {"search": "green"}), ("C", {"id": [cup.pk]})):

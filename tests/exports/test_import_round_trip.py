@@ -99,6 +99,7 @@ def test_the_file_of_a_job_is_imported_again_and_changes_nothing(
     assert list(ProductText.objects.order_by("pk").values()) == texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPES)
 def test_the_stock_and_prices_of_a_file_come_back(name: str, odd_products: int, staff: APIClient) -> None:
     before = snapshot_parts()
@@ -111,6 +112,7 @@ def test_the_stock_and_prices_of_a_file_come_back(name: str, odd_products: int, 
     assert snapshot_parts() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPES)
 def test_new_variants_of_a_file_find_their_products(name: str, odd_products: int, staff: APIClient) -> None:
     several = Product.objects.get(sku="4")

@@ -122,6 +122,7 @@ def test_a_product_that_never_was_is_a_404_and_a_slip_a_400(staff: APIClient) ->
         assert staff.get(f"{url_of(product.pk)}?{query}").status_code == 400
 
 
+@pytest.mark.slow
 def test_the_admin_shows_a_change_and_offers_no_way_to_alter_it(admin_client: Client) -> None:
     brand = make_brand("Acme")
     Brand.objects.update(name="<b>Other</b>")

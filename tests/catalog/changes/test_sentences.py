@@ -66,6 +66,7 @@ def test_the_end_of_a_job_is_told_without_how_workers_held_it() -> None:
     assert write_sentence(change | {"after": after}, "", {}) == "Changed the export #3: status from running to ready."
 
 
+@pytest.mark.slow
 def test_changes_are_found_by_who_when_product_and_request(staff: APIClient, admin_client: Client) -> None:
     tea, cup = make_product(sku="TEA"), make_product(sku="CUP")
     for product, name in ((tea, "first"), (cup, "second")):
@@ -81,6 +82,7 @@ def test_changes_are_found_by_who_when_product_and_request(staff: APIClient, adm
     assert "to first" not in read(admin_client, at_from="2999-01-01")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 12])
 def test_the_list_costs_the_same_for_any_number(number: int, staff: APIClient, admin_client: Client) -> None:
     for _ in range(number):
@@ -92,6 +94,7 @@ def test_the_list_costs_the_same_for_any_number(number: int, staff: APIClient, a
     assert len(queries) <= 20, len(queries)
 
 
+@pytest.mark.slow
 def test_an_undo_is_previewed_and_then_done_in_the_admin(staff: APIClient, admin_client: Client) -> None:
     products = [make_product(status="draft") for _ in range(2)]
     keys = [product.pk for product in products]

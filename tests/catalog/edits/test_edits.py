@@ -62,6 +62,7 @@ def list_prices() -> list[str]:
     return [str(price) for price in Variant.objects.order_by("pk").values_list("price", flat=True)]
 
 
+@pytest.mark.slow
 def test_prices_of_a_brand_rise_by_per_cent_and_come_back(office: Client, staff: APIClient) -> None:
     acme = make_brand("Acme")
     make_product(brand=acme, price="10.00", variants=2)
@@ -132,6 +133,7 @@ def test_prices_are_rounded_to_the_nearest_that_ends_in_99(price: str, rounded: 
     assert str(kinds.round_to_99(Decimal(price))) == rounded
 
 
+@pytest.mark.slow
 def test_rows_that_cant_be_edited_are_listed_and_the_others_written(office: Client) -> None:
     kept = make_product(stock=5)
     make_product(stock=5)
@@ -214,6 +216,7 @@ def test_whoever_may_not_change_prices_cant_do_it_here(office: Client) -> None:
     assert list_prices() == ["10.00"]
 
 
+@pytest.mark.slow
 def test_a_form_that_says_too_little_says_what_is_missing(office: Client) -> None:
     form = select(office, "", make_product())
     for values, said in (

@@ -30,6 +30,7 @@ def count_rows(page: str) -> int:
     return len(re.findall("&quot;sku&quot;:", page))
 
 
+@pytest.mark.slow
 def test_each_click_narrows_the_list_and_a_second_one_widens_it(client: APIClient) -> None:
     Attribute.objects.create(name="color")
     for number in range(3):

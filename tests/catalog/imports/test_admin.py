@@ -73,6 +73,7 @@ def test_a_file_is_sent_and_its_page_shows_what_became_of_it(office: Client) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_form_as_a_browser_sends_it_starts_the_import(office: Client) -> None:
     """Browsers send each field, also those that nobody has filled in."""
     form = office.get(f"{JOBS}add/").context["adminform"].form

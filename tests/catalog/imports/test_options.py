@@ -260,6 +260,7 @@ def test_a_preview_of_a_file_that_cannot_be_used_says_so(caller: APIClient, file
     assert not list_files(files)
 
 
+@pytest.mark.slow
 def test_a_preview_reads_a_thousand_rows_and_shows_twenty_products() -> None:
     rows = "".join(f"S{number},Lamp,1\n" for number in range(3_000))
     chosen = Options()

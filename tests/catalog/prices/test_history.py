@@ -137,6 +137,7 @@ def test_a_clock_that_goes_back_loses_no_price() -> None:
     assert moments == sorted(moments)
 
 
+@pytest.mark.slow
 def test_variants_that_come_before_their_product_have_a_history_too() -> None:
     with transaction.atomic():
         Variant.objects.bulk_create([Variant(product_id=990_001, sku="EARLY", price=5)])
@@ -173,6 +174,7 @@ PRICES = st.sampled_from(["0", "1.5", "3", "7.25", "40"])
 STEPS = st.lists(st.tuples(st.sampled_from([0, 3, 12, 29.5, 31, 100]), st.lists(PRICES, min_size=1, max_size=3)))
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(steps=STEPS, first=PRICES)
 def test_the_lowest_price_equals_a_replay_of_the_history(steps: list[Any], first: str) -> None:

@@ -144,6 +144,7 @@ def test_a_product_shows_its_category_variants_and_stock(office: Client) -> None
         assert text in page
 
 
+@pytest.mark.slow
 def test_products_are_sorted_by_title_price_rating_and_age(office: Client) -> None:
     make_product(sku="A", title="Écru", price="2.00", rating="5")
     make_product(sku="B", title="apple", price="3.00", rating="1")
@@ -190,6 +191,7 @@ def test_a_view_is_saved_opened_renamed_and_removed(office: Client) -> None:
     assert not SavedView.objects.exists()
 
 
+@pytest.mark.slow
 def test_views_are_ones_own_and_few(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saved, "MOST_VIEWS", 2)
     post(office, save="1", name="Mine", query="q=tea")

@@ -63,6 +63,7 @@ def test_what_is_no_key_selects_nothing(table: str, key: str, admin_client: Clie
     assert Product.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_form_that_names_many_rows_and_has_none_is_shown_again_soon(admin_client: Client) -> None:
     body = {"variants-TOTAL_FORMS": "99999999", "variants-INITIAL_FORMS": "0"}
     page = admin_client.post("/admin/catalog/product/add/", body)

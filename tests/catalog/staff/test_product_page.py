@@ -57,6 +57,7 @@ def declared() -> None:
         Attribute.objects.create(name=name, type=kind)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("declared")
 def test_declared_attributes_are_fields_and_others_stay_json(office: Client) -> None:
     product = make_product(attributes={"volts": 230, "organic": False, "size": {"w": 1}})
@@ -73,6 +74,7 @@ def test_declared_attributes_are_fields_and_others_stay_json(office: Client) -> 
     assert product.version == version
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("declared")
 def test_an_attribute_of_another_type_is_an_error_and_stays_typed(office: Client) -> None:
     product = make_product(attributes={})
@@ -83,6 +85,7 @@ def test_an_attribute_of_another_type_is_an_error_and_stays_typed(office: Client
     assert product.attributes == {}
 
 
+@pytest.mark.slow
 def test_stock_is_written_in_the_row_of_its_variant(office: Client) -> None:
     product = make_product(variants=2)
     first, second = product.variants.order_by("position", "pk")
@@ -110,6 +113,7 @@ def draw(color: str) -> SimpleUploadedFile:
     return SimpleUploadedFile(f"{color}.png", out.getvalue())
 
 
+@pytest.mark.slow
 def test_pictures_are_added_behind_the_others_and_a_bad_one_is_named(office: Client) -> None:
     product = make_product(images=1)
     bad = SimpleUploadedFile("logo.svg", b"<svg/>")
@@ -153,6 +157,7 @@ def test_who_may_only_look_sees_the_page_without_a_form() -> None:
     assert b'name="pictures"' not in page.content
 
 
+@pytest.mark.slow
 def test_an_image_with_another_address_forgets_the_former_picture(office: Client) -> None:
     product = make_product(images=0)
     save(office, product, pictures=[draw("red")])

@@ -212,6 +212,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(VALUES)
 def test_any_result_fits_and_a_small_one_is_left_as_it_is(value: Any) -> None:

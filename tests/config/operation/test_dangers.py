@@ -43,11 +43,13 @@ def test_a_server_that_others_reach_refuses_to_start(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_on_the_loopback_address_dangerous_settings_are_allowed() -> None:
     done = start(SECRET_KEY="abc", DEBUG="true", ALLOWED_HOSTS="*")
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_server_with_safe_settings_starts_for_others() -> None:
     done = start(SECRET_KEY=SECRET, HOST="0.0.0.0", HTTPS="true", ALLOWED_HOSTS="shop.example.com")
     assert (done.returncode, done.stderr) == (0, "")

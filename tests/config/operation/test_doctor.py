@@ -72,6 +72,7 @@ def test_what_is_wrong_is_said_with_its_remedy() -> None:
     assert f"{'':19}-> make worker\n" in said
 
 
+@pytest.mark.slow
 def test_a_missing_index_is_an_error_and_its_remedy_makes_it_again() -> None:
     execute("DROP INDEX product_by_price")
     [finding] = find("database", Level.ERROR)
@@ -149,6 +150,7 @@ def test_what_postgres_lacks_is_found(settings: Any, monkeypatch: pytest.MonkeyP
     assert "max_connections is 100, but this server alone may need 266." in details
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="a fault of SQLite's")
 def test_a_damaged_file_and_another_journal_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with answers(monkeypatch, "quick_check", [("row 7 missing from index product_by_price",)]):

@@ -118,6 +118,7 @@ def find_failed() -> list[Finding]:
     return [found for found in examine_database() if found.detail.startswith(FAILED_WRITE)]
 
 
+@pytest.mark.slow
 def test_doctor_tries_a_write_and_takes_it_back() -> None:
     changes, products = Change.objects.count(), Product.objects.count()
     assert find_failed() == []

@@ -86,6 +86,7 @@ def test_a_named_status_is_what_its_maker_may_see(staff: APIClient) -> None:
     assert b"DRAFT" in read_body(fetch(feed["file_url"]))
 
 
+@pytest.mark.slow
 def test_a_new_file_takes_the_place_of_the_former_one(staff: APIClient, files: Any) -> None:
     make_product(sku="TEA")
     feed = save(staff, every=30)
@@ -121,6 +122,7 @@ def test_on_change_a_file_is_made_only_after_a_change(staff: APIClient) -> None:
     assert make(feed) is not None
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_leaves_the_former_file_and_says_why(staff: APIClient, admin_user: User) -> None:
     make_product(sku="TEA")
     feed = save(staff)

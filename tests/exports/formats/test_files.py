@@ -68,6 +68,7 @@ def test_text_comes_back_from_csv_and_ndjson(titles: list[str], caller: APIClien
     Product.objects.all().delete()
 
 
+@pytest.mark.slow
 @ROUNDS
 @given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
 def test_text_comes_back_from_parquet(titles: list[str], caller: APIClient) -> None:
@@ -78,6 +79,7 @@ def test_text_comes_back_from_parquet(titles: list[str], caller: APIClient) -> N
     Product.objects.all().delete()
 
 
+@pytest.mark.slow
 @ROUNDS
 @given(titles=st.lists(HOSTILE, min_size=1, max_size=4))
 def test_text_comes_back_from_xlsx(titles: list[str], caller: APIClient) -> None:

@@ -34,6 +34,7 @@ def write_at_random(chance: random.Random) -> None:
             Product.objects.filter(pk=key).delete()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("COPIES", "3"))))
 def test_a_file_and_the_feed_from_its_cursor_are_the_table(
     seed: int, caller: APIClient, monkeypatch: pytest.MonkeyPatch

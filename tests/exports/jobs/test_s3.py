@@ -93,6 +93,7 @@ def test_canceled_and_expired_jobs_leave_nothing(bucket: Any, caller: APIClient)
     assert list_keys(bucket) == []
 
 
+@pytest.mark.slow
 def test_a_failed_write_completes_no_upload(bucket: Any, caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise OSError("gone")
@@ -104,6 +105,7 @@ def test_a_failed_write_completes_no_upload(bucket: Any, caller: APIClient, monk
     assert list_keys(bucket) == []
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_away_ends_the_job_with_the_reason(bucket: Any, caller: APIClient) -> None:
     make_many(1)
     job_id = caller.post("/api/v1/exports/", {"resource": "products", "format": "csv"}).json()["id"]
@@ -121,6 +123,7 @@ def test_a_bucket_that_is_away_ends_the_job_with_the_reason(bucket: Any, caller:
     assert not ExportPart.objects.exists()
 
 
+@pytest.mark.slow
 def test_an_import_whose_file_is_gone_fails_with_the_reason(bucket: Any) -> None:
     editor = make_caller("Catalogue editor")
     job_id = editor.generic("POST", "/api/v1/imports/", b"sku,title,price\nA,Lamp,1\n", "text/csv").json()["id"]

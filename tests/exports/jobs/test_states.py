@@ -125,6 +125,7 @@ def test_a_worker_that_is_to_stop_gives_its_step_back(
     assert run_job(job_id).status == "ready"
 
 
+@pytest.mark.slow
 def test_many_stops_in_the_same_step_are_no_reason_to_fail(caller: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(1)
     job_id = post(caller).json()["id"]

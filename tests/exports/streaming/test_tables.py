@@ -118,6 +118,7 @@ def test_the_command_writes_what_is_streamed(
     assert len(file.read_bytes().splitlines()) > 1
 
 
+@pytest.mark.slow
 def test_a_change_log_that_is_gone_is_in_the_document() -> None:
     paths = documents.build_document()["paths"]
     gone = [
@@ -272,6 +273,7 @@ def test_a_stream_that_never_begins_keeps_no_slot(caller: APIClient, monkeypatch
         answer.close()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_dropped_unread_keeps_no_slot() -> None:
     own = slots.StreamSlots(1)
     body = Body(own.hold([b"first", b"second"]), ClientConnection(port=0))

@@ -73,6 +73,7 @@ def test_a_column_that_only_others_changed_stays(staff: APIClient) -> None:
     assert (product.title, product.status, str(product.rating)) == ("Old", "draft", "4.00")
 
 
+@pytest.mark.slow
 def test_a_new_product_is_deleted_unless_somebody_else_wrote_to_it(staff: APIClient) -> None:
     for sku in ("A", "B"):
         body = {"sku": sku, "title": sku, "variants": [{"sku": sku, "price": "3.00", "on_hand": 1}]}
@@ -136,6 +137,7 @@ FIRST = b"sku,title,brand,category,price,stock\nA,Lamp,Acme,Home/Light,1.50,3\nB
 AGAIN = b"sku,title,brand,category,price,stock\nA,Lamp II,Zeta,Home/Light,1.60,4\nC,Kettle,Zeta,Kitchen,9,1\n"
 
 
+@pytest.mark.slow
 def test_an_import_is_undone_with_the_brands_and_categories_that_it_made(staff: APIClient) -> None:
     caller = make_caller("Catalogue editor")
     import_file(caller, FIRST)

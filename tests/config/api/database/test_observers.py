@@ -42,6 +42,7 @@ def test_a_connection_that_is_made_under_another_wrapper_is_observed_ever_after(
         assert thread.submit(begin).result() == ["SELECT 1"]
 
 
+@pytest.mark.slow
 def test_an_explanation_that_failed_disturbs_no_later_observer(
     staff: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

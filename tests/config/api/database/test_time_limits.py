@@ -29,6 +29,7 @@ def test_a_statement_past_its_limit_is_refused() -> None:
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.slow
 def test_the_limit_is_for_one_statement() -> None:
     limit = TimeLimit(100, CountTooDear)
     assert make_statement(0, limit).fetch_number() >= 0
@@ -39,6 +40,7 @@ def test_the_limit_is_for_one_statement() -> None:
     assert not connection.in_atomic_block
 
 
+@pytest.mark.slow
 def test_within_a_transaction_nothing_is_limited() -> None:
     """It would end with the statement."""
     with transaction.atomic():

@@ -110,6 +110,7 @@ def list_questions(view: Any) -> Iterator[str]:
         yield f"?expand={','.join(paths)}&page=1&count=exact"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_both_ways_give_the_same_bodies(view: Any, client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{address(view)}{quote(key)}/" for key in find_keys(view, "")]

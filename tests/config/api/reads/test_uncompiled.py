@@ -237,6 +237,7 @@ def test_a_field_that_computes_reads_what_the_queryset_declares(size: int, clien
     }
 
 
+@pytest.mark.slow
 def test_the_rest_of_such_a_view_is_as_ever(client: APIClient, staff: APIClient) -> None:
     full = fill()
     assert list(find_reasons(Shouting, compiled=False)) == []

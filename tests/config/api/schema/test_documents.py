@@ -164,6 +164,7 @@ def test_its_head_lists_every_code(document: dict[str, Any]) -> None:
     assert all(code.meaning for code in list_codes())
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_document(document: dict[str, Any]) -> None:
     assert documents.build_document() == document
 
@@ -367,6 +368,7 @@ def collect_examples(client: APIClient, staff: APIClient) -> dict[str, list[dict
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_its_examples_are_real_answers(client: APIClient, staff: APIClient, mia: APIClient, settings: Any) -> None:
     """With `WRITE_EXAMPLES=1` the file is written anew from what is answered."""
@@ -399,6 +401,7 @@ def test_each_page_of_it_leads_back(client: APIClient) -> None:
         assert links == ["/", "/api/v1/"]
 
 
+@pytest.mark.slow
 def test_each_example_stands_in_the_document(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     for key, examples in read_examples().items():
@@ -408,6 +411,7 @@ def test_each_example_stands_in_the_document(document: dict[str, Any]) -> None:
 # -- how it is served --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_it_is_made_once_and_without_a_query(
     client: APIClient, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch

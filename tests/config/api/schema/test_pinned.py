@@ -135,6 +135,7 @@ def test_each_sample_can_be_read_by_its_language(document: Schema) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_it_names_the_tags_and_components_that_are_used(document: Schema) -> None:
     tags = {tag for _, _, operation in list_operations(document) for tag in operation["tags"]}
     assert {tag["name"] for tag in document["tags"]} == tags

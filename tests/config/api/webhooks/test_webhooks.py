@@ -182,6 +182,7 @@ def test_a_user_is_told_no_more_than_they_may_see() -> None:
     assert "catalog.import_product" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_staff_add_pause_and_test_webhooks_in_the_admin(admin_user: User) -> None:
     client = Client()
     client.force_login(admin_user)

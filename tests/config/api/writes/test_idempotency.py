@@ -258,6 +258,7 @@ def post_together(lists: list[list[str]], user: User) -> list[Any]:
         return [answer for answers in pool.map(send, lists) for answer in answers]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_32_at_once_with_one_key_have_one_effect(notes: None, admin_user: User) -> None:
     answers = post_together([["k-1"]] * 32, admin_user)
