@@ -89,8 +89,8 @@ class VariantAdmin(BoundedAdmin):
     list_filter = (OfProductFilter,)
     list_select_related = ("product",)
     sortable_by = ("sku",)
-    search_fields = ("sku__exact",)
-    search_help_text = "A whole SKU"
+    search_fields = ("sku__exact", "barcode__exact")
+    search_help_text = "A whole SKU or barcode"
     fields = ("product", ("sku", "barcode"), "options", ("price", "weight", "position"), RECORD)
     readonly_fields = RECORD
     raw_id_fields = ("product",)

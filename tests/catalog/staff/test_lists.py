@@ -134,6 +134,14 @@ def test_what_products_lack_is_looked_for_in_the_newest_ones(office: Client, mon
     assert list_skus(office, "lacks=brand") == ["P2", "P1", "P0"], "an index finds these"
 
 
+def test_variants_are_found_by_sku_and_by_barcode(office: Client) -> None:
+    product = make_product(sku="LMP", variants=2)
+    product.variants.filter(sku="LMP-2").update(barcode="4006381333931")
+    for term, sku in (("LMP", "LMP"), ("4006381333931", "LMP-2")):
+        rows = office.get("/admin/catalog/variant/", {"q": term}).context["cl"].result_list
+        assert [row.sku for row in rows] == [sku]
+
+
 # -- columns and orders ------------------------------------------------------------------------------------------
 
 
