@@ -29,13 +29,16 @@ TALLIES = "SELECT CAST(key AS {type}) AS {key}, number AS first, 0 AS drawn FROM
 BRANDS = """
 SELECT b.slug AS value, b.name AS label, b.slug{order} AS rank, o.first, o.drawn
 FROM ({groups}) o JOIN catalog_brand b ON b.id = o.brand_id"""
-# The ids of the categories above stand in the path.
+# The ids of the categories above stand in the path. Depths that no path has would be joined with each category.
 CATEGORIES = """
 SELECT c.slug AS value, c.name AS label, c.slug{order} AS rank, a.first, a.drawn FROM (
     SELECT CAST(substr(c.path, d.depth * {digits} - {digits} + 1, {digits}) AS bigint) AS id,
            sum(o.first) AS first, sum(o.drawn) AS drawn
     FROM ({groups}) o JOIN catalog_category c ON c.id = o.category_id
-    JOIN (SELECT column1 AS depth FROM (VALUES {depths}) AS numbered) d ON d.depth <= length(c.path) / {digits}
+    JOIN (
+        SELECT column1 AS depth FROM (VALUES {depths}) AS numbered
+        WHERE column1 <= (SELECT max(length(path)) / {digits} FROM catalog_category)
+    ) d ON d.depth <= length(c.path) / {digits}
     GROUP BY 1
 ) a JOIN catalog_category c ON c.id = a.id"""
 # Of an expression over the row's columns.
