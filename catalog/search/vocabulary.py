@@ -1,7 +1,8 @@
 """The catalogue's words, each with the number of active products and brands that have it.
 
-Triggers append the titles that come and go. A chore counts their words, and stores new ones under their slips. Until it
-has, a search finds the new products as they are written, and doesn't correct a slip in their new words.
+Triggers append the titles that come and go. A chore counts their words, and stores new ones under their slips; so does
+`seed` when it ends. Until then a search finds the new products as they are written, and doesn't correct a slip in their
+new words.
 """
 
 from __future__ import annotations

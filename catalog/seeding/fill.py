@@ -14,6 +14,7 @@ from django.utils.text import slugify
 
 from catalog.changes.log import number_all, number_meanwhile
 from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
+from catalog.search.vocabulary import count_words
 from catalog.seeding.loading import Row, load
 from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, OUTLET, SKU_PREFIX, DemoProduct, make_product
 from catalog.seeding.words import CATALOGUE, DEPARTMENT_BRANDS
@@ -60,6 +61,7 @@ def fill_catalogue(first: int, last: int) -> Generator[int]:
             yield written
     refresh_statistics()
     number_all()
+    count_words()
 
 
 @contextmanager

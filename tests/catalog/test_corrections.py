@@ -2,10 +2,12 @@
 
 import os
 import random
+from io import StringIO
 from string import ascii_lowercase
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
@@ -217,6 +219,11 @@ def test_slips_are_counted_both_ways(first: str, second: str) -> None:
 @pytest.mark.parametrize(("word", "number"), [("tea", 0), ("lamp", 5), ("teapots", 8), ("armchair", 29), ("x" * 40, 3)])
 def test_a_word_takes_few_rows(word: str, number: int) -> None:
     assert len(list_stored(word)) == number
+
+
+def test_words_are_known_when_a_seed_ends(client: APIClient) -> None:
+    call_command("seed", products=1, json=True, stdout=StringIO())  # Vega Ceramic Bud Vase
+    assert search(client, "ceramci")[1] == {"asked": "ceramci", "used": "ceramic"}
 
 
 # -- how well -------------------------------------------------------------------------------------------------------
