@@ -50,6 +50,7 @@ from config.api.reads.stored.triggers import find_form
 from config.api.schema.checks import check_stored
 from tests.catalog.test_triggers_together import open_session, write_together
 from tests.factories import make_brand, make_category, make_product
+from tests.migrating import read_state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite stores no rows")
@@ -418,7 +419,7 @@ def other_form() -> Iterator[None]:
     """The database as a migration of another release leaves it."""
     migration = Migration("other", "catalog")
     migration.operations = follow(StoreRows("product", make_form(Narrow)))
-    before = MigrationLoader(connection).project_state()
+    before = read_state()
     with connection.schema_editor() as editor:
         migration.apply(before.clone(), editor)
     try:
@@ -460,7 +461,7 @@ def test_a_release_reads_right_before_its_migration(client: Client, staff: APICl
     """And on a replica that the migration hasn't reached."""
     products = [make_product(images=2) for _ in range(3)]
     before = read_everything(client, staff, products[1])
-    migration, state = Migration("none", "catalog"), MigrationLoader(connection).project_state()
+    migration, state = Migration("none", "catalog"), read_state()
     migration.operations = follow(StoreRows("product"))
     with connection.schema_editor() as editor:
         migration.apply(state.clone(), editor)

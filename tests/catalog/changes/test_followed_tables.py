@@ -6,7 +6,6 @@ Each is what `makemigrations` would write, run by Django's own schema editor, fo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from config.api.database.storing import OPTION as STORED
 from config.api.database.storing import StoreRows
 from config.operation.doctor import Level, examine_database
 from tests.factories import make_brand, make_category, make_product
+from tests.migrating import read_state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -72,16 +72,6 @@ def product() -> Product:
     )
     ScheduledPrice.objects.create(variant=tea.variants.get(), price=3, starts_at=timezone.now())
     return tea
-
-
-@cache
-def load_state() -> ProjectState:
-    return MigrationLoader(connection).project_state()
-
-
-def read_state() -> ProjectState:
-    """The state after our own migrations, for a test to change."""
-    return load_state().clone()
 
 
 @contextmanager
