@@ -133,9 +133,18 @@ def fill_path(path: str, shop: dict[str, Any]) -> str:
     return path
 
 
-def snap_rows() -> dict[type[Model], list[tuple[Any, ...]]]:
+type Rows = dict[type[Model], list[tuple[Any, ...]]]
+
+
+def snap_rows() -> Rows:
     models = [model for model in apps.get_models() if model._meta.app_label in OURS]
-    return {model: sorted(model._default_manager.values_list(), key=repr) for model in models}
+    return {model: list(model._default_manager.order_by("pk").values_list()) for model in models}
+
+
+@pytest.fixture(scope="module")
+def rows(shop: dict[str, Any]) -> Rows:
+    """All rows as each test finds them: what a test writes is undone."""
+    return snap_rows()
 
 
 def read_body(answer: Any) -> bytes:
@@ -187,12 +196,13 @@ def test_nothing_is_filtered_or_ordered_by_another_word(
 
 
 @pytest.mark.parametrize(("path", "method"), list_operations("post", "put", "patch", "delete"))
-def test_a_write_takes_no_other_parameter(path: str, method: str, shop: dict[str, Any], staff: APIClient) -> None:
+def test_a_write_takes_no_other_parameter(
+    path: str, method: str, shop: dict[str, Any], staff: APIClient, rows: Rows
+) -> None:
     url, allowed = fill_path(path, shop), list_allowed(path, method)[""]
-    before = snap_rows()
     for answer in ask_for_all(getattr(staff, method), url, "", share_words(f"{path} {method}", set(WORDS) - allowed)):
         assert answer.status_code in (400, 404), answer.content
-    assert snap_rows() == before
+    assert snap_rows() == rows
 
 
 def ask_for_all(ask: Any, url: str, name: str, words: Iterable[str]) -> Iterator[Any]:
@@ -281,10 +291,9 @@ WRITES = [
 
 
 @pytest.mark.parametrize("write", WRITES, ids=str)
-def test_no_other_member_is_taken(write: Write, shop: dict[str, Any], staff: APIClient) -> None:
+def test_no_other_member_is_taken(write: Write, shop: dict[str, Any], staff: APIClient, rows: Rows) -> None:
     path, method, place, members = write
     pointer = "".join(f"/{part}" for part in place)
-    before = snap_rows()
     others = set(WORDS) - members
     foreign_words = sorted({*share_words(f"{path} {place}", others), *SERVERS_OWN & others})
     # An answer names twenty.
@@ -294,7 +303,7 @@ def test_no_other_member_is_taken(write: Write, shop: dict[str, Any], staff: API
         assert answer.status_code == 400, answer.content
         named = {fault["pointer"] for fault in answer.json()["errors"] if fault["code"] == "unknown_member"}
         assert named == {f"{pointer}/{word}" for word in foreign}
-    assert snap_rows() == before
+    assert snap_rows() == rows
 
 
 @pytest.mark.parametrize("write", WRITES, ids=str)
