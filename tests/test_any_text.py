@@ -10,6 +10,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from tests.examples import halve
 from tests.factories import make_brand, make_category, make_product, make_user
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def test_routes_are_found() -> None:
 @pytest.mark.parametrize("route", ROUTES)
 def test_any_text_in_a_path_is_answered(route: str, staff: APIClient, admin_user: Any) -> None:
     staff.force_login(admin_user)  # the admin knows sessions only
-    for text in TEXTS:
+    for text in halve(TEXTS, route):
         path = PLACE.sub(text.replace("\\", r"\\"), route)
         answer = staff.get(path)
         assert answer.status_code < 500, path

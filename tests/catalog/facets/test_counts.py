@@ -175,7 +175,7 @@ WAYS: list[tuple[int, int, int, set[str]]] = [
 
 
 # `make test-faults` tries 1,000.
-COMBINATIONS = int(os.environ.get("COMBINATIONS", "80"))
+COMBINATIONS = int(os.environ.get("COMBINATIONS", "48"))
 
 
 @pytest.mark.slow
