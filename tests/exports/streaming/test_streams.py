@@ -202,29 +202,38 @@ def test_rows_that_stay_come_once_while_others_come_and_go(small_chunks: int) ->
 # -- a real server ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+@pytest.fixture(scope="module")
+def granian(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """The port of a granian over the test database, whose third chunk fails where `fail` is a file; its log."""
-    port, log = free_port(), tmp_path / "log"
+    folder, port = tmp_path_factory.mktemp("granian"), free_port()
+    log = folder / "log"
     # The pool gets to prove that nothing is left in it.
     environment = os.environ | {
         "DATABASE_URL": find_database_url(),
         "DATABASE_POOL": "2" if connection.vendor == "postgresql" else "0",
         "LOG_LEVEL": "INFO",
-        "FAIL_WHILE": str(tmp_path / "fail"),
+        "FAIL_WHILE": str(folder / "fail"),
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2"]
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, "--no-ws", "tests.exports.failing:application"],
-            cwd=tmp_path, env=environment, stdout=output, stderr=output,
+            cwd=folder, env=environment, stdout=output, stderr=output,
         )  # fmt: skip
         try:
             wait_for_port(port)
             yield port, log
         finally:
             stop_process(process, signal.SIGTERM)
+
+
+@pytest.fixture
+def server(transactional_db: None, granian: tuple[int, Path]) -> tuple[int, Path]:
+    """The same without a fault, and with an empty log."""
+    granian[1].write_bytes(b"")
+    granian[1].with_name("fail").unlink(missing_ok=True)
+    return granian
 
 
 def ask(port: int, token: str, encoding: str = "identity", room: int = 0) -> socket.socket:
@@ -267,7 +276,7 @@ def token(transactional_db: None) -> str:
 
 
 def test_a_whole_export_ends_with_the_terminating_chunk_and_one_that_fails_without_it(
-    server: tuple[int, Path], token: str, tmp_path: Path
+    server: tuple[int, Path], token: str
 ) -> None:
     make_many(3000)
     received = read_to_end(ask(server[0], token))
@@ -278,7 +287,7 @@ def test_a_whole_export_ends_with_the_terminating_chunk_and_one_that_fails_witho
     assert b'{"_end":true,"rows":3000,' in body
     line = read_log(server[1])
     assert (line["status"], line["rows"], line["request_id"]) == ("complete", 3000, "over-the-wire")
-    (tmp_path / "fail").touch()
+    server[1].with_name("fail").touch()
     for number, encoding in enumerate(("identity", "gzip"), 2):
         head, _, body = read_to_end(ask(server[0], token, encoding)).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
