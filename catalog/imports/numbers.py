@@ -31,6 +31,8 @@ HAS_COMMA = re.compile(r"[+-]?\d[\d.' \u00a0\u202f\u2019]*,[\d,.]*\d", re.ASCII)
 FORMULA_ERROR = re.compile(r"#(?:[\u00a1\u00bf]?[A-Z]+(?:/0)?[!?]|N/[A-Z]{1,2}|NV|#+)")
 # A spreadsheet shows 1230000000000 so, and saves what it shows.
 CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE | re.ASCII)
+# What people and programs write into a cell that has no value.
+NOTHING = frozenset({"n/a", "null", "-", "--", "\u2013", "\u2014"})
 GRAMS = {
     "g": Decimal(1),
     "kg": Decimal(1000),
@@ -52,6 +54,7 @@ def write_number(cell: Cell, decimal: str) -> Cell:
     """A text in the file's way to write numbers, with a dot as the only sign. Numbers of JSON stay as they are."""
     if not isinstance(cell, str):
         return cell
+    refuse_nothing(cell)
     text = cell.strip()
     if CUT.fullmatch(text):
         rule = "is a number that a spreadsheet has rounded"
@@ -94,11 +97,20 @@ def read_oversold(cell: Cell) -> int:
     return COUNT.read(0 if text.startswith("-") and NUMBER.fullmatch(text) else text)
 
 
-def refuse_cut(cell: Cell) -> Cell:
-    """Refuses a code that a spreadsheet has rounded (1.23E+12), and the error of a formula (#N/A)."""
-    if isinstance(cell, str) and FORMULA_ERROR.fullmatch(cell.strip()):
+def refuse_nothing(cell: Cell) -> Cell:
+    """Refuses what stands for no value (N/A), and the error of a formula (#REF!): a brand would get this name."""
+    text = cell.strip() if isinstance(cell, str) else ""
+    if FORMULA_ERROR.fullmatch(text):
         rule = "is the error of a formula, or of a column that was too narrow"
-        raise BadValue("invalid", rule, "correct it, or enter the code")
+        raise BadValue("invalid", rule, "correct it, or enter the value")
+    if text.lower() in NOTHING:
+        raise BadValue("invalid", "stands for no value", "enter one, or leave the cell blank")
+    return cell
+
+
+def refuse_cut(cell: Cell) -> Cell:
+    """Refuses a code that a spreadsheet has rounded (1.23E+12), and what is no code."""
+    refuse_nothing(cell)
     if isinstance(cell, str) and CUT.fullmatch(cell.strip()):
         rule = "is a code that a spreadsheet has rounded"
         raise BadValue("invalid", rule, "format the column as text, enter the code again, and save")

@@ -14,10 +14,14 @@ from catalog.imports.tables import MOST_COLUMNS, refuse_wide
 
 # JSON has no header: its columns are the keys of so many first records. A key that comes later is an unknown column.
 FIRST_RECORDS = 100
-# Members of an object around a list, as APIs send it.
-WRAPPED = re.compile(r'\s*\{\s*"(?:products|items|data|results|rows|records)"\s*:\s*(?=\[)')
-# The name of a member behind this list.
-FURTHER = re.compile(r',\s*"([^"]{1,60})"\s*:')
+# A member with a plain value: of a page its number, its count, the address of the next.
+PLAIN = r'"([^"\\]{1,60})"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*'
+# Objects around a list, as APIs send it: `{"count": 2, "results": [`, `{"data": {"products": [`.
+LIST = r'"(?:products|items|data|results?|response|rows|records)"\s*:\s*'
+WRAPPED = re.compile(rf"\s*(?:\{{\s*(?:{PLAIN})*{LIST})+(?=\[)")
+# The name of a member before or behind this list.
+BEFORE = re.compile(PLAIN)
+FURTHER = re.compile(r'[\s}]*,\s*"([^"]{1,60})"\s*:')
 BLANK = re.compile(r"\s*")
 PIECE = 64 * 1024
 # So many characters tell whether an object around a list begins.
@@ -112,7 +116,9 @@ def is_document(first: list[str]) -> bool:
 def read_document(lines: Lines, notes: Notes) -> Iterator[Record]:
     """The objects of a list, or those that follow each other, numbered from 1."""
     text = Text(lines)
-    is_wrapped = WRAPPED.match(text.text) is not None
+    is_wrapped = WRAPPED.match(text.text)
+    if is_wrapped and (before := BEFORE.search(is_wrapped[0])):
+        note_beside(notes, f"begins with {before[1]!r}")
     text.skip(WRAPPED)
     if not text.take("["):
         yield from read_objects(text)
@@ -126,10 +132,13 @@ def read_document(lines: Lines, notes: Notes) -> Iterator[Record]:
         yield text.read_value(number)
         text.take(",")
     if is_wrapped and text.skip(BLANK) and (member := FURTHER.match(text.text, text.place)):
-        reason = f"the object around the list goes on with {member[1]!r}, which isn't read"
-        notes.guess("list", "the first of the file", reason)
+        note_beside(notes, f"goes on with {member[1]!r}")
     if not (text.has_failed or is_wrapped) and text.skip(BLANK):
         yield Record(number + 1, {}, "comes after the end of the list, and wasn't read; send one list")
+
+
+def note_beside(notes: Notes, place: str) -> None:
+    notes.guess("list", "the first of the file", f"the object around the list {place}, which isn't read", place)
 
 
 def read_objects(text: "Text") -> Iterator[Record]:

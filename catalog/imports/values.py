@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from catalog.imports.numbers import Cell, Weights, refuse_cut, round_half_up, write_number
+from catalog.imports.numbers import Cell, Weights, refuse_cut, refuse_nothing, round_half_up, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Notes
 from catalog.imports.trees import DECODER, RepeatedMember
@@ -231,14 +231,15 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
     """
     decimal = options.decimal
     weights = Weights(decimal or ("." if has_dots else ""), options.weight_unit or unit, notes)
+    paths = Paths(options.category_separator, notes)
     price = Field(lambda cell: PRICE.read(write_number(cell, decimal)))
     return {
-        "sku": Field(lambda cell: SKU.read(refuse_cut(cell))),
+        "sku": Field(lambda cell: SKU.read(note_apostrophe(refuse_cut(cell), "sku", notes))),
         "slug": Field(SLUG.read),
-        "title": Field(TITLE.read),
-        "brand": Field(lambda cell: BrandName(NAME.read(cell)), blank=None),
+        "title": Field(lambda cell: TITLE.read(refuse_nothing(cell))),
+        "brand": Field(lambda cell: BrandName(NAME.read(refuse_nothing(cell))), blank=None),
         "brand_slug": Field(Slug(SLUG_MOST["brand"]).read, blank=""),
-        "category": Field(Paths(options.category_separator, notes).read, blank=None),
+        "category": Field(lambda cell: paths.read(refuse_nothing(cell)), blank=None),
         "category_slug": Field(Slug(SLUG_MOST["category"]).read, blank=""),
         "status": Field(read_status),
         "currency": Field(read_currency),
@@ -254,7 +255,7 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
         "image": Field(read_addresses),
         "image_url": Field(IMAGE.read),
         "images": Field(read_images),
-        "barcode": Field(lambda cell: BARCODE.read(refuse_cut(cell)), blank=""),
+        "barcode": Field(lambda cell: BARCODE.read(note_apostrophe(refuse_cut(cell), "barcode", notes)), blank=""),
         "weight": Field(weights.read),
         "options": Field(read_options),
         "stock": Field(lambda cell: COUNT.read(write_number(cell, decimal))),
@@ -263,6 +264,13 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
         "alt": Field(ALT.read, blank=""),
         "position": Field(COUNT.read),
     }
+
+
+def note_apostrophe(cell: Cell, name: str, notes: Notes) -> Cell:
+    """The code as it is: the apostrophe may be its own, or the mark of a text that a spreadsheet shows to nobody."""
+    if isinstance(cell, str) and cell.lstrip()[:1] == "'":
+        notes.guess(name, cell.strip()[:60], "the apostrophe is read as part of the code: remove it if it isn't", name)
+    return cell
 
 
 # The names of fields that a file of ours may have as columns.

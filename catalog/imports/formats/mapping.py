@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from django.conf import settings
+
 from catalog.imports.errors import BadFile
 from catalog.imports.numbers import find_unit
 from catalog.imports.records import Source
 from catalog.imports.tables import tidy
 from catalog.imports.values import FIELDS
+from config.api.writes.currencies import CURRENCIES
 
 type Columns = dict[str, tuple[str, ...]]
 
@@ -31,16 +34,47 @@ SYNONYMS = {
 }
 # A longer name is no misspelling of ours. Comparing takes time by the square of the length.
 LONGEST_NAME = 60
+# What else a JSON without SKUs needs: there the products may be in a member of a member.
+LISTS = '. Of products within other members send only their list, as in [{"sku": …}, …]'
 # Of a column that isn't read a slip is named, and nothing vague: `Stok` is like stock, `Token` isn't.
 SLIP = 0.75
 
 
+# The currency behind the name of a price: `Price (EUR)`, `price_EUR`, `Price [€]`. Without brackets only in capitals:
+# `price_all` isn't in the money of Albania.
+PRICED = re.compile(
+    r"(?i:(price|compare[\s_-]at[\s_-]price))[\s_-]*(?:[(\[]\s*((?i:[A-Z]{3})|[€£])\s*[)\]]|([A-Z]{3}|[€£]))"
+)
+SIGNS = {"€": "EUR", "£": "GBP"}
+
+
 def normalise(column: str) -> str:
-    """`Compare at price` is `compare_at_price`, and `Weight (kg)` is `weight`."""
+    """`Compare at price` is `compare_at_price`, `Weight (kg)` is `weight`, and `Price (EUR)` is `price`."""
+    if find_currency(column):
+        column = PRICED.sub(r"\1", column)
     name = re.sub(r"[\s_-]+", "_", column.strip().lower())
     if name.startswith("weight") and find_unit(name):
         return "weight"
     return ALIASES.get(name, name)
+
+
+def find_currency(column: str) -> str:
+    """The currency that a price's name ends with, as ISO 4217 writes it; empty if it has none."""
+    if not (found := PRICED.fullmatch(column.strip())):
+        return ""
+    written = (found[2] or found[3]).upper()
+    currency = SIGNS.get(written, written)
+    return currency if currency in CURRENCIES else ""
+
+
+def refuse_currency(source: Source, columns: Columns) -> None:
+    """Raises BadFile if a price's column names another currency than the server's."""
+    for column in (path[0] for field, path in columns.items() if field in ("price", "compare_at_price")):
+        if (currency := find_currency(column)) not in ("", settings.CURRENCY):
+            raise BadFile(
+                f"{source.name} has prices in {currency}, by its column {column!r}, and this server's are in"
+                f" {settings.CURRENCY}: convert the prices and rename the column, or set CURRENCY"
+            )
 
 
 def drop_brackets(column: str) -> str:
@@ -59,8 +93,9 @@ def map_columns(source: Source, pairs: str) -> Columns:
         near = suggest("sku", source.columns) or next(iter(source.columns), "COLUMN")
         raise BadFile(
             f"{source.name} has no column sku, and products are found by it: name your column, as in map sku={near}."
-            f" {list_columns(source)}"
+            f" {list_columns(source)}{LISTS if source.kind in ('json', 'ndjson') else ''}"
         )
+    refuse_currency(source, columns)
     return columns
 
 

@@ -311,11 +311,11 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ),
         ("price", "NaN", "price: 'NaN' is not a number"),
         ("price", "1e999", "has more than 12 digits; give at most 9999999999.99"),
-        ("price", "#N/A", "price: '#N/A' is not a number"),
+        ("price", "#N/A", "price: '#N/A' is the error of a formula, or of a column that was too narrow"),
         (
             "sku",
             "#N/A",
-            "sku: '#N/A' is the error of a formula, or of a column that was too narrow; correct it, or enter the code",
+            "sku: '#N/A' is the error of a formula, or of a column that was too narrow; correct it, or enter the value",
         ),
         ("price", "1_0", "is not a number"),
         ("price", "٣", "is not a number"),

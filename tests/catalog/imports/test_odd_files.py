@@ -6,6 +6,7 @@ No database is asked.
 import datetime
 import json
 import time
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -253,7 +254,8 @@ def test_what_a_row_loses_is_said(content: bytes | str, name: str, reasons: list
 SIGN = "name the decimal sign by the option decimal, as . or ,"
 COMMA = f"has a comma, between thousands or before decimal places; {SIGN}"
 ROUNDED = "is a number that a spreadsheet has rounded; show all of its digits there, and save again"
-FAILED = "is the error of a formula, or of a column that was too narrow; correct it, or enter the code"
+NO_VALUE = "stands for no value; enter one, or leave the cell blank"
+FAILED = "is the error of a formula, or of a column that was too narrow; correct it, or enter the value"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +267,13 @@ FAILED = "is the error of a formula, or of a column that was too narrow; correct
         ("weight", "1,5 kg", COMMA),
         ("price", "1.23E+05", ROUNDED),
         ("stock", "1E+03", ROUNDED),
+        ("price", "N/A", NO_VALUE),
+        ("stock", "-", NO_VALUE),
+        ("brand", "null", NO_VALUE),
+        ("category", "n/a", NO_VALUE),
+        ("barcode", "\u2014", NO_VALUE),
+        ("brand", "#REF!", FAILED),
+        ("category", "#VALUE!", FAILED),
         ("barcode", "#########", FAILED),
         ("barcode", "#BEZUG!", FAILED),
         ("barcode", "#¿NOMBRE?", FAILED),
@@ -279,6 +288,63 @@ def test_a_cell_says_which_option_it_needs_or_what_a_spreadsheet_did(field: str,
 
 def test_a_code_that_a_csv_keeps_from_a_spreadsheet_has_its_zeros() -> None:
     assert list_skus('sku,title,price\n="00123",T,1\n"=""00124""",T,1\n') == ["00123", "00124"]
+
+
+def test_a_code_with_an_apostrophe_is_kept_and_named() -> None:
+    run, rows = read("sku,title,price,barcode\n'00123,T,1,'4006381333931\n")
+    assert [row.sku for row in rows if isinstance(row, ProductDraft)] == ["'00123"]
+    assert [guess["used"] for guess in run.source.notes.as_json()] == ["'00123", "'4006381333931"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Price (USD)", "price USD", "PRICE_USD", "price [usd]", "Price-USD"],
+)
+def test_a_price_may_name_its_currency(name: str) -> None:
+    _, rows = read(f"sku,title,{name},compare at price (USD)\nA,T,9.50,12\n")
+    (product,) = [row for row in rows if isinstance(row, ProductDraft)]
+    assert product.only
+    assert (product.only.fields["price"], product.fields["compare_at_price"]) == (Decimal("9.50"), 12)
+
+
+@pytest.mark.parametrize(("name", "currency"), [("Price (EUR)", "EUR"), ("price €", "EUR"), ("price [£]", "GBP")])
+def test_a_price_in_another_currency_is_refused(name: str, currency: str) -> None:
+    sentence = f"has prices in {currency}, by its column '{name}', and this server's are in USD: convert the prices"
+    with pytest.raises(BadFile) as raised:
+        read(f"sku,title,{name}\nA,T,1\n")
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["price_all", "price old", "price (net)"])
+def test_a_price_with_another_word_is_a_column_of_its_own(name: str) -> None:
+    run, _ = read(f"sku,title,price,{name}\nA,T,1,2\n")
+    assert [entry["column"] for entry in run.format.list_unread()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("content", "beside"),
+    [
+        (f'{{"data": {{"products": [{ROW}]}}}}', []),
+        (f'{{"count": 1, "next": null, "results": [{ROW}]}}', ["begins with 'count'"]),
+        (
+            f'{{"data": {{"currency": "EUR", "items": [{ROW}]}}, "extensions": {{}}}}',
+            [
+                "begins with 'currency'",
+                "goes on with 'extensions'",
+            ],
+        ),
+    ],
+)
+def test_a_list_may_be_within_objects(content: str, beside: list[str]) -> None:
+    run, rows = read(content, "f.json")
+    assert [row.sku for row in rows if isinstance(row, ProductDraft)] == ["A"]
+    reasons = [guess["reason"] for guess in run.source.notes.as_json()]
+    assert reasons == [f"the object around the list {place}, which isn't read" for place in beside]
+
+
+def test_products_deeper_in_json_are_asked_for_as_a_list() -> None:
+    with pytest.raises(BadFile, match="Of products within other members send only their list"):
+        read(f'{{"products": {{"edges": [{{"node": {ROW}}}]}}}}', "f.json")
 
 
 def test_what_stands_beside_a_list_is_said() -> None:
