@@ -25,6 +25,7 @@ def sign_in(user: User) -> APIClient:
     return client
 
 
+@pytest.mark.once  # its form; bodies are taken on both
 @pytest.mark.parametrize(
     ("path", "mine", "support", "root"),
     [

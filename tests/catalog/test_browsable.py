@@ -184,6 +184,7 @@ def read_forms(page: str) -> list[str]:
     ]
 
 
+@pytest.mark.once  # its form; bodies are taken on both
 @pytest.mark.parametrize(
     "path",
     [

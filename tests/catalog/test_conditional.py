@@ -127,6 +127,7 @@ def test_the_etag_is_the_same_behind_gzip(product: Product, client: APIClient) -
     assert client.get(url_of(product), HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH=plain["ETag"]).status_code == 304
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize("header", ["7", "W/7", '"7', 'w/"7.ab"', '"a""b"', '"a" b', "*, *", '"a b"', "é"])
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 def test_a_header_that_is_no_list_of_tags_is_refused(
@@ -228,6 +229,7 @@ UNCHECKED = [
 THEN = "Mon, 30 Nov 1998 00:00:00 GMT"
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize("write", UNCHECKED)
 @pytest.mark.parametrize(
     "header", [("If-Match", "*"), ("If-Match", '"zz"'), ("If-None-Match", "*"), ("If-Unmodified-Since", THEN)]

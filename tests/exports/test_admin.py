@@ -65,6 +65,7 @@ def test_an_export_is_chosen_counted_and_started_on_one_page(office: Client, adm
     assert read_body(office.get(f"/api/v1/exports/{job.pk}/file/")).splitlines()[0] == b"sku,title"
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize(
     ("values", "field", "sentence"),
     [

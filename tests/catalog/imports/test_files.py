@@ -300,6 +300,7 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
 # -- what is refused -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [

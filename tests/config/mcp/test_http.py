@@ -36,6 +36,7 @@ def test_a_notification_gets_no_answer(post: Say) -> None:
     assert (given.status_code, given.content) == (202, b"")
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize("body", ["nonsense", "[]", "{}", '{"jsonrpc": "2.0", "id": {}, "method": 7}', '"\ud800"'])
 def test_what_is_no_message_is_an_error_of_the_protocol(post: Say, body: str) -> None:
     data = body.encode("utf-8", "surrogatepass")
@@ -44,6 +45,7 @@ def test_what_is_no_message_is_an_error_of_the_protocol(post: Say, body: str) ->
     assert given.json()["error"]["code"] < 0
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize("method", ["get", "delete", "put"])
 def test_there_is_nothing_to_get_or_delete(post: Say, method: str) -> None:
     given = getattr(Client(), method)("/mcp")

@@ -171,6 +171,7 @@ def test_an_order_needs_a_token_with_its_scope(use: Say, shop: list[Product], ad
 # -- arguments and sizes -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),

@@ -11,7 +11,7 @@ from config.urls import urlpatterns
 from tests.config.serving.test_bodies import Unread
 from tests.config.serving.test_slots import ask
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 SERVER = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "REMOTE_ADDR": "127.0.0.1", "wsgi.input": BytesIO()}
 

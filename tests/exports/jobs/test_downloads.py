@@ -29,7 +29,8 @@ from tests.factories import make_user
 from tests.launching import find_database_url
 from tests.services import free_port, stop_process, wait_for_port
 
-pytestmark = pytest.mark.django_db
+# The bytes of a file don't depend on the database, and schemathesis asks PostgreSQL for one.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ROOT = Path(__file__).resolve().parents[3]
 BODY = bytes(range(100))
@@ -261,7 +262,6 @@ CUTS = int(os.environ.get("CUTS", "5"))
 
 
 @pytest.mark.slow
-@pytest.mark.once  # a part of a file
 @pytest.mark.skipif(not shutil.which("curl"), reason="it is curl's -C that is tried")
 @pytest.mark.django_db(transaction=True)
 def test_a_download_that_is_cut_goes_on_where_it_was(server: int, files: Path, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def test_a_part_is_read_of_nothing_older_than_the_cursor(caller: APIClient, monk
 # -- refusals -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

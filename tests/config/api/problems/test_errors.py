@@ -32,6 +32,7 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     return problem
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize(
     ("query", "code", "names"),
     [
@@ -151,6 +152,7 @@ BODIES: list[tuple[bytes, str, int, str]] = [
 ]
 
 
+@pytest.mark.once  # refused before any SQL
 @pytest.mark.parametrize(("body", "type_", "status", "code"), BODIES)
 def test_a_bad_body_is_refused_and_loses_nothing(
     body: bytes, type_: str, status: int, code: str, staff: APIClient
