@@ -146,6 +146,14 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(receiver: Receiver, make_w
         receiver.read(former)
 
 
+@pytest.fixture
+def unhurried(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, an attempt comes before the next note of the cursor."""
+    settings.JOB_LEASE_SECONDS = 600
+    monkeypatch.setattr(courier, "NOTE_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_whoever_lost_the_lease_moves_no_cursor(receiver: Receiver, make_webhook: MakeWebhook) -> None:
     webhook = make_webhook("brand.*")
     make_brand()
@@ -157,6 +165,19 @@ def test_whoever_lost_the_lease_moves_no_cursor(receiver: Receiver, make_webhook
     webhook.refresh_from_db()
     deliver()
     assert len(receiver.received) == 2, "told again rather than not at all"
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_one_that_is_deleted_while_it_is_told_leaves_nothing(receiver: Receiver, make_webhook: MakeWebhook) -> None:
+    webhook = make_webhook("brand.*")
+    make_brand()
+    read_cursor()
+    held = Webhook.objects.select_related("owner").claim()
+    webhook.delete()
+    with pytest.raises(LeaseLost):
+        Turn(held).run()
+    assert len(receiver.received) == 1
+    assert not WebhookDelivery.objects.exists()
 
 
 def test_a_test_message_is_sent_while_paused_too(receiver: Receiver, make_webhook: MakeWebhook) -> None:
