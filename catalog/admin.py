@@ -38,7 +38,7 @@ from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
 from catalog.staff.scheduled import ScheduledPriceAdmin
 from catalog.staff.slugged import RECORD, SluggedAdmin
-from config.api.admin.cells import show_picture
+from config.api.admin.cells import show_picture, show_unbroken
 from config.api.admin.lists import BoundedAdmin
 
 admin.site.register(Product, ProductAdmin)
@@ -85,15 +85,19 @@ class VariantAdmin(BoundedAdmin):
     in_palette = True
     form = VariantForm
     inlines = (StockInline,)
-    list_display = ("sku", "product", "price", "barcode", "position", "updated_at")
+    list_display = ("code", "product", "price", "barcode", "position", "updated_at")
     list_filter = (OfProductFilter,)
     list_select_related = ("product",)
-    sortable_by = ("sku",)
+    sortable_by = ("code",)
     search_fields = ("sku__exact", "barcode__exact")
     search_help_text = "A whole SKU or barcode"
     fields = ("product", ("sku", "barcode"), "options", ("price", "weight", "position"), RECORD)
     readonly_fields = RECORD
     raw_id_fields = ("product",)
+
+    @admin.display(description="SKU", ordering="sku")
+    def code(self, variant: Variant) -> str:
+        return show_unbroken(variant.sku)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Variant | None = None) -> Sequence[str]:
         # Moving a variant to another product could leave its old product without a variant.

@@ -134,6 +134,13 @@ def test_what_products_lack_is_looked_for_in_the_newest_ones(office: Client, mon
     assert list_skus(office, "lacks=brand") == ["P2", "P1", "P0"], "an index finds these"
 
 
+def test_a_page_of_a_search_searches_once(office: Client) -> None:
+    make_product(sku="LMP", title="Brass lamp")
+    with CaptureQueriesContext(connection) as queries:
+        assert list_skus(office, "q=brass+lamp") == ["LMP"]
+    assert sum("FROM hits" in query["sql"] for query in queries) == 1
+
+
 def test_variants_are_found_by_sku_and_by_barcode(office: Client) -> None:
     product = make_product(sku="LMP", variants=2)
     product.variants.filter(sku="LMP-2").update(barcode="4006381333931")
