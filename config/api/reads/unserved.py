@@ -43,6 +43,8 @@ MERGED_COST = 40_000
 SORTED_ROWS = 10_000
 # The most rows of the ordering that are looked through for a page. They lie anywhere, and take about 25 ms.
 WALKED_ROWS = 10_000
+# The same for a page of more rows or further down. They take about 100 ms, as sorting 100,000 that match does.
+MOST_WALKED = 40_000
 # The rows of a page, and how many times the rows that hold it on average are looked through: then it is there in 99 of
 # 100 lists whose rows lie evenly.
 PAGE_ROWS, MARGIN = 50, 1.5
@@ -73,12 +75,21 @@ class Steps:
     walked: int = 0
     runs: Runs | None = None
 
-    def find_first(self) -> QuerySet[Any]:
+    def reach(self, end: int) -> int:
+        """The number of rows to look through for `end` of them, of which the last only tells whether there are more.
+
+        0 if they are too many, and no walk is worth its time. With the rows of a first page alone, a page of
+        200 rows, or one further down, would never be there, and all matching rows would be sorted.
+        """
+        number = self.walked * max(end - 1, PAGE_ROWS) // PAGE_ROWS if self.walk is not None else 0
+        return number if number <= MOST_WALKED else 0
+
+    def find_first(self, number: int) -> QuerySet[Any]:
         """The rows that are looked through."""
         assert self.walk is not None
         if self.runs is None:
-            return self.walk[: self.walked]
-        return show_found(self.walk, self.runs.merge(self.walk, 0, self.walked))
+            return self.walk[:number]
+        return show_found(self.walk, self.runs.merge(self.walk, 0, number))
 
 
 def show_found(rows: QuerySet[Any], keys: RawSQL | None) -> QuerySet[Any]:
@@ -163,7 +174,7 @@ def plan_walk(everything: QuerySet[Any], gather: dict[str, Any], runs: Runs | No
     [below] = read_plan(everything[:WALKED_ROWS]).get("Plans", [{}])[:1]
     needed = PAGE_ROWS * below.get("Plan Rows", 0) / max(1, gather.get("Plan Rows", 0))
     steps = Steps(everything, min(WALKED_ROWS, int(MARGIN * needed)), runs)
-    cost = read_plan(steps.find_first()).get("Total Cost", 0)
+    cost = read_plan(steps.find_first(steps.walked)).get("Total Cost", 0)
     return steps if needed <= WALKED_ROWS and cost < gather.get("Total Cost", 0) else Steps()
 
 
@@ -194,9 +205,9 @@ def find_keys(rows: QuerySet[Any], steps: Steps, start: int, end: int) -> RawSQL
         return None
     if steps.walk is None and steps.runs:
         return steps.runs.merge(rows, start, end)
-    if steps.walk is None:
+    if not (number := steps.reach(end)):
         return RawSQL(GATHER.format(matching=matching.sql, **parts), matching.parameters)  # noqa: S611 (SQL that Django compiled)
-    walked = walk(rows.values(*keyset.names)[:end], steps.find_first())
+    walked = walk(rows.values(*keyset.names)[:end], steps.find_first(number))
     sql = WALK_OR_GATHER.format(walked=walked.sql, matching=matching.sql, **parts)
     return RawSQL(sql, (*walked.parameters, *matching.parameters))  # noqa: S611 (SQL that Django compiled)
 

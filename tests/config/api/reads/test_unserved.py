@@ -130,6 +130,16 @@ def test_the_ordering_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) 
     assert [node for node in walked if "Scan" in node and " 0 " in node], walked
 
 
+@pytest.mark.parametrize("size", [51, 201, 901])
+def test_a_page_of_many_rows_or_far_down_is_not_gathered_either(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unserved, "plan_walk", lambda rows, gather, runs: Steps(rows, 100))
+    plan = find_plan(choose(Product.objects.only_active().filter(in_stock=True)), size)
+    assert [node for node in plan if "Scan" in node and " 0 " in node], plan
+    monkeypatch.setattr(unserved, "MOST_WALKED", 99)
+    plan = find_plan(choose(Product.objects.only_active().filter(in_stock=True)), size)
+    assert not [node for node in plan if "title_key" in node or " 0 " in node], plan
+
+
 @pytest.mark.parametrize(
     ("found", "cost", "walked"),
     [
