@@ -97,15 +97,24 @@ def read_oversold(cell: Cell) -> int:
     return COUNT.read(0 if text.startswith("-") and NUMBER.fullmatch(text) else text)
 
 
-def refuse_nothing(cell: Cell) -> Cell:
-    """Refuses what stands for no value (N/A), and the error of a formula (#REF!): a brand would get this name."""
-    text = cell.strip() if isinstance(cell, str) else ""
-    if FORMULA_ERROR.fullmatch(text):
+def refuse_failed(cell: Cell) -> Cell:
+    """Refuses the error of a formula (#REF!): a brand would get this name."""
+    if isinstance(cell, str) and FORMULA_ERROR.fullmatch(cell.strip()):
         rule = "is the error of a formula, or of a column that was too narrow"
         raise BadValue("invalid", rule, "correct it, or enter the value")
-    if text.lower() in NOTHING:
-        raise BadValue("invalid", "stands for no value", "enter one, or leave the cell blank")
     return cell
+
+
+def is_nothing(cell: Cell) -> bool:
+    """Whether the cell has what stands for no value, such as N/A."""
+    return isinstance(cell, str) and cell.strip().lower() in NOTHING
+
+
+def refuse_nothing(cell: Cell) -> Cell:
+    """Refuses what stands for no value, and the error of a formula."""
+    if is_nothing(cell):
+        raise BadValue("invalid", "stands for no value", "enter one, or leave the cell blank")
+    return refuse_failed(cell)
 
 
 def refuse_cut(cell: Cell) -> Cell:

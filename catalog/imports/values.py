@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from catalog.imports.numbers import Cell, Weights, refuse_cut, refuse_nothing, round_half_up, write_number
+from catalog.imports.numbers import Cell, Weights, is_nothing, refuse_cut, refuse_failed, round_half_up, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Notes
 from catalog.imports.trees import DECODER, RepeatedMember
@@ -236,10 +236,10 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
     return {
         "sku": Field(lambda cell: SKU.read(note_apostrophe(refuse_cut(cell), "sku", notes))),
         "slug": Field(SLUG.read),
-        "title": Field(lambda cell: TITLE.read(refuse_nothing(cell))),
-        "brand": Field(lambda cell: BrandName(NAME.read(refuse_nothing(cell))), blank=None),
+        "title": Field(lambda cell: TITLE.read(note_nothing(cell, "title", notes))),
+        "brand": Field(lambda cell: BrandName(NAME.read(note_nothing(cell, "brand", notes))), blank=None),
         "brand_slug": Field(Slug(SLUG_MOST["brand"]).read, blank=""),
-        "category": Field(lambda cell: paths.read(refuse_nothing(cell)), blank=None),
+        "category": Field(lambda cell: paths.read(note_nothing(cell, "category", notes)), blank=None),
         "category_slug": Field(Slug(SLUG_MOST["category"]).read, blank=""),
         "status": Field(read_status),
         "currency": Field(read_currency),
@@ -279,3 +279,10 @@ FIELDS = (
     "description", "seo_title", "seo_description", "tags", "attributes", "image", "images", "barcode", "weight",
     "options", "stock", "location", "variants", "brand_slug", "category_slug",
 )  # fmt: skip
+
+
+def note_nothing(cell: Cell, name: str, notes: Notes) -> Cell:
+    """The name as it is, since a brand may be called Null. A formula's error is refused."""
+    if is_nothing(cell):
+        notes.guess(name, str(cell).strip(), "it is read as a name: leave the cell blank if it stands for none", name)
+    return refuse_failed(cell)

@@ -269,8 +269,6 @@ FAILED = "is the error of a formula, or of a column that was too narrow; correct
         ("stock", "1E+03", ROUNDED),
         ("price", "N/A", NO_VALUE),
         ("stock", "-", NO_VALUE),
-        ("brand", "null", NO_VALUE),
-        ("category", "n/a", NO_VALUE),
         ("barcode", "\u2014", NO_VALUE),
         ("brand", "#REF!", FAILED),
         ("category", "#VALUE!", FAILED),
@@ -294,6 +292,12 @@ def test_a_code_with_an_apostrophe_is_kept_and_named() -> None:
     run, rows = read("sku,title,price,barcode\n'00123,T,1,'4006381333931\n")
     assert [row.sku for row in rows if isinstance(row, ProductDraft)] == ["'00123"]
     assert [guess["used"] for guess in run.source.notes.as_json()] == ["'00123", "'4006381333931"]
+
+
+def test_a_name_that_may_stand_for_no_value_is_kept_and_named() -> None:
+    run, rows = read("sku,title,price,brand,category\nA,NULL,1,N/A,-\n")
+    assert [row.columns["title"] for row in rows if isinstance(row, ProductDraft)] == ["NULL"]
+    assert [guess["used"] for guess in run.source.notes.as_json()] == ["NULL", "N/A", "-"]
 
 
 @pytest.mark.parametrize(
