@@ -191,7 +191,8 @@ def read_all(position: int, words: int) -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_triggers_do_the_same_for_rows_one_by_one() -> None:
+def test_triggers_do_the_same_for_rows_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fill, "count_words", lambda: 0)  # counted words leave the table that is compared
     put_up_shelves()
     marks = mark()
     seed(12)
