@@ -305,9 +305,9 @@ def test_an_order_shows_its_lines_and_takes_only_a_status(
     order = make_order(User.objects.create_user("mia@example.com", "x"), lines)
     path = f"/admin/accounts/order/{order.pk}/change/"
     # session, user, savepoint, order, count of its lines, the lines, the user's name, the savepoint's end; lines and
-    # changes for the timeline
+    # changes for the timeline; the lines for what is left to be sent
     office.get(path)  # a process looks content types up once
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         page = office.get(path).content.decode()
     assert f"Line {lines - 1}" in page
     management = {"lines-TOTAL_FORMS": "0", "lines-INITIAL_FORMS": "0"}
