@@ -34,6 +34,7 @@ from config.api.problems.errors import ApiError, InvalidHeader
 from config.api.push.responses import EventStream
 from config.api.rendering.encodings import CODINGS, IDENTITY, LEAST_COMPRESSED, choose_coding, compress, compress_blocks
 from config.serving.bodies import BodyRule, When, find_rule, has_body, read_at_most, read_length
+from config.serving.file_forms import refuse_file_form
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -280,6 +281,10 @@ class BodyLimit:
         request._stream, request.META["CONTENT_LENGTH"] = body, str(size)
         with closing(body):
             yield size
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        """Before the CSRF check, which reads a form."""
+        return refuse_file_form(request) if request.method == "POST" else None
 
 
 class TextPath:

@@ -143,7 +143,6 @@ MIDDLEWARE = [
     "config.middleware.CacheTwin",  # the cache for requests that didn't pass CacheGate, such as in tests
     "config.middleware.AccessLog",  # outside the others, to time and log all that they do
     "config.middleware.BodyLimit",
-    "config.serving.file_forms.FileForms",
     "config.middleware.TextPath",
     "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
     "config.middleware.RedirectWrites",

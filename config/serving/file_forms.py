@@ -1,6 +1,5 @@
 """Forms of the admin with files, which are long. Who may not send one is sent away before a byte of it is read."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
@@ -25,21 +24,13 @@ def find_permissions(match: ResolverMatch | None) -> tuple[str, ...]:
     return next((permissions for end, permissions in FORMS.items() if name.endswith(end)), ())
 
 
-class FileForms:
-    """Middleware that answers before the CSRF check, which would read the form."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
-
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        page = find_file_form(request.resolver_match) if request.method == "POST" else None
-        if page is None:
-            return None
-        if not page.admin_site.has_permission(request):
-            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
-        if not any(getattr(page, name)(request) for name in find_permissions(request.resolver_match)):
-            raise PermissionDenied
+def refuse_file_form(request: HttpRequest) -> HttpResponseBase | None:
+    """The way to the login for those who aren't signed in. Raises PermissionDenied for those who may not send it."""
+    page = find_file_form(request.resolver_match)
+    if page is None:
         return None
+    if not page.admin_site.has_permission(request):
+        return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+    if not any(getattr(page, name)(request) for name in find_permissions(request.resolver_match)):
+        raise PermissionDenied
+    return None
