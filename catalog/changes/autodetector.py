@@ -16,8 +16,8 @@ from catalog.changes.operations import FollowTable
 from config.api.database.storing import OPTION as STORED
 from config.api.database.storing import StoredForm, StoreRows
 from config.api.reads.selections import find_model
-from config.api.reads.stored.pieces import list_stored
-from config.api.reads.stored.triggers import find_form
+from config.api.reads.stored_pieces import list_stored
+from config.api.reads.stored_triggers import find_form
 
 
 class FollowingAutodetector(MigrationAutodetector):

@@ -26,7 +26,7 @@ from catalog.changes.visibility import list_restricted
 from catalog.rights import EXPORT
 from config.api.database.statements import choose_compiled
 from config.api.reads.selections import build_selection
-from config.api.reads.stored.reading import select_json
+from config.api.reads.stored import select_json
 from config.api.webhooks.events import Batch, Event, EventType
 from config.api.webhooks.models import Webhook
 

@@ -23,7 +23,7 @@ class ApiConfig(AppConfig):
         from config.api.models import IdempotencyKey
         from config.api.problems.stored import register_finder
         from config.api.reads.root_lists import register_lists
-        from config.api.reads.stored.rows import find_unstored
+        from config.api.reads.stored_rows import find_unstored
         from config.api.schema import checks  # noqa: F401 (registers them)
         from config.api.webhooks.models import WebhookDelivery
 

@@ -24,7 +24,7 @@ from config.api.database.authorship import name_caller
 from config.api.database.replicas import refuse_unwritten
 from config.api.database.statements import Given, Statement, choose_compiled
 from config.api.database.wal_positions import parse_position
-from config.api.reads import oracle, selections
+from config.api.reads import oracle, selections, stored
 from config.api.reads.addresses import find_origin
 from config.api.reads.conditional import (
     claim_version,
@@ -44,7 +44,6 @@ from config.api.reads.plans import PLANS, Query, Question, Reply, read_query
 from config.api.reads.readers import InstanceReader, Reader, TextReader
 from config.api.reads.row_plans import RowPlan, fetch_row
 from config.api.reads.selections import ReadSerializer, Selection
-from config.api.reads.stored import reading
 from config.api.reads.unserved import IndexServed
 from config.api.rendering.renderers import JSONRenderer
 from config.api.writes import sent_back
@@ -211,7 +210,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
 
     def select(self, rows: QuerySet[Any], selection: Selection, beside: Sequence[str] = ()) -> QuerySet[Any]:
         """Tuples of each row's JSON, or null for a row that isn't stored, and the columns named in `beside`."""
-        return reading.select_json(rows, self.read_serializer, selection, find_origin(self.request), beside)
+        return stored.select_json(rows, self.read_serializer, selection, find_origin(self.request), beside)
 
     def shape(self, rows: Sequence[Any], selection: Selection) -> Sequence[bytes]:
         """Each row's JSON, written by DRF's serializer."""

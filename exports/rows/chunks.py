@@ -39,12 +39,12 @@ from config.api.database.ahead import call_ahead
 from config.api.database.replicas import choose_database, replace_failed
 from config.api.database.statements import choose_compiled, read_stored
 from config.api.problems.errors import InvalidParameter
+from config.api.reads import stored
 from config.api.reads.filtering import narrow_rows
 from config.api.reads.parameters import read_choice, read_names
 from config.api.reads.projection import COLUMN
 from config.api.reads.resources import RESOURCES, Resource
 from config.api.reads.selections import ReadSerializer, Selection, read_selection
-from config.api.reads.stored import reading
 from config.api.rendering.formulas import may_hide_formula
 from config.api.rendering.renderers import write_json
 from config.metrics import count_all
@@ -389,7 +389,7 @@ def select_cells(query: Query, rows: QuerySet[Any], dialect: Cells) -> QuerySet[
 def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Tuples of each row's JSON, or null for a row that isn't stored, and its primary key."""
     keyed = rows.annotate(row_key=F("pk"))
-    return reading.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
+    return stored.select_json(keyed, query.serializer, query.selection, query.origin, ["row_key"])
 
 
 def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:

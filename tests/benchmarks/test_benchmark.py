@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product
 from config.api.database import statements
 from config.api.reads.plans import PLANS
-from config.api.reads.stored.rows import find_unstored
+from config.api.reads.stored_rows import find_unstored
 from tests.benchmarks.agreement import Disagreement, check_admin, check_rows, read_rows
 from tests.benchmarks.chart import draw_chart
 from tests.benchmarks.contestants import ADMIN, CONTESTANTS, PAGE, PGBENCH, SERVERS

@@ -41,12 +41,11 @@ from catalog.serializers import BrandRead, CategoryRead, ProductRead
 from config.api.database import statements
 from config.api.database.statements import choose_compiled
 from config.api.database.storing import StoredForm, StoreRows
-from config.api.reads import oracle, projection, stored
+from config.api.reads import oracle, projection, stored, stored_pieces, stored_rows
 from config.api.reads.plans import PLANS
 from config.api.reads.selections import build_selection
-from config.api.reads.stored import pieces, reading
-from config.api.reads.stored.rows import find_unstored, list_tables
-from config.api.reads.stored.triggers import find_form
+from config.api.reads.stored_rows import find_unstored, list_tables
+from config.api.reads.stored_triggers import find_form
 from config.api.schema.checks import check_stored
 from tests.catalog.test_triggers_together import open_session, write_together
 from tests.factories import make_brand, make_category, make_product
@@ -65,7 +64,7 @@ SHOWN: list[tuple[Any, tuple[str, ...]]] = [
 @pytest.fixture(autouse=True)
 def sample_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests leave dead rows, among which a sample may miss the one that is wrong."""
-    monkeypatch.setattr(stored.rows, "SAMPLE", 10**9)
+    monkeypatch.setattr(stored_rows, "SAMPLE", 10**9)
 
 
 def check_all() -> None:
@@ -74,7 +73,7 @@ def check_all() -> None:
         for detail in (False, True):
             selection = build_selection(serializer, frozenset(expand), detail)
             rows = serializer.Meta.model._default_manager.order_by("pk")
-            selected = reading.select_json(rows, serializer, selection, ORIGIN)
+            selected = stored.select_json(rows, serializer, selection, ORIGIN)
             compiled = [text for (text,) in projection.select_json(rows, serializer, selection, ORIGIN)]
             assert [text for (text,) in selected] == compiled
             assert [text for (text,) in choose_compiled(selected)] == compiled
@@ -362,7 +361,7 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(monkeypatch: Any) -> None
     for _ in range(5):
         make_product()
     forget()
-    monkeypatch.setattr(stored.rows, "BATCH", 2)
+    monkeypatch.setattr(stored_rows, "BATCH", 2)
     [table] = [table for table in list_tables() if table.form.table == "catalog_product"]
     assert next(table.store_rows(is_all=False)) == 2
     assert [detail for detail, _ in find_unstored()] == [
@@ -402,10 +401,10 @@ def make_form(serializer: Any) -> StoredForm:
     """Its form, although only ProductRead is stored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serializer.Meta, "stored", True, raising=False)
-        pieces.find_pieces.cache_clear()
+        stored_pieces.find_pieces.cache_clear()
         form = find_form.__wrapped__(serializer)
         assert form is not None
-    pieces.find_pieces.cache_clear()
+    stored_pieces.find_pieces.cache_clear()
     return form
 
 
@@ -592,7 +591,7 @@ def test_makemigrations_writes_the_form_that_a_serializer_has_now(monkeypatch: A
 def test_a_subclass_is_not_stored() -> None:
     """It would have another form in the same columns."""
     loud = type("Loud", (BrandRead,), {"shout": CharField(source="name")})
-    assert pieces.find_pieces(loud) == ()
+    assert stored_pieces.find_pieces(loud) == ()
 
 
 class Clock(CharField):
@@ -609,8 +608,8 @@ class Timed(ModelSerializer[Brand]):
 
 @pytest.mark.once
 def test_what_the_clock_says_is_not_stored() -> None:
-    assert [name for name in ("slug", "at") if pieces.is_own(Timed, name)] == ["slug"]
-    assert pieces.is_own(ProductRead, "rating"), "its expression reads the column alone"
+    assert [name for name in ("slug", "at") if stored_pieces.is_own(Timed, name)] == ["slug"]
+    assert stored_pieces.is_own(ProductRead, "rating"), "its expression reads the column alone"
 
 
 @pytest.mark.once

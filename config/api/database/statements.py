@@ -83,7 +83,7 @@ UNDEFINED_COLUMN = "42703"
 class Unstored:
     """The rows of a statement that reads stored texts, for its pages with a row that isn't stored in this form.
 
-    They are compiled only when such a page comes (config/api/reads/stored/reading.py).
+    They are compiled only when such a page comes (config/api/reads/stored.py).
     """
 
     rows: QuerySet[Any]

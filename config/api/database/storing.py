@@ -1,6 +1,6 @@
 """A migration operation that keeps pieces of each row's JSON as text beside the row (PostgreSQL).
 
-`makemigrations` writes it for a read serializer with `stored = True` (config/api/reads/stored/). It holds the SQL of
+`makemigrations` writes it for a read serializer with `stored = True` (config/api/reads/stored.py). It holds the SQL of
 the triggers as text, so a migration imports no serializer, and does the same for ever.
 """
 

@@ -26,8 +26,8 @@ from config.api.reads.selections import (
     find_slug_field,
     list_expandable,
 )
-from config.api.reads.stored.pieces import list_stored
-from config.api.reads.stored.triggers import find_form
+from config.api.reads.stored_pieces import list_stored
+from config.api.reads.stored_triggers import find_form
 from config.api.viewsets import ShapedViewSet
 
 REMEDY = (
@@ -101,7 +101,7 @@ def find_unexportable(resource: Resource) -> Iterator[str]:
 @register(Tags.urls)
 def check_stored(**kwargs: Any) -> list[CheckMessage]:
     """An error for each serializer whose rows can't be stored."""
-    hint = "See config/api/reads/stored/pieces.py for what `stored` and `stored_lists` in Meta mean."
+    hint = "See config/api/reads/stored_pieces.py for what `stored` and `stored_lists` in Meta mean."
     return [Error(f"{reason}.", hint=hint, id="tenfold.E008") for reason in sorted(set(find_unstorable()))]
 
 

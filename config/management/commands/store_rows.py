@@ -12,8 +12,8 @@ from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from config.api.reads.stored.pieces import STORING
-from config.api.reads.stored.rows import StoredTable, list_tables
+from config.api.reads.stored_pieces import STORING
+from config.api.reads.stored_rows import StoredTable, list_tables
 
 # Seconds between two lines of progress if the output isn't a terminal.
 LINE_SECONDS = 5.0

@@ -31,7 +31,7 @@ PATHS = (
 TABLES = ("catalog_brand", "catalog_category", "catalog_product")
 # As rows are after a migration to another form.
 FORGET = "UPDATE {} SET stored_form = 7, stored_1 = 'old'"
-FIND = "import json; from config.api.reads.stored.rows import find_unstored; print(json.dumps(list(find_unstored())))"
+FIND = "import json; from config.api.reads.stored_rows import find_unstored; print(json.dumps(list(find_unstored())))"
 
 
 @pytest.fixture

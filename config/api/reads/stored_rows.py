@@ -14,8 +14,8 @@ from config.api.database.migrations_left import has_migrations_left
 from config.api.database.storing import FORM, StoredForm
 from config.api.reads.projection import quote_name
 from config.api.reads.selections import ReadSerializer, find_model
-from config.api.reads.stored.pieces import STORING, find_pieces, list_stored
-from config.api.reads.stored.triggers import find_form, write_row, write_text
+from config.api.reads.stored_pieces import STORING, find_pieces, list_stored
+from config.api.reads.stored_triggers import find_form, write_row, write_text
 
 # Rows of one transaction. They stay locked for 0.1 to 0.3 s.
 BATCH = 1_000

@@ -13,7 +13,7 @@ from config.api.reads.columns import NotCompilable, find_kind, find_reverse
 from config.api.reads.dialects import DIALECTS
 from config.api.reads.projection import Compiler, quote_name, quote_text
 from config.api.reads.selections import ReadSerializer, Selection, build_selection, find_fields, find_model
-from config.api.reads.stored.pieces import STORING, Piece, find_pieces
+from config.api.reads.stored_pieces import STORING, Piece, find_pieces
 
 WRITE_ROW = """
 DECLARE

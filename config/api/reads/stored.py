@@ -15,8 +15,8 @@ from config.api.reads import projection
 from config.api.reads.dialects import DIALECTS
 from config.api.reads.projection import COLUMN, Compiler, Projection, RowJson
 from config.api.reads.selections import ReadSerializer, Selection, build_selection, find_fields, find_nested
-from config.api.reads.stored.pieces import STORING, Piece, find_pieces
-from config.api.reads.stored.triggers import find_form
+from config.api.reads.stored_pieces import STORING, Piece, find_pieces
+from config.api.reads.stored_triggers import find_form
 
 
 class StoredJson(RowJson):
