@@ -296,7 +296,7 @@ def test_a_code_with_an_apostrophe_is_kept_and_named() -> None:
 
 def test_a_name_that_may_stand_for_no_value_is_kept_and_named() -> None:
     run, rows = read("sku,title,price,brand,category\nA,NULL,1,N/A,-\n")
-    assert [row.columns["title"] for row in rows if isinstance(row, ProductDraft)] == ["NULL"]
+    assert [row.fields["title"] for row in rows if isinstance(row, ProductDraft)] == ["NULL"]
     assert [guess["used"] for guess in run.source.notes.as_json()] == ["NULL", "N/A", "-"]
 
 
