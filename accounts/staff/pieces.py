@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.db import transaction
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
@@ -15,15 +16,24 @@ from catalog.models import Location
 from config.api.problems.errors import ApiError
 
 MOVED = "It can't be undone: the stock follows it, and the customer sees it."
+CHANGED = "Pieces of this order were moved since this page was shown. Look at the new numbers, and send again."
 # The locations that the form offers, by priority.
 MOST_LOCATIONS = 100
 
 
 class PiecesForm(forms.Form):
-    """How many pieces of each line that has some left."""
+    """How many pieces of each line that has some left.
+
+    `moved` is the number that were moved when the page was shown. So a form that is sent twice, or by two people at
+    once, moves its pieces once.
+    """
+
+    moved = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, data: Any, lines: Sequence[OrderLine], left: Left, first: Left) -> None:
         super().__init__(data)
+        self.done = sum(line.shipped + line.returned for line in lines)
+        self.fields["moved"].initial = self.done
         self.lines = [line for line in lines if left(line)]
         for line in self.lines:
             self.fields[f"line-{line.pk}"] = forms.IntegerField(
@@ -32,6 +42,9 @@ class PiecesForm(forms.Form):
             )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("moved") not in (None, self.done):
+            self.data = {**dict(self.data.items()), "moved": self.done}
+            raise forms.ValidationError(CHANGED)
         if not self.errors and not self.wanted:
             raise forms.ValidationError("Give at least one piece.")
         return self.cleaned_data
@@ -105,13 +118,21 @@ def list_ways(order: Order) -> Iterator[tuple[str, str]]:
 
 def move_pieces(page: Any, request: HttpRequest, order: Order, way: Way) -> Any:
     """GET asks how many; POST moves them, and goes back to the order."""
-    lines = list(order.lines.all())
-    form = way.form(request.POST if request.method == "POST" else None, lines, way.left, way.first)
-    if form.is_valid() and try_way(way, order, form):
+    form, is_done = try_form(request.POST if request.method == "POST" else None, order, way)
+    if is_done:
         number = sum(each["quantity"] for each in form.wanted)
         return page.leave_order(request, order, f"{number:,} {'piece' if number == 1 else 'pieces'} {way.done}.")
     note = MOVED if form.lines else "No piece is left for this."
     return page.ask_order(request, order, form, title=way.title, note=note, word=way.title if form.lines else "")
+
+
+@transaction.atomic
+def try_form(data: Any, order: Order, way: Way) -> tuple[PiecesForm, bool]:
+    """The form, and whether its pieces were moved. The order is locked, so that its lines are as `moved` says."""
+    if data is not None:
+        Order.objects.select_for_update().get(pk=order.pk)
+    form = way.form(data, list(order.lines.all()), way.left, way.first)
+    return form, form.is_valid() and try_way(way, order, form)
 
 
 def try_way(way: Way, order: Order, form: PiecesForm) -> bool:

@@ -97,6 +97,19 @@ def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) ->
     assert "No piece is left for this." in read(office, f"{base}take_back/")
 
 
+def test_a_form_that_is_sent_twice_moves_its_pieces_once(office: Client) -> None:
+    order = place()
+    move_order(order, "paid")
+    path, name = f"{ORDERS}{order.pk}/send/", f"line-{order.lines.get().pk}"
+    [shown] = re.findall(r'name="moved" value="(\d+)"', office.get(path).content.decode())
+    for told in ("1 piece sent.", "Pieces of this order were moved since this page was shown."):
+        assert told in office.post(path, {name: 1, "moved": shown}, follow=True).content.decode()
+    assert count_stock() == (4, 1)
+    assert 'name="moved" value="1"' in office.post(path, {name: 1, "moved": shown}).content.decode()
+    office.post(path, {name: 1, "moved": 1})
+    assert count_stock() == (3, 0)
+
+
 def count_stock() -> tuple[int, int]:
     """On hand, and reserved."""
     stock = Stock.objects.get()
