@@ -44,7 +44,7 @@ test: .venv/dev.stamp  ## the whole suite: on SQLite, and on PostgreSQL and Redi
 	rm -r "$$logs"; exit $$status
 
 test-quick: .venv/dev.stamp  ## what is quick of it, on SQLite: a case of each test that takes less than a fifth of a second
-	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -n 2 -p tests.quick -m "not faults and not slow and not clients" --ignore tests/test_schemathesis.py
+	@TEST_BACKEND=embedded $(BIN)/python -m pytest -q -n 3 -p tests.quick -m "not faults and not slow and not clients" --ignore tests/test_schemathesis.py
 
 # Generators of clients and data tools, which are installed beside ours. What a machine lacks (Java, Go) is left out.
 test-clients: .venv-clients/stamp .venv/dev.stamp  ## generated clients, data tools and the guide's programs, on a live server
