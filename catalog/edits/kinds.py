@@ -37,7 +37,10 @@ class Edit:
         return (self.right,)
 
     def choose(self) -> QuerySet[Product] | None:
-        """The products, if the edit itself says which: all of them, whoever changed them since the preview."""
+        """The products of an edit that chooses them itself; None if staff choose them.
+
+        All of them are edited, also those that somebody changed since the preview.
+        """
         return None
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """Merging brands or categories in the admin: an edit that gives their products to one of them, then deletes the others.
 
-The last few products, the categories below, and every refusal are those of `merge/` in the API.
+`merge/` of the API moves the last few products and the categories below, and refuses what it always refuses.
 """
 
 from collections.abc import Mapping, Sequence

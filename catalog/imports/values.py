@@ -273,16 +273,16 @@ def note_apostrophe(cell: Cell, name: str, notes: Notes) -> Cell:
     return cell
 
 
+def note_nothing(cell: Cell, name: str, notes: Notes) -> Cell:
+    """The name as it is, since a brand may be called Null. A formula's error is refused."""
+    if is_nothing(cell):
+        notes.guess(name, str(cell).strip(), "it is read as a name: leave the cell blank if it stands for none", name)
+    return refuse_failed(cell)
+
+
 # The names of fields that a file of ours may have as columns.
 FIELDS = (
     "sku", "slug", "title", "brand", "category", "status", "currency", "price", "compare_at_price", "rating",
     "description", "seo_title", "seo_description", "tags", "attributes", "image", "images", "barcode", "weight",
     "options", "stock", "location", "variants", "brand_slug", "category_slug",
 )  # fmt: skip
-
-
-def note_nothing(cell: Cell, name: str, notes: Notes) -> Cell:
-    """The name as it is, since a brand may be called Null. A formula's error is refused."""
-    if is_nothing(cell):
-        notes.guess(name, str(cell).strip(), "it is read as a name: leave the cell blank if it stands for none", name)
-    return refuse_failed(cell)

@@ -129,7 +129,7 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
         words = " ".join(find_words(term)[:MOST_WORDS])
         if not words:
             return queryset.none()
-        # Searched once for the count and for the page, each of which would search again: at most some thousand keys.
+        # The count and the page would each search. So the search runs once, here, and gives some thousand keys at most.
         return queryset.filter(is_among("pk", list(Product.objects.matching(words).values_list("pk", flat=True))))
 
     def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:

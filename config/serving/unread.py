@@ -160,7 +160,7 @@ class Watch:
 
     def run(self) -> None:
         while True:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)  # nothing tells when a client has read
             with self.lock:
                 self.look()
                 if not self.addresses:

@@ -104,7 +104,7 @@ class Deaf:
             yield Sign(name_request(self.request), sum(size for _, size in asked) / 10**6, self.most_megabytes, "MB")
             began = time.monotonic()
             while (lasted := time.monotonic() - began) < MOST_DEAF_SECONDS and any(map(is_open, asked)):
-                time.sleep(0.5)
+                time.sleep(0.5)  # polls: only its closed connection tells that a client was cut
             yield Sign(name_request(self.request), lasted, MOST_DEAF_SECONDS - 1, "s")
 
     def ask(self, port: int, held: ExitStack) -> tuple[socket.socket, int]:

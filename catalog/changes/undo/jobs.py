@@ -118,7 +118,7 @@ class Phases:
 def leave_removed(steps: Sequence[Step]) -> list[Step]:
     """Without products that the undone changes created: the phase before deleted them, or said why it doesn't.
 
-    A dry run and a refusal leave these products there, and this phase would count them a second time.
+    The phase before has counted these products. After a dry run or a refusal they still exist.
     """
     removed = {step.key for step in steps if step.entity == "product" and step.op == "delete"}
     return [step for step in steps if (step.key if step.entity == "product" else step.product_id) not in removed]

@@ -1,4 +1,4 @@
-"""Pages of the rows of several values of a filter, each of which an index has in the list's order (PostgreSQL).
+"""Pages of a list that is narrowed to several values, such as categories (PostgreSQL).
 
 A category with those below it is a list of categories. No index has the products of all of them in one order, but one
 has those of each: a sorted run. So the first rows of each run are read, and merged.

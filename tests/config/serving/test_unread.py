@@ -84,7 +84,7 @@ def test_who_reads_nothing_is_cut_and_counted(pairs: Pairs, watch: Watch, monkey
     watch.port = pairs.port
     watch.add("127.0.0.1", pairs.port, 200_000)
     watch.look()
-    time.sleep(0.1)
+    time.sleep(0.1)  # twice what a client may read nothing
     taken = 0
     while taken < 2 * LEAST_BYTES:
         taken += len(slow.recv(100_000))
