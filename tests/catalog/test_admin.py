@@ -147,6 +147,22 @@ def test_all_are_offered_where_some_are_left_out(narrowed: str, offered: bool, o
     assert (">Show all<" in read_text(office.get(f"{PRODUCTS}{narrowed}"))) is offered
 
 
+def make_few_of_each() -> None:
+    """Make 100 products of 20 brands, one of them acme, of which every tenth is active."""
+    brands = [make_brand(name) for name in ("Acme", *(f"Brand {number}" for number in range(19)))]
+    Product.objects.bulk_create(
+        Product(
+            sku=f"FEW-{number}",
+            title=f"Few {number}",
+            slug=f"few-{number}",
+            price="1.00",
+            brand=brands[number % 20],
+            status="draft" if number % 10 else "active",
+        )
+        for number in range(100)
+    )
+
+
 @pytest.mark.parametrize(
     ("order", "index"),
     [
@@ -156,8 +172,7 @@ def test_all_are_offered_where_some_are_left_out(narrowed: str, offered: bool, o
         ("?o=3&status__exact=active", "product_by_title_key"),
         ("?o=-5&status__exact=active", "product_by_price"),
         ("?o=-8&status__exact=active", "product_by_rating"),
-        # Which of the two depends on how many are active, as another test may have told the planner.
-        ("?status__exact=active", "product_by_(status|created)"),
+        ("?status__exact=active", "product_by_status"),
         ("?brand=acme", "product_by_brand"),
     ],
 )
@@ -165,9 +180,11 @@ def test_a_list_is_read_in_the_order_of_an_index(order: str, index: str, office:
     answer = office.get(PRODUCTS + order)
     rows = answer.context["cl"].queryset[:50]
     if connection.vendor == "postgresql":
+        make_few_of_each()
         with connection.cursor() as cursor:
-            # Of an empty table nothing is read by an index.
+            # What another test's rows told the planner is told anew, and a small table is read by an index too.
             cursor.execute(
+                "ANALYZE catalog_product;"
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
             )
         assert re.search(rf"{index}\b", rows.explain())
