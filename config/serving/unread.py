@@ -132,13 +132,17 @@ class Watch:
         """Count an answer to this address. Raises Overloaded if too much waits there already."""
         with self.lock:
             found = self.find(address, port)
-            if found.unread + size > MOST_BYTES and time.monotonic() - self.looked_at > PRESSED_SECONDS:
+            if found.unread + size > MOST_BYTES and self.may_look(found):
                 self.look()
             if found.slow and found.unread + size > MOST_BYTES:
                 raise Overloaded(
                     f"{found.unread >> 20} MiB of answers to {address} wait to be read.", "Read them, then ask again."
                 )
             found.add(size)
+
+    def may_look(self, found: Address) -> bool:
+        """Say if a look is due. It costs less than 16 MiB of answers, which a fast client takes in a moment."""
+        return found.new > MOST_BYTES / 4 or time.monotonic() - self.looked_at > PRESSED_SECONDS
 
     def follow(self, address: str, port: int) -> ExitStack:
         """Watch this address until the end of the block, in which its client gets a stream."""

@@ -126,6 +126,17 @@ def test_who_reads_is_never_refused(pairs: Pairs, watch: Watch, monkeypatch: pyt
     assert watch.addresses == {}
 
 
+def test_who_reads_fast_is_never_refused(pairs: Pairs, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each look an answer is on its way, and MOST_BYTES of them are taken before PRESSED_SECONDS are over."""
+    monkeypatch.setattr(unread, "MOST_BYTES", 20 * LONG)
+    monkeypatch.setattr(unread, "PRESSED_SECONDS", 60)
+    here = {"REMOTE_ADDR": "127.0.0.1", "SERVER_PORT": str(pairs.port)}
+    watch.port = pairs.port
+    pairs.connect(200_000)
+    answers = UnreadAnswers(send(LONG))
+    assert {ask(answers, "/", **here)[0] for _ in range(200)} == {"200 OK"}
+
+
 def test_behind_a_proxy_nobody_is_watched(watch: Watch, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TRUSTED_PROXIES = 1
     monkeypatch.setattr(unread, "MOST_BYTES", 1)
