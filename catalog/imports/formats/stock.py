@@ -13,7 +13,10 @@ from catalog.writes.drafts import ProductDraft, VariantDraft
 
 
 class OwnStock(ShopFormat):
-    """`id,variant,sku,location,on_hand,reserved`, as exports/stock.csv has it. `reserved` belongs to orders."""
+    """`id,variant,sku,location,on_hand,reserved`, as exports/stock.csv has it. `reserved` belongs to orders.
+
+    SKUs and numbers alone are a count of the main location.
+    """
 
     name = "csv"
     label = "our own export of stock"
@@ -27,7 +30,8 @@ class OwnStock(ShopFormat):
 
     @classmethod
     def recognises(cls, columns: frozenset[str], kind: str) -> bool:
-        return columns >= {"sku", "location", "on_hand"} and not columns & {"title", "price"}
+        is_whole = columns >= {"sku", "location", "on_hand"} and not columns & {"title", "price"}
+        return is_whole or {"sku", "on_hand"} <= columns <= cls.known
 
     def list_read(self) -> Sequence[str]:
         return (*self.skus, *self.locations, *self.counts)

@@ -6,8 +6,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const form = guide && document.querySelector("#importjob_form");
     const upload = form && form.querySelector("[name=upload]");
     if (!upload) return;
+    const paste = document.getElementById("import-paste");
     // Beside the file, before the options that few files need.
-    upload.closest(".field-upload, .form-row")?.after(guide);
+    upload.closest(".field-upload, .form-row")?.after(paste, guide);
     const part = (name) => guide.querySelector(`[data-${name}]`);
     const fields = guide.dataset.fields.split(",");
     const OPTIONS = ["format", "encoding", "decimal", "category_separator", "weight_unit", "status", "missing"];
@@ -187,6 +188,24 @@ document.addEventListener("DOMContentLoaded", () => {
             await call("POST", "", { name, options: { map } }).catch(() => {});
         }
         localStorage.removeItem(KEY);
+    };
+    // Pasted lines become the form's file. Lines without column names, whose last cell is a number, are a count of stock.
+    const HEADS = { 2: ["sku", "on_hand"], 3: ["sku", "location", "on_hand"] };
+    const nameColumns = (text) => {
+        const [line] = text.split("\n");
+        const sign = ["\t", ";", ","].find((one) => line.includes(one)) || ",";
+        const cells = line.split(sign);
+        const heads = HEADS[cells.length] && /^\s*\d+\s*$/.test(cells.at(-1)) ? `${HEADS[cells.length].join(sign)}\n` : "";
+        return `${heads}${text}\n`;
+    };
+    paste.hidden = false;
+    paste.querySelector("button").onclick = () => {
+        const text = paste.querySelector("textarea").value.trim();
+        if (!text) return paste.querySelector("textarea").focus();
+        const files = new DataTransfer();
+        files.items.add(new File([nameColumns(text)], "pasted.csv", { type: "text/csv" }));
+        upload.files = files.files;
+        upload.dispatchEvent(new Event("change", { bubbles: true }));
     };
     part("start").onclick = () => form.requestSubmit(form.querySelector("[name=_save]") || document.querySelector("[name=_save]"));
     // A form for the mended rows of an import comes with its map.

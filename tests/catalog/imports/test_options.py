@@ -163,6 +163,10 @@ def test_our_own_stock_comes_back_to_each_location() -> None:
     report = run("sku,location,on_hand\nNOWHERE,main,1\n")
     rule = "There is no variant with the SKU 'NOWHERE', and the file doesn't say of which product; import it first"
     assert report.errors[0].reason == f"sku: {rule}"
+    # A count, as the admin's page writes it from pasted lines: the second variant's SKU, too.
+    report = run(f"sku, on_hand\n{second.sku}, 9\n{first.sku}, 0\n")
+    assert not report.errors
+    assert list(found.filter(location="main").values_list("on_hand", flat=True)) == [0, 9]
 
 
 def test_a_new_variant_goes_to_the_product_that_the_file_names() -> None:
