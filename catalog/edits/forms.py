@@ -19,20 +19,16 @@ FIELDS = {
     "category": ("category",),
     "tags": ("add_tags", "remove_tags"),
     "attribute": ("attribute", "value"),
-    "price": ("price_how", "amount", "to_99"),
+    "price": ("price_how", "amount", "to_99", "begins", "ends"),
     "stock": ("stock_how", "pieces", "location", "reason"),
 }
 
 
-def make_text(label: str, help_text: str = "", **settings: Any) -> Any:
+def make_text(label: str, help_text: str = "", kind: str = "text", **settings: Any) -> Any:
+    widget = UnfoldAdminTextInputWidget({"type": kind})
     return forms.CharField(
-        label=label,
-        help_text=help_text,
-        required=False,
-        max_length=1_000,
-        widget=UnfoldAdminTextInputWidget,
-        **settings,
-    )
+        label=label, help_text=help_text, required=False, max_length=1_000, widget=widget, **settings
+    )  # fmt: skip
 
 
 def make_choice(label: str, choices: Any) -> Any:
@@ -68,6 +64,8 @@ class EditForm(forms.Form):
     to_99 = forms.BooleanField(
         label="Round to the nearest price that ends in .99", required=False, widget=UnfoldBooleanSwitchWidget
     )
+    begins = make_text("From", "In UTC. Empty: at once.", "datetime-local")
+    ends = make_text("Until", "Then the price of before returns. Empty: the price stays.", "datetime-local")
     stock_how = make_choice("How", STOCK_WAYS.items())
     pieces = make_text("Pieces")
     location = make_text("Location", initial=MAIN)

@@ -3,17 +3,21 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Lower
+from django.utils import timezone
 
-from catalog.models import Attribute, Product, Stock, Variant
+from catalog.models import Attribute, Product, ScheduledPrice, Stock, Variant
+from catalog.prices.scheduling import find_overlap, find_planned, say_overlap
 from catalog.writes.among import is_among
 from catalog.writes.drafts import Values
 from catalog.writes.sentences import say_reserved, say_short
 from catalog.writes.values import CENT, COUNT, MOST_INTEGER, PRICE, BadValue
+from config.api.database.authorship import ACTOR
 
 TAGS = "tags"
 # Prices may end in this, as in 4.99.
@@ -49,6 +53,10 @@ class Edit:
     def find_rows(self, products: Sequence[Product], *, lock: bool) -> Sequence[Any]:
         """The rows to edit, in the order of their keys."""
         return products
+
+    def find_source(self, row: Any) -> Any:
+        """The row of `entity` whose value the preview shows. What somebody changed since isn't edited."""
+        return row
 
     def look(self, values: Mapping[str, Any]) -> Any:
         """The one value that the edit changes, of a row's values."""
@@ -171,6 +179,51 @@ class PriceEdit(Edit):
         changes = {"set": f"{self.amount}", "add": f"{self.amount:+}", "percent": f"{self.amount:+} %"}
         parts = [changes.get(self.how, ""), "to the nearest x.99" if self.is_rounded else ""]
         return f"Price: {', '.join(filter(None, parts))}"
+
+
+@dataclass(frozen=True)
+class PlannedPriceEdit(PriceEdit):
+    """Plans prices that the variants get at `begins`, and lose at `ends`. They are reckoned from the present ones."""
+
+    model: ClassVar[type[Model]] = ScheduledPrice
+    right: ClassVar[str] = "catalog.add_scheduledprice"
+
+    begins: datetime
+    ends: datetime | None
+
+    def find_rows(self, products: Sequence[Product], *, lock: bool) -> Sequence[Any]:
+        # Whoever plans prices locks the product, as has been done.
+        variants = super().find_rows(products, lock=False)
+        planned = find_planned([variant.pk for variant in variants])
+        rows = [ScheduledPrice(variant=variant, price=variant.price) for variant in variants]
+        for row in rows:
+            row.others = planned.get(row.variant_id, ())  # type: ignore[attr-defined]  # for `compute`, which runs no query
+        return rows
+
+    def find_source(self, row: Any) -> Any:
+        return row.variant
+
+    def look(self, values: Mapping[str, Any]) -> Any:
+        return values["price"], values.get("starts_at"), values.get("ends_at")
+
+    def compute(self, row: Any) -> Values:
+        if self.begins <= timezone.now():
+            raise Refused("It would begin in the past: choose a later time, or none to change the price at once.")
+        if other := find_overlap(row.others, self.begins, self.ends):
+            raise Refused(say_overlap(other))
+        times = {"starts_at": self.begins, "ends_at": self.ends, "due_at": self.begins}
+        return super().compute(row) | times | {"author": ACTOR.get()}
+
+    def show(self, value: Any) -> str:
+        price, begins, ends = value
+        return f"{price}{say_time(begins, ends) if begins else ''}"
+
+    def describe(self) -> str:
+        return f"{super().describe()}{say_time(self.begins, self.ends)}"
+
+
+def say_time(begins: datetime, ends: datetime | None) -> str:
+    return f" from {begins:%Y-%m-%d %H:%M}" + (f" until {ends:%Y-%m-%d %H:%M}" if ends else "")
 
 
 def round_to_99(price: Decimal) -> Decimal:

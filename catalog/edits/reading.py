@@ -1,6 +1,7 @@
 """What the form says in, an Edit out; BadEdit names the fields that are wrong."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from catalog.edits.kinds import (
     AttributeEdit,
     ColumnEdit,
     Edit,
+    PlannedPriceEdit,
     PriceEdit,
     StockEdit,
     TagsEdit,
@@ -128,12 +130,24 @@ def read_attribute(given: Given) -> Edit:
 def read_price(given: Given) -> Edit:
     how, is_rounded = given.get("price_how") or "percent", bool(given.get("to_99"))
     if how == "round":
-        return PriceEdit(how, Decimal(0), is_rounded=True)
-    rule = PRICE.read if how == "set" else read_change
-    amount = read("amount", given, rule)
+        amount, is_rounded = Decimal(0), True
+    else:
+        amount = read("amount", given, PRICE.read if how == "set" else read_change)
     if how == "percent" and not -100 <= amount <= MOST_PERCENT:
         raise BadEdit("amount", f"Give -100 to {MOST_PERCENT:,} per cent.")
-    return PriceEdit(how, amount, is_rounded)
+    begins, ends = (read(name, given, read_moment) for name in ("begins", "ends"))
+    if ends and (begins is None or ends <= begins):
+        raise BadEdit("ends", "Give a time after the one in From, or none for no end.")
+    return PlannedPriceEdit(how, amount, is_rounded, begins, ends) if begins else PriceEdit(how, amount, is_rounded)
+
+
+def read_moment(text: str) -> datetime | None:
+    """A time as people or browsers write it, in UTC; None for an empty one."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadValue("invalid", "is no date and time", "write one as in 2026-11-27 08:00") from None
+    return moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def read_change(text: str) -> Decimal:

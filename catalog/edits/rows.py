@@ -5,15 +5,16 @@ tells. So nobody's work is overwritten by a person who hasn't seen it.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
 
 from catalog.changes.models import Change
 from catalog.changes.undo.rows import read_instance, read_row
-from catalog.edits.kinds import Edit, Refused, lock_if
+from catalog.edits.kinds import TAGS, Edit, Refused, lock_if
 from catalog.models import Product, Variant
 from catalog.writes.among import is_among
 from catalog.writes.batches import is_same
@@ -21,8 +22,13 @@ from catalog.writes.drafts import Values
 from catalog.writes.saving import make_batch, move_versions
 from catalog.writes.values import BadValue
 
-# Columns of the product by which lists are narrowed: one that has changed since isn't one of those that were shown.
-NARROWING = ("status", "brand_id", "category_id")
+# What lists are narrowed by: a product of which one has changed since isn't one of those that were shown.
+NARROWING: Mapping[str, Callable[[Values], Any]] = {
+    "status": itemgetter("status"),
+    "brand": itemgetter("brand_id"),
+    "category": itemgetter("category_id"),
+    TAGS: lambda values: values["attributes"].get(TAGS),
+}
 SINCE = "Somebody changed it since the preview, from {before} to {now}."
 MOVED = "Somebody changed the product's {column} since the preview, so it may not belong to the selection any more."
 MADE = "Somebody added it since the preview."
@@ -65,7 +71,7 @@ def build_proposal(edit: Edit, row: Any, earlier: Earlier, moved: Mapping[int, s
     present = read_instance(row)
     sku, product_id = name_row(row)
     proposal = Proposal(row, sku, product_id, edit.show(edit.look(present)))
-    proposal.reason = moved.get(product_id, "") or find_change(edit, row, present, earlier)
+    proposal.reason = moved.get(product_id, "") or find_change(edit, edit.find_source(row), earlier)
     if not proposal.reason:
         fill(proposal, edit, present)
     return proposal
@@ -116,14 +122,14 @@ def list_waiting(keys: Collection[int], entities: Sequence[str]) -> Iterator[tup
             yield entity, key, op, before and json.loads(before)
 
 
-def find_change(edit: Edit, row: Any, present: Values, earlier: Earlier) -> str:
+def find_change(edit: Edit, row: Any, earlier: Earlier) -> str:
     """Why the row isn't as it was in the preview; "" if its value still is."""
     op, before = earlier.get((edit.entity, row.pk), ("", None))
     if not op:
         return ""
     if before is None:
         return MADE if op == Change.Op.CREATE else NOT_KEPT
-    then, now = edit.look(before), edit.look(present)
+    then, now = edit.look(before), edit.look(read_instance(row))
     return "" if is_same([then], [now]) else SINCE.format(before=edit.show(then), now=edit.show(now))
 
 
@@ -132,8 +138,9 @@ def find_move(product: Product, earlier: Earlier) -> str:
     op, before = earlier.get(("product", product.pk), ("", None))
     if not op or before is None:
         return NOT_KEPT if op else ""
-    moved = [name for name in NARROWING if before.get(name) != getattr(product, name)]
-    return MOVED.format(column=" and ".join(name.removesuffix("_id") for name in moved)) if moved else ""
+    present = read_instance(product)
+    moved = [name for name, look in NARROWING.items() if look(before) != look(present)]
+    return MOVED.format(column=" and ".join(moved)) if moved else ""
 
 
 # -- writing -----------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Plans a price for a time, and cancels it. Whoever writes locks the variant's product first, as all writers do."""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from catalog.models import ScheduledPrice, Variant
-from catalog.prices.switching import end_price
+from catalog.prices.switching import end_prices
+from catalog.writes.among import is_among
 from catalog.writes.levels import lock_products
 from catalog.writes.sentences import say_unknown
 from catalog.writes.texts import list_forms
@@ -51,12 +54,32 @@ def lock_variant(sku: str) -> Variant:
 
 
 def refuse_overlap(variant: Variant, begin: datetime, end: datetime | None) -> None:
-    """One without an end takes only the moment in which it sets the price."""
-    for other in variant.scheduled_prices.filter(state__in=(State.WAITING, State.ACTIVE)).order_by("starts_at"):
-        if reaches(other.starts_at, other.ends_at, begin) and reaches(begin, end, other.starts_at):
-            until = f" until {other.ends_at:{RFC}}" if other.ends_at else ""
-            detail = f"It overlaps the price {other.price} from {other.starts_at:{RFC}}{until} (id {other.pk})."
-            raise Conflict(detail, "Choose another time, or cancel that one.", [Fault("/from", "overlaps", detail)])
+    if other := find_overlap(find_planned([variant.pk]).get(variant.pk, ()), begin, end):
+        detail = say_overlap(other)
+        raise Conflict(detail, "Choose another time, or cancel that one.", [Fault("/from", "overlaps", detail)])
+
+
+def find_planned(variants: Collection[int]) -> dict[int, list[ScheduledPrice]]:
+    """Those of each variant that wait or are active, in the order of their time. One query."""
+    states = (State.WAITING, State.ACTIVE)
+    rows = ScheduledPrice.objects.filter(is_among("variant_id", variants), state__in=states)
+    planned: dict[int, list[ScheduledPrice]] = defaultdict(list)
+    for row in rows.order_by("starts_at"):
+        planned[row.variant_id].append(row)
+    return planned
+
+
+def find_overlap(planned: Iterable[ScheduledPrice], begin: datetime, end: datetime | None) -> ScheduledPrice | None:
+    """The first that overlaps. One without an end takes only the moment in which it sets the price."""
+    return next((
+        other for other in planned
+        if reaches(other.starts_at, other.ends_at, begin) and reaches(begin, end, other.starts_at)
+    ), None)  # fmt: skip
+
+
+def say_overlap(other: ScheduledPrice) -> str:
+    until = f" until {other.ends_at:{RFC}}" if other.ends_at else ""
+    return f"It overlaps the price {other.price} from {other.starts_at:{RFC}}{until} (id {other.pk})."
 
 
 def reaches(begin: datetime, end: datetime | None, moment: datetime) -> bool:
@@ -69,5 +92,5 @@ def cancel_price(scheduled: ScheduledPrice) -> None:
     lock_products(Variant.objects.filter(pk=scheduled.variant_id))
     row = get_object_or_404(ScheduledPrice.objects.select_for_update(no_key=True), pk=scheduled.pk)
     if row.state == State.ACTIVE:
-        end_price(row)
+        end_prices([row])
     row.delete()

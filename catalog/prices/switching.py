@@ -4,14 +4,14 @@ A worker's timer calls it (config/api/jobs/timers.py). Each batch is a transacti
 switch is an ordinary write of prices: the triggers log it, and the cache follows the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from catalog.models import ScheduledPrice, Variant
@@ -86,12 +86,19 @@ def list_overdue() -> QuerySet[ScheduledPrice]:
     return ScheduledPrice.objects.filter(due_at__lt=Now() - LATE)
 
 
-def end_price(row: ScheduledPrice) -> None:
-    """End an active one before its time. Its product is locked."""
+def end_prices(rows: Collection[ScheduledPrice]) -> None:
+    """The prices of before return, before the time of these is over. Their products are locked."""
     switch = Switch.of([])
-    switch.read([row])
-    switch.end(row)
+    switch.read(rows)
+    for row in rows:
+        switch.end(row)
     switch.save()
+
+
+def take_back_prices(rows: QuerySet[ScheduledPrice]) -> None:
+    """As if these had never been: the prices of before return, also of those that set a price for good."""
+    in_force = Q(state=State.ACTIVE) | Q(state=State.ENDED, ends_at=None)
+    end_prices(list(rows.filter(in_force).order_by("-starts_at")))
 
 
 @dataclass

@@ -7,12 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import F, Max, Q, QuerySet
+from django.db import connections
+from django.db.models import BooleanField, F, Max, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 
 from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.models import Change
+from catalog.edits.kinds import TAGS
 from catalog.models import Category, Product, Stock
 from catalog.querysets import ProductQuerySet
 from config.api.admin.filters import SuggestFilter
@@ -38,9 +41,41 @@ class CategoryFilter(SuggestFilter):
         return rows.in_category(value)
 
 
-# No index finds products by what they lack, nor the changes of one user. So a page reads at most this many rows,
-# whatever the size of the table.
+class TagFilter(TextFilter):
+    """Products with a tag: a text in the list `tags` of the attributes, compared with its case."""
+
+    title = "tag"
+    parameter_name = "tag"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Product]) -> QuerySet[Product]:
+        return keep_tagged(queryset, tag) if (tag := (self.value() or "").strip()) else queryset
+
+
+def keep_tagged(rows: QuerySet[Product], tag: str) -> QuerySet[Product]:
+    if connections[rows.db].vendor == "postgresql":
+        # Containment, which the GIN index of `attr.NAME` serves.
+        return rows.filter(attributes__contains={TAGS: [tag]})
+    # SQLite knows none. Of a text that stands in place of the list, `json_each` gives the text.
+    is_list = RawSQL("json_type(attributes, '$.tags') = 'array'", (), BooleanField())
+    has_tag = "EXISTS (SELECT 1 FROM json_each(attributes, '$.tags') WHERE type = 'text' AND value = %s)"
+    return rows.filter(is_list, RawSQL(has_tag, (tag,), BooleanField()))  # noqa: S611 (a literal, one line above)
+
+
+# No index finds products by what they lack or by `in_stock`, nor the changes of one user. So a page reads at most this
+# many rows, whatever the size of the table.
 SEARCHED_BACK = 100_000
+
+
+class InStockFilter(admin.BooleanFieldListFilter):
+    """Products by their stock flag, of the newest that the filters before this one leave."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = f"in stock (of the newest {SEARCHED_BACK:,})"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        rows: Any = super().queryset(request, queryset)
+        return keep_newest(rows, of=queryset) if self.used_parameters else rows
 
 
 class LackFilter(admin.SimpleListFilter):
@@ -66,14 +101,14 @@ class LackFilter(admin.SimpleListFilter):
         if name not in self.found:
             return queryset
         rows = queryset.filter(self.found[name][1])
-        oldest = None if name in ("brand", "category") else find_oldest()
-        return rows.filter(created_at__gte=oldest) if oldest else rows
+        return rows if name in ("brand", "category") else keep_newest(rows, of=queryset)
 
 
-def find_oldest() -> datetime | None:
-    """When the last of the newest SEARCHED_BACK products was added; None if there are fewer. Lists have this order."""
-    rows = Product.objects.order_by("-created_at", "-pk").values_list("created_at", flat=True)
-    return next(iter(rows[SEARCHED_BACK - 1 : SEARCHED_BACK]), None)
+def keep_newest(rows: QuerySet[Product], of: QuerySet[Product]) -> QuerySet[Product]:
+    """The rows that are among the newest SEARCHED_BACK products of `of`. Lists have this order."""
+    newest = of.order_by("-created_at", "-pk").values_list("created_at", flat=True)
+    oldest = next(iter(newest[SEARCHED_BACK - 1 : SEARCHED_BACK]), None)
+    return rows.filter(created_at__gte=oldest) if oldest else rows
 
 
 class OfProductFilter(TextFilter):

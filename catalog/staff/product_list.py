@@ -5,13 +5,17 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet, Sum
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from catalog.edits.kinds import TAGS
 from catalog.models import Product, Variant
 from config.api.admin.cells import show_moment, show_picture, show_unbroken
 from config.api.admin.lists import ChangeList
+
+# The tags of a product that its row shows.
+SHOWN_TAGS = 6
 
 
 class StatusFilter(admin.ChoicesFieldListFilter):
@@ -40,6 +44,14 @@ def count_parts(keys: list[int]) -> dict[int, tuple[int, int]]:
     return {row["product_id"]: (row["number"], row["free"]) for row in counted}
 
 
+def show_tags(tags: Any) -> SafeString:
+    """The first tags as chips. They aren't links: the title that they belong to is one."""
+    texts = [str(tag) for tag in tags] if isinstance(tags, list) else []
+    shown = texts[:SHOWN_TAGS] + ([f"+{len(texts) - SHOWN_TAGS}"] if len(texts) > SHOWN_TAGS else [])
+    style = "bg-base-100 font-normal inline-block mr-1 mt-1 px-2 rounded-default text-xs dark:bg-base-800"
+    return format_html_join("", '<span class="{}">{}</span>', ((style, text) for text in shown))
+
+
 class ProductColumns:
     """The columns of the list."""
 
@@ -53,11 +65,11 @@ class ProductColumns:
 
     @admin.display(description="title", ordering="title_key")
     def name(self, product: Product) -> SafeString:
-        """The title, with the category's path below it."""
+        """The title, with the category's path and the tags below it."""
         path = product.category.breadcrumb if product.category else ""
         style = "block text-xs text-font-subtle-light dark:text-font-subtle-dark"
-        frame = '<span class="block" style="min-width: 12rem">{}<span class="{}">{}</span></span>'
-        return format_html(frame, product.title, style, path)
+        frame = '<span class="block" style="min-width: 12rem">{}<span class="{}">{}</span>{}</span>'
+        return format_html(frame, product.title, style, path, show_tags(product.attributes.get(TAGS)))
 
     @admin.display(description="price", ordering="price")
     def amount(self, product: Product) -> str:

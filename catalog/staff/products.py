@@ -24,7 +24,14 @@ from catalog.models import Product, ProductText, Variant
 from catalog.querysets import ProductQuerySet
 from catalog.search.words import MOST_WORDS, find_words
 from catalog.staff.duplicates import duplicate_product
-from catalog.staff.filters import BrandFilter, CategoryFilter, LackFilter, OfProductIdFilter
+from catalog.staff.filters import (
+    BrandFilter,
+    CategoryFilter,
+    InStockFilter,
+    LackFilter,
+    OfProductIdFilter,
+    TagFilter,
+)
 from catalog.staff.forms import PathChoiceField, ProductForm
 from catalog.staff.inlines import ImageInline, TextInline, VariantInline
 from catalog.staff.product_list import ProductColumns, ProductList, StatusFilter
@@ -58,7 +65,9 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
     actions: ClassVar[Sequence[Any]] = (edit_many, "publish", "archive", "delete_selected")
     list_display = ("picture", "code", "name", "brand", "amount", "parts", "state", "stars", "created", "updated")
     list_display_links = ("code", "name")
-    list_filter = (("status", StatusFilter), "in_stock", BrandFilter, CategoryFilter, LackFilter)
+    list_filter = (
+        ("status", StatusFilter), BrandFilter, CategoryFilter, TagFilter, ("in_stock", InStockFilter), LackFilter,
+    )  # fmt: skip
     list_select_related = ("brand", "category")
     in_palette = True
     # Indexes serve this order for all products and for those of one status, brand or category.

@@ -13,6 +13,8 @@ from catalog.changes.entities import list_entities
 from catalog.changes.tables import MOVED, VERSION
 from catalog.changes.undo.histories import Reason, Step
 from catalog.changes.undo.rows import list_unique, sort_entities
+from catalog.models import ScheduledPrice
+from catalog.prices.switching import take_back_prices
 from catalog.writes.among import is_among
 from catalog.writes.saving import UNKNOWN_PICTURE, make_batch, move_versions
 
@@ -76,6 +78,8 @@ def write(steps: Collection[Step], versions: Mapping[int, int]) -> None:
     # Deletions first: they free SKUs and slugs.
     for entity in reversed(sort_entities()):
         keys = [step.key for step in steps if step.entity == entity and step.op == "delete"]
+        if keys and entity == "scheduled_price":
+            take_back_prices(ScheduledPrice.objects.filter(is_among("pk", keys)))
         if keys:
             list_entities()[entity]._default_manager.filter(is_among("pk", keys)).delete()
     for entity in sort_entities():

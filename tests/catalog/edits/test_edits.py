@@ -169,6 +169,16 @@ def test_a_product_that_came_into_the_filter_since_the_preview_isnt_edited(offic
     assert "status since the preview" in EditJob.objects.get().refusals[0]["detail"]
 
 
+def test_what_got_the_tag_since_the_preview_isnt_edited(office: Client) -> None:
+    make_product(attributes={"tags": ["sale"]})
+    moved = make_product(attributes={"tags": ["new"]})
+    _, posted = preview(office, select(office, "tag=sale") | RAISE)
+    Product.objects.filter(pk=moved.pk).update(attributes={"tags": ["sale"]})
+    office.post(BEGIN, posted)
+    assert list_prices() == ["10.50", "10.00"]
+    assert "tags since the preview" in EditJob.objects.get().refusals[0]["detail"]
+
+
 def test_a_button_that_is_pressed_twice_changes_prices_once(office: Client) -> None:
     make_product(price="10.00")
     _, posted = preview(office, select(office) | RAISE)

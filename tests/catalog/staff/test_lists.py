@@ -132,6 +132,42 @@ def test_what_products_lack_is_looked_for_in_the_newest_ones(office: Client, mon
     monkeypatch.setattr(filters, "SEARCHED_BACK", 2)
     assert list_skus(office, "lacks=stock") == ["P2", "P1"]
     assert list_skus(office, "lacks=brand") == ["P2", "P1", "P0"], "an index finds these"
+    assert list_skus(office, "in_stock__exact=0") == ["P2", "P1"]
+
+
+def test_stock_is_looked_for_in_the_newest_ones_of_what_other_filters_leave(
+    office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "SEARCHED_BACK", 2)
+    acme = make_brand("Acme")
+    for sku, stock in (("OLD", 1), ("GONE", 0), ("NEW", 1)):
+        make_product(sku=sku, stock=stock, brand=acme)
+    make_product()
+    assert list_skus(office, "brand=acme&in_stock__exact=1") == ["NEW"]
+    assert list_skus(office, "brand=acme&lacks=stock") == ["GONE"]
+
+
+@pytest.mark.parametrize("tags", [["sale"], ["new", "sale"], ["Sale"], ["sales"], "sale", ["a%_'"], [7], None])
+def test_products_are_found_by_a_whole_tag(tags: Any, office: Client) -> None:
+    make_product(sku="A", attributes={"tags": tags, "other": ["sale"]})
+    assert list_skus(office, "tag=+sale") == (["A"] if isinstance(tags, list) and "sale" in tags else [])
+    assert list_skus(office, "tag=a%25_%27") == (["A"] if tags == ["a%_'"] else [])
+    assert read_chips(office, "tag=sale") == {"tag: sale": "?"}
+
+
+def test_a_page_by_tag_reads_an_index(office: Client) -> None:
+    make_product(attributes={"tags": ["sale"]})
+    rows = office.get(f"{PRODUCTS}?tag=sale").context["cl"].queryset
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+        assert "product_by_attributes" in rows.order_by().explain()
+
+
+def test_a_row_shows_its_first_tags(office: Client) -> None:
+    make_product(attributes={"tags": ["<b>", *"abcdefg"]})
+    page = office.get(PRODUCTS).content.decode()
+    assert re.findall(r"mt-1 px-2 rounded-default[^>]*>([^<]*)<", page) == ["&lt;b&gt;", *"abcde", "+2"]
 
 
 def test_a_page_of_a_search_searches_once(office: Client) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from accounts.models import Order, User
 from accounts.orders import move_order, place_order
-from catalog.models import Brand, Category, Product, Stock
+from catalog.models import Brand, Category, ImportJob, Product, ScheduledPrice, Stock, Variant
+from tests.catalog.conftest import run_import
 from tests.catalog.staff import test_shopkeeper_day as day
 from tests.factories import make_brand, make_category, make_product
 
@@ -18,6 +19,9 @@ WEEK = {
     "merge two brands": (3, 5),
     "find the products without a picture": (2, 3),
     "rename a category that has others below it": (3, 3),
+    "take a tag off all products that have it": (5, 8),
+    "plan a sale of a brand": (3, 5),
+    "paste a count of stock": (3, 5),
     "find a variant by its barcode": (2, 2),
     "print the packing slip of an order": (0, 2),
     "send a part of an order": (2, 2),
@@ -32,6 +36,7 @@ WEEK = {
 @pytest.mark.django_db(transaction=True)
 def test_a_week_takes_as_many_loads_and_clicks_as_the_guide_says(walk: Any, shop: Order) -> None:
     walk_catalogue(walk)
+    walk_lists(walk)
     walk_order(walk, shop)
     walk_colleague(walk)
     assert walk.measured == WEEK
@@ -64,6 +69,48 @@ def walk_catalogue(walk: Any) -> None:
         walk.page.fill("[name=q]", "4006381333931")
         walk.press("Enter", loads=True)
         assert product.sku in walk.page.inner_text("#result_list")
+
+
+def walk_lists(walk: Any) -> None:
+    page = walk.page
+    Product.objects.filter(brand__slug="acme").update(attributes={"tags": ["sale", "new"]})
+    with walk.task("take a tag off all products that have it"):
+        walk.click("a:has-text('Products') >> nth=0", loads=True)
+        walk.click(".filter-open-button")
+        page.fill("#changelist-filter [name=tag]", "sale")
+        walk.press("Enter", loads=True)
+        walk.click("#action-toggle")
+        walk.run_action("edit_many")
+        walk.choose("[name=edit]", "tags")
+        page.fill("[name=remove_tags]", "sale")
+        walk.click("text=Preview", loads=True)
+        walk.click("text=Edit 3 products", loads=True)
+    assert {
+        tag
+        for tags in Product.objects.filter(brand__slug="acme").values_list("attributes__tags", flat=True)
+        for tag in tags
+    } == {"new"}
+    with walk.task("plan a sale of a brand", begin="/admin/catalog/product/?brand=acme"):
+        walk.click("#action-toggle")
+        walk.run_action("edit_many")
+        walk.choose("[name=edit]", "price")
+        page.fill("[name=amount]", "-20")
+        page.fill("[name=begins]", "2099-11-27T00:00")
+        page.fill("[name=ends]", "2099-12-01T00:00")
+        walk.click("text=Preview", loads=True)
+        walk.click("text=Edit 3 products", loads=True)
+    assert ScheduledPrice.objects.filter(starts_at__year=2099).count() == 3
+    first, second = Variant.objects.filter(product__brand__slug="acme").order_by("pk")[:2]
+    with walk.task("paste a count of stock"):
+        walk.click("a:has-text('Import jobs') >> nth=0", loads=True)
+        walk.click("a[href$='/importjob/add/'] >> nth=0", loads=True)
+        walk.click("#import-paste summary")
+        page.fill("#import-paste textarea", f"{first.sku}, 17\n{second.sku}, 0\nNOBODY, 1\n")
+        walk.click("#import-paste button")
+        page.wait_for_selector("text=Line 4: sku: There is no variant with the SKU 'NOBODY'")
+        walk.click("[data-start]", loads=True)
+    run_import(ImportJob.objects.latest("pk").pk)
+    assert [row.stock.get().on_hand for row in (first, second)] == [17, 0]
 
 
 def walk_order(walk: Any, order: Order) -> None:
