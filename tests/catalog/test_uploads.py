@@ -1,5 +1,6 @@
 """`POST products/{id}/images/` with a picture: it is checked, cleaned, stored once, shrunk, served and swept."""
 
+import signal
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from PIL import Image as Pillow
 from rest_framework.test import APIClient
 
 from catalog.media.cleaning import BadPicture, clean_picture
-from catalog.media.models import Picture
+from catalog.media.models import SIZES, Picture
 from catalog.media.sweeping import sweep
 from catalog.media.thumbnails import make_thumbnails
 from catalog.models import Image, Product
 from config.api.jobs import files as job_files
 from tests.factories import make_product
+from tests.launching import find_database_url, run_command
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +73,42 @@ def test_the_worker_makes_three_small_pictures(staff: APIClient) -> None:
         assert (shown.status_code, shown["Content-Type"]) == (200, "image/webp")
         sizes[name] = open_body(shown.content).size
     assert sizes == {"small": (160, 40), "medium": (480, 120), "large": (1200, 300)}
+
+
+# A worker that is killed before it writes another small picture than these, or before it tells the images of all three.
+KILLED = """
+import os, signal
+from catalog.media import thumbnails
+left = {left}
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+def write_or_die(*arguments, write=thumbnails.write_file):
+    global left
+    left -= 1
+    return write(*arguments) if left >= 0 else die()
+thumbnails.write_file, thumbnails.tell_images = write_or_die, die
+thumbnails.make_thumbnails()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", [0, 2, 3])
+@pytest.mark.django_db(transaction=True)
+def test_the_next_worker_makes_what_a_killed_one_left(left: int, staff: APIClient, files: Any) -> None:
+    product = make_product(images=0)
+    original = send(staff, product, draw(size=(1600, 400))).json()["url"]
+    places = {"DATABASE_URL": find_database_url(), "MEDIA_STORAGE_URL": f"file://{files}_media"}
+    done = run_command("manage.py", "shell", "-v0", "-c", KILLED.replace("{left}", str(left)), **places)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert Client().get(original).status_code == 200, "the original is there"
+    if left < 3:
+        make_thumbnails()
+        assert Picture.objects.get().thumbnails is None, "the dead one's lease lasts"
+        Picture.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    make_thumbnails()
+    [image] = staff.get(f"/api/v1/products/{product.pk}/?expand=images").json()["images"]
+    assert image["url"] == original
+    assert [open_body(Client().get(image["thumbnails"][name]).content).width for name in SIZES] == [160, 480, 1200]
 
 
 def test_an_image_that_names_an_uploaded_picture_learns_what_is_known_of_it(staff: APIClient) -> None:
