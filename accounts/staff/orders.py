@@ -19,7 +19,7 @@ from accounts.models import Order, OrderLine
 from accounts.orders import RESERVING, STEPS, move_order
 from accounts.staff.customers import find_customers
 from accounts.staff.filters import OfOrderFilter, OfUserFilter
-from accounts.staff.order_address import COLUMNS, AddressForm
+from accounts.staff.order_address import COLUMNS, try_form
 from accounts.staff.order_pages import show_address, show_customer, show_steps, show_timeline
 from accounts.staff.pieces import WAYS, Way, count_unsent, move_pieces
 from config.api.admin.cells import show_picture, show_unbroken
@@ -187,8 +187,8 @@ class OrderAdmin(BoundedAdmin):
     def address(self, request: HttpRequest, pk: int, column: str) -> HttpResponse:
         """Correct an address while the order is placed."""
         order = self.get_own(request, pk)
-        form = AddressForm(request.POST if request.method == "POST" else None, order, column)
-        if form.is_valid() and form.save(request.user):
+        form, is_done = try_form(request.POST if request.method == "POST" else None, order, column, request.user)
+        if is_done:
             return self.leave_order(request, order, "The address is corrected.")
         title, note = f"Correct the {column.replace('_', ' ')}", "The customer's own addresses stay as they are."
         return self.ask_order(request, order, form, title=title, note=note, word="Save")

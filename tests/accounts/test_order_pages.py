@@ -132,6 +132,25 @@ def test_an_address_is_corrected_while_the_order_is_placed(office: Client) -> No
     assert path not in office.get(f"{ORDERS}{order.pk}/change/").content.decode()
 
 
+def test_the_second_who_corrects_an_address_is_shown_what_the_first_wrote(office: Client) -> None:
+    order, good = place(), {"name": "Mia Berg", "line1": "Long Lane 1", "city": "Ghent", "country": "BE"}
+    path = f"{ORDERS}{order.pk}/ship_to/"
+    shown = {f"initial-{name}": "" for name in (*good, "line2", "postcode")}
+    anna = Client()
+    anna.force_login(User.objects.create_superuser("anna@example.com", "x"))
+    anna.post(path, good | shown)
+    page = office.post(path, good | shown | {"line1": "Short Lane 2"}).content.decode()
+    assert "anna@example.com changed this to “Long Lane 1”" in page
+    assert page.count("changed this to") == 1, "both wrote the same town"
+    order.refresh_from_db()
+    assert order.shipping_address["line1"] == "Long Lane 1"
+    again = {name: re.search(rf'name="{name}" value="([^"]*)"', page) for name in shown}
+    told = {name: found[1] if found else "" for name, found in again.items()}
+    assert office.post(path, good | told | {"line1": "Short Lane 2"}).status_code == 302
+    order.refresh_from_db()
+    assert order.shipping_address["line1"] == "Short Lane 2"
+
+
 def test_a_packing_slip_shows_what_is_left_and_no_prices(office: Client) -> None:
     order = place(price="4.56")
     move_order(order, "paid")
