@@ -113,6 +113,11 @@ class WebhookAdmin(BoundedAdmin):
     def next(self, webhook: Webhook) -> str:
         return show_moment(webhook.next_at) if webhook.failures else "-"
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Messages have what the owner may see, so nobody else chooses where they go. Superusers see all of it."""
+        is_own = obj is None or obj.owner_id == request.user.pk or request.user.is_superuser
+        return is_own and super().has_change_permission(request, obj)
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **{"form": make_form()} | kwargs)
 

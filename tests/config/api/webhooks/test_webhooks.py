@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -132,6 +133,20 @@ def test_a_replay_goes_where_it_is_told(staff: APIClient, webhook: Webhook) -> N
         assert staff.post(url, body).status_code == 400
     purge_changes(timezone.now() + timedelta(days=1))
     assert staff.post(url, {"after": 0}).status_code == 410
+
+
+def test_staff_choose_not_where_others_messages_go(webhook: Webhook) -> None:
+    """They have what their owner may see."""
+    keeper = make_user(is_staff=True)
+    keeper.user_permissions.set(Permission.objects.filter(content_type__model="webhook"))
+    browser = Client()
+    browser.force_login(keeper)
+    path = f"/admin/api/webhook/{webhook.pk}/change/"
+    form = {"events": BODY["events"], "deliveries-TOTAL_FORMS": "0", "deliveries-INITIAL_FORMS": "0"}
+    assert browser.get(path).status_code == 200
+    assert browser.post(path, form | {"url": "https://mine.example/"}).status_code == 403
+    Webhook.objects.update(owner=keeper)
+    assert browser.post(path, form | {"url": "https://mine.example/"}).status_code == 302
 
 
 def test_a_test_is_sent_soon_and_its_delivery_is_shown(staff: APIClient, webhook: Webhook) -> None:
