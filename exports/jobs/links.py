@@ -1,4 +1,7 @@
-"""Signed links to a job's file, which need no token. They work for an hour, while the owner may export."""
+"""Signed links to a job's file, which need no token.
+
+They work for an hour, while the owner may export and has the same password.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,8 +23,13 @@ PARAMETER = "signature"
 
 def sign_link(job: ExportJob, url: str) -> tuple[str, datetime]:
     """`url` with a signature, and the time when it expires."""
-    value = TimestampSigner(salt=SALT).sign(f"{job.pk}:{job.owner_id}")
+    value = make_signer(job.owner).sign(f"{job.pk}:{job.owner_id}")
     return f"{url}?{PARAMETER}={value.split(':', 1)[1]}", timezone.now() + LIFETIME
+
+
+def make_signer(owner: Any) -> TimestampSigner:
+    """A new password ends the owner's links, as it ends their tokens."""
+    return TimestampSigner(salt=f"{SALT}:{owner.password}")
 
 
 class LinkAuthentication(BaseAuthentication):
@@ -30,18 +38,24 @@ class LinkAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         if PARAMETER not in request.query_params:
             return None
-        job_id = request.parser_context["kwargs"]["pk"]
-        try:
-            value = TimestampSigner(salt=SALT).unsign(f"{job_id}:{request.query_params[PARAMETER]}", max_age=LIFETIME)
-        except BadSignature as error:
-            raise AuthenticationFailed("The link is damaged or expired; get a new one from the manifest.") from error
-        owner = get_user_model().objects.filter(pk=value.split(":")[1], is_active=True).first()
+        signature, job_id = request.query_params[PARAMETER], request.parser_context["kwargs"]["pk"]
+        owner = find_owner(signature.split(":")[0])
         if owner is None:
             raise AuthenticationFailed("The owner of the link no longer exists or isn't active.")
+        try:
+            make_signer(owner).unsign(f"{job_id}:{signature}", max_age=LIFETIME)
+        except BadSignature as error:
+            raise AuthenticationFailed("The link is damaged or expired; get a new one from the manifest.") from error
         return owner, None
 
     def authenticate_header(self, request: Request) -> str:
         return "Token"
+
+
+def find_owner(key: str) -> Any:
+    """The active user whom a link names; None if there is none."""
+    is_key = key.isascii() and key.isdigit() and len(key) <= 18
+    return get_user_model().objects.filter(pk=key, is_active=True).first() if is_key else None
 
 
 class LinkScheme(OpenApiAuthenticationExtension):

@@ -190,6 +190,7 @@ def test_a_link_is_good_for_its_own_file_only(caller: APIClient, job: ExportJob,
     assert client.get(f"{url}x").status_code == 401
     assert client.get(url.partition("=")[0] + "=").status_code == 401
     forged = TimestampSigner(key="guessed").sign(f"{job.pk}:{job.owner_id}").split(":", 1)[1]
+    assert client.get(f"/api/v1/exports/{job.pk}/file/", {"signature": "9" * 30}).status_code == 401
     assert client.get(f"/api/v1/exports/{job.pk}/file/", {"signature": forged}).status_code == 401
 
 
@@ -201,6 +202,13 @@ def test_a_link_still_asks_who_its_owner_is(caller: APIClient, job: ExportJob, c
     User.objects.get(pk=job.owner_id).groups.clear()
     assert client.get(url).status_code == 403
     User.objects.get(pk=job.owner_id).delete()
+    assert client.get(url).status_code == 401
+
+
+def test_a_link_ends_with_the_password_as_tokens_do(caller: APIClient, job: ExportJob, client: APIClient) -> None:
+    url, owner = read_link(caller, job), User.objects.get(pk=job.owner_id)
+    owner.set_password("another one")
+    owner.save()
     assert client.get(url).status_code == 401
 
 
