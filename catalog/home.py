@@ -1,29 +1,33 @@
 """The start page, `/`: what Tenfold is, links to its parts, and figures of this catalogue.
 
 Each figure reads a bounded number of rows, so the page costs the same at a thousand and at ten million products. The
-process keeps the figures until the catalogue changes.
+process keeps the page until one of the tables changes that it was read from. A request that makes it anew counts in the
+rate of its address.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Min, Model, Q
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from catalog.models import Category, Product
+from config.api.access.throttling import limit_stranger
 from config.api.admin.cells import find_address
 from config.api.freshness.leases import FRESHNESS, Stamp
+from config.api.freshness.tables import note_reads
 from config.api.reads.addresses import find_origin
 from config.api.reads.counting import BOUND, count_at_most, estimate_rows
+from config.process.bounded import BoundedMap
 
 # The models whose number of rows the page shows, and their labels. They must be logged tables: the figures are kept
 # until the change log moves.
@@ -47,15 +51,42 @@ def register_tables(tables: Mapping[type[Model], str]) -> None:
     TABLES.update(tables)
 
 
+class KeptPage(NamedTuple):
+    stamp: Stamp
+    page: str
+
+
+# By origin, with which the addresses of pictures and commands begin. Most servers have one or two.
+PAGES: BoundedMap[str, KeptPage] = BoundedMap(16)
+
+
 @require_safe
 def show_home(request: HttpRequest) -> HttpResponse:
-    figures = read_figures()
-    pictures = [row | {"address": find_address(row["image_url"])} for row in figures["pictures"]]
-    examples = list_examples(find_origin(request), figures)
-    context = figures | {"pictures": pictures, "links": list_links(), "examples": examples, "version": settings.VERSION}
-    response = render(request, "home.html", context)
+    response = HttpResponse(read_page(request))
     response["Cache-Control"] = "no-cache"
     return response
+
+
+def read_page(request: HttpRequest) -> str:
+    """The kept page, if it is current. Else a new one; raises TooManyRequests."""
+    origin, lease = find_origin(request), FRESHNESS.read()
+    kept = PAGES.get(origin)
+    if lease and kept and kept.stamp.is_current(lease):
+        return kept.page
+    limit_stranger(request.META)
+    with note_reads() as reads:
+        page = write_page(request, origin)
+    if lease and reads.are_followed:
+        PAGES.keep(origin, KeptPage(Stamp(lease.epoch, lease.position, reads.tables), page))
+    return page
+
+
+def write_page(request: HttpRequest, origin: str) -> str:
+    figures = collect_figures()
+    pictures = [row | {"address": find_address(row["image_url"])} for row in figures["pictures"]]
+    examples = list_examples(origin, figures)
+    more = {"pictures": pictures, "links": list_links(), "examples": examples, "version": settings.VERSION}
+    return render_to_string("home.html", figures | more, request)
 
 
 def list_links() -> list[tuple[str, str, str]]:
@@ -82,23 +113,6 @@ def list_examples(base: str, figures: Figures) -> list[str]:
 
 
 # -- figures -----------------------------------------------------------------------------------------------------
-
-
-class HomeFigures:
-    """The figures that this process collected last, and when (`stamp`)."""
-
-    stamp: Stamp | None = None
-    figures: Figures = {}
-
-
-def read_figures() -> Figures:
-    lease = FRESHNESS.read()
-    if lease is None:
-        return collect_figures()
-    if HomeFigures.stamp is None or not HomeFigures.stamp.is_current(lease):
-        HomeFigures.figures = collect_figures()
-        HomeFigures.stamp = Stamp(lease.epoch, lease.position, FRESHNESS.tables)
-    return HomeFigures.figures
 
 
 def collect_figures() -> Figures:

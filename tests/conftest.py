@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.usage import USES
 from catalog.changes.pushing import HUB
-from catalog.home import HomeFigures
+from catalog.home import PAGES
 from config.api.database.authorship import ACTOR
 from config.api.freshness.leases import FRESHNESS
 from config.api.gates.cache_gate import CACHE
@@ -197,7 +197,7 @@ def empty_cache() -> None:
     if REDIS:
         REDIS.flushdb()
     CACHE.clear()
-    HomeFigures.stamp = None
+    PAGES.clear()
     FRESHNESS.end()
     FRESHNESS.behind_until = 0.0  # a test may have said that the log has a backlog
 

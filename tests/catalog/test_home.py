@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog import home
 from catalog.models import Category, Product
+from config.api.freshness.leases import FRESHNESS
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +128,21 @@ def test_figures_follow_a_write(browser: Client, django_capture_on_commit_callba
     with django_capture_on_commit_callbacks(execute=True):
         staff.post("/api/v1/products/", {"sku": "N-1", "title": "New", "price": "1.00"})
     assert "<dt>Products</dt><dd>2</dd>" in read_page(browser)
+
+
+def test_it_is_kept_while_its_tables_stay(
+    browser: Client, django_capture_on_commit_callbacks: Any, staff: Any, settings: Any
+) -> None:
+    settings.RATE_LIMIT_ANON = "1/day"
+    read_page(browser)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert staff.post("/api/v1/attributes/", {"name": "volts", "type": "number"}).status_code == 201
+    with CaptureQueriesContext(connection) as queries:
+        read_page(browser)
+    assert len(queries) == 0, "an attribute isn't shown"
+    FRESHNESS.end()
+    settings.CACHE = "off"
+    assert browser.get("/").status_code == 429, "made anew it counts, as a list does"
 
 
 def test_it_shows_the_newest_products_that_have_a_picture(browser: Client) -> None:

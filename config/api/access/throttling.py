@@ -98,6 +98,16 @@ def count_stranger(environ: Environ) -> Standing | None:
     return find_standing(environ)
 
 
+def limit_stranger(environ: Environ) -> None:
+    """Raise TooManyRequests if the address has made more requests than its rate, with this one."""
+    refuse_above(count_stranger(environ), "from this address")
+
+
+def refuse_above(standing: Standing | None, whose: str) -> None:
+    if standing and not standing.is_allowed:
+        raise TooManyRequests(standing, "requests", whose)
+
+
 def count_caller(request: Request) -> Standing | None:
     """Count a request by its token, or a session's request by its user; None if the rate is off or Redis is away."""
     rate, token = read_rate(settings.RATE_LIMIT_TOKEN), getattr(request.auth, "pk", None)
@@ -114,8 +124,8 @@ class RateLimit(BaseThrottle):
     """
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        is_stranger = not request.user.is_authenticated
-        standing = count_stranger(request._request.META) if is_stranger else count_caller(request)
-        if standing and not standing.is_allowed:
-            raise TooManyRequests(standing, "requests", "from this address" if is_stranger else "with this token")
+        if request.user.is_authenticated:
+            refuse_above(count_caller(request), "with this token")
+        else:
+            limit_stranger(request._request.META)
         return True
