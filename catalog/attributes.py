@@ -1,7 +1,7 @@
 """The filters `attr.NAME` in, conditions on the column `attributes` out. Only declared attributes filter.
 
 `attr.color=Olive,Black` matches either, `attr.color.not=Olive` the other products. `attr.weight.min` and `.max` are for
-declared numbers, both ends included.
+declared numbers, both ends included. Names and values may be in composed or decomposed form, as for all keys.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from django.db.models.lookups import Exact, In
 
 from catalog.models import Attribute
 from catalog.querysets import ProductQuerySet
+from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import NUMBER
 from config.api.problems.errors import InvalidParameter, UnknownParameter
 from config.api.reads.filtering import MOST_VALUES, split_values
@@ -59,13 +60,13 @@ def list_texts(query: Any, name: str) -> list[str]:
 
 
 def read_asked(asked: Mapping[str, list[str]], types: Mapping[str, str]) -> Iterator[Asked]:
-    parted = {parameter: part_name(parameter.removeprefix(PREFIX), types) for parameter in asked}
+    parted = {parameter: part_name(compose(parameter.removeprefix(PREFIX)), types) for parameter in asked}
     if unknown := sorted(parameter for parameter, (name, _) in parted.items() if name not in types):
         raise UnknownParameter(unknown, [f"{PREFIX}{name}" for name in types])
     for parameter, (name, ending) in parted.items():
         if ending in LOOKUPS:
             check_bound(parameter, asked[parameter], types[name])
-        values = [read_value(parameter, types[name], text) for text in asked[parameter]]
+        values = [read_value(parameter, types[name], text) for text in sorted(list_forms(asked[parameter]))]
         yield Asked(name, types[name], ending, values)
 
 

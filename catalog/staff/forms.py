@@ -17,19 +17,23 @@ from catalog.writes.declared import find_type_faults, read_types
 from catalog.writes.saving import UNKNOWN_PICTURE
 from catalog.writes.values import (
     ALT,
+    ATTRIBUTES,
     BARCODE,
     DESCRIPTION,
     IMAGE,
     LOCATION,
     LOCATION_NAME,
     NAME,
+    OPTIONS,
     REASON,
     SEO_DESCRIPTION,
     SEO_TITLE,
     SKU,
     SLUG,
     TITLE,
+    BadMembers,
     BadValue,
+    Object,
     Text,
 )
 from config.api.admin.forms import ChangedFormSet
@@ -41,13 +45,19 @@ DEEPEST = 20
 GREATEST = 2**31 - 1
 
 
-def check_object(value: Any, example: str) -> dict[str, Any]:
-    """The JSON object, or `{}` for an empty field. Raises ValidationError for other JSON values."""
+def read_object(rule: Object, value: Any, example: str) -> dict[str, Any]:
+    """The JSON object by its rule, or `{}` for an empty field. Raises ValidationError for other JSON values."""
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise forms.ValidationError(f"Enter a JSON object, as in {example}.")
-    return value
+    try:
+        return rule.read(value)
+    except BadValue as error:
+        raise forms.ValidationError(f"{error.tell(value)}.") from None
+    except BadMembers as error:
+        told = [f"{name}: {bad.tell(given)}." for name, (given, bad) in error.members.items()]
+        raise forms.ValidationError(told) from None
 
 
 RULES: dict[type[Model], dict[str, Text]] = {
@@ -100,7 +110,8 @@ class ProductForm(RuledForm[Product]):
 
     def clean_attributes(self) -> dict[str, Any]:
         """Checks the types of declared attributes. Values that the product already has may stay."""
-        attributes = check_object(self.cleaned_data["attributes"], '{"material": "oak"}')
+        rule = ATTRIBUTES if "attributes" in self.changed_data else Object()
+        attributes = read_object(rule, self.cleaned_data["attributes"], '{"material": "oak"}')
         stored = self.initial.get("attributes") or {}
         if faults := [detail for _, detail in find_type_faults(attributes, stored, read_types(attributes))]:
             raise forms.ValidationError(faults)
@@ -120,7 +131,8 @@ class VariantForm(RuledForm[Variant]):
             self.fields["options"].widget.attrs["rows"] = 2
 
     def clean_options(self) -> dict[str, Any]:
-        return check_object(self.cleaned_data["options"], '{"Size": "M"}')
+        rule = OPTIONS if "options" in self.changed_data else Object()
+        return read_object(rule, self.cleaned_data["options"], '{"Size": "M"}')
 
 
 class VariantRowForm(VariantForm):

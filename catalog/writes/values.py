@@ -343,6 +343,34 @@ class Object(Rule):
 
 
 @dataclass(frozen=True)
+class Members(Object):
+    """A JSON object by whose names and texts rows are found: they are composed."""
+
+    def read(self, given: Given) -> dict[str, Any]:
+        members = {compose(name): compose_texts(value) for name, value in super().read(given).items()}
+        return refuse_twins(members, given)
+
+
+def compose_texts(value: Any) -> Any:
+    """A value of JSON with all texts in it composed; the names inside stay."""
+    match value:
+        case str():
+            return compose(value)
+        case list():
+            return [compose_texts(each) for each in value]
+        case dict():
+            return {name: compose_texts(each) for name, each in value.items()}
+    return value
+
+
+def refuse_twins[Value](members: dict[str, Value], given: Mapping[str, Any]) -> dict[str, Value]:
+    """`members`, composed. Raises BadValue if `given` has names that look the same."""
+    if len(members) < len(given):
+        raise BadValue("invalid", "has two names that look the same", "keep one of them")
+    return members
+
+
+@dataclass(frozen=True)
 class Texts(Object):
     """A JSON object of texts. Raises BadMembers with all bad ones."""
 
@@ -352,12 +380,12 @@ class Texts(Object):
         texts, bad = {}, {}
         for name, value in super().read(given).items():
             try:
-                texts[name] = self.value.read(value)
+                texts[self.value.read(name)] = self.value.read(value)
             except BadValue as error:
                 bad[name] = (value, error)
         if bad:
             raise BadMembers(bad)
-        return texts
+        return refuse_twins(texts, given)
 
 
 @dataclass(frozen=True)
@@ -389,7 +417,7 @@ STATUS = Choice(tuple(Product.Status.values))
 CURRENCY = Currency()
 PRICE = Number(12, DIGITS_ONLY)
 RATING = Number(3, "write digits and a dot, as in 4.5", most=5)
-ATTRIBUTES = Object()
+ATTRIBUTES = Members()
 DESCRIPTION = Text(MOST_TEXT)
 SEO_TITLE = Line(500)
 SEO_DESCRIPTION = Text(MOST_TEXT)

@@ -1,5 +1,6 @@
 """Texts are stored composed and have no character that can't be seen; either form finds them, and old rows stay."""
 
+from itertools import product as pair_up
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.models import Brand, Image, Product, Stock, Variant
+from catalog.models import Attribute, Brand, Image, Product, Stock, Variant
 from catalog.writes.stored import find_odd_skus
 from catalog.writes.texts import find_unseen
 from tests.catalog.test_every_door import DOORS
@@ -30,6 +31,23 @@ def test_a_text_is_stored_composed(door: str, staff: APIClient) -> None:
         (COMPOSED, COMPOSED, "café-1"),
         (f"{COMPOSED}b", "T", "é"),
     ]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_attributes_and_options_are_stored_composed_and_found_by_either_form(door: str, staff: APIClient) -> None:
+    names = normalize("NFC", "Größe"), normalize("NFD", "Größe")
+    values = normalize("NFC", "Café"), normalize("NFD", "Café")
+    Attribute.objects.create(name=names[0], type="text")
+    variant = {"sku": "A-1", "price": "1", "options": {names[1]: values[1]}}
+    DOORS[door](staff, [{"sku": "A", "title": "T", "attributes": {names[1]: values[1]}, "variants": [variant]}])
+    assert Product.objects.get().attributes == {names[0]: values[0]}
+    assert Variant.objects.get(sku="A-1").options == {names[0]: values[0]}
+    for name, value in pair_up(names, values):
+        assert len(staff.get(URL, {f"attr.{name}": value}).json()["results"]) == 1
+    answer = staff.patch(f"{URL}{Product.objects.get().pk}/", {"attributes": {names[1]: 5}})
+    assert (answer.status_code, "declared" in answer.json()["detail"]) == (400, True)
+    answer = staff.patch(f"{URL}{Product.objects.get().pk}/", {"attributes": dict.fromkeys(names, "x")})
+    assert (answer.status_code, "look the same" in answer.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("door", ["bulk", "ndjson", "csv"])
