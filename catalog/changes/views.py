@@ -34,6 +34,7 @@ from config.api.access.permissions import HasRight, ModelPermissions
 from config.api.access.privacy import PrivateMixin
 from config.api.access.scopes import CHANGES
 from config.api.database.authorship import name_caller
+from config.api.database.replicas import check_least
 from config.api.freshness.leases import FRESHNESS
 from config.api.problems.errors import InvalidParameter
 from config.api.problems.near import suggest
@@ -108,6 +109,7 @@ class LogView(PrivateMixin, GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        check_least(request.headers)
         name_caller(request)
 
 

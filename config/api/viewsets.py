@@ -21,9 +21,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from config.api.access.permissions import Caller
 from config.api.database.authorship import name_caller
-from config.api.database.replicas import refuse_unwritten
+from config.api.database.replicas import check_least
 from config.api.database.statements import Given, Statement, choose_compiled
-from config.api.database.wal_positions import parse_position
 from config.api.reads import oracle, selections, stored
 from config.api.reads.addresses import find_origin
 from config.api.reads.conditional import (
@@ -98,8 +97,7 @@ class ShapedViewSet(RepeatablePost, ExplainMixin, GenericViewSet[Any]):
         text = request.META["QUERY_STRING"]
         if (EXPLAIN in text or "%" in text) and self.action in self.planned:
             self.begin_explanation(request)
-        if (least := request.headers.get("X-Min-Version")) is not None:
-            refuse_unwritten(parse_position(least))
+        check_least(request.headers)
         name_caller(request)
         if self.action is None:
             return  # the view doesn't have this method: 405, whatever the parameters are

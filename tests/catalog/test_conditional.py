@@ -140,6 +140,17 @@ def test_a_header_that_is_no_list_of_tags_is_refused(
     assert Product.objects.get().title != "Mine"
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("header", ["", " ", ","])
+def test_a_condition_that_names_no_version_is_refused(header: str, product: Product, staff: APIClient) -> None:
+    for answer in (
+        staff.patch(url_of(product), {"title": "Mine"}, headers={"If-Match": header}),
+        staff.delete(url_of(product), headers={"If-Match": header}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert Product.objects.get().title != "Mine"
+
+
 @pytest.mark.parametrize("tag", ['"abc"', '"0.a"', '"99999999999999999999.a"', 'W/""', '"-1.a"', '"٣.a"'])
 def test_a_tag_that_no_row_ever_had_is_412(tag: str, product: Product, staff: APIClient) -> None:
     answer = staff.patch(url_of(product), {"title": "Mine"}, headers={"If-Match": tag})

@@ -10,7 +10,7 @@ The primary gets all writes, all of a transaction, and everything outside a requ
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -121,6 +121,12 @@ def can_connect() -> bool:
     except OperationalError as error:
         return not is_away(error)
     return True
+
+
+def check_least(headers: Mapping[str, str]) -> None:
+    """Raises InvalidHeader for an X-Min-Version that is none, or that no write has reached yet."""
+    if (least := headers.get("X-Min-Version")) is not None:
+        refuse_unwritten(parse_position(least))
 
 
 def refuse_unwritten(position: int) -> None:

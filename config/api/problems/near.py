@@ -18,6 +18,8 @@ def suggest(word: str, known: Collection[str]) -> str:
 
 def suggest_near(word: str, known: Collection[str]) -> str:
     """A hint with the most similar known name; empty if none is similar."""
+    if (meant := SYNONYMS.get(word, word.removesuffix("[]"))) in known:
+        return f"Did you mean {meant}?"
     near = _find_near(word, tuple(sorted(known))) if len(word) <= LONGEST_NAME else ()
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
@@ -44,7 +46,15 @@ def _rate(word: str, name: str) -> float:
 
 
 # Parts of names that mean the same.
-MEANINGS = {"since": "after", "from": "after", "until": "before"}
+MEANINGS = {
+    "since": "after", "from": "after", "until": "before", "modified": "updated", "changed": "updated",
+    "gte": "min", "gt": "min", "lte": "max", "lt": "max",
+}  # fmt: skip
+# What other APIs call a parameter. Their names resemble none of ours.
+SYNONYMS = {
+    "limit": "page_size", "per_page": "page_size", "sort": "ordering", "sort_by": "ordering", "order_by": "ordering",
+    "q": "search", "query": "search", "include": "expand", "exclude": "omit", "stock": "in_stock",
+}  # fmt: skip
 
 
 def _sort_parts(name: str) -> str:

@@ -94,8 +94,8 @@ def are_tags(text: str) -> bool:
 @lru_cache(maxsize=1024)
 def read_tags(text: str, name: str) -> frozenset[str]:
     """The text between the quotes of each tag, without a coding suffix; empty for no header, ANY for `*`."""
-    if text.strip() in ("", "*"):
-        return ANY if text else frozenset()
+    if (bare := text.strip()) in ("", "*"):
+        return ANY if bare else frozenset()
     if len(text) > LONGEST_TAGS:
         raise InvalidHeader(name, f"It has more than {LONGEST_TAGS} characters.", "Send only the newest tags.")
     tags, rest = TAG.findall(text), TAG.sub("", text)
@@ -107,8 +107,11 @@ def read_tags(text: str, name: str) -> frozenset[str]:
 
 def read_versions(request: Request) -> Collection[int] | None:
     """The versions that `If-Match` allows; None if it allows any version or is missing."""
-    tags = read_tags(request.headers.get("If-Match", ""), "If-Match")
-    if not tags or tags == ANY:
+    if (text := request.headers.get("If-Match")) is None:
+        return None
+    if not (tags := read_tags(text, "If-Match")):
+        raise InvalidHeader("If-Match", "It names no version.", "Send the row's ETag, or leave it out.")
+    if tags == ANY:
         return None
     return {int(found[1]) for tag in tags if (found := VERSION.match(tag))}
 

@@ -606,6 +606,12 @@ def test_a_version_that_no_write_has_had_is_refused(ask: Ask) -> None:
         assert "past the newest version" in json.loads(body)["detail"]
 
 
+def test_the_feed_refuses_it_too(staff: APIClient) -> None:
+    for url in ("/api/v1/changes/", f"/api/v1/products/{make_product().pk}/history/"):
+        answer = staff.get(url, headers={"X-Min-Version": "999999999999999"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header"), url
+
+
 # -- what a hit still does ----------------------------------------------------------------------------------------
 
 
