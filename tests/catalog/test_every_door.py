@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from catalog.imports import seen, upsert
 from catalog.imports.formats.rows import RowReader
+from catalog.imports.numbers import is_nothing
 from catalog.imports.readers import open_source
 from catalog.imports.report import Report
 from catalog.imports.runs import ImportRun
@@ -23,7 +24,7 @@ from catalog.models import Attribute, Image, Product, ProductText, Stock, Varian
 from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
 from catalog.writes.stored import find_odd_currencies, find_without_variants
-from catalog.writes.texts import find_unseen
+from catalog.writes.texts import compose, find_unseen
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
 from config.operation.doctor import Level, examine_data
@@ -117,8 +118,10 @@ JSON = TEXTS | st.booleans() | st.integers(-(10**9), 10**9) | st.lists(TEXTS, ma
 VARIANTS = st.fixed_dictionaries(
     {"price": PRICES},
     optional={
-        "on_hand": WHOLE, "weight": WHOLE, "barcode": LINES | st.just(""),
-        "options": st.dictionaries(TEXTS, LINES, max_size=2),
+        "on_hand": WHOLE, "weight": WHOLE,
+        # A file's `NULL` may mean that there is no code; a body's means itself.
+        "barcode": LINES.filter(lambda text: not is_nothing(text)) | st.just(""),
+        "options": st.dictionaries(LINES.map(compose), LINES, max_size=2),
     },
 )  # fmt: skip
 IMAGES = st.fixed_dictionaries({}, optional={"alt": TEXTS | st.just("")})
@@ -129,7 +132,7 @@ MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "status": st.sampled_from(["active", "draft", "archived"]),
     "compare_at_price": PRICES | st.none(),
     "rating": st.decimals(0, 5, places=2).map(str),
-    "attributes": st.dictionaries(TEXTS, JSON, max_size=3),
+    "attributes": st.dictionaries(TEXTS.map(compose), JSON, max_size=3),
     "description": TEXTS | st.just(""),
     "seo_title": LINES | st.just(""),
     "seo_description": TEXTS | st.just(""),
