@@ -332,6 +332,8 @@ class OrderLine(models.Model):
     # Pieces of `quantity` that were sent, and pieces of those that came back.
     shipped = models.PositiveIntegerField(default=0, db_default=0)
     returned = models.PositiveIntegerField(default=0, db_default=0)
+    # Why pieces came back last, if somebody said. The change log has it for each return.
+    return_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
     # The locations of the pieces that are with the customer: `{"main": 2, "north": 1}`. They go back there.
     sent_from = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), editable=False)
 

@@ -43,7 +43,7 @@ SERVERS_OWN = {
     "is_staff", "is_superuser", "is_active", "groups", "user_permissions", "permissions", "last_login", "date_joined",
     "digest", "token_key", "version", "created_at", "updated_at", "path", "reserved", "total", "subtotal", "placed_at",
     "actor", "before", "numbered_at", "product_id", "brand_id", "category_id", "user", "user_id", "request_hash",
-    "shipped", "returned",
+    "shipped", "returned", "return_reason",
 }  # fmt: skip
 
 

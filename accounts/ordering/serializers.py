@@ -20,7 +20,7 @@ from accounts.orders import GREATEST_QUANTITY, place_order
 from accounts.serializers import AddressWrite
 from catalog.writes.fields import TextField, WholeField
 from catalog.writes.texts import compose
-from catalog.writes.values import LOCATION, Key, Text, Whole
+from catalog.writes.values import LOCATION, REASON, Key, Text, Whole
 from config.api.reads.addresses import TextAddressField
 from config.api.writes.bodies import ChoiceField, StrictSerializer, name_type
 
@@ -41,14 +41,15 @@ class CopiedAddressField(JSONField):
 
 
 class OrderLineRead(ModelSerializer[OrderLine]):
-    """`{"sku": "TEA-1-S", "title": "Tea", "price": "4.50", "quantity": 2, "shipped": 0, "returned": 0, "product": 7}`
+    """`{"sku": "TEA-1-S", "title": "Tea", "price": "4.50", "quantity": 2, "shipped": 0, "returned": 0, …}`
 
-    A copy from when the order was placed. `product` is null if the product was deleted.
+    A copy from when the order was placed. `product` is null if the product was deleted. `return_reason` says why pieces
+    came back last, or is "".
     """
 
     class Meta:
         model = OrderLine
-        fields = ("sku", "title", "price", "quantity", "shipped", "returned", "product")
+        fields = ("sku", "title", "price", "quantity", "shipped", "returned", "return_reason", "product")
 
 
 class OrderRead(ModelSerializer[Order]):
@@ -153,13 +154,19 @@ class ShipmentWrite(StrictSerializer[Order]):
         return ship_pieces(instance, validated_data.get("lines", ()))
 
 
+class ReturnLineWrite(OrderLineWrite):
+    """Pieces that came back, and why. The customer sees the reason."""
+
+    reason = TextField(REASON, required=False)
+
+
 class ReturnWrite(StrictSerializer[Order]):
     """The pieces of a return; without `lines` all that were shipped.
 
     `restock` puts them on hand again: at `location`, or where they were sent from.
     """
 
-    lines = OrderLineWrite(many=True, required=False, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
+    lines = ReturnLineWrite(many=True, required=False, allow_empty=False, max_length=GREATEST_LINES)  # type: ignore[call-arg]  # the same
     restock = BooleanField(default=True)
     location = TextField(LOCATION, required=False)
 

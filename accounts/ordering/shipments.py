@@ -40,8 +40,8 @@ def ship_pieces(order: Order, wanted: Wanted) -> Order:
 def take_back(order: Order, wanted: Wanted, restock: bool, location: str | None = None) -> Order:
     """Note that these pieces came back; all that were shipped without `wanted`. The status stays.
 
-    With `restock` they are on hand again: at `location`, or where they were sent from. Raises InvalidBody if nobody
-    has declared `location`.
+    With `restock` they are on hand again: at `location`, or where they were sent from. A line of `wanted` may have a
+    `reason`, which stays with the order's line. Raises InvalidBody if nobody has declared `location`.
     """
     if location and list_undeclared([location]):
         raise InvalidBody([Fault("/location", "not_found", say_undeclared(location))])
@@ -49,10 +49,13 @@ def take_back(order: Order, wanted: Wanted, restock: bool, location: str | None 
         order = Order.objects.select_for_update().get(pk=order.pk)
         lines = lock_lines(order)
         pieces = pick(lines, wanted, lambda line: line.shipped - line.returned, "with the customer")
+        reasons = {each["sku"]: each.get("reason", "") for each in wanted}
+        for line in pieces:
+            line.return_reason = reasons.get(line.sku, "")
         places = {line: take_from(line, count) for line, count in pieces.items()}
         if restock:
             restock_pieces(places, location)
-        OrderLine.objects.bulk_update(pieces, ["returned", "sent_from"])
+        OrderLine.objects.bulk_update(pieces, ["returned", "return_reason", "sent_from"])
     return order
 
 

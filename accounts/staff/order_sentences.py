@@ -32,10 +32,11 @@ def tell_line(change: Mapping[str, Any], sku: str) -> str:
         return f"Ordered {after['quantity']:,} of {sku}."
     for column, sentence in MOVED.items():
         if find_changed(before) == {column} and (pieces := after[column] - before[column]) > 0:
-            return sentence.format(pieces, sku)
+            reason = after.get("return_reason") if column == "returned" else ""
+            return sentence.format(pieces, sku) + (f" Reason: {reason}" if reason else "")
     return ""
 
 
 def find_changed(before: Mapping[str, Any]) -> set[str]:
     """The columns of an update that say something to people. The change has those alone that differ."""
-    return {*list_told(before)} - {"sent_from"}
+    return {*list_told(before)} - {"sent_from", "return_reason"}

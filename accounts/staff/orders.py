@@ -63,7 +63,8 @@ class OrderLineInline(TabularInline):
 
     @admin.display(description="shipped")
     def sent(self, line: OrderLine) -> str:
-        back = f", {line.returned:,} back" if line.returned else ""
+        why = f" ({line.return_reason})" if line.return_reason else ""
+        back = f", {line.returned:,} back{why}" if line.returned else ""
         return f"{line.shipped:,} of {line.quantity:,}{back}"
 
     def has_add_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:

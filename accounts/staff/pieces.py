@@ -7,12 +7,18 @@ from typing import Any
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from accounts.models import Order, OrderLine
 from accounts.ordering.shipments import Left, ship_pieces, take_back
 from accounts.orders import Wanted
 from catalog.models import Location
+from catalog.writes.values import REASON
 from config.api.problems.errors import ApiError
 
 MOVED = "It can't be undone: the stock follows it, and the customer sees it."
@@ -56,11 +62,15 @@ class PiecesForm(forms.Form):
 
 
 class ReturnForm(PiecesForm):
-    """Beside the pieces: whether they can be sold again, and where they lie now."""
+    """Beside the pieces: why they came, whether they can be sold again, and where they lie now."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         places = Location.objects.order_by("priority", "code").values_list("code", flat=True)[:MOST_LOCATIONS]
+        self.fields["reason"] = forms.CharField(
+            label="Why they came back", help_text="The customer sees it.", required=False, max_length=REASON.most,
+            widget=UnfoldAdminTextInputWidget,
+        )  # fmt: skip
         self.fields["restock"] = forms.BooleanField(
             label="Put them on hand again", help_text="Switch it off for pieces that can't be sold.", required=False,
             initial=True, widget=UnfoldBooleanSwitchWidget,
@@ -97,8 +107,9 @@ def send(order: Order, form: PiecesForm) -> Order:
 
 
 def take(order: Order, form: PiecesForm) -> Order:
-    restock = form.cleaned_data["restock"]
-    return take_back(order, form.wanted, restock, form.cleaned_data["location"] or None if restock else None)
+    restock, reason = form.cleaned_data["restock"], form.cleaned_data["reason"]
+    wanted = [{**each, "reason": reason} for each in form.wanted]
+    return take_back(order, wanted, restock, form.cleaned_data["location"] or None if restock else None)
 
 
 WAYS: Mapping[str, Way] = {

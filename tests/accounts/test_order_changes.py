@@ -56,7 +56,7 @@ VALUES: dict[str, Any] = {
     "number": "T-2", "status": "paid", "currency": "EUR", "subtotal": 8, "total": 9, "quantity": 4, "sku": "NEW",
     "title": "New", "price": 3, "note": "Ring twice", "reference": "PO-7", "request_hash": "ab",
     "shipping_address": {"city": "Bath"}, "billing_address": {"city": "York"}, "shipped": 2, "returned": 1,
-    "sent_from": {"main": 1},
+    "return_reason": "damaged", "sent_from": {"main": 1},
     "placed_at": timezone.now() - timedelta(days=1),
 }  # fmt: skip
 

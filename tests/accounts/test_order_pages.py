@@ -86,11 +86,13 @@ def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) ->
     assert "1 piece taken back." in answer.content.decode()
     assert count_stock() == (5, 1)
     office.post(f"{base}send/", {f"line-{line.pk}": 1})
-    office.post(f"{base}take_back/", {f"line-{line.pk}": 1})
+    office.post(f"{base}take_back/", {f"line-{line.pk}": 1, "reason": "too <big>"})
     assert count_stock() == (4, 0), "not put on hand again"
     timeline = read(office, f"{base}change/")
     for told in (f"Placed order {order.number}: 20.00 USD.", f"Sent 1 of {line.sku}.", f"Took back 1 of {line.sku}."):
         assert told in timeline
+    assert f"Took back 1 of {line.sku}. Reason: too &lt;big&gt;" in timeline
+    assert "2 of 2, 2 back (too &lt;big&gt;)" in timeline
     assert f"Marked order {order.number} as shipped." in timeline
     assert "order_line" not in timeline
     assert "something that belongs" not in timeline

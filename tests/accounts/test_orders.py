@@ -72,7 +72,7 @@ def test_an_order_copies_its_lines_and_adds_them_up(buyer: APIClient, mia: User)
     }  # fmt: skip
     assert lines[0] == {
         "sku": "TEA", "title": "Green Tea", "price": "4.50", "quantity": 2, "shipped": 0, "returned": 0,
-        "product": tea.pk,
+        "return_reason": "", "product": tea.pk,
     }  # fmt: skip
     assert [line["sku"] for line in lines] == ["TEA", "CUP"]
     assert (find_pieces("TEA"), find_pieces("CUP")) == ((5, 2), (9, 3))

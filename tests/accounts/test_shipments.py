@@ -13,7 +13,8 @@ from accounts.errors import TooManyPieces
 from accounts.models import Order, OrderLine, User
 from accounts.ordering.shipments import ship_pieces, take_back
 from accounts.orders import place_order
-from catalog.models import Location, Product, Stock
+from catalog.changes.log import number_all
+from catalog.models import Change, Location, Product, Stock
 from tests.factories import make_product, make_user
 from tests.together import run_together
 
@@ -87,6 +88,22 @@ def test_pieces_come_back_to_the_stock_or_not(clerk: APIClient, order: Order) ->
     answer = post(clerk, order, "returns", restock=False)
     assert [line["returned"] for line in answer.json()["lines"]] == [4, 1]
     assert (count_pieces("TEA")[0], count_pieces("CUP")[0]) == (6, 8)
+
+
+def test_a_return_says_why_for_each_line(clerk: APIClient, order: Order) -> None:
+    post(clerk, order, "shipments")
+    lines = [{"sku": "TEA", "quantity": 1, "reason": " damaged "}, {"sku": "CUP", "quantity": 1}]
+    answer = clerk.post(f"/api/v1/orders/{order.number}/returns/", {"lines": lines})
+    assert [line["return_reason"] for line in answer.json()["lines"]] == ["damaged", ""]
+    again = clerk.post(f"/api/v1/orders/{order.number}/returns/", {"lines": [lines[0] | {"reason": "too big"}]})
+    assert again.json()["lines"][0]["return_reason"] == "too big"
+    assert "reason" in post(clerk, order, "shipments", ("TEA", 1), lines=lines).json()["errors"][0]["pointer"]
+    number_all()
+    told = Change.objects.filter(entity="order_line", op="update", sku="TEA").order_by("position")
+    assert [change.before["return_reason"] for change in told] == ["", "", "damaged"]
+    # The next return of pieces without a reason has none.
+    post(clerk, order, "returns", ("TEA", 1))
+    assert OrderLine.objects.get(sku="TEA").return_reason == ""
 
 
 def count_places(sku: str = "TEA") -> dict[str, int]:
