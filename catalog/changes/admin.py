@@ -14,6 +14,7 @@ from catalog.changes.log import number_changes
 from catalog.changes.models import Change
 from catalog.changes.sentences import list_differences, tell_changes
 from catalog.changes.undo.admin import link_undo, may_undo
+from catalog.changes.undo.rows import list_columns, list_restorable
 from catalog.changes.visibility import only_visible
 from catalog.staff.filters import EntityFilter, OfProductIdFilter, OfRequestFilter, WhenFilter, WhoFilter
 from config.api.admin.cells import show_unbroken
@@ -54,10 +55,10 @@ class ChangeAdmin(ReadOnlyAdmin):
         # Of the change of an order, the page shows the order.
         return only_visible(super().get_queryset(request), request.user)
 
-    def get_object(self, *args: Any, **kwargs: Any) -> Any:
-        change = super().get_object(*args, **kwargs)
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        change = super().get_object(request, *args, **kwargs)
         if change is not None:
-            change.told = tell_changes([change])[change.pk]
+            change.told, change.may_undo = tell_changes([change])[change.pk], may_undo(request)
         return change
 
     def search_for(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
@@ -82,8 +83,16 @@ class ChangeAdmin(ReadOnlyAdmin):
         return link_undo(change.request_id)
 
     @admin.display(description="before and after")
-    def differences(self, change: Change) -> SafeString:
-        """The columns that differ; all columns if the row was created or deleted."""
+    def differences(self, change: Any) -> SafeString:
+        """The columns that differ, each with its way back; all columns if the row was created or deleted."""
         [shown] = describe_changes([change.pk])
-        head = ("column", "before", "after")
-        return render_to_string("admin/differences.html", {"head": head, "rows": list_differences(shown)})
+        rows = [(*told, link_column(change, name)) for name, *told in list_differences(shown)]
+        return render_to_string("admin/differences.html", {"head": ("column", "before", "after", ""), "rows": rows})
+
+
+def link_column(change: Any, name: str) -> SafeString | str:
+    """The way back of one column; "" if none can go back alone, or if the user may not undo."""
+    is_restored = change.entity in list_restorable() and name in list_columns(change.entity)
+    if not (change.may_undo and is_restored and change.op == Change.Op.UPDATE and change.request_id):
+        return ""
+    return link_undo(change.request_id, "Undo this…", columns=name)

@@ -96,14 +96,14 @@ def list_told(row: Mapping[str, Any]) -> list[str]:
     return [name for name in row if name not in SILENT]
 
 
-def list_differences(change: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """`("brand", "nothing", "Acme")`: each column that differs, before and after; `-` where there was no row."""
+def list_differences(change: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """`("brand_id", "brand", "nothing", "Acme")`: each column that differs, before and after; `-` for no row."""
     before, after, names = change["before"] or {}, change["after"] or {}, name_linked([change])
 
     def cell(row: Mapping[str, Any], name: str) -> str:
         return tell(follow(change["entity"], name, row[name], names)) if name in row else "-"
 
-    return [(name_column(name), cell(before, name), cell(after, name)) for name in before | after]
+    return [(name, name_column(name), cell(before, name), cell(after, name)) for name in before | after]
 
 
 def name_column(name: str) -> str:

@@ -30,9 +30,12 @@ def may_undo(request: HttpRequest) -> bool:
     return request.user.has_perm(UNDO)
 
 
-def link_undo(request_id: str, text: str = "Undo…") -> SafeString | str:
-    """A link to the page that begins an undo of this request's changes; a dash for changes without a request."""
-    address = f"{reverse(BEGIN)}?{urlencode({'request_id': request_id})}"
+def link_undo(request_id: str, text: str = "Undo…", **more: str) -> SafeString | str:
+    """A link to the page that begins an undo of this request's changes; a dash for changes without a request.
+
+    With `columns="price"` only these, comma-separated, go back.
+    """
+    address = f"{reverse(BEGIN)}?{urlencode({'request_id': request_id} | more)}"
     style = "font-medium text-primary-600 whitespace-nowrap dark:text-primary-500"
     return format_html('<a href="{}" class="{}">{}</a>', address, style, text) if request_id else "-"
 
@@ -64,12 +67,14 @@ class UndoJobAdmin(RightJobAdmin):
         context = {
             **self.admin_site.each_context(request), "title": "Undo", "request_id": request_id, "first": first,
             "number": changes.count(), "actor": show_actor(first.actor) if first else "", "opts": self.opts,
+            "columns": request.GET.get("columns", ""),
         }  # fmt: skip
         return TemplateResponse(request, "admin/undo.html", context)
 
     def submit(self, request: HttpRequest) -> HttpResponse:
         asked = Asked(
             request_id=request.POST.get("request_id", ""),
+            columns=tuple(filter(None, request.POST.get("columns", "").split(","))),
             force=request.POST.get("force") == "1",
             dry_run=request.POST.get("dry_run", "1") == "1",
         )
@@ -89,7 +94,8 @@ class UndoJobAdmin(RightJobAdmin):
         forced = ", also what others changed since" if job.force else ""
         if job.position is not None:
             return f"{trial}{len(job.products)} products back to position {job.position}{forced}"
-        return f"{trial}changes of {job.request_id}{forced}"
+        only = f"{', '.join(job.columns)} in " if job.columns else ""
+        return f"{trial}{only}changes of {job.request_id}{forced}"
 
     @admin.display(description="not undone")
     def skipped(self, job: UndoJob) -> str:
@@ -115,6 +121,7 @@ class UndoJobAdmin(RightJobAdmin):
     def render(self, part: str, job: UndoJob) -> SafeString:
         context = {
             "part": part, "job": job, "begin": reverse(BEGIN), "own": name_request(job.kind, job.pk),
+            "columns": ",".join(job.columns),
             "tables": [
                 {"name": entity, "counts": ", ".join(f"{number:,} {what}" for what, number in counts.items())}
                 for entity, counts in job.report.items()

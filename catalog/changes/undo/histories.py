@@ -4,7 +4,7 @@ A chosen change is taken back column by column. A column that somebody else chan
 that only others changed stay as they are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -78,6 +78,17 @@ class Step:
 
     def refuse(self, reason: Reason, *columns: str) -> None:
         self.reason, self.columns = reason, columns
+
+    def keep_columns(self, columns: Collection[str]) -> bool:
+        """Leave the other columns as they are now. False if nothing is left to do; rows aren't created or deleted."""
+        if self.reason != Reason.NOT_KEPT:
+            self.values, self.present = (
+                {name: value for name, value in row.items() if name in columns} for row in (self.values, self.present)
+            )
+        if self.reason == Reason.CHANGED:
+            self.columns = tuple(name for name in self.columns if name in columns)
+            self.reason = self.reason if self.columns else None
+        return self.op == "update" and bool(self.values or self.reason)
 
     def allow(self) -> None:
         """Overwrite what others changed since."""

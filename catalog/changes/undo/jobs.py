@@ -96,7 +96,8 @@ class Phases:
         wider: list[Any] = list(keys)
         while True:
             reading = read(wider)
-            steps = [step for history in reading.histories.values() if (step := history.plan()) and step.op in ops]
+            planned = [step for history in reading.histories.values() if (step := history.plan()) and step.op in ops]
+            steps = [step for step in planned if not self.job.columns or step.keep_columns(self.job.columns)]
             partners = self.list_partners(steps, wider) if isinstance(keys[-1], int) else []
             if not partners or len(wider) + len(partners) > len(keys) + MOST_PARTNERS:
                 return reading, steps

@@ -23,6 +23,10 @@ class UndoJob(Job):
     request_id = models.CharField("request id", max_length=100, default="", blank=True)
     position = models.BigIntegerField(null=True, help_text="Products go back to what they were after this change.")
     products = models.JSONField(default=list, blank=True, help_text="Ids, with a position.")
+    columns = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField()), blank=True,
+        help_text="Only these columns go back, such as `price`; all without any.",
+    )  # fmt: skip
     force = models.BooleanField(default=False, help_text="Also overwrite what somebody changed since.")
     dry_run = models.BooleanField(default=False, help_text="Report what an undo would do, and write nothing.")
     # The first and the last position of the chosen changes.

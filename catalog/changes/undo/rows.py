@@ -66,6 +66,12 @@ def list_columns(entity: str) -> tuple[str, ...]:
 
 
 @cache
+def list_all_columns() -> frozenset[str]:
+    """The columns that an undo restores, of all tables."""
+    return frozenset(name for entity in list_restorable() for name in list_columns(entity))
+
+
+@cache
 def list_unique(model: type[Model]) -> tuple[str, ...]:
     """The columns in which no two rows may have the same value."""
     return tuple(field.attname for field in model._meta.concrete_fields if field.unique and not field.primary_key)

@@ -12,6 +12,7 @@ from config.api.jobs.models import PROGRESS
 from config.api.writes.bodies import ChoiceField, StrictSerializer
 
 MOST_PRODUCTS = 1_000
+MOST_COLUMNS = 50
 WAYS = ("request_id", "import_id", "position")
 
 
@@ -24,7 +25,7 @@ class UndoRead(ModelSerializer[UndoJob]):
     class Meta:
         model = UndoJob
         fields = (
-            "id", "status", "request_id", "position", "products", "force", "dry_run",
+            "id", "status", "request_id", "position", "products", "columns", "force", "dry_run",
             *(name for name in PROGRESS if name != "bytes"), "report", "steps", "conflicts", "conflicts_total", "url",
         )  # fmt: skip
 
@@ -40,6 +41,10 @@ class UndoWrite(StrictSerializer[UndoJob]):
     products = ListField(
         child=IntegerField(min_value=1), required=False, min_length=1, max_length=MOST_PRODUCTS, help_text="Their ids."
     )
+    columns = ListField(
+        child=CharField(max_length=60), required=False, max_length=MOST_COLUMNS,
+        help_text="Only these columns go back, as `steps` and `conflicts` name them; no row is created or deleted.",
+    )  # fmt: skip
     on_conflict = ChoiceField(
         choices=("skip", "force"), default="skip", help_text="What somebody changed since is skipped, or overwritten."
     )

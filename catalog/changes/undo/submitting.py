@@ -9,6 +9,7 @@ from catalog.changes.feed import Bounds
 from catalog.changes.undo.chosen import Chosen
 from catalog.changes.undo.jobs import run_undo
 from catalog.changes.undo.models import UndoJob
+from catalog.changes.undo.rows import list_all_columns
 from catalog.errors import ChangesGone
 from config.api.jobs.running import name_request, submit_job
 from config.api.problems.errors import Fault, InvalidBody
@@ -25,6 +26,8 @@ class Asked:
     import_id: int | None = None
     position: int | None = None
     products: Sequence[int] = ()
+    # Only these columns go back, by their names in the steps: `price`, `brand_id`.
+    columns: Sequence[str] = ()
     force: bool = False
     dry_run: bool = False
 
@@ -44,6 +47,7 @@ def submit_undo(owner: Any, asked: Asked) -> UndoJob:
 
     InvalidBody if no change is chosen, ChangesGone if the log doesn't have all of them.
     """
+    refuse_unknown(asked.columns)
     bounds = Bounds.read()
     chosen = asked.choose(bounds.newest)
     since, number = chosen.measure()
@@ -54,9 +58,18 @@ def submit_undo(owner: Any, asked: Asked) -> UndoJob:
         raise ChangesGone(asked.member, f"a table was truncated at {bounds.truncated}, and the log can't name its rows")
     job = UndoJob(
         owner=owner, request_id=chosen.request_id, position=asked.position, products=list(asked.products),
-        force=asked.force, dry_run=asked.dry_run, since=since, until=bounds.newest, rows_total=number,
+        columns=list(asked.columns), force=asked.force, dry_run=asked.dry_run, since=since, until=bounds.newest,
+        rows_total=number,
     )  # fmt: skip
     return undo_at_once(job) if number <= MOST_AT_ONCE else submit_job(job)
+
+
+def refuse_unknown(columns: Sequence[str]) -> None:
+    known = list_all_columns()
+    detail = f"No table has this column; name some of {', '.join(sorted(known))}."
+    unknown = [number for number, name in enumerate(columns) if name not in known]
+    if faults := [Fault(f"/columns/{number}", "invalid_choice", detail) for number in unknown]:
+        raise InvalidBody(faults)
 
 
 def undo_at_once(job: UndoJob) -> UndoJob:

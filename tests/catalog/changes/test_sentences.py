@@ -1,10 +1,12 @@
 """The admin's list of changes: who, when, what from what to what, as sentences, with filters and a way back."""
 
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +18,7 @@ from catalog.changes.log import number_all
 from catalog.changes.models import Change
 from catalog.changes.sentences import write_sentence
 from catalog.models import Product, UndoJob
-from tests.factories import make_brand, make_product
+from tests.factories import make_brand, make_product, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +127,26 @@ def test_what_others_changed_since_stays_and_the_rest_is_undone(staff: APIClient
     admin_client.post(begin, urlencode(fill_form(page, "Undo now")), "application/x-www-form-urlencoded")
     titles = Product.objects.order_by("pk").values_list("title", flat=True)
     assert list(titles) == ["Newest", "Old"]
+
+
+def test_one_field_of_a_change_is_taken_back_alone(staff: APIClient, admin_client: Client) -> None:
+    product = make_product(title="Old", status="draft")
+    staff.patch(f"/api/v1/products/{product.pk}/", {"title": "New", "status": "active"})
+    change = next(row for row in admin_client.get(LIST).context["cl"].result_list if "status" in row.told.sentence)
+    page = admin_client.get(f"{LIST}{change.pk}/change/").content.decode()
+    [address] = [unescape(link) for link in re.findall(r'href="([^"]*undojob/begin/[^"]*columns=title)"', page)]
+    begin = admin_client.get(address).content.decode()
+    assert "Only <strong>title</strong> goes back" in begin
+    for form, pressed in ((begin, "Preview the undo"), (None, "Undo now")):
+        sent = urlencode(fill_form(form or page, pressed))
+        posted = address.partition("?")[0]
+        page = admin_client.post(posted, sent, "application/x-www-form-urlencoded", follow=True).content.decode()
+    product.refresh_from_db()
+    assert (product.title, product.status) == ("Old", "active")
+    viewer = make_user("Catalogue viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_change"))
+    admin_client.force_login(viewer)
+    assert "undojob/begin" not in admin_client.get(f"{LIST}{change.pk}/change/").content.decode()
 
 
 def fill_form(page: str, pressed: str) -> list[tuple[str, str]]:

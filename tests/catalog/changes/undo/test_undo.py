@@ -73,6 +73,24 @@ def test_a_column_that_only_others_changed_stays(staff: APIClient) -> None:
     assert (product.title, product.status, str(product.rating)) == ("Old", "draft", "4.00")
 
 
+def test_one_column_goes_back_and_the_others_stay(staff: APIClient) -> None:
+    product, other = make_product(title="Old", status="draft"), make_product(title="Theirs", status="draft")
+    for row in (product, other):
+        staff.patch(f"/api/v1/products/{row.pk}/", {"title": "New", "status": "active"}, headers=MINE)
+    staff.delete(f"/api/v1/products/{make_product().pk}/", headers=MINE)
+    staff.patch(f"/api/v1/products/{product.pk}/", {"status": "archived"}, headers=OTHER)
+    staff.patch(f"/api/v1/products/{other.pk}/", {"title": "Another"}, headers=OTHER)
+    job = undo(staff, request_id="mine", columns=["title"])
+    assert (job["columns"], job["report"]) == (["title"], {"product": {"updated": 1, "skipped": 1}})
+    assert [(one["sku"], one["columns"]) for one in job["conflicts"]] == [(other.sku, ["title"])]
+    rows = Product.objects.order_by("pk").values_list("title", "status")
+    assert list(rows) == [("Old", "archived"), ("Another", "active")], "deleted rows stay deleted"
+    undo(staff, request_id=f"undo/{job['id']}")
+    assert rows.all()[0] == ("New", "archived")
+    refused = staff.post(URL, {"request_id": "mine", "columns": ["title", "colour"]}, format="json").json()
+    assert [(one["pointer"], one["code"]) for one in refused["errors"]] == [("/columns/1", "invalid_choice")]
+
+
 @pytest.mark.slow
 def test_a_new_product_is_deleted_unless_somebody_else_wrote_to_it(staff: APIClient) -> None:
     for sku in ("A", "B"):
