@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from unfold.decorators import action
 
 from catalog.changes.admin import ChangeAdmin
 from catalog.changes.models import Change
@@ -32,7 +36,7 @@ from catalog.models import (
     Variant,
 )
 from catalog.querysets import MAIN
-from catalog.staff.filters import FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
+from catalog.staff.filters import BarcodeFilter, FreeFilter, OfProductFilter, ParentFilter, StockOfProductFilter
 from catalog.staff.forms import CategoryForm, ImageForm, RuledForm, StockForm, VariantForm
 from catalog.staff.inlines import StockInline
 from catalog.staff.products import ProductAdmin
@@ -85,8 +89,8 @@ class VariantAdmin(BoundedAdmin):
     in_palette = True
     form = VariantForm
     inlines = (StockInline,)
-    list_display = ("code", "product", "price", "barcode", "position", "updated_at")
-    list_filter = (OfProductFilter,)
+    list_display = ("code", "product", "price", "bars", "position", "updated_at")
+    list_filter = (OfProductFilter, BarcodeFilter)
     list_select_related = ("product",)
     sortable_by = ("code",)
     search_fields = ("sku__exact", "barcode__exact")
@@ -98,6 +102,12 @@ class VariantAdmin(BoundedAdmin):
     @admin.display(description="SKU", ordering="sku")
     def code(self, variant: Variant) -> str:
         return show_unbroken(variant.sku)
+
+    @admin.display(description="barcode")
+    def bars(self, variant: Variant) -> SafeString | str:
+        """The barcode, as a link to all variants that have it."""
+        link = '<a class="text-primary-600 dark:text-primary-500" href="?{}">{}</a>'
+        return format_html(link, urlencode({"q": variant.barcode}), variant.barcode) if variant.barcode else "-"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Variant | None = None) -> Sequence[str]:
         # Moving a variant to another product could leave its old product without a variant.
@@ -166,6 +176,13 @@ class ImageAdmin(BoundedAdmin):
     search_fields = ("product__sku__exact",)
     search_help_text = "A product's whole SKU"
     raw_id_fields = ("product",)
+    actions_list = ("by_name",)
+
+    @action(description="Add by file name…", permissions=("add",), url_path="by-name/")  # type: ignore[untyped-decorator]  # unfold has no types
+    def by_name(self, request: HttpRequest) -> HttpResponse:
+        """A page that sends many pictures by the API, each to the product that its file names (pictures.js)."""
+        context = {**self.admin_site.each_context(request), "title": "Add pictures by file name", "opts": self.opts}
+        return TemplateResponse(request, "admin/pictures_by_name.html", context)
 
     @admin.display(description="")
     def picture(self, image: Image) -> SafeString | str:

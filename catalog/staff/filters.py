@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import BooleanField, F, Max, Q, QuerySet
+from django.db.models import BooleanField, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 from catalog.changes.entities import list_entities, list_without_product
 from catalog.changes.models import Change
 from catalog.edits.kinds import TAGS
-from catalog.models import Category, Product, Stock
+from catalog.models import Category, Product, Stock, Variant
 from catalog.querysets import ProductQuerySet
 from config.api.admin.filters import SuggestFilter
 
@@ -109,6 +109,30 @@ def keep_newest(rows: QuerySet[Product], of: QuerySet[Product]) -> QuerySet[Prod
     newest = of.order_by("-created_at", "-pk").values_list("created_at", flat=True)
     oldest = next(iter(newest[SEARCHED_BACK - 1 : SEARCHED_BACK]), None)
     return rows.filter(created_at__gte=oldest) if oldest else rows
+
+
+class BarcodeFilter(admin.SimpleListFilter):
+    """Variants with the barcode of another one, of the newest."""
+
+    title = f"barcode (of the newest {SEARCHED_BACK:,})"
+    parameter_name = "barcode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("repeated", "Another variant has it, too"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Variant]) -> QuerySet[Variant]:
+        return keep_repeated(queryset) if self.value() == "repeated" else queryset
+
+
+def keep_repeated(rows: QuerySet[Variant]) -> QuerySet[Variant]:
+    newest = rows.order_by("-pk").values_list("pk", flat=True)
+    oldest = next(iter(newest[SEARCHED_BACK - 1 : SEARCHED_BACK]), 0)
+    # The literal is the condition of the index.
+    coded = Variant.objects.filter(barcode__gt=RawSQL("''", ()))
+    others = coded.filter(barcode=OuterRef("barcode")).exclude(pk=OuterRef("pk")).order_by()
+    # A subselect with a limit is asked for each row by the index. Of EXISTS the planner may make one join of all rows.
+    repeated = rows.alias(other=Subquery(others.values("pk")[:1])).filter(pk__gte=oldest, barcode__gt="")
+    return repeated.filter(other__isnull=False)
 
 
 class OfProductFilter(TextFilter):

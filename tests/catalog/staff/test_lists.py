@@ -185,6 +185,21 @@ def test_variants_are_found_by_sku_and_by_barcode(office: Client) -> None:
         assert [row.sku for row in rows] == [sku]
 
 
+def test_variants_with_the_same_barcode_are_listed_with_links(office: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for barcode in ("1", "2", "1", "", "", "2"):
+        make_product().variants.update(barcode=barcode)
+    answer = office.get("/admin/catalog/variant/?barcode=repeated")
+    assert [row.barcode for row in answer.context["cl"].result_list] == ["2", "1", "2", "1"]
+    assert 'href="?q=2">2</a>' in answer.content.decode()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "variant_by_barcode_begun" in answer.context["cl"].queryset.explain()
+    monkeypatch.setattr(filters, "SEARCHED_BACK", 2)
+    found = office.get("/admin/catalog/variant/?barcode=repeated").context["cl"].result_list
+    assert [row.barcode for row in found] == ["2"]
+
+
 # -- columns and orders ------------------------------------------------------------------------------------------
 
 

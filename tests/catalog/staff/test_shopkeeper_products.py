@@ -19,7 +19,12 @@ KEEPER = """
 from django.core.management import call_command
 call_command("seed", products=20)
 from accounts.models import User
-User.objects.create_superuser("keeper@example.com", "secret")
+keeper = User.objects.create_superuser("keeper@example.com", "secret")
+from accounts.orders import move_order, place_order
+from catalog.models import Variant
+sku = Variant.objects.filter(product__status="active", stock__on_hand__gt=3).order_by("pk")[0].sku
+move_order(place_order(keeper, [{"sku": sku, "quantity": 2}]), "paid")
+place_order(keeper, [{"sku": sku, "quantity": 1}])
 """
 
 
@@ -175,6 +180,39 @@ def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
     assert keeper.spend() == (3, 2)
 
 
+def test_pictures_are_added_by_their_file_names(keeper: Keeper) -> None:
+    rows = {sku: keeper.read(f"products/?sku={sku}&expand=variants,images")["results"][0] for sku in SKUS}
+    variant = rows[SKUS[1]]["variants"][0]["sku"]
+    colors = {
+        f"{SKUS[0]}-10.png": "red",
+        f"{SKUS[0]}-9.PNG": "green",
+        f"{variant}.png": "blue",
+        "nobody-2.png": "black",
+    }
+    keeper.begin("/admin/catalog/image/")
+    keeper.click("a:has-text('Add by file name')")
+    keeper.page.locator("#pictures [type=file]").set_input_files(
+        [draw(color) | {"name": name} for name, color in colors.items()] + [{**draw("white"), "name": "x.png"}]
+    )
+    keeper.page.get_by_text("3 pictures found a product, 2 did not.").wait_for()
+    assert "nobody-2.png" in keeper.page.locator("#pictures tbody tr").first.inner_text()
+    keeper.click("[data-start]")
+    keeper.page.get_by_text("3 pictures added, 2 not.").wait_for()
+    assert keeper.spend() == (2, 2)
+    for sku, number in zip(SKUS, (2, 1), strict=True):
+        added = [
+            one
+            for one in keeper.read(f"products/{rows[sku]['id']}/images/")["results"]
+            if one not in rows[sku]["images"]
+        ]
+        assert len(added) == number
+        assert all("/media/" in one["url"] for one in added)
+    green = keeper.read(f"products/{rows[SKUS[0]]['id']}/images/")["results"][-2]["url"]
+    red, pure, blue = Pillow.open(BytesIO(keeper.page.request.get(green).body())).getpixel((0, 0))
+    assert pure > red + blue, "9 is before 10"
+
+
+SKUS = ("TF-00000003", "TF-00000004")
 SUPPLIER = "Artikelnummer;Bezeichnung;Preis;Lager\nL-1;Lampe;12.50;4\nL-2;Stuhl;99.00;viele\n"
 
 
@@ -237,6 +275,9 @@ AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "real_clients/
 PAGES = (
     *("/admin/", "/admin/catalog/product/", "/admin/catalog/product/add/", "/admin/catalog/importjob/add/"),
     *("/admin/exports/exportjob/add/", "/admin/accounts/user/add/", "/admin/catalog/category/add/"),
+    *("/admin/catalog/image/by-name/", "/admin/catalog/editjob/begin/?keys=1&edit=price", "/admin/catalog/variant/"),
+    # Of a paid order, and of one that is only placed.
+    *(f"/admin/accounts/order/{page}/" for page in ("1/change", "1/send", "1/slip", "2/ship_to")),
     *("/", "/api/v1/products/"),
 )
 FIND_FAULTS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
