@@ -19,8 +19,8 @@ WEEK = {
     "merge two brands": (3, 5),
     "find the products without a picture": (2, 3),
     "rename a category that has others below it": (3, 3),
-    "take a tag off all products that have it": (5, 8),
-    "plan a sale of a brand": (3, 5),
+    "take a tag off all products that have it": (5, 9),
+    "plan a sale of a brand": (3, 6),
     "paste a count of stock": (3, 5),
     "find a variant by its barcode": (2, 2),
     "print the packing slip of an order": (0, 2),
@@ -100,7 +100,8 @@ def walk_lists(walk: Any) -> None:
         walk.click("text=Preview", loads=True)
         walk.click("text=Edit 3 products", loads=True)
     assert ScheduledPrice.objects.filter(starts_at__year=2099).count() == 3
-    first, second = Variant.objects.filter(product__brand__slug="acme").order_by("pk")[:2]
+    # Not of the order that is walked next.
+    first, second = Variant.objects.filter(product__brand__slug="acme").order_by("-pk")[:2]
     with walk.task("paste a count of stock"):
         walk.click("a:has-text('Import jobs') >> nth=0", loads=True)
         walk.click("a[href$='/importjob/add/'] >> nth=0", loads=True)
