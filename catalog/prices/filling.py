@@ -31,7 +31,7 @@ NOW = {"postgresql": "clock_timestamp()", "sqlite": "(SELECT now FROM catalog_no
 # Another statement than the one that locks, so that it sees what was written before the lock.
 FILL = """
 INSERT INTO catalog_{kind}price ({kind}_id, price, currency, since, writer)
-SELECT o.id, o.price, {currency}, {now}, 0 FROM catalog_{kind} o WHERE o.id IN ({keys}) AND {missing} ORDER BY o.id"""
+SELECT o.id, o.price, {currency}, {now}, 0 FROM catalog_{kind} o WHERE {which} AND {missing} ORDER BY o.id"""
 
 
 def fill_prices(connection: Any, size: int = BATCH_ROWS) -> int:
@@ -61,7 +61,6 @@ def find_next(connection: Any, kind: str, last: int, size: int) -> list[int]:
 
 
 def fill_batch(connection: Any, kind: str, keys: list[int]) -> int:
-    names = {"kind": kind, "missing": MISSING[kind], "currency": CURRENCY[kind], "now": NOW[connection.vendor]}
     with transaction.atomic(connection.alias), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(LOCK.format(kind=kind), [keys[0], keys[-1]])
@@ -69,5 +68,18 @@ def fill_batch(connection: Any, kind: str, keys: list[int]) -> int:
             keys = [key for key in keys if key in locked]
         if not keys:
             return 0
-        cursor.execute(FILL.format(**names, keys=", ".join(map(str, keys))))
+        cursor.execute(write_fill(connection, kind, f"o.id IN ({', '.join(map(str, keys))})"))
         return int(cursor.rowcount)
+
+
+def write_fill(connection: Any, kind: str, which: str) -> str:
+    """SQL that gives a first price to those rows that meet the condition `which` and have none."""
+    names = {"missing": MISSING[kind], "currency": CURRENCY[kind], "now": NOW[connection.vendor]}
+    return FILL.format(**names, kind=kind, which=which)
+
+
+def fill_at_once(connection: Any) -> None:
+    """Fill all rows, where nobody else writes: in the caller's transaction, by one statement for each table."""
+    with connection.cursor() as cursor:
+        for kind in MISSING:
+            cursor.execute(write_fill(connection, kind, "TRUE"))

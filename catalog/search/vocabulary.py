@@ -53,6 +53,7 @@ SELECT word, products FROM catalog_word
 WHERE products > 0 AND word IN (SELECT word FROM catalog_word_slip WHERE slip IN ({{places}}))
 ORDER BY products DESC, word LIMIT {MOST_COMPARED}"""  # noqa: S608 (no text of a caller is in it)
 GREATEST_LETTER = "\U0010ffff"
+GREATEST_KEY = 2**63 - 1
 
 
 def count_words(database: str = "default") -> int:
@@ -143,7 +144,7 @@ def find_parted(cursor: Any, word: str) -> list[str]:
 
 FILL = """
 INSERT INTO catalog_word_change (words, products)
-SELECT title_key, 1 FROM catalog_product WHERE status = 'active' AND id BETWEEN %s AND %s"""
+SELECT title_key, count(*) FROM catalog_product WHERE status = 'active' AND id BETWEEN %s AND %s GROUP BY title_key"""
 NEXT = "SELECT max(id) FROM (SELECT id FROM catalog_product WHERE id > %s AND id <= %s ORDER BY id LIMIT %s) batch"
 
 
@@ -166,3 +167,9 @@ def fill_batch(database: str, batch: int) -> bool:
             cursor.execute(FILL, [last + 1, end])
         cursor.execute("UPDATE catalog_word_fill SET last = %s", [most if end is None else end])
         return end is not None
+
+
+def append_all(connection: Any) -> None:
+    """Append the titles of all products, where none was counted before. In the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [0, GREATEST_KEY])

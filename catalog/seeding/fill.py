@@ -1,9 +1,12 @@
-"""Numbers of products in, rows in the database out. Each batch is a transaction, and memory holds one batch."""
+"""Numbers of products in, rows in the database out, in batches of which memory holds two.
+
+An empty catalogue is filled in one transaction (bare.py). In any other, each batch is a transaction.
+"""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
@@ -15,6 +18,7 @@ from django.utils.text import slugify
 from catalog.changes.log import number_all, number_meanwhile
 from catalog.models import Attribute, Brand, Category, Image, Location, Product, ProductText, Stock, Variant
 from catalog.search.vocabulary import count_words
+from catalog.seeding.bare import bare_tables, is_empty, lock_tables
 from catalog.seeding.loading import Row, load
 from catalog.seeding.rows import ATTRIBUTES, FIRST_DAY, OUTLET, SKU_PREFIX, DemoProduct, make_product
 from catalog.seeding.words import CATALOGUE, DEPARTMENT_BRANDS
@@ -22,6 +26,7 @@ from catalog.seeding.writers import write_by_two
 from catalog.statistics import refresh_statistics
 from catalog.title_keys import make_title_key
 from catalog.writes.keys import take_keys
+from config.api.database.ahead import read_ahead
 from config.process.collector import pause_collector
 
 # 10,000 products on SQLite take 5.5 s in batches of 500 and 5.4 s in batches of 2,000. With 500 the progress bar moves
@@ -31,6 +36,10 @@ ORDER = {
     "postgresql": (Image, Variant, Stock, Product, ProductText),
     "sqlite": (Image, Variant, Stock, ProductText, Product),
 }
+
+
+# Titles repeat.
+make_key = cache(make_title_key)
 
 
 @dataclass(frozen=True)
@@ -50,18 +59,51 @@ def count_seeded() -> int:
 
 
 def fill_catalogue(first: int, last: int) -> Generator[int]:
-    """Write the products `first` to `last`. Yields the size of each batch after its commit."""
-    shelves = put_up_shelves()
-    write = partial(write_batch, shelves=shelves)
+    """Write the products `first` to `last`. Yields the size of each batch."""
     size = BATCH[connection.vendor]
     batches = [range(number, min(number + size, last + 1)) for number in range(first, last + 1, size)]
+    is_filled = yield from fill_at_once(batches)
+    if not is_filled:
+        yield from fill_by_batches(batches)
+    refresh_statistics()
+    number_all()
+    count_words()
+
+
+def fill_at_once(batches: Sequence[Sequence[int]]) -> Generator[int, None, bool]:
+    """Fill an empty catalogue in one transaction; False, and nothing is written, if it isn't empty."""
+    if connection.in_atomic_block or not is_empty():
+        return False
+    with undo_in_memory(), connection.constraint_checks_disabled(), transaction.atomic():
+        if not lock_tables():
+            return False
+        shelves = put_up_shelves()
+        with bare_tables(), closing(make_ahead(batches)) as made:
+            for demos in made:
+                with pause_collector():
+                    write_products(demos, shelves)
+                yield len(demos)
+    return True
+
+
+def make_ahead(batches: Iterable[Sequence[int]]) -> Generator[Sequence[DemoProduct]]:
+    """PostgreSQL writes one batch while the next is made; SQLite works in this process."""
+    made = make_batches(batches)
+    return read_ahead(made) if connection.vendor == "postgresql" else made
+
+
+def make_batches(batches: Iterable[Sequence[int]]) -> Generator[Sequence[DemoProduct]]:
+    for numbers in batches:
+        yield [make_product(number) for number in numbers]
+
+
+def fill_by_batches(batches: Sequence[Sequence[int]]) -> Generator[int]:
+    """Each batch is a transaction, and the triggers write what follows from it."""
+    write = partial(write_batch, shelves=put_up_shelves())
     with undo_in_memory(), number_meanwhile() as number_changes:
         for written in (write_by_two if has_room() else write_alone)(batches, write):
             number_changes()
             yield written
-    refresh_statistics()
-    number_all()
-    count_words()
 
 
 @contextmanager
@@ -153,7 +195,7 @@ def list_rows(demos: Sequence[DemoProduct], shelves: Shelves) -> dict[type[Model
 def list_columns(demo: DemoProduct, shelves: Shelves) -> dict[str, Any]:
     return {
         **demo.columns,
-        "title_key": make_title_key(demo.columns["title"]),
+        "title_key": make_key(demo.columns["title"]),
         "brand_id": shelves.brands[demo.brand],
         "category_id": shelves.categories[demo.category],
         "currency": settings.CURRENCY,

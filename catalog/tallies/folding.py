@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import batched
+from typing import Any
 
 from django.db import connections, transaction
 
@@ -120,6 +121,12 @@ def write_correction(vendor: str, first: int, last: int) -> str:
     products = write_numbers("1", write_values(vendor, "p", "catalog_product", condition))
     tables = ("catalog_tally", "catalog_tallychange")
     return write_append(products, *(TALLIES.format(table=table, first=first, last=last) for table in tables))
+
+
+def append_all(connection: Any) -> None:
+    """Append what all products count for, where none was counted before. In the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(write_append(write_numbers("1", write_values(connection.vendor, "p", "catalog_product"))))
 
 
 def correct(database: str, sql: str) -> int:

@@ -4,6 +4,7 @@ import json
 import time
 from io import StringIO
 from itertools import chain
+from signal import SIGKILL
 from threading import get_ident
 from typing import Any
 
@@ -13,10 +14,11 @@ from django.db import connection
 from django.db.models import Min
 
 from catalog.changes.log import number_all
-from catalog.models import Attribute, Brand, Category, Image, Product, ProductText, Stock, Variant
+from catalog.models import Attribute, Brand, Category, Change, Image, Product, ProductText, Stock, Variant
 from catalog.seeding import fill
 from catalog.seeding.fill import count_seeded, put_up_shelves, undo_in_memory
 from catalog.seeding.rows import MOST_VARIANTS, make_product, make_sku
+from tests.launching import find_database_url, run_command
 
 pytestmark = pytest.mark.django_db
 
@@ -49,27 +51,29 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 @pytest.mark.usefixtures("small_batches")
 def test_two_write_at_once_and_commit_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(5)  # into an empty catalogue one writes
     threads, write = set(), fill.write_batch
 
     def note(numbers: range, shelves: fill.Shelves) -> int:
         threads.add(get_ident())
-        if numbers[0] % 20 == 1:
+        if numbers[0] % 20 == 6:
             time.sleep(0.02)  # the other is done first
         assert count_seeded() < numbers[0]
         return write(numbers, shelves)
 
     monkeypatch.setattr(fill, "write_batch", note)
-    assert seed(95)["added"] == 95
+    assert seed(95)["added"] == 90
     assert list(Product.objects.order_by("sku").values_list("sku", flat=True)) == list(map(make_sku, range(1, 96)))
     assert len(threads) == 2
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("small_batches")
-@pytest.mark.parametrize("failing", [1, 11, 91])
+@pytest.mark.parametrize("failing", [6, 16, 96])
 def test_after_a_batch_that_fails_none_is_written_and_a_second_seed_goes_on(
     monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
+    seed(5)
     write = fill.write_batch
 
     def fail(numbers: range, shelves: fill.Shelves) -> int:
@@ -89,10 +93,37 @@ def test_after_a_batch_that_fails_none_is_written_and_a_second_seed_goes_on(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("small_batches")
 def test_a_seed_that_is_stopped_ends_its_writers() -> None:
-    filling = fill.fill_catalogue(1, 1000)
+    seed(5)
+    filling = fill.fill_catalogue(6, 1000)
     assert [next(filling) for _ in range(3)] == [10, 10, 10]
     filling.close()
     assert Product.objects.count() == count_seeded() < 100
+
+
+# Indexes, foreign keys and triggers, as they are.
+SCHEMA = {
+    "postgresql": """
+        SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indisvalid
+        UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE convalidated
+        UNION ALL SELECT tgname, tgenabled::text || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        ORDER BY 1, 2""",
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY 1",
+}
+
+
+def count_all() -> list[int]:
+    return [model.objects.count() for model in (*MODELS, Brand, Category, Change)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("small_batches")
+def test_a_seed_of_an_empty_catalogue_that_is_stopped_leaves_it_as_it_was() -> None:
+    before, schema = count_all(), read(SCHEMA[connection.vendor])
+    filling = fill.fill_catalogue(1, 1000)
+    assert [next(filling) for _ in range(3)] == [10, 10, 10]
+    filling.close()
+    assert count_all() == before
+    assert read(SCHEMA[connection.vendor]) == schema
 
 
 @pytest.mark.django_db(transaction=True)
@@ -158,7 +189,43 @@ def test_the_triggers_find_nothing_to_change() -> None:
         assert product.image_url == next((image.url for image in product.images.all()), "")
 
 
+DYING = """
+import os, signal, django
+django.setup()
+from catalog.seeding import bare, fill
+write = {module}.{name}
+calls = []
+def die(*values):
+    calls.append(write(*values))
+    if len(calls) == {calls}:
+        os.kill(os.getpid(), signal.SIGKILL)
+{module}.{name} = die
+fill.BATCH = dict.fromkeys(fill.BATCH, 10)
+list(fill.fill_catalogue(1, 100))
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("dying", "products"), [
+    ({"module": "fill", "name": "write_products", "calls": 3}, 0),
+    ({"module": "bare", "name": "write_created", "calls": 1}, 0),
+    ({"module": "fill", "name": "refresh_statistics", "calls": 1}, 100),
+])  # fmt: skip
+def test_a_seed_that_is_killed_leaves_an_empty_or_a_whole_catalogue(dying: dict[str, Any], products: int) -> None:
+    before, schema = count_all(), read(SCHEMA[connection.vendor])
+    variables = {"DATABASE_URL": find_database_url(), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    killed = run_command("-c", DYING.format(**dying), **variables)
+    assert killed.returncode == -SIGKILL, killed.stderr
+    assert read(SCHEMA[connection.vendor]) == schema
+    assert (count_all() == before) is (products == 0)
+    assert Product.objects.count() == products
+    assert seed(100)["added"] == 100 - products
+    assert Product.objects.count() == 100
+
+
 MODELS = (Product, ProductText, Variant, Stock, Image)
+PRICED = ("variant", "product")
 # SQLite's search documents; PostgreSQL has them in columns.
 DOCUMENTS = ("catalog_document", "catalog_parts") if connection.vendor == "sqlite" else ()
 
@@ -180,30 +247,51 @@ def mark() -> tuple[int, int]:
 
 def read_all(position: int, words: int) -> list[list[Any]]:
     """All that a row has, the columns that triggers write included, and what they wrote behind the marks."""
-    changes = "SELECT entity, op, entity_id, version, sku, product_id FROM catalog_change"
+    changes = "SELECT entity, op, entity_id, version, sku, product_id, actor FROM catalog_change"
+    tallies = "SELECT * FROM catalog_tally WHERE category >= 0 UNION ALL SELECT * FROM catalog_tallychange"
     return [
         *(read(f"SELECT * FROM {model._meta.db_table} ORDER BY 1") for model in MODELS),
         *(read(f"SELECT rowid, * FROM {table} ORDER BY 1") for table in DOCUMENTS),
-        read("SELECT kind, key, sum(number) FROM catalog_tally GROUP BY 1, 2 HAVING sum(number) <> 0 ORDER BY 1, 2"),
-        read(f"SELECT words, products FROM catalog_word_change WHERE id > {words} ORDER BY 1"),
+        *(read(f"SELECT {kind}_id, price, currency FROM catalog_{kind}price ORDER BY 1") for kind in PRICED),
+        read(
+            f"SELECT category, kind, key, sum(number) FROM ({tallies}) t GROUP BY 1, 2, 3 HAVING sum(number) <> 0"
+            " ORDER BY 1, 2, 3"
+        ),
+        read(f"SELECT words, sum(products) FROM catalog_word_change WHERE id > {words} GROUP BY 1 ORDER BY 1"),
         read(f"{changes} WHERE position > {position} ORDER BY 1, 2, 3"),
     ]
 
 
-@pytest.mark.slow
-def test_triggers_do_the_same_for_rows_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def check_one_by_one(monkeypatch: pytest.MonkeyPatch, is_bare: bool) -> None:
     monkeypatch.setattr(fill, "count_words", lambda: 0)  # counted words leave the table that is compared
     put_up_shelves()
+    schema = read(SCHEMA[connection.vendor])
+    seen: list[bool] = []
+    lock = fill.lock_tables
+    monkeypatch.setattr(fill, "lock_tables", lambda: seen.append(lock()) or seen[-1])
     marks = mark()
     seed(12)
+    assert seen == [True] * is_bare
     mark()
     together, rows = read_all(*marks), [list(model.objects.order_by("pk")) for model in MODELS]
+    assert read(SCHEMA[connection.vendor]) == schema
+    connection.check_constraints()
     Product.objects.all().delete()
     marks = mark()
     for row in chain.from_iterable(rows):
         row.save(force_insert=True)
     mark()
     assert read_all(*marks) == together
+
+
+@pytest.mark.slow
+def test_triggers_do_the_same_for_rows_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_one_by_one(monkeypatch, is_bare=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_seed_of_an_empty_catalogue_writes_what_triggers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_one_by_one(monkeypatch, is_bare=True)
 
 
 @pytest.mark.slow
