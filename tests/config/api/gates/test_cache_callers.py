@@ -3,6 +3,7 @@
 # ruff: noqa: F811 (fixtures of another file)
 
 import re
+from itertools import batched
 from typing import Any
 
 import pytest
@@ -49,17 +50,18 @@ def test_no_caller_gets_an_answer_cached_for_another(path: str, shop: Shop, sett
     make_product(sku="DRAFT", title="Draft", status="draft")
     address = path.format(**shop.keys.get(path.partition("{")[0], {})) + QUERIES.get(path, "")
     settings.CACHE = "off"
-    ask_all(shop, address)  # a token's last use is written once a minute
+    if path.startswith("auth/"):
+        ask_all(shop, address)  # a token's last use is written once a minute
     plain = ask_all(shop, address)
     settings.CACHE = "on"
     # What is never kept is as good as asked for by one stranger and one who may do everything.
-    for warmer in WARMERS if is_kept(path) else ("anonymous", "root"):
+    for warmers in batched(WARMERS, 1, strict=True) if is_kept(path) else [("anonymous", "root")]:
         CACHE.clear()
         states: list[str] = []
-        for _ in range(3):
+        for warmer in warmers * 3:
             ask(shop.callers[warmer], address, states)
-        assert ask_all(shop, address) == plain, warmer
-        assert ("hit" in states) == is_kept(path), (warmer, states)
+        assert ask_all(shop, address) == plain, warmers
+        assert ("hit" in states) == is_kept(path), (warmers, states)
 
 
 def ask_all(shop: Shop, address: str) -> dict[str, Told]:
