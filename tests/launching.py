@@ -1,17 +1,23 @@
-"""Starts real processes for tests: commands, and servers, which already answer when they are returned."""
+"""Starts real processes for tests: commands, and servers, which already answer when they are returned.
+
+On Linux they are forks of a process that has loaded other people's packages (tests/warm.py).
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from django.db import connection
 
 from tests.services import find_binary, free_port
+from tests.warm import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,13 +40,31 @@ def build_environment(**variables: str) -> dict[str, str]:
     return kept | defaults | variables
 
 
-def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+# Of these, packages may read some while they are loaded.
+UNFORKED = ("OTEL_", "SENTRY_")
+type Process = subprocess.Popen[Any] | Forked
+FORKS = {"in use": sys.platform == "linux"}
+
+
+def start(arguments: Sequence[str], environment: dict[str, str], out: Any, errors: Any, folder: Path = ROOT) -> Process:
+    """A process that runs `python …` in a folder, with open files as outputs. Options of Python itself need a start."""
+    can_fork = arguments[0] in ("-c", "-m") or arguments[0].endswith(".py")
+    if FORKS["in use"] and can_fork and not any(name.startswith(UNFORKED) for name in environment):
+        return Forked(arguments, environment, folder, out.fileno(), errors.fileno())
+    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=out, stderr=errors)
+
+
+def run_command(*arguments: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `python …` until its end, whatever its exit code."""
-    command = [sys.executable, *arguments]
-    environment = build_environment(**variables)
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as errors:
+        process = start(arguments, build_environment(**variables), out, errors, folder)
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+        out.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), errors.read())
 
 
 def find_database_url() -> str:
@@ -67,20 +91,15 @@ class Launched:
     def __init__(self, *arguments: str, **variables: str) -> None:
         self.lines: list[str] = []
         self.heard = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=build_environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        output, its_output = os.pipe()
+        self.output = open(output)  # noqa: SIM115 (close() does)
+        with open(its_output, "w") as its:
+            self.process = start(arguments, build_environment(**variables), its, its)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.output:
             with self.heard:
                 self.lines.append(line.rstrip("\n"))
                 self.heard.notify_all()
@@ -107,8 +126,7 @@ class Launched:
         # The pipe ends when the last process that writes to it has ended: an orphan would keep it open.
         self.reader.join(timeout=PATIENCE)
         assert not self.reader.is_alive(), "a process outlived its launcher"
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.output.close()
 
     def end(self) -> None:
         if self.process.poll() is None:

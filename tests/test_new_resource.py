@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from difflib import unified_diff
 from itertools import batched
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from tests.launching import build_environment
+from tests.launching import run_command
 
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "config/api/README.md"
@@ -101,10 +99,7 @@ class Project:
         build(folder)
 
     def run(self, *arguments: str) -> str:
-        command, environment = [sys.executable, *arguments], build_environment(**self.own)
-        done = subprocess.run(
-            command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120
-        )
+        done = run_command(*arguments, folder=self.folder, **self.own)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

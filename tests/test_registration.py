@@ -1,11 +1,8 @@
 """What an app registers in its ready() is everywhere at once, and nothing that belongs to an app is forgotten."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from config.api.database.observers import WRITE_LISTENERS
 from config.api.problems.stored import FINDERS, TRIALS
 from config.logs import DROPPED
 from config.metrics import ASKED, EVENTS, WATCHED
+from tests.launching import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -135,8 +133,7 @@ def seen(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         "REDIS_URL": "",
         "LOG_LEVEL": "CRITICAL",  # the log's thread would write its lines among the printed ones
     }
-    command = [sys.executable, "-c", CODE]
-    done = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | own, capture_output=True, text=True)
+    done = run_command("-c", CODE, **own)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

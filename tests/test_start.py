@@ -24,8 +24,14 @@ from accounts.management.commands import welcome
 from accounts.models import AuthToken, User
 from config.api.models import SavedView, Worker
 from config.dotenv import add_secret_key
-from tests.launching import PATIENCE, ROOT, launch, launch_server, run_command
+from tests.launching import FORKS, PATIENCE, ROOT, launch, launch_server, run_command
 from tests.services import free_port
+
+
+@pytest.fixture
+def nothing_is_loaded_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started as `make` starts them, not forked from one that has loaded packages."""
+    monkeypatch.setitem(FORKS, "in use", False)
 
 
 @pytest.fixture
@@ -44,6 +50,7 @@ def read_url(url: str, **headers: str) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_loaded_before")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_server_and_worker_and_leaves_no_process(database: str, how: signal.Signals) -> None:
     with launch_server("--with-worker", DATABASE_URL=database) as (url, launched):
@@ -98,6 +105,7 @@ call_command("work")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_loaded_before")
 def test_a_worker_alone_runs_a_task_writes_its_lines_and_ends_on_sigterm(database: str) -> None:
     # On the production backend from Redis: there the line comes from a fork that leaves by os._exit.
     services = {"DATABASE_URL": database, "REDIS_URL": os.environ["REDIS_URL"]}
@@ -109,6 +117,7 @@ def test_a_worker_alone_runs_a_task_writes_its_lines_and_ends_on_sigterm(databas
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_loaded_before")
 def test_a_taken_port_is_one_sentence() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -123,6 +132,7 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_loaded_before")
 def test_a_host_that_is_not_ours_is_one_sentence() -> None:
     done = run_command("-m", "config.server", "--check", HOST="203.0.113.7")
     assert done.returncode == 1

@@ -25,7 +25,7 @@ from pyarrow import parquet
 from catalog.models import Change, ImportJob, Product, ProductText, Stock, Variant
 from tests.catalog.imports.test_costs import make_rows
 from tests.factories import make_caller
-from tests.launching import find_database_url
+from tests.launching import Process, find_database_url, start
 
 pytestmark = pytest.mark.slow
 # A format or a signal is the same on SQLite, where a worker is killed above.
@@ -40,7 +40,7 @@ MANY = 3_000
 
 
 @pytest.fixture
-def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start_worker(files: Path) -> Iterator[Callable[..., Process]]:
     """A worker on the tests' database, with small batches, and leases of a second or of so many.
 
     It dies before its checkpoint number `dies_at`; 0 means never.
@@ -50,15 +50,14 @@ def start_worker(files: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]
         "EXPORT_STORAGE_URL": f"file://{files}",
         "REDIS_URL": "",
     }
-    workers: list[subprocess.Popen[bytes]] = []
+    workers: list[Process] = []
 
-    def start(lease_seconds: int = 1, dies_at: int = 0) -> subprocess.Popen[bytes]:
+    def start_worker(lease_seconds: int = 1, dies_at: int = 0) -> Process:
         own = {"JOB_LEASE_SECONDS": str(lease_seconds), "BATCH": str(BATCH), "DIES_AT": str(dies_at)}
-        command = [sys.executable, "-m", "tests.catalog.worker"]
-        workers.append(subprocess.Popen(command, cwd=project.BASE_DIR, env=environment | own))
+        workers.append(start(["-m", "tests.catalog.worker"], environment | own, sys.__stdout__, sys.__stderr__))
         return workers[-1]
 
-    yield start
+    yield start_worker
     for worker in workers:
         worker.kill()
         worker.wait()
@@ -71,18 +70,18 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.03)  # a look at another process's work; nothing tells us earlier
 
 
-def kill(worker: subprocess.Popen[bytes]) -> None:
+def kill(worker: Process) -> None:
     worker.send_signal(signal.SIGKILL)
     worker.wait()
 
 
-def wait_for_death(worker: subprocess.Popen[bytes]) -> None:
+def wait_for_death(worker: Process) -> None:
     assert worker.wait(timeout=90) == -signal.SIGKILL
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_half_way_loses_and_doubles_no_row(
-    start_worker: Callable[..., subprocess.Popen[bytes]],
+    start_worker: Callable[..., Process],
 ) -> None:
     caller = make_caller("Catalogue editor")
     rows = MANY if connection.vendor == "postgresql" else ROWS
@@ -118,7 +117,7 @@ def test_a_worker_killed_half_way_loses_and_doubles_no_row(
         assert created.count() == created.values("entity_id").distinct().count() == rows - 2
 
 
-def hand_over(job_id: int, start_worker: Callable[..., subprocess.Popen[bytes]]) -> None:
+def hand_over(job_id: int, start_worker: Callable[..., Process]) -> None:
     """A worker that is told to stop gives the job back; its lease is one that nobody waits for."""
     # For a sweep, as if it had been lost.
     ImportJob.objects.update(pushed_at=timezone.now() - timedelta(hours=1))
@@ -212,7 +211,7 @@ RARE = [pytest.param(kind, marks=pytest.mark.faults) for kind in (*TABLES, *OTHE
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", [*SUITE, *RARE])
 def test_a_worker_killed_in_a_file_of_another_format_loses_no_row(
-    kind: str, start_worker: Callable[..., subprocess.Popen[bytes]]
+    kind: str, start_worker: Callable[..., Process]
 ) -> None:
     products = ROWS // 2 if kind == "shopify" else ROWS
     content, kind = make_file(kind), kind.partition(",")[0]

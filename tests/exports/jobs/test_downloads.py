@@ -26,7 +26,7 @@ from exports.models import ExportJob
 from exports.streaming.slots import SLOTS
 from tests.exports.conftest import ask_for, list_files, make_many, read_body
 from tests.factories import make_user
-from tests.launching import find_database_url
+from tests.launching import find_database_url, start
 from tests.services import free_port, stop_process, wait_for_port
 
 # The bytes of a file don't depend on the database, and schemathesis asks PostgreSQL for one.
@@ -257,8 +257,8 @@ def server(transactional_db: None, tmp_path: Path, files: Path) -> Iterator[int]
     """The port of a granian over the test database and the test's files."""
     port = free_port()
     environment = os.environ | {"DATABASE_URL": find_database_url(), "EXPORT_STORAGE_URL": f"file://{files}"}
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2"]
-    process = subprocess.Popen([*command, "--no-ws", "config.wsgi:application"], cwd=ROOT, env=environment)
+    command = ["-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2", "--no-ws"]
+    process = start([*command, "config.wsgi:application"], environment, sys.__stdout__, sys.__stderr__)
     try:
         wait_for_port(port)
         yield port

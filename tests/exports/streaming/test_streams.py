@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -31,7 +29,7 @@ from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import cut_blocks, stream_rows
 from tests.exports.conftest import make_many
 from tests.factories import make_user
-from tests.launching import find_database_url
+from tests.launching import find_database_url, start
 from tests.services import free_port, stop_process, wait_for_port
 
 pytestmark = pytest.mark.slow
@@ -215,12 +213,9 @@ def granian(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> 
         "FAIL_WHILE": str(folder / "fail"),
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2"]
+    command = ["-m", "granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "2", "--no-ws"]
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*command, "--no-ws", "tests.exports.failing:application"],
-            cwd=folder, env=environment, stdout=output, stderr=output,
-        )  # fmt: skip
+        process = start([*command, "tests.exports.failing:application"], environment, output, output, folder)
         try:
             wait_for_port(port)
             yield port, log
