@@ -14,6 +14,7 @@ from catalog.attributes import narrow_by_attributes
 from catalog.models import Brand, Category, Location, Product, ScheduledPrice, Stock, Variant
 from catalog.querysets import CategoryQuerySet, ProductQuerySet, VariantQuerySet
 from catalog.search.words import MOST_WORDS, find_words
+from catalog.tallies.proofs import note_proofs
 from catalog.title_keys import Fold
 from catalog.writes.texts import compose, list_forms
 from catalog.writes.values import PRICE, RATING, BadValue, Number
@@ -128,7 +129,7 @@ class ProductFilters(SparseFilterSet):
     )
 
     def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
-        return narrow_by_attributes(super().filter_queryset(queryset), self.data)
+        return note_proofs(narrow_by_attributes(super().filter_queryset(queryset), self.data))
 
     def keep_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
         return rows.filter(brand__in=find_ids("brand", Brand, slugs))

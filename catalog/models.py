@@ -232,6 +232,12 @@ class Product(Timestamped):
                 name="product_category_by_rating",
                 condition=Q(status="active"),
             ),
+            # Whether a category has products on sale (catalog/tallies/proofs.py).
+            models.Index(
+                fields=("category",),
+                name="product_on_sale",
+                condition=Q(status="active", compare_at_price__gt=models.F("price")),
+            ),
             # ?updated_since=T and ?ordering=±updated_at, also for staff. Partners sync with these.
             models.Index(fields=("updated_at", "id"), name="product_by_updated"),
             # ?ordering=±price, price_min, price_max

@@ -26,6 +26,8 @@ from typing import Any
 NO_CATEGORY, WHOLE, OFF, CORRECTED = 0, -1, -2, -3
 # The most characters of an attribute's value, so that an index holds it.
 LONGEST_KEY = 100
+# The most characters of an attribute's name that is counted.
+LONGEST_NAME = 60
 # An attribute with more values isn't counted any longer: folding.py marks it by a row of the category OFF.
 MOST_VALUES = 1_000
 
@@ -54,7 +56,7 @@ CREATE OR REPLACE FUNCTION catalog_tally_values(
             CASE jsonb_typeof(e.value)
                 WHEN 'number' THEN trim_scale(e.value::numeric)::text ELSE e.value #>> '{{}}' END AS text
         FROM jsonb_each(CASE jsonb_typeof(attributes) WHEN 'object' THEN attributes END) e (name, value)
-        WHERE jsonb_typeof(e.value) IN ('string', 'number', 'boolean') AND length(e.name) <= 60
+        WHERE jsonb_typeof(e.value) IN ('string', 'number', 'boolean') AND length(e.name) <= {LONGEST_NAME}
     ) a WHERE a.text <> ''
         AND NOT EXISTS (SELECT FROM catalog_tally o WHERE o.category = {OFF} AND o.kind = a.kind)
 $$"""  # noqa: S608 (ours)
@@ -80,7 +82,7 @@ SELECT category, kind, CASE WHEN length(text) > {LONGEST_KEY} THEN '' ELSE text 
             WHEN e.atom = CAST(e.atom AS integer) THEN CAST(CAST(e.atom AS integer) AS text)
             ELSE printf('%!.17g', e.atom) END AS text
     FROM {{tables}} json_each({{row}}.attributes) e
-    WHERE {{row}}.status = 'active' AND {{condition}} AND typeof(e.key) = 'text' AND length(e.key) <= 60
+    WHERE {{row}}.status = 'active' AND {{condition}} AND typeof(e.key) = 'text' AND length(e.key) <= {LONGEST_NAME}
 ) a WHERE kind IS NOT NULL AND text <> ''
     AND NOT EXISTS (SELECT 1 FROM catalog_tally o WHERE o.category = {OFF} AND o.kind = a.kind)"""  # noqa: S608 (ours)
 

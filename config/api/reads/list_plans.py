@@ -36,7 +36,7 @@ from config.api.reads.cursors import CursorPosition, list_parameters, read_curso
 from config.api.reads.orderings import Keyset
 from config.api.reads.plans import Reply
 from config.api.reads.readers import Reader
-from config.api.reads.unserved import find_keys, find_steps, narrow_steps
+from config.api.reads.unserved import find_keys, find_steps, narrow_steps, require_match
 from config.api.rendering.renderers import write_json
 
 # The column of the bounded count.
@@ -171,6 +171,11 @@ class ListPlan(PagePlan):
         statement = self.counters["count"]
         return name_count(statement.fetch_number() if statement else 0, most)
 
+    def count_from(self, start: int, page: Page) -> Count | None:
+        """The count; the last page tells it without a query."""
+        is_last = not page.has_more and (page.rows or start == 0)
+        return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
+
     def write_cursor(self, values: Sequence[Any], backward: bool = False, inclusive: bool = False) -> str | None:
         if self.keyset is None:
             return None
@@ -190,7 +195,7 @@ class KeysetPlan(ListPlan):
             "previous": self.address.at(cursor=previous) if previous else None,
             "next_cursor": following,
         }
-        if count := self.count(page):
+        if count := self.count(page) if position else self.count_from(0, page):
             links |= {"count": count[0], "count_relation": count[1]}
         return Envelope(page, links, self.beside)
 
@@ -263,11 +268,6 @@ class NumberPlan(ListPlan):
             self.beside,
         )
 
-    def count_from(self, start: int, page: Page) -> Count | None:
-        """The count; the last page tells it without a query."""
-        is_last = not page.has_more and (page.rows or start == 0)
-        return (start + len(page.rows), "eq") if is_last and self.count_way != "none" else self.count(page)
-
     def find_next(self, after: str | None) -> str | None:
         # After the greatest page number, the list goes on by cursor only.
         if (self.number + 1) * self.page_size <= BOUND:
@@ -313,7 +313,7 @@ def cut_slice(shown: QuerySet[Any], rows: QuerySet[Any], start: int, end: int) -
     """
     steps = find_steps(rows)
     if not start and not steps:
-        return shown[:end]
+        return require_match(shown)[:end]
     keys = find_keys(rows, steps, start, end) if steps else find_skipping(rows, start, end)
     if keys is None:
         return shown.none()

@@ -192,8 +192,31 @@ def narrow_steps(rows: QuerySet[Any], narrow: Callable[[QuerySet[Any]], QuerySet
     return narrowed
 
 
+def find_proof(rows: QuerySet[Any]) -> RawSQL | None:
+    """SQL that is false only if something proves that none of `rows` matches; the view's filters give it.
+
+    It names no column, so PostgreSQL asks it once, and reads nothing else if it is false.
+    """
+    return getattr(rows.query, "may_match", None)
+
+
+def require_match(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The same rows, for whose statement that SQL is asked first."""
+    may_match = find_proof(rows)
+    return rows if may_match is None else rows.filter(may_match)
+
+
 def find_keys(rows: QuerySet[Any], steps: Steps, start: int, end: int) -> RawSQL | None:
     """A subselect of the primary keys of a slice; None if Django knows that no row can match."""
+    keys, may_match = list_keys(rows, steps, start, end), find_proof(rows)
+    if keys is None or may_match is None:
+        return keys
+    sql = f"SELECT * FROM ({keys.sql}) listed WHERE {may_match.sql}"  # noqa: S608 (SQL that Django compiled, and ours)
+    return RawSQL(sql, (*keys.params, *may_match.params))  # noqa: S611 (the same)
+
+
+def list_keys(rows: QuerySet[Any], steps: Steps, start: int, end: int) -> RawSQL | None:
+    """The same, without asking first whether any row can match."""
     keyset, quote = Keyset.of(rows), connections[rows.db].ops.quote_name
     direction = " DESC" if keyset.descending else ""
     parts = {
