@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import chain
 from operator import or_
@@ -16,6 +17,8 @@ from catalog.search.corrections import correct
 from catalog.search.queries import search_hits, search_rank
 from catalog.search.words import Search
 from config.api.database.statements import Statement
+from config.api.database.time_limits import TimeLimit
+from config.api.problems.errors import SearchTooDear
 from config.api.reads.beside import find_beside, show_beside
 
 if TYPE_CHECKING:
@@ -90,12 +93,14 @@ class ProductQuerySet(QuerySet["Product"]):
         with connections[self.db].cursor() as cursor:
             return correct(search, cursor, self.read_search, self.finds)
 
-    def finds(self, search: Search) -> bool:
-        """Whether an active product matches."""
+    def finds(self, search: Search, milliseconds: int | None = None) -> bool:
+        """Whether an active product matches. Raises SearchTooDear if that takes longer than a search may take."""
         hits = search_hits(connections[self.db].vendor, search, PROBED_HITS)
         rows: Any = self.model._default_manager.using(self.db)
         statement = Statement.compile(rows.only_active().filter(pk__in=hits).values_list("pk")[:1])
         assert statement is not None
+        if milliseconds is not None:
+            statement = replace(statement, time_limit=TimeLimit(milliseconds, SearchTooDear))
         with statement.run() as cursor:
             return cursor.fetchone() is not None
 

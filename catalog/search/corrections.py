@@ -19,22 +19,31 @@ from config.api.problems.errors import DEAR_MS, SearchTooDear
 
 # The most texts that are tried, each by a query that stops at its first hits.
 MOST_TRIED = 24
+# No text is tried in less.
+LEAST_MS = 10
 WORD = re.compile(r"[^\W_]+")
 
 
 def correct(
-    search: Search, cursor: Any, read: Callable[[str], Search], finds: Callable[[Search], bool]
+    search: Search,
+    cursor: Any,
+    read: Callable[[str], Search],
+    finds: Callable[[Search, int], bool],
+    milliseconds: int = DEAR_MS,
 ) -> Search | None:
-    """The nearest search that finds an active product; None if none does within the time of one search."""
-    end = time.monotonic() + DEAR_MS / 1000
+    """The nearest search that finds an active product; None if none does within this time.
+
+    `finds` may take the milliseconds that it is given.
+    """
+    end = time.monotonic() + milliseconds / 1000
     for replaced in islice(list_replacements(search, cursor), MOST_TRIED):
+        if (left := int(1000 * (end - time.monotonic()))) < LEAST_MS:
+            return None
         corrected = read(replace_words(search.text, replaced))
         try:
-            if finds(corrected):
+            if finds(corrected, left):
                 return corrected
         except SearchTooDear:
-            return None
-        if time.monotonic() > end:
             return None
     return None
 

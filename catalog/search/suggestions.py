@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,12 +16,15 @@ from django.db.models.expressions import RawSQL
 
 from catalog.models import Category
 from catalog.querysets import ProductQuerySet
-from catalog.search.queries import search_hits
+from catalog.search.corrections import LEAST_MS, correct
+from catalog.search.queries import make_whole, search_hits
 from catalog.search.vocabulary import GREATEST_LETTER
 from catalog.search.words import Search, list_name_words, match_name, names_brand
 from catalog.title_keys import Fold
 from config.api.database.folding import fold
 from config.api.database.statements import Statement
+from config.api.database.time_limits import TimeLimit
+from config.api.problems.errors import DEAR_MS, SearchTooDear
 
 # Of each kind.
 MOST_SUGGESTED = 10
@@ -29,8 +33,12 @@ MOST_READ = 100
 # Beside titles that begin with the text, so many hits are ranked. For each, PostgreSQL reads and compares a document:
 # 1,000 of them, as a list has, took 92 ms of a million products, 200 took 10 ms, and 100 take 4.
 MOST_HITS = 100
+# The most words that are looked for as beginnings.
+MOST_BEGUN = 3
 WORD = re.compile(r"[^\W_]+")
 
+# What is read: products, and names of categories.
+type Rows = tuple[list[Any], list[tuple[str, str]]]
 
 # Both in one round trip. The rows keep the order of their subselect.
 BOTH = "SELECT 1 AS kind, p.* FROM ({products}) p UNION ALL SELECT 2, c.* FROM ({categories}) c"
@@ -42,12 +50,15 @@ def suggest(text: str, products: ProductQuerySet) -> dict[str, Any]:
     """`{"products", "brands", "categories", "phrases"}`, at most MOST_SUGGESTED of each, the best first.
 
     Two queries; a few more if no product matches and the text is corrected. `products` are those that the caller sees.
+    All of them have the time of one search. If it isn't enough, the rest is left out: while somebody types, no answer
+    is worth an error.
     """
+    end = time.monotonic() + DEAR_MS / 1000
     search = products.read_search(kept := drop_letter(text))
-    rows, categories = read_rows(products, search)
-    corrected = None if rows else products.correct(search)
+    rows, categories = read_in_time(products, search, end)
+    corrected = None if rows else correct_in_time(products, search, end)
     if corrected:
-        search, (rows, categories) = corrected, read_rows(products, corrected)
+        search, (rows, categories) = corrected, read_in_time(products, corrected, end)
     elif kept != text:
         rows = prefer(text, rows)
     return {
@@ -71,14 +82,44 @@ def prefer(text: str, rows: list[Any]) -> list[Any]:
     return [row for row in rows if any(fold(word).startswith(last) for word in WORD.findall(row[2]))] or rows
 
 
-def read_rows(products: ProductQuerySet, search: Search) -> tuple[list[Any], list[tuple[str, str]]]:
+def read_in_time(products: ProductQuerySet, search: Search, end: float) -> Rows:
+    try:
+        return read_rows(products, search, TimeLimit(find_left(end), SearchTooDear))
+    except SearchTooDear:
+        return [], []
+
+
+def find_left(end: float) -> int:
+    """The milliseconds until `end`, at least LEAST_MS."""
+    return max(LEAST_MS, int(1000 * (end - time.monotonic())))
+
+
+def correct_in_time(products: ProductQuerySet, search: Search, end: float) -> Search | None:
+    def finds(corrected: Search, milliseconds: int) -> bool:
+        return products.finds(complete(corrected), milliseconds)
+
+    with connections[products.db].cursor() as cursor:
+        return correct(search, cursor, products.read_search, finds, int(1000 * (end - time.monotonic())))
+
+
+def complete(search: Search) -> Search:
+    """The same search; of more than MOST_BEGUN words none is looked for as the beginning of others, only as a part.
+
+    Each beginning collects all products that have it: eight that never meet took 420 ms of a million products, which
+    PostgreSQL doesn't stop in time, and as whole words 20.
+    """
+    return search if len(search.words) <= MOST_BEGUN else make_whole(search)
+
+
+def read_rows(products: ProductQuerySet, search: Search, limit: TimeLimit) -> Rows:
     """Ids, slugs and titles of products; slugs and names of the categories in whose name each word begins a word."""
     matching = find_products(products, search).by_rank(search).values_list("pk", "slug", "title")
     first, second = (Statement.compile(rows[:MOST_READ]) for rows in (matching, find_categories(search)))
     assert first
     assert second
     both = BOTH.format(products=first.sql, categories=second.sql)
-    with replace(first, sql=both, parameters=(*first.parameters, *second.parameters)).run() as cursor:
+    parameters = (*first.parameters, *second.parameters)
+    with replace(first, sql=both, parameters=parameters, time_limit=limit).run() as cursor:
         found = cursor.fetchall()
     named = [row[2:] for row in found if row[0] == CATEGORY and is_named(search, row[3])]
     return [row[1:] for row in found if row[0] == PRODUCT], named
@@ -93,7 +134,7 @@ def find_products(products: ProductQuerySet, search: Search) -> ProductQuerySet:
     folded = search.folded
     titles = Statement.compile(begun.filter(title_key__gte=folded, title_key__lt=folded + GREATEST_LETTER)[:MOST_READ])
     assert titles
-    hits = search_hits(connections[products.db].vendor, search, MOST_HITS)
+    hits = search_hits(connections[products.db].vendor, complete(search), MOST_HITS)
     sql = EITHER.format(hits=hits.sql, titles=titles.sql)
     return products.filter(pk__in=RawSQL(sql, (*hits.params, *titles.parameters)))  # noqa: S611 (no text of a caller is in the SQL)
 

@@ -7,9 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from catalog.models import Brand
+from catalog.models import Brand, Product
 from catalog.search import suggestions
+from catalog.search.corrections import LEAST_MS
+from catalog.search.queries import search_hits
 from catalog.search.vocabulary import count_words
+from config.api.database.time_limits import TimeLimit
 from tests.factories import make_brand, make_category, make_product
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +98,31 @@ def test_it_costs_two_queries(client: APIClient) -> None:
         suggest(client, "arm")
     # the brands with such a name; the products, and the categories with such a name
     assert len(queries) == 2, [query["sql"] for query in queries]
+
+
+def test_of_many_words_none_is_looked_for_as_a_beginning(client: APIClient) -> None:
+    """Eight that many products have cost more than a search may, and PostgreSQL didn't stop."""
+    make_product(slug="set", title="Oak Armchair with Two Cushions")
+    assert [row["slug"] for row in suggest(client, "oak armc tw cush")["products"]] == ["set"], "as parts"
+    words = ("oak", "armc", "two", "cush")
+    for number in (3, 4):
+        hits = search_hits("postgresql", suggestions.complete(Product.objects.read_search(" ".join(words[:number]))))
+        assert (sum("'oak':*" in str(value) for value in hits.params) > 0) == (number == 3)
+
+
+def test_what_takes_too_long_is_left_out(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def refuse(products: Any, search: Any, limit: TimeLimit) -> Any:
+        limits.append(limit)
+        raise limit.refuse()
+
+    monkeypatch.setattr(suggestions, "read_rows", refuse)
+    monkeypatch.setattr(suggestions, "DEAR_MS", 0)
+    assert suggest(client, "armory") == {
+        "products": [], "brands": [{"slug": "armory", "name": "Armory"}], "categories": [], "phrases": [],
+    }  # fmt: skip
+    assert [(limit.milliseconds, limit.retry_ms) for limit in limits] == [(LEAST_MS, 0)]
 
 
 @pytest.mark.parametrize("text", ["", "½ ", " ".join("abcdefghijk")])
