@@ -51,8 +51,10 @@ class Keeper:
     def __init__(self) -> None:
         self.limits: Limits | None = None
 
-    def begin(self, limits: Limits) -> None:
-        """Limit every connection made from now on. Commands such as migrate don't call it, and have no limits."""
+    def begin(self, limits: Limits | None = None) -> None:
+        """Limit every connection made from now on; without `limits`, only those of exports. Commands such as migrate
+        don't call it, and have no limits.
+        """
         self.limits = limits
         connection_created.connect(self.hold)
 

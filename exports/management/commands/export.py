@@ -21,6 +21,7 @@ from config.api.database.ahead import GREATEST_WIDTH
 from config.api.problems.errors import ApiError
 from config.api.reads.resources import RESOURCES
 from config.api.reads.selections import PARAMETERS
+from config.process.limits import KEEPER
 from exports.formats.formats import FORMATS
 from exports.formats.tallies import Tally
 from exports.rows.chunks import Query, find_ends, make_query
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="no progress; one JSON object at the end, on stderr")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        KEEPER.begin()
         self.write(self.prepare(options), options)
 
     def prepare(self, options: dict[str, Any]) -> Query:

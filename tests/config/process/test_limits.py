@@ -6,16 +6,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
 from accounts.models import AuthToken
 from catalog.models import Product
 from config.process.limits import WORKER, Keeper, Limits, limit_api
+from exports.management.commands import export
 from tests.factories import make_product, make_user
 from tests.launching import find_database_url, launch_server
 from tests.services import PgBouncer, find_binary
@@ -149,6 +152,15 @@ def test_exports_have_theirs_in_every_process(keeper: Keeper) -> None:
     with connections["exports"].cursor() as cursor:
         cursor.execute("SHOW jit")
         assert cursor.fetchone() == ("off",), "to compile a chunk's statement takes longer than to run it"
+    connections["exports"].close_pool()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "exports"])
+def test_the_command_that_exports_has_those_of_exports(keeper: Keeper, monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(export, "KEEPER", keeper)
+    call_command("export", "products", format="csv", output=str(tmp_path / "products.csv"), json=True)
+    assert show_limits("exports") == ["1min", "10s", "1min"]
+    assert show_limits("default") == ["0", "0", "0"]
     connections["exports"].close_pool()
 
 
