@@ -5,7 +5,7 @@ A product without a brand or a picture has no line, since nothing may stand in t
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import unescape
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from django.conf import settings
 
 from config.api.rendering.renderers import write_json
 from exports.errors import SettingMissing
-from exports.formats.encoders import Format
+from exports.formats.encoders import Format, parse_rows
 from exports.formats.google import (
     MOST_DESCRIPTION,
     MOST_TITLE,
@@ -22,9 +22,11 @@ from exports.formats.google import (
     FeedProduct,
     begin_link,
     describe_price,
-    describe_product,
     finish_link,
     is_gtin,
+    list_addresses,
+    name_brand,
+    name_type,
 )
 
 # Options that are also members of an object.
@@ -54,8 +56,8 @@ class Agentic(Format):
                 raise SettingMissing(name, "each object of this feed needs it", example)
 
     @classmethod
-    def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return b"".join(write_json(line) + b"\n" for row in rows for line in make_lines(row))
+    def write_rows(cls, lines: bytes) -> bytes:
+        return b"".join(write_json(line) + b"\n" for row in parse_rows(lines) for line in make_lines(row))
 
 
 NEEDED = {
@@ -66,17 +68,17 @@ NEEDED = {
 
 
 def make_lines(product: Mapping[str, Any]) -> Iterator[Line]:
-    about = describe_product(product)
-    if not ("brand" in about and "image_link" in about):
+    brand, images = name_brand(product), list_addresses(product)
+    if not (brand and images):
         return
     variants = product["variants"]
     shared = drop_empty(
         {
             "description": write_text(product["description"])[:MOST_DESCRIPTION] or product["title"],
-            "brand": about["brand"],
-            "image_url": about["image_link"],
-            "additional_image_urls": about.get("additional_image_link"),
-            "product_category": about.get("product_type"),
+            "brand": brand,
+            "image_url": images[0],
+            "additional_image_urls": images[1:],
+            "product_category": name_type(product),
             **describe_seller(),
         }
     )
@@ -106,10 +108,12 @@ def describe_seller() -> Line:
 def describe_variant(product: Mapping[str, Any], variant: Mapping[str, Any], group: str) -> Line:
     chosen = {OPTIONS.get(name.lower(), name): value for name, value in variant["options"].items()}
     title = ", ".join([product["title"], *variant["options"].values()])
+    price, sale_price = describe_price(product, variant)
     return {
         "item_id": variant["sku"],
         "title": write_text(title)[:MOST_TITLE],
-        **describe_price(product, variant),
+        "price": price,
+        "sale_price": sale_price,
         "availability": "in_stock" if variant["is_free"] else "out_of_stock",
         "gtin": variant["barcode"] if is_gtin(variant["barcode"]) else "",
         **{name: chosen[name] for name in CHOSEN if name in chosen},

@@ -4,10 +4,11 @@ PostgreSQL writes the rows itself (exports/rows). SQLite can't write CSV, so `wr
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import orjson
 from rest_framework.relations import PrimaryKeyRelatedField
 from rest_framework.serializers import (
     BooleanField,
@@ -80,7 +81,8 @@ class Format:
         """Raises ApiError if the server lacks a setting that the format needs."""
 
     @classmethod
-    def write_rows(cls, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    def write_rows(cls, lines: bytes) -> bytes:
+        """The file's lines for rows of the format's own shape, which come as NDJSON."""
         raise NotImplementedError
 
     @staticmethod
@@ -135,6 +137,11 @@ class Csv(Format):
         return write_line([column.name for column in columns])
 
 
+def parse_rows(lines: bytes) -> Iterator[dict[str, Any]]:
+    """The rows of an NDJSON chunk, as the API shows them: decimals and times are texts."""
+    return map(orjson.loads, lines.splitlines())
+
+
 # -- CSV for SQLite ----------------------------------------------------------------------------------------------
 
 # The kinds of columns that have what people wrote.
@@ -143,7 +150,7 @@ GUARDED = frozenset({"text", "json"})
 NEEDS_QUOTES = re.compile(r'[",\r\n]|\A\Z')
 
 
-def write_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], raw: bool) -> bytes:
+def write_csv(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], raw: bool) -> bytes:
     """A line of CSV for each row. The rows are as the API shows them."""
     return b"".join(
         write_line([write_cell(row[column.name], column.kind in GUARDED and not raw) for column in columns])

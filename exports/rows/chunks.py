@@ -24,7 +24,6 @@ from functools import cached_property, partial
 from io import BytesIO
 from typing import Any
 
-import orjson
 import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
@@ -48,7 +47,7 @@ from config.api.reads.selections import ReadSerializer, Selection, read_selectio
 from config.api.rendering.formulas import may_hide_formula
 from config.api.rendering.renderers import write_json
 from config.metrics import count_all
-from exports.formats.encoders import Column, Csv, FlatRows, Format, Ndjson, list_columns, write_csv
+from exports.formats.encoders import Column, Csv, FlatRows, Format, Ndjson, list_columns, parse_rows, write_csv
 from exports.formats.formats import PART_FORMATS
 from exports.rows.cells import CarefulCells, Cells, RawCells, compile_cells
 
@@ -95,7 +94,7 @@ class Query:
     def finish(self, lines: bytes) -> bytes:
         """The lines of a chunk, as the file has them."""
         if self.format.shape:
-            return self.format.write_rows(parse_rows(lines))
+            return self.format.write_rows(lines)
         finish = self.resource.finish_line
         return b"".join(finish(line) + b"\n" for line in lines.splitlines()) if finish else lines
 
@@ -395,8 +394,3 @@ def select_json(query: Query, rows: QuerySet[Any]) -> QuerySet[Any]:
 def compile_sql(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
     sql, parameters = rows.query.get_compiler(rows.db).as_sql()
     return sql, parameters
-
-
-def parse_rows(data: bytes) -> list[dict[str, Any]]:
-    """The rows of an NDJSON chunk, as the API shows them: decimals and times are texts."""
-    return [orjson.loads(line) for line in data.splitlines()]

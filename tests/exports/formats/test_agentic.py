@@ -12,6 +12,7 @@ from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
 from catalog.models import Product, Stock, Variant
+from config.api.rendering.renderers import write_json
 from exports.formats.agentic import Agentic
 from exports.formats.google import is_gtin
 from tests.examples import share
@@ -176,7 +177,7 @@ def test_a_setting_that_is_missing_is_named(staff: APIClient, settings: Any, nam
 @hypothesis_settings(max_examples=share(60), deadline=None)
 @given(PRODUCTS)
 def test_each_line_of_any_product_is_valid(product: Any) -> None:
-    lines = [json.loads(line) for line in Agentic.write_rows([product]).splitlines()]
+    lines = [json.loads(line) for line in Agentic.write_rows(write_json(product)).splitlines()]
     assert len(lines) == (len(product["variants"]) if product["brand"] and product["images"] else 0)
     for line in lines:
         LINE.validate(line)

@@ -10,10 +10,12 @@ import pytest
 from django.core.management import call_command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
 from catalog.models import Location, Product, Stock, Variant
+from config.api.rendering.renderers import write_json
 from exports.formats.google import GoogleRss, GoogleTsv
 from tests.catalog.imports.test_files import import_file
 from tests.examples import share
@@ -25,6 +27,7 @@ from tests.factories import make_brand, make_category, make_product
 pytestmark = pytest.mark.django_db
 
 RSS, TSV = "/api/v1/exports/products.google", "/api/v1/exports/products.google_tsv"
+ODD = Path(__file__).with_name("odd_products")
 G = "{http://base.google.com/ns/1.0}"
 URL = {"type": "string", "maxLength": 2000, "pattern": r"^https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+$"}
 MONEY = {"type": "string", "pattern": r"^[0-9]+\.[0-9]{2} [A-Z]{3}$"}
@@ -146,9 +149,9 @@ def test_the_table_says_the_same(shirt: Product, staff: APIClient) -> None:
 @hypothesis_settings(max_examples=share(60), deadline=None)
 @given(PRODUCTS)
 def test_each_line_of_any_product_is_valid(product: Any) -> None:
-    feed = GoogleRss.begin_file([]) + GoogleRss.write_rows([product]) + GoogleRss.end_file()
+    feed = GoogleRss.begin_file([]) + GoogleRss.write_rows(write_json(product)) + GoogleRss.end_file()
     items = [gather(item) for item in read_rss(feed)]
-    table = GoogleTsv.write_rows([product])
+    table = GoogleTsv.write_rows(write_json(product))
     assert len(items) == table.count(b"\n") == len(product["variants"])
     rows = read_tsv(GoogleTsv.begin_file([]) + table)
     for item, row in zip(items, rows, strict=True):
@@ -156,6 +159,27 @@ def test_each_line_of_any_product_is_valid(product: Any) -> None:
         pictures = {name: urls.split(",") for name, urls in row.items() if name == "additional_image_link"}
         ITEM.validate(row | pictures)
         assert row.keys() == item.keys()
+
+
+@hypothesis_settings(max_examples=share(60), deadline=None)
+@given(st.lists(PRODUCTS, min_size=2, max_size=4))
+def test_items_that_are_made_together_are_as_each_alone(products: list[Any]) -> None:
+    lines = [write_json(product) + b"\n" for product in products]
+    for format_ in (GoogleRss, GoogleTsv):
+        assert format_.write_rows(b"".join(lines)) == b"".join(map(format_.write_rows, lines))
+
+
+def test_odd_products_are_written_as_they_always_were() -> None:
+    """Long, empty, quoted, escaped and forbidden texts, sales, codes, options and addresses of any kind."""
+    lines = ODD.with_suffix(".ndjson").read_bytes()
+    assert GoogleRss.write_rows(lines) == ODD.with_suffix(".xml").read_bytes()
+    assert GoogleTsv.write_rows(lines) == ODD.with_suffix(".tsv").read_bytes()
+
+
+@pytest.mark.parametrize("written", ["\\u0001", "\\b", "\\f", "\\uffff", "\\uFFFE", "\ufffe"])
+def test_a_letter_that_xml_has_not_is_found_however_json_has_it(written: str) -> None:
+    line = ODD.with_suffix(".ndjson").read_bytes().splitlines()[0].replace(b"Plain.", f"a{written}b".encode())
+    assert b">a b</" in GoogleRss.write_rows(line)
 
 
 def gather(item: list[tuple[str, str]]) -> dict[str, Any]:

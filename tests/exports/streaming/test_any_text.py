@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from catalog.models import Brand, Product, ProductText
+from exports.formats.encoders import parse_rows
 from exports.management.commands.export import OPERATOR
-from exports.rows.chunks import find_ends, make_query, parse_rows, read_chunks
+from exports.rows.chunks import find_ends, make_query, read_chunks
 from tests.config.api.reads.test_projection import HOSTILE, OBJECTS, PRICES
 from tests.examples import share
 
@@ -67,7 +68,7 @@ class TestAnyText(TestCase):
             ProductText.objects.create(product=product, description=description)
             product.refresh_from_db()
             wanted.append((product, brand, description))
-        rows = parse_rows(read_all("ndjson"))
+        rows = list(parse_rows(read_all("ndjson")))
         assert [[row["id"], row["sku"], row["title"], row["brand"], row["description"]] for row in rows] == [
             [product.pk, product.sku, product.title, brand.slug, description] for product, brand, description in wanted
         ]

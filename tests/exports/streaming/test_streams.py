@@ -20,10 +20,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import AuthToken
 from catalog.models import Product, ProductText
+from exports.formats.encoders import parse_rows
 from exports.formats.tallies import Tally
 from exports.management.commands.export import OPERATOR
 from exports.rows import chunks as rows
-from exports.rows.chunks import Chunk, Query, find_ends, make_query, parse_rows, read_chunks
+from exports.rows.chunks import Chunk, Query, find_ends, make_query, read_chunks
 from exports.streaming import streams
 from exports.streaming.hangups import ClientConnection
 from exports.streaming.streams import cut_blocks, stream_rows
