@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from catalog.changes import log
 from catalog.changes.log import FOLLOWED_AT_ONCE, count_waiting, find_backlog, follow_changes, number_all, read_lag
-from catalog.models import Brand
+from catalog.models import Brand, Change
 from catalog.seeding.fill import fill_catalogue
 from config.api.freshness import leases
 from config.api.freshness.leases import Freshness, LogState, RefreshAhead
@@ -35,6 +35,28 @@ def test_a_read_numbers_few_changes_and_leaves_a_backlog() -> None:
     Brand.objects.filter(slug="b1").update(name="New")
     assert follow_changes(0)
     assert count_waiting() == 0
+
+
+def test_a_look_reads_no_change_that_it_has_seen() -> None:
+    make_brands(300)
+    number_all()
+    newest = Change.objects.values_list("position", flat=True).first()
+    with connection.cursor() as cursor:
+        # A log that isn't analyzed yet is read so.
+        cursor.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
+        counts, changes = (
+            read_buffers(cursor, f"SELECT * FROM catalog_follow_{name}({newest}, 100)")
+            for name in ("counts", "changes")
+        )
+    assert counts - changes < 5, "catalog_follow_counts() reads only what catalog_follow_changes() does"
+
+
+def read_buffers(cursor: Any, sql: str) -> int:
+    """The pages that a second run of it reads. The first one also reads what the planner needs."""
+    for _ in range(2):
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")
+        plan = cursor.fetchone()[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"])
 
 
 def test_a_seed_numbers_its_changes_at_its_end() -> None:
