@@ -44,10 +44,12 @@ make_key = cache(make_title_key)
 
 @dataclass(frozen=True)
 class Shelves:
-    """The ids that demo products refer to: brands by name, categories by path."""
+    """What demo products refer to: the ids of brands by name and of categories by path, and the locations."""
 
     brands: dict[str, int]
     categories: dict[tuple[str, ...], int]
+    # The codes of the locations whose stock is sold.
+    sellable: frozenset[str]
 
 
 def count_seeded() -> int:
@@ -151,7 +153,6 @@ def put_up_shelves() -> Shelves:
     """Create brands, categories and declared attributes, unless they exist."""
     for name, kind in ATTRIBUTES.items():
         Attribute.objects.get_or_create(name=name, defaults={"type": kind})
-    # As `make_product` computes `in_stock`.
     Location.objects.get_or_create(code=OUTLET, defaults={"name": "Outlet", "sellable": False, "priority": 2})
     moments = {"created_at": FIRST_DAY, "updated_at": FIRST_DAY}
     brands = {
@@ -162,7 +163,8 @@ def put_up_shelves() -> Shelves:
     for path in sorted({leaf.path[:depth] for leaf in CATALOGUE for depth in (1, 2, 3)}):
         fields = moments | {"name": path[-1], "parent_id": categories.get(path[:-1])}
         categories[path] = Category.objects.get_or_create(slug=slugify(" ".join(path)), defaults=fields)[0].pk
-    return Shelves(brands, categories)
+    sellable = Location.objects.filter(sellable=True).values_list("code", flat=True)
+    return Shelves(brands, categories, frozenset(sellable))
 
 
 def write_products(demos: Sequence[DemoProduct], shelves: Shelves) -> None:
@@ -198,5 +200,11 @@ def list_columns(demo: DemoProduct, shelves: Shelves) -> dict[str, Any]:
         "title_key": make_key(demo.columns["title"]),
         "brand_id": shelves.brands[demo.brand],
         "category_id": shelves.categories[demo.category],
+        "in_stock": is_in_stock(demo, shelves.sellable),
         "currency": settings.CURRENCY,
     }
+
+
+def is_in_stock(demo: DemoProduct, sellable: frozenset[str]) -> bool:
+    piles = chain.from_iterable(demo.stock)
+    return any(pile["on_hand"] > pile["reserved"] for pile in piles if pile["location"] in sellable)

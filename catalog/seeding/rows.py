@@ -93,7 +93,7 @@ def make_product(number: int) -> DemoProduct:
         "status": chance.choices(("active", "draft", "archived"), cum_weights=(92, 97, 100))[0],
         "rating": make_rating(chance),
         "attributes": make_attributes(chance, leaf, material, series, variants),
-        **derive_columns(variants, stock, images),
+        **derive_columns(variants, images),
     }
     columns["compare_at_price"] = make_compare_at(chance, columns["price"])
     words = {"title": title, "material": material.lower(), "brand": brand, "series": series, "category": leaf.path[-1]}
@@ -101,13 +101,10 @@ def make_product(number: int) -> DemoProduct:
     return DemoProduct(brand, leaf.path, columns, make_text(chance, words), variants, stock, images)
 
 
-def derive_columns(
-    variants: list[dict[str, Any]], stock: list[list[dict[str, Any]]], images: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The columns that triggers would compute. With the right values the triggers change nothing."""
+def derive_columns(variants: list[dict[str, Any]], images: list[dict[str, Any]]) -> dict[str, Any]:
+    """Columns that triggers would compute. With the right values the triggers change nothing."""
     return {
         "price": min(variant["price"] for variant in variants),
-        "in_stock": any(row["on_hand"] > row["reserved"] for rows in stock for row in rows if row["location"] == MAIN),
         "image_url": images[0]["url"] if images else "",
     }
 
