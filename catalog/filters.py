@@ -123,13 +123,14 @@ class ProductFilters(SparseFilterSet):
     sku = TextsFilter(method="keep_skus", most=MOST_KEYS, label="SKUs of products, comma-separated, at most 200")
     slug = TextsFilter(method="keep_slugs", label="Slugs of products")
     barcode = TextsFilter(method="keep_barcodes", label="Barcodes of variants")
+    # The last one: of a common word, hits are looked for among the rows that the others leave.
     search = CharFilter(
         method="keep_hits",
         label="Beginnings of words in SKU, title, brand or description; if no word matches, parts of words",
     )
 
     def filter_queryset(self, queryset: ProductQuerySet) -> ProductQuerySet:
-        return note_proofs(narrow_by_attributes(super().filter_queryset(queryset), self.data))
+        return note_proofs(super().filter_queryset(narrow_by_attributes(queryset, self.data)))
 
     def keep_brands(self, rows: ProductQuerySet, name: str, slugs: Sequence[str]) -> ProductQuerySet:
         return rows.filter(brand__in=find_ids("brand", Brand, slugs))
@@ -163,7 +164,8 @@ class ProductFilters(SparseFilterSet):
         read_words(name, words)
         # Best match first; the parameter `ordering` replaces this order.
         search = rows.read_search(rows.choose_text(words))
-        return rows.matching(search).by_rank(search)
+        is_narrowed = len(self.find_names(self.data)) > 1
+        return (rows.matching_within(search) if is_narrowed else rows.matching(search)).by_rank(search)
 
 
 class VariantFilters(SparseFilterSet):

@@ -9,6 +9,7 @@ from itertools import chain
 from operator import or_
 from typing import TYPE_CHECKING, Any, Self
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
@@ -65,6 +66,15 @@ class ProductQuerySet(QuerySet["Product"]):
     def matching(self, search: str | Search) -> Self:
         """Products that match; see catalog/search/. A text costs a query, which looks for the brands that it names."""
         return self.filter(pk__in=search_hits(connections[self.db].vendor, self.read_search(search)))
+
+    def matching_within(self, search: str | Search) -> Self:
+        """The same, also where more products match than a search reads. It is for rows that other filters narrow."""
+        keys: Any = self.order_by().values("pk").query
+        try:
+            rows = keys.get_compiler(self.db).as_sql()
+        except EmptyResultSet:
+            return self.none()
+        return self.filter(pk__in=search_hits(connections[self.db].vendor, self.read_search(search), rows=rows))
 
     def by_rank(self, search: str | Search) -> Self:
         rank = search_rank(connections[self.db].vendor, self.read_search(search))

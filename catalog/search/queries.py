@@ -8,8 +8,11 @@
    letters, so `conut` finds "Coconut oil". Drafts that the first way found stay, and rank first. (If drafts stopped the
    second way, a draft would decide what the public finds.)
 
-One statement does both. A search's brands are already known by their ids: a product's search document holds no name of
-its brand, so a brand gets another name without a write to its products.
+If either reads as many hits as it may, the request's other filters would be asked of these alone, and rows that match
+both would be missing: then hits are looked for once more, among the rows of the other filters.
+
+One statement does it all. A search's brands are already known by their ids: a product's search document holds no name
+of its brand, so a brand gets another name without a write to its products.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +36,7 @@ HITS = {
         ), hits AS MATERIALIZED (
             {begun}
         )
-        SELECT product_id FROM hits
+        SELECT product_id FROM hits {within}
         UNION ALL (
             SELECT product_id FROM catalog_producttext
             WHERE %s ~ '\w\w\w' {contain} AND NOT EXISTS (
@@ -45,7 +48,7 @@ HITS = {
         WITH hits AS MATERIALIZED (
             {begun}
         )
-        SELECT product_id FROM hits
+        SELECT product_id FROM hits {within}
         UNION ALL
         SELECT id FROM (
             SELECT rowid AS id FROM catalog_parts
@@ -56,7 +59,12 @@ HITS = {
         )""",
 }
 
-SIGNED = "(SELECT product_id FROM catalog_producttext WHERE document @@ %s::tsquery LIMIT %s)"
+MATCHED = {
+    "postgresql": "(SELECT product_id FROM catalog_producttext WHERE document @@ %s::tsquery {within} LIMIT %s)",
+    "sqlite": """
+        SELECT * FROM (
+            SELECT rowid AS product_id FROM catalog_document WHERE catalog_document MATCH %s {within} LIMIT %s)""",
+}
 BEGUN = {
     "postgresql": """
         SELECT product_id FROM whole
@@ -64,14 +72,15 @@ BEGUN = {
             SELECT product_id FROM catalog_producttext
             WHERE document @@ %s::tsquery AND (SELECT count(*) FROM whole) < {most} LIMIT %s
         )""",
-    "sqlite": """
-        SELECT * FROM (SELECT rowid AS product_id FROM catalog_document WHERE catalog_document MATCH %s LIMIT %s)""",
+    "sqlite": MATCHED["sqlite"].replace("{within}", ""),
 }
 # The condition of the barcodes' index stands here as in the index. GLOB reads an index, SQLite's LIKE doesn't.
 CODES = {
-    "postgresql": "(SELECT product_id FROM catalog_variant WHERE {spelled} LIMIT %s)",
-    "sqlite": "SELECT * FROM (SELECT product_id FROM catalog_variant WHERE {spelled} LIMIT %s)",
+    "postgresql": "(SELECT product_id FROM catalog_variant WHERE ({spelled}) {within} LIMIT %s)",
+    "sqlite": "SELECT * FROM (SELECT product_id FROM catalog_variant WHERE ({spelled}) {within} LIMIT %s)",
 }
+# The database asks the first condition once, and reads nothing else if it is false.
+WITHIN = "AND (SELECT count(*) FROM hits) >= {most} AND {key} IN ({rows})"
 SPELLED = {
     "postgresql": "sku LIKE %s OR (barcode LIKE %s AND barcode > '')",
     "sqlite": "sku GLOB %s OR (barcode GLOB %s AND barcode > '')",
@@ -114,30 +123,55 @@ RANK = {
 # What no document has.
 NOTHING = "'='"
 
+# SQL, and its values.
+type Part = tuple[str, Sequence[object]]
 
-def search_hits(vendor: str, search: Search, most: int | None = None) -> RawSQL:
-    """A subselect of the matching products' ids. If it has `most` (SEARCH_HITS) ids or more, some may be missing."""
+
+def search_hits(vendor: str, search: Search, most: int | None = None, rows: Part | None = None) -> RawSQL:
+    """A subselect of the matching products' ids. If it has `most` (SEARCH_HITS) ids or more, some may be missing.
+
+    With `rows`, a subselect of ids, none of these is missing unless `most` of them match.
+    """
     most = most or SEARCH_HITS
     ways = list(list_begun(vendor, search, most))
+    within = list(list_within(vendor, search, most, *rows)) if rows else []
     parts = list(list_parts(vendor, search))
     sql = HITS[vendor].replace("{begun}", " UNION ".join(way for way, _ in ways))
+    sql = sql.replace("{within}", "".join(f"UNION {way} " for way, _ in within))
     sql = sql.replace("{contain}", " ".join(part for part, _ in parts))
-    begun, contained = ([value for _, values in way for value in values] for way in (ways, parts))
+    begun, added, contained = ([value for _, values in way for value in values] for way in (ways, within, parts))
     whole = [write_beginnings(vendor, make_whole(search)), most] if vendor == "postgresql" else []
-    values = [*whole, *begun, write_parts(vendor, search), *contained, most]
+    values = [*whole, *begun, *added, write_parts(vendor, search), *contained, most]
     return RawSQL(sql, values)  # noqa: S611 (no text of a caller is in the SQL)
 
 
-def list_begun(vendor: str, search: Search, most: int) -> Iterator[tuple[str, Sequence[object]]]:
+def list_begun(vendor: str, search: Search, most: int) -> Iterator[Part]:
     """The selects of the first way, and their values."""
     if signed := write_signed(vendor, search):
         # By themselves: `C++` would be lost among a million words that begin with `c`.
-        yield SIGNED if vendor == "postgresql" else BEGUN[vendor], (signed, most)
+        yield MATCHED[vendor].replace("{within}", ""), (signed, most)
     yield BEGUN[vendor].replace("{most}", str(most)), (write_beginnings(vendor, search), most)
     if search.codes:
-        spelled = " OR ".join([SPELLED[vendor]] * len(search.codes))
-        beginnings = [write_code(vendor, code) for code in search.codes for _ in ("sku", "barcode")]
-        yield CODES[vendor].replace("{spelled}", spelled), (*beginnings, most)
+        sql, beginnings = write_codes(vendor, search)
+        yield sql.replace("{within}", ""), (*beginnings, most)
+
+
+def list_within(vendor: str, search: Search, most: int, rows: str, values: Sequence[object]) -> Iterator[Part]:
+    """The same among `rows`. They read nothing unless the first way has found `most`."""
+    within = WITHIN.replace("{most}", str(most)).replace("{rows}", rows)
+    key = "product_id" if vendor == "postgresql" else "rowid"
+    for words in filter(None, (write_signed(vendor, search), write_beginnings(vendor, search))):
+        yield MATCHED[vendor].replace("{within}", within.replace("{key}", key)), (words, *values, most)
+    if search.codes:
+        sql, beginnings = write_codes(vendor, search)
+        yield sql.replace("{within}", within.replace("{key}", "product_id")), (*beginnings, *values, most)
+
+
+def write_codes(vendor: str, search: Search) -> Part:
+    """The select of variants whose SKU or barcode begins with one of the codes."""
+    spelled = " OR ".join([SPELLED[vendor]] * len(search.codes))
+    beginnings = [write_code(vendor, code) for code in search.codes for _ in ("sku", "barcode")]
+    return CODES[vendor].replace("{spelled}", spelled), beginnings
 
 
 def make_whole(search: Search) -> Search:
@@ -145,7 +179,7 @@ def make_whole(search: Search) -> Search:
     return replace(search, words=[word._replace(is_whole=True) for word in search.words])
 
 
-def list_parts(vendor: str, search: Search) -> Iterator[tuple[str, Sequence[object]]]:
+def list_parts(vendor: str, search: Search) -> Iterator[Part]:
     """The conditions of the second way. On SQLite one MATCH has all of them."""
     if vendor == "postgresql":
         for part in search.parts:

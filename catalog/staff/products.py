@@ -139,7 +139,9 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
         if not words:
             return queryset.none()
         # The count and the page would each search. So the search runs once, here, and gives some thousand keys at most.
-        return queryset.filter(is_among("pk", list(Product.objects.matching(words).values_list("pk", flat=True))))
+        rows: Any = queryset
+        found = rows.matching_within(words) if rows.query.has_filters() else Product.objects.matching(words)
+        return queryset.filter(is_among("pk", list(found.order_by().values_list("pk", flat=True))))
 
     def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
         shown = self.fieldsets if obj else self.added_fieldsets

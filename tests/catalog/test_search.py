@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from catalog.changes.log import number_changes
-from catalog.models import Brand, Change, Product, ProductText
-from catalog.search import documents
+from catalog.models import Attribute, Brand, Change, Product, ProductText
+from catalog.search import documents, queries
 from catalog.search.documents import fill_documents
 from catalog.search.plurals import list_forms
 from catalog.search.queries import SEARCH_HITS
@@ -489,3 +489,22 @@ def test_a_title_with_the_text_as_it_was_written_comes_first(client: APIClient) 
     assert len(find_skus(client, "c++ hand")) == 7
     make_product(sku="HAND", title="C++ Hand", images=0)
     assert find_skus(client, "c++ hand")[:2] == ["HAND", "BOOK"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["oak", "oak C++", "OAK-1"],  # by beginnings, by signs, by the codes of variants
+)
+@pytest.mark.parametrize("query", [{"brand": "acme"}, {"attr.room": "hall"}, {"price_min": "50", "ordering": "-title"}])
+def test_other_filters_are_asked_of_all_hits_of_a_common_word(
+    words: str, query: dict[str, str], caller: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SEARCH_HITS", 3)
+    Attribute.objects.create(name="room", type="text")
+    for number in range(8):
+        make_product(sku=f"OAK-1{number}", title="Oak chair C++", price="10.00")
+    product = make_product(
+        sku="OAK-19", title="Oak table C++", price="60.00", brand=make_brand("Acme"), attributes={"room": "hall"}
+    )
+    found = find_skus(caller, words, **query)
+    assert found == [product.sku]

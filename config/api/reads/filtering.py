@@ -186,7 +186,8 @@ class SparseFilterSet(FilterSet):
     def __init__(self, *args: Any, names: Collection[str] | None = None, **kwargs: Any) -> None:
         if names is not None:
             declared = type(self).base_filters
-            self.base_filters = {name: declared[name] for name in names if name in declared}
+            # In the order of the class: the last one may use what the others leave.
+            self.base_filters = {name: filter_ for name, filter_ in declared.items() if name in names}
         super().__init__(*args, **kwargs)
 
     @classmethod
