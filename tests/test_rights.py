@@ -433,7 +433,7 @@ def test_the_table_has_no_row_of_what_is_gone() -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_a_method_that_a_path_has_not_got_is_refused(path: str, shop: Shop) -> None:
     missing = [f"{method} {path}" for method in METHODS if f"{method} {path}" not in OPERATIONS]
-    # Each for who may do everything, and for one of those who may not: a method is a view's, whoever asks.
+    # A view has the same methods for everybody. So root asks for each, and one caller who may do less.
     others = cycle(caller for caller in EXTREMES if caller != "root")
     asked = [(caller, operation) for operation in missing for caller in ("root", next(others))]
     found = {(caller, operation): shop.ask(caller, operation) for caller, operation in asked}

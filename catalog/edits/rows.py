@@ -22,7 +22,7 @@ from catalog.writes.drafts import Values
 from catalog.writes.saving import make_batch, move_versions
 from catalog.writes.values import BadValue
 
-# What lists are narrowed by: a product of which one has changed since isn't one of those that were shown.
+# People narrow lists by these. If one of them changed after the preview, the product may be no longer in the list.
 NARROWING: Mapping[str, Callable[[Values], Any]] = {
     "status": itemgetter("status"),
     "brand": itemgetter("brand_id"),

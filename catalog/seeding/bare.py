@@ -35,7 +35,7 @@ REPLACED = re.compile(
     r"|derive_insert|(price|stock|image)_insert|stored_catalog_product__images_insert|document_(product|text)_insert"
 )
 
-# Whether this role may do it all. On SQLite whoever writes the file may.
+# Says if this role owns the tables: only an owner may change them. SQLite has no owners.
 OWNED = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY (%s::regclass[])"
 # A name, what takes it away, and what puts it back.
 LISTED = {

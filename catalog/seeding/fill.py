@@ -1,4 +1,4 @@
-"""Numbers of products in, rows in the database out, in batches of which memory holds two.
+"""Numbers of products in, rows in the database out. They come in batches, and memory holds two batches at most.
 
 An empty catalogue is filled in one transaction (bare.py). In any other, each batch is a transaction.
 """

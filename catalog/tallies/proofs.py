@@ -5,8 +5,8 @@ them has, 140 ms of 330,000. Tallies have the number of active products of a cat
 an attribute. The statement that reads the page reads them, too, so they are of the same moment, and a list is never
 empty because of what somebody is writing.
 
-Tallies prove nothing for an attribute that isn't counted any longer, nor for categories of which no product is counted:
-these were filled without triggers, and wait for `recount`.
+Tallies prove nothing in two cases: if the attribute isn't counted any longer, and if no product of the categories is
+counted. Such categories were filled without triggers; `recount` counts them.
 """
 
 from __future__ import annotations
