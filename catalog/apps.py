@@ -27,6 +27,7 @@ class CatalogConfig(AppConfig):
         from catalog.imports.serializers import ImportRead
         from catalog.rights import EXPORT, IMPORT
         from catalog.serializers import BrandRead, CategoryRead, ProductRead, VariantRead
+        from catalog.tallies.folding import find_wrong_tallies
         from catalog.writes.declared import find_mistyped
         from catalog.writes.stored import (
             find_odd_currencies,
@@ -48,6 +49,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_odd_currencies)
         register_finder(find_odd_skus)
         register_finder(find_without_variants)
+        register_finder(find_wrong_tallies)
         register_finder(find_wrong_title_keys)
         register_trial(try_write)
         self.fill_admin()

@@ -107,13 +107,18 @@ def write_values(vendor: str, row: str, table: str = "", condition: str = "TRUE"
 
 
 APPEND = """
-INSERT INTO catalog_tallychange (category, kind, key, number)
+INSERT INTO catalog_tallychange (category, kind, key, number)"""
+SUMS = """
 SELECT category, kind, key, sum(number) FROM ({numbers}) m GROUP BY category, kind, key HAVING sum(number) <> 0"""
 
 
 def write_append(*selects: str) -> str:
     """SQL that appends the sums of what `selects` give: category, kind, key, number."""
-    return APPEND.format(numbers=" UNION ALL ".join(selects))
+    return APPEND + write_sums(*selects)
+
+
+def write_sums(*selects: str) -> str:
+    return SUMS.format(numbers=" UNION ALL ".join(selects))
 
 
 def write_numbers(number: str, values: str) -> str:

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from catalog.changes.entities import list_entities
 from catalog.models import Attribute, Brand, Category, Product, Tally, TallyChange
 from catalog.tallies import folding, triggers
-from catalog.tallies.folding import fold_tallies, recount
+from catalog.tallies.folding import find_wrong_tallies, fold_tallies, recount
 from catalog.tallies.triggers import WHOLE
 from config.api.database.authorship import sign_writes
 from tests.factories import make_brand, make_category, make_product
@@ -173,8 +173,10 @@ def test_what_was_written_past_the_triggers_is_counted_again(
     before = read(client, BRANDS), read(client, CATEGORIES)
     fold_tallies()
     Tally.objects.filter(kind="brand").delete()
+    assert [detail for detail, _ in find_wrong_tallies()], "doctor doesn't name it"
     Tally.objects.filter(kind="category").update(number=7)
     assert recount() > 3
+    assert list(find_wrong_tallies()) == []
     assert (read(client, BRANDS), read(client, CATEGORIES)) == before
     assert recount() == 0
     assert not Tally.objects.filter(number=0).exists()
@@ -230,6 +232,7 @@ def test_attributes_with_long_or_with_many_values_are_not_tallied(
     assert not TallyChange.objects.filter(kind="text.color").exists()
     sizes = client.get(FACETS).json()["facets"]["attr.size"]["values"]
     assert [(each["value"], each["count"], each["count_relation"]) for each in sizes] == [("2.5", 3, "eq")]
+    assert list(find_wrong_tallies()) == []
     recount()
     assert [row[:2] for row in list_tallies(kind="text.color")] == [("text.color", "")]
 
