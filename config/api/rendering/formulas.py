@@ -4,19 +4,27 @@
 `unguard_text` removes only what `guard_text` has added.
 
 A spreadsheet may also split a cell at a sign that isn't the file's separator, quoted or not: with `;` as its separator
-it finds a formula in `a;=1`. So `a;=1` becomes `a;'=1`. In JSON the sign becomes its escape sequence instead.
+it finds a formula in `a;=1`. So `a;=1` becomes `a;'=1`. In JSON the sign becomes its escape sequence instead. Blanks
+don't hide a formula: `a; =1` becomes `a;' =1`.
 """
 
 import re
 
-# A spreadsheet runs a cell that begins with one of these.
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these. Some take full-width signs, too.
+FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+# At the beginning of a cell these may hide anything.
+HIDING = "\t\r"
+# All blanks up to the ideographic one but separators: some programs drop them before they look for such a sign. What
+# follows a separator is looked at anyway, and from each one of a long run the rest of the run would be read again.
+BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace() and sign not in "\t\r\n")
 
-# Regular expressions, for Python and for PostgreSQL: the beginning of a risky text, a sign at which a spreadsheet may
-# split a cell, and the beginning of a formula behind it.
-LEADING = r"'*[=+@\t\r-]"
+# Regular expressions, for Python and for PostgreSQL, and as UTF-8 for bytes, where no class may have a sign beyond
+# ASCII: the beginning of a risky text, a sign at which a spreadsheet may split a cell, and the beginning of a formula
+# behind it.
+SIGN, BLANK = ("|".join(map(re.escape, signs)) for signs in (FORMULA, BLANKS))
+LEADING = f"(?:'*[{HIDING}]|(?:'|{BLANK})*(?:{SIGN}))"
 SEPARATOR = r"[;|\t\n\r]"
-HIDDEN = r"""["']*[=+@-]"""
+HIDDEN = f"""(?:"|'|{BLANK})*(?:{SIGN})"""
 UNGUARDED = f"^(?={LEADING})|(?<={SEPARATOR})(?={HIDDEN})"
 # The separators that JSON itself doesn't escape.
 ESCAPES = {";": r"\u003b", "|": r"\u007c"}
