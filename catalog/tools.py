@@ -189,6 +189,7 @@ TOOLS = (
             "limit": {"type": "integer", "minimum": 1, "maximum": MOST_FOUND, "description": "Default 10."},
             "page": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Default 1."},
         },
+        hints={"page_too_deep": "Narrow the search with more filters; product_facets lists their values."},
         run=search_products,
     ),
     Tool(
@@ -220,6 +221,7 @@ TOOLS = (
             "slug": describe_text("The product's slug.", 255),
             "sku": describe_text("The SKU of the product or of one of its variants."),
         },
+        hints={"not_found": "Find it with search_products, which shows the id, slug and SKU of each product."},
         run=get_product,
     ),
     Tool(

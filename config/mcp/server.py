@@ -64,7 +64,8 @@ def run_tool(tool: Tool, arguments: Arguments) -> types.CallToolResult:
         check(tool, arguments)
         return write(tool.run(ask, arguments), is_error=False)
     except Refused as refusal:
-        return write(refusal.problem, is_error=True)
+        hint = {"hint": tool.hints[code]} if (code := str(refusal.problem.get("code"))) in tool.hints else {}
+        return write({**refusal.problem, **hint}, is_error=True)
     except Exception:
         logger.exception("The tool %s fails", tool.name)
         return write({"status": 500, "detail": "Something failed on our side; the log has it."}, is_error=True)

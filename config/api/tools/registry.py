@@ -39,7 +39,11 @@ type Ask = Callable[[Call], Json]
 
 @dataclass(frozen=True)
 class Tool:
-    """`description` is for a model: when to use the tool, and what comes back. `properties` are JSON Schemas."""
+    """`description` is for a model: when to use the tool, and what comes back. `properties` are JSON Schemas.
+
+    `hints` say what a model can do about an error of the API, by its code: the API's own may have none, or name
+    addresses that no tool asks.
+    """
 
     name: str
     title: str
@@ -47,6 +51,7 @@ class Tool:
     properties: Mapping[str, Json]
     run: Callable[[Ask, Arguments], Json]
     required: tuple[str, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
     is_write: bool = False
 
     @property

@@ -100,10 +100,17 @@ def test_a_product_is_read_by_each_of_its_names(use: Say, shop: list[Product]) -
 
 
 def test_what_a_caller_may_not_see_is_not_found(use: Say, shop: list[Product]) -> None:
-    failed, problem = use("get_product", id=Product.objects.get(status="draft").pk)
-    assert failed
-    assert (problem["status"], problem["code"]) == (404, "not_found")
-    assert problem["hint"] is None or problem["hint"]
+    for name in ({"id": Product.objects.get(status="draft").pk}, {"id": 10**17}, {"slug": "none"}, {"sku": "NONE"}):
+        failed, problem = use("get_product", **name)
+        assert failed
+        assert (problem["status"], problem["code"]) == (404, "not_found")
+        assert "search_products" in problem["hint"]
+
+
+def test_a_hint_names_no_address_that_no_tool_asks(use: Say, shop: list[Product]) -> None:
+    failed, problem = use("search_products", page=401, limit=25)
+    assert (failed, problem["code"]) == (True, "page_too_deep")
+    assert "http" not in problem["hint"]
 
 
 def test_a_comparison_parts_what_is_the_same_from_what_differs(use: Say, shop: list[Product]) -> None:
