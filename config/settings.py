@@ -144,7 +144,7 @@ MIDDLEWARE = [
     "config.middleware.AccessLog",  # outside the others, to time and log all that they do
     "config.middleware.BodyLimit",
     "config.middleware.TextPath",
-    "config.middleware.GZipMiddleware",  # Django's, with brotli and zstd
+    "config.compression.GZipMiddleware",  # Django's, with brotli and zstd
     "config.middleware.RedirectWrites",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentPolicy",

@@ -506,7 +506,7 @@ def test_an_answer_can_be_marked_as_logged(caplog: pytest.LogCaptureFixture) -> 
 @borrows(
     "Django",
     "GZipMiddleware.max_random_bytes text.compress_string text.compress_sequence",
-    users="config.middleware",
+    users="config.compression",
     remedy="An answer to a request with a cookie must not tell a secret by its length (BREACH): pad it in another way.",
 )
 def test_gzip_is_padded_at_random() -> None:
