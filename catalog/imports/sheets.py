@@ -41,6 +41,7 @@ ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff]|FFF[EF])_")
 MERGED = re.compile(rb'<mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
 # Numbers of rows beyond the greatest that a sheet may have. A reader counts up to them, row by row.
 MOST_ROWS = 1_048_576
+HIDDEN = re.compile(rb'<(?:row|col)\b[^<>]*?\bhidden="(?:1|true)"')
 FAR_ROW = re.compile(rb'<row\b[^<>]*?\br="([0-9]{7,})"')
 PIECE, MOST_CELL = 1024 * 1024, 64 * 1024
 # Excel holds 15 digits of a number.
@@ -56,7 +57,7 @@ def open_xlsx(
             warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
         sheet, rows = find_sheet(book, is_known)
-        merged = scan_sheet(stream, sheet, name)
+        merged = scan_sheet(stream, sheet, name, notes)
         first = list(islice(rows, FIRST_ROWS))
     except (*DAMAGED, DefusedXmlException, InvalidFileException) as error:
         raise BadFile(f"{name} is an Excel workbook that can't be read ({error}): save it again, or as CSV") from None
@@ -120,9 +121,9 @@ def read_first(rows: Iterable[Any]) -> Iterator[list[Any]]:
     return ([read_cell(cell) for cell in row] for row in rows)
 
 
-def scan_sheet(stream: IO[bytes], sheet: Any, name: str) -> list[bytes]:
+def scan_sheet(stream: IO[bytes], sheet: Any, name: str, notes: Notes) -> list[bytes]:
     """The ranges of merged cells. Raises BadFile for a formula without a stored result: programs that don't calculate
-    write such.
+    write such. Notes that rows are hidden, as by a filter.
 
     openpyxl reads such a cell as a blank one, and a blank cell would keep or clear a value in silence.
     """
@@ -139,6 +140,10 @@ def scan_sheet(stream: IO[bytes], sheet: Any, name: str) -> list[bytes]:
                         " or send the table as CSV"
                     )
             refuse_far(FAR_ROW.findall(before), name)
+            if HIDDEN.search(before):
+                notes.guess(
+                    "hidden", "read", "the sheet has hidden rows or columns, as by a filter; delete them if not"
+                )
             merged |= dict.fromkeys(MERGED.findall(before))
             before = before[max(0, before.rfind(b"<c ")) :][-MOST_CELL:]
     return list(merged)

@@ -10,7 +10,7 @@ file first.
 import gzip
 import zlib
 from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
+from io import BufferedRandom, BufferedReader, RawIOBase
 from pathlib import PurePath
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -159,7 +159,18 @@ def unpack(stream: IO[bytes], name: str) -> Unpacked:
     if start in ZIP:
         return open_archive(find_seekable(head), packed, name)
     plain = PlainSource(packed, open_packing(head, start), name, is_packed=start.startswith(PACKED))
-    return Unpacked(BufferedReader(plain, PIECE), packed, drop_packing(name))
+    return open_plain(BufferedReader(plain, PIECE), packed, drop_packing(name))
+
+
+def open_plain(plain: Any, packed: PackedSource, name: str) -> Unpacked:
+    """What was packed: a text, or a workbook or Parquet file, which is copied to be read from its end."""
+    start = plain.peek(4)[:4]
+    if not is_archive(start):
+        return Unpacked(plain, packed, name)
+    copy = find_seekable(plain)
+    if start.startswith(PARQUET):
+        return Unpacked(copy, packed, name, "parquet")
+    return Unpacked(copy, packed, name, "xlsx" if is_workbook(copy) else "text")
 
 
 def is_archive(start: bytes) -> bool:
@@ -167,10 +178,26 @@ def is_archive(start: bytes) -> bool:
     return start[:4] in ZIP or start.startswith(PARQUET)
 
 
+def is_workbook(file: Any) -> bool:
+    try:
+        return WORKBOOK in ZipFile(file).namelist()
+    except BadZipFile:
+        return False
+    finally:
+        file.seek(0)
+
+
+class Copy(BufferedRandom):
+    """A temporary file that goes with its last reference: its reader has no end that somebody would tell it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def find_seekable(head: Any) -> Any:
     if head.seekable():
         return head
-    copy = TemporaryFile()  # noqa: SIM115 (closed with the last reference, as the file's reader is)
+    copy = Copy(TemporaryFile(buffering=0))  # noqa: SIM115 (see Copy)
     copyfileobj(head, copy, PIECE)
     copy.seek(0)
     return copy
@@ -194,11 +221,11 @@ def open_archive(file: Any, packed: PackedSource, name: str) -> Unpacked:
     except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise BadFile(f"{name} is a zip archive that can't be unpacked ({error}): send the file inside") from None
     plain = PlainSource(packed, source, name, is_packed=True)
-    return Unpacked(BufferedReader(plain, PIECE), packed, drop_packing(PurePath(member.filename).name))
+    return open_plain(BufferedReader(plain, PIECE), packed, drop_packing(PurePath(member.filename).name))
 
 
 def find_only_file(archive: ZipFile, name: str) -> ZipInfo:
-    # macOS adds a folder of its own, and hidden files.
+    # macOS adds a folder of its own and hidden files, Windows others.
     files = [
         member
         for member in archive.infolist()
@@ -214,7 +241,7 @@ def find_only_file(archive: ZipFile, name: str) -> ZipInfo:
 
 
 def is_hidden(path: str) -> bool:
-    return PurePath(path).name.startswith(".")
+    return PurePath(path).name.startswith(".") or PurePath(path).name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def drop_packing(name: str) -> str:

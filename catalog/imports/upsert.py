@@ -23,6 +23,11 @@ EXACT = Manner(refuses_repeats=False, keeps_order=True)
 # Errors of the database that a second attempt survives: a deadlock, and a transaction that would not be serializable.
 PASSING = ("40P01", "40001")
 ATTEMPTS = 5
+# What people and spreadsheets write beside sums below a table.
+TOTALS = frozenset({
+    "total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme", "zwischensumme", "ergebnis",
+    "gesamtergebnis", "total général", "total general", "totale", "totale generale", "suma", "razem", "totaal",
+})  # fmt: skip
 
 # Members of a draft that have another name in files.
 COLUMNS = {"on_hand": "stock", "command": "Command"}
@@ -87,6 +92,8 @@ def write_batch(drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FIL
 
 def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
     upsert = make_upsert(drafts, manner)
+    if manner.makes_taxonomy:
+        refuse_totals(upsert.plans)
     locations_created = declare_locations(list_codes(upsert.plans))
     upsert.save()
     outcome = Outcome(
@@ -104,6 +111,15 @@ def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
         else:
             count_plan(outcome, plan)
     return outcome
+
+
+def refuse_totals(plans: Sequence[Plan]) -> None:
+    """Refuse new products that are rows of sums. One that is there already has such a SKU."""
+    for plan in plans:
+        if plan.is_new and plan.draft.sku and plan.draft.sku.lower() in TOTALS:
+            plan.faults = ()
+            detail = f"{plan.draft.sku!r} is what a row of sums is called; leave it out, or give another SKU."
+            plan.refuse(plan.draft.place, "sku", "invalid", detail)
 
 
 def list_codes(plans: Sequence[Plan]) -> set[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from catalog.imports.money import drop_currency
 from catalog.imports.numbers import Cell, Weights, is_nothing, refuse_cut, refuse_failed, round_half_up, write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Notes
@@ -232,7 +233,7 @@ def make_fields(options: Options, notes: Notes, *, has_dots: bool = False, unit:
     decimal = options.decimal
     weights = Weights(decimal or ("." if has_dots else ""), options.weight_unit or unit, notes)
     paths = Paths(options.category_separator, notes)
-    price = Field(lambda cell: PRICE.read(write_number(cell, decimal)))
+    price = Field(lambda cell: PRICE.read(write_number(drop_currency(cell), decimal)))
     return {
         "sku": Field(lambda cell: SKU.read(note_apostrophe(refuse_cut(cell), "sku", notes))),
         "slug": Field(SLUG.read),

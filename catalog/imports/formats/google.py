@@ -6,20 +6,15 @@ A feed has no number of pieces, so `availability` says only what is out of stock
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-from django.conf import settings
 
 from catalog.imports.days import read_times
 from catalog.imports.formats.rows import RowReader
 from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
-from catalog.imports.numbers import write_number
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
 from catalog.imports.values import Blank, Field, is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
-from catalog.writes.values import PRICE, BadValue
 
 PRODUCT = {"title": "title", "description": "description", "brand": "brand"}
 VARIANT = {
@@ -37,8 +32,6 @@ CATEGORIES = ("product_type", "google_product_category")
 OPTIONS = ("color", "size", "material", "pattern", "size_type", "size_system", "age_group", "gender")
 TIMES = "sale_price_effective_date"
 OTHERS = ("id", "item_group_id", "image_link", "additional_image_link", "availability", TIMES)
-MONEY = re.compile(r"(?:([A-Z]{3})\s*)?([\d.,' ]*\d)(?:\s*([A-Z]{3}))?", re.IGNORECASE)
-SIGNS = {"US$": "USD", "$": "USD", "€": "EUR", "£": "GBP"}
 
 
 class Google(ShopFormat):
@@ -50,7 +43,7 @@ class Google(ShopFormat):
 
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
-        self.fields |= dict.fromkeys(("regular_price", "sale_price"), Field(self.read_money))
+        self.fields |= dict.fromkeys(("regular_price", "sale_price"), self.fields["price"])
         self.fields |= self.make_weight("") | {"times": Field(read_times, blank=None)}
 
     @classmethod
@@ -106,20 +99,6 @@ class Google(ShopFormat):
     def read_options(self, product: ProductRows, row: RowReader, record: Record) -> dict[str, str]:
         chosen = {name: product.read_option(row, name, record.cells.get(name)) for name in OPTIONS}
         return {name: value for name, value in chosen.items() if value}
-
-    def read_money(self, cell: Any) -> Any:
-        """`12.50 USD`. The currency must be the server's; without one it is."""
-        text = str(cell).strip()
-        for sign, code in SIGNS.items():
-            text = text.replace(sign, f" {code} ").strip()
-        found = MONEY.fullmatch(text)
-        if not found:
-            raise BadValue("invalid", "is not a price", f"write it as in 12.50 {settings.CURRENCY}")
-        currency = (found[1] or found[3] or settings.CURRENCY).upper()
-        if currency != settings.CURRENCY:
-            rule = f"is in {currency}, not in this server's {settings.CURRENCY}"
-            raise BadValue("invalid", rule, "convert the prices, or set CURRENCY")
-        return PRICE.read(write_number(found[2], self.options.decimal))
 
 
 def normalise(column: str) -> str:

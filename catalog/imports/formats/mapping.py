@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from django.conf import settings
 
 from catalog.imports.errors import BadFile
+from catalog.imports.money import list_meant
 from catalog.imports.numbers import find_unit
 from catalog.imports.records import Source
 from catalog.imports.tables import tidy
 from catalog.imports.values import FIELDS
-from config.api.writes.currencies import CURRENCIES
 
 type Columns = dict[str, tuple[str, ...]]
 
@@ -45,7 +45,6 @@ SLIP = 0.75
 PRICED = re.compile(
     r"(?i:(price|compare[\s_-]at[\s_-]price))[\s_-]*(?:[(\[]\s*((?i:[A-Z]{3})|[€£])\s*[)\]]|([A-Z]{3}|[€£]))"
 )
-SIGNS = {"€": "EUR", "£": "GBP"}
 
 
 def normalise(column: str) -> str:
@@ -62,9 +61,7 @@ def find_currency(column: str) -> str:
     """The currency that a price's name ends with, as ISO 4217 writes it; empty if it has none."""
     if not (found := PRICED.fullmatch(column.strip())):
         return ""
-    written = (found[2] or found[3]).upper()
-    currency = SIGNS.get(written, written)
-    return currency if currency in CURRENCIES else ""
+    return next(iter(list_meant(found[2] or found[3])), "")
 
 
 def refuse_currency(source: Source, columns: Columns) -> None:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 
 from catalog.imports.formats.rows import RowReader
-from catalog.imports.formats.shop import ProductRows, ShopFormat, find_cell, read_texts
-from catalog.imports.numbers import find_unit
+from catalog.imports.formats.shop import ProductRows, ShopFormat, choose_price, find_cell, read_texts
+from catalog.imports.numbers import Cell, find_unit
 from catalog.imports.options import Options
 from catalog.imports.records import Record, Source
-from catalog.imports.values import Blank, is_blank
+from catalog.imports.values import Blank, Field, is_blank
 from catalog.querysets import MAIN
 from catalog.writes.drafts import ProductDraft
+from catalog.writes.values import BadValue
 
 PRODUCT = {
     "Item Name": "title",
@@ -18,7 +19,8 @@ PRODUCT = {
     "SEO Title": "seo_title",
     "SEO Description": "seo_description",
 }
-VARIANT = {"SKU": "sku", "GTIN": "barcode", "Price": "price"}
+VARIANT = {"SKU": "sku", "GTIN": "barcode", "Price": "regular_price", "Online Sale Price": "sale_price"}
+VISIBILITY = "Square Online Item Visibility"
 CATEGORIES = ("Categories", "Reporting Category", "Category")
 OPTION = re.compile(r"Option Name (\d+)")
 # A filled `New Quantity` comes before what is there now.
@@ -35,12 +37,16 @@ class Square(ShopFormat):
     fields_of = PRODUCT | VARIANT
     key_name = "handle"
     is_grouped = True
-    known = frozenset({*PRODUCT, *VARIANT, *CATEGORIES, "Reference Handle", "Variation Name", "Archived"})
+    known = frozenset({*PRODUCT, *VARIANT, *CATEGORIES, "Reference Handle", "Variation Name", "Archived", VISIBILITY})
 
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
         self.weight = next((column for column in source.columns if column.startswith("Weight")), "")
-        self.fields |= self.make_weight(find_unit(self.weight))
+        price = self.fields["price"]
+        self.fields |= self.make_weight(find_unit(self.weight)) | {
+            "regular_price": Field(lambda cell: price.read(refuse_variable(cell))),
+            "sale_price": price,
+        }
         self.options_of = [
             (one[0], f"Option Value {one[1]}", one[0]) for one in filter(None, map(OPTION.fullmatch, source.columns))
         ]
@@ -68,12 +74,18 @@ class Square(ShopFormat):
             row = product.open_row(record)
             product.read_product(row, record, PRODUCT)
             self.read_category(product, row, record)
-            if read_texts(record, ("Archived",)).upper() in ("Y", "YES", "TRUE"):
-                product.values["status"] = "archived"
+            self.read_status(product, record)
             columns = VARIANT | ({self.weight: "weight"} if self.weight else {})
-            values = product.read(row, record, columns)
+            values = choose_price(product.read(row, record, columns), "regular_price", "sale_price")
             product.add_variant(row, values, self.read_options(product, row, record), self.read_pieces(row, record))
         return product.draft(handle=product.name)
+
+    def read_status(self, product: ProductRows, record: Record) -> None:
+        if read_texts(record, ("Archived",)).upper() in ("Y", "YES", "TRUE"):
+            product.values["status"] = "archived"
+        elif read_texts(record, (VISIBILITY,)).lower() in ("hidden", "unavailable"):
+            product.values.setdefault("status", "draft")
+            self.source.notes.guess("status", "draft", "what Square Online doesn't show becomes a draft")
 
     def read_category(self, product: ProductRows, row: RowReader, record: Record) -> None:
         cell = find_cell(record, *CATEGORIES)
@@ -98,3 +110,9 @@ class Square(ShopFormat):
                 if Blank.KEEPS not in (count, location):
                     pieces[location] = count
         return pieces
+
+
+def refuse_variable(cell: Cell) -> Cell:
+    if str(cell).strip().lower() == "variable":
+        raise BadValue("invalid", "is entered at each sale", "give a price, or leave the row out")
+    return cell

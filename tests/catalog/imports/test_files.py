@@ -330,7 +330,9 @@ def test_what_an_export_guarded_against_spreadsheets_comes_back_as_it_was(tmp_pa
         ("weight", "1.5", "has no unit and isn't a whole number of grams; name the unit by the option weight_unit"),
         ("weight", "2 stone", "has the unknown unit 'stone'; give it in g, kg, lb or oz"),
         ("price", "10000000000", "has more than 10 digits before the decimal point"),
-        ("compare_at_price", "$3", "compare_at_price: '$3' is not a number"),
+        ("compare_at_price", "£3", "compare_at_price: '£3' is in GBP, not in this server's USD; convert the prices"),
+        ("price", "3 apples", "price: '3 apples' is not a number"),
+        ("price", "$3 USD", "price: '$3 USD' is not a number"),
         ("rating", "5.01", "rating: '5.01' is above 5; give 0 to 5"),
         ("stock", "1.5", "stock: '1.5' is not a whole number"),
         ("stock", "2147483648", "is above 2,147,483,647"),
@@ -399,6 +401,16 @@ def test_a_sku_that_an_earlier_line_has_is_refused_with_both_lines(tmp_path: Pat
     assert line == 4
     assert "'A' is already on line 2" in reason
     assert Product.objects.get(sku="A").title == "First"
+
+
+def test_a_row_of_sums_is_no_product_unless_it_is_one_already(tmp_path: Path) -> None:
+    rows = ("sku,title,price", "A,Mug,1", "Grand Total,2 items,3", "Summe,,3")
+    report = run_import(tmp_path, *rows)
+    sentence = "is what a row of sums is called; leave it out, or give another SKU"
+    assert list_errors(report) == [(3, f"sku: 'Grand Total' {sentence}"), (4, f"sku: 'Summe' {sentence}")]
+    assert not Product.objects.exclude(sku="A").exists()
+    make_product(sku="Grand Total", title="A band")
+    assert [line for line, _ in list_errors(run_import(tmp_path, *rows))] == [4]
 
 
 def test_a_variant_of_another_product_is_refused(tmp_path: Path) -> None:

@@ -263,6 +263,19 @@ def test_squares_variations_are_variants() -> None:
     assert (cup.slug, cup.sku, cup.fields["status"], show(cup)[0][1]) == ("mug", "mug", "archived", {})
 
 
+def test_squares_prices_and_what_its_shop_does_not_show() -> None:
+    header = ("Token", "Item Name", "Variation Name", "SKU", "Price", "Online Sale Price", "New Quantity Main St")
+    header += ("New Quantity Depot", "Square Online Item Visibility", "Modifier Set - Milk")
+    tea = ("X", "Tea", "Regular", "T", "20.00", "18.00", "5", "7", "visible", "Y")
+    cup = ("Y", "Cup", "Regular", "C", "9.00", "", "", "2", "hidden", "N")
+    first, second = draft(table(header, tea, cup))
+    assert show(first) == [("T", {}, "18.00", None, {"main st": 5, "depot": 7})]
+    assert (str(first.fields["compare_at_price"]), "status" in first.fields) == ("20.00", False)
+    assert (second.fields["status"], show(second)[0][4]) == ("draft", {"depot": 2})
+    (reason,) = refuse(table(header, (*tea[:4], "variable", *tea[5:])))
+    assert reason == "Price: 'variable' is entered at each sale; give a price, or leave the row out"
+
+
 def test_bigcommerces_variants_and_images_follow_their_product() -> None:
     header = (
         "Item",
@@ -364,9 +377,52 @@ def test_prestashops_template_is_read() -> None:
     assert name_links(product) == {"brand": "Acme", "category": "Home"}
     assert show(product) == [("M-1", {}, "9.50", 400, {"main": 7})]
     assert len(list_urls(product)) == 2
-    assert "weight: '0.4' has no unit" in refuse(table(header, mug, separator=";"))[0]
+    assert "Weight: '0.4' has no unit" in refuse(table(header, mug, separator=";"))[0]
     with pytest.raises(BadFile, match="PrestaShop's table of combinations"):
         read("Product ID*;Attribute (Name:Type:Position)*;Value (Value:Position)*;Impact on price\n1;Size;S;2\n")
+
+
+# The columns of a template for imports, or of the list of products, as shops in these languages name them.
+PRESTASHOPS = (
+    "ID;Aktiv (0/1);Name *;Kategorien (x,y,z...);Preis zzgl. MwSt.;Artikel-Nr. #;Lieferanten-Nr.;Hersteller;EAN13;"
+    "Gewicht;Menge;Kurzbeschreibung;Tags (x, y, z. ..);Meta-Titel;Benutzerfreundliche URL;"
+    "URLs der Bilder (x, y, z. ..)",
+    "ID;Actif (0/1);Nom*;Catégories (x,y,z...);Prix HT;Référence;Référence fournisseur;Marque;EAN-13;"
+    "Poids;Quantité;Récapitulatif;Mot-clés (x,y,z...);Balise titre;URL réécrite;URL des images (x,y,z, etc.)",
+    "ID;Activo (0/1);Nombre*;Categorías (x,y,z...);Precio impuestos excluidos;Referencia nº;N° de referencia proveedor;"
+    "Marca;EAN13;Peso;Cantidad;Resumen;Etiquetas (x,y,z...);Meta-título;Enlace reescrito;"
+    "URL's de las imágenes (x,y,z...)",
+    "ID;Attivo (0/1);Nome *;Categorie (x, y, z...);Prezzo tasse escluso;Riferimento;Riferimento fornitori;Produttore;"
+    "EAN13;Peso;Quantità;Breve descrizione;Tag (x, y, z...);Meta titolo;URL comprensibile;"
+    "URL delle immagini (x,y,z...)",
+    "ID;Aktywny (0 lub 1);Nazwa*;Kategorie (x,y,z...);Cena bez podatku. (netto);Indeks #;Kod dostawcy;Marka;kod EAN13;"
+    "Waga;Ilość;Podsumowanie;Tagi (x,y,z...);Meta-tytuł;Przepisany URL;Adresy URL zdjęcia (x,y,z...)",
+)
+
+
+@pytest.mark.parametrize("header", PRESTASHOPS)
+def test_prestashops_template_is_read_in_the_shops_language(header: str) -> None:
+    mug = ("1", "0", "Mug", "Kitchen,Home", "41.806020", "M-1", "S", "Acme", "4006381333931", "0.4", "7", "Short")
+    mug += ("a,b", "SEO", "big-mug", "https://i.example/1.jpg,https://i.example/2.jpg")
+    run, (product,) = read(table(header.split(";"), mug, separator=";"), weight_unit="kg")
+    assert isinstance(product, ProductDraft)
+    assert (product.sku, product.slug, product.fields) == ("M-1", "big-mug", {"title": "Mug", "status": "draft"})
+    assert name_links(product) == {"brand": "Acme", "category": "Kitchen"}
+    assert (show(product), len(list_urls(product))) == ([("M-1", {}, "41.81", 400, {"main": 7})], 2)
+    assert (product.text, product.attributes) == ({"description": "Short", "seo_title": "SEO"}, {"tags": ["a", "b"]})
+    assert len(run.format.list_unread()) == 1
+    assert "price" in [guess["option"] for guess in run.source.notes.as_json()]
+
+
+def test_prestashops_list_of_products_is_read() -> None:
+    header = ("ID produit", "Nom", "Référence", "Catégorie", "Prix (HT)", "Prix (TTC)", "Quantité", "État")
+    row = ("1", "Mug", "M-1", "Kitchen", "23,90 $", "28,68 $", "7", "1")
+    (product,) = draft(table(header, row, separator=";"), decimal=",")
+    assert (product.fields["status"], show(product)) == ("active", [("M-1", {}, "23.90", None, {"main": 7})])
+    (reason,) = refuse(table(header, (*row[:4], "23,90 €", *row[5:]), separator=";"), decimal=",")
+    assert reason.startswith("Prix (HT): '23,90 €' is in EUR, not in this server's USD")
+    (reason,) = refuse(table(("Actif (0/1)", "Nom", "Prix HT", "Référence"), ("2", "Mug", "1", "M")))
+    assert reason == "Actif (0/1): '2' is neither 1 nor 0; write 1, or 0 for a draft"
 
 
 def test_prestashops_older_template_and_its_alt_texts_are_read() -> None:

@@ -319,6 +319,28 @@ def test_a_price_in_another_currency_is_refused(name: str, currency: str) -> Non
     assert sentence in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("cell", "decimal"),
+    [
+        ("$1234.50", ""), ("1234.50 $", ""), ("USD 1234.50", ""), ("1234.50usd", ""), ("US$ 1234.50", ""),
+        ("$1,234.50", "."), ("1.234,50 $", ","), ("1\u00a0234,50\u00a0USD", ","), ("\u202f1'234.50 $", "."),
+    ],
+)  # fmt: skip
+def test_a_price_may_have_its_currency_beside_it(cell: str, decimal: str) -> None:
+    _, rows = read(f'sku;title;price\nA;T;"{cell}"\nB;T;12,- $\nC;T;12.\u2013\n', decimal=decimal)
+    prices = [row.only.fields["price"] for row in rows if isinstance(row, ProductDraft) and row.only]
+    assert prices == [Decimal("1234.50"), 12, 12]
+
+
+def test_a_sign_may_mean_several_currencies(settings: Any) -> None:
+    settings.CURRENCY = "CAD"
+    _, rows = read("sku,title,price\nA,T,$9.50\nB,T,US$9.50\n")
+    (product, other) = rows
+    assert isinstance(product, ProductDraft)
+    assert isinstance(other, BadRow)
+    assert other.refusals[0].reason.startswith("price: 'US$9.50' is in USD, not in this server's CAD")
+
+
 @pytest.mark.parametrize("name", ["price_all", "price old", "price (net)"])
 def test_a_price_with_another_word_is_a_column_of_its_own(name: str) -> None:
     run, _ = read(f"sku,title,price,{name}\nA,T,1,2\n")
@@ -385,6 +407,18 @@ def edit_workbook(edit: Any) -> bytes:
     stream = BytesIO()
     book.save(stream)
     return stream.getvalue()
+
+
+def test_hidden_rows_are_read_and_named() -> None:
+    def hide(sheet: Any, part: Any) -> None:
+        for row in (HEADER, ["A", "T", 1], ["B", "T", 2]):
+            sheet.append(row)
+        part(sheet).hidden = True
+
+    for part in (lambda sheet: sheet.row_dimensions[3], lambda sheet: sheet.column_dimensions["C"]):
+        run, rows = read(edit_workbook(lambda sheet, part=part: hide(sheet, part)), "f.xlsx")
+        assert len(rows) == 2
+        assert [guess["option"] for guess in run.source.notes.as_json()] == ["hidden"]
 
 
 def test_merged_cells_of_several_rows_are_refused() -> None:

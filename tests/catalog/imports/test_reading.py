@@ -337,11 +337,20 @@ def test_a_file_whose_package_is_missing_is_refused_by_its_name(
 def test_an_archive_with_one_file_is_read() -> None:
     archive = write_zip(**{"shop/products.csv": ROWS.encode(), "__MACOSX/._products.csv": b"x"})
     assert read_rows(archive, "products.zip") == PLAIN
+    assert read_rows(write_zip(**{"p.csv": ROWS.encode(), "Thumbs.db": b"x", "a/desktop.ini": b"x"})) == PLAIN
     assert read_rows(gzip.compress(ROWS.encode()), "products.csv.gz") == PLAIN
     with pytest.raises(BadFile, match=r"a zip archive that has 2 files \(a, b\): send one file"):
         open_bytes(write_zip(a=b"x", b=b"y"))
     with pytest.raises(BadFile, match="compressed twice"):
         open_bytes(write_zip(a=write_zip(b=ROWS.encode())))
+
+
+def test_a_workbook_may_be_packed_once_more() -> None:
+    book = write_xlsx(["sku", "title"], ["A", "T"])
+    for packed in (write_zip(**{"p.xlsx": book}), gzip.compress(book)):
+        assert read_rows(packed, "p.zip") == [{"sku": "A", "title": "T"}]
+    with pytest.raises(BadFile, match="compressed twice"):
+        open_bytes(gzip.compress(write_zip(**{"p.xlsx": book})))
 
 
 @override_settings(IMPORT_MAX_UNPACKED_BYTES=2_000)
