@@ -4,16 +4,20 @@ The row is locked while its file is written or deleted: so the file is whole whe
 deletes the file of a picture that somebody sends at this moment.
 """
 
+import re
 from pathlib import PurePosixPath
 
 from django.db import transaction
 
 from catalog.media.addresses import MEDIA
-from catalog.media.cleaning import Cleaned
+from catalog.media.cleaning import BadPicture, Cleaned, open_picture
 from catalog.media.models import Picture
 from config.api.jobs import storage
-from config.api.jobs.files import write_file
+from config.api.jobs.files import name_errors, write_file
 from config.api.jobs.views import refuse_without_storage
+
+# The addresses that `store_picture` gives.
+UPLOADED = re.compile(rf"{MEDIA}[0-9a-f]{{40}}\.(?:jpg|png|webp)")
 
 
 def find_file(url: str) -> str:
@@ -34,3 +38,18 @@ def store_picture(cleaned: Cleaned) -> Picture:
         elif picture.unused_since:
             Picture.objects.filter(pk=picture.pk).update(unused_since=None)
     return picture
+
+
+def adopt_picture(url: str) -> Picture | None:
+    """The row of a picture whose file alone is here: its catalogue came from another database. None without a file."""
+    if not UPLOADED.fullmatch(url):
+        return None
+    files = storage.open_storage(storage.MEDIA)
+    try:
+        with name_errors(files), files.open(find_file(url)) as file:
+            body = file.read()
+        width, height = open_picture(body).size
+    except (FileNotFoundError, BadPicture):
+        return None
+    sizes = {"width": width, "height": height, "size": len(body)}
+    return Picture.objects.get_or_create(url=url, defaults=sizes)[0]

@@ -55,12 +55,16 @@ def delete_unused(key: int) -> None:
 
 
 def delete_strays(folder: str) -> None:
-    """Delete files whose row was never committed: their request was cut off."""
+    """Delete files whose row was never committed: their request was cut off.
+
+    What an image shows stays: in a catalogue from another database pictures get their rows later (thumbnails.py).
+    """
     files = storage.open_storage(storage.MEDIA)
     names: list[str] = []
     with suppress(FileNotFoundError), name_errors(files):
         names = sorted(files.listdir(folder)[1])
-    known = set(Picture.objects.filter(url__startswith=f"{MEDIA}{folder}").values_list("url", flat=True))
+    rows = (model.objects.filter(url__startswith=f"{MEDIA}{folder}") for model in (Picture, Image))
+    known = {url for urls in rows for url in urls.values_list("url", flat=True)}
     stems = {url.removeprefix(MEDIA).partition(".")[0] for url in known}
     strays = [name for name in names if name.partition(".")[0].partition("-")[0] not in stems]
     for name in strays[:MOST]:

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from catalog.media.addresses import MEDIA
 from catalog.media.models import SIZES, Picture
-from catalog.media.storing import find_file
+from catalog.media.storing import adopt_picture, find_file
 from catalog.models import Image
 from config.api.database.leases import STOP
 from config.api.jobs.files import read_file, write_file
@@ -82,7 +82,7 @@ def tell_images() -> None:
     pictures = {picture.url: picture for picture in Picture.objects.filter(url__in={url for _, url in waiting})}
     for url in {url for _, url in waiting}:
         images = Image.objects.filter(WAITING, pk__in=[key for key, shown in waiting if shown == url])
-        picture = pictures.get(url)
+        picture = pictures.get(url) or adopt_picture(url)
         if picture is None:
             images.update(thumbnails={})
         elif picture.thumbnails:

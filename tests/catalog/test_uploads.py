@@ -253,6 +253,27 @@ def test_a_file_without_a_row_is_not_shown(staff: APIClient) -> None:
     assert Client().get(url).status_code == 404
 
 
+def test_a_catalogue_from_another_database_finds_its_pictures_in_the_storage(
+    staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = make_product(images=0)
+    url = send(staff, product, draw()).json()["url"]
+    path = Picture.objects.get().url
+    make_thumbnails()
+    # As an import of exports/catalogue.ndjson leaves it, before a worker comes by.
+    Picture.objects.all().delete()
+    Image.objects.update(width=None, height=None, thumbnails=None)
+    Image.objects.create(product=product, url="/media/..")
+    monkeypatch.setattr("catalog.media.sweeping.YOUNG", timedelta(0))
+    sweep(path.removeprefix("/media/")[:2])
+    for _ in range(2):
+        make_thumbnails()
+    assert (Client().get(url).status_code, Picture.objects.get().size) == (200, len(Client().get(url).content))
+    image = product.images.get(url=path)
+    assert (image.width, image.height, set(image.thumbnails)) == (60, 40, {"small", "medium", "large"})
+    assert product.images.get(url="/media/..").thumbnails == {}
+
+
 def age(days: int) -> None:
     Picture.objects.update(unused_since=timezone.now() - timedelta(days=days))
 
