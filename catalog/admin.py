@@ -152,7 +152,7 @@ class StockAdmin(BoundedAdmin):
     icon = "warehouse"
     form = StockForm
     list_display = ("variant", "location", "on_hand", "reserved", "free")
-    list_filter = (FreeFilter, StockOfProductFilter)
+    list_filter = (StockOfProductFilter, FreeFilter)
     list_select_related = ("variant",)
     search_fields = ("variant__sku__exact",)
     search_help_text = "A variant's whole SKU"

@@ -32,6 +32,7 @@ class CatalogConfig(AppConfig):
         from catalog.writes.stored import (
             find_odd_currencies,
             find_odd_skus,
+            find_repeated_barcodes,
             find_without_variants,
             find_wrong_title_keys,
         )
@@ -48,6 +49,7 @@ class CatalogConfig(AppConfig):
         register_finder(find_mistyped)
         register_finder(find_odd_currencies)
         register_finder(find_odd_skus)
+        register_finder(find_repeated_barcodes)
         register_finder(find_without_variants)
         register_finder(find_wrong_tallies)
         register_finder(find_wrong_title_keys)

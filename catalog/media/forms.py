@@ -20,6 +20,10 @@ class PicturesInput(forms.ClearableFileInput):
     template_name = "admin/pictures_input.html"
     allow_multiple_selected = True
 
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """With `sent`: the names of what came with a form that is shown again. A browser doesn't keep chosen files."""
+        return super().get_context(name, None, attrs) | {"sent": [file.name for file in value or () if file]}
+
 
 class PicturesField(forms.FileField):
     """The pictures that somebody chose, clean and in their order. A bad one is an error that names its file."""
@@ -27,6 +31,9 @@ class PicturesField(forms.FileField):
     def __init__(self, **options: Any) -> None:
         accept = ",".join(MEDIA_TYPES.values())
         super().__init__(required=False, widget=PicturesInput({"accept": accept, "multiple": True}), **options)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return data
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(data)

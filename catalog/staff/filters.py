@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import BooleanField, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
@@ -47,6 +47,11 @@ class TagFilter(TextFilter):
     title = "tag"
     parameter_name = "tag"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if connection.vendor == "sqlite":
+            self.title = f"tag (of the newest {SEARCHED_BACK:,})"
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Product]) -> QuerySet[Product]:
         return keep_tagged(queryset, tag) if (tag := (self.value() or "").strip()) else queryset
 
@@ -55,14 +60,15 @@ def keep_tagged(rows: QuerySet[Product], tag: str) -> QuerySet[Product]:
     if connections[rows.db].vendor == "postgresql":
         # Containment, which the GIN index of `attr.NAME` serves.
         return rows.filter(attributes__contains={TAGS: [tag]})
-    # SQLite knows none. Of a text that stands in place of the list, `json_each` gives the text.
+    # SQLite knows none, and has no index. Of a text that stands in place of the list, `json_each` gives the text.
     is_list = RawSQL("json_type(attributes, '$.tags') = 'array'", (), BooleanField())
     has_tag = "EXISTS (SELECT 1 FROM json_each(attributes, '$.tags') WHERE type = 'text' AND value = %s)"
-    return rows.filter(is_list, RawSQL(has_tag, (tag,), BooleanField()))  # noqa: S611 (a literal, one line above)
+    tagged = rows.filter(is_list, RawSQL(has_tag, (tag,), BooleanField()))  # noqa: S611 (a literal, one line above)
+    return keep_newest(tagged, of=rows)
 
 
-# No index finds products by what they lack or by `in_stock`, nor the changes of one user. So a page reads at most this
-# many rows, whatever the size of the table.
+# No index finds products by what they lack or by `in_stock`, nor stock by its free pieces, nor the changes of one user.
+# So a page reads at most this many rows, whatever the size of the table.
 SEARCHED_BACK = 100_000
 
 
@@ -104,11 +110,11 @@ class LackFilter(admin.SimpleListFilter):
         return rows if name in ("brand", "category") else keep_newest(rows, of=queryset)
 
 
-def keep_newest(rows: QuerySet[Product], of: QuerySet[Product]) -> QuerySet[Product]:
-    """The rows that are among the newest SEARCHED_BACK products of `of`. Lists have this order."""
-    newest = of.order_by("-created_at", "-pk").values_list("created_at", flat=True)
+def keep_newest(rows: QuerySet[Any], of: QuerySet[Any], by: str = "created_at") -> QuerySet[Any]:
+    """The rows that are among the newest SEARCHED_BACK of `of`. Lists have this order."""
+    newest = of.order_by(f"-{by}", "-pk").values_list(by, flat=True)
     oldest = next(iter(newest[SEARCHED_BACK - 1 : SEARCHED_BACK]), None)
-    return rows.filter(created_at__gte=oldest) if oldest else rows
+    return rows.filter(**{f"{by}__gte": oldest}) if oldest else rows
 
 
 class BarcodeFilter(admin.SimpleListFilter):
@@ -125,14 +131,12 @@ class BarcodeFilter(admin.SimpleListFilter):
 
 
 def keep_repeated(rows: QuerySet[Variant]) -> QuerySet[Variant]:
-    newest = rows.order_by("-pk").values_list("pk", flat=True)
-    oldest = next(iter(newest[SEARCHED_BACK - 1 : SEARCHED_BACK]), 0)
     # The literal is the condition of the index.
     coded = Variant.objects.filter(barcode__gt=RawSQL("''", ()))
     others = coded.filter(barcode=OuterRef("barcode")).exclude(pk=OuterRef("pk")).order_by()
     # A subselect with a limit is asked for each row by the index. Of EXISTS the planner may make one join of all rows.
-    repeated = rows.alias(other=Subquery(others.values("pk")[:1])).filter(pk__gte=oldest, barcode__gt="")
-    return repeated.filter(other__isnull=False)
+    repeated = rows.alias(other=Subquery(others.values("pk")[:1])).filter(barcode__gt="", other__isnull=False)
+    return keep_newest(repeated, of=rows, by="pk")
 
 
 class OfProductFilter(TextFilter):
@@ -245,7 +249,9 @@ class ParentFilter(SuggestFilter):
 
 
 class FreeFilter(admin.SimpleListFilter):
-    title = "free pieces"
+    """Stock by its free pieces, of the newest rows that the filters before this one leave."""
+
+    title = f"free pieces (of the newest {SEARCHED_BACK:,})"
     parameter_name = "free"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
@@ -254,9 +260,11 @@ class FreeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
         match self.value():
             case "some":
-                return queryset.filter(on_hand__gt=F("reserved"))
+                rows = queryset.filter(on_hand__gt=F("reserved"))
             case "few":
-                return queryset.filter(on_hand__lte=F("reserved") + settings.LOW_STOCK)
+                rows = queryset.filter(on_hand__lte=F("reserved") + settings.LOW_STOCK)
             case "none":
-                return queryset.filter(on_hand__lte=F("reserved"))
-        return queryset
+                rows = queryset.filter(on_hand__lte=F("reserved"))
+            case _:
+                return queryset
+        return keep_newest(rows, of=queryset, by="pk")

@@ -1,9 +1,9 @@
 """Finds stored rows that today's rules would refuse. It yields a sentence and a remedy for each; no row is changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef
 
 from catalog.models import Location, Product, Stock, Variant
 from catalog.title_keys import find_wrong_keys
@@ -26,8 +26,21 @@ def find_without_variants() -> Iterator[tuple[str, str]]:
     """Finds products that nobody can order: an undo or SQL may have deleted their last variant."""
     rows = Product.objects.filter(~Exists(Variant.objects.filter(product=OuterRef("pk")))).order_by("pk")
     if found := list(rows.values_list("sku", flat=True)[: NAMED_PRODUCTS + 1]):
-        named = ", ".join(found[:NAMED_PRODUCTS]) + (" and others" if len(found) > NAMED_PRODUCTS else "")
-        yield f"Some products have no variant, so they have no price: {named}.", "Add one to each, or archive them."
+        detail = f"Some products have no variant, so they have no price: {name_first(found)}."
+        yield detail, "Add one to each, or archive them."
+
+
+def find_repeated_barcodes() -> Iterator[tuple[str, str]]:
+    """Finds barcodes of several variants: a scanner can't tell them apart."""
+    coded = Variant.objects.filter(barcode__gt="").order_by("barcode").values_list("barcode", flat=True)
+    if found := list(coded.alias(number=Count("pk")).filter(number__gt=1)[: NAMED_PRODUCTS + 1]):
+        remedy = "Correct them where that is wrong: the admin's list of variants has a filter, barcode."
+        yield f"Some barcodes belong to several variants: {name_first(found)}.", remedy
+
+
+def name_first(found: Sequence[str]) -> str:
+    """The first ones by name. The caller reads one more than these."""
+    return ", ".join(found[:NAMED_PRODUCTS]) + (" and others" if len(found) > NAMED_PRODUCTS else "")
 
 
 def find_odd_skus() -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from catalog.imports.runs import ImportRun
 from catalog.models import Attribute, Image, Product, ProductText, Stock, Variant
 from catalog.writes.declared import find_mistyped
 from catalog.writes.drafts import DraftFault
-from catalog.writes.stored import find_odd_currencies, find_without_variants
+from catalog.writes.stored import find_odd_currencies, find_repeated_barcodes, find_without_variants
 from catalog.writes.texts import compose, find_unseen
 from catalog.writes.values import BadValue, show_value
 from config.api.rendering.formulas import guard_text
@@ -535,6 +535,12 @@ def test_doctor_lists_products_without_a_variant() -> None:
     assert [detail for detail, _ in find_without_variants()] == [
         "Some products have no variant, so they have no price: BARE."
     ]
+
+
+def test_doctor_lists_barcodes_of_several_variants() -> None:
+    for number, barcode in enumerate(("", "", "4001", "4002", "4001")):
+        make_product(sku=f"P{number}").variants.update(barcode=barcode)
+    assert [detail for detail, _ in find_repeated_barcodes()] == ["Some barcodes belong to several variants: 4001."]
 
 
 def test_doctor_lists_a_stored_currency_that_does_not_exist() -> None:

@@ -36,7 +36,12 @@ document.addEventListener("click", (event) => {
 
 // -- names for screen readers, where Django, unfold and select2 give none (axe: label, aria-input-field-name)
 
-const readText = (node) => (node?.textContent || "").replace(/\s+/g, " ").replace(/\*\s*$/, "").trim();
+// Without icons, whose text is the name of a picture.
+const readText = (node) => {
+    const copy = node?.cloneNode(true);
+    copy?.querySelectorAll(".material-symbols-outlined").forEach((icon) => icon.remove());
+    return (copy?.textContent || "").replace(/\s+/g, " ").trim().replace(/\s*\*$/, "");
+};
 
 // A field of a table is called by its column, and a part of a date by its whole and its placeholder.
 const findName = (field) => {
@@ -59,12 +64,40 @@ const nameFields = () => {
         if (!name) continue;
         for (const part of box.querySelectorAll(".select2-selection, .select2-selection__rendered[role], .select2-search__field")) part.ariaLabel = name;
     }
+    for (const icon of document.querySelectorAll("a .material-symbols-outlined, button .material-symbols-outlined")) {
+        if (readText(icon.closest("a, button"))) icon.ariaHidden = "true";
+    }
     for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) hint.setAttribute("role", "img");
     for (const region of document.querySelectorAll(".overflow-x-auto:not([tabindex])")) if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
 };
 
+// -- where the keyboard begins
+
+const findShown = (selector) => [...document.querySelectorAll(selector)].find((node) => node.checkVisibility());
+// At the first error of a form that comes back, else where `autofocus` says: a browser looks for that too early, while
+// unfold still hides the page.
+const beginThere = () => {
+    if (document.activeElement !== document.body) return;
+    const start = findShown("[aria-invalid=true]") || findShown(".errornote, #content [role=alert]") || findShown("#content [autofocus]");
+    if (!start) return;
+    if (start.matches("div, p, span")) start.tabIndex = -1;
+    start.focus();
+};
+// Some thirty links of the sidebar come before each page.
+addEventListener("DOMContentLoaded", () => {
+    const content = document.getElementById("content");
+    if (!content || window.name) return; // a popup has no sidebar
+    const skip = Object.assign(document.createElement("a"), { href: "#content", className: "tenfold-skip", textContent: "Skip to the page" });
+    skip.onclick = (event) => {
+        event.preventDefault();
+        content.tabIndex = -1;
+        content.focus();
+    };
+    document.body.prepend(skip);
+});
+
 // After the scripts that make their parts once the page is there, and when a row is added.
 addEventListener("load", () => {
-    setTimeout(nameFields);
+    setTimeout(() => { nameFields(); beginThere(); });
     document.addEventListener("formset:added", () => setTimeout(nameFields));
 });

@@ -72,7 +72,10 @@ document.addEventListener("DOMContentLoaded", () => {
             };
             return [column, select];
         });
+        const name = part("columns").contains(document.activeElement) && document.activeElement.ariaLabel;
         part("columns").replaceChildren(table(["Column of the file", "Read as"], rows));
+        // Who goes through the table by keyboard stays where they were.
+        if (name) [...part("columns").querySelectorAll("select")].find((select) => select.ariaLabel === name)?.focus();
     };
 
     const showFound = (found) => {
@@ -89,6 +92,8 @@ document.addEventListener("DOMContentLoaded", () => {
         part("products").replaceChildren(rows.length ? table([...names, "variants"], rows) : "");
         part("found").hidden = false;
         part("start").hidden = false;
+        // A keyboard scrolls what it can reach.
+        part("products").tabIndex = part("products").scrollWidth > part("products").clientWidth ? 0 : -1;
     };
 
     // A file without a column of SKUs is refused as a whole; its first line still tells the columns.
@@ -165,7 +170,10 @@ document.addEventListener("DOMContentLoaded", () => {
     };
     part("keep").onclick = () => {
         const name = part("recipe-name").value.trim();
-        if (!name) return part("recipe-name").focus();
+        if (!name) {
+            part("recipe-state").textContent = "Give the recipe a name first.";
+            return part("recipe-name").focus();
+        }
         const body = { name, shared: part("share").checked, options: readOptions() };
         const own = recipes.find((one) => one.is_own && one.name === name);
         tell(async () => {

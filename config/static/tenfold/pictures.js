@@ -116,6 +116,7 @@ document.addEventListener("DOMContentLoaded", () => {
         }
     };
     part("start").onclick = async () => {
+        part("state").focus();
         part("start").hidden = upload.disabled = true;
         const known = wanted.filter((one) => one.product);
         const places = new Map();

@@ -39,10 +39,11 @@
             );
             const remove = element("button", { type: "button", textContent: "×", ariaLabel: "Remove this option" });
             const pair = element("div", { className: "tenfold-pair" }, ...inputs, remove);
-            remove.onclick = () => { pair.remove(); write(); };
+            remove.onclick = () => { pair.remove(); write(); more.focus(); };
             pairs.insertBefore(pair, more);
+            return inputs[0];
         };
-        const more = element("button", { type: "button", className: "tenfold-more", textContent: "+ option", onclick: () => addPair() });
+        const more = element("button", { type: "button", className: "tenfold-more", textContent: "+ option", onclick: () => addPair().focus() });
         pairs.append(more);
         const draw = () => {
             pairs.querySelectorAll(".tenfold-pair").forEach((pair) => pair.remove());
@@ -130,11 +131,23 @@
 
     // -- pictures
 
+    // What can't be a picture is told at once: the server would refuse the whole form, which loses its files.
+    const leaveOut = (label, input) => {
+        const isPicture = (file) => !file.type || input.accept.split(",").includes(file.type);
+        const kept = new DataTransfer();
+        [...input.files].filter(isPicture).forEach((file) => kept.items.add(file));
+        const others = [...input.files].filter((file) => !isPicture(file)).map((file) => file.name).join(", ");
+        if (others) input.files = kept.files;
+        label.querySelector("[data-left-out]").textContent = others && `Left out, since it is no JPEG, PNG or WebP: ${others}.`;
+    };
+
     // unfold's own listener looks for a text field beside each file input.
     document.addEventListener("change", (event) => {
         const label = event.target.closest(".tenfold-drop");
         if (!label) return;
         event.stopPropagation();
+        leaveOut(label, event.target);
+        label.querySelector("[data-sent]")?.remove();
         const pictures = [...event.target.files].map((file) => element("img", { src: URL.createObjectURL(file), alt: file.name, title: file.name }));
         label.querySelector(".tenfold-chosen").replaceChildren(...pictures);
     }, true);
@@ -150,6 +163,28 @@
             for (const file of [...input.files, ...event.dataTransfer.files]) all.items.add(file);
             input.files = all.files;
             input.dispatchEvent(new Event("change", { bubbles: true }));
+        });
+    };
+
+    // -- order: the arrows on a row's handle do what dragging does
+
+    const moved = element("span", { role: "status", className: "sr-only" });
+    const moveRow = (handle, isUp) => {
+        const row = handle.closest("tbody");
+        const other = isUp ? row.previousElementSibling : row.nextElementSibling;
+        if (!other?.classList.contains("original")) return;
+        other[isUp ? "before" : "after"](row);
+        sortRecords({ from: row.parentNode }); // unfold's, which numbers the rows anew
+        handle.focus();
+        const all = [...row.parentNode.querySelectorAll("tbody.original")];
+        moved.textContent = `Now ${all.indexOf(row) + 1} of ${all.length}.`;
+    };
+    const watchHandle = (handle) => {
+        Object.assign(handle, { tabIndex: 0, role: "button", ariaLabel: "Move this row by arrow up and arrow down" });
+        handle.addEventListener("keydown", (event) => {
+            if (!["ArrowUp", "ArrowDown"].includes(event.key)) return;
+            event.preventDefault();
+            moveRow(handle, event.key === "ArrowUp");
         });
     };
 
@@ -169,6 +204,8 @@
         rows().forEach(showPairs);
         showMatrix();
         document.querySelectorAll(".tenfold-drop").forEach(watchDrop);
+        document.querySelectorAll("[x-sort\\:handle]").forEach(watchHandle);
+        document.body.append(moved);
         document.querySelectorAll("textarea[data-attributes]").forEach(spreadAttributes);
     });
     document.addEventListener("formset:added", () => rows().forEach(showPairs));

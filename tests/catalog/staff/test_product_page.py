@@ -117,7 +117,9 @@ def draw(color: str) -> SimpleUploadedFile:
 def test_pictures_are_added_behind_the_others_and_a_bad_one_is_named(office: Client) -> None:
     product = make_product(images=1)
     bad = SimpleUploadedFile("logo.svg", b"<svg/>")
-    assert "'logo.svg' is a text, such as SVG" in read_errors(save(office, product, pictures=[draw("red"), bad]))
+    told = read_errors(save(office, product, pictures=[draw("red"), bad]))
+    assert "'logo.svg' is a text, such as SVG" in told
+    assert "loses its files: red.png, logo.svg." in told
     assert product.images.count() == 1
     assert save(office, product, pictures=[draw("red"), draw("blue")]).status_code == 302
     rows = list(product.images.order_by("position").values_list("position", "width", "alt"))

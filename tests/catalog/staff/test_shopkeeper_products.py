@@ -139,6 +139,18 @@ def test_a_product_with_six_variants_and_three_pictures_is_added_on_one_page(kee
     page.fill(".tenfold-matrix [data-price]", "19.90")
     keeper.click(".tenfold-matrix [data-make]")
     page.get_by_text("6 added below").wait_for()
+    # A form with an error leads to it, and what describes a field is there; files have to be chosen again.
+    page.fill("[name=title]", "")
+    keeper.save()
+    field = page.locator("[name=title]:focus[aria-invalid=true]")
+    assert page.locator(f"[id='{field.get_attribute('aria-describedby')}']").inner_text() == "This field is required."
+    assert page.get_by_text("loses its files: red.jpg, green.jpg, blue.jpg").is_visible()
+    page.fill("[name=title]", "Harbour Tee")
+    notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"}
+    page.set_input_files("[name=pictures]", [draw("red"), notes, draw("green"), draw("blue")])
+    assert page.get_by_text("Left out, since it is no JPEG, PNG or WebP: notes.txt.").is_visible()
+    assert not page.get_by_text("loses its files").count()
+    keeper.clicks, keeper.loads = 2, 1
     keeper.save()
     [row] = keeper.read("products/?sku=TEE&expand=images,variants")["results"]
     assert [variant["sku"] for variant in row["variants"]] == [
@@ -173,11 +185,20 @@ def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
     drag_to_top(keeper.page, rows, 2)
     keeper.clicks += 1
     keeper.save()
-    after = [one["id"] for one in keeper.read(f"products/{row['id']}/?expand=images")["images"]]
-    before = [one["id"] for one in row["images"]]
-    assert after[0] == before[2]
-    assert sorted(after) == sorted(before)
+    first, second, third, *others = [one["id"] for one in row["images"]]
+    assert list_pictures(keeper, row["id"]) == [third, first, second, *others]
     assert keeper.spend() == (3, 2)
+    # By keyboard.
+    keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
+    keeper.click(keeper.page.get_by_role("link", name="Images", exact=True))
+    rows.nth(0).get_by_role("button", name="Move this row").press("ArrowDown")
+    assert keeper.page.get_by_text(f"Now 2 of {rows.count()}.").count() == 1
+    keeper.save()
+    assert list_pictures(keeper, row["id"]) == [first, third, second, *others]
+
+
+def list_pictures(keeper: Keeper, product: int) -> list[int]:
+    return [one["id"] for one in keeper.read(f"products/{product}/?expand=images")["images"]]
 
 
 def test_pictures_are_added_by_their_file_names(keeper: Keeper) -> None:
