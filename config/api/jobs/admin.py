@@ -25,16 +25,6 @@ LABELS = {
 }
 
 
-# A page with a job that isn't over is loaded again after so many seconds.
-REFRESH_SECONDS = 3
-
-
-def refresh_while(response: HttpResponse, is_unfinished: bool) -> HttpResponse:
-    if is_unfinished:
-        response["Refresh"] = str(REFRESH_SECONDS)
-    return response
-
-
 class JobAdmin(BoundedAdmin):
     """All users' jobs. A job can't be edited, only canceled or deleted (with its files)."""
 
@@ -42,18 +32,8 @@ class JobAdmin(BoundedAdmin):
     list_filter = ("status",)
     list_select_related = ("owner",)
     actions: ClassVar[Sequence[str]] = ("cancel", "delete_selected")
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
-        changes = (getattr(response, "context_data", None) or {}).get("cl")
-        return refresh_while(response, any(job.is_unfinished for job in getattr(changes, "result_list", ())))
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        response = super().change_view(request, object_id, form_url, extra_context)
-        job = (getattr(response, "context_data", None) or {}).get("original")
-        return refresh_while(response, job is not None and job.is_unfinished)
+    # While a job isn't over, its page and its list follow it (admin.js).
+    list_after_template = change_form_outer_after_template = "admin/job_state.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

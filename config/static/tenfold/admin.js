@@ -71,6 +71,32 @@ const nameFields = () => {
     for (const region of document.querySelectorAll(".overflow-x-auto:not([tabindex])")) if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
 };
 
+// -- pages of jobs: while one isn't over, its new state comes into the page. A reload would take the focus, and the ticks.
+
+const REFRESH_MS = 3000;
+const listTicks = (page) => [...page.querySelectorAll("[name=_selected_action]")];
+const listCells = (page) => [...page.querySelectorAll("#content .readonly, #job-state, #result_list tbody td")].filter((cell) => !listTicks(cell).length);
+const showState = (page) => {
+    const [cells, fresh] = [document, page].map(listCells);
+    const [rows, freshRows] = [document, page].map((one) => listTicks(one).map((tick) => tick.value).join());
+    if (cells.length !== fresh.length || rows !== freshRows) {
+        if (!listTicks(document).some((tick) => tick.checked)) location.reload();
+        return;
+    }
+    cells.forEach((cell, number) => {
+        const isRead = cell.contains(document.activeElement) && readText(cell) === readText(fresh[number]);
+        if (!isRead && cell.innerHTML !== fresh[number].innerHTML) cell.replaceChildren(...fresh[number].childNodes);
+    });
+};
+const follow = async () => {
+    if (!document.querySelector("[data-refresh]")) return;
+    const answer = document.hidden ? null : await fetch(location.href).catch(() => null);
+    if (answer?.redirected) return location.reload(); // signed out
+    if (answer?.ok) showState(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    setTimeout(follow, REFRESH_MS);
+};
+addEventListener("load", () => setTimeout(follow, REFRESH_MS));
+
 // -- where the keyboard begins
 
 const findShown = (selector) => [...document.querySelectorAll(selector)].find((node) => node.checkVisibility());
