@@ -151,7 +151,7 @@ class LocationAdmin(BoundedAdmin):
 class StockAdmin(BoundedAdmin):
     icon = "warehouse"
     form = StockForm
-    list_display = ("variant", "location", "on_hand", "reserved", "free")
+    list_display = ("code", "location", "on_hand", "reserved", "free")
     list_filter = (StockOfProductFilter, FreeFilter)
     list_select_related = ("variant",)
     search_fields = ("variant__sku__exact",)
@@ -159,6 +159,10 @@ class StockAdmin(BoundedAdmin):
     fields = ("variant", "location", ("on_hand", "reserved"), "reason")
     readonly_fields = ("reserved",)
     raw_id_fields = ("variant",)
+
+    @admin.display(description="variant")
+    def code(self, stock: Stock) -> str:
+        return show_unbroken(stock.variant.sku)
 
     @admin.display(description="free")
     def free(self, stock: Stock) -> int:

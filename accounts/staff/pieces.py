@@ -18,7 +18,7 @@ from accounts.models import Order, OrderLine
 from accounts.ordering.shipments import Left, ship_pieces, take_back
 from accounts.orders import Wanted
 from catalog.models import Location
-from catalog.writes.values import REASON
+from catalog.writes.values import REASON, BadValue
 from config.api.problems.errors import ApiError
 
 MOVED = "It can't be undone: the stock follows it, and the customer sees it."
@@ -79,6 +79,13 @@ class ReturnForm(PiecesForm):
             label="Where", required=False, widget=UnfoldAdminSelectWidget,
             choices=[("", "Where they were sent from"), *((code, code) for code in places)],
         )  # fmt: skip
+
+    def clean_reason(self) -> str:
+        """The text by the rule of bodies: composed, and without what can't be seen."""
+        try:
+            return REASON.read(self.cleaned_data["reason"])
+        except BadValue as error:
+            raise forms.ValidationError(f"{error.tell(self.cleaned_data['reason'])}.") from None
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) ->
     assert "1 piece taken back." in answer.content.decode()
     assert count_stock() == (5, 1)
     office.post(f"{base}send/", {f"line-{line.pk}": 1})
+    unseen = office.post(f"{base}take_back/", {f"line-{line.pk}": 1, "reason": "too\u202e big"}).content.decode()
+    assert 'id="id_reason_error"' in unseen, "the field's aria-describedby names it"
     office.post(f"{base}take_back/", {f"line-{line.pk}": 1, "reason": "too <big>"})
     assert count_stock() == (4, 0), "not put on hand again"
     timeline = read(office, f"{base}change/")

@@ -28,3 +28,11 @@ const DARK = {
     typography: { code: { color: "#fda4af", backgroundColor: "#2e2350" }, links: { color: "#a78bfa", visited: "#a78bfa" } },
 };
 if (prefersDark.matches) document.querySelector("redoc")?.setAttribute("theme", JSON.stringify(DARK));
+
+// Swagger UI draws its list of servers late, and gives it no name.
+new MutationObserver((_, observer) => {
+    const servers = document.getElementById("servers");
+    if (!servers) return;
+    servers.ariaLabel = "Server";
+    observer.disconnect();
+}).observe(document.documentElement, { childList: true, subtree: true });

@@ -157,6 +157,8 @@ def test_who_may_only_look_sees_the_page_without_a_form() -> None:
     page = browser.get(find_page(product))
     assert page.status_code == 200
     assert b'name="pictures"' not in page.content
+    assert browser.get("/admin/catalog/image/").status_code == 200
+    assert browser.get("/admin/catalog/image/by-name/").status_code == 403
 
 
 @pytest.mark.slow
