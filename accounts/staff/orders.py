@@ -23,6 +23,7 @@ from accounts.staff.order_address import COLUMNS, try_form
 from accounts.staff.order_pages import show_address, show_customer, show_steps, show_timeline
 from accounts.staff.pieces import WAYS, Way, count_unsent, move_pieces
 from config.api.admin.cells import show_picture, show_unbroken
+from config.api.admin.confirming import ask_first, is_confirmed
 from config.api.admin.lists import BoundedAdmin, ReadOnlyAdmin
 from config.api.problems.errors import Conflict
 
@@ -91,13 +92,23 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no brackets 
 # The most orders that one action moves; each takes a transaction.
 MOVED_MOST = 1_000
 REFUSALS_SHOWN = 10
+FINAL = "There is no way back: the stock follows the status, and the customer sees it."
 
 
-def build_step(status: Order.Status) -> Callable[..., None]:
-    """An admin action that moves orders to `status`, each in its own transaction."""
+class CancelForm(forms.Form):
+    """Nothing to fill in: what the button posted, and that it was meant."""
+
+    step = forms.CharField(widget=forms.HiddenInput, initial=Order.Status.CANCELED)
+    confirmed = forms.CharField(widget=forms.HiddenInput, initial="1")
+
+
+def build_step(status: Order.Status) -> Callable[..., HttpResponse | None]:
+    """An admin action that asks first, then moves orders to `status`, each in its own transaction."""
 
     @admin.action(permissions=("change",), description=f"Mark the selected orders as {status}")
-    def move(model_admin: "OrderAdmin", request: HttpRequest, queryset: QuerySet[Order]) -> None:
+    def move(model_admin: "OrderAdmin", request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        if not is_confirmed(request):
+            return ask_first(model_admin, request, queryset, f"marked as {status}", FINAL)
         # Once, before the moves: the list may be filtered by the status that they change.
         orders = list(queryset[:MOVED_MOST])
         refusals = list(filter(None, [try_move(order, status) for order in orders]))
@@ -105,6 +116,7 @@ def build_step(status: Order.Status) -> Callable[..., None]:
         model_admin.message_user(request, f"{moved} {'order' if moved == 1 else 'orders'} marked as {status}.")
         for refusal in refusals[:REFUSALS_SHOWN]:
             model_admin.message_user(request, refusal, messages.ERROR)
+        return None
 
     move.__name__ = f"mark_{status}"
     return move
@@ -172,8 +184,12 @@ class OrderAdmin(BoundedAdmin):
         return [*own, *super().get_urls()]
 
     def step(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST moves the order on. Of two people who press the same button, the second one is told."""
+        """POST moves the order on; before it is canceled, asks. The second who presses the same button is told."""
         order = self.get_own(request, pk)
+        if request.POST.get("step") == Order.Status.CANCELED and not is_confirmed(request):
+            return self.ask_order(
+                request, order, CancelForm(), title="Cancel", note=FINAL, word="Yes, cancel the order"
+            )
         if request.method == "POST" and (status := request.POST.get("step")) in Order.Status.values:
             refusal = try_move(order, status)
             told = refusal or f"{order} is {status} now."

@@ -6,11 +6,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -38,9 +36,8 @@ from catalog.staff.product_list import ProductColumns, ProductList, StatusFilter
 from catalog.staff.slugged import RECORD
 from catalog.writes.among import is_among
 from config.api.admin.cells import show_picture
-from config.api.admin.dashboard import show_count
+from config.api.admin.confirming import ask_first, is_confirmed
 from config.api.admin.lists import BoundedAdmin
-from config.api.reads.counting import BOUND, count_at_most
 from config.logs import REQUEST_ID
 
 # Rows in one UPDATE. It holds their locks for about 0.1 s.
@@ -48,12 +45,8 @@ STATUS_CHUNK = 1_000
 # A request changes statuses for at most this long. A message then asks for another click.
 STATUS_SECONDS = 20.0
 
-# The products that the page before a change of many names.
-SHOWN_FIRST = 20
 # The part of the form where pictures are dropped.
 PICTURES = "Pictures"
-# What the list posts to run an action.
-CARRIED = ("action", "select_across", "index", ACTION_CHECKBOX_NAME)
 
 
 class ProductAdmin(ProductColumns, BoundedAdmin):
@@ -193,20 +186,10 @@ class ProductAdmin(ProductColumns, BoundedAdmin):
     ) -> HttpResponse | None:
         """Ask first, with the number of products and the first of them; then set the status."""
         changing = products.exclude(status=status)
-        if request.POST.get("confirmed") != "1" and changing.exists():
-            return self.ask(request, changing, f"set to {status.label.lower()}")
+        if not is_confirmed(request) and changing.exists():
+            return ask_first(self, request, changing, f"set to {status.label.lower()}")
         self.write_status(request, products, status)
         return None
-
-    def ask(self, request: HttpRequest, products: ProductQuerySet, what: str) -> HttpResponse:
-        number = count_at_most(products, BOUND)
-        values = [(name, value) for name in CARRIED for value in request.POST.getlist(name)]
-        context = {
-            **self.admin_site.each_context(request), "title": "Are you sure?", "opts": self.opts, "what": what,
-            "number": show_count(number, BOUND), "noun": "product" if number == 1 else "products",
-            "rows": products.order_by("pk")[:SHOWN_FIRST], "more": number > SHOWN_FIRST, "values": values,
-        }  # fmt: skip
-        return TemplateResponse(request, "admin/confirm.html", context)
 
     def write_status(self, request: HttpRequest, products: ProductQuerySet, status: Product.Status) -> None:
         end = time.monotonic() + STATUS_SECONDS

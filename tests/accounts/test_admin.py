@@ -348,7 +348,12 @@ def test_each_of_many_orders_is_moved_by_itself(office: Client) -> None:
     first, second, shipped = place(), place(), place()
     for status in ("paid", "shipped"):
         move_order(shipped, status)
-    page = run_action(office, ORDERS, "mark_canceled", [first.pk, second.pk, shipped.pk])
+    selected = [first.pk, second.pk, shipped.pk]
+    asked = run_action(office, ORDERS, "mark_canceled", selected)
+    assert "<strong>3 orders</strong> will be marked as canceled" in asked
+    assert f"<li>{shipped}, of {shipped.user}, shipped, 20.00 USD</li>" in asked
+    assert Order.objects.filter(status="placed").count() == 2
+    page = run_action(office, ORDERS, "mark_canceled", selected, confirmed="1")
     assert "2 orders marked as canceled." in page
     assert f"{shipped}: The order is shipped and can&#x27;t become canceled." in page
     assert not Stock.objects.filter(reserved__gt=0).exists()
@@ -356,7 +361,7 @@ def test_each_of_many_orders_is_moved_by_itself(office: Client) -> None:
 
 def test_moved_orders_are_counted_though_they_leave_the_filter(office: Client) -> None:
     first, second = place(), place()
-    page = run_action(office, f"{ORDERS}?status__exact=placed", "mark_paid", [first.pk, second.pk])
+    page = run_action(office, f"{ORDERS}?status__exact=placed", "mark_paid", [first.pk, second.pk], confirmed="1")
     assert "2 orders marked as paid." in page
 
 

@@ -73,6 +73,17 @@ def test_the_next_step_is_a_button_and_the_second_who_presses_it_is_told(office:
     assert order.status == "shipped"
 
 
+def test_before_an_order_is_canceled_a_page_asks(office: Client) -> None:
+    order = place()
+    path = f"{ORDERS}{order.pk}/step/"
+    assert "There is no way back" in office.post(path, {"step": "canceled"}).content.decode()
+    order.refresh_from_db()
+    assert order.status == "placed"
+    office.post(path, {"step": "canceled", "confirmed": "1"})
+    order.refresh_from_db()
+    assert order.status == "canceled"
+
+
 def test_pieces_are_sent_and_taken_back_on_pages_of_their_own(office: Client) -> None:
     order = place()
     line, base = order.lines.get(), f"{ORDERS}{order.pk}/"
