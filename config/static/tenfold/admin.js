@@ -104,7 +104,9 @@ const findShown = (selector) => [...document.querySelectorAll(selector)].find((n
 // unfold still hides the page.
 const beginThere = () => {
     if (document.activeElement !== document.body) return;
-    const start = findShown("[aria-invalid=true]") || findShown(".errornote, #content [role=alert]") || findShown("#content [autofocus]");
+    // The sentence of one table comes before the one above the page, which only says that there is an error.
+    const wanted = ["[aria-invalid=true]", "div.errornote", ".errornote, #content [role=alert]:not(:empty)", "#content [autofocus]"];
+    const start = wanted.map(findShown).find(Boolean);
     if (!start) return;
     if (start.matches("div, p, span")) start.tabIndex = -1;
     start.focus();
