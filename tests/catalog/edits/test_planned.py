@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -14,7 +15,7 @@ from catalog.prices.switching import switch_prices
 from tests.catalog.changes.undo.shop import undo
 from tests.catalog.edits.test_edits import BEGIN, edit, list_prices, preview, select
 from tests.catalog.prices.test_scheduled import plan, write
-from tests.factories import make_caller, make_product
+from tests.factories import make_caller, make_product, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,6 +87,15 @@ def test_what_overlaps_or_was_changed_since_the_preview_is_refused(office: Clien
     assert "overlaps the price 9.00" in told["PLANNED"]
     assert "from 10.00 to 12.00" in told["CHANGED"]
     assert second.report == {"changed": 0, "unchanged": 0, "refused": 3}
+
+
+def test_who_may_change_prices_but_not_plan_them_plans_none(office: Client) -> None:
+    _, posted = preview(office, select(office, "", make_product()) | begin(25))
+    editor, browser = make_user(is_staff=True), Client()
+    editor.user_permissions.set(Permission.objects.filter(codename__in=("change_product", "change_variant")))
+    browser.force_login(editor)
+    assert "catalog.add_scheduledprice" in browser.post(BEGIN, posted, follow=True).content.decode()
+    assert not ScheduledPrice.objects.exists()
 
 
 def test_times_that_cant_be_are_told(office: Client) -> None:

@@ -180,7 +180,7 @@ def test_a_product_is_duplicated(keeper: Keeper) -> None:
 def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
     row = next(row for row in keeper.read("products/?expand=images&page_size=20")["results"] if len(row["images"]) >= 3)
     keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
-    keeper.click(keeper.page.get_by_role("link", name="Images", exact=True))
+    keeper.click(keeper.page.locator("#tabs-items").get_by_text("Images"))
     rows = keeper.page.locator("#images-group tbody.original")
     drag_to_top(keeper.page, rows, 2)
     keeper.clicks += 1
@@ -190,7 +190,7 @@ def test_pictures_are_put_in_order_by_dragging(keeper: Keeper) -> None:
     assert keeper.spend() == (3, 2)
     # By keyboard.
     keeper.begin(f"/admin/catalog/product/{row['id']}/change/")
-    keeper.click(keeper.page.get_by_role("link", name="Images", exact=True))
+    keeper.click(keeper.page.locator("#tabs-items").get_by_text("Images"))
     rows.nth(0).get_by_role("button", name="Move this row").press("ArrowDown")
     assert keeper.page.get_by_text(f"Now 2 of {rows.count()}.").count() == 1
     keeper.save()
