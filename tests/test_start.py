@@ -163,6 +163,14 @@ def read_ready(url: str) -> tuple[int, dict[str, str], float]:
     return status, report, time.monotonic() - began
 
 
+def read_ready_in_time(url: str) -> tuple[int, dict[str, str], float]:
+    """On a busy machine a server's first answer may come too late; a database that hangs never answers."""
+    end = time.monotonic() + PATIENCE
+    while (told := read_ready(url))[1]["database"].startswith("no answer"):
+        assert time.monotonic() < end, told
+    return told
+
+
 @pytest.mark.slow
 def test_a_database_that_hangs_is_a_503_within_seconds(hung_port: int) -> None:
     with launch_server(DATABASE_URL=f"postgres://shop@127.0.0.1:{hung_port}/shop") as (url, launched):
@@ -186,7 +194,7 @@ def test_a_database_that_is_away_is_a_503_at_once() -> None:
 def test_a_redis_that_hangs_only_degrades(database: str, hung_port: int) -> None:
     services = {"DATABASE_URL": database, "REDIS_URL": f"redis://127.0.0.1:{hung_port}/0"}
     with launch_server(**services) as (url, _):
-        status, report, seconds = read_ready(url)
+        status, report, seconds = read_ready_in_time(url)
         assert (status, report["status"], report["database"]) == (200, "degraded", "ok")
         assert report["cache"].startswith("down (")
         assert seconds < 2

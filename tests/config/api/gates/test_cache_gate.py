@@ -41,6 +41,7 @@ from tests.gates import (
     warm,
     write_past_django,
 )
+from tests.launching import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -450,13 +451,14 @@ def test_there_are_no_hits_while_the_log_does_not_answer(ask: Ask, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
+def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.api.gates.single_flight.WAIT_SECONDS", PATIENCE)
     make_brand("Acme")
     settings.CACHE_LEASE_MS = 1000
     warm(ask, BRANDS)
     Brand.objects.update(name="New")
     asked, gate_open = django.asked, threading.Event()
-    django.hold = lambda: gate_open.wait(5) and None
+    django.hold = lambda: gate_open.wait(PATIENCE) and None
     answers: list[Answer] = []
 
     def read() -> None:
@@ -468,7 +470,10 @@ def test_one_of_fifty_fills(ask: Ask, django: Django, settings: Any) -> None:
     threads = [threading.Thread(target=read) for _ in range(50)]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    end = time.monotonic() + PATIENCE
+    while not any(flight.waiting == 49 for flight in [*CACHE.flights.running.values()]):
+        assert time.monotonic() < end, "the others don't wait for one"
+        time.sleep(0.01)  # polls; nothing tells
     gate_open.set()
     for thread in threads:
         thread.join()
