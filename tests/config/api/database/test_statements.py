@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, connections
 from rest_framework.test import APIClient
 
+from catalog.models import Attribute
 from tests.factories import make_product
 
 pytestmark = [
@@ -44,11 +45,13 @@ def test_preparing_can_be_turned_off(client: APIClient, settings: Any) -> None:
     assert read_prepared() != before
 
 
-def test_a_search_is_planned_for_its_words(client: APIClient) -> None:
-    product = make_product(title="Tea")
+@pytest.mark.parametrize(("query", "sign"), [("search=tea", "::tsquery"), ("attr.color=Red", " @> ")])
+def test_a_page_is_planned_for_its_words_and_attributes(query: str, sign: str, client: APIClient) -> None:
+    Attribute.objects.create(name="color")
+    product = make_product(title="Tea", attributes={"color": "Red"})
     for _ in range(2):
-        assert client.get("/api/v1/products/?search=tea").json()["results"][0]["id"] == product.pk
-    assert not [statement for statement in read_prepared() if "::tsquery" in statement]
+        assert client.get(f"/api/v1/products/?{query}").json()["results"][0]["id"] == product.pk
+    assert not [statement for statement in read_prepared() if sign in statement]
 
 
 def test_a_connection_that_broke_is_replaced(client: APIClient) -> None:
