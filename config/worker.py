@@ -30,6 +30,8 @@ logger = logging.getLogger("tenfold.worker")
 
 # Seconds between two reads of the database's table of tasks by an idle worker.
 POLL_SECONDS = 1.0
+# What rq's reading of a job raises if it isn't as rq writes it.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
 # Held while the heartbeat uses the database. A fork at that moment would copy its connection: SQLite's locks would be
 # held for ever, since the fork doesn't have the thread that frees them; and two processes would read PostgreSQL's
 # socket.
@@ -118,12 +120,30 @@ class JobWorker(RQWorker):
     """RQ's worker. Each job runs in a fork that ends with os._exit, so log, metrics, traces start and end here."""
 
     def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
-        """RQ's method, but a job that isn't JSON is dropped. RQ's worker would end, and end again at its next start."""
+        """RQ's method, but a job that can't be read is dropped: RQ's worker would end."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*arguments, **options)
-            except ValueError as error:
-                logger.warning("A job in Redis isn't JSON, so it is dropped: %s", error)
+            except UNREADABLE as error:
+                logger.warning("A job in Redis can't be read, so it is dropped: %r", error)
+                self.forget_unreadable()
+
+    def run_maintenance_tasks(self) -> None:
+        """RQ's method, at the start and later: it reads all jobs that were taken, and one that it can't ends it."""
+        self.forget_unreadable()
+        super().run_maintenance_tasks()
+
+    def forget_unreadable(self) -> None:
+        """Delete jobs that were taken and can't be read."""
+        client: Any = self.connection
+        for queue in self.queues:
+            taken = queue.intermediate_queue.key
+            for key in client.lrange(taken, 0, -1):
+                try:
+                    queue.fetch_job(key.decode())
+                except UNREADABLE:
+                    client.lrem(taken, 0, key)
+                    client.delete(queue.job_class.redis_job_namespace_prefix.encode() + key)
 
     def handle_warm_shutdown_request(self) -> None:
         STOP.begin()

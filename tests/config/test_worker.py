@@ -80,16 +80,25 @@ class Trap:
 @pytest.mark.slow
 @pytest.mark.skipif(not settings.REDIS_URL, reason="without Redis tasks wait in the database")
 @pytest.mark.parametrize("meta", [{}, {"backend_name": "default"}])
-def test_a_pickled_job_is_not_run_and_ends_no_worker(meta: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [{}, {"timeout": "x"}, {"created_at": "x"}])
+def test_a_pickled_job_is_not_run_and_ends_no_worker(
+    meta: dict[str, str], broken: dict[str, str], tmp_path: Path
+) -> None:
     queue = django_rq.get_queue("default")
     # Whoever can write to Redis; rq's own queue pickles.
-    Queue("default", connection=queue.connection).enqueue("builtins.repr", Trap(tmp_path / "run"), meta=meta)
+    pickled = Queue("default", connection=queue.connection)
+    job = pickled.enqueue("builtins.repr", Trap(tmp_path / "run"), meta=meta)
+    for name, value in broken.items():
+        queue.connection.hset(job.key, name, value)
     worker = JobWorker(
         [queue], connection=queue.connection, job_class="django_tasks_rq.backend.Job", serializer=settings.RQ_SERIALIZER
     )
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         worker.work(burst=True, with_scheduler=False)
+        # The next one looks for jobs that were taken and not done.
+        assert queue.connection.lrange(queue.intermediate_queue.key, 0, -1) == []
+        worker.run_maintenance_tasks()
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
