@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from random import getrandbits
 from time import monotonic
 from typing import Any
 
@@ -80,6 +81,8 @@ class Page:
 # For so many seconds after a row that isn't stored, a statement reads compiled rows at once.
 PAUSE = 1.0
 UNDEFINED_COLUMN = "42703"
+# The numbers in the names of prepared statements are greater.
+FIRST_NAME = 2**62
 
 
 @dataclass
@@ -298,4 +301,15 @@ def open_cursor(connection: Any) -> Any:
     if connection.vendor != "postgresql" or not settings.DATABASE_PREPARE:
         return connection.cursor()
     connection.ensure_connection()
+    name_apart(connection.connection)
     return connection._prepare_cursor(PreparedCursor(connection.connection))
+
+
+def name_apart(driver: Any) -> None:
+    """Give the connection's statements names that no other has.
+
+    psycopg counts them from 0. A PgBouncer before 1.22 passes a connection the session of another one, whose statement
+    of the same name would run instead: its rows would be the answer.
+    """
+    if driver._prepared._prepared_idx < FIRST_NAME:
+        driver._prepared._prepared_idx = FIRST_NAME + getrandbits(62)
