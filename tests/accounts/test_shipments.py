@@ -97,6 +97,8 @@ def test_a_return_says_why_for_each_line(clerk: APIClient, order: Order) -> None
     assert [line["return_reason"] for line in answer.json()["lines"]] == ["damaged", ""]
     again = clerk.post(f"/api/v1/orders/{order.number}/returns/", {"lines": [lines[0] | {"reason": "too big"}]})
     assert again.json()["lines"][0]["return_reason"] == "too big"
+    unseen = clerk.post(f"/api/v1/orders/{order.number}/returns/", {"lines": [lines[1] | {"reason": "a\u202eb"}]})
+    assert [error["pointer"] for error in unseen.json()["errors"]] == ["/lines/0/reason"]
     assert "reason" in post(clerk, order, "shipments", ("TEA", 1), lines=lines).json()["errors"][0]["pointer"]
     number_all()
     told = Change.objects.filter(entity="order_line", op="update", sku="TEA").order_by("position")

@@ -167,6 +167,11 @@ def test_our_own_stock_comes_back_to_each_location() -> None:
     report = run(f"sku, on_hand\n{second.sku}, 9\n{first.sku}, 0\n")
     assert not report.errors
     assert list(found.filter(location="main").values_list("on_hand", flat=True)) == [0, 9]
+    report = run(f"sku,on_hand\n{first.sku},1\n{first.sku},2\n")
+    assert "'main' is already on an earlier line" in report.errors[0].reason
+    # A file of products that has such a column isn't a count.
+    assert not run("sku,on_hand,title,price\nLAMP,4,Lamp,5\n").errors
+    assert Product.objects.get(sku="LAMP").title == "Lamp"
 
 
 def test_a_new_variant_goes_to_the_product_that_the_file_names() -> None:
