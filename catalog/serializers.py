@@ -112,7 +112,7 @@ class BrandRead(ModelSerializer[Brand]):
 
     class Meta:
         model = Brand
-        stored = True
+        stored = kept = True
         fields = ("id", "slug", "name", "version", "created_at", "updated_at", *COUNTED)
         row_only: ClassVar = COUNTED
 
@@ -127,7 +127,7 @@ class CategoryRead(ModelSerializer[Category]):
 
     class Meta:
         model = Category
-        stored = True
+        stored = kept = True
         fields = ("id", "slug", "name", "parent", "version", "created_at", "updated_at", *COUNTED)
         row_only: ClassVar = COUNTED
 

@@ -62,8 +62,7 @@ class FollowingAutodetector(MigrationAutodetector):
         }
         yield from ((*key, None) for key in before if key not in kept)
         for key, form in kept.items():
-            # By the fingerprint: in the migration, the SQL is indented.
-            if key in self.to_state.models and (key not in before or before[key].number != form.number):
+            if key in self.to_state.models and (key not in before or read_words(before[key]) != read_words(form)):
                 yield *key, form
 
     def surround(self, app_label: str, operations: list[Any]) -> Iterator[Any]:
@@ -77,6 +76,11 @@ class FollowingAutodetector(MigrationAutodetector):
         """Whether the model is logged, or was before these operations: then its triggers must be dropped."""
         states = (state.models.get((app_label, name)) for state in (self.from_state, self.to_state))
         return any(state is not None and OPTION in state.options for state in states)
+
+
+def read_words(form: StoredForm) -> list[list[str]]:
+    """The SQL of its triggers. In a migration it is indented."""
+    return [sql.split() for sql in form.create]
 
 
 def list_current() -> Iterator[tuple[Any, StoredForm]]:

@@ -24,12 +24,14 @@ class ApiConfig(AppConfig):
         from config.api.problems.stored import register_finder
         from config.api.reads.root_lists import register_lists
         from config.api.reads.stored_rows import find_unstored
+        from config.api.reads.text_states import FOLD_EVERY, fold_writes
         from config.api.schema import checks  # noqa: F401 (registers them)
         from config.api.webhooks.models import WebhookDelivery
 
         # One batch at each heartbeat: enough for 17 million a day, and never late for the next heartbeat.
         register_chore("purge idempotency keys", IdempotencyKey.objects.purge_some)
         register_chore("purge webhooks' deliveries", WebhookDelivery.objects.purge_some)
+        register_chore("fold the writes of kept texts", fold_writes, every=FOLD_EVERY)
         register_lists({"webhooks": "webhook-list"})
         register_finder(find_unstored)
         register_events(

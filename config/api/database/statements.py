@@ -80,9 +80,12 @@ class Page:
 
 # For so many seconds after a row that isn't stored, a statement reads compiled rows at once.
 PAUSE = 1.0
-UNDEFINED_COLUMN = "42703"
+UNDEFINED_COLUMN, UNDEFINED_TABLE = "42703", "42P01"
 # The numbers in the names of prepared statements are greater.
 FIRST_NAME = 2**62
+# So many pages of a statement are joined before the server fills in what it knows, and after a page where it couldn't.
+# So a flood of writes to brands costs a page in so many, and a list that is asked for twice reads no texts to keep.
+JOINED_PAGES = 16
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Unstored:
     rows: QuerySet[Any]
     # The stored texts aren't tried until then.
     paused_until: float = 0.0
+    joined_pages: int = 0
 
     @cached_property
     def statement(self) -> Statement | None:
@@ -107,11 +111,35 @@ class Unstored:
         """The page by its stored texts; None if one of its rows has none in this release's form."""
         if monotonic() < self.paused_until:
             return None
+        if filled := self.try_gaps(size, values):
+            return filled
         page = read_stored(partial(stored.read_page, size, values))
         if page is None or None in page.rows:
             self.paused_until = monotonic() + PAUSE
             return None
         return page
+
+    @cached_property
+    def with_gaps(self) -> tuple[Statement, Any] | None:
+        """The statement that leaves gaps, and what fills them (config/api/reads/kept_texts.py)."""
+        chosen, gaps = choose_gapped(self.rows)
+        statement = Statement.compile_rows(chosen) if gaps else None
+        return (statement, gaps) if statement else None
+
+    def try_gaps(self, size: int, values: Sequence[Any]) -> Page | None:
+        """The page with what the server knows in its gaps; None if it must be joined."""
+        if size == 1:
+            return None  # to join one row costs less than to look at the states
+        self.joined_pages += 1
+        if self.joined_pages <= JOINED_PAGES or self.with_gaps is None:
+            return None
+        statement, gaps = self.with_gaps
+        page = read_stored(partial(statement.read_page, size, values))
+        rows = None if page is None or None in page.rows else gaps.fill(page.rows)
+        if page is None or rows is None:
+            self.joined_pages = 0
+            return None
+        return replace(page, rows=rows)
 
 
 def read_stored[Found](read: Callable[[], Found]) -> Found | None:
@@ -119,7 +147,7 @@ def read_stored[Found](read: Callable[[], Found]) -> Found | None:
     try:
         return read()
     except ProgrammingError as error:
-        if getattr(error.__cause__, "sqlstate", None) != UNDEFINED_COLUMN:
+        if getattr(error.__cause__, "sqlstate", None) not in (UNDEFINED_COLUMN, UNDEFINED_TABLE):
             raise
         return None
 
@@ -133,6 +161,26 @@ def choose_compiled(rows: QuerySet[Any]) -> QuerySet[Any]:
     chosen = rows.all()
     chosen.query.annotations = annotations | compiled
     return chosen
+
+
+def choose_gapped(rows: QuerySet[Any]) -> tuple[QuerySet[Any], Any]:
+    """The same rows, with gaps and without the joins of what fills them; and the gaps, or None if they have none."""
+    annotations: dict[str, Any] = rows.query.annotations
+    found = {name: shown for name, shown in annotations.items() if getattr(shown, "gaps", None)}
+    chosen = rows.all()
+    for name, shown in found.items():
+        gapped = shown.gapped
+        chosen.query.annotations = chosen.query.annotations | {name: gapped}
+        for column in set(shown.columns) - set(gapped.columns):
+            drop_join(chosen.query, column.alias)
+    return chosen, next((shown.gaps for shown in found.values()), None)
+
+
+def drop_join(query: Any, alias: str) -> None:
+    """Take back one use of a joined table, and of those on the way. Django leaves out tables without a use."""
+    while parent := getattr(query.alias_map[alias], "parent_alias", None):
+        query.unref_alias(alias)
+        alias = parent
 
 
 @dataclass(frozen=True)

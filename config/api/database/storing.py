@@ -22,6 +22,14 @@ OPTION = "stored"
 # The column with the number of the form that a row's pieces have. Null asks the trigger to write them again.
 FORM = "stored_form"
 
+# When triggers of statements fire, and the names under which they find the rows.
+FIRES = {
+    "insert": "AFTER INSERT ON {} REFERENCING NEW TABLE AS new_rows",
+    "update": "AFTER UPDATE ON {} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "delete": "AFTER DELETE ON {} REFERENCING OLD TABLE AS old_rows",
+    "truncate": "AFTER TRUNCATE ON {}",
+}
+
 LOCK_MILLISECONDS = 200
 LOCK_TRIES = 300
 LOCK_TIMED_OUT = "55P03"

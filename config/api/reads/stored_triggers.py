@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from config.api.database.storing import FORM, StoredForm
+from config.api.database.storing import FIRES, FORM, StoredForm
 from config.api.reads.columns import NotCompilable, find_kind, find_reverse
 from config.api.reads.dialects import DIALECTS
 from config.api.reads.projection import Compiler, quote_name, quote_text
 from config.api.reads.selections import ReadSerializer, Selection, build_selection, find_fields, find_model
 from config.api.reads.stored_pieces import STORING, Piece, find_pieces
+from config.api.reads.text_states import list_statements
 
 WRITE_ROW = """
 DECLARE
@@ -67,13 +68,6 @@ BEGIN
     RETURN NULL;
 END """
 
-FIRES = {
-    "insert": "AFTER INSERT ON {} REFERENCING NEW TABLE AS new_rows",
-    "update": "AFTER UPDATE ON {} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
-    "delete": "AFTER DELETE ON {} REFERENCING OLD TABLE AS old_rows",
-    "truncate": "AFTER TRUNCATE ON {}",
-}
-
 # Types for arrays of keys, by kind of column.
 KINDS = {"number": "bigint", "uuid": "uuid", "text": "text"}
 
@@ -96,14 +90,15 @@ def find_form(serializer: ReadSerializer) -> StoredForm | None:
         f"CREATE TRIGGER stored_row BEFORE INSERT OR UPDATE ON {quote_name(table)}"
         f" FOR EACH ROW EXECUTE FUNCTION {quote_name(function)}()",
     ]
+    created, dropped = list_statements(serializer)
     functions = [function, *(each.function for each in lists)]
     return StoredForm(
         number=number,
         table=table,
         columns=tuple(piece.column for piece in pieces),
         beside=tuple(sorted({each.table for each in lists})),
-        create=tuple(create),
-        drop=tuple(f"DROP FUNCTION {quote_name(name)}() CASCADE" for name in functions),
+        create=(*create, *created),
+        drop=(*(f"DROP FUNCTION {quote_name(name)}() CASCADE" for name in functions), *dropped),
     )
 
 
