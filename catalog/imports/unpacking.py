@@ -15,6 +15,7 @@ from pathlib import PurePath
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
+from weakref import finalize
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import zstandard
@@ -198,6 +199,8 @@ def find_seekable(head: Any) -> Any:
     if head.seekable():
         return head
     copy = Copy(TemporaryFile(buffering=0))  # noqa: SIM115 (see Copy)
+    # In a circle of references the file inside may go first, which is a warning. This keeps it until then.
+    finalize(copy, copy.raw.close)
     copyfileobj(head, copy, PIECE)
     copy.seek(0)
     return copy

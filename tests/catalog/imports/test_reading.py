@@ -1,10 +1,12 @@
 """Files as people have them: separators, titles, encodings, archives, workbooks, lists; and what isn't taken."""
 
+import gc
 import gzip
 import io
 import json
 import sys
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Sequence
 from datetime import date
@@ -24,6 +26,7 @@ from catalog.imports.errors import BadFile
 from catalog.imports.options import Options
 from catalog.imports.readers import check_text, open_source
 from catalog.imports.records import Source
+from catalog.imports.unpacking import find_seekable
 from catalog.writes.drafts import ProductDraft
 from tests.catalog.imports.test_formats import draft, read, refuse
 from tests.examples import share
@@ -354,6 +357,23 @@ def test_a_workbook_may_be_packed_once_more() -> None:
 
 
 @override_settings(IMPORT_MAX_UNPACKED_BYTES=2_000)
+def test_a_copy_in_a_circle_of_references_is_closed_without_a_warning() -> None:
+    copies: list[Any] = [find_seekable(io.BufferedReader(OneWay(b"PK"))) for _ in range(20)]
+    for copy in copies:
+        copy.circle = copy
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        copies.clear()
+        del copy
+        gc.collect()
+    assert not told
+
+
+class OneWay(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused() -> None:
     with pytest.raises(BadFile, match="decompresses to more than 2,000 bytes"):
         open_bytes(write_zip(a=ROWS.encode() * 100))
