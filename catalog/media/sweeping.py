@@ -4,6 +4,7 @@ Each run looks at a 256th of all: the pictures whose names begin with the same t
 """
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.media.addresses import MEDIA
+from catalog.media.cleaning import MEDIA_TYPES
 from catalog.media.models import Picture
 from catalog.media.storing import find_file
 from catalog.models import Image
@@ -63,11 +65,24 @@ def delete_strays(folder: str) -> None:
     names: list[str] = []
     with suppress(FileNotFoundError), name_errors(files):
         names = sorted(files.listdir(folder)[1])
-    rows = (model.objects.filter(url__startswith=f"{MEDIA}{folder}") for model in (Picture, Image))
-    known = {url for urls in rows for url in urls.values_list("url", flat=True)}
-    stems = {url.removeprefix(MEDIA).partition(".")[0] for url in known}
-    strays = [name for name in names if name.partition(".")[0].partition("-")[0] not in stems]
-    for name in strays[:MOST]:
+    known = set(
+        map(find_stem, Picture.objects.filter(url__startswith=f"{MEDIA}{folder}").values_list("url", flat=True))
+    )
+    strays = [name for name in names if find_stem(name) not in known][:MOST]
+    shown = find_shown({find_stem(name) for name in strays})
+    for name in strays:
         with name_errors(files):
-            if timezone.now() - files.get_modified_time(f"{folder}/{name}") > YOUNG:
+            if find_stem(name) not in shown and timezone.now() - files.get_modified_time(f"{folder}/{name}") > YOUNG:
                 files.delete(f"{folder}/{name}")
+
+
+def find_stem(name: str) -> str:
+    """The digest that the names of a picture and of its small ones begin with."""
+    return name.removeprefix(MEDIA).partition(".")[0].partition("-")[0]
+
+
+def find_shown(stems: Collection[str]) -> set[str]:
+    """Those of the digests that images show. By whole addresses: only these are found by the index."""
+    urls = [f"{MEDIA}{stem}.{suffix}" for stem in stems for suffix in MEDIA_TYPES]
+    images = Image.objects.filter(url__startswith=MEDIA, url__in=urls)
+    return set(map(find_stem, images.values_list("url", flat=True)))
