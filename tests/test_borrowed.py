@@ -73,7 +73,7 @@ from config.api.access.rate_store import InRedis
 from config.api.database.leases import STOP
 from config.api.database.lending import put_connections, take_connections
 from config.api.database.schema_editors import PostgresqlEditor, SqliteEditor
-from config.api.database.statements import FIRST_NAME, Given, name_apart, open_cursor
+from config.api.database.statements import FIRST_NAME, Given, open_cursor
 from config.api.reads.beside import find_beside, show_beside
 from config.process.connections import count_written
 from config.serving.supervisor import count_queued, listen, stop_connects
@@ -299,14 +299,11 @@ def test_a_result_gives_its_bytes_as_they_came() -> None:
 def test_a_prepared_statement_has_a_name_of_its_connection() -> None:
     connection.ensure_connection()
     driver: Any = connection.connection
-    name_apart(driver)
-    number = driver._prepared._prepared_idx
-    open_cursor(connection).execute("SELECT 'a name of its own'")
-    rows = driver.execute("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%of its own%'").fetchall()
-    assert rows == [(f"_pg3_{number}",)]
-    name_apart(driver)
-    assert driver._prepared._prepared_idx == number + 1
-    assert number >= FIRST_NAME
+    for number in range(2):
+        open_cursor(connection).execute(f"SELECT 'a name of its own', {number}")
+    found = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%of its own%' ORDER BY name"
+    first, second = (int(name.removeprefix("_pg3_")) for (name,) in driver.execute(found))
+    assert second == first + 1 > FIRST_NAME
 
 
 @borrows(

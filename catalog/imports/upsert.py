@@ -92,7 +92,7 @@ def write_batch(drafts: Sequence[ProductDraft | TermDraft], manner: Manner = FIL
 
 def write_products(drafts: Sequence[ProductDraft], manner: Manner) -> Outcome:
     upsert = make_upsert(drafts, manner)
-    if manner.makes_taxonomy:
+    if manner.makes_taxonomy:  # a file of people; an export of ours has no sums
         refuse_totals(upsert.plans)
     locations_created = declare_locations(list_codes(upsert.plans))
     upsert.save()

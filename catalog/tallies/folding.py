@@ -106,7 +106,7 @@ COMPARE_SECONDS = 20
 # The tallies of an attribute that isn't counted any longer are as they were.
 WRONG = f"""
 SELECT coalesce((SELECT slug FROM catalog_category c WHERE c.id = w.category), '-') FROM ({{sums}}) w
-WHERE NOT EXISTS (SELECT 1 FROM catalog_tally o WHERE o.category = {OFF} AND o.kind = w.kind) LIMIT 1"""  # noqa: S608 (ours)
+WHERE NOT EXISTS (SELECT 1 FROM catalog_tally o WHERE o.category = {OFF} AND o.kind = w.kind) LIMIT 1"""  # noqa: S608 (OFF is a number of ours)
 
 
 def find_wrong_tallies(database: str = "default") -> Iterator[tuple[str, str]]:

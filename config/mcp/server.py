@@ -64,11 +64,16 @@ def run_tool(tool: Tool, arguments: Arguments) -> types.CallToolResult:
         check(tool, arguments)
         return write(tool.run(ask, arguments), is_error=False)
     except Refused as refusal:
-        hint = {"hint": tool.hints[code]} if (code := str(refusal.problem.get("code"))) in tool.hints else {}
-        return write({**refusal.problem, **hint}, is_error=True)
+        return write(add_hint(tool, refusal.problem), is_error=True)
     except Exception:
         logger.exception("The tool %s fails", tool.name)
         return write({"status": 500, "detail": "Something failed on our side; the log has it."}, is_error=True)
+
+
+def add_hint(tool: Tool, problem: Json) -> Json:
+    """The problem with the tool's own hint, if it has one for the problem's code."""
+    hint = tool.hints.get(problem["code"]) if "code" in problem else None
+    return {**problem, "hint": hint} if hint else problem
 
 
 def write(value: Json, *, is_error: bool) -> types.CallToolResult:

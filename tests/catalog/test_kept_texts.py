@@ -212,7 +212,7 @@ class Writer:
                 for table, column in (("product", "title"), ("brand", "name"), ("category", "name")):
                     session.execute(f"UPDATE catalog_{table} SET {column} = '{number}'")
                 session.commit()
-                time.sleep(0.005)
+                time.sleep(0.005)  # else each state would be gone when its texts are read
 
 
 def read_numbers(client: Client) -> Iterator[set[str]]:

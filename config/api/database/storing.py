@@ -39,8 +39,9 @@ LOCK_TIMED_OUT = "55P03"
 class StoredForm:
     """The pieces that a table keeps of each row, and the SQL of the triggers that write them.
 
-    `number` is the form's fingerprint: other SQL has another one. `columns` are the columns of the pieces. `beside` are
-    the tables whose rows are in a piece, too. `create` may replace the triggers of another form; `drop` drops these.
+    `number` is the fingerprint of what writes the pieces: another way to write them has another one. `columns` are the
+    columns of the pieces. `beside` are the tables whose rows are in a piece, too. `create` may replace the triggers of
+    another form; `drop` drops these.
     """
 
     number: int

@@ -65,7 +65,7 @@ class Related:
     def read(self, known: Texts, keys: Set[bytes]) -> bool:
         """Add the texts of `keys`. False if they are no longer those of the state."""
         rows = self.model._base_manager.using(find_reader()).filter(pk__in=[int(key) for key in keys])
-        expressions = {STATE: RawSQL(write_state(self.model._meta.db_table), ()), COLUMN: self.bind()}  # noqa: S611 (ours)
+        expressions = {STATE: RawSQL(write_state(self.model._meta.db_table), ()), COLUMN: self.bind()}  # noqa: S611 (the table's name is a model's)
         try:
             found = list(rows.annotate(**expressions).values_list("pk", STATE, COLUMN))
         except OperationalError:
@@ -148,5 +148,5 @@ def compile_slug(nested: ReadSerializer, member: object) -> Projection:
 def follow(model: type[Model], path: Sequence[str]) -> object:
     """The model at the end of a path of foreign keys."""
     for name in path:
-        model = model._meta.get_field(name).related_model  # type: ignore[assignment]  # a key of a model
+        model = model._meta.get_field(name).related_model  # type: ignore[assignment]  # each name is a foreign key's, which has a model
     return model

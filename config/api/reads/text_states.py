@@ -59,7 +59,7 @@ def is_kept(serializer: ReadSerializer) -> bool:
 
 def write_state(table: str) -> str:
     """SQL: the state as text, the same for all rows of a statement."""
-    return f"(SELECT bit_xor(number)::text FROM {name_writes(table)})"  # noqa: S608 (ours)
+    return f"(SELECT bit_xor(number)::text FROM {name_writes(table)})"  # noqa: S608 (the table's name is a model's)
 
 
 def name_writes(table: str) -> str:
