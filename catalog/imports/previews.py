@@ -19,7 +19,7 @@ MOST_SHOWN = 20
 
 
 class Preview(ImportRun):
-    """A dry run of the first rows, which keeps the first drafts."""
+    """A dry run of the first rows, which keeps their drafts."""
 
     def __init__(self, source: Source, options: Options) -> None:
         # One row more tells that the file goes on.
@@ -38,7 +38,7 @@ class Preview(ImportRun):
             yield self.keep(waiting)
 
     def keep(self, row: Row) -> Row:
-        if isinstance(row, ProductDraft) and len(self.drafts) < MOST_SHOWN:
+        if isinstance(row, ProductDraft):
             self.drafts.append(row)
         return row
 
@@ -55,17 +55,34 @@ class Preview(ImportRun):
             **{name: whole[name] for name in names},
             "columns": self.format.list_columns(),
             "counts": report.count_all(),
-            "products": [show_draft(draft) for draft in self.drafts],
+            "products": [show_draft(draft) for draft in islice(self.list_taken(report), MOST_SHOWN)],
         }
+
+    def list_taken(self, report: Report) -> Iterator[ProductDraft]:
+        """The drafts but for those that the database's rules have refused."""
+        refused = {(error.key, error.line) for error in report.errors}
+        for draft in self.drafts:
+            if refused.isdisjoint((draft.key, line) for line in list_lines(draft)):
+                yield draft
+
+
+def list_lines(draft: ProductDraft) -> Iterator[int]:
+    """The lines of the product, its variants and its images."""
+    yield find_line(draft.place)
+    yield from (find_line(variant.place) for variant in draft.variants or ())
+    yield from (find_line(image.place) for image in draft.images or ())
+
+
+def find_line(place: Any) -> int:
+    return int(place.number)
 
 
 def show_draft(draft: ProductDraft) -> dict[str, Any]:
     """The product with those members that the file has."""
-    place: Any = draft.place
     variants = draft.variants or ((draft.only,) if draft.only else ())
     links = {name: str(link) for name, link in draft.links.items() if link}
     shown = {
-        "line": place.number,
+        "line": find_line(draft.place),
         "sku": draft.sku,
         "slug": draft.slug,
         **draft.fields,

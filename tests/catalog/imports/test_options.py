@@ -269,6 +269,14 @@ def test_a_preview_of_a_file_that_cannot_be_used_says_so(caller: APIClient, file
     assert not list_files(files)
 
 
+def test_a_preview_shows_no_product_that_only_the_database_refuses() -> None:
+    make_product(sku="OLD", slug="taken")
+    rows = "sku,title,price,slug\nA,Lamp,1,\nB,Torch,2,taken\nA,Lamp,3,\nTotal,,6,\n"
+    body = Preview(open_source(BytesIO(rows.encode()), "file.csv"), Options()).look()
+    assert [error["line"] for error in body["errors"]] == [3, 4, 5]
+    assert [(product["line"], product["sku"]) for product in body["products"]] == [(2, "A")]
+
+
 @pytest.mark.slow
 def test_a_preview_reads_a_thousand_rows_and_shows_twenty_products() -> None:
     rows = "".join(f"S{number},Lamp,1\n" for number in range(3_000))
